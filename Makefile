@@ -1,0 +1,23 @@
+# The words of the project: install, run, test, check, docs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install run test check docs
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $@
+
+run: install
+	$(BIN)/lowvision run recipes/sr_carn.yml
+
+test: install
+	$(BIN)/pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports

@@ -1,0 +1,59 @@
+"""lowvision: a plugin-based framework for low-level vision with a classify-then-route container at its core.
+
+This is the plugin author's face. Every name is loaded when it is first asked for, so `import lowvision` is free.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lowvision.contracts import Backbone as Backbone
+    from lowvision.contracts import Classifier as Classifier
+    from lowvision.contracts import Dataset as Dataset
+    from lowvision.contracts import Options as Options
+    from lowvision.contracts import Photo as Photo
+    from lowvision.contracts import Reducer as Reducer
+    from lowvision.contracts import Skip as Skip
+    from lowvision.contracts import Task as Task
+    from lowvision.errors import DataError as DataError
+    from lowvision.errors import LowvisionError as LowvisionError
+    from lowvision.errors import PluginError as PluginError
+    from lowvision.errors import RecipeError as RecipeError
+    from lowvision.errors import RunError as RunError
+    from lowvision.errors import TrainingError as TrainingError
+    from lowvision.errors import WeightsError as WeightsError
+    from lowvision.hookspecs import hookimpl as hookimpl
+    from lowvision.resize import resize as resize
+    from lowvision.resize import upsample as upsample
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "contracts": ("Backbone", "Classifier", "Dataset", "Options", "Photo", "Reducer", "Skip", "Task"),
+    "errors": (
+        "DataError",
+        "LowvisionError",
+        "PluginError",
+        "RecipeError",
+        "RunError",
+        "TrainingError",
+        "WeightsError",
+    ),
+    "hookspecs": ("hookimpl",),
+    "resize": ("resize", "upsample"),
+}
+_HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  # the names are strings, computed once
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'lowvision' has no attribute '{name}'")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

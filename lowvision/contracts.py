@@ -1,0 +1,112 @@
+"""What a plugin may provide: small frozen options models that build the parts of a run.
+
+Each contract is abstract. A plugin's class is final: it has the options as fields, validators as its laws,
+and imports torch only inside its methods, so that listing and checking stay fast.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+Skip = Literal["none", "nearest", "bilinear", "bicubic"]
+"""The interpolation that a super-resolution network may add to its output; `none` in most papers."""
+
+
+class Options(BaseModel):
+    """A frozen, strict set of options; sequences are tuples, an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    def replace(self, **changes: Any) -> Self:
+        """A validated copy with some fields changed. Raises pydantic's ValidationError."""
+        # model_copy(update=...) validates nothing.
+        return type(self).model_validate({**dict(self), **changes})
+
+
+class Task(Options, ABC):
+    """What was done to a clean image, and so what a network has to undo."""
+
+    random: ClassVar[bool] = False
+    """Whether the degradation is drawn anew for every tile; a fixed one is applied to whole images, once."""
+
+    scale: int = Field(default=1, ge=1)
+    """Size of gt divided by size of lq; 1 where the size stays."""
+    channels: Literal[1, 3] = 3
+    """Colour channels of an image: 3 for RGB, 1 for grey."""
+
+    @abstractmethod
+    def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
+        """Make lq (C,H/scale,W/scale) from gt (C,H,W) in [0,1]; H and W are multiples of `scale`.
+
+        All randomness comes from `generator` (a CPU generator). The result may leave [0,1].
+        """
+
+    @abstractmethod
+    def baseline(self, lq: Tensor) -> Tensor:
+        """The restoration to beat, (B,C,h,w) -> (B,C,h*scale,w*scale): bicubic, or lq itself."""
+
+
+class Backbone(Options, ABC):
+    """A restoration network before it is built."""
+
+    scales: ClassVar[tuple[int, ...] | None] = None
+    """The scales that it can be built for; None: any."""
+    multiple_of: ClassVar[int] = 1
+    """Height and width of its input must be multiples of this."""
+
+    @abstractmethod
+    def build(self, task: Task) -> nn.Module:
+        """A network (B,C,h,w) in [0,1] -> (B,C,h*scale,w*scale), freshly initialised."""
+
+    @abstractmethod
+    def reach(self, task: Task) -> int | None:
+        """How many LQ pixels in each direction an output pixel sees; None: the whole input."""
+
+
+class Classifier(Options, ABC):
+    """A network that tells how hard a tile is, before it is built."""
+
+    @abstractmethod
+    def build(self, task: Task, classes: int) -> nn.Module:
+        """A network (B,C,h,w) in [0,1] -> logits (B,classes), class 0 the simplest."""
+
+
+class Reducer(Options, ABC):
+    """A function from a backbone to a smaller one."""
+
+    @abstractmethod
+    def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
+        """The backbone at `level`. Raises ValueError where the backbone has no such knob or level."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photograph of a data set: its name (unique in the set) and its files."""
+
+    name: str
+    gt: Path
+    lq: Path | None = None
+    """The degraded image where it exists as a file; otherwise the task makes it."""
+
+
+class Dataset(Options, ABC):
+    """A named set of photographs and what is done to each before it counts as ground truth."""
+
+    downscale: float = Field(default=1.0, ge=1.0)
+    """Shrink every photograph by this factor first (antialiased bicubic); 2 for soft photographs."""
+    longer_side: int | None = Field(default=None, ge=1)
+    """Shrink photographs whose longer side exceeds this many pixels to it (antialiased bicubic)."""
+    scales: tuple[float, ...] = (1.0,)
+    """Sizes at which every photograph is used besides its own; the paper trains at 1, 0.9, 0.8, 0.7, 0.6."""
+
+    @abstractmethod
+    def photos(self) -> tuple[Photo, ...]:
+        """The photographs in a fixed order. Raises DataError where there are none."""

@@ -1,0 +1,50 @@
+"""The menus: what lowvision asks every plugin for, one hook a menu.
+
+A hook takes no arguments and returns a mapping from a name to a class that fulfils the menu's contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pluggy
+
+from lowvision.contracts import Backbone, Classifier, Dataset, Reducer, Task
+
+PROJECT = "lowvision"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+MENUS: Mapping[str, type] = {
+    "tasks": Task,
+    "backbones": Backbone,
+    "reducers": Reducer,
+    "classifiers": Classifier,
+    "datasets": Dataset,
+}
+"""Each menu and the contract of what stands on it; the hook of a menu is `lowvision_<menu>`."""
+
+
+@hookspec
+def lowvision_tasks() -> Mapping[str, type[Task]]:  # type: ignore[empty-body]  # a hook specification has no body
+    """Degradations that a recipe can name under `task`."""
+
+
+@hookspec
+def lowvision_backbones() -> Mapping[str, type[Backbone]]:  # type: ignore[empty-body]  # as above
+    """Networks that a recipe can name under `backbone` and `branches`."""
+
+
+@hookspec
+def lowvision_reducers() -> Mapping[str, type[Reducer]]:  # type: ignore[empty-body]  # as above
+    """Ways to make a backbone smaller that a recipe can name under `reduce`."""
+
+
+@hookspec
+def lowvision_classifiers() -> Mapping[str, type[Classifier]]:  # type: ignore[empty-body]  # as above
+    """Networks that a recipe can name under `classifier`."""
+
+
+@hookspec
+def lowvision_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-body]  # as above
+    """Sets of photographs that a recipe can name under `data`."""

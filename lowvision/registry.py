@@ -1,0 +1,146 @@
+"""Asks every installed plugin once what it provides and keeps the answers on read-only shelves."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from types import MappingProxyType
+from typing import Any
+
+import pluggy
+
+from lowvision import folders, hookspecs
+from lowvision.errors import PluginError, RecipeError
+
+GROUP = "lowvision"
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing on a shelf and who put it there."""
+
+    name: str
+    thing: type
+    plugin: str
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that was left out, and why."""
+
+    plugin: str
+    distribution: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A module that an entry point names, and the distribution that brought it."""
+
+    module: str
+    distribution: str
+    version: str
+
+    @property
+    def name(self) -> str:
+        return self.module.replace("_", "-")
+
+
+class Registry:
+    """Read-only shelves, one a menu, each from a name to an Entry."""
+
+    def __init__(self, plugins: Iterable[Plugin]):
+        self.plugins: tuple[Plugin, ...] = tuple(plugins)
+        broken: list[Broken] = []
+        offers: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for plugin in self.plugins:
+            try:
+                entries = list(_ask(plugin))
+            except Exception as error:  # whatever a stranger's module raises must not reach the others
+                broken.append(Broken(plugin.name, plugin.distribution, f"{type(error).__name__}: {error}"))
+                continue
+            for menu, entry in entries:
+                offers[menu, entry.name].append(entry)
+        self.broken: tuple[Broken, ...] = tuple(broken)
+        self.clashes: Mapping[tuple[str, str], list[Entry]] = {k: v for k, v in offers.items() if len(v) > 1}
+        shelves: dict[str, dict[str, Entry]] = {menu: {} for menu in hookspecs.MENUS}
+        for (menu, name), entries in offers.items():
+            if len(entries) == 1:
+                shelves[menu][name] = entries[0]
+        self.shelves: Mapping[str, Mapping[str, Entry]] = MappingProxyType(
+            {menu: MappingProxyType(shelf) for menu, shelf in shelves.items()}
+        )
+
+    def find(self, menu: str, name: str) -> Entry:
+        """The entry of that name. Raises PluginError when two plugins claim it, RecipeError when none does."""
+        if (menu, name) in self.clashes:
+            owners = " and ".join(f"{e.plugin} ({e.distribution})" for e in self.clashes[menu, name])
+            raise PluginError(f"{menu[:-1]} '{name}' is claimed by {owners}; uninstall one of them")
+        shelf = self.shelves[menu]
+        if name in shelf:
+            return shelf[name]
+        near = difflib.get_close_matches(name, shelf, n=1)
+        if near:
+            hint = f"did you mean '{near[0]}'? (from {shelf[near[0]].plugin})"
+        else:
+            hint = f"there are {', '.join(sorted(shelf)) or 'none'}"
+        left_out = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
+        raise RecipeError(f"no {menu[:-1]} named '{name}'; {hint}{left_out}")
+
+    def name_of(self, thing: object) -> str:
+        """The name under which the class of `thing` stands on a shelf."""
+        for shelf in self.shelves.values():
+            for entry in shelf.values():
+                if entry.thing is type(thing):
+                    return entry.name
+        raise PluginError(f"{type(thing).__name__} is not provided by any installed plugin")
+
+
+def load() -> Registry:
+    """A registry of all installed plugins; one that fails to load is kept apart and told in `broken`."""
+    return Registry(installed())
+
+
+def installed() -> tuple[Plugin, ...]:
+    """Every module that an entry point of group `lowvision` names, each once.
+
+    The root distribution and a plugin's own may both name a module; that is one plugin.
+    """
+    plugins: dict[str, Plugin] = {}
+    for point in metadata.entry_points(group=GROUP):
+        dist = point.dist
+        plugin = Plugin(point.module, dist.name if dist else "?", dist.version if dist else "?")
+        plugins.setdefault(point.module, plugin)
+    core = Plugin(folders.__name__, "lowvision-framework", "")
+    return (core, *sorted(plugins.values(), key=lambda plugin: plugin.module))
+
+
+def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
+    """What one plugin offers, as (menu, entry). Raises whatever is wrong with it."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(importlib.import_module(plugin.module))
+    manager.check_pending()
+    for menu, contract in hookspecs.MENUS.items():
+        for offer in getattr(manager.hook, f"lowvision_{menu}")():
+            for name, thing in _checked(menu, contract, offer):
+                yield menu, Entry(name, thing, plugin.name, plugin.distribution, plugin.version)
+
+
+def _checked(menu: str, contract: type, offer: Any) -> Iterable[tuple[str, type]]:
+    if not isinstance(offer, Mapping):
+        raise PluginError(f"lowvision_{menu} must return a mapping name -> class, not {type(offer).__name__}")
+    for name, thing in offer.items():
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise PluginError(f"lowvision_{menu}: name {name!r} must be lower-case letters, digits and _")
+        if not (isinstance(thing, type) and issubclass(thing, contract)):
+            raise PluginError(f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}")
+        yield name, thing

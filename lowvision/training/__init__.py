@@ -1,0 +1,1 @@
+"""Training: data, losses and the one loop that every training stage runs."""
