@@ -1,0 +1,85 @@
+"""The grammar of a choice: a name, or a name with its options, becomes an options model from a shelf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from lowvision import hookspecs
+from lowvision.contracts import Options
+from lowvision.errors import LowvisionError
+from lowvision.registry import Registry
+
+
+class Choice:
+    """Annotates a field that a recipe fills by choosing from the menu of that name.
+
+    Validation and serialisation need the registry as pydantic's context.
+    """
+
+    def __init__(self, menu: str):
+        self.menu = menu
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._choose,
+            serialization=core_schema.plain_serializer_function_ser_schema(spell, info_arg=True),
+            metadata={"lowvision_menu": self.menu},
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"x-menu": self.menu}
+
+    def _choose(self, value: Any, info: ValidationInfo) -> Options:
+        if isinstance(value, hookspecs.MENUS[self.menu]):
+            return value  # type: ignore[return-value]  # every contract is an Options
+        return choose(self.menu, value, info.context)
+
+
+def choose(menu: str, value: Any, registry: Registry) -> Options:
+    """Build what `value`, a name or a mapping of one name to its options, says.
+
+    Raises ValueError for a wrong shape or an unknown name, ValidationError for wrong options.
+    """
+    if isinstance(value, str):
+        value = {value: {}}
+    if not (isinstance(value, dict) and len(value) == 1):
+        raise ValueError(f"give one name, or one name with its options, of {menu}; not {_shown(value)}")
+    ((name, options),) = value.items()
+    try:
+        thing = registry.find(menu, str(name)).thing
+    except LowvisionError as error:
+        raise ValueError(str(error)) from None
+    try:
+        return thing.model_validate({} if options is None else options, context=registry)  # type: ignore[attr-defined]  # every contract is an Options
+    except ValidationError as error:
+        raise _below(name, error) from None
+
+
+def spell(value: Options, info: core_schema.SerializationInfo) -> dict[str, Any]:
+    """The inverse of `choose`: {name: every option}."""
+    registry: Registry = info.context  # type: ignore[assignment]  # always given by this project's callers
+    return {registry.name_of(value): value.model_dump(context=registry)}
+
+
+def _below(name: str, error: ValidationError) -> ValidationError:
+    """The same complaints with `name` put before their paths."""
+    return ValidationError.from_exception_data(
+        error.title,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(e["type"], e["msg"].replace("{", "{{").replace("}", "}}")),
+                loc=(name, *e["loc"]),
+                input=e["input"],
+            )
+            for e in error.errors()
+        ],
+    )
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r:.60}"
