@@ -1,1 +1,177 @@
-"""To be filled."""
+"""Super-resolution: the task, and four networks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lowvision import Backbone, Skip, Task, hookimpl
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+class SuperResolution(Task):
+    """Undo an antialiased (MATLAB-style) bicubic reduction."""
+
+    scale: Literal[2, 3, 4] = 4
+    """Size of gt divided by size of lq."""
+
+    def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
+        """Bicubic, kept in [0,1] but not rounded to 8 bit. `generator` is not used: nothing is random."""
+        from lowvision import resize
+
+        height, width = gt.shape[-2:]
+        return resize(gt, (height // self.scale, width // self.scale)).clamp(0, 1)
+
+    def baseline(self, lq: Tensor) -> Tensor:
+        """Bicubic enlargement; may overshoot [0,1]."""
+        from lowvision import resize
+
+        height, width = lq.shape[-2:]
+        return resize(lq, (height * self.scale, width * self.scale))
+
+
+class FSRCNN(Backbone):
+    """A shallow network that enlarges with one transposed convolution (Dong et al., ECCV 2016)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=56, ge=1)
+    """Feature channels of the first and the last convolution (the paper's d)."""
+    shrink: int = Field(default=12, ge=1)
+    """Feature channels between them (the paper's s)."""
+    layers: int = Field(default=4, ge=1)
+    """Mapping convolutions (the paper's m)."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_sr.fsrcnn import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            shrink=self.shrink,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        # The 5x5 head, the 3x3 mapping, the 9x9 transposed convolution.
+        return 2 + self.layers + 4 // task.scale
+
+
+class CARN(Backbone):
+    """CARN-M: cascading blocks of grouped convolutions (Ahn et al., ECCV 2018)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=1)
+    """Feature channels; a multiple of `groups`."""
+    layers: int = Field(default=3, ge=1)
+    """Cascading blocks."""
+    groups: int = Field(default=4, ge=1)
+    """Groups of the 3x3 convolutions inside blocks and upsampler."""
+    batch_norm: bool = False
+    """BatchNorm after every 1x1 fusion: the layout of the ClassSR authors' code and checkpoints."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    @model_validator(mode="after")
+    def _groups_divide_channels(self) -> Self:
+        if self.channels % self.groups:
+            raise ValueError(f"channels {self.channels} must be a multiple of groups {self.groups}")
+        return self
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_sr.carn import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            groups=self.groups,
+            batch_norm=self.batch_norm,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        # The entry; three times two 3x3 convolutions a block; the exit, and the upsampler before it.
+        return 1 + 6 * self.layers + (1 if task.scale == 1 else 2)
+
+
+class SRResNet(Backbone):
+    """Residual blocks without BatchNorm (MSRResNet; after Ledig et al., CVPR 2017)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=1)
+    """Feature channels."""
+    layers: int = Field(default=16, ge=1)
+    """Residual blocks."""
+    skip: Skip = "bilinear"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_sr.srresnet import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        # The first convolution, two a block, and the tail: two convolutions at full size, the upsampler before them.
+        return 1 + 2 * self.layers + 2
+
+
+class RCAN(Backbone):
+    """Residual groups of channel-attention blocks (Zhang et al., ECCV 2018)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=1)
+    """Feature channels."""
+    layers: int = Field(default=10, ge=1)
+    """Residual groups."""
+    blocks: int = Field(default=20, ge=1)
+    """Channel-attention blocks in a group."""
+    reduction: int = Field(default=16, ge=1)
+    """An attention layer's hidden width is `channels` // `reduction`, at least 1."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_sr.rcan import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            blocks=self.blocks,
+            reduction=self.reduction,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> None:
+        # Channel attention averages over the whole input.
+        return None
+
+
+@hookimpl
+def lowvision_tasks() -> Mapping[str, type[Task]]:
+    return {"sr": SuperResolution}
+
+
+@hookimpl
+def lowvision_backbones() -> Mapping[str, type[Backbone]]:
+    return {"fsrcnn": FSRCNN, "carn": CARN, "srresnet": SRResNet, "rcan": RCAN}

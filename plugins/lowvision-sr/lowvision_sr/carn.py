@@ -1,0 +1,99 @@
+"""CARN-M: cascading residual blocks of grouped convolutions (Ahn, Kang, Sohn, ECCV 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from lowvision import Skip
+from torch import Tensor, nn
+
+from lowvision_sr.colour import Mean
+from lowvision_sr.enlarging import SHUFFLES, add_skip
+from lowvision_sr.initial import faint, kaiming, weaken
+
+SHARED = 3
+"""How often a cascading block runs its one residual block."""
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(
+        self, *, colours: int, scale: int, channels: int, layers: int, groups: int, batch_norm: bool, skip: Skip
+    ):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.mean = Mean(colours)
+        self.entry = nn.Conv2d(colours, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(CascadingBlock(channels, groups, batch_norm) for _ in range(layers))
+        self.fusions = fusions(layers, channels, batch_norm)
+        self.enlarge = nn.Sequential()
+        for factor in SHUFFLES[scale]:
+            self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1, groups=groups))
+            self.enlarge.append(nn.ReLU(inplace=True))
+            self.enlarge.append(nn.PixelShuffle(factor))
+        self.exit = nn.Conv2d(channels, colours, 3, padding=1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self)
+        for module in self.modules():
+            if isinstance(module, EfficientResidual):
+                weaken(module.mix)
+        faint(self.exit)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        lq = self.mean.take(lq)
+        features = cascade(self.blocks, self.fusions, self.entry(lq))  # (B, channels, h, w)
+        image = self.exit(self.enlarge(features))  # (B, colours, h*scale, w*scale)
+        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+
+
+class CascadingBlock(nn.Module):
+    """One residual block, run three times, with everything before it fused into each next input."""
+
+    def __init__(self, channels: int, groups: int, batch_norm: bool):
+        super().__init__()
+        self.residual = EfficientResidual(channels, groups)
+        self.fusions = fusions(SHARED, channels, batch_norm)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cascade([self.residual] * SHARED, self.fusions, features)
+
+
+class EfficientResidual(nn.Module):
+    """The paper's residual-E block: two grouped 3x3 convolutions, and a 1x1 one that mixes the groups."""
+
+    def __init__(self, channels: int, groups: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=groups),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, groups=groups),
+            nn.ReLU(inplace=True),
+        )
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.relu_(self.mix(self.body(features)) + features)
+
+
+def cascade(blocks: Iterable[nn.Module], fusions: Iterable[nn.Module], features: Tensor) -> Tensor:
+    """Run the blocks in turn; a fusion makes each next input from the first input and all outputs so far."""
+    seen = features
+    for block, fusion in zip(blocks, fusions, strict=True):
+        seen = torch.cat([seen, block(features)], dim=1)  # (B, channels more than before, h, w)
+        features = fusion(seen)  # (B, channels, h, w)
+    return features
+
+
+def fusions(count: int, channels: int, batch_norm: bool) -> nn.ModuleList:
+    """The 1x1 convolutions of a cascade, each from one part more than the one before; without bias, as published."""
+
+    def fusion(parts: int) -> nn.Sequential:
+        convolution = nn.Conv2d(parts * channels, channels, 1, bias=False)
+        norm = [nn.BatchNorm2d(channels)] if batch_norm else []
+        return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))
+
+    return nn.ModuleList(fusion(parts) for parts in range(2, count + 2))

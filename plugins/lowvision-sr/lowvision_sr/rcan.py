@@ -1,0 +1,78 @@
+"""RCAN: residual groups of channel-attention blocks (Zhang et al., ECCV 2018)."""
+
+from __future__ import annotations
+
+from lowvision import Skip
+from torch import Tensor, nn
+
+from lowvision_sr.colour import Mean
+from lowvision_sr.enlarging import SHUFFLES, add_skip
+from lowvision_sr.initial import faint, kaiming, weaken
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(
+        self, *, colours: int, scale: int, channels: int, layers: int, blocks: int, reduction: int, skip: Skip
+    ):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.mean = Mean(colours)
+        self.head = nn.Conv2d(colours, channels, 3, padding=1)
+        self.groups = nn.Sequential(*(Group(channels, blocks, reduction) for _ in range(layers)))
+        self.groups_end = nn.Conv2d(channels, channels, 3, padding=1)
+        self.enlarge = nn.Sequential()
+        for factor in SHUFFLES[scale]:
+            self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
+            self.enlarge.append(nn.PixelShuffle(factor))
+        self.last = nn.Conv2d(channels, colours, 3, padding=1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self)
+        for module in self.modules():
+            if isinstance(module, Group | AttentionBlock):
+                weaken(module.end)
+        faint(self.last)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        lq = self.mean.take(lq)
+        shallow = self.head(lq)  # (B, channels, h, w)
+        features = shallow + self.groups_end(self.groups(shallow))  # (B, channels, h, w)
+        image = self.last(self.enlarge(features))  # (B, colours, h*scale, w*scale)
+        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+
+
+class Group(nn.Module):
+    """Channel-attention blocks and a convolution, and the input added."""
+
+    def __init__(self, channels: int, blocks: int, reduction: int):
+        super().__init__()
+        self.blocks = nn.Sequential(*(AttentionBlock(channels, reduction) for _ in range(blocks)))
+        self.end = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.end(self.blocks(features))
+
+
+class AttentionBlock(nn.Module):
+    """Convolution, ReLU, convolution, weighted by channel attention, and the input added."""
+
+    def __init__(self, channels: int, reduction: int):
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.start = nn.Conv2d(channels, channels, 3, padding=1)
+        self.activation = nn.ReLU(inplace=True)
+        self.end = nn.Conv2d(channels, channels, 3, padding=1)
+        self.attention = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        residual = self.end(self.activation(self.start(features)))
+        return features + residual * self.attention(residual)  # attention is (B, channels, 1, 1)

@@ -1,0 +1,56 @@
+"""SRResNet without BatchNorm, trunk skip and trunk-end convolution (MSRResNet; after Ledig et al., CVPR 2017)."""
+
+from __future__ import annotations
+
+from lowvision import Skip
+from torch import Tensor, nn
+
+from lowvision_sr.enlarging import SHUFFLES, add_skip
+from lowvision_sr.initial import faint, kaiming, weaken
+
+SLOPE = 0.1
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.first = nn.Conv2d(colours, channels, 3, padding=1)
+        self.trunk = nn.Sequential(
+            nn.LeakyReLU(SLOPE, inplace=True), *(ResidualBlock(channels) for _ in range(layers))
+        )
+        self.enlarge = nn.Sequential()
+        for factor in SHUFFLES[scale]:
+            self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
+            self.enlarge.append(nn.PixelShuffle(factor))
+            self.enlarge.append(nn.LeakyReLU(SLOPE, inplace=True))
+        self.refine = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
+        self.last = nn.Conv2d(channels, colours, 3, padding=1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self, SLOPE)
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                weaken(module.end)
+        faint(self.last)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        features = self.trunk(self.first(lq))  # (B, channels, h, w)
+        image = self.last(self.refine(self.enlarge(features)))  # (B, colours, h*scale, w*scale)
+        return add_skip(image, lq, self.scale, self.skip)
+
+
+class ResidualBlock(nn.Module):
+    """Convolution, ReLU, convolution, and the input added."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.start = nn.Conv2d(channels, channels, 3, padding=1)
+        self.activation = nn.ReLU(inplace=True)
+        self.end = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.end(self.activation(self.start(features)))
