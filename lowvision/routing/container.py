@@ -1,0 +1,101 @@
+"""The classify-then-route container: a classifier and branches of growing capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lowvision.routing import cost
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What `route` made of a batch of tiles."""
+
+    image: Tensor
+    """(B,C,s*h,s*w)."""
+    choice: Tensor
+    """(B,) the branch that restored each tile."""
+    cost: Tensor
+    """(B,) multiply-adds spent on each tile, int64."""
+
+
+class Branches(nn.Module):
+    """Independent networks behind two questions: what do all of them make of a tile, and what does one."""
+
+    def __init__(self, networks: Iterable[nn.Module]):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def all(self, tiles: Tensor) -> Tensor:
+        """(B,C,h,w) -> (B,M,C,s*h,s*w)."""
+        return torch.stack([network(tiles) for network in self.networks], dim=1)
+
+    def one(self, tiles: Tensor, k: int) -> Tensor:
+        """(B,C,h,w) -> (B,C,s*h,s*w), by branch k."""
+        return self.networks[k](tiles)
+
+    def prices(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Multiply-adds of each branch on one tile of shape (C,h,w)."""
+        return tuple(cost.multiply_adds(network, (1, *shape)) for network in self.networks)
+
+
+class RoutedContainer(nn.Module):
+    """Restores tiles by the branch that the classifier chooses (Kong et al., CVPR 2021).
+
+    `forward` blends every branch by its probability and is differentiable: it is for training. `route` runs only
+    the chosen branch of each tile: it is for use.
+    """
+
+    def __init__(self, classifier: nn.Module, branches: Iterable[nn.Module]):
+        super().__init__()
+        self.classifier = classifier
+        self.branches = Branches(branches)
+
+    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,C,h,w) -> the blended image (B,C,s*h,s*w) and the probabilities (B,M)."""
+        probabilities = self.classifier(tiles).softmax(dim=1)  # (B, M)
+        outputs = self.branches.all(tiles)  # (B, M, C, s*h, s*w)
+        return torch.einsum("bm,bmchw->bchw", probabilities, outputs), probabilities
+
+    def route(self, tiles: Tensor, batch: int = 16) -> Routed:
+        """Restore tiles (B,C,h,w), each by the branch that the classifier finds most probable.
+
+        At most `batch` tiles go through a branch at a time, so that its feature maps stay in cache.
+        """
+        choice = self.classify(tiles).argmax(dim=1)
+        prices = self.prices(tuple(tiles.shape[1:])).to(tiles.device)
+        spent = prices[choice] + self.classifier_price(tuple(tiles.shape[1:]))
+        return Routed(self.restore(tiles, choice, batch), choice, spent)
+
+    def classify(self, tiles: Tensor) -> Tensor:
+        """(B,C,h,w) -> logits (B,M)."""
+        return self.classifier(tiles)
+
+    def restore(self, tiles: Tensor, choice: Tensor, batch: int = 16) -> Tensor:
+        """Restore tiles (B,C,h,w), tile n by branch choice[n]."""
+        restored: Tensor | None = None
+        # Only occupied branches run: an empty batch would still cost a kernel launch.
+        for k in choice.unique().tolist():
+            for where in (choice == k).nonzero()[:, 0].split(batch):
+                outputs = self.branches.one(tiles[where], k)  # (b, C, s*h, s*w)
+                if restored is None:
+                    restored = outputs.new_empty(len(tiles), *outputs.shape[1:])
+                restored[where] = outputs
+        if restored is None:
+            raise ValueError("there are no tiles to restore")
+        return restored
+
+    def prices(self, shape: tuple[int, ...]) -> Tensor:
+        """(M,) multiply-adds of each branch on one tile of shape (C,h,w), int64; without the classifier."""
+        return torch.tensor(self.branches.prices(shape))
+
+    def classifier_price(self, shape: tuple[int, ...]) -> int:
+        """Multiply-adds of the classifier on one tile of shape (C,h,w)."""
+        return cost.multiply_adds(self.classifier, (1, *shape))

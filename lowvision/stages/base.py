@@ -1,0 +1,20 @@
+"""The stage `base`: trains the largest network alone on all tiles, the paper's "-O"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lowvision.recipe.models import Base
+from lowvision.stages import network
+from lowvision.stages.job import Job
+from lowvision.training.tiles import Grid
+
+
+def run(job: Job, options: Base) -> None:
+    """Leaves the base's weights in `base/`."""
+    cutter = job.cutter("train")
+    start = options.start or job.recipe.branches[-1].weights
+    everywhere = Grid(cutter.photographs, cutter.size, stride=1)
+    network.train(
+        job, "base", job.architecture.only(-1), options, cutter, everywhere, Path(start) if start else None
+    )

@@ -1,0 +1,71 @@
+"""Trains a container: what the stages `classifier` and `joint` have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lowvision import weights
+from lowvision.metrics import psnr
+from lowvision.routing.container import RoutedContainer
+from lowvision.stages.job import Job
+from lowvision.training import augment
+from lowvision.training.log import Value
+from lowvision.training.loop import Trainee, fit
+from lowvision.training.objective import RoutedObjective
+from lowvision.training.options import RoutedFit
+from lowvision.training.tiles import Grid, Samples, fixed_tiles
+
+
+def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
+    """Train the container on all tiles; weights go to the stage's folder."""
+
+    def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
+        weights.save(path, trained, job.architecture, job.registry, measured)
+
+    cutter = job.cutter("train")
+    everywhere = Grid(cutter.photographs, cutter.size, stride=1)
+    samples = Samples(cutter, everywhere, augment.build(job.recipe.data.augment), job.recipe.seed, stage)
+    objective = RoutedObjective(container, options, frozen_branches)
+    trainee = Trainee(stage, objective, container, _judge(job), keep)
+    fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+
+
+def assembled(job: Job) -> RoutedContainer:
+    """A container of the branches that earlier stages trained, and a fresh classifier."""
+    torch.manual_seed(job.recipe.seed)
+    container = job.architecture.build_container()
+    for k in range(len(job.recipe.branches)):
+        path = job.branch_weights(k)
+        if path is None:
+            job.log.say(f"branch {k} is not pre-trained: the classifier may collapse; add stages.branches")
+            continue
+        trained = weights.load_network(path, job.architecture.only(k), job.registry)
+        container.branches.networks[k].load_state_dict(trained.state_dict())
+    return container
+
+
+def _judge(job: Job):  # type: ignore[no-untyped-def]  # the type is Trainee.judge's
+    """Mean PSNR of routed fixed tiles of `data.valid` and the share of each branch; None without such data."""
+    if job.recipe.data.valid is None:
+        return None
+    lq, gt = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+    own = slice(job.accelerator.process_index, None, job.accelerator.num_processes)
+    branches = len(job.recipe.branches)
+
+    @torch.no_grad()
+    def judge(container: nn.Module) -> dict[str, Value]:
+        device = job.accelerator.device
+        routed = container.route(lq[own].to(device))  # type: ignore[operator]  # a RoutedContainer, or its average
+        sums = torch.cat(
+            [
+                psnr(routed.image, gt[own].to(device)).sum()[None],
+                torch.bincount(routed.choice, minlength=branches),
+            ]
+        )  # (1 + M,)
+        means = job.accelerator.reduce(sums, "sum") / len(lq)
+        return {"psnr": means[0].item(), "shares": means[1:].tolist()}
+
+    return judge

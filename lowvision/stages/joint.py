@@ -1,0 +1,20 @@
+"""The stage `joint`: trains classifier and branches together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lowvision import weights
+from lowvision.recipe.models import Joint
+from lowvision.stages import container
+from lowvision.stages.job import Job
+
+
+def run(job: Job, options: Joint) -> None:
+    """Leaves the container's weights in `joint/`."""
+    path = Path(options.start) if options.start else job.kept("classifier")
+    if path:
+        start = weights.load_container(path, job.architecture, job.registry)
+    else:
+        start = container.assembled(job)
+    container.train(job, "joint", options, start, frozen_branches=False)

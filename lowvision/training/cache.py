@@ -1,0 +1,121 @@
+"""The cache of decoded photographs on disk: arrays by key, memory-mapped, safe between processes, limited in size.
+
+It lives in `$LOWVISION_CACHE` (default `~/.cache/lowvision`) and holds at most `$LOWVISION_CACHE_LIMIT` GiB
+(default 50); what was used longest ago goes first.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lowvision.errors import RunError
+
+LAYOUT = 1
+"""Part of every key; raised when what is stored under a key changes."""
+
+
+def root() -> Path:
+    """The folder of the cache."""
+    return Path(os.environ.get("LOWVISION_CACHE") or "~/.cache/lowvision").expanduser()
+
+
+def limit() -> int:
+    """How many bytes the cache may hold. Raises RunError where the variable is no number."""
+    text = os.environ.get("LOWVISION_CACHE_LIMIT", "50")
+    try:
+        return int(float(text) * 2**30)
+    except ValueError:
+        raise RunError(f"LOWVISION_CACHE_LIMIT is {text!r}; give a number of GiB") from None
+
+
+def key(*facts: Any) -> str:
+    """A name for an array that follows from all that it was made of (anything that JSON can hold)."""
+    return hashlib.sha256(json.dumps([LAYOUT, *facts], sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """A name for the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep(name: str, make: Callable[[], np.ndarray]) -> Path:
+    """The file of the array called `name`; `make` is called only if it is not there yet.
+
+    Two processes that make the same array do not disturb each other: the file appears whole, by renaming.
+    """
+    path = root() / name[:2] / f"{name}.npy"
+    if path.exists():
+        path.touch()
+        return path
+    array = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot write to the cache ({error}); set LOWVISION_CACHE to another folder") from None
+    return path
+
+
+@functools.lru_cache(maxsize=100_000)
+def open_array(path: Path) -> np.ndarray:
+    """The array in that file, memory-mapped and read-only."""
+    return np.load(path, mmap_mode="r")
+
+
+def size() -> int:
+    """How many bytes the cache holds."""
+    return sum(_weight(path) for path in _files())
+
+
+def clear() -> int:
+    """Empty the cache; how many bytes that freed."""
+    freed = size()
+    if root().is_dir():
+        for folder in root().iterdir():
+            # Only what `keep` makes: the variable may name a folder that holds other things.
+            if folder.is_dir() and len(folder.name) == 2:
+                shutil.rmtree(folder)
+    return freed
+
+
+def trim(in_use: frozenset[Path]) -> None:
+    """Delete what was used longest ago, and is not in use, until the cache is within its limit."""
+    total = size()
+    for path in sorted((p for p in _files() if p not in in_use), key=_age):
+        if total <= limit():
+            return
+        total -= _weight(path)
+        path.unlink(missing_ok=True)
+
+
+def _files() -> list[Path]:
+    return list(root().glob("??/*.npy"))
+
+
+def _weight(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # another process trimmed it meanwhile
+        return 0
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # as above
+        return 0.0

@@ -1,0 +1,52 @@
+"""Checkpoints of a training stage, from which it goes on bit for bit: in accelerate's layout, whole or not there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+LOOP = "loop.json"
+AVERAGE = "average.safetensors"
+
+
+def save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, Any], average: nn.Module | None) -> None:
+    """Write a checkpoint of everything that `accelerator` prepared; every process calls this.
+
+    It appears whole by renaming; only then is its predecessor deleted. `facts` is what the loop itself must remember.
+    """
+    done, partial = folder / f"step-{step:08d}", folder / ".partial"
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed while it wrote
+        partial.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        if average is not None:
+            save_file({name: tensor.contiguous() for name, tensor in average.state_dict().items()}, partial / AVERAGE)
+        (partial / LOOP).write_text(json.dumps({"step": step, **facts}))
+        shutil.rmtree(done, ignore_errors=True)
+        partial.rename(done)
+        for old in folder.glob("step-*"):
+            if old != done:
+                shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`."""
+    return max(folder.glob("step-*"), default=None)
+
+
+def restore(accelerator: Accelerator, path: Path, average: nn.Module | None) -> dict[str, Any]:
+    """Put everything that `accelerator` prepared back to that checkpoint; the loop's facts, `step` among them."""
+    accelerator.load_state(str(path))
+    if average is not None:
+        average.load_state_dict(load_file(path / AVERAGE))
+    return json.loads((path / LOOP).read_text())

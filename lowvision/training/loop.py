@@ -1,0 +1,273 @@
+"""The one training loop: every stage that trains runs it, under Accelerate, and resumes it bit for bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lowvision.errors import RunError, TrainingError
+from lowvision.training import checkpoint
+from lowvision.training.log import Log, Value
+from lowvision.training.objective import Objective
+from lowvision.training.options import Fit
+from lowvision.training.tiles import Samples, Shares
+
+COLLAPSED_SHARE = 0.95
+"""A branch that gets more of the tiles than this has taken over."""
+COLLAPSE_PATIENCE = 200
+"""For so many steps it may."""
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What a stage trains, how it is judged and how it is kept."""
+
+    stage: str
+    """For messages and metrics, such as `base` or `branches/1`."""
+    objective: Objective
+    """What is made small."""
+    network: nn.Module
+    """The part of the objective that is judged and kept."""
+    judge: Callable[[nn.Module], dict[str, Value]] | None
+    """Facts on `data.valid`, `psnr` among them; None: there is no such data."""
+    keep: Callable[[Path, nn.Module, dict[str, Value]], None]
+    """Writes the network and what was measured of it to a weights file."""
+
+
+@dataclass
+class Course:
+    """How far a stage has come."""
+
+    step: int = 0
+    best: float = -math.inf
+    collapsed_since: int | None = None
+    facts: dict[str, Value] = field(default_factory=dict)
+    """The last judgement."""
+
+
+def fit(
+    trainee: Trainee, samples: Samples, options: Fit, accelerator: Accelerator, folder: Path, log: Log, workers: int = 0
+) -> None:
+    """Train, and leave `best.safetensors` and `last.safetensors` in `folder`.
+
+    Goes on from the newest checkpoint in `folder`. Raises TrainingError when the loss is not finite or the
+    classifier collapses; the last good checkpoint is kept.
+    """
+    network = trainee.network.to(accelerator.device, memory_format=torch.channels_last)
+    average = _average(network, options)
+    optimizer, schedule = _optimizer(trainee.objective, options)
+    objective, optimizer = accelerator.prepare(trainee.objective, optimizer)
+    course = _resume(accelerator, folder, average, trainee.stage, log)
+    objective.train()
+    judged = network if average is None else average.module
+
+    with log.progress(trainee.stage, options.steps):
+        meter = Meter()
+        for lq, gt in _batches(samples, options, course.step, accelerator, workers, meter):
+            schedule(course.step)
+            meter.add(_update(objective, optimizer, lq, gt, options, accelerator))
+            course.step += 1
+            if average is not None:
+                average.update(network, step=course.step)
+            if _is_due(course.step, options.log_every, options.steps) or _is_due(
+                course.step, options.checkpoint_every, options.steps
+            ):
+                _measure(meter, course, trainee, optimizer, accelerator, log, options)
+            if _is_due(course.step, options.valid_every, options.steps):
+                _judge(judged, course, trainee, objective, accelerator, folder, log)
+            if _is_due(course.step, options.checkpoint_every, options.steps):
+                facts = {"best": course.best, "facts": course.facts, "collapsed_since": course.collapsed_since}
+                checkpoint.save(accelerator, folder / "checkpoints", course.step, facts, average)
+    if accelerator.is_main_process:
+        trainee.keep(folder / "last.safetensors", judged, course.facts)
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+
+
+class Meter:
+    """Means, over the steps since it was last read, of what a step reports."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._steps = 0
+        self._began = time.perf_counter()
+        self.waited = 0.0
+        """Seconds spent waiting for tiles."""
+
+    def add(self, facts: dict[str, Tensor]) -> None:
+        for name, value in facts.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+        self._steps += 1
+
+    def read(self, accelerator: Accelerator) -> dict[str, Value]:
+        """The means over steps and processes, steps a second and the share of time spent waiting; starts anew."""
+        seconds = time.perf_counter() - self._began
+        means = {name: accelerator.reduce(total / self._steps, "mean") for name, total in self._sums.items()}
+        facts: dict[str, Value] = {name: mean.tolist() for name, mean in means.items()}
+        facts["steps_per_second"] = self._steps / seconds
+        facts["data_share"] = self.waited / seconds
+        self.__init__()  # type: ignore[misc]  # starting anew is exactly what a fresh meter does
+        return facts
+
+
+def _average(network: nn.Module, options: Fit) -> Any | None:
+    if options.ema is None:
+        return None
+    from timm.utils import ModelEmaV3
+
+    return ModelEmaV3(network, decay=options.ema, use_warmup=True)
+
+
+def _optimizer(objective: Objective, options: Fit) -> tuple[torch.optim.Optimizer, Callable[[int], None]]:
+    """The optimizer, and a function that sets its learning rate for a step."""
+    from timm.optim import create_optimizer_v2
+    from timm.scheduler import CosineLRScheduler
+
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    try:
+        optimizer = create_optimizer_v2(
+            parameters, options.optimizer, options.lr, options.weight_decay, betas=options.betas
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise RunError(f"optimizer '{options.optimizer}' cannot be made: {error}") from None
+    cosine = CosineLRScheduler(
+        optimizer,
+        t_initial=options.steps,
+        lr_min=options.min_lr if options.schedule == "cosine" else options.lr,
+        warmup_t=options.warmup,
+        warmup_lr_init=options.lr / max(options.warmup, 1),
+        t_in_epochs=False,
+    )
+    # The schedule counts global updates: a scheduler prepared by accelerate would step once a process.
+    return optimizer, cosine.step_update
+
+
+def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> Course:
+    newest = checkpoint.latest(folder / "checkpoints")
+    if newest is None:
+        log.forget(stage, after=0)
+        return Course()
+    course = Course(**checkpoint.restore(accelerator, newest, average))
+    log.forget(stage, after=course.step)
+    log.say(f"{stage}: goes on from step {course.step}")
+    return course
+
+
+def _batches(
+    samples: Samples, options: Fit, first_step: int, accelerator: Accelerator, workers: int, meter: Meter
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """This process's share of every step's tiles, on its device; `meter` learns how long they were waited for."""
+    processes = accelerator.num_processes
+    if options.batch % (processes * (options.micro_batch or 1)):
+        raise RunError(
+            f"batch {options.batch} cannot be shared by {processes} processes in micro-batches of "
+            f"{options.micro_batch or 1}; make it a multiple of both"
+        )
+    shares = Shares(first_step, options.steps, options.batch, accelerator.process_index, processes)
+    loader = DataLoader(samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda")
+    tiles = iter(loader)
+    while True:
+        began = time.perf_counter()
+        try:
+            lq, gt = next(tiles)
+        except StopIteration:
+            return
+        lq, gt = (t.to(accelerator.device, non_blocking=True) for t in (lq, gt))
+        meter.waited += time.perf_counter() - began
+        yield lq.contiguous(memory_format=torch.channels_last), gt.contiguous(memory_format=torch.channels_last)
+
+
+def _update(
+    objective: nn.Module, optimizer: Any, lq: Tensor, gt: Tensor, options: Fit, accelerator: Accelerator
+) -> dict[str, Tensor]:
+    """One update of the weights from this process's share of a batch; what it measured."""
+    part = options.micro_batch or len(lq)
+    parts = list(zip(lq.split(part), gt.split(part), strict=True))
+    survey = _survey(objective, [lq_part for lq_part, _ in parts], accelerator)
+    measured: dict[str, Tensor] = {}
+    for n, (lq_part, gt_part) in enumerate(parts, start=1):
+        with nullcontext() if n == len(parts) else accelerator.no_sync(objective):
+            losses, facts = objective(lq_part, gt_part, survey, options.batch)
+            loss = torch.stack(list(losses.values())).sum()
+            accelerator.backward(loss / len(parts))
+        for name, value in {"loss": loss, **losses, **facts}.items():
+            measured[name] = measured.get(name, 0) + value.detach() / len(parts)
+    if options.clip:
+        accelerator.clip_grad_norm_(objective.parameters(), options.clip)
+    optimizer.step()
+    optimizer.zero_grad()
+    return measured
+
+
+@torch.no_grad()
+def _survey(objective: nn.Module, parts: list[Tensor], accelerator: Accelerator) -> Tensor | None:
+    """What the objective must know of the global batch; None where one pass of one process sees all of it."""
+    if len(parts) == 1 and accelerator.num_processes == 1:
+        return None
+    with accelerator.autocast():
+        answers = [accelerator.unwrap_model(objective).survey(part) for part in parts]
+    if answers[0] is None:
+        return None
+    return accelerator.reduce(torch.stack(answers).sum(dim=0), "sum")
+
+
+def _measure(
+    meter: Meter, course: Course, trainee: Trainee, optimizer: Any, accelerator: Accelerator, log: Log, options: Fit
+) -> None:
+    facts = meter.read(accelerator)
+    if not math.isfinite(facts["loss"]):  # type: ignore[arg-type]  # `loss` is one number
+        raise TrainingError(
+            f"{trainee.stage}: the loss is not finite at step {course.step}; lower lr, or set clip; "
+            f"the last good checkpoint is kept"
+        )
+    log.measure(trainee.stage, course.step, {**facts, "lr": optimizer.param_groups[0]["lr"]})
+    _watch_for_collapse(facts, course, trainee.stage, options)
+
+
+def _watch_for_collapse(facts: dict[str, Value], course: Course, stage: str, options: Fit) -> None:
+    shares = facts.get("shares")
+    if not isinstance(shares, list) or len(shares) == 1 or max(shares) <= COLLAPSED_SHARE:
+        course.collapsed_since = None
+        return
+    if course.collapsed_since is None:
+        course.collapsed_since = course.step
+    patience = min(COLLAPSE_PATIENCE, options.steps // 2)
+    if course.step - course.collapsed_since >= patience:
+        raise TrainingError(
+            f"{stage}: branch {shares.index(max(shares))} has had over {COLLAPSED_SHARE:.0%} of the tiles since step "
+            f"{course.collapsed_since}: the classifier has collapsed. Check that the branches are trained (stages base, "
+            f"rank, branches), lower lr (2e-4; 1e-3 collapses), or raise average_weight"
+        )
+
+
+def _judge(
+    network: nn.Module, course: Course, trainee: Trainee, objective: nn.Module, accelerator: Accelerator,
+    folder: Path, log: Log,
+) -> None:  # fmt: skip  # one line a thought
+    if trainee.judge is None:
+        return
+    objective.eval()
+    course.facts = trainee.judge(network)
+    objective.train()
+    log.measure(trainee.stage, course.step, {f"valid_{name}": value for name, value in course.facts.items()})
+    psnr = course.facts["psnr"]
+    assert isinstance(psnr, float)
+    if psnr > course.best:
+        course.best = psnr
+        if accelerator.is_main_process:
+            trainee.keep(folder / "best.safetensors", network, course.facts)
+    accelerator.wait_for_everyone()
+
+
+def _is_due(step: int, every: int, steps: int) -> bool:
+    return step % every == 0 or step == steps

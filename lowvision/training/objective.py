@@ -1,0 +1,89 @@
+"""Objectives: modules from (lq, gt) to weighted losses, so that a distributed wrapper sees only `forward`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lowvision.routing.container import RoutedContainer
+from lowvision.training.losses import average_loss, average_pull, class_loss, image_loss
+from lowvision.training.options import RoutedFit
+
+
+class Objective(nn.Module, ABC):
+    """What a stage makes small."""
+
+    def survey(self, lq: Tensor) -> Tensor | None:
+        """What the loss must know of the whole global batch, as sums over tiles; None: nothing.
+
+        It is asked, without graph, before a batch is seen in parts; the loop adds the answers of all parts.
+        """
+        return None
+
+    @abstractmethod
+    def forward(self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The weighted losses of lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1], and facts to log, all means over B tiles.
+
+        survey: the sums over all `total` tiles of the global batch; None where this is the whole of it.
+        """
+
+
+class RestorationObjective(Objective):
+    """L1 of one network's output: what trains the base and each branch."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return {"image": image_loss(self.network(lq), gt)}, {}
+
+
+class RoutedObjective(Objective):
+    """Image, class and average loss of a container: what trains the classifier, or everything."""
+
+    def __init__(self, container: RoutedContainer, options: RoutedFit, frozen_branches: bool):
+        super().__init__()
+        self.container = container
+        self.weights = {"image": options.image_weight, "class": options.class_weight, "average": options.average_weight}
+        branches = len(container.branches)
+        shares = torch.tensor(options.shares or [1 / branches] * branches)
+        self.register_buffer("shares", shares, persistent=False)
+        self.frozen_branches = frozen_branches
+        if frozen_branches:
+            container.branches.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> RoutedObjective:
+        super().train(mode)
+        # BatchNorm of a branch sees skewed batches once tiles are routed; its statistics stay those of its own class.
+        for module in self.container.branches.modules():
+            if self.frozen_branches or isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+    def survey(self, lq: Tensor) -> Tensor:
+        return self.container.classify(lq).softmax(dim=1).sum(dim=0)  # (M,)
+
+    def forward(self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        image, p = self.container(lq)
+        losses = {
+            "image": self.weights["image"] * image_loss(image, gt),
+            "class": self.weights["class"] * class_loss(p),
+            "average": self.weights["average"] * self._average(p, survey, total),
+        }
+        return losses, self._facts(p.detach())
+
+    def _average(self, p: Tensor, survey: Tensor | None, total: int) -> Tensor:
+        shares = self.get_buffer("shares")
+        if survey is None:
+            return average_loss(p.sum(dim=0), len(p), shares)
+        # The loss of the whole batch in value, and this part's share of its gradient: means over parts add up to it.
+        part = (average_pull(survey, total, shares) * p.sum(dim=0)).sum() * (total / len(p))
+        return average_loss(survey, total, shares) + part - part.detach()
+
+    @staticmethod
+    def _facts(p: Tensor) -> dict[str, Tensor]:
+        entropy = -(p * p.clamp_min(1e-12).log()).sum(dim=1).mean()
+        return {"shares": p.mean(dim=0), "entropy": entropy}

@@ -1,0 +1,178 @@
+"""Weights files: safetensors whose header holds everything that is needed to build the network again."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lowvision.architecture import Architecture
+from lowvision.contracts import Options
+from lowvision.errors import WeightsError
+from lowvision.registry import Registry
+
+FORMAT = 1
+"""Raised when an older lowvision could no longer read what is written."""
+KEY = "lowvision"
+"""The one key of the safetensors header under which everything stands, as JSON."""
+
+
+class Header(Options):
+    """What stands at the head of a weights file."""
+
+    format: int = FORMAT
+    """The version of this layout."""
+    kind: Literal["backbone", "container"]
+    """One network, or classifier and branches."""
+    architecture: Architecture
+    """What to build."""
+    measured: dict[str, float | tuple[float, ...]] = {}
+    """What was measured of it on `data.valid`, by name."""
+    plugins: dict[str, str] = {}
+    """The distributions whose plugins it needs, and their versions."""
+
+
+def save(
+    path: Path, network: nn.Module, architecture: Architecture, registry: Registry, measured: Mapping[str, Any]
+) -> None:
+    """Write a network or container; the file appears whole, by renaming."""
+    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()}
+    header = Header(
+        kind=architecture.kind,  # type: ignore[arg-type]  # one of the two
+        architecture=architecture,
+        measured=facts,
+        plugins=_plugins(architecture, registry),
+    )
+    text = json.dumps(header.model_dump(mode="json", context=registry))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    os.close(handle)
+    try:
+        save_file(_stored_once(network), temporary, metadata={KEY: text})
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise WeightsError(f"{path}: cannot be written: {error}") from None
+
+
+def read_header(path: Path, registry: Registry) -> Header:
+    """The header of a weights file. Raises WeightsError where it is not one, or needs a plugin that is not there."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(KEY)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: {_reason(path, error)}") from None
+    if text is None:
+        raise WeightsError(f"{path}: a safetensors file, but without lowvision's header: what network is it of?")
+    raw = json.loads(text, object_hook=None)
+    if raw.get("format", 0) > FORMAT:
+        raise WeightsError(f"{path}: format {raw['format']} is newer than this lowvision reads ({FORMAT}); upgrade it")
+    try:
+        return Header.model_validate(_with_tuples(raw), context=registry)
+    except ValidationError as error:
+        needs = ", ".join(f"{name} {version}" for name, version in raw.get("plugins", {}).items())
+        reasons = "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
+        raise WeightsError(f"{path}: cannot be rebuilt: {reasons} (it was made with {needs})") from None
+
+
+def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
+    """The single network `wanted` with the weights in that file. Raises WeightsError where they are another's."""
+    network = wanted.build_network()
+    _load_into(network, path, wanted, registry)
+    return network
+
+
+def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
+    """The container `wanted` with the weights in that file. Raises WeightsError where they are another's."""
+    container = wanted.build_container()
+    _load_into(container, path, wanted, registry)
+    return container
+
+
+def _load_into(network: nn.Module, path: Path, wanted: Architecture, registry: Registry) -> None:
+    header = read_header(path, registry)
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    difference = _difference(network.state_dict(), state)
+    if difference:
+        raise WeightsError(
+            f"{path}: holds a {header.kind}, {_shown(header.architecture, registry)}; "
+            f"wanted is a {wanted.kind}, {_shown(wanted, registry)}: {difference}"
+        )
+    with torch.no_grad():
+        network.load_state_dict(state, strict=False)
+
+
+def _difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """What does not fit, in one line; empty when everything does."""
+    aliases = {name for name in wanted if name not in _unshared(wanted)}
+    missing = [name for name in wanted if name not in found and name not in aliases]
+    unexpected = [name for name in found if name not in wanted]
+    shapes = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    parts = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+    return "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in parts if names)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _stored_once(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in _unshared(network.state_dict()).items()}
+
+
+def _unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state without the second names of a tensor: what two parts of a network share is stored once."""
+    first: dict[tuple[int, tuple[int, ...]], str] = {}
+    for name, tensor in state.items():
+        place = (tensor.data_ptr() or id(tensor), tuple(tensor.shape))
+        first.setdefault(place, name)
+    kept = set(first.values())
+    return {name: tensor for name, tensor in state.items() if name in kept}
+
+
+def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
+    parts = [architecture.task, *architecture.branches, architecture.classifier]
+    entries = [registry.entry_of(part) for part in parts if part is not None]
+    return {entry.distribution: entry.version for entry in entries}
+
+
+def _shown(architecture: Architecture, registry: Registry) -> str:
+    """The architecture in a few words: `fsrcnn(channels=16), ... for sr`."""
+    networks = ", ".join(
+        f"{registry.name_of(b)}({', '.join(f'{n}={v}' for n, v in b.model_dump().items())})"
+        for b in architecture.branches
+    )
+    return f"{networks} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
+
+
+def _reason(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return "a pickled PyTorch file, which may run code when it is opened; only safetensors are read"
+    return f"not a whole safetensors file ({error})"
+
+
+def _with_tuples(value: Any) -> Any:
+    """JSON's lists as tuples, as options models want them."""
+    if isinstance(value, list):
+        return tuple(_with_tuples(v) for v in value)
+    if isinstance(value, dict):
+        return {name: _with_tuples(v) for name, v in value.items()}
+    return value
