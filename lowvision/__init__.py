@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from lowvision.errors import TrainingError as TrainingError
     from lowvision.errors import WeightsError as WeightsError
     from lowvision.hookspecs import hookimpl as hookimpl
-    from lowvision.resize import resize as resize
-    from lowvision.resize import upsample as upsample
+    from lowvision.resizing import resize as resize
+    from lowvision.resizing import upsample as upsample
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _HOMES = {
         "WeightsError",
     ),
     "hookspecs": ("hookimpl",),
-    "resize": ("resize", "upsample"),
+    "resizing": ("resize", "upsample"),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from lowvision import images
 from lowvision.contracts import Dataset, Photo, Task
 from lowvision.errors import DataError
-from lowvision.resize import resize
+from lowvision.resizing import resize
 from lowvision.training import cache
 
 
