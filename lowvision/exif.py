@@ -57,14 +57,22 @@ def upright(block: bytes) -> bytes | None:
     try:
         edited = bytearray(block)
         order = _byte_order(edited)
-        end = _first(edited, order) + 2
-        for at, tag, *_ in _entries(edited, order):
-            if tag == ORIENTATION:
-                struct.pack_into(f"{order}H", edited, at + 8, 1)
-            end = at + 12
-        struct.pack_into(f"{order}L", edited, end, 0)  # no second directory: that is the thumbnail's
+        _set_short(edited, order, ORIENTATION, 1)
+        start = _first(edited, order)
+        (length,) = struct.unpack_from(f"{order}H", edited, start)
+        struct.pack_into(f"{order}L", edited, start + 2 + 12 * length, 0)  # no second directory: the thumbnail's
     except DAMAGED:
         return None
+    return bytes(edited)
+
+
+def with_plain_alpha(tiff: bytes) -> bytes:
+    """The TIFF file with its alpha declared as multiplied in, so that libtiff does not multiply it in while reading."""
+    try:
+        edited = bytearray(tiff)
+        _set_short(edited, _byte_order(edited), ALPHA, 1)
+    except DAMAGED:
+        return tiff
     return bytes(edited)
 
 
@@ -110,6 +118,13 @@ def _byte_order(block: bytes | bytearray) -> str:
 def _first(block: bytes | bytearray, order: str) -> int:
     """Where the first directory starts."""
     return int(struct.unpack_from(f"{order}L", block, 4)[0])
+
+
+def _set_short(block: bytearray, order: str, wanted: int, value: int) -> None:
+    """Overwrite the value of a tag in the first directory, where it has the tag once and as a short."""
+    for at, tag, kind, count in _entries(block, order):
+        if (tag, kind, count) == (wanted, SHORT, 1):
+            struct.pack_into(f"{order}H", block, at + 8, value)
 
 
 def _entries(block: bytes | bytearray, order: str, start: int | None = None) -> Iterator[tuple[int, int, int, int]]:

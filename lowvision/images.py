@@ -148,6 +148,8 @@ def _content(path: Path) -> bytes:
 
 def _decoded(path: Path, content: bytes) -> tuple[Pixels, dict[int, bytes]]:
     """Pixels in our channel order and the metadata blocks by OpenCV's number."""
+    if content.startswith(TIFF):
+        content = tags.with_plain_alpha(content)
     try:
         with _silence():
             # From memory, not by name: only this decoder refuses a JPEG that was cut short instead of greying its end.
