@@ -1,0 +1,30 @@
+"""Any model of timm as a classifier of tiles."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import timm
+from lowvision import RecipeError
+from torch import nn
+
+
+def create(
+    model: str, *, colours: int, classes: int, dropout: float, drop_path: float | None, output_stride: int | None
+) -> nn.Module:
+    """A model (B,colours,h,w) -> logits (B,classes). Raises RecipeError for a name that timm does not know."""
+    if not timm.is_model(model):
+        near = difflib.get_close_matches(model, timm.list_models(), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
+        raise RecipeError(f"classifier: timm has no model named '{model}'; {hint}")
+    # Some models refuse an argument that others know, so only those that were given are passed.
+    given: dict[str, Any] = {"drop_path_rate": drop_path, "output_stride": output_stride}
+    return timm.create_model(
+        model,
+        pretrained=False,
+        in_chans=colours,
+        num_classes=classes,
+        drop_rate=dropout,
+        **{name: value for name, value in given.items() if value is not None},
+    )
