@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import core_schema
 
 from lowvision import hookspecs
 from lowvision.contracts import Options
 from lowvision.errors import LowvisionError
+from lowvision.recipe.complaints import Complaint, as_error, from_error, shown
 from lowvision.registry import Registry
 
 
@@ -37,49 +38,32 @@ class Choice:
     def _choose(self, value: Any, info: ValidationInfo) -> Options:
         if isinstance(value, hookspecs.MENUS[self.menu]):
             return value  # type: ignore[return-value]  # every contract is an Options
-        return choose(self.menu, value, info.context)
+        registry: Registry = info.context  # type: ignore[assignment]  # always given by this project's callers
+        return choose(self.menu, value, registry)
 
 
 def choose(menu: str, value: Any, registry: Registry) -> Options:
     """Build what `value`, a name or a mapping of one name to its options, says.
 
-    Raises ValueError for a wrong shape or an unknown name, ValidationError for wrong options.
+    Raises ValueError for a wrong shape, ValidationError of plain sentences for an unknown name or wrong options.
     """
     if isinstance(value, str):
         value = {value: {}}
     if not (isinstance(value, dict) and len(value) == 1):
-        raise ValueError(f"give one name, or one name with its options, of {menu}; not {_shown(value)}")
+        raise ValueError(f"give one name, or one name with its options; not {shown(value)}")
     ((name, options),) = value.items()
     try:
-        thing = registry.find(menu, str(name)).thing
+        thing: type[Options] = registry.find(menu, name).thing
     except LowvisionError as error:
-        raise ValueError(str(error)) from None
+        raise as_error(menu, [Complaint((name,), str(error))]) from None
+    options = {} if options is None else options
     try:
-        return thing.model_validate({} if options is None else options, context=registry)  # type: ignore[attr-defined]  # every contract is an Options
+        return thing.model_validate(options, context=registry)
     except ValidationError as error:
-        raise _below(name, error) from None
+        raise as_error(menu, [c.below(name) for c in from_error(error, thing, options)]) from None
 
 
 def spell(value: Options, info: core_schema.SerializationInfo) -> dict[str, Any]:
     """The inverse of `choose`: {name: every option}."""
     registry: Registry = info.context  # type: ignore[assignment]  # always given by this project's callers
     return {registry.name_of(value): value.model_dump(context=registry)}
-
-
-def _below(name: str, error: ValidationError) -> ValidationError:
-    """The same complaints with `name` put before their paths."""
-    return ValidationError.from_exception_data(
-        error.title,
-        [
-            InitErrorDetails(
-                type=PydanticCustomError(e["type"], e["msg"].replace("{", "{{").replace("}", "}}")),
-                loc=(name, *e["loc"]),
-                input=e["input"],
-            )
-            for e in error.errors()
-        ],
-    )
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else f"{value!r:.60}"

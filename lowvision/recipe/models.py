@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Options, Task
-from lowvision.recipe.choice import Choice
+from lowvision.architecture import (
+    Architecture,
+    BackboneChoice,
+    ClassifierChoice,
+    DatasetChoice,
+    TaskChoice,
+    Tile,
+)
+from lowvision.contracts import Backbone, Options
+from lowvision.recipe.complaints import Complaint, as_error
 from lowvision.training.options import Fit, RoutedFit
-
-TaskChoice = Annotated[Task, Choice("tasks")]
-BackboneChoice = Annotated[Backbone, Choice("backbones")]
-ClassifierChoice = Annotated[Classifier, Choice("classifiers")]
-DatasetChoice = Annotated[Dataset, Choice("datasets")]
 
 
 class Branch(Options):
@@ -29,21 +33,6 @@ class Branch(Options):
     def _bare_backbone(cls, value: Any) -> Any:
         bare = isinstance(value, str | Backbone) or (isinstance(value, dict) and "backbone" not in value)
         return {"backbone": value} if bare else value
-
-
-class Tile(Options):
-    """The squares into which images are cut, in training and in test; in LQ pixels."""
-
-    size: int = Field(default=32, ge=8)
-    """Height and width."""
-    overlap: int = Field(default=4, ge=0)
-    """How far neighbours overlap in test, where they are blended."""
-
-    @model_validator(mode="after")
-    def _advances(self) -> Self:
-        if 2 * self.overlap > self.size:
-            raise ValueError(f"overlap {self.overlap} must be at most half of the tile's size {self.size}")
-        return self
 
 
 class Data(Options):
@@ -148,38 +137,55 @@ class Recipe(Options):
         """The network to be accelerated: the last branch's."""
         return self.branches[-1].backbone
 
-    @model_validator(mode="after")
-    def _scales_are_possible(self) -> Self:
-        for k, branch in enumerate(self.branches):
-            scales = branch.backbone.scales
-            if scales is not None and self.task.scale not in scales:
-                raise ValueError(
-                    f"branch {k} can be built for scale {', '.join(map(str, scales))}; the task has {self.task.scale}"
-                )
-        return self
+    @property
+    def architecture(self) -> Architecture:
+        """What the container is, as a value."""
+        return Architecture(
+            task=self.task,
+            branches=tuple(branch.backbone for branch in self.branches),
+            classifier=self.classifier,
+            tile=self.tile,
+        )
 
     @model_validator(mode="after")
-    def _tile_suits_the_networks(self) -> Self:
-        for k, branch in enumerate(self.branches):
-            if self.tile.size % branch.backbone.multiple_of:
-                raise ValueError(
-                    f"tile size {self.tile.size} must be a multiple of {branch.backbone.multiple_of} for branch {k}"
-                )
+    def _keeps_the_laws(self) -> Self:
+        broken = [*_impossible_scales(self), *_unfit_tiles(self), *_wrong_shares(self), *_missing_stages(self)]
+        if broken:
+            raise as_error("Recipe", broken)
         return self
 
-    @model_validator(mode="after")
-    def _one_share_a_branch(self) -> Self:
-        for name in ("classifier", "joint"):
-            stage: RoutedFit | None = getattr(self.stages, name)
-            if stage and stage.shares is not None and len(stage.shares) != len(self.branches):
-                raise ValueError(f"stages.{name}.shares has {len(stage.shares)} values for {len(self.branches)} branches")
-        return self
 
-    @model_validator(mode="after")
-    def _stages_have_their_data(self) -> Self:
-        trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(self.stages, name)]
-        if trained and self.data.train is None:
-            raise ValueError(f"stages.{trained[0]} needs data.train")
-        if self.stages.branches and not self.stages.rank and len(self.branches) > 1:
-            raise ValueError("stages.branches needs stages.rank, which sorts the tiles by difficulty")
-        return self
+def _impossible_scales(recipe: Recipe) -> Iterator[Complaint]:
+    for k, branch in enumerate(recipe.branches):
+        scales = branch.backbone.scales
+        if scales is not None and recipe.task.scale not in scales:
+            possible = ", ".join(map(str, scales))
+            yield Complaint(
+                ("branches", k), f"can be built for scale {possible}; the task has scale {recipe.task.scale}"
+            )
+
+
+def _unfit_tiles(recipe: Recipe) -> Iterator[Complaint]:
+    for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
+        if recipe.tile.size % multiple:
+            yield Complaint(("tile", "size"), f"{recipe.tile.size} must be a multiple of {multiple} for its backbone")
+
+
+def _wrong_shares(recipe: Recipe) -> Iterator[Complaint]:
+    for name in ("classifier", "joint"):
+        stage: RoutedFit | None = getattr(recipe.stages, name)
+        if stage and stage.shares is not None and len(stage.shares) != len(recipe.branches):
+            yield Complaint(
+                ("stages", name, "shares"), f"has {len(stage.shares)} values for {len(recipe.branches)} branches"
+            )
+
+
+def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
+    trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(recipe.stages, name)]
+    if trained and recipe.data.train is None:
+        yield Complaint(("stages", trained[0]), "needs data.train")
+    if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
+        yield Complaint(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
+    for name in trained:
+        if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
+            yield Complaint(("stages", name, "keep"), "best needs data.valid")

@@ -1,0 +1,90 @@
+"""From a recipe file to a frozen Recipe, with every complaint at once; and back to a text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lowvision import yaml_source
+from lowvision.errors import RecipeError
+from lowvision.recipe import extending, shorthand
+from lowvision.recipe.complaints import Complaint, close_to, from_error
+from lowvision.recipe.models import Recipe
+from lowvision.registry import Registry
+from lowvision.yaml_source import KeyPath, Mark
+
+SHORT_FORMS = ("backbone", "reduce", "extends")
+"""What a file may say besides the fields of a Recipe."""
+
+
+def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe that a file, its parents and `key.path=value` overrides make together.
+
+    Raises RecipeError with every complaint, one a line: `file:line: path: message`.
+    """
+    source = extending.gather(Path(path), overrides)
+    full, complaints = shorthand.write_out(source.value, registry)
+    try:
+        recipe = Recipe.model_validate(full, context=registry)
+    except ValidationError as error:
+        complaints += _from_recipe(error, full, source.value)
+    if complaints:
+        raise RecipeError("\n".join(_located(complaints, source.marks, str(path))))
+    return recipe
+
+
+def resolved(recipe: Recipe, registry: Registry) -> str:
+    """The YAML of a recipe with every default filled in; `read` makes an equal recipe of it."""
+    return yaml_source.dump(_plain(recipe, registry))
+
+
+def fingerprint(recipe: Recipe, registry: Registry) -> str:
+    """Sixteen hexadecimal digits that two recipes share when they say the same."""
+    text = json.dumps(_plain(recipe, registry), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(recipe: Recipe, registry: Registry) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", context=registry)
+
+
+def _from_recipe(error: ValidationError, full: Mapping[str, Any], said: Mapping[str, Any]) -> Iterable[Complaint]:
+    """The complaints about the written-out recipe, told of what the user wrote."""
+    short = "branches" not in said and (said.get("backbone") is not None or said.get("reduce") is not None)
+    told: dict[Complaint, None] = {}  # in order, each once
+    for complaint in from_error(error, Recipe, full):
+        path, message = complaint.path, complaint.message
+        if path[:1] == ("branches",) and short:
+            if not full.get("branches"):
+                continue  # the backbone or its reduction has been complained about already
+            path = ("backbone",)
+        elif path == ("branches",) and "branches" not in full:
+            message = "is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches"
+        elif len(path) == 1 and path[0] not in Recipe.model_fields:
+            message = "unknown key" + close_to(str(path[0]), [*Recipe.model_fields, *SHORT_FORMS])
+        told[Complaint(path, message)] = None
+    return told
+
+
+def _located(complaints: Iterable[Complaint], marks: Mapping[KeyPath, Mark], main: str) -> Iterable[str]:
+    """`file:line: path: message`, the recipe's own lines first, then its parents' and the command line's."""
+
+    def place(complaint: Complaint) -> tuple[bool, Mark]:
+        mark = _mark(complaint.path, marks)
+        return mark.file != main, mark
+
+    for complaint in sorted(complaints, key=place):
+        parts = (_mark(complaint.path, marks), ".".join(map(str, complaint.path)), complaint.message)
+        yield ": ".join(str(part) for part in parts if part)
+
+
+def _mark(path: KeyPath, marks: Mapping[KeyPath, Mark]) -> Mark:
+    """The place of the key itself, or of the nearest key around it."""
+    while path not in marks:
+        path = path[:-1]
+    return marks[path]

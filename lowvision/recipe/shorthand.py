@@ -1,0 +1,141 @@
+"""Writes the short forms of a recipe out: `backbone` with `reduce` as branches, a path as a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from pydantic import ValidationError
+
+from lowvision.contracts import Backbone, Options, Reducer
+from lowvision.recipe.choice import choose
+from lowvision.recipe.complaints import Complaint, from_error, shown
+from lowvision.registry import Registry
+from lowvision.yaml_source import KeyPath
+
+Level = int | float | str
+
+
+class Spelt(NamedTuple):
+    """A recipe without short forms, and what stood in the way of writing it so."""
+
+    value: dict[str, Any]
+    complaints: list[Complaint]
+
+
+class Reduction(NamedTuple):
+    """A reducer by name, the levels that it is asked for, and where each stands in the recipe."""
+
+    name: str
+    reducer: Reducer
+    levels: tuple[Level, ...]
+    path: KeyPath
+
+
+def write_out(value: Mapping[str, Any], registry: Registry) -> Spelt:
+    """The recipe with explicit `branches` and every folder spelt as a choice."""
+    full = {key: part for key, part in value.items() if key not in ("backbone", "reduce")}
+    if isinstance(full.get("data"), dict):
+        full["data"] = {key: _photographs(key, part, registry) for key, part in full["data"].items()}
+    backbone, reduce = value.get("backbone"), value.get("reduce")
+    if backbone is None and reduce is None:
+        return Spelt(full, [])
+    if full.get("branches") is not None:
+        return Spelt(full, [Complaint(("branches",), "stands beside backbone or reduce; give one or the other")])
+    if backbone is None:
+        return Spelt(full, [Complaint(("reduce",), "needs a backbone to make smaller; give backbone as well")])
+    branches, complaints = _branches(backbone, {} if reduce is None else reduce, registry)
+    return Spelt({**full, "branches": tuple({"backbone": branch} for branch in branches)}, complaints)
+
+
+def _photographs(key: str, value: Any, registry: Registry) -> Any:
+    """A word that is a path as a folder; anything else as it is."""
+    if key not in ("train", "valid", "test") or not isinstance(value, str) or value in registry.shelves["datasets"]:
+        return value
+    is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or Path(value).is_dir()
+    return {"folder": {"path": value}} if is_path else value
+
+
+def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Backbone], list[Complaint]]:
+    """One backbone for each level of `reduce`; the backbone alone where there is none."""
+    largest, complaints = _chosen("backbones", backbone, ("backbone",), registry)
+    if not isinstance(reduce, dict):
+        message = f"must be a mapping of reducers to their levels, as {{channels: [36, 52, 64]}}, not {shown(reduce)}"
+        return [], [*complaints, Complaint(("reduce",), message)]
+    reductions = []
+    for name, asked in reduce.items():
+        reduction, more = _reduction(name, asked, registry)
+        reductions.append(reduction)
+        complaints += more
+    if complaints:
+        return [], complaints
+    if not reductions:
+        return [cast(Backbone, largest)], []
+    return _zipped(cast(Backbone, largest), cast(list[Reduction], reductions))
+
+
+def _chosen(
+    menu: str, value: Any, path: KeyPath, registry: Registry
+) -> tuple[Options, list[Complaint]] | tuple[None, list[Complaint]]:
+    """What `choose` makes of the value at `path`, or its complaints."""
+    try:
+        return choose(menu, value, registry), []
+    except ValidationError as error:
+        return None, [c.below(*path) for c in from_error(error, Options, value)]
+    except ValueError as error:
+        return None, [Complaint(path, str(error))]
+
+
+def _reduction(name: str, asked: Any, registry: Registry) -> tuple[Reduction | None, list[Complaint]]:
+    """A reducer and its levels, from a list of levels, or `levels` among the reducer's own options."""
+    path: KeyPath = ("reduce", name)
+    options = {}
+    levels = asked
+    if isinstance(asked, dict):
+        options = {key: value for key, value in asked.items() if key != "levels"}
+        levels = asked.get("levels")
+        path = (*path, "levels")
+    reducer, complaints = _chosen("reducers", {name: options}, ("reduce",), registry)
+    complaints += _wrong_levels(levels, path)
+    return None if complaints else Reduction(name, cast(Reducer, reducer), levels, path), complaints
+
+
+def _wrong_levels(levels: Any, path: KeyPath) -> list[Complaint]:
+    if not isinstance(levels, tuple) or not levels:
+        return [Complaint(path, f"must be a list of levels, one for each branch, as [36, 52, 64], not {shown(levels)}")]
+    return [
+        Complaint((*path, k), f"a level is a number or a word, not {shown(level)}")
+        for k, level in enumerate(levels)
+        if isinstance(level, bool) or not isinstance(level, int | float | str)
+    ]
+
+
+def _zipped(backbone: Backbone, reductions: list[Reduction]) -> tuple[list[Backbone], list[Complaint]]:
+    """The backbone under the first level of every reducer, under the second of every reducer, ..."""
+    first, *others = reductions
+    for other in others:
+        if len(other.levels) != len(first.levels):
+            counts = f"{first.name} has {len(first.levels)} levels, {other.name} has {len(other.levels)}"
+            return [], [Complaint(("reduce",), f"{counts}; give each branch one of both")]
+    outcomes = [_reduced(backbone, reductions, k) for k in range(len(first.levels))]
+    return (
+        [outcome for outcome in outcomes if isinstance(outcome, Backbone)],
+        [outcome for outcome in outcomes if isinstance(outcome, Complaint)],
+    )
+
+
+def _reduced(backbone: Backbone, reductions: list[Reduction], k: int) -> Backbone | Complaint:
+    """The backbone under level k of every reducer in turn, or why there is none."""
+    for reduction in reductions:
+        level = reduction.levels[k]
+        try:
+            backbone = reduction.reducer.reduce(backbone, level)
+        except ValidationError as error:
+            broken = from_error(error, type(backbone), dict(backbone))
+            told = "; ".join(f"{'.'.join(map(str, c.path))} {c.message}".strip() for c in broken)
+            return Complaint((*reduction.path, k), f"level {level}: {told}")
+        except ValueError as error:
+            return Complaint((*reduction.path, k), f"level {level}: {error}")
+    return backbone
