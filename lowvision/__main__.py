@@ -1,0 +1,5 @@
+"""`python -m lowvision`: the command line."""
+
+from lowvision.cli import main
+
+main()

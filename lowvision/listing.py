@@ -1,0 +1,78 @@
+"""What the installed plugins provide, as lines for a person and as plain values for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lowvision.hookspecs import MENUS
+from lowvision.registry import Entry, Registry
+
+
+def menus(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Each menu, or `only` one, and what stands on it. Raises KeyError for a menu that there is not."""
+    return {
+        menu: [
+            {
+                "name": entry.name,
+                "about": about(entry),
+                "plugin": entry.plugin,
+                "distribution": entry.distribution,
+                "version": entry.version,
+            }
+            for entry in registry.shelves[menu].values()
+        ]
+        for menu in ([only] if only else MENUS)
+    }
+
+
+def plugins(registry: Registry) -> list[dict[str, Any]]:
+    """Every plugin: where it comes from, what it provides, and why it is broken where it is."""
+    reasons = {broken.plugin: broken.reason for broken in registry.broken}
+    return [
+        {
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "provides": _provided(registry, plugin.name),
+            "broken": reasons.get(plugin.name),
+        }
+        for plugin in registry.plugins
+    ]
+
+
+def menu_lines(registry: Registry, only: str | None = None) -> Iterator[str]:
+    """The menus as lines: a name, what it is, and whose it is."""
+    for menu, entries in menus(registry, only).items():
+        yield f"{menu}:"
+        width = max((len(entry["name"]) for entry in entries), default=0)
+        for entry in entries:
+            yield f"  {entry['name']:{width}}  {entry['about']} ({entry['plugin']})"
+        if not entries:
+            yield "  none"
+
+
+def plugin_lines(registry: Registry) -> Iterator[str]:
+    """The plugins as lines: what each provides, or why it is broken; then the names that two of them claim."""
+    for plugin in plugins(registry):
+        yield f"{plugin['name']} {plugin['version']}".rstrip() + f" (from {plugin['distribution']})"
+        if plugin["broken"]:
+            yield f"  BROKEN: {plugin['broken']}"
+        for menu, names in plugin["provides"].items():
+            yield f"  {menu}: {', '.join(names)}"
+    for (menu, name), entries in registry.clashes.items():
+        owners = " and ".join(entry.plugin for entry in entries)
+        yield f"CLASH: {menu[:-1]} '{name}' is claimed by {owners}; neither can be used"
+
+
+def about(entry: Entry) -> str:
+    """The first line of what the thing says of itself."""
+    return (entry.thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _provided(registry: Registry, plugin: str) -> dict[str, list[str]]:
+    provided = {
+        menu: [entry.name for entry in shelf.values() if entry.plugin == plugin]
+        for menu, shelf in registry.shelves.items()
+    }
+    return {menu: names for menu, names in provided.items() if names}
