@@ -1,0 +1,100 @@
+"""PSNR and SSIM with their protocol in their name, as super-resolution papers measure them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lowvision.errors import DataError
+
+CEILING = 100.0
+"""PSNR in dB of two images without a difference: infinity neither averages nor fits into JSON."""
+LUMA = (65.481, 128.553, 24.966)
+"""Studio-range luma of R, G and B in [0,1] (ITU-R BT.601, as MATLAB's rgb2ycbcr); 16 is added."""
+WINDOW, SIGMA = 11, 1.5
+"""SSIM's Gaussian window (Wang et al. 2004, section III.B)."""
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+STRIP = 64
+"""Rows that SSIM looks at together, so that its maps of a large photograph never stand in memory whole."""
+
+
+def measure(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
+    """Quality of one restored image (C,H,W) against gt (C,H,W), both nominally in [0,1], C 1 or 3.
+
+    Both are rounded to 8 bit and lose `crop` pixels at each border, which each name tells: `psnr_rgb@crop4` (three
+    channels only), `psnr_y@crop4` and `ssim_y@crop4`. y is the unrounded luma of BT.601; a grey image is its own y.
+    PSNR in dB, at most 100 (no difference); SSIM at most 1, its mean over windows that lie inside. Computed in float64
+    on the CPU, so that every device gives the same figures.
+
+    Raises DataError where the shapes differ or less than SSIM's window of 11 pixels remains.
+    """
+    if restored.shape != gt.shape:
+        raise DataError(f"restored is {tuple(restored.shape)}, gt is {tuple(gt.shape)}; both must be one (C,H,W)")
+    _, height, width = gt.shape
+    if min(height, width) - 2 * crop < WINDOW:
+        raise DataError(f"{width}x{height} is too small to measure: {crop} off each border must leave {WINDOW} pixels")
+    a, b = (_eight_bit(x)[:, crop : height - crop, crop : width - crop] for x in (restored, gt))
+    luma_a, luma_b = _luma(a), _luma(b)
+    values = {"psnr_y": psnr(luma_a[None] / 255, luma_b[None] / 255), "ssim_y": ssim(luma_a, luma_b)}
+    if gt.shape[0] == 3:
+        values = {"psnr_rgb": psnr(a[None] / 255, b[None] / 255), **values}
+    return {f"{name}@crop{crop}": float(value) for name, value in values.items()}
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """PSNR in dB of each item of a batch, (B,...) against (B,...) with peak 1 -> (B,); nothing is rounded or cropped.
+
+    At most 100, so that equal items can be ranked and averaged.
+    """
+    error = (a - b).square().flatten(1).mean(dim=1)
+    return -10 * error.clamp_min(10 ** (-CEILING / 10)).log10()
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Mean structural similarity of two images (H,W) in [0,255], H and W >= 11, as a scalar.
+
+    Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, windows inside the image only (Wang et al. 2004, eq. 13).
+    """
+    total = a.new_zeros(())
+    for top in range(0, a.shape[0] - WINDOW + 1, STRIP):
+        rows = slice(top, top + STRIP + WINDOW - 1)  # every window that starts in this strip
+        total += _ssim_map(a[rows], b[rows]).sum()
+    return total / ((a.shape[0] - WINDOW + 1) * (a.shape[1] - WINDOW + 1))
+
+
+def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM of each window of two images (h,w) -> (h-10,w-10)."""
+    moments = _blurred(torch.stack([a, b, a * a, b * b, a * b]))  # (5, h-10, w-10)
+    mean_a, mean_b, square_a, square_b, product = moments
+    both, squares = mean_a * mean_b, mean_a.square() + mean_b.square()
+    covariance, variances = product - both, square_a + square_b - squares
+    return (2 * both + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
+
+
+def _blurred(planes: Tensor) -> Tensor:
+    """Weighted by the Gaussian window, (n,h,w) -> (n,h-10,w-10)."""
+    return _blurred_axis(_blurred_axis(planes, 1), 2)
+
+
+def _blurred_axis(planes: Tensor, axis: int) -> Tensor:
+    """One axis of the window as a sum of shifted planes: in float64 faster than torch's convolution by far."""
+    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    length = planes.shape[axis] - WINDOW + 1
+    blurred = torch.zeros_like(planes.narrow(axis, 0, length))
+    for shift, weight in enumerate((weights / weights.sum()).tolist()):
+        blurred.add_(planes.narrow(axis, shift, length), alpha=weight)
+    return blurred
+
+
+def _eight_bit(x: Tensor) -> Tensor:
+    """Whole numbers 0..255 as float64, halves rounded up, as an 8-bit file would hold them."""
+    return (x.detach().cpu().double().clamp(0, 1) * 255 + 0.5).floor()
+
+
+def _luma(x: Tensor) -> Tensor:
+    """(C,H,W) in 0..255 -> (H,W): the luma of RGB, or the only channel of a grey image."""
+    if x.shape[0] == 1:
+        return x[0]
+    red, green, blue = x / 255
+    return 16 + LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
