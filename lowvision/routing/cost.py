@@ -35,7 +35,7 @@ def parameters(module: nn.Module) -> int:
     """Numbers that the module learns, counted by storage: what two of its parts share, or slice, counts once."""
     largest: dict[tuple[int, int], int] = {}
     for parameter in module.parameters():
-        place = (parameter.untyped_storage()._cdata, parameter.storage_offset())
+        place = (parameter.untyped_storage()._cdata, int(parameter.storage_offset()))
         largest[place] = max(largest.get(place, 0), parameter.numel())
     return sum(largest.values())
 

@@ -6,8 +6,9 @@ import difflib
 from typing import Any
 
 import timm
-from lowvision import RecipeError
 from torch import nn
+
+from lowvision import RecipeError
 
 
 def create(

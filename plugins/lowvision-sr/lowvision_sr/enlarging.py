@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lowvision import Skip, upsample
 from torch import Tensor
+
+from lowvision import Skip, upsample
 
 SHUFFLES = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
 """The pixel-shuffle factors that lead to each scale."""

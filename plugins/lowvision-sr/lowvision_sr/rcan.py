@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lowvision import Skip
 from torch import Tensor, nn
 
+from lowvision import Skip
 from lowvision_sr.colour import Mean
 from lowvision_sr.enlarging import SHUFFLES, add_skip
 from lowvision_sr.initial import faint, kaiming, weaken

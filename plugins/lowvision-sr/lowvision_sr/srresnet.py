@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lowvision import Skip
 from torch import Tensor, nn
 
+from lowvision import Skip
 from lowvision_sr.enlarging import SHUFFLES, add_skip
 from lowvision_sr.initial import faint, kaiming, weaken
 
@@ -18,9 +18,7 @@ class Network(nn.Module):
         super().__init__()
         self.scale, self.skip = scale, skip
         self.first = nn.Conv2d(colours, channels, 3, padding=1)
-        self.trunk = nn.Sequential(
-            nn.LeakyReLU(SLOPE, inplace=True), *(ResidualBlock(channels) for _ in range(layers))
-        )
+        self.trunk = nn.Sequential(nn.LeakyReLU(SLOPE, inplace=True), *(ResidualBlock(channels) for _ in range(layers)))
         self.enlarge = nn.Sequential()
         for factor in SHUFFLES[scale]:
             self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
