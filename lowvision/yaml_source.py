@@ -80,8 +80,7 @@ def parse(text: str, file: str) -> Source:
             frozenset(path for path, (_, value) in places.items() if _is_blank(value)),
         )
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise RecipeError(f"{Mark(file, mark.line + 1 if mark else 0)}: {_told(error)}") from None
+        raise RecipeError(f"{Mark(file, _line(error))}: {_told(error)}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise RecipeError(f"{Mark(file, line)}: holds a character that YAML forbids; {error.reason}") from None
@@ -207,6 +206,13 @@ def _is_blank(node: Node) -> bool:
 def _problem(message: str, at: Any) -> MarkedYAMLError:
     """The complaint, at the place of a node or an event."""
     return MarkedYAMLError(problem=message, problem_mark=at.start_mark)
+
+
+def _line(error: MarkedYAMLError) -> int:
+    # A key without its colon is noticed only in the line after it.
+    is_key = error.context == "while scanning a simple key"
+    mark = error.context_mark if is_key else error.problem_mark
+    return mark.line + 1 if mark else 0
 
 
 def _told(error: MarkedYAMLError) -> str:

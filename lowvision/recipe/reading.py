@@ -54,21 +54,25 @@ def _plain(recipe: Recipe, registry: Registry) -> dict[str, Any]:
 
 
 def _from_recipe(error: ValidationError, full: Mapping[str, Any], said: Mapping[str, Any]) -> Iterable[Complaint]:
-    """The complaints about the written-out recipe, told of what the user wrote."""
-    short = "branches" not in said and (said.get("backbone") is not None or said.get("reduce") is not None)
-    told: dict[Complaint, None] = {}  # in order, each once
-    for complaint in from_error(error, Recipe, full):
-        path, message = complaint.path, complaint.message
-        if path[:1] == ("branches",) and short:
-            if not full.get("branches"):
-                continue  # the backbone or its reduction has been complained about already
-            path = ("backbone",)
-        elif path == ("branches",) and "branches" not in full:
-            message = "is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches"
-        elif len(path) == 1 and path[0] not in Recipe.model_fields:
-            message = "unknown key" + close_to(str(path[0]), [*Recipe.model_fields, *SHORT_FORMS])
-        told[Complaint(path, message)] = None
-    return told
+    """The complaints about the written-out recipe, each once, told of what the user wrote."""
+    told = [_as_written(complaint, full, said) for complaint in from_error(error, Recipe, full)]
+    return dict.fromkeys(complaint for complaint in told if complaint is not None)
+
+
+def _as_written(complaint: Complaint, full: Mapping[str, Any], said: Mapping[str, Any]) -> Complaint | None:
+    """The complaint in terms of the short forms; None where a complaint about these has been made already."""
+    path, message = complaint.path, complaint.message
+    if path[:1] == ("branches",) and "branches" not in said and not {"backbone", "reduce"}.isdisjoint(said):
+        return Complaint(("backbone",), message) if full.get("branches") else None
+    if path == ("branches",) and "branches" not in said:
+        told = "is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches"
+    elif len(path) == 1 and path[0] not in Recipe.model_fields:
+        told = "unknown key" + close_to(str(path[0]), [*Recipe.model_fields, *SHORT_FORMS])
+    elif path[:1] == ("data",) and isinstance(word := full["data"].get(path[-1]), str):
+        told = f"{message}; a folder is written with a slash, as ./{word}"
+    else:
+        told = message
+    return Complaint(path, told)
 
 
 def _located(complaints: Iterable[Complaint], marks: Mapping[KeyPath, Mark], main: str) -> Iterable[str]:

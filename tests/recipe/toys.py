@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from pydantic import Field, model_validator
 
 from lowvision.contracts import Backbone, Classifier, Dataset, Photo, Reducer, Skip, Task
+from lowvision.errors import RecipeError
 from lowvision.hookspecs import hookimpl
+from lowvision.recipe import reading
+from lowvision.recipe.models import Recipe
 from lowvision.registry import Plugin, Registry
 
 
@@ -139,3 +144,17 @@ stages:
   joint:
 """
 """A recipe without a fault."""
+
+
+def read(folder: Path, text: str, *overrides: str, **others: str) -> Recipe:
+    """The recipe that `text` makes as `folder`/r.yml, beside other files by their names."""
+    for name, content in {"r": text, **others}.items():
+        (folder / f"{name}.yml").write_text(content)
+    return reading.read(folder / "r.yml", registry(), overrides)
+
+
+def complaints(folder: Path, text: str, *overrides: str, **others: str) -> list[str]:
+    """What is wrong with that recipe, each line without the folder's name."""
+    with pytest.raises(RecipeError) as caught:
+        read(folder, text, *overrides, **others)
+    return str(caught.value).replace(f"{folder}{os.sep}", "").splitlines()

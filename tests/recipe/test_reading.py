@@ -1,0 +1,173 @@
+"""Claims about the way from a recipe file to a Recipe and back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import toys
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lowvision import yaml_source
+from lowvision.errors import RecipeError
+from lowvision.recipe import reading
+
+
+def test_a_recipe_holds_what_the_file_says(tmp_path: Path) -> None:
+    recipe = toys.read(tmp_path, toys.RECIPE)
+    assert recipe.task == toys.Enlarge(scale=4)
+    assert [branch.backbone for branch in recipe.branches] == [toys.Net(channels=c) for c in (36, 52, 64)]
+    assert recipe.base == toys.Net(channels=64)
+    assert recipe.stages.base is not None
+    assert (recipe.stages.base.steps, recipe.stages.base.lr) == (3000, 1e-3)
+    assert recipe.stages.rank is not None  # `rank:` with nothing after it
+    assert recipe.stages.evaluate is not None  # on unless it is refused
+
+
+def test_all_complaints_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+    text = """\
+task: {enlarge: {scale: two}}
+backbone: {net: {chanels: 3, skip: bicubik}}
+reduce: {channels: [36, 52, 64]}
+classifier: guage
+data: {train: medow}
+stages:
+  base: {stps: 3000, lr: fast, batch: 1e3}
+  joint: {betas: 3, ema: 1}
+  rnk: {}
+sede: 1
+"""
+    assert toys.complaints(tmp_path, text, "seed=-1", "precision=fp17") == [
+        "r.yml:1: task.enlarge.scale: must be a whole number, not 'two'",
+        "r.yml:2: backbone.net.skip: must be 'none', 'nearest', 'bilinear' or 'bicubic', not 'bicubik'"
+        " (did you mean 'bicubic'?)",
+        "r.yml:2: backbone.net.chanels: unknown key (did you mean 'channels'?)",
+        "r.yml:4: classifier: no classifier named 'guage'; did you mean 'gauge'? (from toys)",
+        "r.yml:5: data.train: no dataset named 'medow'; did you mean 'meadow'? (from toys);"
+        " a folder is written with a slash, as ./medow",
+        "r.yml:7: stages.base.batch: must be a whole number, not 1000.0; write 1000",
+        "r.yml:7: stages.base.lr: must be a number, not 'fast'",
+        "r.yml:7: stages.base.stps: unknown key (did you mean 'steps'?)",
+        "r.yml:8: stages.joint.betas: must be a list, not 3",
+        "r.yml:8: stages.joint.ema: must be less than 1, not 1",
+        "r.yml:9: stages.rnk: unknown key (did you mean 'rank'?)",
+        "r.yml:10: sede: unknown key (did you mean 'seed'?)",
+        "command line: seed: must be at least 0, not -1",
+        "command line: precision: must be 'no', 'fp16' or 'bf16', not 'fp17' (did you mean 'fp16'?)",
+    ]
+
+
+def test_complaints_about_a_parent_name_the_parent(tmp_path: Path) -> None:
+    told = toys.complaints(tmp_path, "extends: a.yml\nseed: x\n", a=toys.RECIPE + "tile:\n  size: 2\n")
+    assert told == [
+        "r.yml:2: seed: must be a whole number, not 'x'",
+        "a.yml:13: tile.size: must be at least 8, not 2",
+    ]
+
+
+def test_short_forms_are_known_keys(tmp_path: Path) -> None:
+    text = toys.RECIPE.replace("reduce:", "redcue:")
+    assert toys.complaints(tmp_path, text) == ["r.yml:3: redcue: unknown key (did you mean 'reduce'?)"]
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    assert toys.complaints(tmp_path, "task: enlarge") == [
+        "r.yml:1: branches: is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches",
+        "r.yml:1: classifier: is missing",
+    ]
+
+
+def test_laws_that_span_the_recipe_are_told_at_their_place(tmp_path: Path) -> None:
+    overrides = ("backbone=halves", "task.enlarge.scale=8", "stages.joint.shares=[0.5, 0.5]")
+    assert toys.complaints(tmp_path, toys.RECIPE + "tile: {size: 40}\n", *overrides) == [
+        "r.yml:12: tile.size: 40 must be a multiple of 16 for its backbone",
+        "command line: backbone: can be built for scale 2, 3, 4; the task has scale 8",
+        "command line: stages.joint.shares: has 2 values for 3 branches",
+    ]
+
+
+def test_wrong_branches_are_told_at_their_line(tmp_path: Path) -> None:
+    text = """\
+task: enlarge
+classifier: gauge
+branches:
+- net
+- {net: {chanels: 3}}
+- {backbone: {net: {layers: 0}}, weight: x}
+"""
+    assert toys.complaints(tmp_path, text) == [
+        "r.yml:5: branches.1.net.chanels: unknown key (did you mean 'channels'?)",
+        "r.yml:6: branches.2.backbone.net.layers: must be at least 1, not 0",
+        "r.yml:6: branches.2.weight: unknown key (did you mean 'weights'?)",
+    ]
+
+
+def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"nope\.yml: no such file$"):
+        reading.read(tmp_path / "nope.yml", toys.registry())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "is empty"), ("# nothing", "is empty"), ("5", "holds 5"), ("[a]", "holds ['a']")]
+)
+def test_what_is_no_mapping_is_no_recipe(tmp_path: Path, text: str, found: str) -> None:
+    told = toys.complaints(tmp_path, text)
+    assert told == [f"r.yml: {found}; a recipe is a mapping with keys such as task, backbone and stages"]
+
+
+def test_the_resolved_recipe_says_everything_and_reads_back(tmp_path: Path) -> None:
+    recipe = toys.read(tmp_path, toys.RECIPE, "stages.evaluate=null", "data.augment=[D4, {Blur: {limit: [1, 3]}}]")
+    text = reading.resolved(recipe, toys.registry())
+    assert "backbone" in text
+    assert "reduce" not in text
+    assert "average_weight: 3.0" in text
+    assert toys.read(tmp_path, text) == recipe
+
+
+word = st.text(min_size=1)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 10**9).map(str),
+        "precision": st.sampled_from(["no", "fp16", "bf16"]),
+        "stages.base.lr": st.floats(1e-12, 1e12).map(repr),
+        "stages.joint": st.just("null"),
+        "stages.rank": word.map(lambda text: yaml_source.dump({"weights": text})),
+        "data.train": st.sampled_from(["./some where", "{folder: {path: x, only: [a*b, '010', 'no']}}"]),
+        "backbone.net.skip": st.sampled_from(["none", "bicubic"]),
+        "trackers": st.sampled_from(["[]", "[tensorboard, '1e-4']"]),
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(changes)
+def test_any_recipe_survives_the_way_to_text_and_back(tmp_path: Path, change: dict[str, str]) -> None:
+    recipe = toys.read(tmp_path, toys.RECIPE, *(f"{path}={value}" for path, value in change.items()))
+    again = toys.read(tmp_path, reading.resolved(recipe, toys.registry()))
+    assert again == recipe
+    assert reading.fingerprint(again, toys.registry()) == reading.fingerprint(recipe, toys.registry())
+
+
+def test_the_fingerprint_follows_what_is_said_and_not_how(tmp_path: Path) -> None:
+    def fingerprint(text: str, *overrides: str) -> str:
+        return reading.fingerprint(toys.read(tmp_path, text, *overrides), toys.registry())
+
+    longer = toys.RECIPE.replace("task: enlarge", "task: {enlarge: {scale: 4}} # the default")
+    assert fingerprint(toys.RECIPE) == fingerprint(longer) == fingerprint(toys.RECIPE, "seed=0")
+    assert fingerprint(toys.RECIPE) != fingerprint(toys.RECIPE, "seed=1")
+
+
+def test_reading_imports_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "r.yml").write_text(toys.RECIPE)
+    program = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import toys; from lowvision import registry;"
+        "from lowvision.recipe import reading, schema;"
+        "reading.resolved(reading.read(sys.argv[2], toys.registry()), toys.registry()); schema.schema(registry.load());"
+        "sys.exit('torch' in sys.modules)"
+    )
+    words = [sys.executable, "-c", program, str(Path(toys.__file__).parent), str(tmp_path / "r.yml")]
+    assert subprocess.run(words, check=False).returncode == 0

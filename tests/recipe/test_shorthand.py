@@ -1,0 +1,113 @@
+"""Claims about the short forms of a recipe: `backbone` with `reduce`, and folders by their path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import toys
+
+from lowvision.folders import Folder
+
+
+def reduced(text: str) -> str:
+    return toys.RECIPE.replace("reduce: {channels: [36, 52, 64]}", text)
+
+
+def test_a_backbone_alone_is_one_branch(tmp_path: Path) -> None:
+    assert [branch.backbone for branch in toys.read(tmp_path, reduced("")).branches] == [toys.Net()]
+
+
+def test_several_reducers_go_level_by_level(tmp_path: Path) -> None:
+    recipe = toys.read(tmp_path, reduced("reduce: {channels: [36, 64], layers: [8, 12]}"))
+    assert [b.backbone for b in recipe.branches] == [toys.Net(channels=36, layers=8), toys.Net(channels=64, layers=12)]
+
+
+def test_a_reducer_takes_options_beside_its_levels(tmp_path: Path) -> None:
+    recipe = toys.read(tmp_path, reduced("reduce: {channels: {levels: [36, 64], least: 8}}"))
+    assert len(recipe.branches) == 2
+    text = reduced("reduce: {channels: {levels: [4, 64], least: 8, lest: 3}}")
+    assert toys.complaints(tmp_path, text) == ["r.yml:3: reduce.channels.lest: unknown key (did you mean 'least'?)"]
+
+
+@pytest.mark.parametrize(
+    ("reduce", "complaints"),
+    [
+        (
+            "reduce: {channels: [36, 52, 64], layers: [8, 16]}",
+            ["r.yml:3: reduce: channels has 3 levels, layers has 2; give each branch one of both"],
+        ),
+        (
+            "reduce:\n  channels: [37, 0,\n    big]",
+            [
+                "r.yml:4: reduce.channels.0: level 37: channels 37 must be a multiple of groups 4",
+                "r.yml:4: reduce.channels.1: level 0: is less than 1 channels",
+                "r.yml:5: reduce.channels.2: level big: channels must be a whole number, not 'big'",
+            ],
+        ),
+        (
+            "reduce: {channels: [[36], true], chanels: [1], layers: 3}",
+            [
+                "r.yml:3: reduce.channels.0: a level is a number or a word, not [36]",
+                "r.yml:3: reduce.channels.1: a level is a number or a word, not true",
+                "r.yml:3: reduce.chanels: no reducer named 'chanels'; did you mean 'channels'? (from toys)",
+                "r.yml:3: reduce.layers: must be a list of levels, one for each branch, as [36, 52, 64], not 3",
+            ],
+        ),
+        (
+            "reduce: {channels: {least: 3}, layers: []}",
+            [
+                "r.yml:3: reduce.channels.levels: must be a list of levels, one for each branch,"
+                " as [36, 52, 64], not nothing",
+                "r.yml:3: reduce.layers: must be a list of levels, one for each branch, as [36, 52, 64], not []",
+            ],
+        ),
+        (
+            "reduce: channels",
+            ["r.yml:3: reduce: must be a mapping of reducers to their levels, as {channels: [36, 52, 64]},"]
+        ),
+        ("branches: [net]", ["r.yml:3: branches: stands beside backbone or reduce; give one or the other"]),
+    ],
+)  # fmt: skip
+def test_levels_that_cannot_be_are_told_at_their_line(tmp_path: Path, reduce: str, complaints: list[str]) -> None:
+    told = toys.complaints(tmp_path, reduced(reduce))
+    assert len(told) == len(complaints)
+    for line, complaint in zip(told, complaints, strict=True):
+        assert line.startswith(complaint)
+
+
+def test_a_wrong_backbone_and_a_wrong_reducer_are_told_together(tmp_path: Path) -> None:
+    text = toys.RECIPE.replace("backbone: net", "backbone: nett").replace("channels", "chanels")
+    assert toys.complaints(tmp_path, text) == [
+        "r.yml:2: backbone: no backbone named 'nett'; did you mean 'net'? (from toys)",
+        "r.yml:3: reduce.chanels: no reducer named 'chanels'; did you mean 'channels'? (from toys)",
+    ]
+
+
+def test_reduce_needs_a_backbone(tmp_path: Path) -> None:
+    text = toys.RECIPE.replace("backbone: net\n", "")
+    assert toys.complaints(tmp_path, text) == [
+        "r.yml:2: reduce: needs a backbone to make smaller; give backbone as well"
+    ]
+
+
+@pytest.mark.parametrize("path", ["photos/train", "./photos", "../photos", "~/photos", "~", "."])
+def test_a_word_that_looks_like_a_path_is_a_folder(tmp_path: Path, path: str) -> None:
+    assert toys.read(tmp_path, toys.RECIPE, f"data.train='{path}'").data.train == Folder(path=path)
+
+
+def test_a_word_that_is_an_existing_folder_is_one_unless_a_set_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "meadow"):
+        (tmp_path / name).mkdir()
+    data = toys.read(tmp_path, toys.RECIPE, "data.train=photos").data
+    assert (data.train, data.valid) == (Folder(path="photos"), toys.Meadow())
+
+
+def test_any_other_word_is_an_unknown_set(tmp_path: Path) -> None:
+    assert toys.complaints(tmp_path, toys.RECIPE, "data.train=medow") == [
+        "command line: data.train: no dataset named 'medow'; did you mean 'meadow'? (from toys);"
+        " a folder is written with a slash, as ./medow"
+    ]
