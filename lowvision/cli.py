@@ -28,6 +28,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, as stages.base.steps=1000."),
 ]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -59,6 +60,51 @@ def lowvision(
 ) -> None:
     # Both are seen to elsewhere: by the callback, and by `main`.
     pass
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder; else the recipe's.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where the folders of runs are.")] = Path("runs"),
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew: delete what the run has so far.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Short for the override seed=N.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="How many processes train together.")] = 1,
+    device: Device = "auto",
+) -> None:
+    """Run a recipe from its first stage to its report; the same command again goes on where it stopped."""
+    changes = [*(overrides or ()), *([] if seed is None else [f"seed={seed}"])]
+    from lowvision import registry
+    from lowvision.recipe import reading
+
+    known = registry.load()
+    found = reading.read(recipe, known, changes)
+    from lowvision import run
+
+    if processes > 1:
+        raise typer.Exit(run.launch(_words_without("--processes"), processes, device))
+    run.run(found, known, recipe, runs / (name or recipe.stem), restart, device)
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file (safetensors).")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of ground truth, or of gt/ and lq/.")],
+    downscale: Annotated[float, typer.Option(min=1, help="Shrink every image by this factor first.")] = 1.0,
+    longer_side: Annotated[int | None, typer.Option(min=1, help="Shrink images to this longer side first.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A folder for the report and its pictures.")] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a weights file on folders of photographs: quality, exact cost and seconds beside its own base."""
+    from lowvision import registry, report
+    from lowvision.evaluate import evaluate
+    from lowvision.folders import Folder
+
+    sets = {folder.name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side) for folder in folders}
+    document = evaluate(weights, sets, registry.load(), output, device)
+    typer.echo(json.dumps(document, indent=1) if as_json else report.text(document))
 
 
 @app.command()
@@ -135,6 +181,16 @@ def cache_clear() -> None:
     from lowvision.training import cache
 
     typer.echo(f"{cache.root()}: {_gigabytes(cache.clear())} freed")
+
+
+def _words_without(option: str) -> list[str]:
+    """The words of this process's command without an option and its value."""
+    words = sys.argv[1:]
+    kept = [word for word in words if not word.startswith(f"{option}=")]
+    if option in kept:
+        at = kept.index(option)
+        del kept[at : at + 2]
+    return kept
 
 
 def _gigabytes(size: int) -> str:

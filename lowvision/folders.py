@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lowvision.contracts import Dataset, Photo
@@ -38,7 +38,7 @@ class Folder(Dataset):
 
     def _keeps(self, name: str) -> bool:
         def listed(patterns: tuple[str, ...]) -> bool:
-            return any(fnmatch(name, pattern) for pattern in patterns)
+            return any(fnmatchcase(name, pattern) for pattern in patterns)
 
         return (not self.only or listed(self.only)) and not listed(self.exclude)
 
@@ -49,11 +49,14 @@ class Folder(Dataset):
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """Relative name without ending -> path, sorted, for all images below `folder`."""
+    """Relative name without ending -> path, sorted, for all images below `folder`; hidden ones do not count."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     named: dict[str, Path] = {}
     for path in paths:
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        inside = path.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts):  # thumbnails, and what a Mac leaves on other disks
+            continue
+        name = inside.with_suffix("").as_posix()
         if name in named:
             raise DataError(f"{path}: shares its name with {named[name].name}; rename one of them")
         named[name] = path
@@ -62,10 +65,12 @@ def _images(folder: Path) -> dict[str, Path]:
 
 def _pairs(folder: Path) -> list[Photo]:
     gt, lq = _images(folder / "gt"), _images(folder / "lq")
-    if gt.keys() != lq.keys():
-        lonely = sorted(gt.keys() ^ lq.keys())[:3]
+    lonely = [f"gt/{name}" for name in gt if name not in lq] + [f"lq/{name}" for name in lq if name not in gt]
+    if lonely:
+        more = f" and {len(lonely) - 3} more" if len(lonely) > 3 else ""
         raise DataError(
-            f"{folder}: gt/ holds {len(gt)} images, lq/ {len(lq)}; without a partner: {', '.join(lonely)}, ..."
+            f"{folder}: gt/ holds {len(gt)} images, lq/ {len(lq)}; without a partner of the same name: "
+            f"{', '.join(lonely[:3])}{more}"
         )
     return [Photo(name, gt[name], lq[name]) for name in gt]
 

@@ -122,7 +122,7 @@ def to_tensor(pixels: Pixels) -> Tensor:
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     if planes.dtype == np.float32:
         return torch.from_numpy(planes)
-    return torch.from_numpy(planes.astype(np.float32)) / float(np.iinfo(planes.dtype).max)
+    return torch.from_numpy(planes).to(torch.float32).div_(float(np.iinfo(planes.dtype).max))
 
 
 def to_pixels(x: Tensor, dtype: DTypeLike = np.uint8) -> Pixels:

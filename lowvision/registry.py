@@ -15,6 +15,7 @@ from typing import Any
 import pluggy
 
 from lowvision import folders, hookspecs
+from lowvision.contracts import Options
 from lowvision.errors import PluginError, RecipeError
 
 GROUP = "lowvision"
@@ -63,11 +64,12 @@ class Registry:
         offers: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for plugin in self.plugins:
             try:
-                entries = list(_ask(plugin))
-            except Exception as error:  # whatever a stranger's module raises must not reach the others
-                broken.append(Broken(plugin.name, plugin.distribution, f"{type(error).__name__}: {error}"))
+                offered = list(_ask(plugin))
+            except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not reach the others
+                reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line, however many it had
+                broken.append(Broken(plugin.name, plugin.distribution, reason))
                 continue
-            for menu, entry in entries:
+            for menu, entry in offered:
                 offers[menu, entry.name].append(entry)
         self.broken: tuple[Broken, ...] = tuple(broken)
         self.clashes: Mapping[tuple[str, str], list[Entry]] = {k: v for k, v in offers.items() if len(v) > 1}
@@ -95,13 +97,21 @@ class Registry:
         left_out = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
         raise RecipeError(f"no {menu[:-1]} named '{name}'; {hint}{left_out}")
 
-    def name_of(self, thing: object) -> str:
-        """The name under which the class of `thing` stands on a shelf."""
+    def entry_of(self, thing: object) -> Entry:
+        """The entry on a shelf that the class of `thing` is. Raises PluginError where no plugin provides it."""
         for shelf in self.shelves.values():
             for entry in shelf.values():
                 if entry.thing is type(thing):
-                    return entry.name
+                    return entry
         raise PluginError(f"{type(thing).__name__} is not provided by any installed plugin")
+
+    def name_of(self, thing: object) -> str:
+        """The name under which the class of `thing` stands on a shelf."""
+        return self.entry_of(thing).name
+
+    def spelt(self, thing: Options) -> dict[str, Any]:
+        """As a recipe would spell it with every option: {name: options}, of what JSON can hold."""
+        return {self.name_of(thing): thing.model_dump(mode="json")}
 
 
 def load() -> Registry:
@@ -127,11 +137,15 @@ def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
     """What one plugin offers, as (menu, entry). Raises whatever is wrong with it."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(importlib.import_module(plugin.module))
+    module = importlib.import_module(plugin.module)
+    manager.register(module)
     manager.check_pending()
+    if not manager.get_hookcallers(module):
+        raise PluginError(f"{plugin.module} offers nothing: mark a function such as lowvision_tasks with @hookimpl")
     for menu, contract in hookspecs.MENUS.items():
-        for offer in getattr(manager.hook, f"lowvision_{menu}")():
-            for name, thing in _checked(menu, contract, offer):
+        # Each function is called by itself: pluggy's own call drops None, which a forgotten `return` gives.
+        for hook in getattr(manager.hook, f"lowvision_{menu}").get_hookimpls():
+            for name, thing in _checked(menu, contract, hook.function()):
                 yield menu, Entry(name, thing, plugin.name, plugin.distribution, plugin.version)
 
 
@@ -143,4 +157,6 @@ def _checked(menu: str, contract: type, offer: Any) -> Iterable[tuple[str, type]
             raise PluginError(f"lowvision_{menu}: name {name!r} must be lower-case letters, digits and _")
         if not (isinstance(thing, type) and issubclass(thing, contract)):
             raise PluginError(f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}")
+        if missing := getattr(thing, "__abstractmethods__", None):
+            raise PluginError(f"lowvision_{menu}: '{name}' does not define {', '.join(sorted(missing))}")
         yield name, thing

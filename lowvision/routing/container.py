@@ -29,6 +29,7 @@ class Branches(nn.Module):
     def __init__(self, networks: Iterable[nn.Module]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
+        self._prices: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -42,8 +43,10 @@ class Branches(nn.Module):
         return self.networks[k](tiles)
 
     def prices(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Multiply-adds of each branch on one tile of shape (C,h,w)."""
-        return tuple(cost.multiply_adds(network, (1, *shape)) for network in self.networks)
+        """Multiply-adds of each branch on one tile of shape (C,h,w); counted once a shape."""
+        if shape not in self._prices:
+            self._prices[shape] = tuple(cost.multiply_adds(network, (1, *shape)) for network in self.networks)
+        return self._prices[shape]
 
 
 class RoutedContainer(nn.Module):
@@ -57,6 +60,7 @@ class RoutedContainer(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.branches = Branches(branches)
+        self._classifier_prices: dict[tuple[int, ...], int] = {}
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """(B,C,h,w) -> the blended image (B,C,s*h,s*w) and the probabilities (B,M)."""
@@ -97,5 +101,7 @@ class RoutedContainer(nn.Module):
         return torch.tensor(self.branches.prices(shape))
 
     def classifier_price(self, shape: tuple[int, ...]) -> int:
-        """Multiply-adds of the classifier on one tile of shape (C,h,w)."""
-        return cost.multiply_adds(self.classifier, (1, *shape))
+        """Multiply-adds of the classifier on one tile of shape (C,h,w); counted once a shape."""
+        if shape not in self._classifier_prices:
+            self._classifier_prices[shape] = cost.multiply_adds(self.classifier, (1, *shape))
+        return self._classifier_prices[shape]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ Value = float | list[float]
 class Log:
     """The voice of the main process; on every other process it is silent and writes nothing."""
 
-    def __init__(self, folder: Path, speaks: bool):
+    def __init__(self, folder: Path, speaks: bool, track: Callable[[dict[str, float], int], None] | None = None):
+        """track: also takes every measured number, as (numbers by name, step); for experiment trackers."""
         self._metrics = folder / "metrics.jsonl"
         self._text = folder / "log.txt"
         self._speaks = speaks
+        self._track = track
         self._console = Console(stderr=True)
         self._bar: tuple[Progress, TaskID] | None = None
 
@@ -35,6 +37,8 @@ class Log:
 
     def measure(self, stage: str, step: int, facts: Mapping[str, Value]) -> None:
         """Measured facts of one step of a stage."""
+        if self._track:
+            self._track({f"{stage}/{name}": value for name, value in _numbers(facts)}, step)
         if not self._speaks:
             return
         with self._metrics.open("a") as file:
@@ -92,6 +96,15 @@ def _is_later(line: str, stage: str, after: int) -> bool:
 def _is_whole(line: str) -> bool:
     """Whether a line was written to its end; a killed process may leave half of one."""
     return line.startswith("{") and line.endswith("}")
+
+
+def _numbers(facts: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
+    """Every fact as single numbers: a list gives one for each of its places."""
+    for name, value in facts.items():
+        if isinstance(value, list):
+            yield from ((f"{name}/{k}", v) for k, v in enumerate(value))
+        else:
+            yield name, value
 
 
 def _shown(value: Value) -> str:

@@ -1,0 +1,175 @@
+"""A recipe from its first stage to its report: prepares the folder and the devices, skips what is finished."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from lowvision import devices
+from lowvision.errors import LowvisionError, RecipeError, RunError
+from lowvision.recipe import reading
+from lowvision.recipe.models import Recipe
+from lowvision.registry import Registry
+from lowvision.routing import cost
+from lowvision.stages import base, branches, classifier, evaluate, joint, rank
+from lowvision.stages.job import Job
+from lowvision.training import augment
+from lowvision.training.log import Log
+
+STAGES: dict[str, Callable[[Job, Any], None]] = {
+    "base": base.run,
+    "rank": rank.run,
+    "branches": branches.run,
+    "classifier": classifier.run,
+    "joint": joint.run,
+    "evaluate": evaluate.run,
+}
+"""In the order in which they run."""
+DONE = "done.json"
+
+
+def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
+    """Run every stage of the recipe that is not finished in `folder`, and leave the report there."""
+    build_check(recipe, registry)
+    accelerator = _accelerator(recipe, folder, device)
+    if accelerator.is_main_process:
+        _open_folder(folder, recipe, registry, source, restart)
+    accelerator.wait_for_everyone()
+    if recipe.trackers:
+        accelerator.init_trackers(folder.name)
+    track = accelerator.log if recipe.trackers else None
+    log = Log(folder, accelerator.is_main_process, track)
+    job = Job(recipe, registry, accelerator, folder, log)
+    for name, run_stage in STAGES.items():
+        options = getattr(recipe.stages, name)
+        if options is not None:
+            _run_once(name, lambda run_stage=run_stage, options=options: run_stage(job, options), job)  # type: ignore[misc]  # bound now, on purpose
+    accelerator.end_training()
+
+
+def build_check(recipe: Recipe, registry: Registry) -> None:
+    """Everything that can be known before anything is written: the networks build, costs rise, names exist.
+
+    Builds on the meta device, so that it costs no memory. Raises RecipeError with every complaint.
+    """
+    complaints = []
+    with torch.device("meta"):
+        try:
+            container = recipe.architecture.build_container()
+        except (ValueError, RuntimeError, LowvisionError) as error:
+            raise RecipeError(f"the container cannot be built: {error}") from None
+    try:
+        complaints += _costs_that_do_not_rise(container, recipe)
+    except RuntimeError as error:
+        complaints.append(f"tile: a tile of {recipe.tile.size} does not pass: {error}")
+    try:
+        augment.build(recipe.data.augment)
+    except RecipeError as error:
+        complaints.append(str(error))
+    if complaints:
+        raise RecipeError("\n".join(complaints))
+
+
+def _costs_that_do_not_rise(container: Any, recipe: Recipe) -> list[str]:
+    shape = (recipe.task.channels, recipe.tile.size, recipe.tile.size)
+    cost.multiply_adds(container.classifier, (1, *shape))
+    prices = container.branches.prices(shape)
+    return [
+        f"branches: branch {k} costs {prices[k] / 1e6:.1f} M multiply-adds a tile and branch {k + 1} "
+        f"{prices[k + 1] / 1e6:.1f} M; list them from the cheapest to the dearest"
+        for k in range(len(prices) - 1)
+        if prices[k] >= prices[k + 1]
+    ]
+
+
+def launch(words: Sequence[str], processes: int, device: str) -> int:
+    """Run `lowvision` with these words in several processes by torchrun; its exit code."""
+    devices.check_processes(processes, devices.choose(device))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    return subprocess.call([*command, "-m", "lowvision", *words])
+
+
+def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
+    use = devices.choose(device)
+    accelerator = Accelerator(
+        cpu=use == "cpu",
+        mixed_precision=recipe.precision,
+        log_with=list(recipe.trackers) or None,
+        project_dir=str(folder),
+        step_scheduler_with_optimizer=False,
+    )
+    wanted = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != wanted:
+        raise RunError(f"{wanted} processes were started but {accelerator.num_processes} work together")
+    set_seed(recipe.seed)
+    return accelerator
+
+
+def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> None:
+    """Make the run's folder, or check that it belongs to this very recipe."""
+    resolved = reading.resolved(recipe, registry)
+    kept = folder / "recipe.resolved.yml"
+    if restart and kept.exists():
+        shutil.rmtree(folder)
+    if kept.exists():
+        if kept.read_text() != resolved:
+            raise RunError(
+                f"{folder} belongs to another recipe; --name NAME makes a new folder, --restart replaces this one"
+            )
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yml").write_bytes(source.read_bytes())
+        (folder / "environment.json").write_text(json.dumps(_environment(), indent=2))
+        partial = folder / ".recipe.resolved.yml"
+        partial.write_text(resolved)
+        partial.replace(kept)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error}; --runs FOLDER puts runs elsewhere") from None
+
+
+def _environment() -> dict[str, str | int | None]:
+    names = ("lowvision-framework", "torch", "accelerate", "timm", "albumentations", "safetensors", "numpy")
+    versions: dict[str, str | int | None] = {name: _version(name) for name in names}
+    return {**versions, "python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _run_once(name: str, work: Callable[[], None], job: Job) -> None:
+    """Do a stage's work unless it is finished, and mark it finished."""
+    done = job.folder / name / DONE
+    if done.exists():
+        job.log.say(f"{name}: finished already")
+        return
+    job.log.say(f"{name}: begins")
+    began = time.perf_counter()
+    try:
+        work()
+    except OSError as error:
+        raise RunError(f"{name}: {error}; the last good checkpoint is kept") from None
+    if job.accelerator.is_main_process:
+        done.parent.mkdir(exist_ok=True)
+        partial = done.with_name(f".{DONE}")
+        partial.write_text(json.dumps({"seconds": round(time.perf_counter() - began, 1)}))
+        partial.replace(done)
+    job.accelerator.wait_for_everyone()
+    job.log.say(f"{name}: done in {time.perf_counter() - began:.0f} s")

@@ -1,0 +1,135 @@
+"""The stage `evaluate`: measures what the stages before it left on `data.test`, which only this stage reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import nn
+
+from lowvision import evaluation, images, maps, report, weights
+from lowvision.architecture import Architecture
+from lowvision.evaluation import Evaluation, Seen
+from lowvision.recipe.models import Evaluate
+from lowvision.routing.container import RoutedContainer
+from lowvision.routing.engine import Engine
+from lowvision.stages.job import Job
+from lowvision.training.log import Log, read_metrics
+from lowvision.training.photographs import Photograph
+
+SHOWN = ("input", "base_whole", "routed")
+"""The ways whose pictures are kept."""
+
+
+def run(job: Job, options: Evaluate) -> None:
+    """Leaves the report in the run's folder, pictures in `evaluate/`."""
+    found = job.photographs("test")
+    if not found:
+        job.log.say("evaluate: the recipe has no data.test; nothing is measured")
+        return
+    container = _container(job)
+    base = _base(job, container)
+    if base is None:
+        job.log.say("evaluate: no stage of this recipe has trained anything; nothing is measured")
+        return
+    sets = {_set_name(job): found}
+    document = measure(
+        job.architecture, base, container, sets, options, job.recipe.seed, job.accelerator, job.log, job.folder / "evaluate"
+    )
+    if job.accelerator.is_main_process:
+        document = {"schema": 1, "task": job.registry.spelt(job.recipe.task), **document}
+        report.write(job.folder, document, read_metrics(job.folder), job.folder / "evaluate")
+        job.log.say(report.text(document))
+    job.accelerator.wait_for_everyone()
+
+
+def measure(
+    architecture: Architecture,
+    base: nn.Module,
+    container: RoutedContainer | None,
+    sets: dict[str, tuple[Photograph, ...]],
+    options: Evaluate,
+    seed: int,
+    accelerator: Accelerator,
+    log: Log,
+    pictures: Path,
+) -> dict[str, list[dict[str, object]]]:
+    """The report's `sets`: every image of every set in every way, images shared by all processes."""
+    judge = _evaluation(architecture, base, container, options, seed, accelerator.device)
+    found = []
+    for name, photographs in sets.items():
+        own = range(accelerator.process_index, len(photographs), accelerator.num_processes)
+        rows = []
+        for number in own:
+            seen = judge.see(photographs[number], number)
+            rows.append((number, _image_row(seen)))
+            log.say(_progress_line(seen, number, len(photographs)))
+            if number < options.pictures:
+                _keep_pictures(seen, pictures / name / seen.name, architecture)
+        gathered = sorted(gather_object(rows), key=lambda numbered: numbered[0])
+        everything = [row for _, row in gathered]
+        ways = [{way: m for way, m in row.items() if isinstance(m, dict)} for row in everything]
+        found.append({"name": name, "images": everything, "mean": evaluation.mean(ways)})
+    return {"sets": found}
+
+
+def _evaluation(
+    architecture: Architecture,
+    base: nn.Module,
+    container: RoutedContainer | None,
+    options: Evaluate,
+    seed: int,
+    device: torch.device,
+) -> Evaluation:
+    task, tile = architecture.task, architecture.tile
+    # The base stands before us as a user would run it: plain eager, default memory format.
+    base = base.to(device).eval()
+    alone = RoutedContainer(nn.Identity(), [base])
+    base_engine = Engine(alone, task.scale, tile.size, tile.overlap, options.batch)
+    engine = None
+    if container is not None:
+        container = container.to(device, memory_format=torch.channels_last).eval()
+        engine = Engine(container, task.scale, tile.size, tile.overlap, options.batch)
+    return Evaluation(task, base, engine, base_engine, seed, device)
+
+
+def _container(job: Job) -> RoutedContainer | None:
+    path = job.kept("joint") or job.kept("classifier")
+    return weights.load_container(path, job.architecture, job.registry) if path else None
+
+
+def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:
+    """The base as trained alone; without such, the container's last branch."""
+    path = job.base_weights()
+    if path:
+        return weights.load_network(path, job.architecture.only(-1), job.registry)
+    return container.branches.networks[-1] if container else None
+
+
+def _set_name(job: Job) -> str:
+    dataset = job.recipe.data.test
+    name = job.registry.name_of(dataset)
+    folder = getattr(dataset, "path", None)
+    return Path(folder).name if folder else name
+
+
+def _image_row(seen: Seen) -> dict[str, object]:
+    height, width = seen.gt.shape[1:]
+    return {"name": seen.name, "height": height, "width": width, **seen.rows}
+
+
+def _progress_line(seen: Seen, number: int, count: int) -> str:
+    quality = {way: next(iter(row.values())) for way, row in seen.rows.items() if way in SHOWN}
+    shown = "  ".join(f"{way} {value:.2f}" for way, value in quality.items())
+    return f"evaluate: {number + 1}/{count} {seen.name}  {shown} dB"
+
+
+def _keep_pictures(seen: Seen, folder: Path, architecture: Architecture) -> None:
+    pictures = {way: seen.images[way] for way in SHOWN if way in seen.images} | {"gt": seen.gt}
+    if seen.routed is not None:
+        pictures["map"] = maps.overlay(seen.routed, architecture.task.scale, len(architecture.branches))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        images.write(folder / f"{name}.png", images.Image(images.to_uint8(picture)))
