@@ -13,7 +13,25 @@ from hypothesis import strategies as st
 from lowvision import yaml_source
 from lowvision.errors import RecipeError
 
-TRAPS = ["010", "0o10", "1e-4", "no", "on", "~", "null", "", "12:30", "*a", "&a", "!a", "<<", "=", "a: b", "# c", "\x85"]
+TRAPS = [
+    "010",
+    "0o10",
+    "1e-4",
+    "no",
+    "on",
+    "~",
+    "null",
+    "",
+    "12:30",
+    "*a",
+    "&a",
+    "!a",
+    "<<",
+    "=",
+    "a: b",
+    "# c",
+    "\x85",
+]
 plain = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats(allow_nan=False, allow_infinity=False)
 leaves = plain | st.text() | st.sampled_from(TRAPS)
 values = st.recursive(
@@ -42,7 +60,9 @@ def test_numbers_are_numbers(text: str, number: float) -> None:
     assert type(value_of(text)) is type(number)
 
 
-@pytest.mark.parametrize("text", ["12:30:45", "2024-01-01", "yes", "no", "on", "off", "y", "1_000", ".inf", ".nan", "-"])
+@pytest.mark.parametrize(
+    "text", ["12:30:45", "2024-01-01", "yes", "no", "on", "off", "y", "1_000", ".inf", ".nan", "-"]
+)
 def test_what_other_readers_convert_stays_text(text: str) -> None:
     assert value_of(f"[{text}]" if text != "-" else "'-'") in (text, (text,))
 

@@ -100,7 +100,13 @@ def test_a_parent_that_cannot_be_is_told(tmp_path: Path, files: dict[str, str], 
 
 
 def test_overrides_set_values(tmp_path: Path) -> None:
-    overrides = ("stages.base.steps=1000", "stages.base.lr=1e-4", "stages.joint=null", "reduce.channels.0=16", "tile={}")
+    overrides = (
+        "stages.base.steps=1000",
+        "stages.base.lr=1e-4",
+        "stages.joint=null",
+        "reduce.channels.0=16",
+        "tile={}",
+    )
     recipe = toys.read(tmp_path, toys.RECIPE + "tile: {size: 48}\n", *overrides)
     assert recipe.stages.base is not None
     assert (recipe.stages.base.steps, recipe.stages.base.lr) == (1000, 1e-4)

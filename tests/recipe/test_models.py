@@ -1,0 +1,56 @@
+"""Claims about what a Recipe allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import toys
+from pydantic import ValidationError
+
+from lowvision.recipe.extending import CHOICES
+from lowvision.recipe.models import Branch, Data, Recipe
+
+
+def test_a_recipe_is_frozen(tmp_path: Path) -> None:
+    recipe = toys.read(tmp_path, toys.RECIPE)
+    with pytest.raises(ValidationError):
+        recipe.seed = 3  # type: ignore[misc]  # that is the claim
+
+
+def test_every_choice_of_a_recipe_is_known_to_merging() -> None:
+    tops = {(name,) for name in Recipe.model_fields if name in ("task", "classifier")}
+    sets = {("data", name) for name, field in Data.model_fields.items() if "Dataset" in str(field.annotation)}
+    assert {("backbone",), *tops, *sets} == CHOICES
+
+
+def test_a_branch_may_be_a_bare_backbone() -> None:
+    assert Branch.model_validate(toys.Net()) == Branch(backbone=toys.Net())
+    assert Branch.model_validate("net", context=toys.registry()).backbone == toys.Net()
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("data.train=null", "r.yml:7: stages.base: needs data.train"),
+        ("stages.rank=null", "r.yml:9: stages.branches: needs stages.rank, which sorts the tiles by difficulty"),
+        ("stages.base.warmup=3000", "r.yml:7: stages.base: warmup 3000 must end before steps 3000"),
+        ("stages.joint.micro_batch=5", "r.yml:11: stages.joint: batch 96 must be a multiple of micro_batch 5"),
+        (
+            "stages.joint.shares=[0.5, 0.2, 0.2]",
+            "r.yml:11: stages.joint: shares [0.5, 0.2, 0.2] sum to 0.9; they must sum to 1",
+        ),
+        ("stages.classifier.shares=[1]", "command line: stages.classifier.shares: has 1 values for 3 branches"),
+        (
+            "tile={size: 16, overlap: 9}",
+            "command line: tile: overlap 9 must be at most half of the tile's size 16",
+        ),
+        ("branches=[]", "command line: branches: must be a list of at least 1, not []"),
+    ],
+)
+def test_a_law_that_is_broken_is_told_at_its_place(tmp_path: Path, override: str, complaint: str) -> None:
+    assert toys.complaints(tmp_path, toys.RECIPE, override) == [complaint]
+
+
+def test_one_branch_needs_no_ranking(tmp_path: Path) -> None:
+    assert len(toys.read(tmp_path, toys.RECIPE, "branches=[net]", "stages.rank=null").branches) == 1

@@ -1,0 +1,60 @@
+"""Claims about the listings of menus and plugins."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from lowvision import listing
+from lowvision.contracts import Dataset
+from lowvision.hookspecs import hookimpl
+from lowvision.registry import Plugin, Registry
+
+
+class Hill(Dataset):
+    """Photographs of a hill.
+
+    From all sides.
+    """
+
+    def photos(self):  # type: ignore[no-untyped-def]  # never asked
+        return ()
+
+
+@hookimpl
+def lowvision_datasets():  # type: ignore[no-untyped-def]  # the hook's own types say it
+    return {"hill": Hill}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    twin = ModuleType("twin")
+    twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module made by hand
+    monkeypatch.setitem(sys.modules, "twin", twin)
+    return Registry([Plugin("lowvision.folders", "lowvision-framework", ""), Plugin("no_such_module", "acme", "2.0")])
+
+
+def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
+    assert list(listing.plugin_lines(registry)) == [
+        "lowvision.folders (from lowvision-framework)",
+        "  datasets: folder",
+        "no-such-module 2.0 (from acme)",
+        "  BROKEN: ModuleNotFoundError: No module named 'no_such_module'",
+    ]
+
+
+def test_a_thing_is_listed_by_its_name_its_first_line_and_its_plugin() -> None:
+    known = Registry([Plugin(__name__, "hills", "1.0")])
+    assert list(listing.menu_lines(known, "datasets")) == [
+        "datasets:",
+        f"  hill  Photographs of a hill. ({known.plugins[0].name})",
+    ]
+    assert list(listing.menu_lines(known, "tasks")) == ["tasks:", "  none"]
+
+
+def test_a_name_that_two_plugins_claim_is_listed_with_both(registry: Registry) -> None:
+    known = Registry([Plugin(__name__, "hills", "1.0"), Plugin("twin", "twins", "1.0")])
+    last = list(listing.plugin_lines(known))[-1]
+    assert last == f"CLASH: dataset 'hill' is claimed by {known.plugins[0].name} and twin; neither can be used"
