@@ -115,8 +115,7 @@ def test_exif_and_icc_survive_a_round_trip(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_orientation_is_applied_once(tmp_path: Path, suffix: str, turn: int) -> None:
     stored = PIL.Image.fromarray(photograph())
-    options = {".webp": {"lossless": True}, ".jpg": {"quality": 100, "subsampling": 0}}.get(suffix, {})
-    stored.save(tmp_path / f"a{suffix}", exif=exif_block(turn), **options)
+    stored.save(tmp_path / f"a{suffix}", exif=exif_block(turn), lossless=True, quality=100, subsampling=0)
     with PIL.Image.open(tmp_path / f"a{suffix}") as file:
         upright = np.asarray(PIL.ImageOps.exif_transpose(file).convert("RGB")).astype(int)
 
@@ -260,7 +259,7 @@ def test_an_unknown_ending_and_an_impossible_size_are_errors(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_value_survives_the_way_through_a_tensor(dtype: type) -> None:
-    values = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, -1, 1)
+    values: np.ndarray = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, -1, 1)
     x = images.to_tensor(values)
     assert x.shape == (1, 1, values.size)
     assert (x.dtype, x.min().item(), x.max().item()) == (torch.float32, 0.0, 1.0)
