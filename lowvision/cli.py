@@ -90,10 +90,14 @@ def run(
 @app.command()
 def evaluate(
     weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file (safetensors).")],
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of ground truth, or of gt/ and lq/.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of ground truth, or of gt/ and lq/.")
+    ],
     downscale: Annotated[float, typer.Option(min=1, help="Shrink every image by this factor first.")] = 1.0,
     longer_side: Annotated[int | None, typer.Option(min=1, help="Shrink images to this longer side first.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A folder for the report and its pictures.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A folder for the report and its pictures.")
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
