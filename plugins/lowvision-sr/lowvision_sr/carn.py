@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lowvision import Skip
 from lowvision_sr.colour import Mean
 from lowvision_sr.enlarging import SHUFFLES, add_skip
-from lowvision_sr.initial import faint, kaiming, weaken
+from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
 
 SHARED = 3
 """How often a cascading block runs its one residual block."""
@@ -42,6 +42,8 @@ class Network(nn.Module):
             if isinstance(module, EfficientResidual):
                 weaken(module.mix)
         faint(self.exit)
+        if self.skip != "none":
+            look_for_detail(self.entry)
 
     def forward(self, lq: Tensor) -> Tensor:
         lq = self.mean.take(lq)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lowvision import Skip
 from lowvision_sr.enlarging import add_skip
-from lowvision_sr.initial import faint, kaiming
+from lowvision_sr.initial import faint, kaiming, look_for_detail
 
 SLOPE = 0.25
 """Where PReLU starts."""
@@ -20,9 +20,10 @@ class Network(nn.Module):
     def __init__(self, *, colours: int, scale: int, channels: int, shrink: int, layers: int, skip: Skip):
         super().__init__()
         self.scale, self.skip = scale, skip
+        first = nn.Conv2d(colours, channels, 5, padding=2)
         mapping = [nn.Conv2d(shrink, shrink, 3, padding=1) for _ in range(layers)]
         self.features = nn.Sequential(
-            nn.Conv2d(colours, channels, 5, padding=2),
+            first,
             nn.PReLU(init=SLOPE),
             nn.Conv2d(channels, shrink, 1),
             nn.PReLU(init=SLOPE),
@@ -39,6 +40,8 @@ class Network(nn.Module):
         )
         kaiming(self, SLOPE)
         faint(self.enlarge)
+        if skip != "none":
+            look_for_detail(first)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.features(lq)  # (B, channels, h, w)

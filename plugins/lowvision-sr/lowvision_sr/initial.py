@@ -1,4 +1,4 @@
-"""Initial weights that train: Kaiming's everywhere, weak ends of residual branches, a faint last layer."""
+"""Initial weights that train: Kaiming's, weak ends of residual branches, a first layer for detail, a faint last one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,20 @@ def weaken(residual_end: nn.Conv2d) -> None:
         residual_end.weight.mul_(WEAK)
 
 
+def look_for_detail(first: nn.Conv2d) -> None:
+    """A first layer whose kernels sum to zero, so that flat areas, whatever their colour, start at zero.
+
+    For networks with a skip: the interpolation brings the colour, what is left to learn is detail, and a brightness
+    that drowns the detail in every feature is what makes the first thousand steps slow.
+    """
+    with torch.no_grad():
+        first.weight.sub_(first.weight.mean(dim=(2, 3), keepdim=True))  # (channels, colours, k, k)
+
+
 def faint(last: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """A last layer that hardly speaks yet, so that a network with a skip starts at the interpolation.
 
-    Dong et al. 2016 (sec. 4.1) start their transposed convolution like this. Only the last layer may be faint: where
+    Dong et al. 2016 (FSRCNN) start their transposed convolution like this. Only the last layer may be faint: where
     all are, the gradient vanishes below Adam's epsilon and a network with a skip stays the interpolation for good.
     """
     nn.init.normal_(last.weight, std=FAINT)

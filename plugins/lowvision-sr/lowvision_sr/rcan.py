@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lowvision import Skip
 from lowvision_sr.colour import Mean
 from lowvision_sr.enlarging import SHUFFLES, add_skip
-from lowvision_sr.initial import faint, kaiming, weaken
+from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
 
 
 class Network(nn.Module):
@@ -35,6 +35,8 @@ class Network(nn.Module):
             if isinstance(module, Group | AttentionBlock):
                 weaken(module.end)
         faint(self.last)
+        if self.skip != "none":
+            look_for_detail(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
         lq = self.mean.take(lq)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lowvision import Skip
 from lowvision_sr.enlarging import SHUFFLES, add_skip
-from lowvision_sr.initial import faint, kaiming, weaken
+from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.1
 
@@ -34,6 +34,8 @@ class Network(nn.Module):
             if isinstance(module, ResidualBlock):
                 weaken(module.end)
         faint(self.last)
+        if self.skip != "none":
+            look_for_detail(self.first)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.trunk(self.first(lq))  # (B, channels, h, w)
