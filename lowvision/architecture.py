@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from lowvision.contracts import Backbone, Classifier, Dataset, Options, Task
-from lowvision.recipe.choice import Choice
+from lowvision.choice import Choice
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,12 +1,12 @@
 """Every error that lowvision raises on purpose.
 
-    LowvisionError            one line for a person: the place, the thing, the way out
-    ├── RecipeError           a recipe, an override or an option: the user's to mend
-    ├── PluginError           a plugin that is broken, missing or at odds with another
-    ├── DataError             an image, a folder or a pair of folders
-    ├── WeightsError          a weights file that is damaged or belongs to another architecture
-    ├── RunError              a run folder, a device or a number of processes
-    └── TrainingError         training that must not go on: not finite, or collapsed to one branch
+LowvisionError            one line for a person: the place, the thing, the way out
+├── RecipeError           a recipe, an override or an option: the user's to mend
+├── PluginError           a plugin that is broken, missing or at odds with another
+├── DataError             an image, a folder or a pair of folders
+├── WeightsError          a weights file that is damaged or belongs to another architecture
+├── RunError              a run folder, a device or a number of processes
+└── TrainingError         training that must not go on: not finite, or collapsed to one branch
 """
 
 

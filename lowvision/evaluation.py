@@ -120,7 +120,8 @@ class Evaluation:
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
     """The mean over images of every number of every way."""
     return {
-        way: {name: _mean([row[way][name] for row in rows]) for name in rows[0][way]} for way in (rows[0] if rows else ())
+        way: {name: _mean([row[way][name] for row in rows]) for name in rows[0][way]}
+        for way in (rows[0] if rows else ())
     }
 
 

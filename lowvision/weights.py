@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -35,9 +35,9 @@ class Header(Options):
     """One network, or classifier and branches."""
     architecture: Architecture
     """What to build."""
-    measured: dict[str, float | tuple[float, ...]] = {}
+    measured: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)
     """What was measured of it on `data.valid`, by name."""
-    plugins: dict[str, str] = {}
+    plugins: dict[str, str] = Field(default_factory=dict)
     """The distributions whose plugins it needs, and their versions."""
 
 

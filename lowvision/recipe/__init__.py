@@ -1,1 +1,1 @@
-"""Recipes: what one may say (models), how a choice is spelt (choice), how a file becomes a Recipe (reading)."""
+"""Recipes: what one may say (models), and how a file, its parents and overrides become one (reading)."""

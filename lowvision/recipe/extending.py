@@ -10,7 +10,7 @@ from typing import Any
 
 from lowvision import yaml_source
 from lowvision.errors import RecipeError
-from lowvision.recipe.complaints import shown
+from lowvision.complaints import shown
 from lowvision.yaml_source import KeyPath, Mark, Source
 
 COMMAND_LINE = Mark("command line", 0)

@@ -16,7 +16,7 @@ from lowvision.architecture import (
     Tile,
 )
 from lowvision.contracts import Backbone, Options
-from lowvision.recipe.complaints import Complaint, as_error
+from lowvision.complaints import Complaint, as_error
 from lowvision.training.options import Fit, RoutedFit
 
 
@@ -186,6 +186,8 @@ def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
         yield Complaint(("stages", trained[0]), "needs data.train")
     if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
         yield Complaint(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
+    if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
+        yield Complaint(("stages", "evaluate"), "needs data.test")
     for name in trained:
         if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
             yield Complaint(("stages", name, "keep"), "best needs data.valid")

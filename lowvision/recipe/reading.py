@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from lowvision import yaml_source
 from lowvision.errors import RecipeError
 from lowvision.recipe import extending, shorthand
-from lowvision.recipe.complaints import Complaint, close_to, from_error
+from lowvision.complaints import Complaint, close_to, from_error
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath, Mark

@@ -46,9 +46,7 @@ def split(image: Tensor, where: Plan) -> Tensor:
     missing = (0, max(where.size - where.width, 0), 0, max(where.size - where.height, 0))
     if any(missing):
         image = functional.pad(image[None], missing, mode="replicate")[0]
-    tiles = [
-        image[:, top : top + where.size, left : left + where.size] for top in where.tops for left in where.lefts
-    ]
+    tiles = [image[:, top : top + where.size, left : left + where.size] for top in where.tops for left in where.lefts]
     return torch.stack(tiles)  # (N, C, size, size)
 
 

@@ -15,6 +15,4 @@ def run(job: Job, options: Base) -> None:
     cutter = job.cutter("train")
     start = options.start or job.recipe.branches[-1].weights
     everywhere = Grid(cutter.photographs, cutter.size, stride=1)
-    network.train(
-        job, "base", job.architecture.only(-1), options, cutter, everywhere, Path(start) if start else None
-    )
+    network.train(job, "base", job.architecture.only(-1), options, cutter, everywhere, Path(start) if start else None)

@@ -16,9 +16,7 @@ def run(job: Job, options: Branches) -> None:
     ranking = rank.read(job, cutter) if job.recipe.stages.rank else None
     for k in range(len(job.recipe.branches)):
         pool = ranking.of_class(k) if ranking else Grid(cutter.photographs, cutter.size, stride=1)
-        network.train(
-            job, f"branches/{k}", job.architecture.only(k), options, cutter, pool, _start(job, options, k)
-        )
+        network.train(job, f"branches/{k}", job.architecture.only(k), options, cutter, pool, _start(job, options, k))
 
 
 def _start(job: Job, options: Branches, k: int) -> Path | None:

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from lowvision import weights
-from lowvision.metrics import psnr
 from lowvision.routing.container import RoutedContainer
+from lowvision.stages import judging
 from lowvision.stages.job import Job
 from lowvision.training import augment
 from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
 from lowvision.training.objective import RoutedObjective
 from lowvision.training.options import RoutedFit
-from lowvision.training.tiles import Grid, Samples, fixed_tiles
+from lowvision.training.tiles import Grid, Samples
 
 
 def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
@@ -29,7 +29,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     everywhere = Grid(cutter.photographs, cutter.size, stride=1)
     samples = Samples(cutter, everywhere, augment.build(job.recipe.data.augment), job.recipe.seed, stage)
     objective = RoutedObjective(container, options, frozen_branches)
-    trainee = Trainee(stage, objective, container, _judge(job), keep)
+    trainee = Trainee(stage, objective, container, judging.of_container(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 
 
@@ -45,27 +45,3 @@ def assembled(job: Job) -> RoutedContainer:
         trained = weights.load_network(path, job.architecture.only(k), job.registry)
         container.branches.networks[k].load_state_dict(trained.state_dict())
     return container
-
-
-def _judge(job: Job):  # type: ignore[no-untyped-def]  # the type is Trainee.judge's
-    """Mean PSNR of routed fixed tiles of `data.valid` and the share of each branch; None without such data."""
-    if job.recipe.data.valid is None:
-        return None
-    lq, gt = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
-    own = slice(job.accelerator.process_index, None, job.accelerator.num_processes)
-    branches = len(job.recipe.branches)
-
-    @torch.no_grad()
-    def judge(container: nn.Module) -> dict[str, Value]:
-        device = job.accelerator.device
-        routed = container.route(lq[own].to(device))  # type: ignore[operator]  # a RoutedContainer, or its average
-        sums = torch.cat(
-            [
-                psnr(routed.image, gt[own].to(device)).sum()[None],
-                torch.bincount(routed.choice, minlength=branches),
-            ]
-        )  # (1 + M,)
-        means = job.accelerator.reduce(sums, "sum") / len(lq)
-        return {"psnr": means[0].item(), "shares": means[1:].tolist()}
-
-    return judge

@@ -36,7 +36,15 @@ def run(job: Job, options: Evaluate) -> None:
         return
     sets = {_set_name(job): found}
     document = measure(
-        job.architecture, base, container, sets, options, job.recipe.seed, job.accelerator, job.log, job.folder / "evaluate"
+        job.architecture,
+        base,
+        container,
+        sets,
+        options,
+        job.recipe.seed,
+        job.accelerator,
+        job.log,
+        job.folder / "evaluate",
     )
     if job.accelerator.is_main_process:
         document = {"schema": 1, "task": job.registry.spelt(job.recipe.task), **document}

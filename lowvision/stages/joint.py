@@ -13,8 +13,5 @@ from lowvision.stages.job import Job
 def run(job: Job, options: Joint) -> None:
     """Leaves the container's weights in `joint/`."""
     path = Path(options.start) if options.start else job.kept("classifier")
-    if path:
-        start = weights.load_container(path, job.architecture, job.registry)
-    else:
-        start = container.assembled(job)
+    start = weights.load_container(path, job.architecture, job.registry) if path else container.assembled(job)
     container.train(job, "joint", options, start, frozen_branches=False)

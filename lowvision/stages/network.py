@@ -9,16 +9,14 @@ from torch import nn
 
 from lowvision import weights
 from lowvision.architecture import Architecture
-from lowvision.metrics import psnr
+from lowvision.stages import judging
 from lowvision.stages.job import Job
 from lowvision.training import augment
 from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
 from lowvision.training.objective import RestorationObjective
 from lowvision.training.options import Fit
-from lowvision.training.tiles import Cutter, Pool, Samples, fixed_tiles
-
-JUDGED_AT_A_TIME = 16
+from lowvision.training.tiles import Cutter, Pool, Samples
 
 
 def train(
@@ -36,22 +34,5 @@ def train(
         weights.save(path, trained, architecture, job.registry, measured)
 
     samples = Samples(cutter, pool, augment.build(job.recipe.data.augment), job.recipe.seed, stage)
-    trainee = Trainee(stage, RestorationObjective(network), network, _judge(job), keep)
+    trainee = Trainee(stage, RestorationObjective(network), network, judging.of_network(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
-
-
-def _judge(job: Job):  # type: ignore[no-untyped-def]  # the type is Trainee.judge's
-    """Mean PSNR over fixed tiles of `data.valid`, shared by all processes; None without such data."""
-    if job.recipe.data.valid is None:
-        return None
-    lq, gt = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
-    own = slice(job.accelerator.process_index, None, job.accelerator.num_processes)
-
-    @torch.no_grad()
-    def judge(network: nn.Module) -> dict[str, Value]:
-        total = torch.zeros((), device=job.accelerator.device)
-        for some_lq, some_gt in zip(lq[own].split(JUDGED_AT_A_TIME), gt[own].split(JUDGED_AT_A_TIME), strict=True):
-            total += psnr(network(some_lq.to(total.device)), some_gt.to(total.device)).sum()
-        return {"psnr": job.accelerator.reduce(total, "sum").item() / len(lq)}
-
-    return judge

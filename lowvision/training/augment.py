@@ -12,6 +12,7 @@ import numpy as np
 
 from lowvision.errors import RecipeError
 
+
 class Augment:
     """Transforms in a row; what they do follows from the seed of the call alone."""
 

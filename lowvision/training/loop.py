@@ -28,6 +28,10 @@ COLLAPSE_PATIENCE = 200
 """For so many steps it may."""
 
 
+Judge = Callable[[nn.Module], dict[str, Value]]
+"""From a network to facts on `data.valid`, `psnr` among them; every process calls it."""
+
+
 @dataclass(frozen=True)
 class Trainee:
     """What a stage trains, how it is judged and how it is kept."""
@@ -38,8 +42,8 @@ class Trainee:
     """What is made small."""
     network: nn.Module
     """The part of the objective that is judged and kept."""
-    judge: Callable[[nn.Module], dict[str, Value]] | None
-    """Facts on `data.valid`, `psnr` among them; None: there is no such data."""
+    judge: Judge | None
+    """None: there is no data to judge by."""
     keep: Callable[[Path, nn.Module, dict[str, Value]], None]
     """Writes the network and what was measured of it to a weights file."""
 
@@ -174,7 +178,9 @@ def _batches(
             f"{options.micro_batch or 1}; make it a multiple of both"
         )
     shares = Shares(first_step, options.steps, options.batch, accelerator.process_index, processes)
-    loader = DataLoader(samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda")
+    loader = DataLoader(
+        samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda"
+    )
     tiles = iter(loader)
     while True:
         began = time.perf_counter()
@@ -245,8 +251,8 @@ def _watch_for_collapse(facts: dict[str, Value], course: Course, stage: str, opt
     if course.step - course.collapsed_since >= patience:
         raise TrainingError(
             f"{stage}: branch {shares.index(max(shares))} has had over {COLLAPSED_SHARE:.0%} of the tiles since step "
-            f"{course.collapsed_since}: the classifier has collapsed. Check that the branches are trained (stages base, "
-            f"rank, branches), lower lr (2e-4; 1e-3 collapses), or raise average_weight"
+            f"{course.collapsed_since}: the classifier has collapsed. Check that the branches are trained "
+            f"(stages base, rank, branches), lower lr (2e-4; 1e-3 collapses), or raise average_weight"
         )
 
 

@@ -23,7 +23,9 @@ class Objective(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def forward(self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(
+        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weighted losses of lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1], and facts to log, all means over B tiles.
 
         survey: the sums over all `total` tiles of the global batch; None where this is the whole of it.
@@ -37,7 +39,9 @@ class RestorationObjective(Objective):
         super().__init__()
         self.network = network
 
-    def forward(self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(
+        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         return {"image": image_loss(self.network(lq), gt)}, {}
 
 
@@ -66,7 +70,9 @@ class RoutedObjective(Objective):
     def survey(self, lq: Tensor) -> Tensor:
         return self.container.classify(lq).softmax(dim=1).sum(dim=0)  # (M,)
 
-    def forward(self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(
+        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         image, p = self.container(lq)
         losses = {
             "image": self.weights["image"] * image_loss(image, gt),

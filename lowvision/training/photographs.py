@@ -93,7 +93,9 @@ def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> 
     if photo.lq:
         if treatment[:3] != [1.0, None, 1.0]:
             raise DataError(f"{photo.lq}: a pair of files cannot be resized; leave out downscale, longer_side, scales")
-        lq_name = cache.key("paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels)
+        lq_name = cache.key(
+            "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels
+        )
         return Photograph(name, gt_path, cache.keep(lq_name, lambda: _paired_lq(photo, task)), task.scale)
     if task.random:
         return Photograph(name, gt_path, None, task.scale)

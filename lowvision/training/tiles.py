@@ -40,7 +40,9 @@ class Grid(Pool):
         self._ends = np.cumsum([rows * columns for rows, columns in self._shapes])
         self._stride = stride
         if not len(self):
-            raise DataError(f"no photograph is as large as a tile of {size} LQ pixels; use larger ones or smaller tiles")
+            raise DataError(
+                f"no photograph is as large as a tile of {size} LQ pixels; use larger ones or smaller tiles"
+            )
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0

@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 from lowvision import hookspecs
 from lowvision.contracts import Options
 from lowvision.errors import LowvisionError
-from lowvision.recipe.complaints import Complaint, as_error, from_error, shown
+from lowvision.complaints import Complaint, as_error, from_error, shown
 from lowvision.registry import Registry
 
 

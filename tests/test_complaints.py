@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field, ValidationError
 
 from lowvision.contracts import Options
-from lowvision.recipe import complaints
-from lowvision.recipe.complaints import Complaint
+from lowvision import complaints
+from lowvision.complaints import Complaint
 
 
 class Inner(Options):

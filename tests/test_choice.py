@@ -9,8 +9,8 @@ import toys
 from pydantic import ValidationError
 
 from lowvision.contracts import Backbone, Options
-from lowvision.recipe.choice import Choice, choose
-from lowvision.recipe.complaints import from_error
+from lowvision.choice import Choice, choose
+from lowvision.complaints import from_error
 
 
 class Holder(Options):

@@ -1,0 +1,75 @@
+"""Claims about packaging: the root distribution carries every plugin just as the plugin's own would."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+SECTIONS = ("# {name}", "## Provides", "## In a recipe", "## Sources")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
+def packages(pyproject: dict[str, Any]) -> list[str]:
+    return pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+@pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_every_plugin_folder_is_a_distribution() -> None:
+    assert sorted(path for path in (ROOT / "plugins").iterdir() if path.is_dir()) == FOLDERS
+
+
+def test_the_root_has_exactly_the_entry_points_of_its_plugins() -> None:
+    points: dict[str, str] = {}
+    for folder in FOLDERS:
+        points |= read(folder)["project"]["entry-points"]["lowvision"]
+    assert read(ROOT)["project"]["entry-points"]["lowvision"] == points
+
+
+def test_the_root_ships_exactly_the_packages_of_its_plugins() -> None:
+    carried = [f"plugins/{folder.name}/{package}" for folder in FOLDERS for package in packages(read(folder))]
+    assert packages(read(ROOT)) == ["lowvision", *carried]
+    assert all((ROOT / package / "__init__.py").is_file() for package in packages(read(ROOT)))
+
+
+def test_a_plugin_is_named_like_its_folder(folder: Path) -> None:
+    pyproject = read(folder)
+    package = folder.name.replace("-", "_")
+    assert pyproject["project"]["name"] == folder.name
+    assert packages(pyproject) == [package]
+    assert list(pyproject["project"]["entry-points"]["lowvision"].values()) == [package]
+
+
+def test_the_root_depends_on_all_that_a_plugin_depends_on(folder: Path) -> None:
+    dependencies = set(read(folder)["project"]["dependencies"])
+    framework = {need for need in dependencies if need.startswith("lowvision-framework")}
+    assert len(framework) == 1
+    assert dependencies - framework <= set(read(ROOT)["project"]["dependencies"])
+
+
+@pytest.mark.parametrize("key", ["version", "license", "requires-python"])
+def test_a_plugin_says_the_same_as_the_root(folder: Path, key: str) -> None:
+    assert read(folder)["project"][key] == read(ROOT)["project"][key]
+
+
+def test_a_plugin_is_built_as_the_root_is(folder: Path) -> None:
+    assert read(folder)["build-system"] == read(ROOT)["build-system"]
+
+
+def test_every_readme_has_the_same_rooms(folder: Path) -> None:
+    lines = (folder / "README.md").read_text().splitlines()
+    headings = tuple(line for line in lines if line.startswith("#") and not line.startswith("###"))
+    assert len(headings) == len(SECTIONS)
+    for heading, section in zip(headings, SECTIONS, strict=True):
+        assert heading.startswith(section.format(name=folder.name))

@@ -1,0 +1,67 @@
+"""A run that is over in seconds: real photographs, real plugins, very small networks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lowvision import images, registry
+from lowvision.recipe import reading
+
+RECIPE = """
+task: {sr: {scale: 2}}
+backbone: {fsrcnn: {channels: 12, shrink: 4, layers: 1, skip: bicubic}}
+reduce: {channels: [4, 8, 12]}
+classifier: class_module
+tile: {size: 16, overlap: 4}
+data: {train: PHOTOS/train, valid: PHOTOS/valid, test: PHOTOS/valid, valid_tiles: 8}
+stages:
+  base: {steps: 6, batch: 4, checkpoint_every: 2, valid_every: 3, log_every: 2}
+  rank: {limit: 60}
+  branches: {steps: 4, batch: 4, checkpoint_every: 2, valid_every: 2, log_every: 2}
+  classifier: {steps: 4, batch: 6, checkpoint_every: 2, valid_every: 2, log_every: 2}
+  joint: {steps: 4, batch: 6, micro_batch: 3, ema: 0.9, checkpoint_every: 2, valid_every: 2, log_every: 2}
+"""
+
+
+def write_photographs(folder: Path) -> None:
+    """Crops of the sample photographs: three to learn from, one to look at."""
+    shelf = registry.load().shelves["datasets"]
+    samples = [p.gt for name in ("samples_train", "samples_test") for p in shelf[name].thing().photos()]
+    (folder / "train").mkdir(parents=True)
+    (folder / "valid").mkdir()
+    for n, path in enumerate(samples[:3]):
+        images.write(folder / "train" / f"{n}.png", images.Image(images.read_rgb(path)[100:180, 100:196]))
+    images.write(folder / "valid" / "seen.png", images.Image(images.read_rgb(samples[-1])[100:164, 100:150]))
+
+
+def write_recipe(folder: Path) -> Path:
+    """The recipe and its photographs in `folder`."""
+    write_photographs(folder / "photos")
+    path = folder / "tiny.yml"
+    path.write_text(RECIPE.replace("PHOTOS", str(folder / "photos")))
+    return path
+
+
+def run(recipe: Path, folder: Path, *overrides: str, restart: bool = False) -> None:
+    """Run it in this process."""
+    from lowvision.run import run
+
+    known = registry.load()
+    run(reading.read(recipe, known, overrides), known, recipe, folder, restart, "cpu")
+
+
+def in_a_child(work: Callable[[], None]) -> int:
+    """Do `work` in a process of its own, which may die of it; its exit code."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+def die() -> None:
+    """As kill -9 does: nothing is cleaned up."""
+    os.kill(os.getpid(), 9)

@@ -1,0 +1,72 @@
+"""A batch that is seen in parts gives the gradient of the whole batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lowvision.routing.container import RoutedContainer
+from lowvision.training.objective import RoutedObjective
+from lowvision.training.options import RoutedFit
+
+
+def objective(frozen: bool = False, **options) -> RoutedObjective:
+    torch.manual_seed(0)
+    classifier = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
+    branches = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)) for _ in range(3)]
+    made = RoutedObjective(RoutedContainer(classifier, branches).double(), RoutedFit(**options), frozen)
+    return made.double().train()
+
+
+def gradients(parts: int, average_weight: float = 3.0) -> dict[str, torch.Tensor]:
+    target = objective(average_weight=average_weight)
+    torch.manual_seed(1)
+    lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
+    survey = None if parts == 1 else target.survey(lq).detach()
+    for lq_part, gt_part in zip(lq.chunk(parts), gt.chunk(parts), strict=True):
+        losses, _ = target(lq_part, gt_part, survey, 12)
+        (sum(losses.values()) / parts).backward()
+    return {name: p.grad for name, p in target.named_parameters()}
+
+
+@pytest.mark.parametrize("parts", [2, 3, 12])
+def test_accumulated_gradients_equal_those_of_the_whole_batch(parts):
+    whole, accumulated = gradients(1), gradients(parts)
+    for name in whole:
+        torch.testing.assert_close(accumulated[name], whole[name], msg=name)
+
+
+def test_without_the_survey_of_the_whole_batch_they_would_not():
+    assert not torch.allclose(
+        gradients(1)["container.classifier.0.bias"], gradients(1, 0.0)["container.classifier.0.bias"]
+    )
+
+
+def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
+    target = objective()
+    torch.manual_seed(1)
+    lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
+    whole, _ = target(lq, gt, None, 12)
+    part, _ = target(lq[:4], gt[:4], target.survey(lq).detach(), 12)
+    torch.testing.assert_close(part["average"], whole["average"])
+
+
+def test_frozen_branches_learn_nothing_and_stay_in_eval():
+    target = objective(frozen=True)
+    assert not any(p.requires_grad for p in target.container.branches.parameters())
+    assert not any(module.training for module in target.container.branches.modules())
+    assert target.container.classifier.training
+
+
+def test_batch_norm_of_a_branch_keeps_its_statistics_once_tiles_are_routed():
+    norms = [m for m in objective().container.branches.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == 3
+    assert not any(norm.training for norm in norms)
+
+
+def test_facts_are_the_mean_probability_of_each_branch_and_the_entropy():
+    target = objective()
+    _, facts = target(torch.rand(5, 3, 8, 8).double(), torch.rand(5, 3, 8, 8).double(), None, 5)
+    assert facts["shares"].sum().item() == pytest.approx(1)
+    assert 0 < facts["entropy"].item() <= torch.tensor(3.0).log().item() + 1e-9
