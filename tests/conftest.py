@@ -1,6 +1,17 @@
 """What every test run shares."""
 
+from __future__ import annotations
+
+import pytest
 import torch
 
 # pytest-xdist runs a worker on each core; threads of their own would only get in each other's way.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Decoded photographs of tests go where tests go, not into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOWVISION_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

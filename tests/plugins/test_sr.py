@@ -242,6 +242,15 @@ def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone,
     assert 0 < difference.abs().mean() < 0.02
 
 
+@pytest.mark.parametrize("backbone", SMALL, ids=name)
+@pytest.mark.parametrize("skip", SKIPS)
+def test_a_network_with_a_skip_starts_blind_to_flat_areas(backbone: Backbone, skip: Any) -> None:
+    network = seeded(backbone.replace(skip=skip), SuperResolution(scale=4))
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    features = first(torch.full((1, 3, 9, 9), 0.7))[..., 2:-2, 2:-2]  # away from the zeros around the image
+    assert features.abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("backbone", [FSRCNN(), CARN(), SRResNet(), RCAN(layers=3)], ids=name)
 def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=4))
