@@ -93,6 +93,12 @@ def test_it_starts_near_the_identity(batch_norm: bool) -> None:
     assert 0 < difference.abs().mean() < 0.02
 
 
+def test_it_starts_blind_to_flat_areas() -> None:
+    first = next(module for module in seeded(SMALL[0]).modules() if isinstance(module, nn.Conv2d))
+    features = first(torch.full((1, 3, 9, 9), 0.7))[..., 1:-1, 1:-1]  # away from the zeros around the image
+    assert features.abs().max() < 1e-5
+
+
 def test_a_few_steps_take_noise_away() -> None:
     task, generator = Denoising(sigma=50), torch.Generator().manual_seed(1)
     network = seeded(DnCNN(channels=24, layers=5)).train()

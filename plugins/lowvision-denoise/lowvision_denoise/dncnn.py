@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from itertools import chain
 
+import torch
 from torch import Tensor, nn
 
+QUIET = 0.3
+"""Of the first layer, against Kaiming's weights."""
 FAINT = 1e-3
+"""Standard deviation of the last layer's weights."""
 
 
 class Network(nn.Module):
@@ -24,13 +28,19 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Kaiming's weights, zero biases, and a last layer so faint that the network starts as the identity."""
+        """Kaiming's weights, zero biases, a first layer that is blind to flat areas, and a faint last one.
+
+        So the network starts as the identity, and its first steps learn noise rather than brightness.
+        """
         convolutions = [module for module in self.noise if isinstance(module, nn.Conv2d)]
         for convolution in convolutions:
             nn.init.kaiming_normal_(convolution.weight)
             if convolution.bias is not None:
                 nn.init.zeros_(convolution.bias)
-        nn.init.normal_(convolutions[-1].weight, std=FAINT)
+        first, last = convolutions[0], convolutions[-1]
+        with torch.no_grad():
+            first.weight.sub_(first.weight.mean(dim=(2, 3), keepdim=True)).mul_(QUIET)  # (channels, colours, 3, 3)
+        nn.init.normal_(last.weight, std=FAINT)
 
     def forward(self, lq: Tensor) -> Tensor:
         return lq - self.noise(lq)
