@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,8 @@ WITH_METADATA = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 TIFF = (b"II*\0", b"MM\0*")
 SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", *TIFF)
 """How the files begin that we can read, to tell a damaged image from something else."""
+FONT, FONT_WEIGHT = "sans", 400
+"""OpenCV carries this font itself: pictures look the same on every machine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +119,24 @@ def write(path: Path | str, image: Image, quality: int = 95) -> None:
         part.unlink(missing_ok=True)
 
 
+def encoded(image: Image, suffix: str, quality: int = 95) -> bytes:
+    """The bytes that `write` would put into a file with an ending such as `.png`, for pages that carry pictures."""
+    return _encoded(Path(f"picture{suffix}"), suffix, image, _parameters(suffix, quality, image.pixels.dtype))
+
+
+def draw_text(pixels: NDArray[np.uint8], text: str, left: int, baseline: int, size: int, colour: Sequence[int]) -> None:
+    """Write a line of text into pixels (H,W,3); `size` is the height of its letters with ascenders, in pixels."""
+    cv2.putText(pixels, text, (left, baseline), tuple(colour), cv2.FontFace(FONT), size, FONT_WEIGHT)
+
+
+def text_width(text: str, size: int) -> int:
+    """How many pixels wide `draw_text` writes."""
+    return cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace(FONT), size, FONT_WEIGHT)[2]
+
+
 def to_tensor(pixels: Pixels) -> Tensor:
     """(H,W,C) uint8, uint16 or float32 -> (C,H,W) float32; integers are mapped to [0,1], floats stay as they are."""
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    planes = np.array(pixels.transpose(2, 0, 1), order="C")  # a copy: pixels may be read-only
     if planes.dtype == np.float32:
         return torch.from_numpy(planes)
     return torch.from_numpy(planes).to(torch.float32).div_(float(np.iinfo(planes.dtype).max))

@@ -79,7 +79,7 @@ def fit(
         meter = Meter()
         for lq, gt in _batches(samples, options, course.step, accelerator, workers, meter):
             schedule(course.step)
-            meter.add(_update(objective, optimizer, lq, gt, options, accelerator))
+            meter.add(update(objective, optimizer, lq, gt, options, accelerator))
             course.step += 1
             if average is not None:
                 average.update(network, step=course.step)
@@ -193,7 +193,7 @@ def _batches(
         yield lq.contiguous(memory_format=torch.channels_last), gt.contiguous(memory_format=torch.channels_last)
 
 
-def _update(
+def update(
     objective: nn.Module, optimizer: Any, lq: Tensor, gt: Tensor, options: Fit, accelerator: Accelerator
 ) -> dict[str, Tensor]:
     """One update of the weights from this process's share of a batch; what it measured."""

@@ -48,12 +48,12 @@ def moments():
     from lowvision.training import checkpoint, loop
 
     return {
-        "in the middle of the base": (4, loop, "_update"),
+        "in the middle of the base": (4, loop, "update"),
         "inside the second checkpoint, before it is whole": (2, checkpoint.json, "dumps"),
         "before weights that are written get their name": (2, weights.os, "replace"),
         "after the tiles are ranked": (1, rank, "_write"),
-        "in the second branch": (12, loop, "_update"),
-        "in the joint stage, after a checkpoint": (25, loop, "_update"),
+        "in the second branch": (12, loop, "update"),
+        "in the joint stage, after a checkpoint": (25, loop, "update"),
     }
 
 
@@ -80,7 +80,7 @@ def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
     folder = recipe.parent / "told-once"
 
     def work() -> None:
-        killed_at_call(6, loop, "_update")
+        killed_at_call(6, loop, "update")
         tiny.run(recipe, folder)
 
     tiny.in_a_child(work)

@@ -1,0 +1,53 @@
+"""Where a value lies on an axis, and where the axis is marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A range of values on paper."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def place(self, value: float) -> float:
+        """From 0 at the low end to 1 at the high end; beyond them, the end."""
+        low, high, here = (self._bent(v) for v in (self.low, self.high, value))
+        return min(max((here - low) / (high - low), 0.0), 1.0)
+
+    def marks(self) -> list[float]:
+        """Some four round values between the ends."""
+        if self.logarithmic and self.high / self.low >= 4:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            steps = (1,) if self.high / self.low > 200 else (1, 2, 5)
+            marks = [step * 10.0**power for power in powers for step in steps]
+            marks = marks[:: max(1, sum(self.low <= mark <= self.high for mark in marks) // 5)]
+        else:
+            step = _round_step((self.high - self.low) / 4)
+            first = math.ceil(self.low / step - 1e-9)
+            marks = [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        return [mark for mark in marks if self.low <= mark * (1 + 1e-9) and mark <= self.high * (1 + 1e-9)]
+
+    def _bent(self, value: float) -> float:
+        return math.log(max(value, self.low)) if self.logarithmic else value
+
+
+def fitted(values: Sequence[float], logarithmic: bool = False) -> Axis:
+    """An axis that holds all values with a little air; logarithmic only where they are positive."""
+    low, high = min(values), max(values)
+    if logarithmic and low > 0:
+        air = max(high / low, 1.2) ** 0.06
+        return Axis(low / air, high * air, True)
+    air = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return Axis(low - air, high + air)
+
+
+def _round_step(step: float) -> float:
+    """The nearest of 1, 2, 5, 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return min((1, 2, 5, 10), key=lambda digit: abs(digit * power - step)) * power

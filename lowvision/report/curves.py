@@ -1,0 +1,156 @@
+"""Draws the curves of training as SVG: for each stage its losses, its validation, and how tiles were shared out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from itertools import accumulate
+from typing import Any
+
+from lowvision.palette import colours, hexadecimal
+from lowvision.report.axis import Axis, fitted
+from lowvision.report.table import is_number
+
+Entry = Mapping[str, Any]
+"""A line of metrics.jsonl: stage, step, and facts."""
+Points = list[tuple[float, Any]]
+"""Steps and what was measured at them."""
+
+WIDTH, HEIGHT = 320, 170
+LEFT, RIGHT, TOP, BOTTOM = 42, 6, 8, 20
+MOST_POINTS = 240
+"""Longer curves are drawn as means over equal stretches: smaller files, calmer lines."""
+LOSSES = ("loss", "image", "class", "average")
+LINES = ("var(--ink)", "#3174b2", "#e0802f", "#2f9e8f")
+
+
+def stages(metrics: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
+    """Each stage that measured something, in order, and its panels as HTML."""
+    for stage in dict.fromkeys(entry["stage"] for entry in metrics):
+        entries = [entry for entry in metrics if entry["stage"] == stage]
+        panels = [_losses(entries), _psnr(entries), _shares(entries), _entropy(entries)]
+        drawn = [panel for panel in panels if panel]
+        if drawn:
+            yield stage, drawn
+
+
+def _losses(entries: Sequence[Entry]) -> str:
+    series = {name: _numbers(entries, name) for name in LOSSES}
+    # With one loss only, the sum says nothing new.
+    parts = {name: points for name, points in series.items() if points and points != series["loss"]}
+    distinct = {"loss": series["loss"], **parts} if series["loss"] else parts
+    values = [value for points in distinct.values() for _, value in points]
+    if not values:
+        return ""
+    positive = [value for value in values if value > 0]
+    vertical = fitted(positive or values, logarithmic=bool(positive))
+    return _chart(distinct, vertical, "losses, weighted" if len(distinct) > 1 else "loss")
+
+
+def _psnr(entries: Sequence[Entry]) -> str:
+    points = _numbers(entries, "valid_psnr")
+    if not points:
+        return ""
+    step, best = max(points, key=lambda point: point[1])
+    vertical = fitted([value for _, value in points])
+    return _chart({"": points}, vertical, f"PSNR on data.valid: best {best:.2f} dB at step {step:g}", best=(step, best))
+
+
+def _entropy(entries: Sequence[Entry]) -> str:
+    points = _numbers(entries, "entropy")
+    if not points:
+        return ""
+    highest = max(value for _, value in points)
+    return _chart({"": points}, Axis(0.0, 1.06 * highest or 1.0), "entropy of the classifier; 0 is certain")
+
+
+def _shares(entries: Sequence[Entry]) -> str:
+    """Bands that add up to all tiles, the simple class at the bottom."""
+    points: Points = [(entry["step"], entry["shares"]) for entry in entries if _is_shares(entry.get("shares"))]
+    if not points or len(points[0][1]) < 2:
+        return ""
+    points = _thinned(points)
+    horizontal, vertical = _steps(points), Axis(0.0, 1.0)
+    tints = [hexadecimal(colour) for colour in colours(len(points[0][1]))]
+    bands = []
+    for k, tint in enumerate(tints):
+        edges = [(step, [0.0, *accumulate(share)][k : k + 2]) for step, share in points]
+        edge = [(step, pair[1]) for step, pair in edges] + [(step, pair[0]) for step, pair in reversed(edges)]
+        if len(points) == 1:  # one measurement: a band as wide as the chart
+            (_, (low, high)) = edges[0]
+            edge = [(horizontal.low, high), (horizontal.high, high), (horizontal.high, low), (horizontal.low, low)]
+        bands.append(f'<polygon points="{_path(edge, horizontal, vertical)}" fill="{tint}"/>')
+    keys = {f"branch {k}": tint for k, tint in enumerate(tints)}
+    return _figure("".join(bands), horizontal, vertical, "share of tiles", keys, percent=True)
+
+
+def _chart(series: Mapping[str, Points], vertical: Axis, title: str, best: tuple[float, float] | None = None) -> str:
+    horizontal = _steps([point for points in series.values() for point in points])
+    tints = dict(zip(series, LINES, strict=False)) if len(series) > 1 else dict.fromkeys(series, LINES[1])
+    drawn = []
+    for name, points in series.items():
+        kept = [(step, value) for step, value in _thinned(points) if value > 0 or not vertical.logarithmic]
+        drawn.append(f'<polyline points="{_path(kept, horizontal, vertical)}" stroke="{tints[name]}"/>')
+        if len(kept) == 1 or best:
+            x, y = _place(best or kept[0], horizontal, vertical)
+            drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{tints[name]}"/>')
+    keys = tints if len(series) > 1 else {}
+    return _figure("".join(drawn), horizontal, vertical, title, keys)
+
+
+def _figure(
+    drawing: str, horizontal: Axis, vertical: Axis, title: str, keys: Mapping[str, str], percent: bool = False
+) -> str:
+    marks = []
+    for mark in vertical.marks():
+        _, y = _place((horizontal.low, mark), horizontal, vertical)
+        shown = f"{mark:.0%}" if percent else f"{mark:g}"
+        marks.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        marks.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{shown}</text>')
+    for mark in horizontal.marks():
+        x, _ = _place((mark, vertical.low), horizontal, vertical)
+        anchor = "end" if x > WIDTH - 24 else "middle"
+        marks.append(f'<text x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{mark:g}</text>')
+    legend = "".join(f'<span><i style="background:{tint}"></i>{escape(name)}</span>' for name, tint in keys.items())
+    return (
+        f'<figure class="chart"><figcaption>{escape(title)} {legend}</figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+        f"{drawing}{''.join(marks)}</svg></figure>"
+    )
+
+
+def _steps(points: Points) -> Axis:
+    return Axis(0.0, max([1.0, *(step for step, _ in points)]))
+
+
+def _place(point: tuple[float, float], horizontal: Axis, vertical: Axis) -> tuple[float, float]:
+    x = LEFT + horizontal.place(point[0]) * (WIDTH - LEFT - RIGHT)
+    return x, HEIGHT - BOTTOM - vertical.place(point[1]) * (HEIGHT - TOP - BOTTOM)
+
+
+def _path(points: Points, horizontal: Axis, vertical: Axis) -> str:
+    places = (_place(point, horizontal, vertical) for point in points)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+
+
+def _numbers(entries: Sequence[Entry], name: str) -> Points:
+    return [(entry["step"], entry[name]) for entry in entries if is_number(entry.get(name))]
+
+
+def _is_shares(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_number, value))
+
+
+def _thinned(points: Points) -> Points:
+    """Means over equal stretches, where there are more points than can be seen."""
+    if len(points) <= MOST_POINTS:
+        return points
+    length = -(-len(points) // MOST_POINTS)
+    return [_mean(points[start : start + length]) for start in range(0, len(points), length)]
+
+
+def _mean(points: Points) -> tuple[float, Any]:
+    step = sum(step for step, _ in points) / len(points)
+    if isinstance(points[0][1], list):
+        return step, [sum(values) / len(points) for values in zip(*(value for _, value in points), strict=True)]
+    return step, sum(value for _, value in points) / len(points)

@@ -1,0 +1,227 @@
+"""A recipe runs from its first stage to its report, alone or in company, and says what is wrong with its surroundings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from lowvision import registry, weights
+from lowvision.errors import RecipeError, RunError, TrainingError
+from lowvision.training.log import read_metrics
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    return tiny.write_recipe(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def folder(recipe) -> Path:
+    made = recipe.parent / "alone"
+    assert tiny.in_a_child(lambda: tiny.run(recipe, made)) == 0
+    return made
+
+
+def test_the_folder_holds_everything_that_the_run_was(folder):
+    names = {path.name for path in folder.iterdir()}
+    stages = {"base", "rank", "branches", "classifier", "joint", "evaluate"}
+    files = {"recipe.yml", "recipe.resolved.yml", "environment.json", "log.txt", "metrics.jsonl"}
+    assert stages | files | {"report.json", "report.txt", "report.html"} <= names
+    assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__
+
+
+def test_the_report_has_every_way_with_its_protocol_cost_and_seconds(folder):
+    report = json.loads((folder / "report.json").read_text())
+    assert report["schema"] == 1
+    assert report["task"] == {"sr": {"scale": 2, "channels": 3}}
+    (measured,) = report["sets"]
+    ways = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
+    assert list(measured["mean"]) == ways
+    for image in measured["images"]:
+        assert {"name", "height", "width", *ways} == set(image)
+        for way in ways:
+            assert {"psnr_rgb@crop2", "psnr_y@crop2", "ssim_y@crop2"} <= set(image[way])
+        for way in ways[1:]:
+            assert image[way]["seconds"] > 0
+            assert image[way]["share_of_base_whole"] > 0
+        assert image["base_tiled"]["share_of_base_tiled"] == 1
+        assert sum(image["routed"]["shares"]) == pytest.approx(1)
+        costs = [image[f"branch_{k}"]["gmac"] for k in range(3)]
+        assert costs == sorted(costs)
+        assert image["branch_2"]["gmac"] == image["base_tiled"]["gmac"]
+
+
+def test_metrics_tell_losses_shares_entropy_and_rate(folder):
+    joint = [entry for entry in read_metrics(folder) if entry["stage"] == "joint" and "loss" in entry]
+    assert [entry["step"] for entry in joint] == [2, 4]
+    assert {"image", "class", "average", "shares", "entropy", "lr", "data_share"} <= set(joint[0])
+    assert joint[0]["loss"] == pytest.approx(joint[0]["image"] + joint[0]["class"] + joint[0]["average"], rel=1e-5)
+    assert [e["step"] for e in read_metrics(folder) if "valid_psnr" in e and e["stage"] == "base"] == [3, 6]
+
+
+def test_the_branch_that_is_the_base_starts_from_the_base_and_the_rest_from_noise(recipe, folder):
+    made = recipe.parent / "one-step"
+    tiny.in_a_child(lambda: tiny.run(recipe, made, "stages.branches.steps=1", "stages.joint=null"))
+    base = load_file(made / "base" / "last.safetensors")
+    last = load_file(made / "branches" / "2" / "last.safetensors")
+    assert all((base[name] - last[name]).abs().max() < 2e-3 for name in base)
+
+
+def test_finished_stages_are_skipped_and_the_same_recipe_resumes(recipe, folder):
+    before = (folder / "joint" / "last.safetensors").stat().st_mtime_ns
+    assert tiny.in_a_child(lambda: tiny.run(recipe, folder)) == 0
+    assert (folder / "joint" / "last.safetensors").stat().st_mtime_ns == before
+    assert "joint: finished already" in (folder / "log.txt").read_text()
+
+
+def test_a_folder_of_another_recipe_is_refused_with_the_ways_out(recipe, folder):
+    with pytest.raises(RunError, match=r"another recipe; --name .* --restart"):
+        tiny.run(recipe, folder, "seed=1")
+
+
+def test_evaluate_measures_the_weights_of_a_run_again(recipe, folder, tmp_path):
+    from lowvision.evaluate import evaluate
+    from lowvision.folders import Folder
+
+    known = registry.load()
+    sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
+    document = evaluate(folder / "joint" / "last.safetensors", sets, known, tmp_path / "out", "cpu")
+    first = json.loads((folder / "report.json").read_text())["sets"][0]["mean"]
+    again = document["sets"][0]["mean"]
+    assert again["routed"]["psnr_y@crop2"] == pytest.approx(first["routed"]["psnr_y@crop2"], abs=1e-6)
+    assert again["routed"]["gmac"] == first["routed"]["gmac"]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_single_network_can_be_evaluated_too(recipe, folder):
+    from lowvision.evaluate import evaluate
+    from lowvision.folders import Folder
+
+    sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
+    document = evaluate(folder / "base" / "last.safetensors", sets, registry.load(), None, "cpu")
+    assert list(document["sets"][0]["mean"]) == ["input", "base_whole", "base_tiled"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("stages.rank=null", "stages.branches=null"),
+        ("stages.classifier=null",),
+        ("stages.rank=null", "stages.branches=null", "stages.classifier=null", "stages.joint=null"),
+    ],
+    ids=["no branches", "no classifier", "base alone"],
+)
+def test_stages_can_be_left_out(recipe, overrides, tmp_path):
+    assert tiny.in_a_child(lambda: tiny.run(recipe, tmp_path / "run", *overrides)) == 0
+    assert (tmp_path / "run" / "report.txt").exists()
+
+
+def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
+    base, container = folder / "base" / "last.safetensors", folder / "classifier" / "last.safetensors"
+    left_out = ("stages.base=null", "stages.rank=null", "stages.branches=null", "stages.classifier=null")
+    work = lambda: tiny.run(recipe, tmp_path / "a", *left_out, f"stages.joint.start={container}")  # noqa: E731  # one line
+    assert tiny.in_a_child(work) == 0
+    again, first = (load_file(f / "joint" / "last.safetensors") for f in (tmp_path / "a", folder))
+    assert all(torch.equal(again[name], first[name]) for name in first)
+    work = lambda: tiny.run(recipe, tmp_path / "b", "stages.base=null", f"stages.rank.weights={base}")  # noqa: E731
+    assert tiny.in_a_child(work) == 0
+
+
+def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
+    from lowvision.errors import WeightsError
+
+    other = folder / "branches" / "0" / "last.safetensors"
+    with pytest.raises(WeightsError, match="of another shape"):
+        tiny.run(recipe, tmp_path / "run", f"stages.base.start={other}")
+
+
+def test_one_branch_is_enough(recipe, tmp_path):
+    overrides = ("reduce=null", "stages.rank=null", "stages.branches=null")
+    assert tiny.in_a_child(lambda: tiny.run(recipe, tmp_path / "run", *overrides)) == 0
+
+
+def test_costs_that_do_not_rise_are_told_before_anything_is_written(recipe, tmp_path):
+    with pytest.raises(RecipeError, match="branch 0 costs .* branch 1 .*cheapest to the dearest"):
+        tiny.run(recipe, tmp_path / "run", "reduce.channels=[8, 4, 12]")
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_augmentations_and_models_are_told_before_anything_is_written(recipe, tmp_path):
+    with pytest.raises(RecipeError, match="HorizontalFlip"):
+        tiny.run(recipe, tmp_path / "run", "data.augment=[HorizontalFlp]")
+    with pytest.raises(RecipeError, match="resnet"):
+        tiny.run(recipe, tmp_path / "run", "classifier={timm: {model: resnetten}}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(recipe, tmp_path):
+    def work() -> None:
+        with pytest.raises(TrainingError, match="not finite"):
+            tiny.run(recipe, tmp_path / "run", "stages.base.lr=1e30", "stages.base.checkpoint_every=1", "stages.base.steps=40")
+
+    assert tiny.in_a_child(work) == 0
+    assert len(list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))) == 1
+
+
+def test_collapse_to_one_branch_is_explained(recipe, tmp_path):
+    def work() -> None:
+        with pytest.raises(TrainingError, match=r"collapsed.*branches are trained"):
+            tiny.run(
+                recipe, tmp_path / "run", "stages.classifier.steps=60", "stages.classifier.lr=0.05",
+                "stages.classifier.average_weight=0", "stages.classifier.class_weight=100",
+            )  # fmt: skip  # one override after the other
+
+    assert tiny.in_a_child(work) == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told(recipe, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(RunError, match="cannot be written"):
+        tiny.run(recipe, tmp_path / "runs" / "x")
+
+
+def test_unknown_devices_and_too_many_processes_are_told():
+    from lowvision import devices
+
+    with pytest.raises(RunError, match="no device 'gpu'"):
+        devices.choose("gpu")
+    with pytest.raises(RunError, match="--processes 999"):
+        devices.check_processes(999, "cpu")
+
+
+def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
+    from lowvision.training.loop import _batches
+    from lowvision.training.options import Fit
+
+    class Three:
+        num_processes, process_index = 3, 0
+
+    with pytest.raises(RunError, match="batch 4 cannot be shared by 3 processes"):
+        next(_batches(None, Fit(batch=4), 0, Three(), 0, None))
+
+
+def test_two_processes_learn_what_one_does(recipe, folder):
+    command = [sys.executable, "-m", "lowvision", "run", str(recipe), "--runs", str(recipe.parent), "--name", "pair"]
+    done = subprocess.run([*command, "--processes", "2", "--device", "cpu"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    pair = recipe.parent / "pair"
+    for end in ("base/last", "branches/1/last", "classifier/last", "joint/last"):
+        together, alone = load_file(pair / f"{end}.safetensors"), load_file(folder / f"{end}.safetensors")
+        for name in alone:
+            torch.testing.assert_close(together[name], alone[name], rtol=1e-3, atol=2e-5, msg=f"{end}: {name}")
+    shares = [json.loads((f / "report.json").read_text())["sets"][0]["mean"]["routed"]["gmac"] for f in (pair, folder)]
+    assert shares[0] == pytest.approx(shares[1], rel=0.2)
+
+
+def test_weights_of_a_run_rebuild_without_the_recipe(folder):
+    known = registry.load()
+    header = weights.read_header(folder / "joint" / "best.safetensors", known)
+    assert len(header.architecture.branches) == 3
+    assert header.measured["psnr"] > 10
