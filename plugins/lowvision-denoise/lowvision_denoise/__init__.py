@@ -63,7 +63,7 @@ class DnCNN(Backbone):
     layers: int = Field(default=17, ge=2)
     """Convolutions in all."""
     batch_norm: bool = False
-    """BatchNorm after every inner convolution, as in the paper; routing gives it small, skewed batches to learn from."""
+    """BatchNorm after every inner convolution, as in the paper; routing gives it small, skewed batches."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_denoise.dncnn import Network
