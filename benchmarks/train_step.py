@@ -99,7 +99,10 @@ def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: i
 
 def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     """The rows for a person."""
-    lines = [f"torch {facts['torch']}, {facts['threads']} threads, batch {facts['batch']}, best of {facts['rounds']}", ""]
+    lines = [
+        f"torch {facts['torch']}, {facts['threads']} threads, batch {facts['batch']}, best of {facts['rounds']}",
+        "",
+    ]
     lines.append(f"{'network':8} {'step':11} {'who':13} {'micro-batch':>11} {'format':14} {'tiles/s':>9} {'ratio':>6}")
     for row in rows:
         lines.append(

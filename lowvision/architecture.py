@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Options, Task
 from lowvision.choice import Choice
+from lowvision.contracts import Backbone, Classifier, Dataset, Options, Task
 
 if TYPE_CHECKING:
     from torch import nn

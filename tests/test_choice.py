@@ -8,9 +8,9 @@ import pytest
 import toys
 from pydantic import ValidationError
 
-from lowvision.contracts import Backbone, Options
 from lowvision.choice import Choice, choose
 from lowvision.complaints import from_error
+from lowvision.contracts import Backbone, Options
 
 
 class Holder(Options):

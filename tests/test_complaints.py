@@ -7,9 +7,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from lowvision.contracts import Options
 from lowvision import complaints
 from lowvision.complaints import Complaint
+from lowvision.contracts import Options
 
 
 class Inner(Options):

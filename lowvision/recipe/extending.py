@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lowvision import yaml_source
-from lowvision.errors import RecipeError
 from lowvision.complaints import shown
+from lowvision.errors import RecipeError
 from lowvision.yaml_source import KeyPath, Mark, Source
 
 COMMAND_LINE = Mark("command line", 0)

@@ -15,8 +15,8 @@ from lowvision.architecture import (
     TaskChoice,
     Tile,
 )
-from lowvision.contracts import Backbone, Options
 from lowvision.complaints import Complaint, as_error
+from lowvision.contracts import Backbone, Options
 from lowvision.training.options import Fit, RoutedFit
 
 

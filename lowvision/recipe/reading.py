@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from lowvision import yaml_source
+from lowvision.complaints import Complaint, close_to, from_error
 from lowvision.errors import RecipeError
 from lowvision.recipe import extending, shorthand
-from lowvision.complaints import Complaint, close_to, from_error
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath, Mark

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from lowvision.contracts import Backbone, Options, Reducer
 from lowvision.choice import choose
 from lowvision.complaints import Complaint, from_error, shown
+from lowvision.contracts import Backbone, Options, Reducer
 from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath
 

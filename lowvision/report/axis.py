@@ -20,15 +20,15 @@ class Axis:
         low, high, here = (self._bent(v) for v in (self.low, self.high, value))
         return min(max((here - low) / (high - low), 0.0), 1.0)
 
-    def marks(self) -> list[float]:
-        """Some four round values between the ends."""
+    def marks(self, about: int = 4) -> list[float]:
+        """Round values between the ends, about so many."""
         if self.logarithmic and self.high / self.low >= 4:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             steps = (1,) if self.high / self.low > 200 else (1, 2, 5)
             marks = [step * 10.0**power for power in powers for step in steps]
-            marks = marks[:: max(1, sum(self.low <= mark <= self.high for mark in marks) // 5)]
+            marks = marks[:: max(1, sum(self.low <= mark <= self.high for mark in marks) // (about + 1))]
         else:
-            step = _round_step((self.high - self.low) / 4)
+            step = _round_step((self.high - self.low) / about)
             first = math.ceil(self.low / step - 1e-9)
             marks = [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
         return [mark for mark in marks if self.low <= mark * (1 + 1e-9) and mark <= self.high * (1 + 1e-9)]
@@ -38,9 +38,10 @@ class Axis:
 
 
 def fitted(values: Sequence[float], logarithmic: bool = False) -> Axis:
-    """An axis that holds all values with a little air; logarithmic only where they are positive."""
+    """An axis that holds all values with a little air; a logarithmic one is for positive values, over four decades."""
     low, high = min(values), max(values)
-    if logarithmic and low > 0:
+    if logarithmic:
+        low = max(low, high / 1e4)  # a loss that touches zero would flatten all others
         air = max(high / low, 1.2) ** 0.06
         return Axis(low / air, high * air, True)
     air = 0.06 * (high - low) or 0.05 * abs(high) or 1.0

@@ -16,8 +16,8 @@ Entry = Mapping[str, Any]
 Points = list[tuple[float, Any]]
 """Steps and what was measured at them."""
 
-WIDTH, HEIGHT = 320, 170
-LEFT, RIGHT, TOP, BOTTOM = 42, 6, 8, 20
+WIDTH, HEIGHT = 244, 150
+LEFT, RIGHT, TOP, BOTTOM = 34, 5, 8, 20
 MOST_POINTS = 240
 """Longer curves are drawn as means over equal stretches: smaller files, calmer lines."""
 LOSSES = ("loss", "image", "class", "average")
@@ -44,7 +44,7 @@ def _losses(entries: Sequence[Entry]) -> str:
         return ""
     positive = [value for value in values if value > 0]
     vertical = fitted(positive or values, logarithmic=bool(positive))
-    return _chart(distinct, vertical, "losses, weighted" if len(distinct) > 1 else "loss")
+    return _chart(distinct, vertical, "losses" if len(distinct) > 1 else "loss")
 
 
 def _psnr(entries: Sequence[Entry]) -> str:
@@ -53,7 +53,7 @@ def _psnr(entries: Sequence[Entry]) -> str:
         return ""
     step, best = max(points, key=lambda point: point[1])
     vertical = fitted([value for _, value in points])
-    return _chart({"": points}, vertical, f"PSNR on data.valid: best {best:.2f} dB at step {step:g}", best=(step, best))
+    return _chart({"": points}, vertical, f"PSNR on data.valid, best {best:.2f} dB", best=(step, best))
 
 
 def _entropy(entries: Sequence[Entry]) -> str:
@@ -61,7 +61,7 @@ def _entropy(entries: Sequence[Entry]) -> str:
     if not points:
         return ""
     highest = max(value for _, value in points)
-    return _chart({"": points}, Axis(0.0, 1.06 * highest or 1.0), "entropy of the classifier; 0 is certain")
+    return _chart({"": points}, Axis(0.0, 1.06 * highest or 1.0), "entropy of the choice, 0 is certain")
 
 
 def _shares(entries: Sequence[Entry]) -> str:
@@ -80,8 +80,8 @@ def _shares(entries: Sequence[Entry]) -> str:
             (_, (low, high)) = edges[0]
             edge = [(horizontal.low, high), (horizontal.high, high), (horizontal.high, low), (horizontal.low, low)]
         bands.append(f'<polygon points="{_path(edge, horizontal, vertical)}" fill="{tint}"/>')
-    keys = {f"branch {k}": tint for k, tint in enumerate(tints)}
-    return _figure("".join(bands), horizontal, vertical, "share of tiles", keys, percent=True)
+    keys = {str(k): tint for k, tint in enumerate(tints)}
+    return _figure("".join(bands), horizontal, vertical, "share of tiles in branch", keys, percent=True)
 
 
 def _chart(series: Mapping[str, Points], vertical: Axis, title: str, best: tuple[float, float] | None = None) -> str:
@@ -104,10 +104,10 @@ def _figure(
     marks = []
     for mark in vertical.marks():
         _, y = _place((horizontal.low, mark), horizontal, vertical)
-        shown = f"{mark:.0%}" if percent else f"{mark:g}"
+        shown = f"{mark:.0%}" if percent else _short(mark)
         marks.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         marks.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{shown}</text>')
-    for mark in horizontal.marks():
+    for mark in horizontal.marks(about=3):
         x, _ = _place((mark, vertical.low), horizontal, vertical)
         anchor = "end" if x > WIDTH - 24 else "middle"
         marks.append(f'<text x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{mark:g}</text>')
@@ -117,6 +117,10 @@ def _figure(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
         f"{drawing}{''.join(marks)}</svg></figure>"
     )
+
+
+def _short(mark: float) -> str:
+    return f"{mark:.0e}".replace("e-0", "e-") if 0 < mark < 1e-3 else f"{mark:g}"
 
 
 def _steps(points: Points) -> Axis:

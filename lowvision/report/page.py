@@ -89,10 +89,10 @@ def _meanings(document: Document) -> str:
 
 def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
     groups = [
-        f'<h3>{escape(stage)}</h3>\n<div class="charts">{"".join(panels)}</div>'
+        f'<section><h3>{escape(stage)}</h3>\n<div class="charts">{"".join(panels)}</div></section>'
         for stage, panels in curves.stages(metrics)
     ]
-    return "<h2>Training</h2>\n" + "\n".join(groups) if groups else ""
+    return '<h2>Training</h2>\n<div class="stages">' + "\n".join(groups) + "</div>" if groups else ""
 
 
 def _gallery(image_set: ImageSet, folder: Path) -> str:

@@ -59,5 +59,6 @@ class Engine:
         return Restored(blend(restored, where, self.scale), chosen, int(prices[chosen].sum()), where)
 
     def _tiles(self, image: Tensor) -> tuple[Plan, Tensor]:
-        where = plan(*image.shape[1:], self.size, self.overlap)
+        _, height, width = image.shape
+        where = plan(height, width, self.size, self.overlap)
         return where, split(image, where).contiguous(memory_format=torch.channels_last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -63,7 +64,7 @@ def measure(
     accelerator: Accelerator,
     log: Log,
     pictures: Path,
-) -> dict[str, list[dict[str, object]]]:
+) -> dict[str, Any]:
     """The report's `sets`: every image of every set in every way, images shared by all processes."""
     judge = _evaluation(architecture, base, container, options, seed, accelerator.device)
     found = []
@@ -98,7 +99,7 @@ def _evaluation(
     base_engine = Engine(alone, task.scale, tile.size, tile.overlap, options.batch)
     engine = None
     if container is not None:
-        container = container.to(device, memory_format=torch.channels_last).eval()
+        container = container.to(memory_format=torch.channels_last).to(device).eval()
         engine = Engine(container, task.scale, tile.size, tile.overlap, options.batch)
     return Evaluation(task, base, engine, base_engine, seed, device)
 

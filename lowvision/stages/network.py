@@ -29,6 +29,9 @@ def train(
     # Every stage starts from its own seed, so that leaving one out does not change another's noise.
     torch.manual_seed(job.recipe.seed)
     network = weights.load_network(start, architecture, job.registry) if start else architecture.build_network()
+    if job.accelerator.num_processes > 1 and job.accelerator.device.type == "cuda":
+        # Statistics of a process's own small share would differ between processes. It has no effect without BatchNorm.
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, architecture, job.registry, measured)

@@ -78,7 +78,7 @@ def _drawn(count: int, limit: int | None, seed: int) -> np.ndarray:
 def _measure(network: nn.Module, cutter: Cutter, grid: Grid, numbers: np.ndarray, batch: int, job: Job) -> np.ndarray:
     """PSNR (N,) of every tile, each process doing its share."""
     device = job.accelerator.device
-    network = network.to(device, memory_format=torch.channels_last).eval()
+    network = network.to(memory_format=torch.channels_last).to(device).eval()
     found = torch.zeros(len(numbers), device=device)
     for start in range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch):
         some = numbers[start : start + batch]

@@ -67,7 +67,7 @@ def fit(
     Goes on from the newest checkpoint in `folder`. Raises TrainingError when the loss is not finite or the
     classifier collapses; the last good checkpoint is kept.
     """
-    network = trainee.network.to(accelerator.device, memory_format=torch.channels_last)
+    network = trainee.network.to(memory_format=torch.channels_last).to(accelerator.device)
     average = _average(network, options)
     optimizer, schedule = _optimizer(trainee.objective, options)
     objective, optimizer = accelerator.prepare(trainee.objective, optimizer)

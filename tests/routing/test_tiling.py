@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -30,7 +32,7 @@ def test_every_pixel_lies_in_a_tile_and_neighbours_overlap_at_least_as_asked(hei
     for length, starts in ((height, where.tops), (width, where.lefts)):
         assert starts[0] == 0
         assert starts[-1] + size >= length
-        assert all(b - a <= size - overlap for a, b in zip(starts, starts[1:], strict=False))
+        assert all(b - a <= size - overlap for a, b in pairwise(starts))
 
 
 def test_the_last_tile_is_flush_with_the_border():

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from safetensors.torch import load_file
-
-import tiny
 
 ENDS = ("base/last", "branches/0/last", "branches/2/last", "classifier/last", "joint/last", "joint/best")
 

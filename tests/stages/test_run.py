@@ -1,4 +1,4 @@
-"""A recipe runs from its first stage to its report, alone or in company, and says what is wrong with its surroundings."""
+"""A recipe runs from its first stage to its report, alone or in company, and says what stands in its way."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_folder_holds_everything_that_the_run_was(folder):
     stages = {"base", "rank", "branches", "classifier", "joint", "evaluate"}
     files = {"recipe.yml", "recipe.resolved.yml", "environment.json", "log.txt", "metrics.jsonl"}
     assert stages | files | {"report.json", "report.txt", "report.html"} <= names
-    assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__
+    assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__.split("+")[0]
 
 
 def test_the_report_has_every_way_with_its_protocol_cost_and_seconds(folder):
@@ -148,7 +148,7 @@ def test_one_branch_is_enough(recipe, tmp_path):
 
 
 def test_costs_that_do_not_rise_are_told_before_anything_is_written(recipe, tmp_path):
-    with pytest.raises(RecipeError, match="branch 0 costs .* branch 1 .*cheapest to the dearest"):
+    with pytest.raises(RecipeError, match=r"branch 0 costs .* branch 1 .*cheapest to the dearest"):
         tiny.run(recipe, tmp_path / "run", "reduce.channels=[8, 4, 12]")
     assert not (tmp_path / "run").exists()
 
@@ -164,7 +164,13 @@ def test_unknown_augmentations_and_models_are_told_before_anything_is_written(re
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(recipe, tmp_path):
     def work() -> None:
         with pytest.raises(TrainingError, match="not finite"):
-            tiny.run(recipe, tmp_path / "run", "stages.base.lr=1e30", "stages.base.checkpoint_every=1", "stages.base.steps=40")
+            tiny.run(
+                recipe,
+                tmp_path / "run",
+                "stages.base.lr=1e30",
+                "stages.base.checkpoint_every=1",
+                "stages.base.steps=40",
+            )
 
     assert tiny.in_a_child(work) == 0
     assert len(list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))) == 1
@@ -209,7 +215,9 @@ def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
 
 def test_two_processes_learn_what_one_does(recipe, folder):
     command = [sys.executable, "-m", "lowvision", "run", str(recipe), "--runs", str(recipe.parent), "--name", "pair"]
-    done = subprocess.run([*command, "--processes", "2", "--device", "cpu"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--processes", "2", "--device", "cpu"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     pair = recipe.parent / "pair"
     for end in ("base/last", "branches/1/last", "classifier/last", "joint/last"):
