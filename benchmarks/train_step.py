@@ -99,17 +99,14 @@ def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: i
 
 def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     """The rows for a person."""
+    head = f"torch {facts['torch']}, {facts['threads']} threads, batch {facts['batch']}, best of {facts['rounds']}"
+    names = f"{'network':8} {'step':11} {'who':13} {'micro-batch':>11} {'format':14} {'tiles/s':>9} {'ratio':>6}"
     lines = [
-        f"torch {facts['torch']}, {facts['threads']} threads, batch {facts['batch']}, best of {facts['rounds']}",
-        "",
+        f"{row['network']:8} {row['step']:11} {row['who']:13} {row['micro_batch']:11} {row['format']:14} "
+        f"{row['tiles_per_second_best']:9.1f} {row['times_tile_by_tile']:5.2f}x"
+        for row in rows
     ]
-    lines.append(f"{'network':8} {'step':11} {'who':13} {'micro-batch':>11} {'format':14} {'tiles/s':>9} {'ratio':>6}")
-    for row in rows:
-        lines.append(
-            f"{row['network']:8} {row['step']:11} {row['who']:13} {row['micro_batch']:11} {row['format']:14} "
-            f"{row['tiles_per_second_best']:9.1f} {row['times_tile_by_tile']:5.2f}x"
-        )
-    return "\n".join(lines)
+    return "\n".join([head, "", names, *lines])
 
 
 if __name__ == "__main__":
