@@ -21,3 +21,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install
+	$(BIN)/lowvision schema > recipes/schema.json
+	$(BIN)/pytest -n 0 tests/test_docs.py

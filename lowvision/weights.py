@@ -105,19 +105,25 @@ def _load_into(network: nn.Module, path: Path, wanted: Architecture, registry: R
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     difference = _difference(network.state_dict(), state)
-    if difference:
+    if difference or not _fits(header.architecture, wanted):
         raise WeightsError(
             f"{path}: holds a {header.kind}, {_shown(header.architecture, registry)}; "
-            f"wanted is a {wanted.kind}, {_shown(wanted, registry)}: {difference}"
+            f"wanted is a {wanted.kind}, {_shown(wanted, registry)}" + (f": {difference}" if difference else "")
         )
     with torch.no_grad():
         network.load_state_dict(state, strict=False)
 
 
+def _fits(found: Architecture, wanted: Architecture) -> bool:
+    """Whether weights mean the same in both: tensors of equal shape may still be of another scale, or skip."""
+    shapes = [(a.task.scale, a.task.channels, a.branches) for a in (found, wanted)]
+    return shapes[0] == shapes[1]
+
+
 def _difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """What does not fit, in one line; empty when everything does."""
-    aliases = {name for name in wanted if name not in _unshared(wanted)}
-    missing = [name for name in wanted if name not in found and name not in aliases]
+    needed = _unshared(wanted)
+    missing = [name for name in needed if name not in found]
     unexpected = [name for name in found if name not in wanted]
     shapes = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"

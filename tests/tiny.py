@@ -16,7 +16,7 @@ backbone: {fsrcnn: {channels: 12, shrink: 4, layers: 1, skip: bicubic}}
 reduce: {channels: [4, 8, 12]}
 classifier: class_module
 tile: {size: 16, overlap: 4}
-data: {train: PHOTOS/train, valid: PHOTOS/valid, test: PHOTOS/valid, valid_tiles: 8}
+data: {train: PHOTOS/train, valid: PHOTOS/valid, test: PHOTOS/valid, valid_tiles: 8, workers: 0}
 stages:
   base: {steps: 6, batch: 4, checkpoint_every: 2, valid_every: 3, log_every: 2}
   rank: {limit: 60}

@@ -48,12 +48,15 @@ class Data(Options):
     """Albumentations transforms by name, or name with arguments, the same for lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)
     """How many fixed tiles of `valid` are looked at."""
-    workers: int = Field(default=0, ge=0)
+    workers: int = Field(default=1, ge=0)
     """Processes that read tiles; 0: the training process does."""
 
 
 class Base(Fit):
     """Trains the base, the largest branch's network, alone on all tiles."""
+
+    start: str | None = None
+    """A weights file to start from; goes before the last branch's `weights`."""
 
 
 class Rank(Options):
@@ -94,7 +97,7 @@ class Evaluate(Options):
 
 
 class Stages(Options):
-    """The stages in the order in which they run; an absent one is not run."""
+    """The stages in the order in which they run; an absent one is not run, but `evaluate` is unless it is null."""
 
     base: Base | None = None
     """Trains the base on all tiles."""

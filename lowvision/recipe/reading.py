@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,12 +39,6 @@ def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) ->
 def resolved(recipe: Recipe, registry: Registry) -> str:
     """The YAML of a recipe with every default filled in; `read` makes an equal recipe of it."""
     return yaml_source.dump(_plain(recipe, registry))
-
-
-def fingerprint(recipe: Recipe, registry: Registry) -> str:
-    """Sixteen hexadecimal digits that two recipes share when they say the same."""
-    text = json.dumps(_plain(recipe, registry), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _plain(recipe: Recipe, registry: Registry) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _way(n: int, way: str, row: Row, columns: Sequence[Column]) -> str:
 
 def _split(row: Row) -> str:
     """A bar that is divided as the tiles are."""
-    shares = row.get("shares") or ()
+    shares = [share if table.is_number(share) else 0.0 for share in row.get("shares") or ()]
     bits = "".join(
         f'<span style="width:{100 * share:.2f}%;background:{hexadecimal(tint)}"></span>'
         for share, tint in zip(shares, colours(len(shares)), strict=True)

@@ -60,7 +60,7 @@ def columns(mean: Mapping[str, Row]) -> list[Column]:
     drawn += [_measured(name, rows) for name in rest]
     if "shares" in names:
         branches = max(len(row.get("shares") or ()) for row in rows)
-        heading = ("% of tiles in", "branch " + " / ".join(f"{k:>2}" for k in range(branches)))
+        heading = ("% of tiles in", "branch " + _slashed([str(k) for k in range(branches)]))
         drawn.append(Column("shares", heading, tuple(shares(row) for row in rows)))
     return drawn
 
@@ -84,7 +84,7 @@ def is_number(value: Any) -> bool:
 def shares(row: Row) -> str:
     """Percent of tiles of each branch."""
     values = row.get("shares") or ()
-    return " / ".join(f"{100 * share:2.0f}" for share in values) or NOTHING
+    return _slashed([f"{100 * share:.0f}" if is_number(share) else NOTHING for share in values]) or NOTHING
 
 
 def label(way: str) -> str:
@@ -137,6 +137,11 @@ def verdict(mean: Mapping[str, Row]) -> str:
     share = mean[way].get("share_of_base_tiled")
     price = f", at {share:.1%} of the tiled base's multiply-adds" if way == "routed" and is_number(share) else ""
     return f"{label(way)}: {', '.join(told)}{price}."
+
+
+def _slashed(values: Sequence[str]) -> str:
+    """Values beside each other, closer where they are many, below each other from line to line."""
+    return (" / " if len(values) <= 4 else "/").join(value.rjust(2) for value in values)
 
 
 def _measured(name: str, rows: Sequence[Row]) -> Column:

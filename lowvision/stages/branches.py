@@ -21,8 +21,6 @@ def run(job: Job, options: Branches) -> None:
 
 def _start(job: Job, options: Branches, k: int) -> Path | None:
     branch = job.recipe.branches[k]
-    if branch.weights:
-        return Path(branch.weights)
-    if options.last_from_base and branch.backbone == job.recipe.base:
+    if job.recipe.stages.base and options.last_from_base and branch.backbone == job.recipe.base:
         return job.base_weights()
-    return None
+    return Path(branch.weights) if branch.weights else None

@@ -62,10 +62,13 @@ def read(job: Job, cutter: Cutter) -> Ranking:
 def classes_of(psnrs: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Class of each tile (N,) and the thresholds in dB between classes, from the hardest down to the simplest.
 
-    The classes hold equally many tiles; a higher PSNR is a simpler tile.
+    A higher PSNR is a simpler tile. The classes hold equally many tiles, also where many are equal.
     """
-    thresholds = np.quantile(psnrs, [1 - k / classes for k in range(1, classes)])
-    return np.sum(psnrs[:, None] < thresholds, axis=1), thresholds
+    order = np.argsort(-psnrs, kind="stable")
+    found = np.empty(len(psnrs), dtype=np.int64)
+    found[order] = np.arange(len(psnrs)) * classes // len(psnrs)
+    firsts = [-(-k * len(psnrs) // classes) for k in range(1, classes)]
+    return found, psnrs[order][firsts]
 
 
 def _drawn(count: int, limit: int | None, seed: int) -> np.ndarray:
@@ -82,7 +85,7 @@ def _measure(network: nn.Module, cutter: Cutter, grid: Grid, numbers: np.ndarray
     found = torch.zeros(len(numbers), device=device)
     for start in range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch):
         some = numbers[start : start + batch]
-        lq, gt = zip(*(cutter.fixed(grid.spot(int(n)), seed=int(n)) for n in some), strict=True)
+        lq, gt = zip(*(cutter.fixed(grid.spot(int(n)), job.recipe.seed + int(n)) for n in some), strict=True)
         tiles = torch.stack(lq).to(device, memory_format=torch.channels_last)
         found[start : start + batch] = psnr(network(tiles), torch.stack(gt).to(device))
     return job.accelerator.reduce(found, "sum").cpu().numpy()

@@ -45,6 +45,13 @@ def key(*facts: Any) -> str:
 
 def fingerprint(path: Path) -> str:
     """A name for the content of a file."""
+    facts = path.stat()
+    return _fingerprint(path, facts.st_size, facts.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _fingerprint(path: Path, size: int, changed: int) -> str:
+    """Read once while size and time of change stay: every stage and every size of a photograph asks for it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

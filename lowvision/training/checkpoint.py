@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from lowvision.errors import RunError
 
 LOOP = "loop.json"
 AVERAGE = "average.safetensors"
@@ -20,6 +23,13 @@ def save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, Any
 
     It appears whole by renaming; only then is its predecessor deleted. `facts` is what the loop itself must remember.
     """
+    try:
+        _save(accelerator, folder, step, facts, average)
+    except (OSError, RuntimeError, SafetensorError) as error:  # RuntimeError: torch's word for a failed write
+        raise RunError(f"{folder}: a checkpoint cannot be written ({error}); the one before it is kept") from None
+
+
+def _save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, Any], average: nn.Module | None) -> None:
     done, partial = folder / f"step-{step:08d}", folder / ".partial"
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed while it wrote

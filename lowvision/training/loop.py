@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,17 +15,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lowvision.errors import RunError, TrainingError
-from lowvision.training import checkpoint
+from lowvision.training import checkpoint, collapse
 from lowvision.training.log import Log, Value
+from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.options import Fit
 from lowvision.training.tiles import Samples, Shares
-
-COLLAPSED_SHARE = 0.95
-"""A branch that gets more of the tiles than this has taken over."""
-COLLAPSE_PATIENCE = 200
-"""For so many steps it may."""
-
 
 Judge = Callable[[nn.Module], dict[str, Value]]
 """From a network to facts on `data.valid`, `psnr` among them; every process calls it."""
@@ -58,6 +52,10 @@ class Course:
     facts: dict[str, Value] = field(default_factory=dict)
     """The last judgement."""
 
+    def facts_to_keep(self) -> dict[str, Any]:
+        """All but the step, which a checkpoint keeps by itself."""
+        return {"best": self.best, "collapsed_since": self.collapsed_since, "facts": self.facts}
+
 
 def fit(
     trainee: Trainee, samples: Samples, options: Fit, accelerator: Accelerator, folder: Path, log: Log, workers: int = 0
@@ -75,53 +73,27 @@ def fit(
     objective.train()
     judged = network if average is None else average.module
 
+    meter = Meter()
     with log.progress(trainee.stage, options.steps):
-        meter = Meter()
-        for lq, gt in _batches(samples, options, course.step, accelerator, workers, meter):
+        for lq, gt in _batches(samples, options, course.step, accelerator, workers):
+            meter.got_tiles()
             schedule(course.step)
             meter.add(update(objective, optimizer, lq, gt, options, accelerator))
             course.step += 1
             if average is not None:
                 average.update(network, step=course.step)
-            if _is_due(course.step, options.log_every, options.steps) or _is_due(
-                course.step, options.checkpoint_every, options.steps
-            ):
+            if _is_due(course.step, options, options.log_every, options.checkpoint_every):
                 _measure(meter, course, trainee, optimizer, accelerator, log, options)
-            if _is_due(course.step, options.valid_every, options.steps):
+            if _is_due(course.step, options, options.valid_every):
                 _judge(judged, course, trainee, objective, accelerator, folder, log)
-            if _is_due(course.step, options.checkpoint_every, options.steps):
-                facts = {"best": course.best, "facts": course.facts, "collapsed_since": course.collapsed_since}
-                checkpoint.save(accelerator, folder / "checkpoints", course.step, facts, average)
+            if _is_due(course.step, options, options.checkpoint_every):
+                _require_finite(network, trainee.stage, course.step)
+                checkpoint.save(accelerator, folder / "checkpoints", course.step, course.facts_to_keep(), average)
+            meter.lap()
     if accelerator.is_main_process:
         trainee.keep(folder / "last.safetensors", judged, course.facts)
     accelerator.wait_for_everyone()
     accelerator.free_memory()
-
-
-class Meter:
-    """Means, over the steps since it was last read, of what a step reports."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._steps = 0
-        self._began = time.perf_counter()
-        self.waited = 0.0
-        """Seconds spent waiting for tiles."""
-
-    def add(self, facts: dict[str, Tensor]) -> None:
-        for name, value in facts.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
-        self._steps += 1
-
-    def read(self, accelerator: Accelerator) -> dict[str, Value]:
-        """The means over steps and processes, steps a second and the share of time spent waiting; starts anew."""
-        seconds = time.perf_counter() - self._began
-        means = {name: accelerator.reduce(total / self._steps, "mean") for name, total in self._sums.items()}
-        facts: dict[str, Value] = {name: mean.tolist() for name, mean in means.items()}
-        facts["steps_per_second"] = self._steps / seconds
-        facts["data_share"] = self.waited / seconds
-        self.__init__()  # type: ignore[misc]  # starting anew is exactly what a fresh meter does
-        return facts
 
 
 def _average(network: nn.Module, options: Fit) -> Any | None:
@@ -168,9 +140,9 @@ def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: 
 
 
 def _batches(
-    samples: Samples, options: Fit, first_step: int, accelerator: Accelerator, workers: int, meter: Meter
+    samples: Samples, options: Fit, first_step: int, accelerator: Accelerator, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's share of every step's tiles, on its device; `meter` learns how long they were waited for."""
+    """This process's share of every step's tiles, on its device."""
     processes = accelerator.num_processes
     if options.batch % (processes * (options.micro_batch or 1)):
         raise RunError(
@@ -181,15 +153,8 @@ def _batches(
     loader = DataLoader(
         samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda"
     )
-    tiles = iter(loader)
-    while True:
-        began = time.perf_counter()
-        try:
-            lq, gt = next(tiles)
-        except StopIteration:
-            return
-        lq, gt = (t.to(accelerator.device, non_blocking=True) for t in (lq, gt))
-        meter.waited += time.perf_counter() - began
+    for lq, gt in loader:
+        lq, gt = (tiles.to(accelerator.device, non_blocking=True) for tiles in (lq, gt))
         yield lq.contiguous(memory_format=torch.channels_last), gt.contiguous(memory_format=torch.channels_last)
 
 
@@ -232,28 +197,22 @@ def _measure(
 ) -> None:
     facts = meter.read(accelerator)
     if not math.isfinite(facts["loss"]):  # type: ignore[arg-type]  # `loss` is one number
-        raise TrainingError(
-            f"{trainee.stage}: the loss is not finite at step {course.step}; lower lr, or set clip; "
-            f"the last good checkpoint is kept"
-        )
+        raise _not_finite(trainee.stage, "loss", course.step)
     log.measure(trainee.stage, course.step, {**facts, "lr": optimizer.param_groups[0]["lr"]})
-    _watch_for_collapse(facts, course, trainee.stage, options)
+    course.collapsed_since = collapse.since(facts, course.step, course.collapsed_since)
+    collapse.stop_if_lasting(trainee.stage, course.step, course.collapsed_since, options.steps)
 
 
-def _watch_for_collapse(facts: dict[str, Value], course: Course, stage: str, options: Fit) -> None:
-    shares = facts.get("shares")
-    if not isinstance(shares, list) or len(shares) == 1 or max(shares) <= COLLAPSED_SHARE:
-        course.collapsed_since = None
-        return
-    if course.collapsed_since is None:
-        course.collapsed_since = course.step
-    patience = min(COLLAPSE_PATIENCE, options.steps // 2)
-    if course.step - course.collapsed_since >= patience:
-        raise TrainingError(
-            f"{stage}: branch {shares.index(max(shares))} has had over {COLLAPSED_SHARE:.0%} of the tiles since step "
-            f"{course.collapsed_since}: the classifier has collapsed. Check that the branches are trained "
-            f"(stages base, rank, branches), lower lr (2e-4; 1e-3 collapses), or raise average_weight"
-        )
+def _require_finite(network: nn.Module, stage: str, step: int) -> None:
+    # The loss is measured before the update, so it cannot tell that the update itself went wrong.
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+        raise _not_finite(stage, "network", step)
+
+
+def _not_finite(stage: str, what: str, step: int) -> TrainingError:
+    return TrainingError(
+        f"{stage}: the {what} is not finite at step {step}; lower lr, or set clip; the last good checkpoint is kept"
+    )
 
 
 def _judge(
@@ -275,5 +234,6 @@ def _judge(
     accelerator.wait_for_everyone()
 
 
-def _is_due(step: int, every: int, steps: int) -> bool:
-    return step % every == 0 or step == steps
+def _is_due(step: int, options: Fit, *periods: int) -> bool:
+    """Whether one of the periods ends at this step, or the stage does."""
+    return step == options.steps or any(step % period == 0 for period in periods)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def image_loss(output: Tensor, gt: Tensor) -> Tensor:
-    """Mean absolute error over all pixels (Kong et al. 2021, eq. 2)."""
+    """Mean absolute error over all pixels (the paper's L1)."""
     return functional.l1_loss(output, gt)
 
 

@@ -92,4 +92,5 @@ class RoutedObjective(Objective):
     @staticmethod
     def _facts(p: Tensor) -> dict[str, Tensor]:
         entropy = -(p * p.clamp_min(1e-12).log()).sum(dim=1).mean()
-        return {"shares": p.mean(dim=0), "entropy": entropy}
+        chosen = nn.functional.one_hot(p.argmax(dim=1), p.shape[1]).float().mean(dim=0)
+        return {"shares": p.mean(dim=0), "chosen": chosen, "entropy": entropy}

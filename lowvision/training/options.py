@@ -23,7 +23,7 @@ class Fit(Options):
     min_lr: float = Field(default=1e-7, ge=0)
     """Learning rate at the end of the cosine."""
     warmup: int = Field(default=0, ge=0)
-    """Steps over which the learning rate rises from zero."""
+    """Steps over which the learning rate rises in a line, from lr / warmup."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """The course of the learning rate after the warm-up."""
     optimizer: str = "adam"
@@ -36,8 +36,6 @@ class Fit(Options):
     """Largest norm of the gradient; absent: not clipped."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of an exponential moving average of the weights, which is then what is validated and kept."""
-    start: str | None = None
-    """A weights file to start from."""
     keep: Literal["best", "last"] = "last"
     """Which weights the next stage takes: the best on `data.valid`, or the last."""
     valid_every: int = Field(default=500, ge=1)
@@ -71,6 +69,8 @@ class RoutedFit(Fit):
     """Weight of the class loss, normalised to 0 (certain) .. M-1 (undecided)."""
     average_weight: float = Field(default=3.0, ge=0)
     """Weight of the average loss, normalised to 0 (balanced) .. 1 (all tiles to one branch)."""
+    start: str | None = None
+    """A weights file of the whole container to start from."""
     shares: tuple[float, ...] | None = None
     """The shares of tiles that the average loss asks of each branch; absent: equal ones."""
 

@@ -62,7 +62,10 @@ def load(dataset: Dataset, task: Task) -> tuple[Photograph, ...]:
     if errors:
         raise DataError("\n".join(errors))
     found = [photograph for result in results if not isinstance(result, DataError) for photograph in result]
-    cache.trim(frozenset(path for p in found for path in (p.gt_path, p.lq_path) if path))
+    paths = frozenset(path for p in found for path in (p.gt_path, p.lq_path) if path)
+    for path in paths:
+        cache.open_array(path)  # what is open can still be read after another set, or run, has trimmed the cache
+    cache.trim(paths)
     return tuple(found)
 
 

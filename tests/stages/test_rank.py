@@ -23,3 +23,8 @@ def test_a_class_is_a_pool_of_its_own_tiles():
     ranking = Ranking(np.array([[0, 1, 2], [1, 3, 4], [2, 5, 6]]), np.array([30.0, 20.0, 40.0]), np.array([1, 2, 0]))
     assert ranking.of_class(2).spot(0) == (1, 3, 4)
     assert len(ranking.of_class(0)) == 1
+
+
+def test_equal_tiles_are_shared_out_so_that_no_class_is_empty():
+    found, _ = classes_of(np.array([100.0] * 80 + list(range(20, 40))), 3)
+    assert np.bincount(found, minlength=3).tolist() == [34, 33, 33]

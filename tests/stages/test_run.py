@@ -193,6 +193,19 @@ def test_a_folder_that_cannot_be_written_is_told(recipe, tmp_path):
         tiny.run(recipe, tmp_path / "runs" / "x")
 
 
+def test_a_full_disk_is_told_and_what_was_whole_stays_whole(recipe, tmp_path):
+    import resource
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))  # no file may grow beyond this: a disk that is full
+        with pytest.raises(RunError, match=r"checkpoint cannot be written|File too large"):
+            tiny.run(recipe, tmp_path / "run", "backbone.fsrcnn.channels=56", "reduce.channels=[16, 36, 56]")
+
+    assert tiny.in_a_child(work) == 0
+    assert not list((tmp_path / "run").rglob("step-*"))
+    assert not (tmp_path / "run" / "base" / "last.safetensors").exists()
+
+
 def test_unknown_devices_and_too_many_processes_are_told():
     from lowvision import devices
 

@@ -1,0 +1,68 @@
+"""Claims about the pictures of a report."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lowvision import images
+from lowvision.report.pictures import MAP_WIDTH, PIECE, shown
+
+
+def put(folder: Path, **pictures: Tensor) -> None:
+    for name, picture in pictures.items():
+        images.write(folder / f"{name}.png", images.Image(images.to_uint8(picture)))
+
+
+def pixels(address: str, folder: Path) -> images.Pixels:
+    kind, content = address.split(";base64,")
+    path = folder / f"shown.{kind.removeprefix('data:image/')}"
+    path.write_bytes(base64.b64decode(content))
+    return images.read(path).pixels
+
+
+def test_the_piece_lies_where_base_and_input_differ_most(tmp_path):
+    base = torch.zeros(3, 300, 400)
+    base[:, 200:280, 240:320] = 1
+    put(tmp_path, input=torch.zeros(3, 300, 400), base_whole=base, gt=base)
+    seen = shown(tmp_path, ["input", "base_whole"])
+    assert (pixels(seen.pieces["base_whole"], tmp_path) == 255).all()
+    assert (pixels(seen.pieces["input"], tmp_path) == 0).all()
+
+
+def test_all_pieces_are_of_one_place_and_in_order_with_gt_last(tmp_path):
+    picture = torch.rand(3, 120, 150)
+    put(tmp_path, input=picture, base_whole=picture, routed=picture, gt=picture)
+    seen = shown(tmp_path, ["input", "base_whole", "routed"])
+    assert list(seen.pieces) == ["input", "base_whole", "routed", "gt"]
+    assert len(set(seen.pieces.values())) == 1
+    assert pixels(seen.pieces["gt"], tmp_path).shape == (PIECE, PIECE, 3)
+
+
+def test_what_is_absent_is_left_out(tmp_path):
+    assert shown(tmp_path / "nowhere", ["input"]) == shown(tmp_path, [])
+    put(tmp_path, input=torch.rand(3, 100, 100))
+    seen = shown(tmp_path, ["input", "routed"])
+    assert list(seen.pieces) == ["input"]
+    assert seen.map is None
+
+
+def test_an_image_smaller_than_a_piece_is_shown_whole(tmp_path):
+    put(tmp_path, input=torch.rand(3, 20, 30), base_whole=torch.rand(3, 20, 30))
+    seen = shown(tmp_path, ["input", "base_whole"])
+    assert pixels(seen.pieces["input"], tmp_path).shape == (20, 30, 3)
+
+
+def test_grey_pictures_are_shown(tmp_path):
+    put(tmp_path, input=torch.rand(1, 90, 90), base_whole=torch.rand(1, 90, 90))
+    assert len(shown(tmp_path, ["input", "base_whole"]).pieces) == 2
+
+
+def test_a_wide_map_is_shrunk(tmp_path):
+    put(tmp_path, map=torch.rand(3, 500, 2 * MAP_WIDTH))
+    address = shown(tmp_path, []).map
+    assert address
+    assert pixels(address, tmp_path).shape == (250, MAP_WIDTH, 3)

@@ -1,0 +1,83 @@
+"""Claims about the report as text."""
+
+from __future__ import annotations
+
+import pytest
+from documents import document, measured
+
+from lowvision import report
+
+
+def line_of(label: str, told: str) -> str:
+    return next(line for line in told.splitlines() if line.startswith(label))
+
+
+def test_a_row_tells_quality_gain_cost_and_shares():
+    row = line_of("routed  ", report.text(document(3))).split()
+    assert " ".join(row) == "routed 27.38 28.88 0.8000 +1.38 1.80 90.0% 75.0% 0.350 33 / 33 / 33"
+
+
+@pytest.mark.parametrize("branches", [0, 1, 3, 8])
+def test_it_fits_into_120_columns(branches):
+    told = report.text(document(branches, name="a/very/deep/folder/of/photographs/with/a/long/name"))
+    assert max(map(len, told.splitlines())) <= 120
+
+
+def test_without_a_container_nothing_is_said_of_routing():
+    told = report.text(document(0))
+    assert "routed" not in told
+    assert "branch" not in told
+    assert "base (whole image): +1.50 dB against input." in told
+
+
+def test_a_way_that_nobody_foresaw_is_a_row_like_any_other():
+    told = report.text(document(2, early_exit=measured(27.2, gmac=1.0, joules=3.5)))
+    assert "early exit" in told
+    assert "joules" in told
+
+
+def test_rows_stand_in_the_order_of_the_document():
+    told = report.text(document(2))
+    labels = ["input", "base (whole image)", "base (tiled)", "routed", "random routing", "branch 0", "branch 1"]
+    found = [told.index(f"\n{label} ") for label in labels]
+    assert found == sorted(found)
+
+
+def test_columns_are_aligned():
+    lines = report.text(document(3)).splitlines()
+    rule = next(n for n, line in enumerate(lines) if line.startswith("─"))
+    assert {len(line) for line in lines[rule - 1 : rule + 9]} == {len(lines[rule])}
+
+
+def test_the_verdict_compares_with_input_base_and_lot():
+    told = " ".join(report.text(document(3)).split())
+    assert (
+        "routed: +1.38 dB against input, -0.02 dB against base (tiled), +0.28 dB against random routing, "
+        "at 75.0% of the tiled base's multiply-adds." in told
+    )
+
+
+def test_the_input_of_a_task_that_keeps_the_size_is_not_called_enlarged():
+    told = report.text(document(2) | {"task": {"denoise": {"sigma": 25}}})
+    assert "what was given, as it is" in told
+
+
+def test_the_protocol_is_told():
+    assert "4 pixels cut off at each border" in report.text(document(2))
+
+
+def test_a_grey_set_is_told_in_luma():
+    given = document(2)
+    for row in given["sets"][0]["mean"].values():
+        del row["psnr_rgb@crop4"]
+    assert line_of("routed  ", report.text(given)).split()[1:4] == ["28.88", "0.8000", "+1.38"]
+
+
+def test_a_number_that_is_not_finite_is_a_dash():
+    assert line_of("input", report.text(document(0, input=measured(float("nan"))))).split()[1] == "-"
+
+
+def test_a_set_without_images_is_no_accident():
+    assert "birds (0 images)" in report.text(
+        {"schema": 1, "task": {"sr": {}}, "sets": [{"name": "birds", "images": [], "mean": {}}]}
+    )
