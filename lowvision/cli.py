@@ -106,7 +106,10 @@ def evaluate(
     from lowvision.evaluate import evaluate
     from lowvision.folders import Folder
 
-    sets = {folder.name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side) for folder in folders}
+    sets = {
+        name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side)
+        for name, folder in _named(folders).items()
+    }
     document = evaluate(weights, sets, registry.load(), output, device)
     typer.echo(json.dumps(document, indent=1) if as_json else report.text(document))
 
@@ -125,9 +128,9 @@ def check(
     known = registry.load()
     found = reading.read(recipe, known, overrides or ())
     if build:
-        from lowvision.run import build_check
+        from lowvision import preflight
 
-        build_check(found, known)
+        preflight.check(found, known)
     typer.echo(reading.resolved(found, known).rstrip() if resolved else f"{recipe}: nothing wrong")
 
 
@@ -195,6 +198,16 @@ def _words_without(option: str) -> list[str]:
         at = kept.index(option)
         del kept[at : at + 2]
     return kept
+
+
+def _named(folders: list[Path]) -> dict[str, Path]:
+    """Each folder by its own name, or by more of its path where two are called alike."""
+    named: dict[str, Path] = {}
+    for folder in folders:
+        parts = [part for part in folder.resolve().parts if part != folder.anchor]
+        names = ("-".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        named[next((name for name in names if name not in named), str(folder))] = folder
+    return named
 
 
 def _gigabytes(size: int) -> str:

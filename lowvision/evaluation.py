@@ -53,6 +53,12 @@ class Evaluation:
     seed: int
     device: torch.device
 
+    def warm_up(self) -> None:
+        """Run everything once, so that the first image's seconds are like the others'."""
+        tile = torch.zeros(self.task.channels, self.base_engine.size, self.base_engine.size, device=self.device)
+        for restore in self._ways(tile, self.seed).values():
+            restore()
+
     def see(self, photograph: Photograph, number: int) -> Seen:
         """Restore one photograph in every way. number: of the image in its set; its noise and its random
         routing follow from it.
@@ -131,8 +137,13 @@ def _mean(values: Sequence[Any]) -> Any:
 
 
 def _timed(restore: Callable[[], Any]) -> tuple[Any, float]:
+    _finish_queued_work()
     began = time.perf_counter()
     result = restore()
+    _finish_queued_work()
+    return result, time.perf_counter() - began
+
+
+def _finish_queued_work() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return result, time.perf_counter() - began

@@ -14,19 +14,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from lowvision import devices
-from lowvision.errors import LowvisionError, RecipeError, RunError
+from lowvision import devices, preflight
+from lowvision.errors import RunError
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
-from lowvision.routing import cost
 from lowvision.stages import base, branches, classifier, evaluate, joint, rank
 from lowvision.stages.job import Job
-from lowvision.training import augment
 from lowvision.training.log import Log
 
 STAGES: dict[str, Callable[[Job, Any], None]] = {
@@ -43,7 +40,7 @@ DONE = "done.json"
 
 def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
     """Run every stage of the recipe that is not finished in `folder`, and leave the report there."""
-    build_check(recipe, registry)
+    preflight.check(recipe, registry)
     accelerator = _accelerator(recipe, folder, device)
     if accelerator.is_main_process:
         _open_folder(folder, recipe, registry, source, restart)
@@ -58,41 +55,6 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
         if options is not None:
             _run_once(name, lambda run_stage=run_stage, options=options: run_stage(job, options), job)  # type: ignore[misc]  # bound now, on purpose
     accelerator.end_training()
-
-
-def build_check(recipe: Recipe, registry: Registry) -> None:
-    """Everything that can be known before anything is written: the networks build, costs rise, names exist.
-
-    Builds on the meta device, so that it costs no memory. Raises RecipeError with every complaint.
-    """
-    complaints = []
-    with torch.device("meta"):
-        try:
-            container = recipe.architecture.build_container()
-        except (ValueError, RuntimeError, LowvisionError) as error:
-            raise RecipeError(f"the container cannot be built: {error}") from None
-    try:
-        complaints += _costs_that_do_not_rise(container, recipe)
-    except RuntimeError as error:
-        complaints.append(f"tile: a tile of {recipe.tile.size} does not pass: {error}")
-    try:
-        augment.build(recipe.data.augment)
-    except RecipeError as error:
-        complaints.append(str(error))
-    if complaints:
-        raise RecipeError("\n".join(complaints))
-
-
-def _costs_that_do_not_rise(container: Any, recipe: Recipe) -> list[str]:
-    shape = (recipe.task.channels, recipe.tile.size, recipe.tile.size)
-    cost.multiply_adds(container.classifier, (1, *shape))
-    prices = container.branches.prices(shape)
-    return [
-        f"branches: branch {k} costs {prices[k] / 1e6:.1f} M multiply-adds a tile and branch {k + 1} "
-        f"{prices[k + 1] / 1e6:.1f} M; list them from the cheapest to the dearest"
-        for k in range(len(prices) - 1)
-        if prices[k] >= prices[k + 1]
-    ]
 
 
 def launch(words: Sequence[str], processes: int, device: str) -> int:
@@ -123,7 +85,11 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
     resolved = reading.resolved(recipe, registry)
     kept = folder / "recipe.resolved.yml"
     if restart and kept.exists():
-        shutil.rmtree(folder)
+        # Renamed first: killed while it deletes, half a run must not pass for a whole one.
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        shutil.rmtree(old)
     if kept.exists():
         if kept.read_text() != resolved:
             raise RunError(

@@ -85,10 +85,10 @@ def test_weights_of_another_network_name_what_is_missing_and_unexpected(saved):
 
 def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
     path, _ = saved
-    with pytest.raises(WeightsError, match="for sr x2; wanted .* for sr x3"):
+    with pytest.raises(WeightsError, match=r"for sr x2; wanted .* for sr x3"):
         weights.load_container(path, container(scale=3), KNOWN)
     skips = tuple(b.replace(skip="bicubic") for b in container().branches)
-    with pytest.raises(WeightsError, match="skip=none.*skip=bicubic"):
+    with pytest.raises(WeightsError, match=r"skip=none.*skip=bicubic"):
         weights.load_container(path, container().replace(branches=skips), KNOWN)
 
 

@@ -65,8 +65,9 @@ def _entropy(entries: Sequence[Entry]) -> str:
 
 
 def _shares(entries: Sequence[Entry]) -> str:
-    """Bands that add up to all tiles, the simple class at the bottom."""
-    points: Points = [(entry["step"], entry["shares"]) for entry in entries if _is_shares(entry.get("shares"))]
+    """Bands that add up to all tiles, the simple class at the bottom: what was chosen, else mean probabilities."""
+    name = "chosen" if any("chosen" in entry for entry in entries) else "shares"
+    points: Points = [(entry["step"], entry[name]) for entry in entries if _is_shares(entry.get(name))]
     if not points or len(points[0][1]) < 2:
         return ""
     points = _thinned(points)

@@ -120,7 +120,8 @@ def protocol(document: Document) -> str:
     cut = "nothing cut off" if crops == "0" else f"{crops} pixels cut off at each border"
     return (
         f"PSNR in dB, and SSIM, of images rounded to 8 bits, {cut}; Y is the luma of BT.601. GMAC: 10^9 exact "
-        f"multiply-adds an image, classifier and tile overlap included. Figures are means over images."
+        f"multiply-adds an image, tile overlap included, and the classifier where it was asked (routed). "
+        f"Figures are means over images."
     )
 
 

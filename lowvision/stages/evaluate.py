@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def measure(
 ) -> dict[str, Any]:
     """The report's `sets`: every image of every set in every way, images shared by all processes."""
     judge = _evaluation(architecture, base, container, options, seed, accelerator.device)
+    judge.warm_up()
     found = []
     for name, photographs in sets.items():
         own = range(accelerator.process_index, len(photographs), accelerator.num_processes)
@@ -93,8 +95,9 @@ def _evaluation(
     device: torch.device,
 ) -> Evaluation:
     task, tile = architecture.task, architecture.tile
-    # The base stands before us as a user would run it: plain eager, default memory format.
-    base = base.to(device).eval()
+    # The base is run as a user would run it: plain eager, default memory format. It may be part of the container, so
+    # a copy is made.
+    base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
     alone = RoutedContainer(nn.Identity(), [base])
     base_engine = Engine(alone, task.scale, tile.size, tile.overlap, options.batch)
     engine = None

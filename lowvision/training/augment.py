@@ -39,6 +39,23 @@ def build(specifications: Sequence[str | Mapping[str, Any]]) -> Augment:
     return Augment([_transform(albumentations, specification) for specification in specifications])
 
 
+def check(augment: Augment, size: int, scale: int) -> None:
+    """Raises RecipeError where the augmentations tear lq and gt apart, as a random crop would."""
+    numbers = np.arange(size * size, dtype=np.uint16).reshape(size, size, 1)
+    lq = (np.concatenate([numbers % 251, numbers // 251, numbers % 7], axis=2)).astype(np.uint8)  # each pixel differs
+    for seed in range(16):
+        try:
+            turned, gt = augment(lq, _enlarged(lq, scale), seed)
+        except ValueError as error:
+            raise RecipeError(f"data.augment: does not work on a tile of {size}: {error}") from None
+        if turned.shape[:2] != (size, size) or not np.array_equal(gt, _enlarged(turned, scale)):
+            raise RecipeError("data.augment: lq and gt no longer show the same place; use flips, turns, transposes")
+
+
+def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
+    return image.repeat(scale, 0).repeat(scale, 1)
+
+
 def _transform(albumentations: Any, specification: str | Mapping[str, Any]) -> Any:
     if isinstance(specification, str):
         specification = {specification: {}}

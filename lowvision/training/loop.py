@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from lowvision.errors import RunError, TrainingError
+from lowvision.errors import RecipeError, RunError, TrainingError
 from lowvision.training import checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
@@ -67,7 +67,8 @@ def fit(
     """
     network = trainee.network.to(memory_format=torch.channels_last).to(accelerator.device)
     average = _average(network, options)
-    optimizer, schedule = _optimizer(trainee.objective, options)
+    optimizer = make_optimizer([p for p in trainee.objective.parameters() if p.requires_grad], options)
+    schedule = _schedule(optimizer, options)
     objective, optimizer = accelerator.prepare(trainee.objective, optimizer)
     course = _resume(accelerator, folder, average, trainee.stage, log)
     objective.train()
@@ -104,18 +105,20 @@ def _average(network: nn.Module, options: Fit) -> Any | None:
     return ModelEmaV3(network, decay=options.ema, use_warmup=True)
 
 
-def _optimizer(objective: Objective, options: Fit) -> tuple[torch.optim.Optimizer, Callable[[int], None]]:
-    """The optimizer, and a function that sets its learning rate for a step."""
+def make_optimizer(parameters: list[nn.Parameter], options: Fit) -> torch.optim.Optimizer:
+    """The optimizer that the options name. Raises RecipeError where timm knows none of that name."""
     from timm.optim import create_optimizer_v2
+
+    try:
+        return create_optimizer_v2(parameters, options.optimizer, options.lr, options.weight_decay, betas=options.betas)
+    except (TypeError, ValueError, AssertionError, KeyError) as error:
+        raise RecipeError(f"optimizer '{options.optimizer}' cannot be made: {error}") from None
+
+
+def _schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[int], None]:
+    """A function that sets the learning rate for a step."""
     from timm.scheduler import CosineLRScheduler
 
-    parameters = [p for p in objective.parameters() if p.requires_grad]
-    try:
-        optimizer = create_optimizer_v2(
-            parameters, options.optimizer, options.lr, options.weight_decay, betas=options.betas
-        )
-    except (TypeError, ValueError, AssertionError) as error:
-        raise RunError(f"optimizer '{options.optimizer}' cannot be made: {error}") from None
     cosine = CosineLRScheduler(
         optimizer,
         t_initial=options.steps,
@@ -124,8 +127,8 @@ def _optimizer(objective: Objective, options: Fit) -> tuple[torch.optim.Optimize
         warmup_lr_init=options.lr / max(options.warmup, 1),
         t_in_epochs=False,
     )
-    # The schedule counts global updates: a scheduler prepared by accelerate would step once a process.
-    return optimizer, cosine.step_update
+    # It counts global updates: a scheduler prepared by accelerate would step once a process.
+    return cosine.step_update
 
 
 def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> Course:
@@ -153,9 +156,12 @@ def _batches(
     loader = DataLoader(
         samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda"
     )
-    for lq, gt in loader:
-        lq, gt = (tiles.to(accelerator.device, non_blocking=True) for tiles in (lq, gt))
-        yield lq.contiguous(memory_format=torch.channels_last), gt.contiguous(memory_format=torch.channels_last)
+    for pair in loader:
+        lq, gt = (
+            tiles.to(accelerator.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+            for tiles in pair
+        )
+        yield lq, gt
 
 
 def update(

@@ -42,6 +42,12 @@ def test_shares_are_bands_in_the_colours_of_the_maps():
     assert [band.get("fill") for band in drawings(panel).findall("polygon")] == [hexadecimal(c) for c in colours(3)]
 
 
+def test_bands_show_what_was_chosen_rather_than_how_probable_it_was():
+    (panel,) = panels(entries("joint", 1, shares=[0.5, 0.5], chosen=[0.0, 1.0]))["joint"]
+    first = drawings(panel).findall("polygon")[0].get("points", "")
+    assert len({place.split(",")[1] for place in first.split()}) == 1  # no height: nothing chose branch 0
+
+
 def test_a_long_curve_is_thinned():
     (panel,) = panels(entries("base", 5000, loss=0.1))["base"]
     (line,) = drawings(panel).findall("polyline")

@@ -28,6 +28,17 @@ def test_a_row_of_transforms_with_arguments_follows_from_the_seed():
         assert all(np.array_equal(a, b) for a, b in zip(row(image, image, seed), row(image, image, seed), strict=True))
 
 
+@pytest.mark.parametrize("aligned", ["D4", "Transpose", {"HorizontalFlip": {"p": 1}}])
+def test_what_keeps_lq_and_gt_together_passes(aligned):
+    augment.check(augment.build((aligned,)), 16, 4)
+
+
+@pytest.mark.parametrize("torn", [{"RandomCrop": {"height": 8, "width": 8}}, {"Rotate": {"limit": 30, "p": 1}}])
+def test_what_tears_lq_and_gt_apart_is_refused(torn):
+    with pytest.raises(RecipeError, match="same place"):
+        augment.check(augment.build((torn,)), 16, 4)
+
+
 def test_none_at_all_leaves_tiles_alone():
     image = np.zeros((2, 2, 3), np.uint8)
     assert augment.build(())(image, image, 0)[0] is image
