@@ -23,6 +23,16 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Whole:
+    """An image that a network restored in one piece."""
+
+    image: Tensor
+    """(C,s*H,s*W)."""
+    cost: int
+    """Multiply-adds."""
+
+
+@dataclass(frozen=True)
 class Seen:
     """One image after evaluation."""
 
@@ -60,45 +70,37 @@ class Evaluation:
             restore()
 
     def see(self, photograph: Photograph, number: int) -> Seen:
-        """Restore one photograph in every way. number: of the image in its set; its noise and its random
-        routing follow from it.
-        """
+        """Restore one photograph in every way; its noise and its random routing follow from its number in the set."""
         seed = self.seed + number
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = images.to_tensor(photograph.gt)
         made: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
         rows: dict[str, Row] = {"input": self._quality(made["input"], gt)}
-        whole = cost.multiply_adds(self.base, (1, *lq.shape))
-        tiled = None
         routed = None
         for way, restore in self._ways(lq, seed).items():
             result, seconds = _timed(restore)
-            image = result.image.cpu() if isinstance(result, Restored) else result.cpu()
-            spent = result.cost if isinstance(result, Restored) else whole
-            tiled = spent if way == "base_tiled" else tiled
-            made[way] = image
-            rows[way] = {
-                **self._quality(image, gt),
-                "seconds": seconds,
-                "gmac": spent / 1e9,
-                "share_of_base_whole": spent / whole,
-                **({} if tiled is None else {"share_of_base_tiled": spent / tiled}),
-            }
+            made[way] = result.image.cpu()
+            rows[way] = {**self._quality(made[way], gt), "seconds": seconds, "gmac": result.cost / 1e9}
             if way == "routed":
                 assert self.engine
                 routed = result
                 rows[way]["shares"] = list(result.shares(len(self.engine.container.branches)))
+        for row in rows.values():
+            if "gmac" in row:
+                row["share_of_base_whole"] = row["gmac"] / rows["base_whole"]["gmac"]
+                row["share_of_base_tiled"] = row["gmac"] / rows["base_tiled"]["gmac"]
         return Seen(photograph.name, lq.cpu(), made, gt, routed, rows)
 
-    def _ways(self, lq: Tensor, seed: int) -> dict[str, Callable[[], Any]]:
+    def _ways(self, lq: Tensor, seed: int) -> dict[str, Callable[[], Restored | Whole]]:
         """Every way beside the input, in the order in which they are run: each may need the ones before."""
-        ways: dict[str, Callable[[], Any]] = {
-            "base_whole": lambda: self._whole(lq),
+        price = cost.multiply_adds(self.base, (1, *lq.shape))  # counted here, so that the count is not timed
+        ways: dict[str, Callable[[], Restored | Whole]] = {
+            "base_whole": lambda: self._whole(lq, price),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
         }
         if self.engine is None:
             return ways
-        engine, routed = self.engine, []
+        engine, routed = self.engine, list[Restored]()
 
         def route() -> Restored:
             routed.append(engine.route(lq))
@@ -115,8 +117,8 @@ class Evaluation:
         return ways
 
     @torch.inference_mode()
-    def _whole(self, lq: Tensor) -> Tensor:
-        return self.base(lq[None])[0]
+    def _whole(self, lq: Tensor, price: int) -> Whole:
+        return Whole(self.base(lq[None])[0], price)
 
     def _quality(self, image: Tensor, gt: Tensor) -> dict[str, float]:
         crop = self.task.scale if self.task.scale > 1 else 0
@@ -136,7 +138,7 @@ def _mean(values: Sequence[Any]) -> Any:
     return average.tolist() if average.ndim else float(average)
 
 
-def _timed(restore: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(restore: Callable[[], Restored | Whole]) -> tuple[Any, float]:
     _finish_queued_work()
     began = time.perf_counter()
     result = restore()
