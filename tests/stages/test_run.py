@@ -223,7 +223,7 @@ def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
         num_processes, process_index = 3, 0
 
     with pytest.raises(RunError, match="batch 4 cannot be shared by 3 processes"):
-        next(_batches(None, Fit(batch=4), 0, Three(), 0, None))
+        next(_batches(None, Fit(batch=4), 0, Three(), 0))
 
 
 def test_two_processes_learn_what_one_does(recipe, folder):
