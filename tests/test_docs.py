@@ -45,7 +45,9 @@ TABLES: dict[str, list[type[BaseModel]]] = {
     "`stages`": [models.Stages],
     "`stages.rank`": [models.Rank],
     "`stages.branches`": [models.Branches],
-    "`stages.classifier` and `stages.joint`": [models.ClassifierStage, models.Joint, RoutedFit],
+    "`stages.base`": [models.Base],
+    "`stages.classifier` and `stages.joint`": [models.Joint, RoutedFit],
+    "`stages.classifier` alone": [models.ClassifierStage],
     "`stages.evaluate`": [models.Evaluate],
 }
 """The tables of docs/recipes.md by their headings, and the models whose fields each lists."""

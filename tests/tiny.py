@@ -21,7 +21,7 @@ stages:
   base: {steps: 6, batch: 4, checkpoint_every: 2, valid_every: 3, log_every: 2}
   rank: {limit: 60}
   branches: {steps: 4, batch: 4, checkpoint_every: 2, valid_every: 2, log_every: 2}
-  classifier: {steps: 4, batch: 6, checkpoint_every: 2, valid_every: 2, log_every: 2}
+  classifier: {ranked_steps: 4, steps: 4, batch: 6, checkpoint_every: 2, valid_every: 2, log_every: 2}
   joint: {steps: 4, batch: 6, micro_batch: 3, ema: 0.9, checkpoint_every: 2, valid_every: 2, log_every: 2}
 """
 

@@ -82,6 +82,11 @@ class Branches(Fit):
 class ClassifierStage(RoutedFit):
     """Trains the classifier; the branches are frozen."""
 
+    ranked_steps: int = Field(default=0, ge=0)
+    """First so many steps of learning the ranking's classes as they are; no branch runs, so they take no time."""
+    ranked_lr: float = Field(default=1e-3, gt=0)
+    """Learning rate at the start of these."""
+
 
 class Joint(RoutedFit):
     """Trains classifier and branches together."""
@@ -191,6 +196,8 @@ def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
         yield Complaint(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
     if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
         yield Complaint(("stages", "evaluate"), "needs data.test")
+    if recipe.stages.classifier and recipe.stages.classifier.ranked_steps and not recipe.stages.rank:
+        yield Complaint(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
     for name in trained:
         if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
             yield Complaint(("stages", name, "keep"), "best needs data.valid")

@@ -4,16 +4,54 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from lowvision import weights
 from lowvision.recipe.models import ClassifierStage
-from lowvision.stages import container
+from lowvision.routing.container import RoutedContainer
+from lowvision.stages import container, rank
 from lowvision.stages.job import Job
+from lowvision.training import augment
+from lowvision.training.log import Value
+from lowvision.training.loop import Trainee, fit
+from lowvision.training.objective import RankingObjective
+from lowvision.training.tiles import Ranked, Samples
+
+RANKED = "classifier/ranked"
+"""Where the container is kept after its classifier has learned the ranking."""
 
 
 def run(job: Job, options: ClassifierStage) -> None:
     """Leaves the container's weights in `classifier/`."""
-    if options.start:
-        start = weights.load_container(Path(options.start), job.architecture, job.registry)
-    else:
-        start = container.assembled(job)
+    ranked = job.folder / RANKED / "last.safetensors"
+    if options.ranked_steps and not ranked.exists():
+        _learn_ranking(job, options, _start(job, options))
+    path = ranked if options.ranked_steps else None
+    start = weights.load_container(path, job.architecture, job.registry) if path else _start(job, options)
     container.train(job, "classifier", options, start, frozen_branches=True)
+
+
+def _start(job: Job, options: ClassifierStage) -> RoutedContainer:
+    if options.start:
+        return weights.load_container(Path(options.start), job.architecture, job.registry)
+    return container.assembled(job)
+
+
+def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -> None:
+    """Teach the classifier the classes of the ranked tiles."""
+
+    def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
+        weights.save(path, trained, job.architecture, job.registry, measured)
+
+    cutter = job.cutter("train")
+    ranking = rank.read(job, cutter)
+    turn = augment.build(job.recipe.data.augment)
+    samples = Ranked(
+        tuple(
+            Samples(cutter, ranking.of_class(k), turn, job.recipe.seed, f"{RANKED}/{k}")
+            for k in range(len(job.recipe.branches))
+        )
+    )
+    trainee = Trainee(RANKED, RankingObjective(start), start, None, keep)
+    how = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
+    fit(trainee, samples, how, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from lowvision.errors import RecipeError, RunError, TrainingError
 from lowvision.training import checkpoint, collapse
@@ -20,7 +20,7 @@ from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.options import Fit
-from lowvision.training.tiles import Samples, Shares
+from lowvision.training.tiles import Shares
 
 Judge = Callable[[nn.Module], dict[str, Value]]
 """From a network to facts on `data.valid`, `psnr` among them; every process calls it."""
@@ -58,7 +58,13 @@ class Course:
 
 
 def fit(
-    trainee: Trainee, samples: Samples, options: Fit, accelerator: Accelerator, folder: Path, log: Log, workers: int = 0
+    trainee: Trainee,
+    samples: Dataset[tuple[Tensor, Tensor]],
+    options: Fit,
+    accelerator: Accelerator,
+    folder: Path,
+    log: Log,
+    workers: int = 0,
 ) -> None:
     """Train, and leave `best.safetensors` and `last.safetensors` in `folder`.
 
@@ -143,7 +149,7 @@ def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: 
 
 
 def _batches(
-    samples: Samples, options: Fit, first_step: int, accelerator: Accelerator, workers: int
+    samples: Dataset[tuple[Tensor, Tensor]], options: Fit, first_step: int, accelerator: Accelerator, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """This process's share of every step's tiles, on its device."""
     processes = accelerator.num_processes
@@ -157,11 +163,13 @@ def _batches(
         samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda"
     )
     for pair in loader:
-        lq, gt = (
-            tiles.to(accelerator.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            for tiles in pair
-        )
-        yield lq, gt
+        lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)
+        yield _channels_last(lq), _channels_last(gt)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Images in the format in which convolutions are fast; anything else as it is."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
 def update(

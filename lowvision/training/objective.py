@@ -94,3 +94,19 @@ class RoutedObjective(Objective):
         entropy = -(p * p.clamp_min(1e-12).log()).sum(dim=1).mean()
         chosen = nn.functional.one_hot(p.argmax(dim=1), p.shape[1]).float().mean(dim=0)
         return {"shares": p.mean(dim=0), "chosen": chosen, "entropy": entropy}
+
+
+class RankingObjective(Objective):
+    """Cross entropy between the classifier's word and the class of each tile: what makes it know the ranking."""
+
+    def __init__(self, container: RoutedContainer):
+        super().__init__()
+        self.classifier = container.classifier
+
+    def forward(
+        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """As every objective's, but gt (B,) are classes."""
+        logits = self.classifier(lq)  # (B, M)
+        right = (logits.detach().argmax(dim=1) == gt).float().mean()
+        return {"ranking": nn.functional.cross_entropy(logits, gt)}, {"right": right}

@@ -128,6 +128,19 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
 
 
 @dataclass(frozen=True)
+class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
+    """Tiles with their class: as many of each, one after the other."""
+
+    of_class: tuple[Samples, ...]
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """lq (C,h,w) and the number of its class, a scalar."""
+        turn, k = divmod(number, len(self.of_class))
+        lq, _ = self.of_class[k][turn]
+        return lq, torch.tensor(k)
+
+
+@dataclass(frozen=True)
 class Shares(data.Sampler[list[int]]):
     """For every step, the numbers of the samples that one of several processes sees."""
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lowvision.routing.container import RoutedContainer
-from lowvision.training.objective import RoutedObjective
+from lowvision.training.objective import RankingObjective, RoutedObjective
 from lowvision.training.options import RoutedFit
 
 
@@ -70,3 +70,19 @@ def test_facts_are_the_mean_probability_of_each_branch_and_the_entropy():
     _, facts = target(torch.rand(5, 3, 8, 8).double(), torch.rand(5, 3, 8, 8).double(), None, 5)
     assert facts["shares"].sum().item() == pytest.approx(1)
     assert 0 < facts["entropy"].item() <= torch.tensor(3.0).log().item() + 1e-9
+
+
+def test_a_classifier_learns_a_ranking_that_can_be_seen():
+    torch.manual_seed(0)
+    container = RoutedContainer(nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten()), [nn.Identity(), nn.Identity()])
+    target = RankingObjective(container)
+    optimizer = torch.optim.Adam(target.parameters(), lr=0.05)
+    lq, classes = torch.rand(64, 3, 8, 8), torch.arange(64) % 2
+    lq[classes == 1] *= 0.3
+    for _ in range(60):
+        losses, facts = target(lq, classes, None, 64)
+        losses["ranking"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert facts["right"] > 0.95
+    assert len(list(target.parameters())) == 2  # the branches learn nothing from it

@@ -14,7 +14,7 @@ from lowvision import images, registry
 from lowvision.errors import DataError
 from lowvision.folders import Folder
 from lowvision.training import augment, photographs
-from lowvision.training.tiles import Cutter, Grid, Listed, Samples, Shares, fixed_tiles, too_small
+from lowvision.training.tiles import Cutter, Grid, Listed, Ranked, Samples, Shares, fixed_tiles, too_small
 
 KNOWN = registry.load()
 
@@ -101,3 +101,13 @@ def test_fixed_tiles_are_fixed_and_no_more_than_asked(cutter):
     one, two = fixed_tiles(cutter, 5, seed=3), fixed_tiles(cutter, 5, seed=3)
     assert len(one[0]) == 5
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_ranked_tiles_come_with_their_class_as_many_of_each(cutter):
+    simple, hard = Listed(np.array([[0, 0, 0]])), Listed(np.array([[1, 2, 3]]))
+    turn = augment.build(())
+    ranked = Ranked(tuple(Samples(cutter, pool, turn, 0, f"class {k}") for k, pool in enumerate((simple, hard))))
+    drawn = [ranked[n] for n in range(6)]
+    assert [int(k) for _, k in drawn] == [0, 1, 0, 1, 0, 1]
+    if not cutter.task.random:
+        assert torch.equal(drawn[1][0], cutter.fixed((1, 2, 3), 0)[0])
