@@ -17,7 +17,7 @@ Points = list[tuple[float, Any]]
 """Steps and what was measured at them."""
 
 WIDTH, HEIGHT = 244, 150
-LEFT, RIGHT, TOP, BOTTOM = 34, 5, 8, 20
+LEFT, RIGHT, TOP, BOTTOM = 44, 5, 8, 20
 MOST_POINTS = 240
 """Longer curves are drawn as means over equal stretches: smaller files, calmer lines."""
 LOSSES = ("loss", "image", "class", "average")

@@ -118,10 +118,11 @@ def protocol(document: Document) -> str:
     )
     crops = ", ".join(dict.fromkeys(name.split("@crop")[1] for name in names))
     cut = "nothing cut off" if crops == "0" else f"{crops} pixels cut off at each border"
+    routed = any("routed" in image_set["mean"] for image_set in document["sets"])
+    asked = ", and the classifier where it was asked (routed)" if routed else ""
     return (
         f"PSNR in dB, and SSIM, of images rounded to 8 bits, {cut}; Y is the luma of BT.601. GMAC: 10^9 exact "
-        f"multiply-adds an image, tile overlap included, and the classifier where it was asked (routed). "
-        f"Figures are means over images."
+        f"multiply-adds an image, tile overlap included{asked}. Figures are means over images."
     )
 
 
