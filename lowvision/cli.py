@@ -119,7 +119,7 @@ def check(
     recipe: RecipeFile,
     overrides: Overrides = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print the recipe with all defaults.")] = False,
-    build: Annotated[bool, typer.Option("--build", help="Also try everything that a run will ask for: networks, files, names.")] = False,
+    build: Annotated[bool, typer.Option("--build", help="Also try networks, files and names.")] = False,
 ) -> None:
     """Tell everything that is wrong with a recipe."""
     from lowvision import registry
