@@ -112,7 +112,7 @@ def test_a_single_network_can_be_evaluated_too(recipe, folder):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("stages.rank=null", "stages.branches=null"),
+        ("stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0"),
         ("stages.classifier=null",),
         ("stages.rank=null", "stages.branches=null", "stages.classifier=null", "stages.joint=null"),
     ],
@@ -143,7 +143,7 @@ def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
 
 
 def test_one_branch_is_enough(recipe, tmp_path):
-    overrides = ("reduce=null", "stages.rank=null", "stages.branches=null")
+    overrides = ("reduce=null", "stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0")
     assert tiny.in_a_child(lambda: tiny.run(recipe, tmp_path / "run", *overrides)) == 0
 
 
