@@ -53,7 +53,7 @@ def measured(network: str, stage: str, batch: int, rounds: int) -> list[dict[str
     """Every way of one step, each with its best and median tiles per second, and how often it beats tile by tile."""
     accelerator = Accelerator(cpu=True)
     ways = {("tile by tile", 1, form): step(accelerator, network, stage, batch, 1, form) for form in FORMATS}
-    for part in (4, 8, 16, 32, batch):
+    for part in sorted({part for part in (4, 8, 16, 32, batch) if batch % part == 0}):
         ways["ours", part, "channels_last"] = step(accelerator, network, stage, batch, part, "channels_last")
     seconds: dict[Any, list[float]] = {way: [] for way in ways}
     for _ in range(rounds + 1):  # the first round warms up
