@@ -1,6 +1,7 @@
 """lowvision: a plugin-based framework for low-level vision with a classify-then-route container at its core.
 
-This is the plugin author's face. Every name is loaded when it is first asked for, so `import lowvision` is free.
+This is the face, for plugin authors and for programs that restore images (`lowvision.load(path).restore(array)`).
+Every name is loaded when it is first asked for, so `import lowvision` is free.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from lowvision.errors import RecipeError as RecipeError
     from lowvision.errors import RunError as RunError
     from lowvision.errors import TrainingError as TrainingError
+    from lowvision.errors import UsageError as UsageError
     from lowvision.errors import WeightsError as WeightsError
     from lowvision.hookspecs import hookimpl as hookimpl
     from lowvision.resizing import resize as resize
     from lowvision.resizing import upsample as upsample
+    from lowvision.restorer import Restored as Restored
+    from lowvision.restorer import Restorer as Restorer
+    from lowvision.restorer import load as load
 
 __version__ = "0.1.0"
 
@@ -39,10 +44,12 @@ _HOMES = {
         "RecipeError",
         "RunError",
         "TrainingError",
+        "UsageError",
         "WeightsError",
     ),
     "hookspecs": ("hookimpl",),
     "resizing": ("resize", "upsample"),
+    "restorer": ("Restored", "Restorer", "load"),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lowvision import __version__
-from lowvision.errors import LowvisionError, RecipeError
+from lowvision.errors import LowvisionError, RecipeError, UsageError
 
 app = typer.Typer(
     name="lowvision",
@@ -30,6 +31,19 @@ Overrides = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+WEIGHTS_WANTED = """\
+restore needs weights: -m FILE. A recipe makes them: `lowvision run recipes/sr_carn.yml` leaves
+runs/sr_carn/joint/best.safetensors (last.safetensors where the recipe has no data.valid)"""
+
+
+class Format(StrEnum):
+    """What `--format` knows."""
+
+    png = "png"
+    jpg = "jpg"
+    tif = "tif"
+    webp = "webp"
+    bmp = "bmp"
 
 
 def main() -> None:
@@ -80,11 +94,59 @@ def run(
 
     known = registry.load()
     found = reading.read(recipe, known, changes)
+    if processes > 1:
+        raise typer.Exit(_launched(processes, device))
     from lowvision import run
 
-    if processes > 1:
-        raise typer.Exit(run.launch(_words_without("--processes"), processes, device))
     run.run(found, known, recipe, runs / (name or recipe.stem), restart, device)
+
+
+@app.command()
+def restore(
+    words: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, folders (with all below), quoted patterns.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT", help="A folder for the results; for one file, its result.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option("-m", "--weights", metavar="WEIGHTS", help="A weights file (safetensors).")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The share of the base's cost that may be spent.")
+    ] = None,
+    maps: Annotated[
+        bool, typer.Option("--map", help="Also write which branch restored what, as NAME.map.png.")
+    ] = False,
+    form: Annotated[Format | None, typer.Option("--format", help="Of the results; else each keeps its own.")] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP; WebP is lossless at 100.")] = 95,
+    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF and ICC out.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave alone what has a result.")] = False,
+    max_megapixels: Annotated[float, typer.Option(min=0, help="Refuse larger inputs before decoding them.")] = 250,
+    processes: Annotated[int, typer.Option(min=1, help="How many processes share the files.")] = 1,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Restore images with a weights file; goes on after a bad one. Exits with 1 where some failed."""
+    if weights is None:
+        raise UsageError(WEIGHTS_WANTED)
+    from lowvision import inputs, registry, restore
+    from lowvision.processes import join, leave_exit_code
+    from lowvision.weights import read_header
+
+    known = registry.load()
+    read_header(weights, known)
+    crew = join(device)
+    planned = inputs.plan(words, output, form and f".{form}", maps)
+    crew.wait()  # no process may write before all have looked: it could change what they find
+    restore.check_writable(output)
+    if processes > 1:
+        raise typer.Exit(_launched(processes, device))
+    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6))
+    document = restore.restore(planned, weights, manner, known, crew, device)
+    if crew.leads:
+        typer.echo(json.dumps(document, indent=1) if as_json else restore.text(document))
+    raise typer.Exit(leave_exit_code(1 if document["failed"] else 0))
 
 
 @app.command()
@@ -188,6 +250,13 @@ def cache_clear() -> None:
     from lowvision.training import cache
 
     typer.echo(f"{cache.root()}: {_gigabytes(cache.clear())} freed")
+
+
+def _launched(processes: int, device: str) -> int:
+    """The exit code of this process's command, done by several processes."""
+    from lowvision.processes import launch
+
+    return launch(_words_without("--processes"), processes, device)
 
 
 def _words_without(option: str) -> list[str]:

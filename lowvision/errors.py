@@ -2,6 +2,7 @@
 
 LowvisionError            one line for a person: the place, the thing, the way out
 ├── RecipeError           a recipe, an override or an option: the user's to mend
+├── UsageError            words of a command that contradict each other, or mean nothing
 ├── PluginError           a plugin that is broken, missing or at odds with another
 ├── DataError             an image, a folder or a pair of folders
 ├── WeightsError          a weights file that is damaged or belongs to another architecture
@@ -18,6 +19,12 @@ class LowvisionError(Exception):
 
 class RecipeError(LowvisionError):
     """What a recipe says cannot be done; holds every complaint, one a line."""
+
+    exit_code = 2
+
+
+class UsageError(LowvisionError):
+    """The words of a command contradict each other, name nothing, or would overwrite what they read."""
 
     exit_code = 2
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-ORIENTATION, ALPHA, ICC = 274, 338, 34675
+WIDTH, HEIGHT, ORIENTATION, ALPHA, ICC = 256, 257, 274, 338, 34675
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 FOLDERS = frozenset({EXIF, GPS, INTEROPERABILITY})
 """Tags whose value is the place of another directory."""
@@ -87,6 +87,19 @@ def from_tiff(tiff: bytes) -> tuple[bytes | None, bytes | None]:
     described = {tag: value for tag, value in directory.items() if tag in DESCRIPTIVE}
     exif = struct.pack("<2sHL", b"II", 42, 8) + _packed(described, 8) if described else None
     return exif, profile.value if isinstance(profile, Tag) else None
+
+
+def size_of_tiff(tiff: bytes) -> tuple[int, int] | None:
+    """Width and height of a TIFF file's first image, in pixels; None where it does not tell."""
+    try:
+        order = _byte_order(tiff)
+        directory = _read(tiff, order, _first(tiff, order), depth=0)
+    except DAMAGED:
+        return None
+    width, height = directory.get(WIDTH), directory.get(HEIGHT)
+    if not isinstance(width, Tag) or not isinstance(height, Tag):
+        return None
+    return int.from_bytes(width.value, "little"), int.from_bytes(height.value, "little")
 
 
 def into_tiff(tiff: bytes, exif: bytes | None, icc: bytes | None, alpha: bool) -> bytes:

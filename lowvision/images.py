@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from lowvision import exif as tags
+from lowvision import headers
 from lowvision.errors import DataError
 
 logger = logging.getLogger("lowvision")
@@ -65,15 +66,20 @@ class Image:
         return self.pixels[..., 3:] if self.pixels.shape[-1] == 4 else None
 
 
-def read(path: Path | str) -> Image:
+def read(path: Path | str, largest: int | None = None) -> Image:
     """The image in a file: PNG, JPEG, TIFF, WebP, BMP, and whatever else this OpenCV decodes.
 
     Palettes and bits become 8-bit values, CMYK becomes RGB, grey with alpha becomes RGB with alpha; the orientation is
     applied, once. Raises DataError where the file is missing, empty, no image, damaged or cut short. Damage in the
     middle of a JPEG, WebP, BMP or TIFF that leaves a decodable stream cannot be noticed; PNG has checksums.
+
+    largest: raises DataError, before decoding, where the header tells of more pixels. OpenCV has a limit of its own,
+    2**30 pixels, which the environment variable OPENCV_IO_MAX_IMAGE_PIXELS moves.
     """
     path = Path(path)
     content = _content(path)
+    if largest is not None:
+        _refuse_larger(path, content, largest)
     pixels, blocks = _decoded(path, content)
     if content.startswith(TIFF):  # OpenCV turns a TIFF itself but hands over no metadata
         exif, icc = tags.from_tiff(content)
@@ -163,6 +169,16 @@ def _content(path: Path) -> bytes:
     return content
 
 
+def _refuse_larger(path: Path, content: bytes, largest: int) -> None:
+    """Raises DataError where a file's header tells of more pixels than allowed: a small file may unpack to much."""
+    size = headers.size(content)
+    if size and size[0] * size[1] > largest:
+        raise DataError(
+            f"{path}: its header tells of {size[0]}x{size[1]} pixels, the limit is {largest / 1e6:g} million; "
+            "raise it (--max-megapixels) if you trust the file"
+        )
+
+
 def _decoded(path: Path, content: bytes) -> tuple[Pixels, dict[int, bytes]]:
     """Pixels in our channel order and the metadata blocks by OpenCV's number."""
     if content.startswith(TIFF):
@@ -179,6 +195,8 @@ def _decoded(path: Path, content: bytes) -> tuple[Pixels, dict[int, bytes]]:
         raw = raw.astype(np.float32)
     if raw.dtype not in (np.uint8, np.uint16, np.float32):
         raise DataError(f"{path}: values are {raw.dtype}; convert the image to 8 or 16 bits or to 32-bit floats")
+    if raw.dtype == np.float32 and not np.isfinite(raw).all():
+        raise DataError(f"{path}: has pixels that are NaN or infinite; set them to numbers first")
     swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
     pixels = raw[..., None] if raw.ndim == 2 else cv2.cvtColor(raw, swap[raw.shape[2]])
     return pixels, {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}

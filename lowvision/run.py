@@ -6,10 +6,8 @@ import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from lowvision import devices, preflight
+from lowvision import devices, preflight, processes
 from lowvision.errors import RunError
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
@@ -57,13 +55,6 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
     accelerator.end_training()
 
 
-def launch(words: Sequence[str], processes: int, device: str) -> int:
-    """Run `lowvision` with these words in several processes by torchrun; its exit code."""
-    devices.check_processes(processes, devices.choose(device))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    return subprocess.call([*command, "-m", "lowvision", *words])
-
-
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
     use = devices.choose(device)
     accelerator = Accelerator(
@@ -73,9 +64,7 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
         project_dir=str(folder),
         step_scheduler_with_optimizer=False,
     )
-    wanted = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != wanted:
-        raise RunError(f"{wanted} processes were started but {accelerator.num_processes} work together")
+    processes.check_together(accelerator.num_processes)
     set_seed(recipe.seed)
     return accelerator
 

@@ -1,0 +1,127 @@
+"""Several processes for one command: torchrun starts them, each does its share, and they end with one exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lowvision import devices
+from lowvision.errors import RunError
+
+Thing = TypeVar("Thing")
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others: whoever had the small images must not give up on the large ones."""
+EXIT_CODE = "LOWVISION_EXIT_CODE"
+"""The environment variable that names the file in which `launch` looks for the exit code."""
+INTERRUPTED = 130
+
+
+def launch(words: Sequence[str], processes: int, device: str) -> int:
+    """Run `lowvision` with these words in several processes by torchrun; its exit code."""
+    devices.check_processes(processes, devices.choose(device))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    with tempfile.TemporaryDirectory() as folder:
+        left = Path(folder) / "exit_code"
+        # Without a word torchrun gives each process one thread, however many cores there are.
+        threads = str(max(1, (os.cpu_count() or 1) // processes))
+        surroundings = {"OMP_NUM_THREADS": threads, **os.environ, EXIT_CODE: str(left)}
+        code = _run([*command, "-m", "lowvision", *words], surroundings)
+        return int(left.read_text()) if code == 0 and left.exists() else code
+
+
+def leave_exit_code(code: int) -> int:
+    """The code with which this process should exit, once all processes of the command agree on `code`.
+
+    torchrun takes every code but 0 for a crash, stops the other processes and prints a page. So a launched process
+    exits with 0 and leaves the true code to `launch`.
+    """
+    place = os.environ.get(EXIT_CODE)
+    if place is None:
+        return code
+    Path(place).write_text(str(code))
+    return 0
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The processes that do one command together, as one of them sees them."""
+
+    index: int
+    """Which of them this process is."""
+    count: int
+    """How many they are."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process speaks for all."""
+        return self.index == 0
+
+    def share(self, things: Sequence[Thing]) -> Sequence[Thing]:
+        """Those that this process has to do: every `count`th."""
+        return things[self.index :: self.count]
+
+    def wait(self) -> None:
+        """Go on when all have come so far."""
+        if self.count > 1:
+            from accelerate.utils import wait_for_everyone
+
+            wait_for_everyone()
+
+    def gather(self, things: Sequence[Thing]) -> list[Thing]:
+        """What all processes have, by picking one of each in turn: `share` undone."""
+        if self.count == 1:
+            return list(things)
+        from accelerate.utils import gather_object
+
+        shares: list[Sequence[Thing]] = gather_object([things])
+        longest = max(len(share) for share in shares)
+        return [share[n] for n in range(longest) for share in shares if n < len(share)]
+
+
+def join(device: str) -> Crew:
+    """The crew that this process belongs to; alone where torchrun has not started it. Raises RunError."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Crew(0, 1)
+    from accelerate import PartialState  # 2 s, which a process alone need not wait
+
+    state = PartialState(cpu=devices.choose(device) == "cpu", timeout=PATIENCE)
+    check_together(state.num_processes)
+    return Crew(state.process_index, count)
+
+
+def check_together(working: int) -> None:
+    """Raises RunError unless all processes that torchrun started work together."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if working != started:
+        raise RunError(f"{started} processes were started but {working} work together")
+
+
+def _run(command: Sequence[str], surroundings: dict[str, str]) -> int:
+    """Run a command to its end; what would stop this process is handed on, and waited for."""
+    # In a session of its own: a terminal's Ctrl-C would else reach torchrun twice, and the second time it would leave
+    # its processes behind.
+    child = subprocess.Popen(command, env=surroundings, start_new_session=True)
+    stopped: list[int] = []
+
+    def hand_on(number: int, _frame: Any) -> None:
+        stopped.append(number)
+        if len(stopped) == 1:
+            child.send_signal(signal.SIGINT)
+
+    usual = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    return INTERRUPTED if stopped else code
