@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from lowvision.contracts import Options as Options
     from lowvision.contracts import Photo as Photo
     from lowvision.contracts import Reducer as Reducer
+    from lowvision.contracts import Runtime as Runtime
     from lowvision.contracts import Skip as Skip
     from lowvision.contracts import Task as Task
+    from lowvision.contracts import Trained as Trained
     from lowvision.errors import DataError as DataError
     from lowvision.errors import LowvisionError as LowvisionError
     from lowvision.errors import PluginError as PluginError
@@ -36,7 +38,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "contracts": ("Backbone", "Classifier", "Dataset", "Options", "Photo", "Reducer", "Skip", "Task"),
+    "contracts": (
+        "Backbone",
+        "Classifier",
+        "Dataset",
+        "Options",
+        "Photo",
+        "Reducer",
+        "Runtime",
+        "Skip",
+        "Task",
+        "Trained",
+    ),
     "errors": (
         "DataError",
         "LowvisionError",

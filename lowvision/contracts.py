@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Generator, Tensor, nn
 
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
@@ -110,3 +112,41 @@ class Dataset(Options, ABC):
     @abstractmethod
     def photos(self) -> tuple[Photo, ...]:
         """The photographs in a fixed order. Raises DataError where there are none."""
+
+
+class Trained(ABC):
+    """A trained network, in whichever form a runtime wants it."""
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The network in eval(), float32, on the CPU; the caller's own copy.
+
+        Raises WeightsError where only a graph was kept, as in an exported package.
+        """
+
+    @abstractmethod
+    def onnx(self) -> Path:
+        """A self-contained ONNX file: one input and one output, of dynamic batch, height and width.
+
+        May take seconds when it is first asked for. Raises WeightsError where the network cannot be exported.
+        """
+
+
+class Runtime(Options, ABC):
+    """What runs a trained network."""
+
+    batch: int = Field(default=16, ge=1)
+    """How many tiles of one shape it likes to be given at a time."""
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """Why it cannot be used on this machine, and the way out; None: it can. Imports nothing heavy to know."""
+
+    @abstractmethod
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        """The network as a function of float32 tensors (B,C,h,w), on the CPU or on `device`, to its output.
+
+        Any shape may come, few different ones will. Up to `callers` threads call it at once; each call then works
+        on 1/callers of the cores, and its output stays as it is when the same thread calls again. `device` is
+        `cpu`, `cuda` or `mps`. Raises RunError for a device that it does not know.
+        """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pluggy
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Reducer, Task
+from lowvision.contracts import Backbone, Classifier, Dataset, Reducer, Runtime, Task
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -21,6 +21,7 @@ MENUS: Mapping[str, type] = {
     "reducers": Reducer,
     "classifiers": Classifier,
     "datasets": Dataset,
+    "runtimes": Runtime,
 }
 """Each menu and the contract of what stands on it; the hook of a menu is `lowvision_<menu>`."""
 
@@ -48,3 +49,8 @@ def lowvision_classifiers() -> Mapping[str, type[Classifier]]:  # type: ignore[e
 @hookspec
 def lowvision_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-body]  # as above
     """Sets of photographs that a recipe can name under `data`."""
+
+
+@hookspec
+def lowvision_runtimes() -> Mapping[str, type[Runtime]]:  # type: ignore[empty-body]  # as above
+    """What can run a trained network."""
