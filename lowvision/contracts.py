@@ -88,6 +88,13 @@ class Reducer(Options, ABC):
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         """The backbone at `level`. Raises ValueError where the backbone has no such knob or level."""
 
+    def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
+        """Start a reduced network from the trained one that it is a smaller form of; True where that was done.
+
+        `smaller` is freshly built, and changed in place. By default it is left as it is: it starts from noise.
+        """
+        return False
+
 
 @dataclass(frozen=True)
 class Photo:

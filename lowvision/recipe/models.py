@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,18 +15,36 @@ from lowvision.architecture import (
     TaskChoice,
     Tile,
 )
+from lowvision.choice import Choice
 from lowvision.complaints import Complaint, as_error
-from lowvision.contracts import Backbone, Options
+from lowvision.contracts import Backbone, Options, Reducer
 from lowvision.training.options import Fit, RoutedFit
+
+ReducerChoice = Annotated[Reducer, Choice("reducers")]
+
+
+class Reduction(Options):
+    """One step on the way from the base to a smaller network."""
+
+    reducer: ReducerChoice
+    """What made it smaller."""
+    level: int | float | str
+    """By how much."""
+
+    def of(self, backbone: Backbone) -> Backbone:
+        """The smaller backbone. Raises ValueError where there is none."""
+        return self.reducer.reduce(backbone, self.level)
 
 
 class Branch(Options):
-    """One network of the container: a backbone, and the weights file that it may start from."""
+    """One network of the container: a backbone, and what it may start from."""
 
     backbone: BackboneChoice
     """The network."""
     weights: str | None = None
     """A weights file of this very network; absent: the stages train it."""
+    reduced: tuple[Reduction, ...] = ()
+    """How it was made of the base: along these steps it inherits the base's weights."""
 
     @model_validator(mode="before")
     @classmethod
@@ -75,8 +93,10 @@ class Rank(Options):
 class Branches(Fit):
     """Trains branch k on the tiles of class k."""
 
-    last_from_base: bool = True
-    """Start every branch whose network is the base's own from the base's weights."""
+    own_class: float = Field(default=1.0, ge=0, le=1)
+    """Share of the tiles that are of the branch's own class, as in the paper; the others are of all classes."""
+    from_base: bool = True
+    """Start from the base: its own network from its weights, a smaller one from what its reducers hand down of them."""
 
 
 class ClassifierStage(RoutedFit):
@@ -157,7 +177,13 @@ class Recipe(Options):
 
     @model_validator(mode="after")
     def _keeps_the_laws(self) -> Self:
-        broken = [*_impossible_scales(self), *_unfit_tiles(self), *_wrong_shares(self), *_missing_stages(self)]
+        broken = [
+            *_impossible_scales(self),
+            *_unfit_tiles(self),
+            *_false_reductions(self),
+            *_wrong_shares(self),
+            *_missing_stages(self),
+        ]
         if broken:
             raise as_error("Recipe", broken)
         return self
@@ -177,6 +203,19 @@ def _unfit_tiles(recipe: Recipe) -> Iterator[Complaint]:
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield Complaint(("tile", "size"), f"{recipe.tile.size} must be a multiple of {multiple} for its backbone")
+
+
+def _false_reductions(recipe: Recipe) -> Iterator[Complaint]:
+    for k, branch in enumerate(recipe.branches):
+        reached = recipe.base
+        try:
+            for step in branch.reduced:
+                reached = step.of(reached)
+        except ValueError as error:
+            yield Complaint(("branches", k, "reduced"), str(error))
+            continue
+        if branch.reduced and reached != branch.backbone:
+            yield Complaint(("branches", k, "reduced"), f"leads from the base to {reached!r}, not {branch.backbone!r}")
 
 
 def _wrong_shares(recipe: Recipe) -> Iterator[Complaint]:

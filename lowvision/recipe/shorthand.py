@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lowvision.choice import choose
 from lowvision.complaints import Complaint, from_error, shown
 from lowvision.contracts import Backbone, Options, Reducer
+from lowvision.recipe.models import Branch, Reduction
 from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath
 
@@ -25,7 +26,7 @@ class Spelt(NamedTuple):
     complaints: list[Complaint]
 
 
-class Reduction(NamedTuple):
+class Knob(NamedTuple):
     """A reducer by name, the levels that it is asked for, and where each stands in the recipe."""
 
     name: str
@@ -47,7 +48,7 @@ def write_out(value: Mapping[str, Any], registry: Registry) -> Spelt:
     if backbone is None:
         return Spelt(full, [Complaint(("reduce",), "needs a backbone to make smaller; give backbone as well")])
     branches, complaints = _branches(backbone, {} if reduce is None else reduce, registry)
-    return Spelt({**full, "branches": tuple({"backbone": branch} for branch in branches)}, complaints)
+    return Spelt({**full, "branches": tuple(branches)}, complaints)
 
 
 def _photographs(key: str, value: Any, registry: Registry) -> Any:
@@ -58,22 +59,22 @@ def _photographs(key: str, value: Any, registry: Registry) -> Any:
     return {"folder": {"path": value}} if is_path else value
 
 
-def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Backbone], list[Complaint]]:
-    """One backbone for each level of `reduce`; the backbone alone where there is none."""
+def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Branch], list[Complaint]]:
+    """One branch for each level of `reduce`; the backbone alone where there is none."""
     largest, complaints = _chosen("backbones", backbone, ("backbone",), registry)
     if not isinstance(reduce, dict):
         message = f"must be a mapping of reducers to their levels, as {{channels: [36, 52, 64]}}, not {shown(reduce)}"
         return [], [*complaints, Complaint(("reduce",), message)]
-    reductions = []
+    knobs = []
     for name, asked in reduce.items():
-        reduction, more = _reduction(name, asked, registry)
-        reductions.append(reduction)
+        knob, more = _knob(name, asked, registry)
+        knobs.append(knob)
         complaints += more
     if complaints:
         return [], complaints
-    if not reductions:
-        return [cast(Backbone, largest)], []
-    return _zipped(cast(Backbone, largest), cast(list[Reduction], reductions))
+    if not knobs:
+        return [Branch(backbone=cast(Backbone, largest))], []
+    return _zipped(cast(Backbone, largest), cast(list[Knob], knobs))
 
 
 def _chosen(
@@ -88,7 +89,7 @@ def _chosen(
         return None, [Complaint(path, str(error))]
 
 
-def _reduction(name: str, asked: Any, registry: Registry) -> tuple[Reduction | None, list[Complaint]]:
+def _knob(name: str, asked: Any, registry: Registry) -> tuple[Knob | None, list[Complaint]]:
     """A reducer and its levels, from a list of levels, or `levels` among the reducer's own options."""
     path: KeyPath = ("reduce", name)
     options = {}
@@ -99,7 +100,7 @@ def _reduction(name: str, asked: Any, registry: Registry) -> tuple[Reduction | N
         path = (*path, "levels")
     reducer, complaints = _chosen("reducers", {name: options}, ("reduce",), registry)
     complaints += _wrong_levels(levels, path)
-    return None if complaints else Reduction(name, cast(Reducer, reducer), levels, path), complaints
+    return None if complaints else Knob(name, cast(Reducer, reducer), levels, path), complaints
 
 
 def _wrong_levels(levels: Any, path: KeyPath) -> list[Complaint]:
@@ -112,30 +113,32 @@ def _wrong_levels(levels: Any, path: KeyPath) -> list[Complaint]:
     ]
 
 
-def _zipped(backbone: Backbone, reductions: list[Reduction]) -> tuple[list[Backbone], list[Complaint]]:
+def _zipped(backbone: Backbone, knobs: list[Knob]) -> tuple[list[Branch], list[Complaint]]:
     """The backbone under the first level of every reducer, under the second of every reducer, ..."""
-    first, *others = reductions
+    first, *others = knobs
     for other in others:
         if len(other.levels) != len(first.levels):
             counts = f"{first.name} has {len(first.levels)} levels, {other.name} has {len(other.levels)}"
             return [], [Complaint(("reduce",), f"{counts}; give each branch one of both")]
-    outcomes = [_reduced(backbone, reductions, k) for k in range(len(first.levels))]
+    outcomes = [_reduced(backbone, knobs, k) for k in range(len(first.levels))]
     return (
-        [outcome for outcome in outcomes if isinstance(outcome, Backbone)],
+        [outcome for outcome in outcomes if isinstance(outcome, Branch)],
         [outcome for outcome in outcomes if isinstance(outcome, Complaint)],
     )
 
 
-def _reduced(backbone: Backbone, reductions: list[Reduction], k: int) -> Backbone | Complaint:
+def _reduced(backbone: Backbone, knobs: list[Knob], k: int) -> Branch | Complaint:
     """The backbone under level k of every reducer in turn, or why there is none."""
-    for reduction in reductions:
-        level = reduction.levels[k]
+    steps = []
+    for knob in knobs:
+        step = Reduction(reducer=knob.reducer, level=knob.levels[k])
         try:
-            backbone = reduction.reducer.reduce(backbone, level)
+            backbone = step.of(backbone)
         except ValidationError as error:
             broken = from_error(error, type(backbone), dict(backbone))
             told = "; ".join(f"{'.'.join(map(str, c.path))} {c.message}".strip() for c in broken)
-            return Complaint((*reduction.path, k), f"level {level}: {told}")
+            return Complaint((*knob.path, k), f"level {step.level}: {told}")
         except ValueError as error:
-            return Complaint((*reduction.path, k), f"level {level}: {error}")
-    return backbone
+            return Complaint((*knob.path, k), f"level {step.level}: {error}")
+        steps.append(step)
+    return Branch(backbone=backbone, reduced=tuple(steps))

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lowvision.recipe.models import Branches
+from torch import nn
+
+from lowvision.recipe.models import Branch, Branches
 from lowvision.stages import network, rank
 from lowvision.stages.job import Job
-from lowvision.training.tiles import Grid
+from lowvision.training.tiles import Grid, Mixed
 
 
 def run(job: Job, options: Branches) -> None:
     """Leaves the weights of branch k in `branches/k/`."""
     cutter = job.cutter("train")
     ranking = rank.read(job, cutter) if job.recipe.stages.rank else None
+    everywhere = Grid(cutter.photographs, cutter.size, stride=1)
     for k in range(len(job.recipe.branches)):
-        pool = ranking.of_class(k) if ranking else Grid(cutter.photographs, cutter.size, stride=1)
-        network.train(job, f"branches/{k}", job.architecture.only(k), options, cutter, pool, _start(job, options, k))
+        stage = f"branches/{k}"
+        of_all = job.samples(cutter, everywhere, f"{stage}/everywhere")
+        own = job.samples(cutter, ranking.of_class(k), stage) if ranking else None
+        samples = Mixed(own, of_all, options.own_class) if own else of_all
+        network.train(job, stage, job.architecture.only(k), options, samples, _started(job, options, k))
 
 
-def _start(job: Job, options: Branches, k: int) -> Path | None:
+def _started(job: Job, options: Branches, k: int) -> nn.Module:
+    """Branch k with the weights that it starts from: the base's, its own file's, slices of the base's, or noise."""
     branch = job.recipe.branches[k]
-    if job.recipe.stages.base and options.last_from_base and branch.backbone == job.recipe.base:
-        return job.base_weights()
-    return Path(branch.weights) if branch.weights else None
+    base = job.base_weights() if options.from_base else None
+    if base and branch.backbone == job.recipe.base:
+        return network.started(job, job.architecture.only(k), base)
+    if branch.weights:
+        return network.started(job, job.architecture.only(k), Path(branch.weights))
+    inherited = _inherited(job, branch, base) if base else None
+    return inherited or network.started(job, job.architecture.only(k), None)
+
+
+def _inherited(job: Job, branch: Branch, base: Path) -> nn.Module | None:
+    """The branch as its reducers hand the base down to it; None where one of them cannot, or it has none."""
+    backbone = job.recipe.base
+    inherited = larger = network.started(job, job.architecture.only(-1), base)
+    for step in branch.reduced:
+        backbone = step.of(backbone)
+        inherited = backbone.build(job.recipe.task)
+        if not step.reducer.inherit(larger, inherited):
+            return None
+        larger = inherited
+    return inherited if branch.reduced else None

@@ -11,11 +11,10 @@ from lowvision.recipe.models import ClassifierStage
 from lowvision.routing.container import RoutedContainer
 from lowvision.stages import container, rank
 from lowvision.stages.job import Job
-from lowvision.training import augment
 from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
 from lowvision.training.objective import RankingObjective
-from lowvision.training.tiles import Ranked, Samples
+from lowvision.training.tiles import Ranked
 
 RANKED = "classifier/ranked"
 """Where the container is kept after its classifier has learned the ranking."""
@@ -45,13 +44,8 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
 
     cutter = job.cutter("train")
     ranking = rank.read(job, cutter)
-    turn = augment.build(job.recipe.data.augment)
-    samples = Ranked(
-        tuple(
-            Samples(cutter, ranking.of_class(k), turn, job.recipe.seed, f"{RANKED}/{k}")
-            for k in range(len(job.recipe.branches))
-        )
-    )
+    classes = range(len(job.recipe.branches))
+    samples = Ranked(tuple(job.samples(cutter, ranking.of_class(k), f"{RANKED}/{k}") for k in classes))
     trainee = Trainee(RANKED, RankingObjective(start), start, None, keep)
     how = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
     fit(trainee, samples, how, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)

@@ -11,12 +11,11 @@ from lowvision import weights
 from lowvision.routing.container import RoutedContainer
 from lowvision.stages import judging
 from lowvision.stages.job import Job
-from lowvision.training import augment
 from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
 from lowvision.training.objective import RoutedObjective
 from lowvision.training.options import RoutedFit
-from lowvision.training.tiles import Grid, Samples
+from lowvision.training.tiles import Grid
 
 
 def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
@@ -26,8 +25,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
         weights.save(path, trained, job.architecture, job.registry, measured)
 
     cutter = job.cutter("train")
-    everywhere = Grid(cutter.photographs, cutter.size, stride=1)
-    samples = Samples(cutter, everywhere, augment.build(job.recipe.data.augment), job.recipe.seed, stage)
+    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), stage)
     objective = RoutedObjective(container, options, frozen_branches)
     trainee = Trainee(stage, objective, container, judging.of_container(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)

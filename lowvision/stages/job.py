@@ -11,11 +11,11 @@ from lowvision.architecture import Architecture
 from lowvision.errors import RunError
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
-from lowvision.training import photographs
+from lowvision.training import augment, photographs
 from lowvision.training.log import Log
 from lowvision.training.options import Fit
 from lowvision.training.photographs import Photograph
-from lowvision.training.tiles import Cutter, too_small
+from lowvision.training.tiles import Cutter, Pool, Samples, too_small
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Job:
         if small:
             self.log.say(f"data.{split}: smaller than a tile, left out: {', '.join(small)}")
         return Cutter(tuple(p for p in found if p.name not in small), self.recipe.task, size)
+
+    def samples(self, cutter: Cutter, pool: Pool, purpose: str) -> Samples:
+        """An endless sequence of augmented tiles of a pool, drawn for that purpose."""
+        return Samples(cutter, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose)
 
     def kept(self, stage: str, folder: str | None = None) -> Path | None:
         """The weights that a stage of this run left for the next ones; None where it is not in the recipe.

@@ -1,4 +1,4 @@
-"""The cache of decoded photographs on disk: arrays by key, memory-mapped, safe between processes, limited in size.
+"""The cache on disk: decoded photographs and exported networks by key, safe between processes, limited in size.
 
 It lives in `$LOWVISION_CACHE` (default `~/.cache/lowvision`) and holds at most `$LOWVISION_CACHE_LIMIT` GiB
 (default 50); what was used longest ago goes first.
@@ -57,24 +57,33 @@ def _fingerprint(path: Path, size: int, changed: int) -> str:
 
 
 def keep(name: str, make: Callable[[], np.ndarray]) -> Path:
-    """The file of the array called `name`; `make` is called only if it is not there yet.
+    """The file of the array called `name`; `make` is called only if it is not there yet."""
+    return keep_file(f"{name}.npy", lambda path: _save(path, make()))
 
-    Two processes that make the same array do not disturb each other: the file appears whole, by renaming.
+
+def keep_file(name: str, write: Callable[[Path], None]) -> Path:
+    """The file called `name` (a key and a suffix); `write` is called with a path only if it is not there yet.
+
+    Two processes that make the same file do not disturb each other: it appears whole, by renaming.
+    Raises RunError where it cannot be written.
     """
-    path = root() / name[:2] / f"{name}.npy"
+    path = root() / name[:2] / name
     if path.exists():
         path.touch()
         return path
-    array = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    temporary: Path | None = None
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, made = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        os.close(handle)
+        temporary = Path(made)
+        write(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise RunError(f"{path}: cannot write to the cache ({error}); set LOWVISION_CACHE to another folder") from None
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -110,8 +119,13 @@ def trim(in_use: frozenset[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
+def _save(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:  # np.save would add a suffix to a path
+        np.save(file, array)
+
+
 def _files() -> list[Path]:
-    return list(root().glob("??/*.npy"))
+    return [path for path in root().glob("??/*.*") if not path.name.startswith(".")]
 
 
 def _weight(path: Path) -> int:

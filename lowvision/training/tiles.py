@@ -128,6 +128,20 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
 
 
 @dataclass(frozen=True)
+class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
+    """Two sequences evenly interleaved, so that every batch holds the same share of each."""
+
+    own: Samples
+    others: Samples
+    share: float
+    """Of `own`, 0 .. 1."""
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        is_own = int((number + 1) * self.share) > int(number * self.share)
+        return (self.own if is_own else self.others)[number]
+
+
+@dataclass(frozen=True)
 class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
     """Tiles with their class: as many of each, one after the other."""
 

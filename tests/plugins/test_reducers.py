@@ -8,13 +8,14 @@ from subprocess import check_output
 from typing import Any
 
 import pytest
+import torch
 from pydantic import Field
 from torch import nn
 
 from lowvision import Backbone, Reducer, Task
-from lowvision_denoise import DnCNN
+from lowvision_denoise import Denoising, DnCNN
 from lowvision_reducers import Channels, Layers
-from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet
+from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
 
 
 class Knobless(Backbone):
@@ -70,3 +71,78 @@ def test_what_cannot_be_reduced_is_told(reducer: Reducer, backbone: Backbone, le
 def test_listing_the_plugin_needs_no_torch() -> None:
     program = "import sys, lowvision_reducers as r; r.lowvision_reducers(); r.Channels(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"
+
+
+TASKS: dict[type[Backbone], Task] = {DnCNN: Denoising()}
+NETWORKS = [
+    FSRCNN(channels=8, skip="bicubic"),
+    CARN(channels=8, groups=2, skip="bicubic"),
+    CARN(channels=8, groups=2, batch_norm=True),
+    SRResNet(channels=8, layers=4),
+    RCAN(channels=8, layers=2, blocks=2, reduction=4),
+    DnCNN(channels=8, layers=6, batch_norm=True),
+]
+KEPT = [0, 2, 5, 6]
+"""Two channels of each half, so that they suit two groups as well."""
+
+
+def built(backbone: Backbone, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    network = backbone.build(TASKS.get(type(backbone), SuperResolution(scale=4))).eval()
+    for parameter in network.parameters():  # no layer may be faint, or the output would hardly depend on the others
+        nn.init.normal_(parameter, std=0.2)
+    return network.double()
+
+
+def silence(network: nn.Module, dropped: list[int], count: int) -> None:
+    """Make the network's dropped channels zero everywhere, and hardly ever read."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d) and module.out_channels % count == 0:
+                times = module.out_channels // count
+                rows = [channel * times + part for channel in dropped for part in range(times)]
+                module.weight[rows] = 0
+                if module.bias is not None:
+                    module.bias[rows] = 0
+            if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels % count == 0:
+                module.weight[:, [start + c for start in range(0, module.in_channels, count) for c in dropped]] = 0
+            if isinstance(module, nn.ConvTranspose2d):
+                module.weight[dropped] = 0
+            if isinstance(module, nn.BatchNorm2d):
+                module.bias[dropped] = 0
+
+
+@pytest.mark.parametrize("backbone", NETWORKS, ids=repr)
+def test_a_network_of_the_same_size_inherits_everything(backbone: Backbone) -> None:
+    larger, same = built(backbone, 0), built(backbone, 1)
+    image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
+    assert Channels().inherit(larger, same)
+    assert torch.equal(same(image), larger(image))
+
+
+# Not RCAN: its attention has half the hidden channels then, and so computes something else.
+@pytest.mark.parametrize("backbone", [b for b in NETWORKS if not isinstance(b, RCAN)], ids=repr)
+def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Backbone) -> None:
+    larger, smaller = built(backbone, 0), built(Channels().reduce(backbone, len(KEPT)), 1)
+    silence(larger, [c for c in range(8) if c not in KEPT], 8)
+    image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
+    assert Channels().inherit(larger, smaller)
+    torch.testing.assert_close(smaller(image), larger(image))
+
+
+@pytest.mark.parametrize("backbone", NETWORKS, ids=repr)
+def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Backbone) -> None:
+    fewer = Layers().reduce(backbone, backbone.model_dump()["layers"] - 1)
+    larger, smaller = built(backbone, 0), built(fewer, 1)
+    assert Layers().inherit(larger, smaller)
+    theirs, mine = list(larger.parameters()), list(smaller.parameters())
+    assert all(any(torch.equal(m, t) for t in theirs) for m in mine)
+    assert torch.equal(mine[0], theirs[0])
+    assert torch.equal(mine[-1], theirs[-1])
+
+
+def test_another_network_inherits_nothing() -> None:
+    larger, other = built(SRResNet(channels=8, layers=4), 0), built(FSRCNN(channels=8), 1)
+    before = [parameter.clone() for parameter in other.parameters()]
+    assert not Channels().inherit(larger, other)
+    assert all(torch.equal(a, b) for a, b in zip(before, other.parameters(), strict=True))

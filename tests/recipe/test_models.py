@@ -54,3 +54,24 @@ def test_a_law_that_is_broken_is_told_at_its_place(tmp_path: Path, override: str
 
 def test_one_branch_needs_no_ranking(tmp_path: Path) -> None:
     assert len(toys.read(tmp_path, toys.RECIPE, "branches=[net]", "stages.rank=null").branches) == 1
+
+
+def test_a_branch_says_how_it_was_made_of_the_base(tmp_path: Path) -> None:
+    recipe = toys.read(tmp_path, toys.RECIPE)
+    for branch in recipe.branches:
+        (step,) = branch.reduced
+        assert step.of(recipe.base) == branch.backbone
+
+
+@pytest.mark.parametrize(
+    ("level", "complaint"),
+    [
+        (32, "command line: branches.0.reduced: leads from the base to Net(channels=32"),
+        (0, "command line: branches.0.reduced: is less than 1 channels"),
+    ],
+)
+def test_a_way_that_does_not_lead_to_the_branch_is_told(tmp_path: Path, level: int, complaint: str) -> None:
+    small = f"{{backbone: {{net: {{channels: 8}}}}, reduced: [{{reducer: channels, level: {level}}}]}}"
+    text = "\n".join(line for line in toys.RECIPE.splitlines() if not line.startswith(("backbone", "reduce")))
+    (told,) = toys.complaints(tmp_path, text, f"branches=[{small}, net, net]")
+    assert told.startswith(complaint)

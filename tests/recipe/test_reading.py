@@ -122,7 +122,7 @@ def test_the_resolved_recipe_says_everything_and_reads_back(tmp_path: Path) -> N
     recipe = toys.read(tmp_path, toys.RECIPE, "stages.evaluate=null", "data.augment=[D4, {Blur: {limit: [1, 3]}}]")
     text = reading.resolved(recipe, toys.registry())
     assert "backbone" in text
-    assert "reduce" not in text
+    assert "\nreduce:" not in text
     assert "average_weight: 3.0" in text
     assert toys.read(tmp_path, text) == recipe
 

@@ -74,7 +74,7 @@ def test_a_paper_recipe_has_the_papers_schedule(name: str) -> None:
     assert stages.joint is not None
     assert as_in_the_paper(stages.base) == Base(steps=1_000_000, batch=16, lr=lr)
     assert stages.rank == Rank(stride=16)
-    assert as_in_the_paper(stages.branches) == Branches(steps=500_000, batch=16, lr=lr)
+    assert as_in_the_paper(stages.branches) == Branches(from_base=False, steps=500_000, batch=16, lr=lr)
     assert as_in_the_paper(stages.classifier) == ClassifierStage(steps=200_000, batch=batch, lr=2e-4)
     assert as_in_the_paper(stages.joint) == Joint(steps=200_000, batch=batch, lr=2e-4)
 

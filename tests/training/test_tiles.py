@@ -14,7 +14,7 @@ from lowvision import images, registry
 from lowvision.errors import DataError
 from lowvision.folders import Folder
 from lowvision.training import augment, photographs
-from lowvision.training.tiles import Cutter, Grid, Listed, Ranked, Samples, Shares, fixed_tiles, too_small
+from lowvision.training.tiles import Cutter, Grid, Listed, Mixed, Ranked, Samples, Shares, fixed_tiles, too_small
 
 KNOWN = registry.load()
 
@@ -111,3 +111,13 @@ def test_ranked_tiles_come_with_their_class_as_many_of_each(cutter):
     assert [int(k) for _, k in drawn] == [0, 1, 0, 1, 0, 1]
     if not cutter.task.random:
         assert torch.equal(drawn[1][0], cutter.fixed((1, 2, 3), 0)[0])
+
+
+@pytest.mark.parametrize(("share", "owned"), [(1, 8), (0.5, 4), (0.25, 2), (0, 0)])
+def test_mixed_tiles_hold_the_asked_share_of_their_own_in_every_batch(cutter, share, owned):
+    own, others = samples(cutter, purpose="own"), samples(cutter, purpose="others")
+    mixed = Mixed(own, others, share)
+    for batch in range(3):
+        numbers = range(8 * batch, 8 * batch + 8)
+        assert sum(torch.equal(mixed[n][1], own[n][1]) for n in numbers) == owned
+        assert sum(torch.equal(mixed[n][1], others[n][1]) for n in numbers) == 8 - owned

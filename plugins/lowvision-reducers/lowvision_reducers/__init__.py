@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lowvision import Backbone, Reducer, hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Channels(Reducer):
@@ -13,12 +17,22 @@ class Channels(Reducer):
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         return turned_down(backbone, "channels", level)
 
+    def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
+        from lowvision_reducers.slices import hand_down
+
+        return hand_down(larger, smaller)
+
 
 class Layers(Reducer):
     """The backbone with fewer layers; a level is their number, in whatever the backbone counts as layers."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         return turned_down(backbone, "layers", level)
+
+    def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
+        from lowvision_reducers.slices import hand_down
+
+        return hand_down(larger, smaller)
 
 
 def turned_down(backbone: Backbone, knob: str, level: int | float | str) -> Backbone:

@@ -1,0 +1,160 @@
+"""Hands the weights of a trained network down to a smaller one: slices of its channels, some of its layers.
+
+Nothing is known of either network but its modules, and two conventions of image networks: a convolution that reads a
+multiple of the features reads them concatenated, and one that makes a multiple of them makes them for a pixel shuffle.
+Which channels stay follows from their weights (after Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+LISTS = (nn.Sequential, nn.ModuleList)
+
+
+def hand_down(larger: nn.Module, smaller: nn.Module) -> bool:
+    """Set the weights of `smaller` to slices of those of `larger`; False, and nothing set, where they do not match.
+
+    Both are of one kind: the same modules by name, with fewer channels, fewer entries in their lists, or both. Of a
+    longer list the entries that fit are taken from the front.
+    """
+    features = _features(larger, smaller)
+    pairs = _matched(larger, smaller, features)
+    if pairs is None:
+        return False
+    with torch.no_grad():
+        for large, small in pairs:
+            for name, tensor in _own(small):
+                tensor.copy_(_slice(large, name, tensor, features))
+    return True
+
+
+@dataclass(frozen=True)
+class Features:
+    """The channels that run through a network: how many there were, and which stay."""
+
+    count: int
+    kept: Tensor
+    """(C',) ascending."""
+
+
+def _features(larger: nn.Module, smaller: nn.Module) -> Features | None:
+    """The strongest channels, equally many of every group; None where both have equally many."""
+    width = _width(larger), _width(smaller)
+    if width[0] == width[1]:
+        return None
+    groups = max((m.groups for m in larger.modules() if isinstance(m, nn.Conv2d)), default=1)
+    if width[0] % groups or width[1] % groups:
+        groups = 1
+    strength = _strength(larger, width[0]).view(groups, -1)  # (G, C/G)
+    kept = strength.topk(width[1] // groups, dim=1).indices.sort(dim=1).values  # (G, C'/G)
+    return Features(width[0], (kept + torch.arange(groups)[:, None] * strength.shape[1]).flatten())
+
+
+def _width(network: nn.Module) -> int:
+    """The channels that the first convolution makes."""
+    return next((m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)), 0)
+
+
+def _strength(network: nn.Module, count: int) -> Tensor:
+    """(C,) the squared weights that read each channel, over all convolutions."""
+    strength = torch.zeros(count)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.in_channels % count == 0:
+            weight = module.weight.detach().float().cpu()
+            if isinstance(module, nn.Conv2d):
+                weight = weight.unflatten(0, (module.groups, -1)).transpose(1, 2).flatten(0, 1)  # (in, out/groups, ...)
+            strength += weight.square().flatten(1).sum(dim=1).view(-1, count).sum(dim=0)
+    return strength
+
+
+def _matched(
+    larger: nn.Module, smaller: nn.Module, features: Features | None
+) -> list[tuple[nn.Module, nn.Module]] | None:
+    """Each module of `smaller` with the one of `larger` that it descends from; None where one has none."""
+    if type(larger) is not type(smaller) or not _fits(larger, smaller, features):
+        return None
+    pairs = [(larger, smaller)]
+    candidates = iter(larger.children())
+    for name, child in smaller.named_children():
+        if not isinstance(smaller, LISTS):
+            candidates = iter([c for n, c in larger.named_children() if n == name])
+        matched = next((m for c in candidates if (m := _matched(c, child, features)) is not None), None)
+        if matched is None:
+            return None
+        pairs += matched
+    return pairs
+
+
+def _fits(large: nn.Module, small: nn.Module, features: Features | None) -> bool:
+    """Whether every parameter and buffer of `small` itself can be sliced from that of `large`."""
+    if _groups(large) != _groups(small):
+        return False
+    theirs = dict(_own(large))
+    for name, tensor in _own(small):
+        source = theirs.get(name)
+        if source is None or source.dim() != tensor.dim() or source.shape[2:] != tensor.shape[2:]:
+            return False
+        sizes = zip(_sizes(large, source), _sizes(small, tensor), strict=True)
+        if not all(_shrinks(old, new, features) for old, new in sizes):
+            return False
+    return True
+
+
+def _sizes(module: nn.Module, tensor: Tensor) -> tuple[int, ...]:
+    """The channels along the first two axes, those of all groups together."""
+    sizes = list(tensor.shape[:2])
+    if len(sizes) == 2:
+        sizes[1] *= _groups(module)
+    return tuple(sizes)
+
+
+def _shrinks(old: int, new: int, features: Features | None) -> bool:
+    if features is None or old == new:
+        return old == new
+    times, rest = divmod(old, features.count)
+    return new == times * len(features.kept) if rest == 0 else new < old
+
+
+def _slice(large: nn.Module, name: str, like: Tensor, features: Features | None) -> Tensor:
+    """The part of the larger module's tensor `name` that has the shape of `like`."""
+    tensor = dict(_own(large))[name]
+    groups = _groups(large)
+    transposed = isinstance(large, nn.ConvTranspose2d)
+    if tensor.dim() == 0:
+        return tensor
+    # A transposed convolution keeps its inputs first.
+    first = _kept(len(tensor), len(like), features, concatenated=transposed and tensor.dim() > 1)
+    if tensor.dim() == 1:
+        return tensor[first]
+    second = _kept(tensor.shape[1] * groups, like.shape[1] * groups, features, concatenated=not transposed)
+    # Along the second axis a group counts its own channels only.
+    own = (second % tensor.shape[1]).view(groups, -1)  # (G, kept of each group)
+    group = torch.arange(len(first)) // (len(first) // groups)  # (kept,)
+    return tensor[first[:, None], own[group]]
+
+
+def _kept(old: int, new: int, features: Features | None, concatenated: bool) -> Tensor:
+    """(new,) which of `old` channels stay."""
+    if old == new or features is None:
+        return torch.arange(new)
+    times, rest = divmod(old, features.count)
+    if rest:
+        return torch.arange(new)
+    if concatenated:
+        return (torch.arange(times)[:, None] * features.count + features.kept).flatten()
+    return (features.kept[:, None] * times + torch.arange(times)).flatten()
+
+
+def _groups(module: nn.Module) -> int:
+    return module.groups if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else 1
+
+
+def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters and buffers of the module itself."""
+    yield from module.named_parameters(recurse=False)
+    yield from module.named_buffers(recurse=False)
