@@ -131,7 +131,7 @@ def restore(
     if weights is None:
         raise UsageError(WEIGHTS_WANTED)
     from lowvision import inputs, registry, restore
-    from lowvision.processes import join, leave_exit_code
+    from lowvision.processes import join
     from lowvision.weights import read_header
 
     known = registry.load()
@@ -146,7 +146,7 @@ def restore(
     document = restore.restore(planned, weights, manner, known, crew, device)
     if crew.leads:
         typer.echo(json.dumps(document, indent=1) if as_json else restore.text(document))
-    raise typer.Exit(leave_exit_code(1 if document["failed"] else 0))
+        raise typer.Exit(1 if document["failed"] else 0)
 
 
 @app.command()

@@ -15,6 +15,9 @@ FOLDERS = frozenset({EXIF, GPS, INTEROPERABILITY})
 """Tags whose value is the place of another directory."""
 DESCRIPTIVE = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, EXIF, GPS})
 """Tags of a TIFF's first directory that describe the photograph (camera, date ...), not the pixels' storage."""
+PIXELS_WIDE = frozenset({WIDTH, 40962})
+"""Tags that tell how wide the image is, of the first directory and of the EXIF one."""
+PIXELS_HIGH = frozenset({HEIGHT, 40963})
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes that one value of each type takes."""
 WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
@@ -63,6 +66,24 @@ def upright(block: bytes) -> bytes | None:
         struct.pack_into(f"{order}L", edited, start + 2 + 12 * length, 0)  # no second directory: the thumbnail's
     except DAMAGED:
         return None
+    return bytes(edited)
+
+
+def with_size(block: bytes, width: int, height: int) -> bytes:
+    """The EXIF block with the image's size, in pixels, wherever it tells one; a damaged block stays as it is."""
+    try:
+        edited = bytearray(block)
+        order = _byte_order(edited)
+        entries = list(_entries(edited, order))
+        for at, tag, *_ in tuple(entries):
+            if tag == EXIF:
+                entries += _entries(edited, order, struct.unpack_from(f"{order}L", edited, at + 8)[0])
+        for at, tag, kind, count in entries:
+            if tag in PIXELS_WIDE | PIXELS_HIGH and kind in {SHORT, LONG} and count == 1:
+                value = width if tag in PIXELS_WIDE else height
+                struct.pack_into(f"{order}HLL", edited, at + 2, LONG, 1, value)
+    except DAMAGED:
+        return block
     return bytes(edited)
 
 

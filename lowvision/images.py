@@ -241,13 +241,14 @@ def _parameters(suffix: str, quality: int, dtype: np.dtype[Any]) -> list[int]:
 def _encoded(path: Path, suffix: str, image: Image, parameters: list[int]) -> bytes:
     """The file's bytes; metadata that the format refuses (a block too long, say) is left out with a warning."""
     pixels = _fitted(image.pixels, suffix)
+    exif = image.exif and tags.with_size(image.exif, pixels.shape[1], pixels.shape[0])
     icc = image.icc if _describes(image.icc, pixels) else None
     if suffix not in WITH_METADATA:
         content = _encode(suffix, pixels, {}, parameters)
         if content and suffix in {".tif", ".tiff"}:
-            content = tags.into_tiff(content, image.exif, icc, alpha=pixels.shape[2] == 4)
+            content = tags.into_tiff(content, exif, icc, alpha=pixels.shape[2] == 4)
     else:
-        wanted = {cv2.IMAGE_METADATA_EXIF: image.exif, cv2.IMAGE_METADATA_ICCP: icc}
+        wanted = {cv2.IMAGE_METADATA_EXIF: exif, cv2.IMAGE_METADATA_ICCP: icc}
         blocks = {kind: block for kind, block in wanted.items() if block}
         content = _encode(suffix, pixels, blocks, parameters)
         if not content and blocks:

@@ -1,16 +1,18 @@
-"""Several processes for one command: torchrun starts them, each does its share, and they end with one exit code."""
+"""Several processes for one command: torchrun starts them, each does its share, and they end with one exit code.
+
+`python -m lowvision.processes` is torchrun without the pages that it prints when a process ends early.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from lowvision import devices
@@ -20,35 +22,16 @@ Thing = TypeVar("Thing")
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others: whoever had the small images must not give up on the large ones."""
-EXIT_CODE = "LOWVISION_EXIT_CODE"
-"""The environment variable that names the file in which `launch` looks for the exit code."""
 INTERRUPTED = 130
 
 
 def launch(words: Sequence[str], processes: int, device: str) -> int:
-    """Run `lowvision` with these words in several processes by torchrun; its exit code."""
+    """Run `lowvision` with these words in several processes; the exit code of the first that fails, or 0."""
     devices.check_processes(processes, devices.choose(device))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    with tempfile.TemporaryDirectory() as folder:
-        left = Path(folder) / "exit_code"
-        # Without a word torchrun gives each process one thread, however many cores there are.
-        threads = str(max(1, (os.cpu_count() or 1) // processes))
-        surroundings = {"OMP_NUM_THREADS": threads, **os.environ, EXIT_CODE: str(left)}
-        code = _run([*command, "-m", "lowvision", *words], surroundings)
-        return int(left.read_text()) if code == 0 and left.exists() else code
-
-
-def leave_exit_code(code: int) -> int:
-    """The code with which this process should exit, once all processes of the command agree on `code`.
-
-    torchrun takes every code but 0 for a crash, stops the other processes and prints a page. So a launched process
-    exits with 0 and leaves the true code to `launch`.
-    """
-    place = os.environ.get(EXIT_CODE)
-    if place is None:
-        return code
-    Path(place).write_text(str(code))
-    return 0
+    torchrun = [sys.executable, "-m", "lowvision.processes", "--standalone", "--nproc_per_node", str(processes)]
+    # Without a word torchrun gives each process one thread, however many cores there are.
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    return _run([*torchrun, "-m", "lowvision", *words], {"OMP_NUM_THREADS": threads, **os.environ})
 
 
 @dataclass(frozen=True)
@@ -125,3 +108,26 @@ def _run(command: Sequence[str], surroundings: dict[str, str]) -> int:
         for number, handler in usual.items():
             signal.signal(number, handler)
     return INTERRUPTED if stopped else code
+
+
+def _torchrun() -> None:
+    """torchrun with the words of this process; exits as the first process that failed."""
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable(logging.ERROR)  # what went wrong is told by the process where it did
+    try:
+        run.main()
+    except SignalException:
+        sys.exit(INTERRUPTED)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:  # nobody else can tell: it had no time for a word
+            why = signal.Signals(-failure.exitcode).name
+            print(f"process {rank} was ended by {why}; if memory ran out, use fewer --processes", file=sys.stderr)
+        sys.exit(failure.exitcode if failure.exitcode > 0 else 1)
+
+
+if __name__ == "__main__":
+    _torchrun()

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+NAME = 40
+"""Of a longer name only the end stands before its bar."""
+
 
 class Progress(ABC):
     """Is told of each file in turn: `begin`, `move` as often as there is something to tell, `end`."""
@@ -73,7 +76,8 @@ class TwoBars(Progress):
         self._tiles = bars.add_task("", total=None, what="tiles", visible=files > 0)
 
     def begin(self, name: str) -> None:
-        self._bars.reset(self._tiles, description=name, total=None, what="tiles")
+        short = name if len(name) <= NAME else f"…{name[1 - NAME :]}"
+        self._bars.reset(self._tiles, description=short)
 
     def move(self, done: int, total: int) -> None:
         self._bars.update(self._tiles, completed=done, total=total)

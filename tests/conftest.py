@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import tiny
 import torch
 
 # pytest-xdist runs a worker on each core; threads of their own would only get in each other's way.
@@ -15,3 +16,9 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOWVISION_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory):
+    """A container for RGB x2 in a weights file."""
+    return tiny.write_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors", tiny.architecture())

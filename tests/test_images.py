@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from pathlib import Path
 
 import cv2
@@ -274,3 +275,42 @@ def test_to_uint8_clamps_and_rounds_halves_up() -> None:
 def test_alpha_in_somebody_elses_tiff_is_not_multiplied_in(tmp_path: Path) -> None:
     PIL.Image.fromarray(photograph(4)).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, photograph(4))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_exif_tells_the_size_of_what_is_written(tmp_path: Path, suffix: str) -> None:
+    exif = PIL.Image.Exif()
+    exif[256], exif[257] = 4000, 3000
+    exif.get_ifd(34665)[40962], exif.get_ifd(34665)[40963] = 4000, 3000
+    images.write(tmp_path / f"a{suffix}", Image(photograph(), exif.tobytes().removeprefix(b"Exif\0\0")))
+    with PIL.Image.open(tmp_path / f"a{suffix}") as written:
+        told = written.getexif()
+        assert [told.get_ifd(34665)[tag] for tag in (40962, 40963)] == [W, H]
+        assert [told[tag] for tag in (256, 257)] == [W, H]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
+def test_an_image_with_more_pixels_than_allowed_is_refused_by_its_header(tmp_path: Path, suffix: str) -> None:
+    images.write(tmp_path / f"a{suffix}", Image(photograph()))
+    assert images.read(tmp_path / f"a{suffix}", largest=H * W).pixels.shape == (H, W, 3)
+    with pytest.raises(DataError, match=f"its header tells of {W}x{H} pixels"):
+        images.read(tmp_path / f"a{suffix}", largest=H * W - 1)
+
+
+def test_a_small_file_that_claims_to_be_huge_is_not_decoded(tmp_path: Path) -> None:
+    images.write(tmp_path / "a.png", Image(photograph()))
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[16:24] = (30000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(DataError, match="30000x30000 pixels, the limit is 250 million"):
+        images.read(tmp_path / "a.png", largest=250_000_000)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_floats_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    pixels = photograph(dtype=np.float32)
+    pixels[2, 3, 1] = value
+    images.write(tmp_path / "a.tif", Image(pixels))
+    with pytest.raises(DataError, match="NaN or infinite"):
+        images.read(tmp_path / "a.tif")

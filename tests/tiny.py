@@ -1,4 +1,4 @@
-"""A run that is over in seconds: real photographs, real plugins, very small networks."""
+"""A run that is over in seconds, and weights without one: real photographs, real plugins, very small networks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from lowvision import images, registry
+import torch
+
+from lowvision import images, registry, weights
+from lowvision.architecture import Architecture, Tile
 from lowvision.recipe import reading
 
 RECIPE = """
@@ -42,6 +46,31 @@ def write_recipe(folder: Path) -> Path:
     write_photographs(folder / "photos")
     path = folder / "tiny.yml"
     path.write_text(RECIPE.replace("PHOTOS", str(folder / "photos")))
+    return path
+
+
+def architecture(channels: int = 3, scale: int = 2) -> Architecture:
+    """Three branches and a classifier, small enough for any test."""
+    known = registry.load()
+
+    def pick(menu: str, name: str, **options: Any) -> Any:
+        return known.find(menu, name).thing(**options)
+
+    return Architecture(
+        task=pick("tasks", "sr", scale=scale, channels=channels),
+        branches=tuple(
+            pick("backbones", "fsrcnn", channels=width, shrink=4, layers=1, skip="bicubic") for width in (4, 8, 12)
+        ),
+        classifier=pick("classifiers", "class_module"),
+        tile=Tile(size=16, overlap=4),
+    )
+
+
+def write_weights(path: Path, made: Architecture) -> Path:
+    """Weights of that architecture as a new network has them, the same every time."""
+    torch.manual_seed(0)
+    network = made.build_container() if made.classifier else made.build_network()
+    weights.save(path, network, made, registry.load(), {})
     return path
 
 

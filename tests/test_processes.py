@@ -1,0 +1,49 @@
+"""Claims about several processes for one command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from lowvision import processes
+from lowvision.errors import RunError
+from lowvision.processes import Crew
+
+
+def test_the_shares_of_a_crew_are_all_that_there_is() -> None:
+    things = list(range(7))
+    shares = [list(Crew(index, 3).share(things)) for index in range(3)]
+    assert shares == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+def test_a_process_alone_is_a_crew_that_waits_for_nobody() -> None:
+    crew = processes.join("cpu")
+    crew.wait()
+    assert crew == Crew(0, 1)
+    assert crew.leads
+    assert crew.gather(["a", "b"]) == ["a", "b"]
+
+
+def test_processes_that_do_not_work_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(RunError, match="4 processes were started but 1 work together"):
+        processes.check_together(1)
+
+
+def test_more_processes_than_cores_are_refused() -> None:
+    with pytest.raises(RunError, match="ask for at most"):
+        processes.launch([], (os.cpu_count() or 1) + 1, "cpu")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_would_stop_the_command_is_handed_on_and_waited_for(number: int) -> None:
+    asleep = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    timer.start()
+    assert processes._run([sys.executable, "-c", asleep], dict(os.environ)) == 130
+    assert signal.getsignal(number) == before

@@ -1,0 +1,158 @@
+"""Claims about restoring arrays and tensors with the network in a weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lowvision
+from lowvision import images
+from lowvision.errors import DataError, LowvisionError, RunError, WeightsError
+from lowvision.resizing import resize
+from lowvision.restorer import Restorer, load
+from lowvision.routing import cost
+
+
+@pytest.fixture(scope="module")
+def network(weights_file: Path) -> Restorer:
+    return load(weights_file, "cpu")
+
+
+def picture(height: int = 40, width: int = 52, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
+    unit = np.random.default_rng(0).random((height, width, channels), dtype=np.float32)
+    return unit if dtype is np.float32 else (unit * np.iinfo(dtype).max).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_result_is_of_the_kind_that_was_given(network: Restorer, channels: int, dtype: type) -> None:
+    image = network.restore(picture(channels=channels, dtype=dtype)).image
+    assert (image.shape, image.dtype) == ((80, 104, channels), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 20, 30), (1, 20, 30), (2, 3, 20, 30), (2, 4, 20, 30)])
+def test_tensors_come_back_as_tensors(network: Restorer, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    x = torch.rand(shape).to(dtype)
+    restored = network.restore(x)
+    assert (restored.image.shape, restored.image.dtype) == ((*shape[:-2], 40, 60), dtype)
+    assert restored.choice.shape == (*shape[:-3], 2, 3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40))
+def test_every_size_is_restored(network: Restorer, height: int, width: int) -> None:
+    assert network.restore(picture(height, width)).image.shape == (2 * height, 2 * width, 3)
+
+
+def test_an_array_and_a_tensor_are_restored_alike(network: Restorer) -> None:
+    array = picture()
+    as_tensor = network.restore(images.to_tensor(array)).image
+    np.testing.assert_array_equal(network.restore(array).image, images.to_uint8(as_tensor))
+
+
+def test_a_batch_is_restored_as_its_images_are(network: Restorer) -> None:
+    x = torch.rand(2, 3, 24, 40)
+    both, first, second = network.restore(x), network.restore(x[0]), network.restore(x[1])
+    assert torch.equal(both.image, torch.stack([first.image, second.image]))
+    assert both.cost == first.cost + second.cost
+    assert both.base_cost == 2 * first.base_cost
+
+
+def test_grey_is_the_mean_of_what_the_network_makes_of_it_three_times(network: Restorer) -> None:
+    x = torch.rand(1, 24, 24)
+    as_colour = network.restore(x.expand(3, -1, -1)).image
+    torch.testing.assert_close(network.restore(x).image, as_colour.mean(dim=0, keepdim=True))
+
+
+def test_alpha_is_resampled_and_does_not_touch_the_colours(network: Restorer) -> None:
+    x = torch.rand(4, 24, 24)
+    restored = network.restore(x).image
+    torch.testing.assert_close(restored[3:], resize(x[3:], (48, 48)).clamp(0, 1))
+    assert torch.equal(restored[:3], network.restore(x[:3]).image)
+
+
+def test_the_route_and_its_cost_are_told(network: Restorer) -> None:
+    restored = network.restore(picture(40, 52))
+    assert restored.choice.shape == (3, 4)
+    assert sum(restored.tiles) == 12
+    assert restored.tiles == tuple(np.bincount(restored.choice.ravel(), minlength=3))
+    assert sum(restored.shares) == pytest.approx(1)
+    base = network.architecture.only(-1).build_network()
+    assert restored.base_cost == cost.multiply_adds(base, (1, 3, 40, 52))
+    assert restored.share_of_base == restored.cost / restored.base_cost
+    assert restored.seconds > 0
+
+
+def test_a_watch_is_told_of_all_tiles(network: Restorer) -> None:
+    told: list[tuple[int, int]] = []
+    network.restore(torch.rand(2, 3, 40, 52), watch=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1] == (24, 24)
+
+
+def test_a_single_network_is_a_container_of_one_branch(tmp_path: Path) -> None:
+    alone = tiny.architecture().only(-1)
+    restored = load(tiny.write_weights(tmp_path / "base.safetensors", alone), "cpu").restore(picture())
+    assert restored.image.shape == (80, 104, 3)
+    assert restored.shares == (1.0,)
+    assert not restored.choice.any()
+
+
+def test_weights_for_grey_refuse_colour_and_restore_grey_with_and_without_alpha(tmp_path: Path) -> None:
+    grey = load(tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), "cpu")
+    assert grey.restore(picture(channels=1)).image.shape == (80, 104, 1)
+    with pytest.raises(DataError, match="restore grey images"):
+        grey.restore(picture(channels=3))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused(network: Restorer, value: float) -> None:
+    image = picture(dtype=np.float32)
+    image[3, 4, 1] = value
+    with pytest.raises(DataError, match="NaN or infinite"):
+        network.restore(image)
+
+
+def test_what_is_no_image_is_refused(network: Restorer) -> None:
+    with pytest.raises(TypeError, match="float64"):
+        network.restore(np.zeros((8, 8, 3)))
+    with pytest.raises(TypeError, match=r"torch\.uint8"):
+        network.restore(torch.zeros(3, 8, 8, dtype=torch.uint8))
+    for shape in [(8, 8), (8, 8, 2), (0, 8, 3)]:
+        with pytest.raises(ValueError, match=r"\(H,W,C\)|no image"):
+            network.restore(np.zeros(shape, dtype=np.uint8))
+    with pytest.raises(ValueError, match="no image"):
+        network.restore(torch.zeros(8, 8, 3))
+
+
+def test_a_budget_is_refused_as_long_as_none_can_be_kept(network: Restorer) -> None:
+    with pytest.raises(LowvisionError, match="cannot be asked for yet"):
+        network.restore(picture(), budget=0.5)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_route_map_shows_the_input_and_a_legend(network: Restorer, channels: int) -> None:
+    image = picture(channels=channels)
+    drawn = network.route_map(image, network.restore(image))
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[0] > 40
+    assert drawn.shape[1] >= 52
+    assert drawn.shape[2] == 3
+
+
+def test_the_face_loads_and_restores(weights_file: Path) -> None:
+    assert lowvision.load(str(weights_file), device="cpu").restore(picture()).image.shape == (80, 104, 3)
+
+
+def test_loading_tells_what_is_wrong(weights_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        load(tmp_path / "none.safetensors")
+    with pytest.raises(RunError, match="no device 'gpu'"):
+        load(weights_file, "gpu")
