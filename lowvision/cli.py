@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: importing rich would take a third of the time
 )
-cache_app = typer.Typer(help="The cache of decoded photographs: its size, or `clear`.", rich_markup_mode=None)
+cache_app = typer.Typer(help="The cache of photographs and graphs: its size, or `clear`.", rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe file.")]
@@ -177,6 +177,18 @@ def evaluate(
 
 
 @app.command()
+def export(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file (safetensors).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
+) -> None:
+    """Write every network of a weights file as an ONNX graph, and a manifest, into a folder."""
+    from lowvision import export, registry
+
+    export.write(weights, output, registry.load())
+    typer.echo(f"{output}: {', '.join(sorted(path.name for path in output.iterdir()))}")
+
+
+@app.command()
 def check(
     recipe: RecipeFile,
     overrides: Overrides = None,
@@ -209,7 +221,7 @@ def schema() -> None:
 def ls(
     menu: Annotated[str | None, typer.Argument(help="One menu: tasks, backbones, ...")] = None, as_json: AsJson = False
 ) -> None:
-    """List what recipes can name."""
+    """List what recipes can name, and what can run a network."""
     from lowvision import hookspecs, listing, registry
 
     if menu is not None and menu not in hookspecs.MENUS:
@@ -237,7 +249,7 @@ def plugins(as_json: AsJson = False) -> None:
 
 @cache_app.callback(invoke_without_command=True)
 def cache_size(context: typer.Context) -> None:
-    """The cache of decoded photographs: its size, or `clear`."""
+    """The cache of photographs and graphs: its size, or `clear`."""
     if context.invoked_subcommand is None:
         from lowvision.training import cache
 
@@ -246,7 +258,7 @@ def cache_size(context: typer.Context) -> None:
 
 @cache_app.command("clear")
 def cache_clear() -> None:
-    """Delete the decoded photographs; they are made again when they are needed."""
+    """Delete what is cached; it is made again when it is needed."""
     from lowvision.training import cache
 
     typer.echo(f"{cache.root()}: {_gigabytes(cache.clear())} freed")

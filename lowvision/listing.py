@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lowvision.contracts import Runtime
 from lowvision.hookspecs import MENUS
 from lowvision.registry import Entry, Registry
 
@@ -19,6 +20,7 @@ def menus(registry: Registry, only: str | None = None) -> dict[str, list[dict[st
                 "plugin": entry.plugin,
                 "distribution": entry.distribution,
                 "version": entry.version,
+                **_usable(entry),
             }
             for entry in registry.shelves[menu].values()
         ]
@@ -47,7 +49,8 @@ def menu_lines(registry: Registry, only: str | None = None) -> Iterator[str]:
         yield f"{menu}:"
         width = max((len(entry["name"]) for entry in entries), default=0)
         for entry in entries:
-            yield f"  {entry['name']:{width}}  {entry['about']} ({entry['plugin']})"
+            missing = f"; {entry['missing']}" if entry.get("missing") else ""
+            yield f"  {entry['name']:{width}}  {entry['about']} ({entry['plugin']}{missing})"
         if not entries:
             yield "  none"
 
@@ -68,6 +71,11 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
 def about(entry: Entry) -> str:
     """The first line of what the thing says of itself."""
     return (entry.thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _usable(entry: Entry) -> dict[str, str | None]:
+    """Of a runtime, what it misses on this machine."""
+    return {"missing": entry.thing().missing()} if issubclass(entry.thing, Runtime) else {}
 
 
 def _provided(registry: Registry, plugin: str) -> dict[str, list[str]]:

@@ -50,6 +50,17 @@ def upsample(x: Tensor, scale: int, mode: Literal["nearest", "bilinear", "bicubi
     return functional.interpolate(x, scale_factor=scale, mode=mode, align_corners=False, antialias=mode == "bicubic")
 
 
+def enlarging_kernel(factor: int) -> tuple[Tensor, int]:
+    """What one input pixel gives to the outputs around it in `upsample(..., "bicubic")`, along one axis.
+
+    Weights (4*factor,) in float64, and how many of those outputs lie before the first of the pixel's own: output o
+    takes weight o - factor*i + before of pixel i. At the border the weights of what is inside do not sum to 1.
+    """
+    before = 3 * factor // 2
+    outputs = torch.arange(4 * factor, dtype=torch.float64) - before
+    return _cubic((outputs + 0.5) / factor - 0.5), before
+
+
 def _resize_axis(x: Tensor, axis: int, length: int) -> Tensor:
     """Resample one of the last two axes: a banded matrix product, a block of outputs at a time."""
     if x.shape[axis] == length:

@@ -75,7 +75,11 @@ def read_header(path: Path, registry: Registry) -> Header:
         raise WeightsError(f"{path}: {_reason(path, error)}") from None
     if text is None:
         raise WeightsError(f"{path}: a safetensors file, but without lowvision's header: what network is it of?")
-    raw = json.loads(text, object_hook=None)
+    return header_of(json.loads(text), path, registry)
+
+
+def header_of(raw: dict[str, Any], path: Path, registry: Registry) -> Header:
+    """The header that JSON found at `path` says. Raises WeightsError as `read_header` does."""
     if raw.get("format", 0) > FORMAT:
         raise WeightsError(f"{path}: format {raw['format']} is newer than this lowvision reads ({FORMAT}); upgrade it")
     try:

@@ -58,3 +58,13 @@ def test_a_name_that_two_plugins_claim_is_listed_with_both(registry: Registry) -
     known = Registry([Plugin(__name__, "hills", "1.0"), Plugin("twin", "twins", "1.0")])
     last = list(listing.plugin_lines(known))[-1]
     assert last == f"CLASH: dataset 'hill' is claimed by {known.plugins[0].name} and twin; neither can be used"
+
+
+def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
+    known = Registry([Plugin("lowvision_runtimes", "lowvision-framework", "")])
+    lines = {line.split()[0]: line for line in listing.menu_lines(known, "runtimes")}
+    way_out = "pip install 'lowvision-framework[openvino]'"
+    assert lines["openvino"].endswith(f"(lowvision-runtimes; openvino is not installed; {way_out})")
+    assert lines["torch"].endswith("(lowvision-runtimes)")
+    assert listing.menus(known)["runtimes"][0]["missing"] is None

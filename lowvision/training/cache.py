@@ -23,6 +23,9 @@ from lowvision.errors import RunError
 LAYOUT = 1
 """Part of every key; raised when what is stored under a key changes."""
 
+SUFFIXES = (".npy", ".onnx", ".json")
+"""Of what is kept: arrays, networks, answers."""
+
 
 def root() -> Path:
     """The folder of the cache."""
@@ -58,16 +61,20 @@ def _fingerprint(path: Path, size: int, changed: int) -> str:
 
 def keep(name: str, make: Callable[[], np.ndarray]) -> Path:
     """The file of the array called `name`; `make` is called only if it is not there yet."""
-    return keep_file(f"{name}.npy", lambda path: _save(path, make()))
+    file = f"{name}.npy"
+    if not _place(file).exists():
+        array = make()  # before the file is opened: an OSError of its own is no failure to write
+        return keep_file(file, lambda path: _save(path, array))
+    return keep_file(file, lambda path: _save(path, make()))
 
 
 def keep_file(name: str, write: Callable[[Path], None]) -> Path:
-    """The file called `name` (a key and a suffix); `write` is called with a path only if it is not there yet.
+    """The file called `name`, a key and one of SUFFIXES; `write` is called with a path only if it is not there yet.
 
     Two processes that make the same file do not disturb each other: it appears whole, by renaming.
     Raises RunError where it cannot be written.
     """
-    path = root() / name[:2] / name
+    path = _place(name)
     if path.exists():
         path.touch()
         return path
@@ -119,13 +126,17 @@ def trim(in_use: frozenset[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
+def _place(name: str) -> Path:
+    return root() / name[:2] / name
+
+
 def _save(path: Path, array: np.ndarray) -> None:
     with path.open("wb") as file:  # np.save would add a suffix to a path
         np.save(file, array)
 
 
 def _files() -> list[Path]:
-    return [path for path in root().glob("??/*.*") if not path.name.startswith(".")]
+    return [path for suffix in SUFFIXES for path in root().glob(f"??/*{suffix}")]
 
 
 def _weight(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import torch
@@ -21,13 +20,11 @@ class Prepared:
         self._network: Any = module.to(self._device).to(memory_format=self._layout)
         if compiled:
             self._network = torch.compile(self._network)
-        self._callers, self._threads = callers, cores.for_each(callers)
-        self._this_thread = threading.local()
+        self._threads = cores.for_each(callers)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._callers > 1 and not hasattr(self._this_thread, "ready"):
-            # PyTorch counts threads for each calling thread; one that has asked for nothing takes all cores.
+        # PyTorch keeps this number for each calling thread; a new one begins with what was set last, by any.
+        if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-            self._this_thread.ready = True
         with torch.inference_mode():
             return self._network(x.to(self._device).contiguous(memory_format=self._layout))

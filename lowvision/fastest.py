@@ -1,0 +1,158 @@
+"""Which runtime is the fastest for given weights on this machine, by trying; the answer is kept in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lowvision.contracts import Runtime
+from lowvision.registry import Entry, Registry
+from lowvision.trained import Parts, Say, tell
+from lowvision.training import cache
+
+TILES = 4
+"""Of one call: enough that a batch is worth something, few enough that the largest network answers soon."""
+CALLS = 4
+"""After a first one that is not counted; fewer where they take longer than PATIENCE."""
+PATIENCE = 2.0
+"""Seconds for one runtime."""
+AGREES = 0.01
+"""How far a runtime's output may be from another's; what is further off is wrong, not rounded."""
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """The answer, and what it rests on."""
+
+    name: str
+    """On the menu `runtimes`."""
+    seconds: Mapping[str, float]
+    """For one tile through the last branch, by runtime; empty where there was no choice."""
+    left_out: Mapping[str, str]
+    """The runtimes that cannot be used, and why."""
+
+    def __str__(self) -> str:
+        """As `openvino (16.2 ms a tile; torch 31.0)`."""
+        shown = {name: f"{seconds * 1000:.1f}" for name, seconds in sorted(self.seconds.items(), key=lambda s: s[1])}
+        if not shown:
+            return self.name
+        own = shown.pop(self.name)
+        return f"{self.name} ({own} ms a tile{''.join(f'; {name} {time}' for name, time in shown.items())})"
+
+
+def find(
+    parts: Parts, known: Registry, height: int, width: int, callers: int = 1, device: str = "cpu", say: Say = tell
+) -> Fastest:
+    """The fastest runtime for tiles (height,width) in LQ pixels, with so many threads calling at once.
+
+    Every runtime that this machine has, with its default options, restores the same noise by the last branch; one
+    that fails, or whose result is not that of the others, is left out. Takes seconds, the first time an export as
+    well; the answer is kept until weights, libraries or machine change.
+    """
+    shelf = known.shelves["runtimes"]
+    facts = [parts.identity, height, width, callers, device, *_versions(shelf), *_machine()]
+    path = cache.keep_file(
+        f"{cache.key('fastest', facts)}.json",
+        lambda path: _write(path, _tried(parts, shelf, (height, width), callers, device, say)),
+    )
+    return Fastest(**json.loads(path.read_text()))
+
+
+def seconds_a_call(call: Callable[[Tensor], Tensor], x: Tensor, callers: int = 1) -> float:
+    """Seconds from one result to the next where `callers` threads call with x (B,C,h,w) over and over.
+
+    The quickest of a few rounds: what disturbs a measurement only ever makes it slower.
+    """
+    with ThreadPoolExecutor(callers) as threads:
+
+        def once() -> float:
+            began = time.perf_counter()
+            list(threads.map(call, [x] * callers))
+            return (time.perf_counter() - began) / callers
+
+        once()  # compiles, and takes memory
+        rounds, began = [once()], time.perf_counter()
+        while len(rounds) < CALLS and time.perf_counter() - began < PATIENCE:
+            rounds.append(once())
+    return min(rounds)
+
+
+def _tried(
+    parts: Parts, shelf: Mapping[str, Entry], size: tuple[int, int], callers: int, device: str, say: Say
+) -> Fastest:
+    runtimes: dict[str, Runtime] = {name: entry.thing() for name, entry in shelf.items()}
+    left_out = {name: reason for name, runtime in runtimes.items() if (reason := runtime.missing())}
+    usable = [name for name in runtimes if name not in left_out]
+    say(f"trying which runtime is the fastest here, {', '.join(usable)}; once, the answer is kept")
+    x = torch.rand(TILES, parts.architecture.task.channels, *size, generator=torch.Generator().manual_seed(0))
+    seconds: dict[str, float] = {}
+    outputs: dict[str, Tensor] = {}
+    for name in usable:
+        try:
+            call = runtimes[name].prepare(parts.branches[-1], callers, device)
+            outputs[name] = call(x).cpu()
+            seconds[name] = seconds_a_call(call, x, callers) / TILES
+        except Exception as error:  # whatever a stranger's runtime raises must not keep the others from working
+            left_out[name] = " ".join(f"{type(error).__name__}: {error}".split())
+    return _judged(seconds, outputs, left_out)
+
+
+def _judged(seconds: dict[str, float], outputs: dict[str, Tensor], left_out: dict[str, str]) -> Fastest:
+    """The fastest of those that agree with the first, which is the most trusted: PyTorch where there is a module."""
+    trusted = "torch" if "torch" in outputs else next(iter(outputs), "")
+    for name in list(seconds):
+        far = (outputs[name] - outputs[trusted]).abs().max().item()
+        if not far <= AGREES:
+            left_out[name] = f"its output is {far:.2g} away from that of {trusted}"
+            del seconds[name]
+    # Where nothing works PyTorch's own error is the one to see, when it is asked for in earnest.
+    return Fastest(min(seconds, key=lambda name: seconds[name], default="torch"), seconds, left_out)
+
+
+def _write(path: Path, answer: Fastest) -> None:
+    path.write_text(json.dumps(asdict(answer)))
+
+
+def _versions(shelf: Mapping[str, Entry]) -> list[str]:
+    """Every runtime and all that its distribution can require, with the versions that are installed."""
+    found = {f"{name} {entry.distribution} {entry.version}" for name, entry in shelf.items()}
+    for distribution in {entry.distribution for entry in shelf.values()}:
+        for requirement in metadata.requires(distribution) or ():
+            name = re.split(r"[^\w.-]", requirement)[0]
+            try:
+                found.add(f"{name} {metadata.version(name)}")
+            except metadata.PackageNotFoundError:
+                continue
+    return sorted(found)
+
+
+def _machine() -> list[str | int]:
+    """What speed depends on besides the libraries."""
+    return [
+        platform.machine(),
+        _cpu(),
+        torch.backends.cpu.get_cpu_capability(),
+        os.cpu_count() or 1,
+        torch.get_num_threads(),
+    ]
+
+
+def _cpu() -> str:
+    """The model of the CPU, as far as the system tells."""
+    try:
+        told = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
+    return found[1] if found else platform.processor()

@@ -1,0 +1,115 @@
+"""The trained networks of a weights file, in every form that a runtime may want."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from lowvision import graph, weights
+from lowvision.architecture import Architecture
+from lowvision.contracts import Trained
+from lowvision.errors import WeightsError
+from lowvision.registry import Registry
+from lowvision.training import cache
+from lowvision.weights import Header
+
+Say = Callable[[str], None]
+"""Takes a line for a person."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a weights file, or an exported package, consists of."""
+
+    header: Header
+    """What was trained, and what it measured."""
+    identity: str
+    """A name that follows from the content: other weights have another."""
+    branches: tuple[Trained, ...]
+    """Cheapest first; the last is the base. A single network is the only one."""
+    classifier: Trained | None
+    """Absent where there is a single network."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What was trained."""
+        return self.header.architecture
+
+
+@dataclass(frozen=True)
+class Network(Trained):
+    """A network in memory, whose graph is made when it is first asked for and kept in the cache."""
+
+    name: str
+    """What a person would call it."""
+    identity: str
+    """A name that follows from its weights."""
+    channels: int
+    """Of its input."""
+    size: int
+    """Height and width of a tile of its input."""
+    step: int
+    """What height and width must be multiples of."""
+    original: Callable[[], nn.Module]
+    """Gives the network; it is not changed."""
+    say: Say
+    """Is told when something takes long."""
+
+    def module(self) -> nn.Module:
+        return copy.deepcopy(self.original()).float().cpu().eval()
+
+    def onnx(self) -> Path:
+        return cache.keep_file(f"{cache.key('onnx', self.identity, graph.maker())}.onnx", self._write)
+
+    def _write(self, path: Path) -> None:
+        self.say(f"exporting {self.name} to ONNX; once, it is kept in {cache.root()}")
+        graph.write(self.module(), path, self.channels, self.size, self.step)
+
+
+def tell(line: str) -> None:
+    """Say a line to a person, beside what a command answers."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def read(path: Path, known: Registry, say: Say = tell) -> Parts:
+    """The networks of a weights file; it is read when one of them is asked for a form that is not cached.
+
+    Raises WeightsError where the file is not one, or needs a plugin that is not there.
+    """
+    header = weights.read_header(path, known)
+    made, identity = header.architecture, cache.fingerprint(path)
+
+    @functools.cache
+    def loaded() -> tuple[list[nn.Module], nn.Module | None]:
+        if made.classifier is None:
+            found: tuple[list[nn.Module], nn.Module | None] = [weights.load_network(path, made, known)], None
+        else:
+            container = weights.load_container(path, made, known)
+            found = list(container.branches.networks), container.classifier
+        if cache.fingerprint(path) != identity:  # the graphs of one file must never be kept under another's name
+            raise WeightsError(f"{path}: changed while it was in use; begin again")
+        return found
+
+    def part(name: str, step: int, original: Callable[[], nn.Module]) -> Network:
+        return Network(
+            name=f"{name} of {path.name}",
+            identity=f"{identity} {name}",
+            channels=made.task.channels,
+            size=made.tile.size,
+            step=step,
+            original=original,
+            say=say,
+        )
+
+    branches = tuple(
+        part(f"branch {k}", backbone.multiple_of, lambda k=k: loaded()[0][k])  # type: ignore[misc]  # k is bound
+        for k, backbone in enumerate(made.branches)
+    )
+    classifier = None if made.classifier is None else part("the classifier", 1, lambda: loaded()[1])  # type: ignore[arg-type, return-value]  # there is one
+    return Parts(header, identity, branches, classifier)

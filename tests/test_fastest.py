@@ -1,0 +1,127 @@
+"""The fastest runtime is found by trying, told with its figures, and remembered."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+from lowvision import fastest, registry, trained
+from lowvision.contracts import Runtime, Trained
+from lowvision.fastest import Fastest
+from lowvision.registry import Entry, Registry
+from lowvision.trained import Parts
+
+KNOWN = registry.load()
+
+
+class Slow(Runtime):
+    """Right, after a while."""
+
+    def missing(self) -> str | None:
+        return None
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        module = network.module()
+
+        def call(x: Tensor) -> Tensor:
+            time.sleep(0.05)
+            return module(x).detach()
+
+        return call
+
+
+class Wrong(Slow):
+    """Quick, and not what the network gives."""
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        return lambda x: torch.zeros(len(x), 3, 2 * x.shape[2], 2 * x.shape[3])
+
+
+class Broken(Slow):
+    """Raises what nobody expects."""
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        raise OverflowError("too fast\nby far")
+
+
+class Absent(Slow):
+    """Not on this machine."""
+
+    def missing(self) -> str | None:
+        return "acme is not installed; pip install acme"
+
+
+@dataclasses.dataclass
+class Shelves:
+    """As much of a registry as is looked at."""
+
+    shelves: dict[str, dict[str, Entry]]
+
+
+def runtimes(**things: type[Runtime]) -> Registry:
+    shelf = {name: Entry(name, thing, "test", "lowvision-framework", "1") for name, thing in things.items()}
+    return cast(Registry, Shelves({"runtimes": shelf}))
+
+
+TORCH: Any = KNOWN.find("runtimes", "torch").thing
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
+    return trained.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
+
+
+def test_the_fastest_wins_and_the_unusable_are_told(parts: Parts) -> None:
+    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
+    found = fastest.find(parts, known, 16, 16)
+    assert found.name == "torch"
+    assert found.seconds.keys() == {"torch", "slow"}
+    assert found.seconds["slow"] >= 0.05 / fastest.TILES
+    assert found.left_out.keys() == {"wrong", "broken", "absent"}
+    assert found.left_out["wrong"].endswith("away from that of torch")
+    assert found.left_out["broken"] == "OverflowError: too fast by far"
+    assert found.left_out["absent"] == "acme is not installed; pip install acme"
+
+
+def test_the_answer_is_kept_until_something_changes(parts: Parts) -> None:
+    said: list[str] = []
+
+    def find(**changes: Any) -> Fastest:
+        given: dict[str, Any] = {"known": runtimes(torch=TORCH), "height": 16, "width": 16, "say": said.append}
+        return fastest.find(parts, **(given | changes))
+
+    assert find() == find()
+    assert said == ["trying which runtime is the fastest here, torch; once, the answer is kept"]
+    find(callers=2)
+    find(height=24)
+    find(known=runtimes(torch=TORCH, slow=Slow))
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_the_real_ones_agree_with_torch(parts: Parts, name: str) -> None:
+    pytest.importorskip(name)
+    pytest.importorskip("onnxscript")
+    known = runtimes(torch=TORCH, **{name: KNOWN.find("runtimes", name).thing})
+    found = fastest.find(parts, known, 16, 16, callers=2)
+    assert found.seconds.keys() == {"torch", name}
+    assert found.left_out == {}
+
+
+def test_many_callers_are_timed_together() -> None:
+    alone, together = (fastest.seconds_a_call(lambda x: time.sleep(0.02), torch.zeros(1), n) for n in (1, 4))  # type: ignore[arg-type, return-value]  # its output is not looked at
+    assert together < alone / 2
+
+
+def test_it_is_told_with_its_figures() -> None:
+    assert str(Fastest("b", {"a": 0.0314, "b": 0.0157}, {})) == "b (15.7 ms a tile; a 31.4)"
+    assert str(Fastest("torch", {}, {})) == "torch"
