@@ -84,7 +84,7 @@ class Evaluation:
             if way == "routed":
                 assert self.engine
                 routed = result
-                rows[way]["shares"] = list(result.shares(len(self.engine.container.branches)))
+                rows[way]["shares"] = list(result.shares(len(self.engine.networks.branches)))
         for row in rows.values():
             if "gmac" in row:
                 row["share_of_base_whole"] = row["gmac"] / rows["base_whole"]["gmac"]
@@ -112,7 +112,7 @@ class Evaluation:
             return engine.restore(lq, choice[order.to(choice.device)])
 
         ways |= {"routed": route, "random": at_random}
-        for k in range(len(engine.container.branches)):
+        for k in range(len(engine.networks.branches)):
             ways[f"branch_{k}"] = lambda k=k: engine.restore(lq, k)  # type: ignore[misc]  # bound now, on purpose
         return ways
 

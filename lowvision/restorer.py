@@ -19,7 +19,7 @@ from lowvision.errors import DataError, LowvisionError
 from lowvision.images import Pixels
 from lowvision.registry import Registry
 from lowvision.resizing import resize
-from lowvision.routing import cost, engine
+from lowvision.routing import cost, engine, networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.tiling import Plan
@@ -143,7 +143,7 @@ class Restorer:
     def _routed(self, lq: Tensor, watch: Watch | None) -> engine.Restored:
         """Restore lq (C,H,W), C and device the network's. All that is asked of the engine is asked here."""
         tile = self.architecture.tile
-        routing = Engine(self._container, self.scale, tile.size, tile.overlap)
+        routing = Engine(networks.of(self._container), self.scale, tile.size, tile.overlap)
         routed = routing.route(lq) if self.architecture.classifier else routing.restore(lq, 0)
         if watch:
             watch(routed.plan.count, routed.plan.count)

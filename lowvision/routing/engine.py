@@ -1,14 +1,67 @@
-"""From an image to a restored image: tiles are planned, routed to their branches in batches, and blended."""
+"""From an image to a restored image: tiles are classified, merged, restored in batches of one branch, and blended."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision.routing.container import RoutedContainer
-from lowvision.routing.tiling import Plan, blend, plan, split
+from lowvision.routing import budget as budgets
+from lowvision.routing.blending import Band
+from lowvision.routing.memory import Limit, run_in_parts
+from lowvision.routing.networks import Networks
+from lowvision.routing.regions import ALONE, Geometry, Window, merged, window
+from lowvision.routing.tiling import Plan, cut, plan, split
+from lowvision.routing.workers import in_order
+
+CLASSIFIED_AT_ONCE = 64
+"""Tiles that go through the classifier at a time."""
+BAND_BYTES = 64 * 2**20
+"""What a band of the restored image may take, unless one row of regions takes more."""
+MOST_ROWS = 8
+"""Rows of tiles in a band: enough that most batches of a branch are full."""
+
+Watch = Callable[[int, int], None]
+"""Is told how many tiles are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some rows of tiles, which are restored together."""
+
+    first: int
+    last: int
+    """The row of tiles after the last."""
+    top: int
+    bottom: int
+    """The pixels of the image that they touch: rows `top` .. `bottom` - 1."""
+    finished: int
+    """From this row of pixels on the next stretch has a part in the image."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of one branch and one size."""
+
+    windows: tuple[Window, ...]
+    stretch: Stretch
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Which branch restores each tile of an image, and what that costs."""
+
+    plan: Plan
+    """Where the tiles lie."""
+    choice: Tensor
+    """(N,) the branch of each tile, in the order of the plan."""
+    cost: int
+    """Multiply-adds: branches, with overlap and context, and the classifier where it was asked."""
 
 
 @dataclass(frozen=True)
@@ -31,34 +84,139 @@ class Restored:
 
 @dataclass(frozen=True)
 class Engine:
-    """Restores images of any size with a container and its tile geometry."""
+    """Restores images of any size, in memory that grows with their width alone.
 
-    container: RoutedContainer
+    Images are (C,H,W): floating in [0,1], or unsigned integers of their whole range, and on any device.
+    """
+
+    networks: Networks
     scale: int
     size: int
     """Height and width of a tile, in LQ pixels."""
     overlap: int
     """By how much neighbours overlap, in LQ pixels."""
+    geometry: Geometry = ALONE
+    """How tiles are merged, and with how much context they are restored; as given, every tile is on its own."""
     batch: int = 16
-    """Tiles of one branch that are restored at a time."""
+    """Windows of one branch and one size that are restored at a time."""
+    callers: int = 1
+    """Threads that restore at the same time."""
+    device: torch.device | None = None
+    """Where the networks are; None: where the image is."""
 
-    @torch.inference_mode()
-    def route(self, image: Tensor) -> Restored:
-        """Restore image (C,H,W); the classifier chooses the branch of each tile."""
-        where, tiles = self._tiles(image)
-        routed = self.container.route(tiles, self.batch)
-        return Restored(blend(routed.image, where, self.scale), routed.choice, int(routed.cost.sum()), where)
+    def route(self, image: Tensor, budget: int | None = None) -> Restored:
+        """Restore an image; the classifier chooses the branch of each tile, within so many multiply-adds."""
+        return self._restored(image, self.decide(image, budget))
 
-    @torch.inference_mode()
     def restore(self, image: Tensor, choice: Tensor | int) -> Restored:
-        """Restore image (C,H,W) by a choice made elsewhere: one branch for each tile (N,), or one for all."""
-        where, tiles = self._tiles(image)
-        chosen = torch.as_tensor(choice, device=image.device).expand(where.count)
-        prices = self.container.prices(tuple(tiles.shape[1:])).to(image.device)
-        restored = self.container.restore(tiles, chosen, self.batch)
-        return Restored(blend(restored, where, self.scale), chosen, int(prices[chosen].sum()), where)
+        """Restore an image by a choice made elsewhere: one branch for each tile (N,), or one for all."""
+        return self._restored(image, self.given(image, choice))
 
-    def _tiles(self, image: Tensor) -> tuple[Plan, Tensor]:
+    @torch.inference_mode()
+    def decide(self, image: Tensor, budget: int | None = None) -> Routes:
+        """What the classifier chooses for an image.
+
+        budget: multiply-adds that may be spent; where even the cheapest branch costs more, it is chosen everywhere.
+        """
+        where = self._plan(image)
+        shape = (image.shape[0], self.size, self.size)
+        asking = self.networks.classifier_price(shape)
+        logits = self._logits(image, where)
+        if budget is None:
+            choice = logits.argmax(dim=1)
+            return Routes(where, choice, where.count * asking + self._cost(image, where, choice))
+        found = budgets.steps(logits.double().numpy(), np.array(self.networks.prices(shape)) + asking)
+
+        def cost(choice: NDArray[np.int64]) -> int:
+            return where.count * asking + self._cost(image, where, torch.from_numpy(choice))
+
+        chosen, spent = budgets.most_within(budget, found, cost)
+        return Routes(where, torch.from_numpy(chosen), spent)
+
+    def given(self, image: Tensor, choice: Tensor | int) -> Routes:
+        """A choice made elsewhere: one branch for each tile (N,), or one for all."""
+        where = self._plan(image)
+        chosen = torch.as_tensor(choice).cpu().expand(where.count)
+        return Routes(where, chosen, self._cost(image, where, chosen))
+
+    @torch.inference_mode()
+    def bands(self, image: Tensor, routes: Routes, watch: Watch | None = None) -> Iterator[Tensor]:
+        """The restored image from top to bottom, in bands (C,h,s*W) that are made as they are asked for."""
+        where, limit = routes.plan, Limit(self.batch)
+        batches = (b for s in self._stretches(where, image.shape[0]) for b in self._batches(routes, s, limit))
+        results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
+        done = 0
+        unfinished: Tensor | None = None
+        for stretch, made in groupby(results, key=lambda result: result[0].stretch):
+            band: Band | None = None
+            for batch, restored in made:
+                band = band or Band((stretch.top, stretch.bottom), where.width, self.scale, restored, unfinished)
+                for piece, each in zip(restored, batch.windows, strict=True):
+                    band.add(piece, each)
+                    done += each.tiles
+                if watch:
+                    watch(done, where.count)
+            assert band is not None  # every stretch has a tile
+            unfinished = band.below(stretch.finished)
+            yield band.above(stretch.finished)
+
+    def _restored(self, image: Tensor, routes: Routes) -> Restored:
+        whole = torch.cat(list(self.bands(image, routes)), dim=1)
+        return Restored(whole, routes.choice, routes.cost, routes.plan)
+
+    def _plan(self, image: Tensor) -> Plan:
         _, height, width = image.shape
-        where = plan(height, width, self.size, self.overlap)
-        return where, split(image, where).contiguous(memory_format=torch.channels_last)
+        return plan(height, width, self.size, self.overlap)
+
+    def _logits(self, image: Tensor, where: Plan) -> Tensor:
+        """(N,M), on the CPU."""
+
+        @torch.inference_mode()
+        def some(first: int) -> Tensor:
+            tiles = split(image, where, first, CLASSIFIED_AT_ONCE)
+            return self.networks.classify(self._prepared(tiles)).float().cpu()
+
+        return torch.cat(list(in_order(some, range(0, where.count, CLASSIFIED_AT_ONCE), self.callers)))
+
+    def _stretches(self, where: Plan, channels: int) -> Iterator[Stretch]:
+        """As many rows of tiles at a time as a band may hold."""
+        merge, rows = self.geometry.merge, len(where.tops)
+        row_bytes = 4 * channels * where.width * (self.size - self.overlap) * self.scale**2
+        together = max(1, min(MOST_ROWS, BAND_BYTES // row_bytes) // merge) * merge
+        for first in range(0, rows, together):
+            last = min(first + together, rows)
+            top = where.seams_down[first - 1][0] if first else 0
+            finished, bottom = where.seams_down[last - 1] if last < rows else (where.height, where.height)
+            yield Stretch(first, last, top, bottom, finished)
+
+    def _windows(self, where: Plan, choice: Tensor, stretch: Stretch) -> list[Window]:
+        columns = len(where.lefts)
+        rows = choice[stretch.first * columns : stretch.last * columns].unflatten(0, (-1, columns)).tolist()
+        return [window(region, where, self.geometry) for region in merged(rows, self.geometry, stretch.first)]
+
+    def _cost(self, image: Tensor, where: Plan, choice: Tensor) -> int:
+        """Multiply-adds of the branches alone."""
+        windows = (w for s in self._stretches(where, image.shape[0]) for w in self._windows(where, choice, s))
+        return sum(self.networks.prices((image.shape[0], w.height, w.width))[w.branch] for w in windows)
+
+    def _batches(self, routes: Routes, stretch: Stretch, limit: Limit) -> Iterator[Batch]:
+        alike: dict[tuple[int, int, int], list[Window]] = {}
+        for each in self._windows(routes.plan, routes.choice, stretch):
+            alike.setdefault((-each.branch, each.height, each.width), []).append(each)
+        # The dearest first: so no thread is left alone with a long one at the end.
+        for _, windows in sorted(alike.items()):
+            while windows:
+                some = tuple(windows[: limit.batch])
+                del windows[: len(some)]  # the limit may fall while the batch is worked on
+                yield Batch(some, stretch)
+
+    @torch.inference_mode()
+    def _run(self, image: Tensor, batch: Batch, limit: Limit) -> Tensor:
+        tiles = torch.stack([cut(image, w.top, w.left, w.height, w.width) for w in batch.windows])
+        return run_in_parts(self.networks.branches[batch.windows[0].branch], self._prepared(tiles), limit)
+
+    def _prepared(self, tiles: Tensor) -> Tensor:
+        """Tiles as networks want them: floating, in [0,1], channels last, where the networks are."""
+        if not tiles.is_floating_point():
+            tiles = tiles.float() / torch.iinfo(tiles.dtype).max
+        return tiles.to(self.device or tiles.device).contiguous(memory_format=torch.channels_last)

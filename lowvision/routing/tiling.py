@@ -1,13 +1,17 @@
-"""Splits an image into overlapping tiles and blends tiles into an image."""
+"""Plans the overlapping tiles of an image, and cuts them out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+Span = tuple[int, int]
+"""First pixel, and the pixel after the last."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class Plan:
     """Of the image, in pixels."""
     size: int
     """Height and width of a tile."""
+    overlap: int
+    """By how much neighbours overlap, at least."""
     tops: tuple[int, ...]
     """First row of each row of tiles."""
     lefts: tuple[int, ...]
@@ -30,36 +36,43 @@ class Plan:
         """How many tiles there are."""
         return len(self.tops) * len(self.lefts)
 
+    @cached_property
+    def seams_down(self) -> tuple[Span, ...]:
+        """The rows in which each row of tiles fades into the next."""
+        return _seams(self.tops, self.size, self.overlap)
+
+    @cached_property
+    def seams_right(self) -> tuple[Span, ...]:
+        """The columns in which each column of tiles fades into the next."""
+        return _seams(self.lefts, self.size, self.overlap)
+
 
 def plan(height: int, width: int, size: int, overlap: int) -> Plan:
     """Tiles of `size` that overlap their neighbours by `overlap`; the last of a row or column is flush with the border.
 
-    An image smaller than a tile gets one tile, which `split` fills up. Raises ValueError for an empty image.
+    An image smaller than a tile gets one tile, which reaches over the border. Raises ValueError for an empty image.
     """
     if height < 1 or width < 1:
         raise ValueError(f"an image of {height}x{width} has no pixels to tile")
-    return Plan(height, width, size, _starts(height, size, size - overlap), _starts(width, size, size - overlap))
+    stride = size - overlap
+    return Plan(height, width, size, overlap, _starts(height, size, stride), _starts(width, size, stride))
 
 
-def split(image: Tensor, where: Plan) -> Tensor:
-    """Cut image (C,H,W) into tiles (N,C,size,size), row by row; beyond the border the edge pixel is repeated."""
-    missing = (0, max(where.size - where.width, 0), 0, max(where.size - where.height, 0))
-    if any(missing):
-        image = functional.pad(image[None], missing, mode="replicate")[0]
-    tiles = [image[:, top : top + where.size, left : left + where.size] for top in where.tops for left in where.lefts]
-    return torch.stack(tiles)  # (N, C, size, size)
+def split(image: Tensor, where: Plan, first: int = 0, count: int | None = None) -> Tensor:
+    """Cut tiles (N,C,size,size) out of image (C,H,W), row by row; beyond the border the edge pixel is repeated.
 
-
-def blend(tiles: Tensor, where: Plan, scale: int) -> Tensor:
-    """Join restored tiles (N,C,s*size,s*size), in the order of `split`, into an image (C,s*H,s*W).
-
-    Where neighbours overlap, one fades into the other linearly. Where they agree the result is exactly their value.
+    first, count: only so many tiles, from that one on.
     """
-    rows, columns = len(where.tops), len(where.lefts)
-    grid = tiles.unflatten(0, (rows, columns))  # (R, K, C, s*size, s*size)
-    bands = _join([grid[:, k] for k in range(columns)], [scale * left for left in where.lefts], axis=-1)
-    image = _join([bands[r] for r in range(rows)], [scale * top for top in where.tops], axis=-2)
-    return image[..., : scale * where.height, : scale * where.width]
+    spots = [(top, left) for top in where.tops for left in where.lefts]
+    some = spots[first : None if count is None else first + count]
+    return torch.stack([cut(image, top, left, where.size, where.size) for top, left in some])
+
+
+def cut(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    """A piece (C,height,width) of image (C,H,W); beyond its lower and right border the edge pixel is repeated."""
+    piece = image[:, top : top + height, left : left + width]
+    missing = (0, width - piece.shape[2], 0, height - piece.shape[1])
+    return functional.pad(piece[None], missing, mode="replicate")[0] if any(missing) else piece
 
 
 def _starts(length: int, size: int, stride: int) -> tuple[int, ...]:
@@ -68,25 +81,8 @@ def _starts(length: int, size: int, stride: int) -> tuple[int, ...]:
     return (*range(0, length - size, stride), length - size)
 
 
-def _join(pieces: Sequence[Tensor], starts: Sequence[int], axis: int) -> Tensor:
-    """Chain pieces that begin at `starts` along `axis`, each fading in over what is already there."""
-    size = pieces[0].shape[axis]
-    shape = list(pieces[0].shape)
-    shape[axis] = starts[-1] + size
-    joined = pieces[0].new_empty(shape)
-    covered = 0
-    for piece, start in zip(pieces, starts, strict=True):
-        seam = covered - start
-        if seam > 0:
-            old, new = joined.narrow(axis, start, seam), piece.narrow(axis, 0, seam)
-            # a + w * (b - a) returns a exactly where a equals b; w * a + (1 - w) * b does not.
-            old += _ramp(seam, axis, piece) * (new - old)
-        joined.narrow(axis, covered, start + size - covered).copy_(piece.narrow(axis, seam, size - seam))
-        covered = start + size
-    return joined
-
-
-def _ramp(length: int, axis: int, like: Tensor) -> Tensor:
-    """Weights that rise from near 0 to near 1 along `axis`, symmetric in both directions."""
-    ramp = (torch.arange(length, dtype=like.dtype, device=like.device) + 0.5) / length
-    return ramp if axis == -1 else ramp[:, None]
+def _seams(starts: tuple[int, ...], size: int, overlap: int) -> tuple[Span, ...]:
+    """In the middle of overlaps, and as wide as asked; narrower only where one would be in the next one's way."""
+    middles = [before + size + after for before, after in pairwise(starts)]  # twice the place
+    width = min([overlap, *((after - before) // 2 for before, after in pairwise(middles))])
+    return tuple(((middle - width) // 2, (middle - width) // 2 + width) for middle in middles)

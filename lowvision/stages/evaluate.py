@@ -15,6 +15,7 @@ from lowvision import evaluation, images, maps, report, weights
 from lowvision.architecture import Architecture
 from lowvision.evaluation import Evaluation, Seen
 from lowvision.recipe.models import Evaluate
+from lowvision.routing import networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.stages.job import Job
@@ -99,11 +100,11 @@ def _evaluation(
     # a copy is made.
     base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
     alone = RoutedContainer(nn.Identity(), [base])
-    base_engine = Engine(alone, task.scale, tile.size, tile.overlap, options.batch)
+    base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, batch=options.batch)
     engine = None
     if container is not None:
         container = container.to(memory_format=torch.channels_last).to(device).eval()
-        engine = Engine(container, task.scale, tile.size, tile.overlap, options.batch)
+        engine = Engine(networks.of(container), task.scale, tile.size, tile.overlap, batch=options.batch)
     return Evaluation(task, base, engine, base_engine, seed, device)
 
 

@@ -1,49 +1,160 @@
-"""The engine restores images of any size and counts what it spent."""
+"""The engine restores images of any size, in bands, and counts what it spends."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from lowvision.routing import cost, networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
+from lowvision.routing.regions import ALONE, Geometry
+
+GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 5))
 
 
-def engine(scale: int = 2) -> Engine:
+def repeating(scale: int = 2) -> RoutedContainer:
     """Branch 0 repeats pixels; branch 1 does so too, at the cost of a convolution."""
     idle = nn.Conv2d(3, 3, 1, bias=False)
     nn.init.dirac_(idle.weight)
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     branches = [nn.Upsample(scale_factor=scale), nn.Sequential(idle, nn.Upsample(scale_factor=scale))]
-    return Engine(RoutedContainer(classifier, branches).eval(), scale, size=16, overlap=4, batch=3)
+    return RoutedContainer(classifier, branches).eval()
+
+
+def seeing(reach: int, scale: int = 2) -> nn.Module:
+    """A network of which an output pixel sees so many pixels around."""
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()) for _ in range(reach)]
+    return nn.Sequential(*layers, nn.Upsample(scale_factor=scale)).eval()
+
+
+def engine(container: RoutedContainer, geometry: Geometry = ALONE, callers: int = 1, batch: int = 3) -> Engine:
+    return Engine(networks.of(container), 2, size=16, overlap=4, geometry=geometry, batch=batch, callers=callers)
 
 
 @settings(max_examples=40, deadline=None)
-@given(height=st.integers(1, 60), width=st.integers(1, 60))
-def test_an_image_of_any_size_comes_back_scaled_whatever_the_route(height, width):
+@given(height=st.integers(1, 200), width=st.integers(1, 200), geometry=GEOMETRIES, callers=st.integers(1, 2))
+def test_an_image_of_any_size_comes_back_scaled_whatever_the_route(height, width, geometry, callers):
     image = torch.rand(3, height, width)
-    restored = engine().route(image)
-    assert torch.equal(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
+    restored = engine(repeating(), geometry, callers).route(image)
+    torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
     assert len(restored.choice) == restored.plan.count
 
 
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 90), width=st.integers(1, 90), merge=st.sampled_from([1, 2, 4]))
+def test_with_a_halo_as_wide_as_the_network_sees_it_is_the_whole_images_result(height, width, merge):
+    network = seeing(reach=5).double()
+    image = torch.rand(3, height, width, dtype=torch.float64)
+    alone = RoutedContainer(nn.Identity(), [network])
+    restored = engine(alone, Geometry(merge, halo=5)).restore(image, 0)
+    with torch.no_grad():
+        torch.testing.assert_close(restored.image, network(image[None])[0], rtol=0, atol=1e-12)
+
+
+def test_several_threads_restore_the_same_to_the_bit():
+    image = torch.rand(3, 150, 170)
+    container = RoutedContainer(
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), [seeing(1), seeing(4)]
+    ).eval()
+    one, two = (engine(container, Geometry(2, 1), callers).route(image) for callers in (1, 2))
+    assert torch.equal(one.image, two.image)
+    assert torch.equal(one.choice, two.choice)
+
+
+def test_where_branches_disagree_one_fades_into_the_other_without_a_jump():
+    black, white = (nn.Sequential(nn.Conv2d(3, 3, 1), nn.Upsample(scale_factor=2)) for _ in range(2))
+    for network, level in ((black, 0.0), (white, 1.0)):
+        nn.init.zeros_(network[0].weight)
+        nn.init.constant_(network[0].bias, level)
+    choice = torch.tensor([0, 1, 0])
+    restored = engine(RoutedContainer(nn.Identity(), [black, white])).restore(torch.rand(3, 16, 40), choice)
+    row = restored.image[0, 0]  # seams of 4 pixels, 8 when enlarged
+    assert row[:24].eq(0).all()
+    torch.testing.assert_close(row[24:32], (torch.arange(8) + 0.5) / 8)
+    assert row.diff().abs().max() < 0.126
+
+
+def test_bands_are_the_image_from_top_to_bottom_and_made_one_at_a_time(monkeypatch):
+    monkeypatch.setattr("lowvision.routing.engine.BAND_BYTES", 1)
+    image = torch.rand(3, 100, 30)
+    routing = engine(repeating(), Geometry(merge=2))
+    bands = list(routing.bands(image, routing.decide(image)))
+    assert [band.shape[1] for band in bands] == [48, 48, 48, 56]
+    torch.testing.assert_close(torch.cat(bands, dim=1), image.repeat_interleave(2, 1).repeat_interleave(2, 2))
+
+
+def test_whoever_watches_hears_of_every_tile():
+    heard = []
+    image = torch.rand(3, 100, 100)
+    routing = engine(repeating(), Geometry(merge=2))
+    list(routing.bands(image, routing.decide(image), lambda done, total: heard.append((done, total))))
+    assert heard[-1] == (64, 64)
+    assert [done for done, _ in heard] == sorted({done for done, _ in heard})
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_images_of_integers_count_as_their_share_of_the_whole_range(dtype):
+    largest = torch.iinfo(dtype).max
+    image = torch.randint(0, largest + 1, (3, 20, 20)).to(dtype)
+    restored = engine(repeating()).route(image).image
+    torch.testing.assert_close(restored[:, ::2, ::2], image.float() / largest)
+
+
 def test_the_cost_of_an_image_includes_classifier_and_overlap():
-    routing = engine()
-    image = torch.rand(3, 40, 40)  # 3 x 3 tiles of 16 at stride 12, 14 at the end
+    image = torch.rand(3, 40, 40)  # 3 x 3 tiles of 16 at stride 12
     classifier, branch = 3 * 2, 3 * 3 * 16 * 16
-    routed = routing.route(image)
+    routed = engine(repeating()).route(image)
     assert routed.plan.count == 9
     assert routed.cost == 9 * classifier + branch * int((routed.choice == 1).sum())
 
 
+def test_the_cost_of_merged_tiles_is_that_of_their_windows():
+    network = seeing(3)
+    routing = engine(RoutedContainer(nn.Identity(), [network]), Geometry(merge=2, halo=2))
+    restored = routing.restore(torch.rand(3, 52, 52), 0)  # 4 x 4 tiles: 4 regions of 28 + 2 * 2 pixels
+    assert restored.cost == 4 * cost.multiply_adds(network, (1, 3, 32, 32))
+
+
 def test_a_given_choice_asks_no_classifier_and_pays_for_none():
-    routing = engine()
+    routing = engine(repeating())
     assert routing.restore(torch.rand(3, 40, 40), 0).cost == 0
     assert routing.restore(torch.rand(3, 40, 40), 1).cost == 9 * 3 * 3 * 16 * 16
 
 
 def test_shares_count_tiles_of_every_branch_also_of_the_unused():
-    restored = engine().restore(torch.rand(3, 40, 40), torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0]))
+    restored = engine(repeating()).restore(torch.rand(3, 40, 40), torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0]))
     assert [round(share, 3) for share in restored.shares(3)] == [0.889, 0.111, 0.0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(share=st.floats(0.05, 1.3), merge=st.sampled_from([1, 2]))
+def test_a_budget_is_kept_and_used(share, merge):
+    torch.manual_seed(0)
+    classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    container = RoutedContainer(classifier, [seeing(1), seeing(2), seeing(4)]).eval()
+    routing = engine(container, Geometry(merge))
+    image = torch.rand(3, 200, 200)
+    whole = cost.multiply_adds(container.branches.networks[-1], (1, *image.shape))
+    cheapest, dearest = (routing.given(image, k).cost + 17 * 17 * 9 for k in (0, 2))
+    routes = routing.decide(image, int(share * whole))
+    assert routes.cost <= max(cheapest, share * whole)
+    assert routes.cost >= min(dearest, (share - 0.02) * whole)
+
+
+def test_when_memory_runs_out_batches_are_halved_and_that_is_said(caplog):
+    class Greedy(nn.Module):
+        def forward(self, x):
+            if len(x) > 2:
+                raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate much")
+            return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    image = torch.rand(3, 100, 100)
+    restored = engine(RoutedContainer(nn.Identity(), [Greedy()]), batch=16).restore(image, 0)
+    torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
+    said = [record.message for record in caplog.records]
+    assert said[-1] == "out of memory: from here on 2 of one kind at a time"

@@ -1,0 +1,65 @@
+"""Blends restored windows into bands of an image: where two meet, one fades into the other linearly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lowvision.routing.regions import Window
+from lowvision.routing.tiling import Span
+
+
+class Band:
+    """Rows of the restored image that are being put together."""
+
+    def __init__(self, rows: Span, columns: int, scale: int, like: Tensor, unfinished: Tensor | None = None):
+        """rows, columns: of the image before it is scaled. like: has the channels and the kind of the result.
+
+        unfinished: the first rows (C,h,s*W), as the band above left them.
+        """
+        self._first, self._scale = rows[0], scale
+        self._pixels = like.new_zeros(like.shape[-3], scale * (rows[1] - rows[0]), scale * columns)
+        if unfinished is not None:
+            self._pixels[:, : unfinished.shape[1]] = unfinished
+
+    def add(self, restored: Tensor, window: Window) -> None:
+        """Add a restored window (C,s*height,s*width), which is changed by that."""
+        part = _within(restored, window, window.top, window.left, self._scale)
+        above, below, before, after = (self._scale * length for length in window.fades)
+        _fade_in(part, above, axis=-2)
+        _fade_out(part, below, axis=-2)
+        _fade_in(part, before, axis=-1)
+        _fade_out(part, after, axis=-1)
+        _within(self._pixels, window, self._first, 0, self._scale).add_(part)
+
+    def above(self, row: int) -> Tensor:
+        """Its pixels (C,h,s*W) above that row of the image before it is scaled."""
+        return self._pixels[:, : self._scale * (row - self._first)]
+
+    def below(self, row: int) -> Tensor:
+        """Its pixels (C,h,s*W) from that row of the image before it is scaled on."""
+        return self._pixels[:, self._scale * (row - self._first) :]
+
+
+def _within(pixels: Tensor, window: Window, top: int, left: int, scale: int) -> Tensor:
+    """What a window keeps, in scaled pixels (C,h,w) that begin at `top` and `left` of the image."""
+    (first_row, last_row), (first_column, last_column) = window.rows, window.columns
+    rows = slice(scale * (first_row - top), scale * (last_row - top))
+    return pixels[:, rows, scale * (first_column - left) : scale * (last_column - left)]
+
+
+def _fade_in(part: Tensor, length: int, axis: int) -> None:
+    if length:
+        part.narrow(axis, 0, length).mul_(_ramp(length, axis, part))
+
+
+def _fade_out(part: Tensor, length: int, axis: int) -> None:
+    if length:
+        start = part.shape[axis] - length
+        part.narrow(axis, start, length).mul_(1 - _ramp(length, axis, part))
+
+
+def _ramp(length: int, axis: int, like: Tensor) -> Tensor:
+    """Weights that rise from near 0 to near 1 along `axis`, symmetric in both directions."""
+    ramp = (torch.arange(length, dtype=like.dtype, device=like.device) + 0.5) / length
+    return ramp if axis == -1 else ramp[:, None]

@@ -1,0 +1,91 @@
+"""Keeps to a budget: which tiles go to a cheaper or dearer branch than the classifier would choose, and how many.
+
+The rule is that of PCSR (Jeong et al., ECCV 2024) for any classifier: choose argmax_j (score_j - k * price_j), where
+score = log p_j and price = log of the multiply-adds of a tile by branch j; at k = 0 as trained, above it cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Every choice that the rule makes of an image's tiles while k falls: from all cheap to all dear, tile by tile."""
+
+    start: NDArray[np.int64]
+    """(N,) the choice at k = infinity."""
+    tiles: NDArray[np.int64]
+    """(T,) the tile that changes at each step."""
+    branches: NDArray[np.int64]
+    """(T,) the branch that it changes to."""
+    as_trained: int
+    """How many steps lead to k = 0, the classifier's own choice."""
+
+    def after(self, steps: int) -> NDArray[np.int64]:
+        """(N,) the choice after so many steps."""
+        choice = self.start.copy()
+        choice[self.tiles[:steps]] = self.branches[:steps]  # a later step of the same tile overwrites an earlier one
+        return choice
+
+
+def steps(logits: NDArray[np.floating], prices: NDArray[np.integer]) -> Steps:
+    """The steps of tiles with logits (N,M) and branches that cost prices (M,) multiply-adds a tile, ascending."""
+    scores = logits.astype(np.float64)  # the logarithm of softmax, but for a constant a tile, which changes no choice
+    dearness = np.log(np.maximum(prices, 1).astype(np.float64))
+    tiles, branches = scores.shape
+    current = np.zeros(tiles, dtype=np.int64)
+    found: list[tuple[NDArray, NDArray, NDArray]] = []
+    everyone = np.arange(tiles)
+    moving = np.ones(tiles, dtype=bool)
+    for _ in range(branches - 1):
+        k, following = _next(scores, dearness, current)
+        moving &= following > current
+        if not moving.any():
+            break
+        found.append((k[moving], everyone[moving], following[moving]))
+        current = np.where(moving, following, current)
+    if not found:
+        return Steps(np.zeros(tiles, dtype=np.int64), np.empty(0, np.int64), np.empty(0, np.int64), 0)
+    k, which, to = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    # Stable, so that the steps of one tile, which were found in order, stay in order.
+    order = np.argsort(-k, kind="stable")
+    return Steps(np.zeros(tiles, dtype=np.int64), which[order], to[order], int((k > 0).sum()))
+
+
+def most_within(budget: float, found: Steps, cost: Callable[[NDArray[np.int64]], int]) -> tuple[NDArray[np.int64], int]:
+    """The choice (N,) of the most steps whose cost is within `budget`, and its cost; the cheapest if none is.
+
+    cost: multiply-adds of a choice. It need not rise at every step, as merging tiles makes it jump a little.
+    """
+    low, high = 0, len(found.tiles) + 1
+    best = found.after(0)
+    spent = cost(best)
+    while high - low > 1:
+        middle = (low + high) // 2
+        choice = found.after(middle)
+        price = cost(choice)
+        if price <= budget:
+            low, best, spent = middle, choice, price
+        else:
+            high = middle
+    return best, spent
+
+
+def _next(
+    scores: NDArray[np.float64], dearness: NDArray[np.float64], current: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """For each tile the largest k at which a dearer branch becomes as good as the current one, and that branch."""
+    tiles = np.arange(len(scores))
+    rise = dearness[None, :] - dearness[current][:, None]  # (N, M)
+    gain = scores - scores[tiles, current][:, None]  # (N, M)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        k = np.where(rise > 0, gain / rise, -np.inf)  # (N, M)
+    # Of branches that become as good at once the dearest is next.
+    following = k.shape[1] - 1 - np.argmax(k[:, ::-1], axis=1)
+    best = k[tiles, following]
+    return best, np.where(np.isfinite(best), following, current)

@@ -1,0 +1,45 @@
+"""When memory runs out batches are halved; nothing else is swallowed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lowvision.errors import LowvisionError
+from lowvision.routing.memory import Limit, is_out_of_memory, run_in_parts
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_every_library_s_word_for_it_is_known(error):
+    assert is_out_of_memory(error)
+
+
+def test_another_error_comes_through():
+    def broken(tiles):
+        raise RuntimeError("Given groups=1, expected 3 channels")
+
+    with pytest.raises(RuntimeError, match="expected 3 channels"):
+        run_in_parts(broken, torch.rand(4, 3, 8, 8), Limit(4))
+
+
+def test_no_memory_for_a_single_window_is_an_error_that_says_its_size():
+    def greedy(tiles):
+        raise MemoryError
+
+    with pytest.raises(LowvisionError, match="out of memory with a single window of 8x9 pixels"):
+        run_in_parts(greedy, torch.rand(3, 3, 8, 9), Limit(3))
+
+
+def test_the_limit_only_falls():
+    limit = Limit(8)
+    limit.lower(2)
+    limit.lower(5)
+    assert limit.batch == 2

@@ -1,0 +1,69 @@
+"""Tiles of one branch merge into regions that cover every tile once; windows hold what their regions keep."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lowvision.routing.regions import Geometry, Region, merged, window
+from lowvision.routing.tiling import plan
+
+CHOICES = st.integers(1, 7).flatmap(
+    lambda columns: st.lists(st.lists(st.integers(0, 2), min_size=columns, max_size=columns), min_size=1, max_size=7)
+)
+GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 9), st.sampled_from([1, 4]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(choice=CHOICES, geometry=GEOMETRIES)
+def test_every_tile_is_in_one_region_and_goes_to_its_own_branch(choice, geometry):
+    seen = {}
+    for region in merged(choice, geometry):
+        assert (region.rows, region.columns) in geometry.shapes
+        for row in range(region.row, region.row + region.rows):
+            for column in range(region.column, region.column + region.columns):
+                assert (row, column) not in seen
+                seen[row, column] = region.branch
+    assert seen == {(r, c): choice[r][c] for r in range(len(choice)) for c in range(len(choice[0]))}
+
+
+def test_the_largest_regions_are_found_first():
+    choice = [[0, 0, 1], [0, 0, 1]]
+    assert merged(choice, Geometry(merge=2), first_row=4) == [Region(4, 0, 2, 2, 0), Region(4, 2, 2, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("merge", "shapes"), [(1, [(1, 1)]), (2, [(2, 2), (1, 2), (2, 1), (1, 1)]), (3, [(2, 2), (1, 2), (2, 1), (1, 1)])]
+)
+def test_the_sides_of_regions_are_powers_of_two(merge, shapes):
+    assert list(Geometry(merge).shapes) == shapes
+
+
+@settings(max_examples=100, deadline=None)
+@given(height=st.integers(1, 120), width=st.integers(1, 120), geometry=GEOMETRIES, draw=st.data())
+def test_a_window_holds_its_region_with_the_context_that_the_image_has(height, width, geometry, draw):
+    where = plan(height, width, 16, 4)
+    rows, columns = geometry.shapes[draw.draw(st.integers(0, len(geometry.shapes) - 1))]
+    rows, columns = min(rows, len(where.tops)), min(columns, len(where.lefts))
+    row = draw.draw(st.integers(0, len(where.tops) - rows))
+    column = draw.draw(st.integers(0, len(where.lefts) - columns))
+    found = window(Region(row, column, rows, columns, 1), where, geometry)
+    assert (found.branch, found.tiles) == (1, rows * columns)
+    for length, side, start, kept in (
+        (height, found.height, found.top, found.rows),
+        (width, found.width, found.left, found.columns),
+    ):
+        assert side % geometry.multiple_of == 0
+        assert start >= 0
+        assert start + side <= max(length, -(-length // geometry.multiple_of) * geometry.multiple_of)
+        assert kept[0] - start >= min(kept[0], geometry.halo)
+        assert start + side - kept[1] >= min(length - kept[1], geometry.halo)
+
+
+def test_windows_of_one_shape_have_one_size_wherever_they_lie():
+    where, geometry = plan(200, 200, 32, 4), Geometry(merge=2, halo=3)
+    places = [(r, c) for r in range(len(where.tops) - 1) for c in range(len(where.lefts) - 1)]
+    assert {(w.height, w.width) for r, c in places for w in [window(Region(r, c, 2, 2, 0), where, geometry)]} == {
+        (66, 66)
+    }
