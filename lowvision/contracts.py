@@ -142,8 +142,8 @@ class Trained(ABC):
 class Runtime(Options, ABC):
     """What runs a trained network."""
 
-    batch: int = Field(default=16, ge=1)
-    """How many tiles of one shape it likes to be given at a time."""
+    batch: int = Field(default=4, ge=1)
+    """How many tiles of one shape it likes to be given at a time; on CPUs more would leave the cache."""
 
     @abstractmethod
     def missing(self) -> str | None:

@@ -75,7 +75,7 @@ def _enlarge_bicubically(
 ) -> Any:
     """torch's antialiased bicubic, enlarging by a whole factor, in operators that every runtime does alike and fast.
 
-    ONNX has one operator for it, Resize, but OpenVINO's is off by 7e-2 at the borders and slow. So: a transposed
+    ONNX has one operator for it, Resize, but OpenVINO's is off by 5e-2 at the borders, and slower. So: a transposed
     convolution with Keys' kernel, which takes what is outside the image as 0, divided by the same of an image of
     ones, which is the sum of the taps inside. Raises ValueError for any other factor.
     """
