@@ -110,11 +110,10 @@ def restore(
         Path, typer.Option("-o", "--output", metavar="OUT", help="A folder for the results; for one file, its result.")
     ],
     weights: Annotated[
-        Path | None, typer.Option("-m", "--weights", metavar="WEIGHTS", help="A weights file (safetensors).")
+        Path | None,
+        typer.Option("-m", "--weights", metavar="WEIGHTS", help="A weights file, or an exported package."),
     ] = None,
-    budget: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The share of the base's cost that may be spent.")
-    ] = None,
+    budget: Annotated[float | None, typer.Option(help="The share of the base's cost to spend, as 0.6.")] = None,
     maps: Annotated[
         bool, typer.Option("--map", help="Also write which branch restored what, as NAME.map.png.")
     ] = False,
@@ -124,18 +123,20 @@ def restore(
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave alone what has a result.")] = False,
     max_megapixels: Annotated[float, typer.Option(min=0, help="Refuse larger inputs before decoding them.")] = 250,
     processes: Annotated[int, typer.Option(min=1, help="How many processes share the files.")] = 1,
+    runtime: Annotated[
+        str, typer.Option("--runtime", "--engine", help="What runs the networks; auto measures which is fastest, once.")
+    ] = "auto",
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Restore images with a weights file; goes on after a bad one. Exits with 1 where some failed."""
     if weights is None:
         raise UsageError(WEIGHTS_WANTED)
-    from lowvision import inputs, registry, restore
+    from lowvision import export, inputs, registry, restore, trained
     from lowvision.processes import join
-    from lowvision.weights import read_header
 
     known = registry.load()
-    read_header(weights, known)
+    _ = export.read(weights, known) if weights.is_dir() else trained.read(weights, known)
     crew = join(device)
     planned = inputs.plan(words, output, form and f".{form}", maps)
     crew.wait()  # no process may write before all have looked: it could change what they find
@@ -143,7 +144,7 @@ def restore(
     if processes > 1:
         raise typer.Exit(_launched(processes, device))
     manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6))
-    document = restore.restore(planned, weights, manner, known, crew, device)
+    document = restore.restore(planned, weights, manner, known, crew, device, runtime)
     if crew.leads:
         typer.echo(json.dumps(document, indent=1) if as_json else restore.text(document))
         raise typer.Exit(1 if document["failed"] else 0)

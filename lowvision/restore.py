@@ -78,14 +78,14 @@ Outcome = Done | Skipped | Failed
 
 
 def restore(
-    inputs: Sequence[Input], weights: Path, manner: Manner, registry: Registry, crew: Crew, device: str
+    inputs: Sequence[Input], weights: Path, manner: Manner, registry: Registry, crew: Crew, device: str, runtime: str
 ) -> dict[str, Any]:
     """Restore every input, this process its share of them; the document of the whole crew.
 
     Raises WeightsError and RunError before the first file; a file that fails is told in the document.
     """
     began = time.perf_counter()
-    network = restorer.load(weights, device, registry)
+    network = restorer.load(weights, device, runtime, registry)
     network.check_budget(manner.budget)
     own = crew.share(inputs)
     with telling(len(own), crew.leads) as progress:
@@ -132,6 +132,8 @@ def _outcome(given: Input, network: Restorer, manner: Manner, progress: Progress
         return Failed(given, reason)
     sizes = f"{done.width}x{done.height} -> {done.width * network.scale}x{done.height * network.scale}"
     spent = f"{done.cost / done.base_cost:.0%} of the base, {done.seconds:.2f} s"
+    if manner.budget and done.cost > manner.budget * done.base_cost:
+        spent += f"; over the budget of {manner.budget:.0%}: nothing is cheaper"
     progress.end(f"{name} -> {_printable(given.result)}: {sizes}, {spent}")
     return done
 

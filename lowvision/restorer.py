@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from lowvision import devices, images, maps, registry, weights
+from lowvision import devices, engines, export, images, maps, registry, trained
+from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
-from lowvision.errors import DataError, LowvisionError
+from lowvision.errors import DataError, UsageError
 from lowvision.images import Pixels
 from lowvision.registry import Registry
 from lowvision.resizing import resize
-from lowvision.routing import cost, engine, networks
-from lowvision.routing.container import RoutedContainer
-from lowvision.routing.engine import Engine
-from lowvision.routing.tiling import Plan
+from lowvision.routing import engine
+from lowvision.routing.engine import Engine, Routes, Watch
+from lowvision.routing.tiling import Plan, unit
 
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
 """An image as the caller holds it."""
-Watch = Callable[[int, int], None]
-"""Is told how many tiles are done, and of how many."""
 DTYPES = (np.uint8, np.uint16, np.float32)
 
 
@@ -69,10 +66,10 @@ class Restorer:
     """What the network is."""
     device: torch.device
     """Where it works."""
-    _container: RoutedContainer
-    """Its branches; the classifier of a single network is never asked."""
-    _base_costs: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
-    """Multiply-adds of the base by the height and width of an image."""
+    runtime: str
+    """The name of what runs its networks."""
+    _engine: Engine
+    """Runs the branches; the classifier of a single network is never asked."""
 
     @property
     def scale(self) -> int:
@@ -80,9 +77,13 @@ class Restorer:
         return self.architecture.task.scale
 
     def check_budget(self, budget: float | None) -> None:
-        """Raises LowvisionError where this network cannot keep to a budget."""
-        if budget is not None:
-            raise LowvisionError("a budget cannot be asked for yet; leave it out: the classifier alone then decides")
+        """Raises UsageError where this network cannot keep to a budget."""
+        if budget is None:
+            return
+        if not budget > 0:
+            raise UsageError(f"a budget of {budget:g} is nothing; give a share of the base's cost, as 0.6")
+        if self.architecture.classifier is None:
+            raise UsageError("a single network has no cheaper branch; leave the budget out, or take a container")
 
     def restore(self, image: Kind, budget: float | None = None, watch: Watch | None = None) -> Restored[Kind]:
         """Restore an image; the result is of the same kind, dtype and channels, and on the same device.
@@ -98,26 +99,27 @@ class Restorer:
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for what is no such image.
         """
         self.check_budget(budget)
-        lq = _batch(image)  # (B, C, H, W)
-        height, width = lq.shape[2:]
-        base_cost = len(lq) * self._base_cost(height, width)  # counted here, so that the count is not timed
+        planes, batched = _planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
+        height, width = planes.shape[2:]
+        base_cost = engines.base_cost(self.architecture, height, width)  # counted here, so that it is not timed
+        most = None if budget is None else int(budget * base_cost)
         began = time.perf_counter()
-        routed = [self._one(planes, _part(watch, n, len(lq))) for n, planes in enumerate(lq)]
-        restored = _like(image, [one.image for one in routed])
+        made = _empty_like(image, self.scale)
+        routed = [self._one(one, made, n, most, _part(watch, n, len(planes))) for n, one in enumerate(planes)]
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()
         seconds = time.perf_counter() - began
 
-        choice = torch.stack([one.choice for one in routed]).cpu()
+        choice = torch.stack([one.choice for one in routed])
         where = routed[0].plan
         grid = choice.unflatten(1, (len(where.tops), len(where.lefts)))  # (B, rows, columns)
         return Restored(
-            image=restored,
-            choice=(grid if isinstance(image, Tensor) and image.ndim == 4 else grid[0]).numpy(),
+            image=made,
+            choice=(grid if batched else grid[0]).numpy(),
             plan=where,
-            tiles=tuple(choice.flatten().bincount(minlength=len(self._container.branches)).tolist()),
+            tiles=tuple(choice.flatten().bincount(minlength=len(self.architecture.branches)).tolist()),
             cost=sum(one.cost for one in routed),
-            base_cost=base_cost,
+            base_cost=len(planes) * base_cost,
             seconds=seconds,
         )
 
@@ -125,81 +127,79 @@ class Restorer:
         """The image (H,W,C) that was given, its tiles in the colours of their branches: (H+legend,>=W,3)."""
         choice = torch.from_numpy(restored.choice).flatten()
         seen = engine.Restored(images.to_tensor(image)[:3], choice, restored.cost, restored.plan)
-        return images.to_uint8(maps.overlay(seen, 1, len(self._container.branches)))
+        return images.to_uint8(maps.overlay(seen, 1, len(self.architecture.branches)))
 
-    def _one(self, lq: Tensor, watch: Watch | None) -> engine.Restored:
-        """Restore lq (C,H,W) in float32, on any device; C 1, 3 or 4 in and out."""
-        colour, alpha = lq[:3], lq[3:]
+    def _one(self, planes: Tensor, made: Any, n: int, most: int | None, watch: Watch | None) -> Routes:
+        """Restore one image (C,H,W), on any device, into the nth of what is being made; C 1, 3 or 4 in and out."""
+        colour, alpha = planes[:3], planes[3:]
         channels = self.architecture.task.channels
         if len(colour) > channels:
             raise DataError("is in colour, but these weights restore grey images; convert it, or take weights for RGB")
-        routed = self._routed(colour.expand(channels, -1, -1).to(self.device), watch)
-        image = routed.image if len(colour) == channels else routed.image.mean(dim=0, keepdim=True)
+        lq = colour.expand(channels, -1, -1)
+        routes = self._engine.decide(lq, most) if self.architecture.classifier else self._engine.given(lq, 0)
+        row = 0
+        for band in self._engine.bands(lq, routes, watch):
+            rows = band if len(colour) == channels else band.mean(dim=0, keepdim=True)
+            _put(made, n, slice(0, len(colour)), row, rows)
+            row += rows.shape[1]
         if len(alpha):
-            size = (image.shape[1], image.shape[2])
-            image = torch.cat([image, resize(alpha, size).clamp(0, 1).to(image.device)])
-        return engine.Restored(image, routed.choice, routed.cost, routed.plan)
-
-    def _routed(self, lq: Tensor, watch: Watch | None) -> engine.Restored:
-        """Restore lq (C,H,W), C and device the network's. All that is asked of the engine is asked here."""
-        tile = self.architecture.tile
-        routing = Engine(networks.of(self._container), self.scale, tile.size, tile.overlap)
-        routed = routing.route(lq) if self.architecture.classifier else routing.restore(lq, 0)
-        if watch:
-            watch(routed.plan.count, routed.plan.count)
-        return routed
-
-    def _base_cost(self, height: int, width: int) -> int:
-        if (height, width) not in self._base_costs:
-            task, step = self.architecture.task, self.architecture.branches[-1].multiple_of
-            shape = (1, task.channels, *(-(-side // step) * step for side in (height, width)))
-            network = self._container.branches.networks[-1]
-            self._base_costs[height, width] = cost.multiply_adds(network, shape)
-        return self._base_costs[height, width]
+            size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
+            _put(made, n, slice(3, 4), 0, resize(unit(alpha), size).clamp(0, 1))
+        return routes
 
 
-def load(path: Path | str, device: str = "auto", known: Registry | None = None) -> Restorer:
-    """The container, or the single network, in a weights file, ready for use.
+def load(
+    path: Path | str, device: str = "auto", runtime: str = engines.AUTO, known: Registry | None = None
+) -> Restorer:
+    """The container, or the single network, in a weights file or in an exported package, ready for use.
 
-    device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is. known: the plugins; None: those installed.
-    Raises WeightsError for a file that is damaged, too new, or needs a plugin that is missing, RunError for a device.
+    device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is. runtime: what runs the networks, by its name;
+    `auto`: the fastest that is installed, by a measurement that is kept. known: the plugins; None: those installed.
+    Raises WeightsError for a file that is damaged, too new, or needs a plugin that is missing, RunError for a device
+    or a runtime that is not there.
     """
-    path, known = Path(path), known or registry.load()
-    architecture = weights.read_header(path, known).architecture
-    if architecture.classifier:
-        container = weights.load_container(path, architecture, known)
-    else:
-        container = RoutedContainer(nn.Identity(), [weights.load_network(path, architecture, known)])
-    place = torch.device(devices.choose(device))
-    return Restorer(architecture, place, container.to(memory_format=torch.channels_last).to(place).eval())
+    path, known, place = Path(path), known or registry.load(), devices.choose(device)
+    parts = export.read(path, known) if path.is_dir() else trained.read(path, known)
+    chosen = engines.runtime_named(runtime, parts, known, place)
+    if place == "cpu":
+        keep_memory()
+    return Restorer(parts.architecture, torch.device(place), known.name_of(chosen), engines.build(parts, chosen, place))
 
 
-def _batch(image: NDArray[Any] | Tensor) -> Tensor:
-    """Any image that `restore` takes as float32 (B,C,H,W)."""
+def _planes(image: NDArray[Any] | Tensor) -> Tensor:
+    """Any image that `restore` takes as (B,C,H,W), its numbers as they are."""
     if isinstance(image, Tensor):
         if not image.is_floating_point():
             raise TypeError(f"a tensor must be floating, in [0,1], not {image.dtype}; or give an array of integers")
-        lq = image.detach().float()
-        lq = lq if lq.ndim == 4 else lq[None]
+        planes = image.detach().float()
+        planes = planes if planes.ndim == 4 else planes[None]
     else:
         if image.dtype not in DTYPES:
             raise TypeError(f"an array must be uint8, uint16 or float32, not {image.dtype}")
         if image.ndim != 3:
             raise ValueError(f"an array must be (H,W,C), not {image.shape}; grey is (H,W,1)")
-        lq = images.to_tensor(image)[None]
-    if lq.ndim != 4 or lq.shape[1] not in (1, 3, 4) or not lq.numel():
+        planes = torch.from_numpy(np.require(image, requirements=["W"])).permute(2, 0, 1)[None]
+    if planes.ndim != 4 or planes.shape[1] not in (1, 3, 4) or not planes.numel():
         raise ValueError(f"{tuple(image.shape)} is no image: C must be 1, 3 or 4, and every side at least 1")
-    if not lq.isfinite().all():
+    if planes.is_floating_point() and not planes.isfinite().all():
         raise DataError("has pixels that are NaN or infinite; set them to numbers first")
-    return lq
+    return planes
 
 
-def _like(image: Kind, made: list[Tensor]) -> Kind:
-    """Restored images (C,H,W) as the kind of the given one."""
-    if not isinstance(image, Tensor):
-        return images.to_pixels(made[0], image.dtype)
-    batch = torch.stack(made).to(image.device, image.dtype)
-    return batch if image.ndim == 4 else batch[0]
+def _empty_like(image: Kind, scale: int) -> Kind:
+    """What a result of that kind is written into."""
+    if isinstance(image, Tensor):
+        return image.new_empty(*image.shape[:-2], *(scale * side for side in image.shape[-2:]))
+    height, width, channels = image.shape
+    return np.empty((scale * height, scale * width, channels), image.dtype)
+
+
+def _put(made: NDArray[Any] | Tensor, n: int, channels: slice, row: int, rows: Tensor) -> None:
+    """Write restored rows (c,h,w) into some channels of the nth image of a result, from that row on."""
+    if isinstance(made, Tensor):
+        (made if made.ndim == 4 else made[None])[n, channels, row : row + rows.shape[1]] = rows
+    else:
+        made[row : row + rows.shape[1], :, channels] = images.to_pixels(rows, made.dtype)
 
 
 def _part(watch: Watch | None, n: int, parts: int) -> Watch | None:

@@ -46,7 +46,7 @@ def restored(weights_file: Path) -> Any:
 
     def run(ending: str | None = None, **manner: Any) -> dict[str, Any]:
         planned = inputs.plan(["in"], Path("out"), ending, manner.get("draws_maps", False))
-        return restore.restore(planned, weights_file, Manner(**manner), KNOWN, ALONE, "cpu")
+        return restore.restore(planned, weights_file, Manner(**manner), KNOWN, ALONE, "cpu", "torch")
 
     return run
 
@@ -178,7 +178,7 @@ def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: 
     grey = tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1))
     images.write("in/colour.png", Image(pixels()))
     images.write("in/grey.png", Image(pixels(channels=1)))
-    document = restore.restore(inputs.plan(["in"], Path("out")), grey, Manner(), KNOWN, ALONE, "cpu")
+    document = restore.restore(inputs.plan(["in"], Path("out")), grey, Manner(), KNOWN, ALONE, "cpu", "torch")
     assert document["total"]["restored"] == 1
     assert document["failed"] == [{"input": str(Path("in/colour.png")), "reason": document["failed"][0]["reason"]}]
     assert "in colour" in document["failed"][0]["reason"]
@@ -237,7 +237,7 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
     def refused(content: bytes, reason: str) -> None:
         Path("bad.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=reason):
-            restore.restore((), Path("bad.safetensors"), Manner(), KNOWN, ALONE, "cpu")
+            restore.restore((), Path("bad.safetensors"), Manner(), KNOWN, ALONE, "cpu", "torch")
 
     whole = weights_file.read_bytes()
     refused(whole[: len(whole) // 2], "not a whole safetensors file")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lowvision
 from lowvision import images
-from lowvision.errors import DataError, LowvisionError, RunError, WeightsError
+from lowvision.errors import DataError, RecipeError, RunError, UsageError, WeightsError
 from lowvision.resizing import resize
 from lowvision.restorer import Restorer, load
 from lowvision.routing import cost
@@ -21,7 +21,7 @@ from lowvision.routing import cost
 
 @pytest.fixture(scope="module")
 def network(weights_file: Path) -> Restorer:
-    return load(weights_file, "cpu")
+    return load(weights_file, "cpu", "torch")
 
 
 def picture(height: int = 40, width: int = 52, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
@@ -99,14 +99,14 @@ def test_a_watch_is_told_of_all_tiles(network: Restorer) -> None:
 
 def test_a_single_network_is_a_container_of_one_branch(tmp_path: Path) -> None:
     alone = tiny.architecture().only(-1)
-    restored = load(tiny.write_weights(tmp_path / "base.safetensors", alone), "cpu").restore(picture())
+    restored = load(tiny.write_weights(tmp_path / "base.safetensors", alone), "cpu", "torch").restore(picture())
     assert restored.image.shape == (80, 104, 3)
     assert restored.shares == (1.0,)
     assert not restored.choice.any()
 
 
 def test_weights_for_grey_refuse_colour_and_restore_grey_with_and_without_alpha(tmp_path: Path) -> None:
-    grey = load(tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), "cpu")
+    grey = load(tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), "cpu", "torch")
     assert grey.restore(picture(channels=1)).image.shape == (80, 104, 1)
     with pytest.raises(DataError, match="restore grey images"):
         grey.restore(picture(channels=3))
@@ -132,9 +132,35 @@ def test_what_is_no_image_is_refused(network: Restorer) -> None:
         network.restore(torch.zeros(8, 8, 3))
 
 
-def test_a_budget_is_refused_as_long_as_none_can_be_kept(network: Restorer) -> None:
-    with pytest.raises(LowvisionError, match="cannot be asked for yet"):
-        network.restore(picture(), budget=0.5)
+@pytest.mark.parametrize("share", [0.4, 0.7, 1.0, 1.2])
+def test_a_budget_is_a_share_of_the_base_on_the_whole_image(network: Restorer, share: float) -> None:
+    image = picture(200, 160)
+    cheapest, dearest = (network.restore(image, budget=extreme).share_of_base for extreme in (1e-9, 1e9))
+    spent = network.restore(image, budget=share).share_of_base
+    assert spent <= max(share, cheapest)
+    assert spent >= min(share - 0.02, dearest)
+
+
+def test_a_budget_that_means_nothing_is_refused(network: Restorer, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a budget of 0 is nothing"):
+        network.restore(picture(), budget=0)
+    alone = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
+    with pytest.raises(UsageError, match="has no cheaper branch"):
+        load(alone, "cpu", "torch").restore(picture(), budget=0.5)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_every_runtime_restores_alike(network: Restorer, weights_file: Path, runtime: str) -> None:
+    image = picture(90, 120, dtype=np.float32)
+    other = load(weights_file, "cpu", runtime).restore(image)
+    expected = network.restore(image)
+    np.testing.assert_array_equal(other.choice, expected.choice)
+    np.testing.assert_allclose(other.image, expected.image, atol=1e-4)
+
+
+def test_a_runtime_that_nobody_provides_is_told(weights_file: Path) -> None:
+    with pytest.raises(RecipeError, match="did you mean .openvino."):
+        load(weights_file, "cpu", "openvin")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -98,7 +98,7 @@ class Engine:
     geometry: Geometry = ALONE
     """How tiles are merged, and with how much context they are restored; as given, every tile is on its own."""
     batch: int = 16
-    """Windows of one branch and one size that are restored at a time."""
+    """Tiles of one branch that are restored at a time; merged ones count as what they were, one window is the least."""
     callers: int = 1
     """Threads that restore at the same time."""
     device: torch.device | None = None
@@ -206,17 +206,17 @@ class Engine:
         # The dearest first: so no thread is left alone with a long one at the end.
         for _, windows in sorted(alike.items()):
             while windows:
-                some = tuple(windows[: limit.batch])
+                some = tuple(windows[: limit.windows(windows[0].tiles)])
                 del windows[: len(some)]  # the limit may fall while the batch is worked on
                 yield Batch(some, stretch)
 
     @torch.inference_mode()
     def _run(self, image: Tensor, batch: Batch, limit: Limit) -> Tensor:
+        first = batch.windows[0]
         tiles = torch.stack([cut(image, w.top, w.left, w.height, w.width) for w in batch.windows])
-        return run_in_parts(self.networks.branches[batch.windows[0].branch], self._prepared(tiles), limit)
+        branch = self.networks.branches[first.branch]
+        return run_in_parts(branch, self._prepared(tiles), limit, first.tiles)
 
     def _prepared(self, tiles: Tensor) -> Tensor:
-        """Tiles as networks want them: floating, in [0,1], channels last, where the networks are."""
-        if not tiles.is_floating_point():
-            tiles = tiles.float() / torch.iinfo(tiles.dtype).max
+        """Tiles where the networks are, channels last."""
         return tiles.to(self.device or tiles.device).contiguous(memory_format=torch.channels_last)

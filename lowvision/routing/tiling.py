@@ -69,10 +69,15 @@ def split(image: Tensor, where: Plan, first: int = 0, count: int | None = None) 
 
 
 def cut(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-    """A piece (C,height,width) of image (C,H,W); beyond its lower and right border the edge pixel is repeated."""
-    piece = image[:, top : top + height, left : left + width]
+    """A piece (C,height,width) of image (C,H,W), see `unit`; beyond its lower and right border the edge is repeated."""
+    piece = unit(image[:, top : top + height, left : left + width])
     missing = (0, width - piece.shape[2], 0, height - piece.shape[1])
     return functional.pad(piece[None], missing, mode="replicate")[0] if any(missing) else piece
+
+
+def unit(image: Tensor) -> Tensor:
+    """Floating numbers as they are; unsigned integers as their share of their whole range, in float32."""
+    return image if image.is_floating_point() else image.float() / torch.iinfo(image.dtype).max
 
 
 def _starts(length: int, size: int, stride: int) -> tuple[int, ...]:

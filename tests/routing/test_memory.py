@@ -27,7 +27,7 @@ def test_another_error_comes_through():
         raise RuntimeError("Given groups=1, expected 3 channels")
 
     with pytest.raises(RuntimeError, match="expected 3 channels"):
-        run_in_parts(broken, torch.rand(4, 3, 8, 8), Limit(4))
+        run_in_parts(broken, torch.rand(4, 3, 8, 8), Limit(4), 1)
 
 
 def test_no_memory_for_a_single_window_is_an_error_that_says_its_size():
@@ -35,11 +35,15 @@ def test_no_memory_for_a_single_window_is_an_error_that_says_its_size():
         raise MemoryError
 
     with pytest.raises(LowvisionError, match="out of memory with a single window of 8x9 pixels"):
-        run_in_parts(greedy, torch.rand(3, 3, 8, 9), Limit(3))
+        run_in_parts(greedy, torch.rand(3, 3, 8, 9), Limit(3), 1)
 
 
-def test_the_limit_only_falls():
-    limit = Limit(8)
-    limit.lower(2)
-    limit.lower(5)
-    assert limit.batch == 2
+def test_every_tile_is_restored_in_order_whatever_fits():
+    def greedy(tiles):
+        if len(tiles) > 2:
+            raise MemoryError
+        return 2 * tiles
+
+    tiles, limit = torch.rand(7, 3, 8, 8), Limit(28)
+    assert torch.equal(run_in_parts(greedy, tiles, limit, 4), 2 * tiles)
+    assert limit.windows(4) == 1

@@ -1,0 +1,98 @@
+"""Builds the engine for given weights: by which runtime, in which geometry, on how many threads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lowvision import fastest
+from lowvision.architecture import Architecture
+from lowvision.choice import choose
+from lowvision.contracts import Runtime
+from lowvision.errors import RunError
+from lowvision.registry import Registry
+from lowvision.routing import networks
+from lowvision.routing.container import RoutedContainer
+from lowvision.routing.engine import Engine
+from lowvision.routing.networks import Networks
+from lowvision.routing.regions import ALONE, Geometry
+from lowvision.trained import Parts, Say, tell
+
+AUTO = "auto"
+"""Instead of a runtime's name: the fastest that is installed."""
+MERGE = 4
+"""Rows and columns of tiles that a region has at most; what docs/benchmarks.md measured as fastest."""
+
+
+def build(parts: Parts, runtime: Runtime, device: str) -> Engine:
+    """The engine for trained networks. Raises RunError where the runtime cannot be used here."""
+    reason = runtime.missing()
+    if reason:
+        raise RunError(reason)
+    made, threads = parts.architecture, callers(device)
+    counted = _counted(made)
+    return Engine(
+        networks=Networks(
+            classify=runtime.prepare(parts.classifier, threads, device) if parts.classifier else _no_classifier,
+            branches=tuple(runtime.prepare(branch, threads, device) for branch in parts.branches),
+            prices=counted.branches.prices,
+            classifier_price=counted.classifier_price,
+        ),
+        scale=made.task.scale,
+        size=made.tile.size,
+        overlap=made.tile.overlap,
+        geometry=geometry(made),
+        batch=runtime.batch,
+        callers=threads,
+        device=torch.device(device),
+    )
+
+
+def runtime_named(name: str, parts: Parts, known: Registry, device: str, say: Say = tell) -> Runtime:
+    """The runtime of that name, with its default options; `auto`: the fastest here, which is said.
+
+    Raises RecipeError for a name that nobody provides.
+    """
+    if name == AUTO:
+        size = parts.architecture.tile.size
+        found = fastest.find(parts, known, size, size, callers(device), device, say)
+        say(f"runtime: {found}")
+        name = found.name
+    known.find("runtimes", name)
+    return choose("runtimes", name, known)  # type: ignore[return-value]  # that menu holds runtimes
+
+
+def geometry(made: Architecture) -> Geometry:
+    """How tiles of these branches may be merged.
+
+    Only where each branch sees a limited part of the image: one that sees all of it, as by attention, was trained to
+    see a tile, and would make something else of a larger window.
+    """
+    multiple = max(backbone.multiple_of for backbone in made.branches)
+    if any(backbone.reach(made.task) is None for backbone in made.branches):
+        return Geometry(ALONE.merge, ALONE.halo, multiple)
+    return Geometry(MERGE, 0, multiple)
+
+
+def callers(device: str) -> int:
+    """Threads that restore at the same time: one a core; an accelerator is kept busy by one."""
+    return torch.get_num_threads() if device == "cpu" else 1
+
+
+def base_cost(made: Architecture, height: int, width: int) -> int:
+    """Multiply-adds of the base, the last branch, on a whole image of so many LQ pixels."""
+    step = made.branches[-1].multiple_of
+    shape = (made.task.channels, *(-(-side // step) * step for side in (height, width)))
+    return networks.of(_counted(made.only(-1))).prices(shape)[0]
+
+
+def _counted(made: Architecture) -> RoutedContainer:
+    """The container without weights, of which only the cost is asked."""
+    with torch.device("meta"):
+        if made.classifier:
+            return made.build_container()
+        return RoutedContainer(torch.nn.Identity(), [backbone.build(made.task) for backbone in made.branches])
+
+
+def _no_classifier(tiles: Tensor) -> Tensor:
+    raise RunError("a single network has no classifier to ask")
