@@ -11,17 +11,20 @@ from lowvision.choice import choose
 from lowvision.contracts import Runtime
 from lowvision.errors import RunError
 from lowvision.registry import Registry
-from lowvision.routing import networks
+from lowvision.routing import cost, networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks
-from lowvision.routing.regions import ALONE, Geometry
+from lowvision.routing.regions import Geometry
 from lowvision.trained import Parts, Say, tell
 
 AUTO = "auto"
 """Instead of a runtime's name: the fastest that is installed."""
-MERGE = 4
-"""Rows and columns of tiles that a region has at most; what docs/benchmarks.md measured as fastest."""
+MERGES = (8, 4, 2)
+"""Rows and columns of tiles that a region may have."""
+FEATURES = 16 * 2**20
+"""Bytes that the largest tensor of a window may take: larger windows overlap less but leave the caches, and from here
+on that costs more than it saves (docs/benchmarks.md)."""
 
 
 def build(parts: Parts, runtime: Runtime, device: str) -> Engine:
@@ -63,15 +66,21 @@ def runtime_named(name: str, parts: Parts, known: Registry, device: str, say: Sa
 
 
 def geometry(made: Architecture) -> Geometry:
-    """How tiles of these branches may be merged.
+    """How far tiles are merged. It follows from the architecture alone, so that every machine restores alike.
 
-    Only where each branch sees a limited part of the image: one that sees all of it, as by attention, was trained to
-    see a tile, and would make something else of a larger window.
+    Only where every branch sees a limited part of its input. One that sees all of it, as by attention, was trained to
+    see a tile, and makes something else of a larger window.
     """
     multiple = max(backbone.multiple_of for backbone in made.branches)
     if any(backbone.reach(made.task) is None for backbone in made.branches):
-        return Geometry(ALONE.merge, ALONE.halo, multiple)
-    return Geometry(MERGE, 0, multiple)
+        return Geometry(multiple_of=multiple)
+    base = _counted(made.only(-1)).branches.networks[0]
+    for merge in MERGES:
+        side = merge * (made.tile.size - made.tile.overlap) + made.tile.overlap
+        side = -(-side // multiple) * multiple
+        if 4 * cost.largest_tensor(base, (1, made.task.channels, side, side)) <= FEATURES:
+            return Geometry(merge, multiple_of=multiple)
+    return Geometry(multiple_of=multiple)
 
 
 def callers(device: str) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 OPERATIONS_PER_MULTIPLY_ADD = 2
@@ -29,6 +31,14 @@ def paper_flops(module: nn.Module, shape: Sequence[int]) -> int:
     For FSRCNN x4 that is 16 times too many for the last layer. Only for comparison with published tables.
     """
     return _operations(module, shape, {torch.ops.aten.convolution: _convolution_on_output_grid})
+
+
+def largest_tensor(module: nn.Module, shape: Sequence[int]) -> int:
+    """Numbers in the largest tensor that one forward pass on an input of `shape` (B,C,h,w) makes."""
+    module = weightless(module)
+    with _Largest() as seen, torch.no_grad():
+        module(_meta_input(module, shape))
+    return seen.numbers
 
 
 def parameters(module: nn.Module) -> int:
@@ -61,6 +71,21 @@ def _operations(module: nn.Module, shape: Sequence[int], mapping: Mapping[Any, C
     with FlopCounterMode(display=False, custom_mapping=dict(mapping)) as counter, torch.no_grad():
         module(_meta_input(module, shape))
     return counter.get_total_flops()
+
+
+class _Largest(TorchDispatchMode):
+    """Watches every operation, and remembers its largest output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor):
+                self.numbers = max(self.numbers, tensor.numel())
+        return made
 
 
 def _meta_input(module: nn.Module, shape: Sequence[int]) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lowvision.routing.cost import multiply_adds, paper_flops, parameters, weightless
+from lowvision.routing.cost import largest_tensor, multiply_adds, paper_flops, parameters, weightless
 
 SHAPE = (1, 3, 8, 10)
 
@@ -103,3 +103,9 @@ def test_shared_parameters_count_once(device: str) -> None:
         module = nn.ModuleList([Twice(nn.Conv2d(3, 3, 1)), nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False)])
         module[2].weight = nn.Parameter(module[1].weight[:2])  # type: ignore[index, union-attr]  # a Linear's weight
     assert parameters(module) == 3 * 3 + 3 + 4 * 4
+
+
+def test_the_largest_tensor_is_found_wherever_it_is_made():
+    wide = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 3, 3, padding=1))
+    assert largest_tensor(wide, (2, 3, 10, 20)) == 2 * 32 * 10 * 20
+    assert largest_tensor(nn.Upsample(scale_factor=4), (1, 3, 8, 8)) == 3 * 32 * 32

@@ -1,0 +1,71 @@
+"""The engine for given weights: how far tiles are merged, which runtime, and what the base costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+
+from lowvision import engines, registry, trained
+from lowvision.architecture import Architecture
+from lowvision.contracts import Backbone
+from lowvision.errors import RecipeError, RunError
+from lowvision.routing.regions import Geometry
+from lowvision_denoise import Denoising, DnCNN
+from lowvision_runtimes import OpenVINO
+from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
+
+KNOWN = registry.load()
+
+
+def alone(backbone: Backbone) -> Architecture:
+    return Architecture(task=SuperResolution(scale=4), branches=(backbone,))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "merge"), [(FSRCNN(), 8), (CARN(), 2), (SRResNet(), 2), (RCAN(layers=1, blocks=1), 1)]
+)
+def test_tiles_are_merged_as_far_as_features_stay_small_and_never_before_global_attention(backbone, merge):
+    assert engines.geometry(alone(backbone)) == Geometry(merge)
+
+
+def test_one_branch_that_sees_everything_keeps_all_tiles_alone():
+    mixed = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(), RCAN(layers=1, blocks=1)))
+    assert engines.geometry(mixed).merge == 1
+
+
+def test_denoising_keeps_features_at_the_size_of_the_image_and_merges_far():
+    assert engines.geometry(Architecture(task=Denoising(), branches=(DnCNN(),))).merge == 8
+
+
+def test_the_base_of_the_paper_costs_on_the_whole_image_what_its_pixels_cost():
+    container = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(channels=16), FSRCNN(channels=56)))
+    assert engines.base_cost(container, 96, 64) == 6 * engines.base_cost(container, 32, 32)
+
+
+def test_auto_picks_a_runtime_that_is_here_and_says_so(weights_file: Path):
+    said: list[str] = []
+    parts = trained.read(weights_file, KNOWN, said.append)
+    runtime = engines.runtime_named("auto", parts, KNOWN, "cpu", said.append)
+    assert said[-1].startswith(f"runtime: {KNOWN.name_of(runtime)}")
+    assert runtime.missing() is None
+
+
+def test_a_runtime_that_nobody_provides_is_told(weights_file: Path):
+    with pytest.raises(RecipeError, match="did you mean 'openvino'"):
+        engines.runtime_named("openvin", trained.read(weights_file, KNOWN), KNOWN, "cpu")
+
+
+def test_a_runtime_that_is_not_installed_is_told(weights_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lowvision_runtimes.find_spec", lambda name: None)
+    with pytest.raises(RunError, match=r"pip install 'lowvision-framework\[openvino\]'"):
+        engines.build(trained.read(weights_file, KNOWN), OpenVINO(), "cpu")
+
+
+def test_a_single_network_has_no_classifier_to_ask(tmp_path: Path):
+    path = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
+    engine = engines.build(
+        trained.read(path, KNOWN), engines.runtime_named("torch", trained.read(path, KNOWN), KNOWN, "cpu"), "cpu"
+    )
+    assert len(engine.networks.branches) == 1
