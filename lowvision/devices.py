@@ -1,8 +1,11 @@
-"""Which device a command works on, and how many processes it may use."""
+"""Which device a command works on, how many processes it may use, and what the CPU is called."""
 
 from __future__ import annotations
 
 import os
+import platform
+import re
+from pathlib import Path
 
 import torch
 
@@ -28,3 +31,13 @@ def check_processes(processes: int, device: str) -> None:
         what, available = "visible accelerators", torch.cuda.device_count() if device == "cuda" else 1
     if processes > available:
         raise RunError(f"--processes {processes}: there are {available} {what}; ask for at most {available}")
+
+
+def cpu_name() -> str:
+    """The model of the CPU, as far as the system tells."""
+    try:
+        told = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
+    return found[1] if found else platform.processor()

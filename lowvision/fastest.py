@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lowvision import devices
 from lowvision.contracts import Runtime
 from lowvision.registry import Entry, Registry
 from lowvision.trained import Parts, Say, tell
@@ -141,18 +142,8 @@ def _machine() -> list[str | int]:
     """What speed depends on besides the libraries."""
     return [
         platform.machine(),
-        _cpu(),
+        devices.cpu_name(),
         torch.backends.cpu.get_cpu_capability(),
         os.cpu_count() or 1,
         torch.get_num_threads(),
     ]
-
-
-def _cpu() -> str:
-    """The model of the CPU, as far as the system tells."""
-    try:
-        told = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
-    return found[1] if found else platform.processor()

@@ -50,14 +50,14 @@ def _set(image_set: Mapping[str, Any]) -> str:
             f"{image_set['name']} ({images})",
             *([_wrapped(verdict)] if verdict else []),
             "",
-            *_aligned(means, heading=2),
+            *aligned(means, heading=2),
             "",
-            *_aligned(lines, heading=1),
+            *aligned(lines, heading=1),
         ]
     )
 
 
-def _aligned(lines: Sequence[Sequence[str]], heading: int) -> list[str]:
+def aligned(lines: Sequence[Sequence[str]], heading: int) -> list[str]:
     """Lines of cells in columns, the first flush left, the others flush right, a rule below the heading."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     drawn = [

@@ -1,0 +1,46 @@
+"""The networks that are measured: from a weights file, an exported package, or a recipe before it is run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from lowvision import export as package
+from lowvision import trained, weights
+from lowvision.errors import LowvisionError
+from lowvision.recipe import reading
+from lowvision.registry import Registry
+from lowvision.trained import Parts
+
+RECIPES = (".yml", ".yaml")
+"""How the names of recipes end."""
+
+
+def read(path: Path, known: Registry) -> Parts:
+    """The networks of a weights file or an exported package. Raises WeightsError."""
+    return package.read(path, known) if path.is_dir() else trained.read(path, known)
+
+
+def untrained(recipe: Path, folder: Path, known: Registry) -> Path:
+    """A weights file in `folder`, of the recipe's container before training; the same every time, so that its graphs
+    are cached. Raises RecipeError."""
+    made = reading.read(recipe, known).architecture
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        container = made.build_container()
+    path = folder / f"{recipe.stem}.safetensors"
+    weights.save(path, container, made, known, {})
+    return path
+
+
+def export(parts: Parts) -> None:
+    """Put the graphs of all networks into the cache, so that making them counts for no row's memory.
+
+    What cannot be exported is told by the rows that need it.
+    """
+    for network in (*parts.branches, parts.classifier):
+        with suppress(LowvisionError):
+            if network:
+                network.onnx()

@@ -1,0 +1,47 @@
+"""The image that is restored: a photograph brought to the wanted size, and degraded as the task would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lowvision import images
+from lowvision.contracts import Task
+from lowvision.errors import UsageError
+from lowvision.registry import Registry
+from lowvision.resizing import resize
+
+SAMPLES = "samples_test"
+"""The named set whose first photograph is taken where the user gives none."""
+LUMA = (0.299, 0.587, 0.114)
+"""BT.601."""
+
+
+def lq(path: Path | None, size: tuple[int, int], task: Task, known: Registry) -> Tensor:
+    """The degraded photograph (C,height,width), nominally in [0,1]; its middle, where the format is another.
+
+    path: the photograph; None: a sample. size: height and width in LQ pixels. Raises DataError where it cannot be read.
+    """
+    rgb = images.to_tensor(images.read_rgb(path or sample(known)))
+    gt = _filling(rgb, (size[0] * task.scale, size[1] * task.scale))
+    if task.channels == 1:
+        gt = torch.einsum("c,chw->hw", gt.new_tensor(LUMA), gt)[None]
+    return task.degrade(gt.clamp_(0, 1), torch.Generator().manual_seed(0))
+
+
+def sample(known: Registry) -> Path:
+    """A photograph that an installed package carries. Raises UsageError where none does."""
+    if SAMPLES not in known.shelves["datasets"]:
+        raise UsageError(f"no sample photographs: no plugin provides {SAMPLES}; give one with --image")
+    return known.find("datasets", SAMPLES).thing().photos()[0].gt
+
+
+def _filling(photo: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of a photograph (3,H,W), resampled to `size`."""
+    height, width = photo.shape[1:]
+    factor = min(height / size[0], width / size[1])
+    high, wide = (max(1, min(whole, round(side * factor))) for whole, side in zip((height, width), size, strict=True))
+    top, left = (height - high) // 2, (width - wide) // 2
+    return resize(photo[:, top : top + high, left : left + wide], size)

@@ -1,0 +1,86 @@
+"""Which ways of restoring are measured: a way and what runs its networks, as `routed:openvino`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lowvision.choice import choose
+from lowvision.contracts import Runtime
+from lowvision.errors import UsageError
+from lowvision.registry import Registry
+
+PLAIN = "torch"
+"""As most people run a network: eager, contiguous, PyTorch's own threads and allocator."""
+TUNED = "torch_tuned"
+"""Eager too, with what our engine has: channels last, and memory that is kept."""
+COMPILED = "torch_compile"
+"""PyTorch with kernels of its own making."""
+VARIANTS = {TUNED: {"torch": {}}, COMPILED: {"torch": {"compile": True}}}
+"""Names of ours for a runtime with other options."""
+
+BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED = "bicubic", "base_whole", "base_tiled", "routed_tile_by_tile", "routed"
+WAYS = (BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED)
+PEAK = "peak"
+"""No way to restore: what the machine can do at most."""
+SEARCH = "search"
+"""No way to restore: finds the tiles with which the tiled base is fastest."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to restore, and what runs the networks."""
+
+    what: str
+    """One of WAYS."""
+    runtime: str
+    """A name on the menu `runtimes`, or one of VARIANTS."""
+
+    def __str__(self) -> str:
+        return f"{self.what}:{self.runtime}"
+
+
+def usual(known: Registry) -> tuple[Row, ...]:
+    """What is measured unless told: every way, in every runtime that makes a difference to it.
+
+    Not `routed:torch_compile`: each shape of a region is compiled for each branch, which takes many minutes.
+    """
+    others = [name for name in known.shelves["runtimes"] if name != PLAIN]
+    return (
+        Row(BICUBIC, PLAIN),
+        *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),
+        Row(TILED, PLAIN),
+        Row(TILE_BY_TILE, PLAIN),
+        *(Row(ROUTED, runtime) for runtime in (PLAIN, *others)),
+    )
+
+
+def named(words: Sequence[str], known: Registry) -> tuple[Row, ...]:
+    """The rows of words: `routed:openvino` that one, `routed` every usual row of that way.
+
+    Raises UsageError for words that mean no row, RecipeError for a runtime that nobody provides.
+    """
+    found: dict[Row, None] = {}  # in order, each once
+    for word in words:
+        what, _, runtime = word.partition(":")
+        if what not in WAYS:
+            raise UsageError(f"--rows {word}: no way '{what}'; there are {', '.join(WAYS)}")
+        if runtime:
+            _check(word, Row(what, runtime), known)
+        wanted = [Row(what, runtime)] if runtime else [row for row in usual(known) if row.what == what]
+        found |= dict.fromkeys(wanted)
+    return tuple(found)
+
+
+def runtime_of(row: Row, known: Registry) -> Runtime:
+    """What runs the networks of a row."""
+    return choose("runtimes", VARIANTS.get(row.runtime, row.runtime), known)  # type: ignore[return-value]  # that menu holds runtimes
+
+
+def _check(word: str, row: Row, known: Registry) -> None:
+    if row.what in (BICUBIC, TILE_BY_TILE) and row.runtime != PLAIN:
+        raise UsageError(f"--rows {word}: {row.what} is {PLAIN} alone")
+    if row.runtime == TUNED and row.what != WHOLE:
+        raise UsageError(f"--rows {word}: our engine is tuned as it is; say {row.what}:{PLAIN}")
+    if row.runtime not in VARIANTS:
+        known.find("runtimes", row.runtime)
