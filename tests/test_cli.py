@@ -165,6 +165,18 @@ def test_restore_prints_a_line_or_a_document(say: Say, weights_file: Path, tmp_p
     assert json.loads(said.out)["total"].items() >= {"restored": 0, "skipped": 1, "failed": 1}.items()
 
 
+def test_bench_tells_wrong_words_before_anything_is_measured(say: Say, weights_file: Path, tmp_path: Path) -> None:
+    for words, told in (
+        (("--size", "960"), "--size 960"),
+        (("--rows", "route"), "no way 'route'"),
+        (("--shares", "50,50"), "2 values for 3 branches"),
+    ):
+        said = say("bench", str(weights_file), *words)
+        assert (said.code, said.out) == (2, "")
+        assert told in said.err
+    assert say("bench", str(tmp_path / "none.safetensors")).code == 1
+
+
 def test_the_cache_tells_its_size_and_is_cleared(say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     assert say("cache").out.startswith(f"{tmp_path / 'cache'}: 0.00 GiB of at most")

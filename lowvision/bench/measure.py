@@ -14,7 +14,7 @@ import numpy as np
 
 from lowvision.bench import networks, photograph, shares, workers
 from lowvision.bench.document import LeftOut, Measured, Outcome, Size, document
-from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, VARIANTS, Row
+from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, Row
 from lowvision.bench.workers import RowError, Worker
 from lowvision.errors import UsageError
 from lowvision.registry import Registry
@@ -55,7 +55,7 @@ def measure(wanted: Wanted, known: Registry, say: Say = tell) -> dict[str, Any]:
         subject = networks.untrained(wanted.subject, folder, known) if untrained else wanted.subject
         parts = networks.read(subject, known)
         made = parts.architecture
-        if any(row.runtime not in (PLAIN, *VARIANTS) for row in wanted.rows):
+        if any(row.runtime in known.shelves["runtimes"] and row.runtime != PLAIN for row in wanted.rows):
             networks.export(parts)
         forced = shares.read(wanted.shares, len(made.branches)) if wanted.shares else None
         outcomes = []

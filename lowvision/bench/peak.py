@@ -12,7 +12,7 @@ CHANNELS, KERNEL = 64, 3
 INPUTS = ((1, 64, 64), (4, 32, 32), (16, 64, 64), (1, 256, 256))
 """Batch, height and width: from what stays in the cache of a core to what keeps all of them busy."""
 FORMATS = (torch.channels_last, torch.contiguous_format)
-PATIENCE = 0.15
+PATIENCE = 0.1
 """Seconds for one input in one format, in one of the two manners."""
 AT_ONCE = 5
 """Convolutions of one call: so that handing it to a thread counts for nothing."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lowvision.choice import choose
 from lowvision.contracts import Runtime
 from lowvision.errors import UsageError
 from lowvision.registry import Registry
@@ -16,7 +16,7 @@ TUNED = "torch_tuned"
 """Eager too, with what our engine has: channels last, and memory that is kept."""
 COMPILED = "torch_compile"
 """PyTorch with kernels of its own making."""
-VARIANTS = {TUNED: {"torch": {}}, COMPILED: {"torch": {"compile": True}}}
+VARIANTS: Mapping[str, tuple[str, dict[str, Any]]] = {TUNED: ("torch", {}), COMPILED: ("torch", {"compile": True})}
 """Names of ours for a runtime with other options."""
 
 BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED = "bicubic", "base_whole", "base_tiled", "routed_tile_by_tile", "routed"
@@ -73,8 +73,10 @@ def named(words: Sequence[str], known: Registry) -> tuple[Row, ...]:
 
 
 def runtime_of(row: Row, known: Registry) -> Runtime:
-    """What runs the networks of a row."""
-    return choose("runtimes", VARIANTS.get(row.runtime, row.runtime), known)  # type: ignore[return-value]  # that menu holds runtimes
+    """What runs the networks of a row. Raises RecipeError for a runtime that nobody provides."""
+    name, options = VARIANTS.get(row.runtime, (row.runtime, {}))
+    found: Runtime = known.find("runtimes", name).thing(**options)
+    return found
 
 
 def _check(word: str, row: Row, known: Registry) -> None:

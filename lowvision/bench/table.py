@@ -16,7 +16,7 @@ HEADINGS = (
     ("", "", "seconds", "", "Mpixel", "", "GMAC", "% of", "x base", "x base", "x base", "MiB", "MiB"),
     ("", "runtime", "min", "median", "per s", "GMAC", "per s", "peak", "torch", "tuned", "own", "loaded", "peak"),
 )
-NOISY = 0.1
+NOISY = 0.2
 """Cores that others may keep busy before it is told."""
 LEGEND = """\
 Each row in a process of its own, one at a time, in turns; speeds and ratios by the quickest run. GMAC: 10^9
@@ -117,8 +117,9 @@ def _compared(document: Document, size: str) -> list[str]:
 
 
 def _times(what: str, others: Mapping[str, float | None]) -> str:
-    times = ", ".join(f"{number(times, '.2f')} times {other}" for other, times in others.items())
-    return f"speed of {what}: {times}"
+    """Against what was measured."""
+    times = [f"{number(times, '.2f')} x {other}" for other, times in others.items() if times]
+    return f"speed of {what}: {'; '.join(times) or 'nothing to compare with'}"
 
 
 def _digits(value: float | None) -> str:

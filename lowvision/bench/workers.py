@@ -14,9 +14,6 @@ from typing import IO, Any
 
 from lowvision.errors import LowvisionError
 
-PATIENCE = 10
-"""Seconds that a process has to end when nobody asks any more."""
-
 
 class RowError(LowvisionError):
     """One row cannot be measured."""
@@ -81,17 +78,6 @@ def started() -> Iterator[Worker]:
         )
         try:
             yield Worker(process, said)
-        except BaseException:
-            process.kill()
-            raise
         finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """It ends when its input does."""
-    try:
-        process.communicate(timeout=PATIENCE)
-    except (subprocess.TimeoutExpired, BrokenPipeError):
-        process.kill()
-        process.wait()
+            process.kill()  # it has nothing to lose, and ending of itself would take it a second
+            process.communicate()

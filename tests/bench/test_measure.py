@@ -1,0 +1,179 @@
+"""Claims about a whole bench: rows in processes of their own, in turns, and what comes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+
+from lowvision import registry
+from lowvision.bench import measure, table, workers
+from lowvision.bench.document import Size
+from lowvision.bench.measure import Wanted
+from lowvision.bench.rows import Row
+from lowvision.bench.workers import RowError
+from lowvision.errors import UsageError
+
+KNOWN = registry.load()
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """What the bench told while it worked."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> dict[str, Any]:
+    """Of a recipe's networks before training: two rows that can be measured and one that cannot."""
+    recipe = tmp_path_factory.mktemp("recipes") / "tiny.yml"
+    recipe.write_text(tiny.RECIPE.replace("PHOTOS", str(recipe.parent)))
+    rows = (Row("base_whole", "torch"), Row("routed", "nope"), Row("routed", "torch"))
+    wanted = Wanted(recipe, (Size(64, 48),), rows, 2, "61,23,16")
+    return measure.measure(wanted, KNOWN, said.append)
+
+
+def test_every_row_has_the_figures_that_are_promised(document: dict[str, Any]) -> None:
+    assert document["schema"] == 1
+    assert document["peak_gmac_per_s"] > 0
+    assert document["untrained"]
+    assert Path(document["weights"]).name == "tiny.yml"
+    assert [(row["what"], row["runtime"]) for row in document["rows"]] == [
+        ("base_whole", "torch"),
+        ("routed", "torch"),
+    ]
+    for row in document["rows"]:
+        assert 0 < row["seconds_min"] <= row["seconds_median"]
+        assert len(row["seconds"]) == 2
+        assert row["seconds_per_mpixel"] == pytest.approx(row["seconds_min"] / (128 * 96 / 1e6))
+        assert row["mpixel_per_s"] == pytest.approx(1 / row["seconds_per_mpixel"])
+        assert row["share_of_peak"] == pytest.approx(row["gmac"] / row["seconds_min"] / document["peak_gmac_per_s"])
+        assert 50 < row["rss_before_mib"] <= row["peak_rss_mib"]
+        assert row["times_base_whole_torch_tuned"] is None  # it was not asked for
+    whole, routed = document["rows"]
+    assert whole["times_base_whole_torch"] == 1
+    assert routed["times_base_whole_torch"] == pytest.approx(whole["seconds_min"] / routed["seconds_min"])
+
+
+def test_the_routed_row_tells_where_its_time_went(document: dict[str, Any]) -> None:
+    routed = document["rows"][1]
+    assert routed["shares"] == pytest.approx((0.61, 0.23, 0.16), abs=0.05)
+    assert document["overhead_share"] == routed["overhead_share"] > 0
+    assert routed["share_of_peak_in_branches"] > 0
+    (compared,) = document["comparisons"]
+    assert compared["best_runtime"] == "torch"
+    assert compared["torch_against_base_whole_torch"] == routed["times_base_whole_torch"]
+    assert compared["torch_against_tile_by_tile"] is None  # it was not asked for
+
+
+def test_a_row_that_cannot_run_is_told_and_left_out(document: dict[str, Any], said: list[str]) -> None:
+    (left_out,) = document["left_out"]
+    assert (left_out["what"], left_out["runtime"], left_out["size"]) == ("routed", "nope", "64x48")
+    assert "no runtime named 'nope'" in left_out["reason"]
+    assert any("routed:nope is left out" in line for line in said)
+
+
+class Pretended:
+    """A worker without a process: what it is asked is noted."""
+
+    def __init__(self, asked: list[str], fails_in_run: int | None):
+        self._asked, self._fails_in_run, self._runs = asked, fails_in_run, 0
+        self._what = ""
+
+    def warm_up(self, job: dict[str, Any]) -> dict[str, Any]:
+        self._what = job["row"]["what"]
+        self._asked.append(f"{self._what} warms up, {job['tiles']}")
+        return {"gmac": 1.0, "rss_before_mib": 1.0, "tile": 32, "batch": 4}
+
+    def run(self) -> dict[str, Any]:
+        self._runs += 1
+        self._asked.append(self._what)
+        if self._what == "bicubic" and self._runs == self._fails_in_run:
+            raise RowError("out of memory")
+        return {"seconds": 2.0 / self._runs, "peak_rss_mib": 2.0, "other_cores": 1.5, "gmac_per_s": 10.0 * self._runs}
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What workers are asked, which are none."""
+    asked: list[str] = []
+
+    @contextmanager
+    def started() -> Iterator[Pretended]:
+        yield Pretended(asked, fails_in_run=2)
+
+    monkeypatch.setattr(workers, "started", started)
+    return asked
+
+
+def test_rows_take_turns_and_one_that_fails_later_is_left_out_too(weights_file: Path, pretended: list[str]) -> None:
+    rows = (Row("base_whole", "torch"), Row("bicubic", "torch"))
+    document = measure.measure(Wanted(weights_file, (Size(8, 8),), rows, 3), KNOWN, lambda line: None)
+    first, second, third = ["peak", "base_whole", "bicubic"], ["peak", "base_whole", "bicubic"], ["peak", "base_whole"]
+    assert [word for word in pretended if "warms" not in word] == [*first, *second, *third]
+    assert [one["reason"] for one in document["left_out"]] == ["out of memory"]
+    (row,) = document["rows"]
+    assert (row["seconds_min"], row["seconds_median"]) == (2 / 3, 1.0)
+    assert document["peak_gmac_per_s"] == 30.0
+    assert "NOT QUIET: other processes kept up to 1.5 cores busy" in table.text(document)
+
+
+def test_the_tiled_base_is_measured_with_the_tiles_that_another_process_found(
+    weights_file: Path, pretended: list[str]
+) -> None:
+    measure.measure(Wanted(weights_file, (Size(8, 8),), (Row("base_tiled", "torch"),), 1), KNOWN, lambda line: None)
+    assert [word for word in pretended if "warms" in word][1:] == [
+        "search warms up, None",
+        "base_tiled warms up, {'size': 32, 'batch': 4}",
+    ]
+
+
+def test_the_table_tells_it_to_a_person(document: dict[str, Any]) -> None:
+    text = table.text(document)
+    assert "64x48 -> 128x96" in text
+    assert "tiny.yml (untrained)" in text
+    assert "base whole" in text
+    assert "left out: routed, nope: " in text
+    assert all(len(line) <= 120 for line in text.splitlines() if not line.startswith(("left out", "lowvision")))
+    nothing = table.text({**document, "peak_gmac_per_s": None, "rows": [], "comparisons": [], "overhead_share": None})
+    assert "lowvision bench" in nothing
+
+
+def test_a_worker_that_waits_costs_nothing_and_one_that_is_killed_is_told(weights_file: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 48, 64), np.float32))
+    job = {"weights": str(weights_file), "image": str(tmp_path / "x.npy"), "shares": None, "tiles": None}
+    with workers.started() as worker:
+        worker.warm_up({**job, "row": {"what": "base_whole", "runtime": "openvino"}})
+        assert worker.run()["seconds"] > 0
+        if sys.platform == "linux":
+            time.sleep(0.2)
+            before = cpu_seconds(worker.number)
+            time.sleep(0.5)
+            assert cpu_seconds(worker.number) - before < 0.05
+        os.kill(worker.number, signal.SIGKILL)
+        with pytest.raises(RowError, match="memory ran out"):
+            worker.run()
+
+
+def test_wrong_words_are_told_before_anything_is_measured(weights_file: Path) -> None:
+    assert measure.size_of("960x540") == Size(960, 540)
+    for words in ("960", "0x5", "960x540x3", "x"):
+        with pytest.raises(UsageError, match="--size"):
+            measure.size_of(words)
+    with pytest.raises(UsageError, match="2 values for 3 branches"):
+        measure.measure(Wanted(weights_file, (Size(32, 24),), (), 1, "1,2"), KNOWN)
+
+
+def cpu_seconds(process: int) -> float:
+    """CPU time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

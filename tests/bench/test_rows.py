@@ -1,0 +1,50 @@
+"""Claims about the names of what is measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from lowvision import registry
+from lowvision.bench import rows
+from lowvision.bench.rows import Row
+from lowvision.errors import LowvisionError, UsageError
+
+KNOWN = registry.load()
+
+
+def test_usually_every_way_is_measured_and_the_two_that_we_claim_in_every_runtime() -> None:
+    usual = rows.usual(KNOWN)
+    assert {row.what for row in usual} == set(rows.WAYS)
+    for what in (rows.WHOLE, rows.ROUTED):
+        assert {row.runtime for row in usual if row.what == what} >= set(KNOWN.shelves["runtimes"])
+    assert {Row(rows.WHOLE, rows.TUNED), Row(rows.WHOLE, rows.COMPILED)} <= set(usual)
+
+
+def test_a_way_means_all_its_rows_and_a_way_in_a_runtime_that_one() -> None:
+    whole = tuple(row for row in rows.usual(KNOWN) if row.what == rows.WHOLE)
+    assert rows.named(["base_whole"], KNOWN) == whole
+    assert rows.named(["routed:openvino", "base_whole:torch", "routed:openvino"], KNOWN) == (
+        Row("routed", "openvino"),
+        Row("base_whole", "torch"),
+    )
+
+
+def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
+    compiled = rows.runtime_of(Row(rows.WHOLE, rows.COMPILED), KNOWN)
+    tuned = rows.runtime_of(Row(rows.WHOLE, rows.TUNED), KNOWN)
+    assert compiled == tuned.replace(compile=True)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("route", "no way 'route'"),
+        ("routed:opnvino", "did you mean 'openvino'"),
+        ("bicubic:openvino", "bicubic is torch alone"),
+        ("routed:torch_tuned", "say routed:torch"),
+    ],
+)
+def test_words_that_mean_no_row_are_told(word: str, reason: str) -> None:
+    with pytest.raises(LowvisionError, match=reason) as caught:
+        rows.named([word], KNOWN)
+    assert caught.value.exit_code == UsageError.exit_code
