@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lowvision.bench import rows, shares
 from lowvision.bench.rows import Row
-from lowvision.contracts import Runtime, Trained
+from lowvision.contracts import Runtime
 from lowvision.errors import RunError, UsageError
 from lowvision.registry import Registry
 from lowvision.routing.tiling import plan
@@ -56,12 +56,11 @@ class Job:
             raise RunError(reason)
         return found
 
-    @property
-    def classifier(self) -> Trained:
-        """Raises UsageError where there is none."""
+    def routable(self) -> Parts:
+        """The networks. Raises UsageError where there is no classifier among them."""
         if self.parts.classifier is None:
             raise UsageError("a single network has no classifier: nothing can be routed")
-        return self.parts.classifier
+        return self.parts
 
     def choice(self) -> Tensor | None:
         """(N,) the branch of each tile, where shares are forced."""

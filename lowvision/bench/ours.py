@@ -62,8 +62,7 @@ def search(job: Job) -> Way:
 def routed(job: Job) -> Way:
     """Each tile by its branch. Where shares are forced the classifier is asked all the same: it is to be paid for."""
     keep_memory()
-    assert job.classifier  # says why, where there is none
-    engine, image, forced = engines.build(job.parts, job.runtime, DEVICE), job.image, job.choice()
+    engine, image, forced = engines.build(job.routable(), job.runtime, DEVICE), job.image, job.choice()
     calls = Dissected(engine.callers)
     seen = replace(engine, networks=watched(engine.networks, calls))
     empty = replace(engine, networks=emptied(engine.networks, calls))

@@ -49,8 +49,9 @@ def tile_by_tile(job: Job) -> Way:
     One batch a tile, contiguous, on PyTorch's own threads and allocator; tiles are averaged where they overlap. Unlike
     the reference the last tiles lie flush with the border, so that no pixel is lost.
     """
-    made = job.parts.architecture
-    container = RoutedContainer(job.classifier.module(), [branch.module() for branch in job.parts.branches])
+    parts, made = job.routable(), job.parts.architecture
+    assert parts.classifier
+    container = RoutedContainer(parts.classifier.module(), [branch.module() for branch in parts.branches])
     size, scale = made.tile.size, made.task.scale
     channels, height, width = job.image.shape
     where = plan(height, width, size, made.tile.overlap)

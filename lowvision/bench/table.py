@@ -28,7 +28,7 @@ LABELS = {"base_whole": "base whole", "base_tiled": "base tiled", "routed_tile_b
 
 def text(document: Document) -> str:
     """All sizes, one table each."""
-    sizes = list(dict.fromkeys(row["size"] for row in document["rows"]))
+    sizes = list(dict.fromkeys(row["size"] for row in (*document["rows"], *document["left_out"])))
     parts = [_head(document), *(_of_size(document, size) for size in sizes), LEGEND]
     return "\n\n".join(part for part in parts if part)
 
