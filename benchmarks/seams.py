@@ -4,9 +4,9 @@
 
 restores the photographs of a folder (longer side 2048, degraded by the task of the weights) with the engine of
 `lowvision restore`. A step is the absolute difference of two neighbouring pixels of one row. Prints, for each
-photograph, the mean step across the middle of seams between tiles of *different* branches over the mean step in the same
-rows a few pixels to the left and right, inside the tiles; of the routed image, and beside it of two that have no seams:
-the base's on the whole image, and the original.
+photograph, the mean step across the middle of seams between tiles of *different* branches over the mean step in the
+same rows a few pixels to the left and right, inside the tiles; of the routed image, and beside it of two that have no
+seams: the base's on the whole image, and the original.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lowvision.routing.tiling import Plan
 from lowvision.training import photographs
 
 INSIDE = (-40, -36, -32, -28, 28, 32, 36, 40)
-"""Pixels from a border: beyond the seam's 16, and not yet at the next one; multiples of 4, as x4 leaves a pattern of 4."""
+"""Pixels from a border: beyond the seam, not yet at the next one, and multiples of 4, since x4 leaves a pattern."""
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lowvision
 from lowvision import images
-from lowvision.errors import DataError, RecipeError, RunError, UsageError, WeightsError
+from lowvision.errors import DataError, RunError, UsageError, WeightsError
 from lowvision.resizing import resize
 from lowvision.restorer import Restorer, load
 from lowvision.routing import cost
@@ -156,11 +156,6 @@ def test_every_runtime_restores_alike(network: Restorer, weights_file: Path, run
     expected = network.restore(image)
     np.testing.assert_array_equal(other.choice, expected.choice)
     np.testing.assert_allclose(other.image, expected.image, atol=1e-4)
-
-
-def test_a_runtime_that_nobody_provides_is_told(weights_file: Path) -> None:
-    with pytest.raises(RecipeError, match="did you mean .openvino."):
-        load(weights_file, "cpu", "openvin")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
