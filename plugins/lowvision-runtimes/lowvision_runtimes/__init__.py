@@ -34,7 +34,7 @@ class OpenVINO(Runtime):
 
     precision: Literal["f32", "bf16"] = "f32"
     """What it computes in; bf16 is faster where the CPU has AMX, and rounds to 8 bits of mantissa."""
-    shapes: int = Field(default=12, ge=1)
+    shapes: int = Field(default=32, ge=1)
     """How many compiled shapes of a network are kept; the one used longest ago goes first."""
 
     def missing(self) -> str | None:
