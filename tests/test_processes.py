@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
-import threading
+import time
 
 import pytest
 
@@ -39,11 +40,16 @@ def test_more_processes_than_cores_are_refused() -> None:
         processes.launch([], (os.cpu_count() or 1) + 1, "cpu")
 
 
+ASLEEP = "import time; print('asleep', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
+LAUNCHER = "import os, sys; from lowvision import processes; sys.exit(processes._run(sys.argv[1:], dict(os.environ)))"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_would_stop_the_command_is_handed_on_and_waited_for(number: int) -> None:
-    asleep = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
-    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), number))
-    before = signal.getsignal(number)
-    timer.start()
-    assert processes._run([sys.executable, "-c", asleep], dict(os.environ)) == 130
-    assert signal.getsignal(number) == before
+    command = [sys.executable, "-c", LAUNCHER, sys.executable, "-c", ASLEEP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as launcher:
+        assert launcher.stdout is not None
+        assert launcher.stdout.readline() == "asleep\n"
+        time.sleep(0.2)  # its handlers are set right after the child has been started
+        launcher.send_signal(number)
+        assert launcher.wait(timeout=30) == processes.INTERRUPTED
