@@ -23,8 +23,8 @@ AUTO = "auto"
 MERGES = (8, 4, 2)
 """Rows and columns of tiles that a region may have."""
 FEATURES = 16 * 2**20
-"""Bytes that the largest tensor of a window may take: larger windows overlap less but leave the caches, and from here
-on that costs more than it saves (docs/benchmarks.md)."""
+"""Bytes that the largest tensor of a window may take: larger windows overlap less but leave the caches. Set by CARN,
+whose branches `benchmarks/branches.py` times on windows of several sizes; shallow networks would bear more."""
 
 
 def build(parts: Parts, runtime: Runtime, device: str) -> Engine:

@@ -1,0 +1,42 @@
+"""How much memory a restore takes above the loaded process.
+
+    python benchmarks/memory.py WEIGHTS PHOTO RUNTIME
+
+loads the weights, restores a corner of the photograph so that everything is loaded and compiled, then the whole of it,
+and prints Linux's VmRSS before and VmHWM after. The photograph itself is not counted among what is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import lowvision
+from lowvision import images
+
+CORNER = 256
+
+
+def main() -> None:
+    weights, photo, runtime = sys.argv[1:]
+    network = lowvision.load(weights, "cpu", runtime)
+    image = images.read(photo).pixels
+    network.restore(image[:CORNER, :CORNER])
+    loaded, began = mebibytes("VmRSS"), time.perf_counter()
+    restored = network.restore(image)
+    seconds, peak = time.perf_counter() - began, mebibytes("VmHWM")
+    print(
+        f"{image.shape[1]}x{image.shape[0]} {runtime}: loaded {loaded:.0f} MiB, peak {peak:.0f}, above "
+        f"{peak - loaded:.0f}, of which the result {restored.image.nbytes / 2**20:.0f}; {seconds:.1f} s"
+    )
+
+
+def mebibytes(name: str) -> float:
+    """A figure of this process in /proc/self/status."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
