@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -88,6 +90,7 @@ def callers(device: str) -> int:
     return torch.get_num_threads() if device == "cpu" else 1
 
 
+@functools.lru_cache(maxsize=256)  # a folder holds many images of few sizes
 def base_cost(made: Architecture, height: int, width: int) -> int:
     """Multiply-adds of the base, the last branch, on a whole image of so many LQ pixels."""
     step = made.branches[-1].multiple_of
