@@ -1,0 +1,19 @@
+"""`lowvision export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file (safetensors).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
+) -> None:
+    """Write every network of a weights file as an ONNX graph, and a manifest, into a folder."""
+    from lowvision import export, registry
+
+    export.write(weights, output, registry.load())
+    typer.echo(f"{output}: {', '.join(sorted(path.name for path in output.iterdir()))}")

@@ -1,0 +1,76 @@
+"""`lowvision restore`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lowvision.cli.answers import answer
+from lowvision.cli.launching import launched
+from lowvision.cli.words import AsJson, Device
+from lowvision.errors import UsageError
+
+WEIGHTS_WANTED = """\
+restore needs weights: -m FILE. A recipe makes them: `lowvision run recipes/sr_carn.yml` leaves
+runs/sr_carn/joint/best.safetensors (last.safetensors where the recipe has no data.valid)"""
+
+
+class Format(StrEnum):
+    """What `--format` knows."""
+
+    png = "png"
+    jpg = "jpg"
+    tif = "tif"
+    webp = "webp"
+    bmp = "bmp"
+
+
+def restore(
+    words: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, folders (with all below), quoted patterns.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT", help="A folder for the results; for one file, its result.")
+    ],
+    weights: Annotated[
+        Path | None,
+        typer.Option("-m", "--weights", metavar="WEIGHTS", help="A weights file, or an exported package."),
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="The share of the base's cost to spend, as 0.6.")] = None,
+    maps: Annotated[
+        bool, typer.Option("--map", help="Also write which branch restored what, as NAME.map.png.")
+    ] = False,
+    form: Annotated[Format | None, typer.Option("--format", help="Of the results; else each keeps its own.")] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP; WebP is lossless at 100.")] = 95,
+    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF and ICC out.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave alone what has a result.")] = False,
+    max_megapixels: Annotated[float, typer.Option(min=0, help="Refuse larger inputs before decoding them.")] = 250,
+    processes: Annotated[int, typer.Option(min=1, help="How many processes share the files.")] = 1,
+    runtime: Annotated[
+        str, typer.Option("--runtime", "--engine", help="What runs the networks; auto measures which is fastest, once.")
+    ] = "auto",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Restore images with a weights file; goes on after a bad one. Exits with 1 where some failed."""
+    if weights is None:
+        raise UsageError(WEIGHTS_WANTED)
+    from lowvision import export, inputs, registry, restore, trained
+    from lowvision.processes import join
+
+    known = registry.load()
+    _ = export.read(weights, known) if weights.is_dir() else trained.read(weights, known)
+    crew = join(device)
+    planned = inputs.plan(words, output, form and f".{form}", maps)
+    crew.wait()  # no process may write before all have looked: it could change what they find
+    restore.check_writable(output)
+    if processes > 1:
+        raise typer.Exit(launched(processes, device))
+    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6))
+    document = restore.restore(planned, weights, manner, known, crew, device, runtime)
+    if crew.leads:
+        answer(document, as_json, restore.text)
+        raise typer.Exit(1 if document["failed"] else 0)

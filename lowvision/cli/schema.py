@@ -1,0 +1,15 @@
+"""`lowvision schema`."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors."""
+    from lowvision import registry
+    from lowvision.recipe.schema import schema
+
+    typer.echo(json.dumps(schema(registry.load()), indent=1, ensure_ascii=False))

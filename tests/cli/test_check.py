@@ -1,0 +1,34 @@
+"""Claims about `lowvision check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.saying import Say
+
+
+def test_check_finds_nothing_wrong_with_a_good_recipe(say: Say, recipe: Path) -> None:
+    said = say("check", str(recipe))
+    assert (said.code, said.out, said.err) == (0, f"{recipe}: nothing wrong\n", "")
+
+
+def test_check_tells_every_fault_without_a_traceback(say: Say, recipe: Path) -> None:
+    said = say("check", str(recipe), "sede=1", "stages.base.steps=0")
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "command line: stages.base.steps: must be at least 1, not 0",
+        "command line: sede: unknown key (did you mean 'seed'?)",
+    ]
+
+
+def test_check_takes_overrides_and_prints_a_recipe_that_checks(say: Say, recipe: Path) -> None:
+    resolved = say("check", str(recipe), "stages.base.steps=7", "--resolved").out
+    assert "steps: 7" in resolved
+    recipe.write_text(resolved)
+    assert say("check", str(recipe), "--resolved").out == resolved
+
+
+def test_a_recipe_that_is_not_there_is_told(say: Say) -> None:
+    said = say("check", "nope.yml")
+    assert (said.code, said.err) == (2, "nope.yml: no such file\n")

@@ -1,0 +1,56 @@
+"""Claims about the command line as a whole: exit codes, errors, what is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.saying import Say, imports
+from lowvision import __version__
+from lowvision.cli import main
+from lowvision.errors import DataError
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["lowvision", "--debug", "check", "nope.yml"])
+    with pytest.raises(Exception, match=r"nope\.yml"):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "err"), [(DataError("no image"), 1, "no image\n"), (KeyboardInterrupt(), 130, "")]
+)
+def test_exit_codes(say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, err: str) -> None:
+    def fail() -> None:
+        raise raised
+
+    monkeypatch.setattr("lowvision.registry.load", fail)
+    said = say("plugins")
+    assert (said.code, said.err) == (code, err)
+
+
+def test_wrong_words_are_a_usage_error(say: Say) -> None:
+    assert say("chekc").code == 2
+    assert say("check").code == 2
+
+
+def test_the_version_is_told(say: Say) -> None:
+    assert say("--version").out == f"lowvision {__version__}\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert not imports("--help") & {"torch", "pydantic", "numpy", "yaml", "rich.console", "lowvision.registry"}
+
+
+@pytest.mark.parametrize("words", [("check", "{recipe}"), ("ls",), ("plugins",), ("schema",)])
+def test_checking_and_listing_import_no_torch(words: tuple[str, ...], recipe: Path) -> None:
+    heavy = {"torch", "accelerate", "albumentations", "timm", "cv2"}
+    assert not imports(*(word.format(recipe=recipe) for word in words)) & heavy
+
+
+def test_the_module_is_the_command(recipe: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "lowvision", "check", str(recipe)], check=False, capture_output=True)
+    assert done.returncode == 0
