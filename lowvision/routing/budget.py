@@ -1,7 +1,9 @@
 """Keeps to a budget: which tiles go to a cheaper or dearer branch than the classifier would choose, and how many.
 
-The rule is that of PCSR (Jeong et al., ECCV 2024) for any classifier: choose argmax_j (score_j - k * price_j), where
-score = log p_j and price = log of the multiply-adds of a tile by branch j; at k = 0 as trained, above it cheaper.
+The rule is that of PCSR (Jeong et al., ECCV 2024) for any classifier: choose argmax_j (score_j - k * dearness_j); at
+k = 0 as trained, above it cheaper. Logits are weighed against the logarithms of what branches cost, as both are then
+sums of a tile's factors; a PSNR against the costs themselves, as both then add up over tiles (ARM, Chen et al., ECCV
+2022).
 """
 
 from __future__ import annotations
@@ -11,6 +13,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Weigh = Callable[[NDArray[np.integer]], NDArray[np.float64]]
+"""From what branches cost, (M,) multiply-adds a tile, ascending, to their dearness (M,) in the rule."""
+
+
+def logarithms(prices: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The dearness that goes with logits."""
+    return np.log(np.maximum(prices, 1).astype(np.float64))
+
+
+def shares_of_dearest(prices: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The dearness that goes with PSNR, or any score that adds up over tiles."""
+    return prices / np.float64(max(prices.max(), 1))
+
+
+def chosen(scores: NDArray[np.floating], dearness: NDArray[np.float64], k: float) -> NDArray[np.int64]:
+    """The rule itself at one k: scores (N,M) and dearness (M,) -> the branch of each tile (N,)."""
+    return (scores.astype(np.float64) - k * dearness).argmax(axis=1)
 
 
 @dataclass(frozen=True)
@@ -23,8 +43,18 @@ class Steps:
     """(T,) the tile that changes at each step."""
     branches: NDArray[np.int64]
     """(T,) the branch that it changes to."""
-    as_trained: int
-    """How many steps lead to k = 0, the classifier's own choice."""
+    k: NDArray[np.float64]
+    """(T,) the k at which it does, falling."""
+
+    @property
+    def as_trained(self) -> int:
+        """How many steps lead to k = 0, the classifier's own choice."""
+        return int((self.k > 0).sum())
+
+    def worthwhile(self) -> Steps:
+        """The steps to k = 0 alone: those beyond it spend more for a lower score."""
+        count = self.as_trained
+        return Steps(self.start, self.tiles[:count], self.branches[:count], self.k[:count])
 
     def after(self, steps: int) -> NDArray[np.int64]:
         """(N,) the choice after so many steps."""
@@ -33,28 +63,29 @@ class Steps:
         return choice
 
 
-def steps(logits: NDArray[np.floating], prices: NDArray[np.integer]) -> Steps:
-    """The steps of tiles with logits (N,M) and branches that cost prices (M,) multiply-adds a tile, ascending."""
-    scores = logits.astype(np.float64)  # the logarithm of softmax, but for a constant a tile, which changes no choice
-    dearness = np.log(np.maximum(prices, 1).astype(np.float64))
-    tiles, branches = scores.shape
+def steps(scores: NDArray[np.floating], dearness: NDArray[np.float64]) -> Steps:
+    """The steps of tiles with scores (N,M), such as logits, and branches of that dearness (M,), ascending."""
+    # Logits are the logarithm of softmax, but for a constant a tile, which changes no choice.
+    exact = scores.astype(np.float64)
+    tiles, branches = exact.shape
     current = np.zeros(tiles, dtype=np.int64)
     found: list[tuple[NDArray, NDArray, NDArray]] = []
     everyone = np.arange(tiles)
     moving = np.ones(tiles, dtype=bool)
     for _ in range(branches - 1):
-        k, following = _next(scores, dearness, current)
+        k, following = _next(exact, dearness, current)
         moving &= following > current
         if not moving.any():
             break
         found.append((k[moving], everyone[moving], following[moving]))
         current = np.where(moving, following, current)
     if not found:
-        return Steps(np.zeros(tiles, dtype=np.int64), np.empty(0, np.int64), np.empty(0, np.int64), 0)
+        nothing = np.empty(0, np.int64)
+        return Steps(np.zeros(tiles, dtype=np.int64), nothing, nothing, np.empty(0))
     k, which, to = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # Stable, so that the steps of one tile, which were found in order, stay in order.
     order = np.argsort(-k, kind="stable")
-    return Steps(np.zeros(tiles, dtype=np.int64), which[order], to[order], int((k > 0).sum()))
+    return Steps(np.zeros(tiles, dtype=np.int64), which[order], to[order], k[order])
 
 
 def most_within(budget: float, found: Steps, cost: Callable[[NDArray[np.int64]], int]) -> tuple[NDArray[np.int64], int]:

@@ -103,6 +103,8 @@ class Engine:
     """Threads that restore at the same time."""
     device: torch.device | None = None
     """Where the networks are; None: where the image is."""
+    weigh: budgets.Weigh = budgets.logarithms
+    """What the classifier's answers are weighed against: what goes with logits, unless told."""
 
     def route(self, image: Tensor, budget: int | None = None) -> Restored:
         """Restore an image; the classifier chooses the branch of each tile, within so many multiply-adds."""
@@ -112,26 +114,28 @@ class Engine:
         """Restore an image by a choice made elsewhere: one branch for each tile (N,), or one for all."""
         return self._restored(image, self.given(image, choice))
 
-    @torch.inference_mode()
-    def decide(self, image: Tensor, budget: int | None = None) -> Routes:
-        """What the classifier chooses for an image.
+    def decide(self, image: Tensor, budget: int | None = None, k: float = 0.0) -> Routes:
+        """What the classifier chooses for an image: within a budget, or by the budget's rule at a given k.
 
         budget: multiply-adds that may be spent; where even the cheapest branch costs more, it is chosen everywhere.
+        k: without a budget; 0: as trained, above it cheaper (`lowvision/routing/budget.py`).
         """
         where = self._plan(image)
-        shape = (image.shape[0], self.size, self.size)
-        asking = self.networks.classifier_price(shape)
-        logits = self._logits(image, where)
-        if budget is None:
-            choice = logits.argmax(dim=1)
-            return Routes(where, choice, where.count * asking + self._cost(image, where, choice))
-        found = budgets.steps(logits.double().numpy(), np.array(self.networks.prices(shape)) + asking)
+        scores, dearness = self._scores(image, where), self._dearness(image)
+        asking = where.count * self._asking(image)
 
         def cost(choice: NDArray[np.int64]) -> int:
-            return where.count * asking + self._cost(image, where, torch.from_numpy(choice))
+            return asking + self._cost(image, where, torch.from_numpy(choice))
 
-        chosen, spent = budgets.most_within(budget, found, cost)
+        if budget is None:
+            choice = budgets.chosen(scores, dearness, k)
+            return Routes(where, torch.from_numpy(choice), cost(choice))
+        chosen, spent = budgets.most_within(budget, budgets.steps(scores, dearness), cost)
         return Routes(where, torch.from_numpy(chosen), spent)
+
+    def turns(self, image: Tensor) -> NDArray[np.float64]:
+        """Every k at which a tile of the image changes its branch, falling: from all cheap to all dear."""
+        return budgets.steps(self._scores(image, self._plan(image)), self._dearness(image)).k
 
     def given(self, image: Tensor, choice: Tensor | int) -> Routes:
         """A choice made elsewhere: one branch for each tile (N,), or one for all."""
@@ -168,15 +172,25 @@ class Engine:
         _, height, width = image.shape
         return plan(height, width, self.size, self.overlap)
 
-    def _logits(self, image: Tensor, where: Plan) -> Tensor:
-        """(N,M), on the CPU."""
+    def _asking(self, image: Tensor) -> int:
+        """Multiply-adds of the classifier on one tile."""
+        return self.networks.classifier_price((image.shape[0], self.size, self.size))
+
+    def _dearness(self, image: Tensor) -> NDArray[np.float64]:
+        """(M,), the classifier counted."""
+        prices = self.networks.prices((image.shape[0], self.size, self.size))
+        return self.weigh(np.array(prices) + self._asking(image))
+
+    def _scores(self, image: Tensor, where: Plan) -> NDArray[np.float64]:
+        """(N,M): what the classifier answers."""
 
         @torch.inference_mode()
         def some(first: int) -> Tensor:
             tiles = split(image, where, first, CLASSIFIED_AT_ONCE)
             return self.networks.classify(self._prepared(tiles)).float().cpu()
 
-        return torch.cat(list(in_order(some, range(0, where.count, CLASSIFIED_AT_ONCE), self.callers)))
+        answers = list(in_order(some, range(0, where.count, CLASSIFIED_AT_ONCE), self.callers))
+        return torch.cat(answers).double().numpy()
 
     def _stretches(self, where: Plan, channels: int) -> Iterator[Stretch]:
         """As many rows of tiles at a time as a band may hold."""
