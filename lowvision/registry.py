@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,16 @@ from typing import Any
 
 import pluggy
 
-from lowvision import folders, hookspecs
+from lowvision import __version__, folders, hookspecs
 from lowvision.contracts import Options
 from lowvision.errors import PluginError, RecipeError
 
 GROUP = "lowvision"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+LIMIT = "LOWVISION_PLUGINS"
+"""The variable that names the plugins to be loaded, with commas between; without it, or empty, all are."""
+STRICT = "LOWVISION_STRICT"
+"""The variable that, when it is 1, makes an error of a plugin that is broken or claims another's name."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Plugin:
     module: str
     distribution: str
     version: str
+    point: str = ""
+    """The entry point's own name; empty for the core's."""
 
     @property
     def name(self) -> str:
@@ -58,8 +65,10 @@ class Plugin:
 class Registry:
     """Read-only shelves, one a menu, each from a name to an Entry."""
 
-    def __init__(self, plugins: Iterable[Plugin]):
+    def __init__(self, plugins: Iterable[Plugin], left_out: Iterable[Plugin] = ()):
         self.plugins: tuple[Plugin, ...] = tuple(plugins)
+        self.left_out: tuple[Plugin, ...] = tuple(left_out)
+        """Installed, but not among those that the variable LOWVISION_PLUGINS names."""
         broken: list[Broken] = []
         offers: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for plugin in self.plugins:
@@ -94,8 +103,10 @@ class Registry:
             hint = f"did you mean '{near[0]}'? (from {shelf[near[0]].plugin})"
         else:
             hint = f"there are {', '.join(sorted(shelf)) or 'none'}"
-        left_out = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
-        raise RecipeError(f"no {menu[:-1]} named '{name}'; {hint}{left_out}")
+        absent = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
+        if self.left_out:
+            absent += f"; {LIMIT} leaves out {', '.join(plugin.name for plugin in self.left_out)}"
+        raise RecipeError(f"no {menu[:-1]} named '{name}'; {hint}{absent}")
 
     def entry_of(self, thing: object) -> Entry:
         """The entry on a shelf that the class of `thing` is. Raises PluginError where no plugin provides it."""
@@ -115,8 +126,50 @@ class Registry:
 
 
 def load() -> Registry:
-    """A registry of all installed plugins; one that fails to load is kept apart and told in `broken`."""
-    return Registry(installed())
+    """A registry of the installed plugins, or of those that $LOWVISION_PLUGINS names.
+
+    One that fails to load is kept apart and told in `broken`. Raises PluginError where LOWVISION_PLUGINS names a
+    plugin that there is not, and, when LOWVISION_STRICT is 1, where anything is wrong with a plugin.
+    """
+    everyone = installed()
+    wanted = chosen(everyone, os.environ.get(LIMIT, ""))
+    strict = os.environ.get(STRICT, "")
+    if strict not in ("", "0", "1"):
+        raise PluginError(f"{STRICT} is {strict!r}; give 1, which makes errors of broken plugins, or 0")
+    known = Registry(wanted, [plugin for plugin in everyone if plugin not in wanted])
+    wrong = [*faults(known)]
+    if strict == "1" and wrong:
+        raise PluginError("\n".join(wrong))
+    return known
+
+
+def faults(known: Registry) -> Iterable[str]:
+    """What is wrong with the plugins, a sentence each: those that are broken, and names that several claim."""
+    for broken in known.broken:
+        yield f"plugin {broken.plugin} (from {broken.distribution}) failed to load: {broken.reason}"
+    for (menu, name), entries in known.clashes.items():
+        owners = " and ".join(f"{entry.plugin} (from {entry.distribution})" for entry in entries)
+        yield f"{menu[:-1]} '{name}' is claimed by {owners}; neither can be used"
+
+
+def chosen(plugins: Iterable[Plugin], names: str) -> tuple[Plugin, ...]:
+    """Those whose names stand in `names`, with commas between, and the core's own; all where it is empty.
+
+    A plugin is called by its entry point, as `sr`, or by its name in a listing, as `lowvision-sr`.
+    Raises PluginError for a name that no plugin has.
+    """
+    everyone = tuple(plugins)
+    wanted = {word.strip().replace("_", "-") for word in names.split(",") if word.strip()}
+    if not wanted:
+        return everyone
+    called = {
+        name.replace("_", "-"): plugin for plugin in everyone if plugin.point for name in (plugin.point, plugin.name)
+    }
+    unknown = sorted(wanted - called.keys())
+    if unknown:
+        there = ", ".join(plugin.point for plugin in everyone if plugin.point) or "none"
+        raise PluginError(f"{LIMIT}: no plugin '{unknown[0]}'; there are {there}")
+    return tuple(p for p in everyone if not p.point or p in [called[name] for name in wanted])
 
 
 def installed() -> tuple[Plugin, ...]:
@@ -124,13 +177,18 @@ def installed() -> tuple[Plugin, ...]:
 
     The root distribution and a plugin's own may both name a module; that is one plugin.
     """
-    plugins: dict[str, Plugin] = {}
+    core = Plugin(folders.__name__, "lowvision-framework", __version__)
+    return (core, *(several[0] for _, several in sorted(named().items())))
+
+
+def named() -> Mapping[str, list[Plugin]]:
+    """Every module that an entry point of group `lowvision` names, as each distribution that names it calls it."""
+    modules: dict[str, list[Plugin]] = defaultdict(list)
     for point in metadata.entry_points(group=GROUP):
         dist = point.dist
-        plugin = Plugin(point.module, dist.name if dist else "?", dist.version if dist else "?")
-        plugins.setdefault(point.module, plugin)
-    core = Plugin(folders.__name__, "lowvision-framework", "")
-    return (core, *sorted(plugins.values(), key=lambda plugin: plugin.module))
+        called = (dist.name, dist.version) if dist else ("?", "?")
+        modules[point.module].append(Plugin(point.module, *called, point.name))
+    return modules
 
 
 def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:

@@ -60,12 +60,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         sys.modules.pop(module, None)
 
 
-def write_entry_point(folder: Path, distribution: str, module: str) -> None:
+def write_entry_point(folder: Path, distribution: str, module: str, name: str = "acme") -> None:
     """What pip leaves of a distribution that names a module under our group."""
-    info = folder / f"{distribution}-1.0.dist-info"
+    info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[lowvision]\nacme = {module}\n")
+    (info / "entry_points.txt").write_text(f"[lowvision]\n{name} = {module}\n")
 
 
 def test_a_shelf_tells_the_thing_and_who_brought_it(write: Write) -> None:
@@ -142,3 +142,66 @@ def test_an_installed_plugin_that_fails_leaves_the_rest_standing(tmp_path: Path,
     known = registry.load()
     assert "acme-bad" in {broken.plugin for broken in known.broken}
     assert "folder" in known.shelves["datasets"]
+
+
+@pytest.fixture
+def two(tmp_path: Path, write: Write) -> None:
+    """Two installed plugins: one that works, and one that is broken."""
+    write("acme_album", GOOD)
+    write("acme_bad", "import no_such_package_anywhere")
+    write_entry_point(tmp_path, "acme-album", "acme_album", "album")
+    write_entry_point(tmp_path, "acme-bad", "acme_bad", "bad")
+
+
+@pytest.mark.parametrize("names", ["album", "acme-album", "acme_album", " album , ", "album,acme_album"])
+@pytest.mark.usefixtures("two")
+def test_only_the_plugins_that_the_variable_names_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", names)
+    known = registry.load()
+    assert [plugin.name for plugin in known.plugins] == ["lowvision.folders", "acme-album"]
+    assert known.shelves["datasets"].keys() == {"album", "folder"}
+    assert not known.broken
+    assert "acme-bad" in {plugin.name for plugin in known.left_out}
+    assert "acme_bad" not in sys.modules
+    with pytest.raises(RecipeError, match="no task named 'sr'; there are none; LOWVISION_PLUGINS leaves out acme-bad,"):
+        known.find("tasks", "sr")
+
+
+@pytest.mark.parametrize("names", ["", " ", ","])
+@pytest.mark.usefixtures("two")
+def test_without_names_in_the_variable_all_plugins_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", names)
+    assert {plugin.module for plugin in registry.load().plugins} >= {"acme_album", "acme_bad", "lowvision_sr"}
+
+
+@pytest.mark.usefixtures("two")
+def test_a_plugin_that_the_variable_names_but_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", "album,albun")
+    with pytest.raises(PluginError, match=r"LOWVISION_PLUGINS: no plugin 'albun'; there are album, bad, "):
+        registry.load()
+
+
+@pytest.mark.usefixtures("two")
+def test_when_strict_a_broken_plugin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_STRICT", "1")
+    with pytest.raises(PluginError, match=r"plugin acme-bad \(from acme-bad\) failed to load: ModuleNotFoundError"):
+        registry.load()
+    monkeypatch.setenv("LOWVISION_STRICT", "0")
+    assert registry.load().broken
+
+
+def test_when_strict_a_name_that_two_plugins_claim_is_an_error(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("acme_album", "zoo_album"):
+        write(module, GOOD)
+        write_entry_point(tmp_path, module.replace("_", "-"), module)
+    monkeypatch.setenv("LOWVISION_STRICT", "1")
+    with pytest.raises(PluginError, match=r"dataset 'album' is claimed by acme-album .* and zoo-album .*; neither"):
+        registry.load()
+
+
+def test_strict_is_1_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_STRICT", "yes")
+    with pytest.raises(PluginError, match="LOWVISION_STRICT is 'yes'; give 1"):
+        registry.load()
