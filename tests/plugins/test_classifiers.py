@@ -6,14 +6,15 @@ import sys
 from subprocess import check_output
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from lowvision import Classifier, RecipeError, Task
+from lowvision import Classifier, RecipeError, Task, graph
 from lowvision.routing.cost import multiply_adds, parameters
-from lowvision_classifiers import ClassModule, Timm
+from lowvision_classifiers import ClassModule, EdgeTable, HighFrequency, Timm
 
 TILE = (1, 3, 32, 32)
 
@@ -104,3 +105,120 @@ def test_listing_the_plugin_needs_neither_torch_nor_timm() -> None:
         "print({'torch', 'timm'} & set(sys.modules))"
     )
     assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"
+
+
+FREE = [HighFrequency(), HighFrequency(split="means"), EdgeTable(), EdgeTable(bins=3)]
+
+
+def tiles_of_rising_detail(count: int = 60) -> torch.Tensor:
+    """Noise (N,3,32,32) from faint to loud."""
+    torch.manual_seed(0)
+    return (0.5 + torch.linspace(0.001, 0.2, count)[:, None, None, None] * torch.randn(count, 3, 32, 32)).clamp(0, 1)
+
+
+def psnr_of_branches(tiles: torch.Tensor, classes: int = 3) -> torch.Tensor:
+    """(N,classes): louder tiles are harder, and gain more by capacity."""
+    loudness = tiles.std(dim=(1, 2, 3))[:, None]
+    return 45 - 80 * loudness + torch.arange(classes) * 10 * loudness
+
+
+@pytest.mark.parametrize("classifier", FREE, ids=repr)
+@pytest.mark.parametrize(("channels", "classes"), [(3, 1), (3, 3), (1, 5)])
+def test_what_needs_no_training_is_fitted_and_answers_for_any_number_of_classes(classifier, channels, classes) -> None:
+    network = classifier.build(AnyTask(channels=channels), classes).eval()
+    tiles = tiles_of_rising_detail()[:, :channels]
+    classifier.fit(network, tiles, psnr_of_branches(tiles, classes))
+    answers = network(tiles)
+    assert answers.shape == (len(tiles), classes)
+    assert answers.isfinite().all()
+    assert not list(network.parameters())
+    assert not classifier.trained
+
+
+@pytest.mark.parametrize("classifier", FREE, ids=repr)
+def test_a_fit_is_kept_in_the_state_and_costs_next_to_nothing(classifier) -> None:
+    tiles = tiles_of_rising_detail()
+    fitted, again = (classifier.build(AnyTask(), 3).eval() for _ in range(2))
+    classifier.fit(fitted, tiles, psnr_of_branches(tiles))
+    assert not torch.equal(fitted(tiles), again(tiles))
+    again.load_state_dict(fitted.state_dict())
+    assert torch.equal(fitted(tiles), again(tiles))
+    assert multiply_adds(fitted, TILE) < 20_000  # the Class-Module: 3.8 million
+
+
+class Both(torch.nn.Module):
+    """Two classifiers side by side, as exporting each takes seconds."""
+
+    def __init__(self, *networks: torch.nn.Module):
+        super().__init__()
+        self.networks = torch.nn.ModuleList(networks)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return torch.cat([network(lq) for network in self.networks], dim=1)
+
+
+def test_what_needs_no_training_becomes_a_graph_that_agrees(tmp_path) -> None:
+    tiles = tiles_of_rising_detail()
+    networks = []
+    for classifier in (HighFrequency(), EdgeTable()):
+        networks.append(classifier.build(AnyTask(), 3))
+        classifier.fit(networks[-1], tiles, psnr_of_branches(tiles))
+    both = Both(*networks).eval()
+    graph.write(both, tmp_path / "both.onnx", 3, 32, 1)
+    session = onnxruntime.InferenceSession(tmp_path / "both.onnx")
+    for seen in (tiles, tiles[:7, :, :24].repeat(1, 1, 1, 2)):
+        (answers,) = session.run(None, {session.get_inputs()[0].name: seen.numpy()})
+        torch.testing.assert_close(torch.from_numpy(answers), both(seen), rtol=1e-4, atol=1e-4)
+
+
+def test_high_frequency_finds_equally_many_tiles_in_each_class_and_the_detailed_ones_hard() -> None:
+    tiles, classifier = tiles_of_rising_detail(), HighFrequency()
+    network = classifier.build(AnyTask(), 3)
+    classifier.fit(network, tiles, psnr_of_branches(tiles))
+    found = network(tiles).argmax(dim=1)
+    assert found.bincount().tolist() == [20, 20, 20]
+    assert found.diff().min() >= 0
+
+
+def test_high_frequency_splits_around_means_where_it_is_asked_to() -> None:
+    torch.manual_seed(0)
+    faint, loud = (0.5 + level * torch.randn(count, 3, 16, 16) for level, count in ((0.002, 50), (0.1, 10)))
+    tiles, classifier = torch.cat([faint, loud]), HighFrequency(split="means")
+    network = classifier.build(AnyTask(), 2)
+    classifier.fit(network, tiles, psnr_of_branches(tiles, 2))
+    assert network(tiles).argmax(dim=1).bincount().tolist() == [50, 10]
+
+
+def test_high_frequency_keeps_the_thresholds_that_it_is_given() -> None:
+    tiles, classifier = tiles_of_rising_detail(), HighFrequency(thresholds=(0.01, 0.04))
+    network = classifier.build(AnyTask(), 3)
+    classifier.fit(network, tiles, psnr_of_branches(tiles))
+    detail = network.detail(tiles)  # type: ignore[operator]  # its network has it
+    assert torch.equal(network(tiles).argmax(dim=1), (detail > 0.01).long() + (detail > 0.04).long())
+    with pytest.raises(ValueError, match="2 thresholds; 4 branches need 3"):
+        classifier.build(AnyTask(), 4)
+
+
+def test_the_edge_table_says_the_mean_psnr_of_tiles_alike_and_never_less_for_more_capacity() -> None:
+    tiles, classifier = tiles_of_rising_detail(60), EdgeTable(bins=6)
+    psnr = psnr_of_branches(tiles)
+    psnr[:, 1] -= 100  # by chance, say
+    network = classifier.build(AnyTask(), 3)
+    classifier.fit(network, tiles, psnr)
+    told = network(tiles)
+    torch.testing.assert_close(told[:10], psnr[:10].mean(dim=0).cummax(dim=0).values.expand(10, 3))
+    assert told[:, 1].equal(told[:, 0])
+
+
+def test_bins_of_the_edge_table_without_a_tile_say_what_the_nearest_does() -> None:
+    tiles, classifier = torch.rand(1, 3, 32, 32).expand(8, -1, -1, -1), EdgeTable(bins=5)
+    network = classifier.build(AnyTask(), 2)
+    classifier.fit(network, tiles, torch.tensor([[30.0, 31.0]]).expand(8, 2))
+    assert network(torch.zeros(1, 3, 32, 32)).tolist() == [[30.0, 31.0]]
+    assert network.table.tolist() == [[30.0, 31.0]] * 5  # type: ignore[union-attr, operator]  # a buffer
+
+
+@pytest.mark.parametrize("thresholds", [(0.2, 0.1), (0.1, 0.1), (0.0, 0.5), (0.5, 1.0)])
+def test_thresholds_that_do_not_rise_between_0_and_1_are_refused(thresholds: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match="must rise, and lie between 0 and 1"):
+        HighFrequency(thresholds=thresholds)

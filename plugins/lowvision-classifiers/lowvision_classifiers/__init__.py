@@ -1,16 +1,17 @@
-"""Classifiers: the paper's Class-Module, and any model of timm."""
+"""Classifiers: the paper's Class-Module, any model of timm, and two that need no training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lowvision import Classifier, Task, hookimpl
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class ClassModule(Classifier):
@@ -50,6 +51,56 @@ class Timm(Classifier):
         )
 
 
+class HighFrequency(Classifier):
+    """Training-free: how far a tile is from its own blur, against thresholds (as AMSR's mask, 2025)."""
+
+    trained: ClassVar[bool] = False
+
+    sigma: float = Field(default=1.0, gt=0, le=8)
+    """Of the Gaussian blur, in LQ pixels."""
+    thresholds: tuple[float, ...] | None = None
+    """Between classes, rising, in mean distance of pixels in [0,1]; absent: found on tiles by `split`."""
+    split: Literal["quantiles", "means"] = "quantiles"
+    """How tiles are split into classes: into equally many, or around as many means (k-means of the logarithm)."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if any(a >= b for a, b in pairwise((0.0, *(self.thresholds or ()), 1.0))):
+            raise ValueError(f"thresholds {list(self.thresholds or ())} must rise, and lie between 0 and 1")
+        return self
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        from lowvision_classifiers.high_frequency import Network
+
+        return Network(classes=classes, sigma=self.sigma, thresholds=self.thresholds)
+
+    def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
+        from lowvision_classifiers import high_frequency
+
+        if self.thresholds is None:
+            high_frequency.fit(network, tiles, self.split)
+
+
+class EdgeTable(Classifier):
+    """Training-free: looks up what PSNR each branch reaches on tiles of so much edge (ARM, Chen et al. 2022)."""
+
+    trained: ClassVar[bool] = False
+    predicts: ClassVar[Literal["class", "psnr"]] = "psnr"
+
+    bins: int = Field(default=16, ge=1)
+    """Into how many ranges of mean |Laplacian| tiles are sorted, equally many in each."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        from lowvision_classifiers.edge_table import Network
+
+        return Network(classes=classes, bins=self.bins)
+
+    def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
+        from lowvision_classifiers import edge_table
+
+        edge_table.fit(network, tiles, psnr)
+
+
 @hookimpl
 def lowvision_classifiers() -> Mapping[str, type[Classifier]]:
-    return {"class_module": ClassModule, "timm": Timm}
+    return {"class_module": ClassModule, "timm": Timm, "high_frequency": HighFrequency, "edge_table": EdgeTable}
