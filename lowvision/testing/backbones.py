@@ -1,0 +1,179 @@
+"""Holds a backbone against its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from pydantic import ValidationError
+
+from lowvision.contracts import Backbone, Task
+from lowvision.testing import networks, options
+from lowvision.testing.subject import PlainTask, Subject, distance
+
+SCALES = (1, 2, 3, 4)
+"""Tried where a backbone claims any."""
+SIZES = ((1, 1), (7, 5), (16, 9))
+"""Height and width of inputs, in units of `multiple_of`."""
+KNOBS = ("channels", "layers")
+MARGIN = 3
+"""Pixels beyond `reach`, on every side, that are disturbed."""
+PHASES = 4
+"""Neighbouring output pixels that are looked at, at least: what enlarges and shrinks inside treats them unlike."""
+FARTHEST = 64
+"""Where the search for the true reach ends."""
+
+
+def check_backbone(
+    backbone: Backbone, *, tasks: Sequence[Task] = (), half: bool = True, exportable: bool = True
+) -> None:
+    """Hold a backbone against its contract: give it small, for the checks run it some hundred times.
+
+    tasks: what to build it for; by default every scale that it claims, RGB and grey.
+    half: whether it claims to compute in bfloat16 and float16.
+    exportable: whether it claims that an ONNX graph can be made of it.
+
+    Checked are: options that can be written and read; size of the output for sizes odd and small; `reach` and
+    `multiple_of`; one seed, one network; independence of the batch; gradients for every parameter; cost that can be
+    counted, and that falls with `channels` and `layers` where it has them; safetensors; channels_last; half precision;
+    export. Raises AssertionError for the first thing that is wrong.
+    """
+    options.check_options(backbone)
+    subjects = [subject_of(backbone, task) for task in tasks or _claimed(backbone)]
+    for subject, task in subjects:
+        _check_sizes(subject, task, backbone.multiple_of)
+    colourful = {task.scale: (subject, task) for subject, task in reversed(subjects)}
+    for subject, task in colourful.values():
+        _check_reach(subject, task, backbone)
+    subject, task = subjects[-1] if tasks else next(pair for pair in reversed(subjects) if pair[1].channels == 3)
+    networks.check_network(subject, half=half, exportable=exportable)
+    for knob in KNOBS:
+        if knob in type(backbone).model_fields:
+            _check_knob(backbone, knob, subject, task)
+
+
+def measured_reach(backbone: Backbone, task: Task | None = None, farthest: int = FARTHEST) -> int | None:
+    """How many LQ pixels in each direction an output pixel of the network really sees; None: more than `farthest`."""
+    subject, task = subject_of(backbone, task or next(_claimed(backbone)))
+    return _measured(subject, task, backbone.multiple_of, farthest)
+
+
+def subject_of(backbone: Backbone, task: Task) -> tuple[Subject, Task]:
+    """The network of a backbone for a task, and the task."""
+    side = backbone.multiple_of * -(-16 // backbone.multiple_of)
+    name = f"{options.name_of(backbone)} for scale {task.scale}, {task.channels} colours"
+    return Subject(name, lambda: backbone.build(task), (3, task.channels, side, side + backbone.multiple_of)), task
+
+
+def _claimed(backbone: Backbone) -> Iterator[Task]:
+    for scale in backbone.scales or SCALES:
+        for channels in (3, 1):
+            yield PlainTask(scale=scale, channels=channels)
+
+
+def _check_sizes(subject: Subject, task: Task, step: int) -> None:
+    network = subject.built()
+    for height, width in SIZES:
+        images = subject.images((2, task.channels, height * step, width * step))
+        wanted = 2, task.channels, height * step * task.scale, width * step * task.scale
+        at = replace(subject, name=f"{subject.name}, on an input of {tuple(images.shape)}")
+        law = "an output has the input's colours and exactly `scale` times its height and width; "
+        law += "or let `scales` and `multiple_of` say what it can be built for, and what sides must be multiples of"
+        networks.check_shape(at, subject.run(network, images), wanted, law)
+
+
+def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
+    reach, step = backbone.reach(task), backbone.multiple_of
+    if reach is None:
+        return
+    if type(reach) is not int or reach < 0:
+        raise subject.fail(f"reach returns {reach!r}; return a whole number of LQ pixels, or None for the whole input")
+    if _sees_beyond(subject, task, step, reach):
+        seen = _measured(subject, task, step, FARTHEST)
+        way_out = "None, the whole input" if seen is None else str(seen)
+        raise subject.fail(
+            f"reach says {reach} pixels, but an output pixel changes with input pixels farther away: windows of the "
+            f"image would get seams; return {way_out}"
+        )
+    _check_place(subject, reach, step, task.scale)
+
+
+def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
+    """What an output pixel becomes does not depend on where the window lies that it is computed from."""
+    network = subject.stirred()
+    kept = max(step, 2)  # LQ pixels whose outputs are compared
+    offset = step * -(-3 // step)
+    start = offset + step * -(-reach // step)
+    length = start + kept + step * -(-reach // step) + offset
+    length = step * -(-length // step)
+    image = subject.images((1, subject.shape[1], length, length), torch.float64)
+    inner = slice(scale * start, scale * (start + kept))
+    shifted = slice(scale * (start - offset), scale * (start - offset + kept))
+    whole = subject.run(network, image)[..., inner, inner]
+    window = subject.run(network, image[..., offset:, offset:])[..., shifted, shifted]
+    if distance(window, whole) > networks.EXACT:
+        raise subject.fail(
+            "reach is finite, but an output depends on where in the window it lies; let `multiple_of` be the step of "
+            "the network's inner grid, or return None from reach where it knows positions or averages over the input"
+        )
+
+
+def _measured(subject: Subject, task: Task, step: int, farthest: int) -> int | None:
+    """By halving: seeing beyond r is seeing beyond all that is less."""
+    if _sees_beyond(subject, task, step, farthest):
+        return None
+    low, high = -1, farthest
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _sees_beyond(subject, task, step, middle) else (low, middle)
+    return high
+
+
+def _sees_beyond(subject: Subject, task: Task, step: int, radius: int) -> bool:
+    """Whether some output of an LQ pixel changes when all pixels farther than `radius` from it do."""
+    phases = max(step, PHASES)
+    size = step * -(-(2 * (radius + MARGIN) + phases) // step)
+    network = subject.stirred()
+    first, second = subject.images((2, 1, task.channels, size, size), torch.float64)
+    plain = subject.run(network, first)
+    for middle in range(size // 2 - phases // 2, size // 2 - phases // 2 + phases):
+        near = slice(max(0, middle - radius), middle + radius + 1)
+        disturbed = second.clone()
+        disturbed[..., near, near] = first[..., near, near]
+        outputs = slice(middle * task.scale, (middle + 1) * task.scale)
+        changed = subject.run(network, disturbed)[..., outputs, outputs] != plain[..., outputs, outputs]
+        if changed.any():
+            return True
+    return False
+
+
+def _check_knob(backbone: Backbone, knob: str, subject: Subject, task: Task) -> None:
+    """One step down, and all the way down, costs less and less."""
+    present = getattr(backbone, knob)
+    if type(present) is not int:
+        raise subject.fail(
+            f"its option '{knob}' is {present!r}; reducers turn whole numbers down: make it an int, or rename it"
+        )
+    lower = [smaller for level in range(present - 1, 0, -1) if (smaller := _turned(backbone, knob, level))]
+    if not lower:
+        raise AssertionError(
+            f"{subject.name}: no {knob} below {present} is allowed, so that nothing can be compared; check it with more"
+        )
+    dearer, spent = present, networks.check_counted(subject)
+    for smaller in dict.fromkeys((lower[0], lower[-1])):
+        level = getattr(smaller, knob)
+        less = networks.check_counted(subject_of(smaller, task)[0])
+        if less >= spent:
+            raise subject.fail(
+                f"with {level} {knob} it costs {less} multiply-adds and with {dearer} {spent}; a knob must make the "
+                "network smaller: build from it, or give the option another name"
+            )
+        dearer, spent = level, less
+
+
+def _turned(backbone: Backbone, knob: str, level: int) -> Backbone | None:
+    try:
+        return backbone.replace(**{knob: level})
+    except ValidationError:
+        return None

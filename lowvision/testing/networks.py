@@ -1,0 +1,228 @@
+"""What every network must do, whatever it makes of an image: the checks that backbones and classifiers share."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from lowvision import graph, registry
+from lowvision.contracts import Trained
+from lowvision.errors import LowvisionError
+from lowvision.routing import cost
+from lowvision.testing.subject import Subject, copy_of, distance, one_line, short
+
+EXACT = 1e-9
+"""Of float64, relative to the largest value: sums in another order."""
+CLOSE = 1e-4
+"""Of float32 in another runtime, likewise."""
+HALVES = {torch.bfloat16: 0.1, torch.float16: 0.02}
+"""The half-precision formats, and how far off a small network may be in them, likewise."""
+
+
+def check_repeatable(subject: Subject) -> None:
+    """One seed gives one network, one input one output, and the input stays as it was."""
+    first, second = subject.built().state_dict(), subject.built().state_dict()
+    if first.keys() != second.keys():
+        raise subject.fail("two builds have different tensors; build the same modules every time")
+    for key, tensor in first.items():
+        if not torch.equal(tensor, second[key]):
+            raise subject.fail(
+                f"two builds under one seed differ in {key}; draw weights with torch.nn.init or torch.rand, and "
+                "from no generator but torch's own, so that the recipe's seed decides"
+            )
+    network, images = subject.stirred(), subject.images(dtype=torch.float64)
+    kept = images.clone()
+    outputs = [subject.run(network, images) for _ in range(2)]
+    if not torch.equal(images, kept):
+        raise subject.fail("forward changes its input; no in-place operation may touch it")
+    if not torch.equal(*outputs):
+        raise subject.fail(
+            "in eval() one input gives two outputs; nothing may be drawn or remembered in forward unless self.training"
+        )
+    if not outputs[0].isfinite().all():
+        raise subject.fail("the output of an image in [0,1] is not finite")
+
+
+def check_batch_independence(subject: Subject) -> None:
+    """In eval() an image's output does not depend on what else is in the batch."""
+    network, images = subject.stirred(), subject.images(dtype=torch.float64)
+    together = subject.run(network, images)
+    alone = torch.cat([subject.run(network, image[None]) for image in images])
+    if distance(together, alone) > EXACT:
+        raise subject.fail(
+            "in eval() the output of an image depends on the others in its batch; tiles are batched as it suits the "
+            "machine, so take no statistics over the batch (dimension 0) unless self.training"
+        )
+
+
+def check_backward(subject: Subject) -> None:
+    """In train() a gradient reaches every parameter that wants one."""
+    network = subject.stirred().train()
+    learned = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+    if not learned:
+        return
+    output = network(subject.images(dtype=torch.float64))
+    if not output.requires_grad:
+        raise subject.fail("the output is cut off from all parameters; no detach() or no_grad() in forward")
+    (output * subject.images(output.shape, output.dtype)).sum().backward()
+    for name, parameter in learned.items():
+        if parameter.grad is None or not parameter.grad.any():
+            raise subject.fail(
+                f"no gradient reaches {name}; use it in forward, remove it, or set requires_grad=False (or make it a "
+                "buffer) where it is a constant"
+            )
+        if not parameter.grad.isfinite().all():
+            raise subject.fail(f"the gradient of {name} is not finite")
+
+
+def check_counted(subject: Subject) -> int:
+    """It can be built and run without memory, on torch's meta device; its exact multiply-adds on one image."""
+    shape = (1, *subject.shape[1:])
+    try:
+        with torch.device("meta"):
+            blueprint = subject.make()
+        spent = cost.multiply_adds(blueprint, shape)
+        real = cost.multiply_adds(subject.built(), shape)
+    except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
+        raise subject.fail(
+            f"cannot be counted on the meta device ({one_line(error)}); keep tensors as parameters "
+            "or buffers, make new ones with device of the input, and ask no tensor for its values in build or forward"
+        ) from error
+    if spent != real:
+        raise subject.fail(f"costs {spent} multiply-adds on the meta device and {real} on the CPU")
+    return spent
+
+
+def check_round_trip(subject: Subject) -> None:
+    """Written to safetensors and read into a new network, it computes the same."""
+    network, images = subject.built(0), subject.images()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.5)  # as if it were trained: weights that no build would give
+    other = subject.built(1)
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "network.safetensors"
+            save_model(network, str(path))
+            load_model(other, path)
+    except (ValueError, RuntimeError) as error:
+        raise subject.fail(
+            f"its weights do not survive a safetensors file: {one_line(error)}; build the same tensors every time, and "
+            "let none be a slice of another"
+        ) from error
+    if distance(subject.run(other, images), subject.run(network, images)) > CLOSE:
+        raise subject.fail(
+            "with the weights of another it computes something else: some of what it learns or draws is not in "
+            "state_dict(); make it a parameter or a persistent buffer"
+        )
+
+
+def check_channels_last(subject: Subject) -> None:
+    """The order in which pixels lie in memory changes nothing."""
+    network, images = subject.stirred(), subject.images(dtype=torch.float64)
+    plain = subject.run(network, images)
+    last = subject.run(
+        network.to(memory_format=torch.channels_last),
+        images.to(memory_format=torch.channels_last),
+    )
+    if distance(last, plain) > EXACT:
+        raise subject.fail(
+            "in channels_last memory the output is another; no as_strided, and reshape rather than view where the "
+            "order of the elements counts"
+        )
+
+
+def check_half(subject: Subject) -> None:
+    """In bfloat16 and float16 it computes nearly the same; what the CPU does not know in a format is not asked."""
+    images = subject.images()
+    wanted = subject.run(subject.built(), images)
+    for dtype, tolerance in HALVES.items():
+        try:
+            found = subject.run(subject.built().to(dtype), images.to(dtype))
+        except AssertionError as error:
+            if "not implemented for" in str(error):
+                continue
+            raise AssertionError(f"{error}; or say half=False") from error
+        if found.dtype != dtype:
+            raise subject.fail(
+                f"makes {short(found.dtype)} from {short(dtype)}; make constants buffers, so that they follow, or say "
+                "half=False"
+            )
+        if distance(found, wanted) > tolerance:
+            raise subject.fail(
+                f"in {short(dtype)} the output is off by {distance(found, wanted):.0%}; compute what needs it in "
+                "float32 and go back, or say half=False"
+            )
+
+
+def check_export(subject: Subject) -> None:
+    """It can be written as an ONNX graph, and every runtime that is installed computes the same from it."""
+    try:
+        graph.maker()
+    except LowvisionError as error:
+        warnings.warn(f"{subject.name}: export is not checked: {error}", stacklevel=2)
+        return
+    network = subject.built()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        try:
+            graph.write(copy_of(network), path, subject.shape[1], *_sides(subject))
+        except LowvisionError as error:
+            raise subject.fail(f"{error}; or say exportable=False") from error
+        for name, entry in registry.load().shelves["runtimes"].items():
+            runtime = entry.thing()
+            if runtime.missing():
+                continue
+            images = subject.images()
+            found = runtime.prepare(_Written(network, path), 1, "cpu")(images)
+            off = distance(found, subject.run(network, images))
+            if off > CLOSE:
+                raise subject.fail(f"runtime {name} is off by {off:.1e}; find the operator, or say exportable=False")
+
+
+def _sides(subject: Subject) -> tuple[int, int]:
+    """Height, and what the width has more."""
+    height, width = subject.shape[2:]
+    return height, width - height
+
+
+@dataclass(frozen=True)
+class _Written(Trained):
+    """A network and its graph, for a runtime."""
+
+    network: nn.Module
+    path: Path
+
+    def module(self) -> nn.Module:
+        return copy_of(self.network)
+
+    def onnx(self) -> Path:
+        return self.path
+
+
+def check_network(subject: Subject, *, half: bool, exportable: bool) -> None:
+    """All of the above."""
+    check_repeatable(subject)
+    check_counted(subject)
+    check_batch_independence(subject)
+    check_backward(subject)
+    check_round_trip(subject)
+    check_channels_last(subject)
+    if half:
+        check_half(subject)
+    if exportable:
+        check_export(subject)
+
+
+def check_shape(subject: Subject, output: Tensor, wanted: tuple[int, ...], law: str) -> None:
+    """Fails with the law where the output has another shape or another dtype than float32."""
+    if tuple(output.shape) != wanted:
+        raise subject.fail(f"gives {tuple(output.shape)} instead of {wanted}; {law}")
+    if output.dtype != torch.float32:
+        raise subject.fail(f"makes {short(output.dtype)} from float32; make no float64 constants")

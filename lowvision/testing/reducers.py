@@ -1,0 +1,161 @@
+"""Holds a reducer against its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from lowvision.contracts import Backbone, Options, Reducer, Task
+from lowvision.testing import networks, options
+from lowvision.testing.backbones import subject_of
+from lowvision.testing.subject import PlainTask, Subject, one_line
+
+Level = int | float | str
+UNKNOWN = "no such level"
+
+
+class Knobless(Backbone):
+    """A network without anything to turn."""
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(task.channels, task.channels * task.scale**2, 1), nn.PixelShuffle(task.scale))
+
+    def reach(self, task: Task) -> int:
+        return 0
+
+
+def check_reducer(reducer: Reducer, backbone: Backbone, levels: Sequence[Level], *, task: Task | None = None) -> None:
+    """Hold a reducer against its contract, with a small backbone that it can reduce.
+
+    levels: as in a recipe, from the cheapest to the dearest; the last may be the backbone itself.
+    task: what to build for; by default the first scale that the backbone claims, RGB.
+
+    Checked are: options that can be written and read; that every level gives a valid backbone which costs less, the
+    lower the less; that what cannot be reduced raises ValueError; and where `inherit` is defined, that it hands weights
+    down for some level, copies them, and touches nothing where it returns False. Raises AssertionError for the first
+    thing that is wrong.
+    """
+    options.check_options(reducer)
+    task = task or PlainTask(scale=(backbone.scales or (1,))[0])
+    kept = backbone.model_copy()
+    reduced = [_reduced(reducer, backbone, level) for level in levels]
+    if backbone != kept:
+        raise _failure(reducer, "reduce changes the backbone; return backbone.replace(...)")
+    _check_costs(reducer, [subject_of(smaller, task)[0] for smaller in reduced], subject_of(backbone, task)[0], levels)
+    _check_refusals(reducer, backbone)
+    if type(reducer).inherit is not Reducer.inherit:
+        pairs = zip(reduced, levels, strict=True)
+        done = [_inherits(reducer, backbone, smaller, task, level) for smaller, level in pairs]
+        if not any(done):
+            raise _failure(
+                reducer,
+                "inherit is defined but returns False for every level; return True where weights were handed down, or "
+                "leave it out",
+            )
+
+
+def _failure(reducer: Reducer, message: str) -> AssertionError:
+    return AssertionError(f"{options.name_of(reducer)}: {message}")
+
+
+def _reduced(reducer: Reducer, backbone: Backbone, level: Level) -> Backbone:
+    try:
+        smaller = reducer.reduce(backbone, level)
+    except ValueError as error:
+        raise _failure(
+            reducer,
+            f"level {level!r} of {options.name_of(backbone)} is refused: {one_line(error)}; check it with others",
+        ) from error
+    if not isinstance(smaller, Backbone):
+        raise _failure(reducer, f"reduce returns a {type(smaller).__name__}; return backbone.replace(...), a Backbone")
+    if not _is_valid(smaller):
+        raise _failure(
+            reducer,
+            f"level {level!r} gives {smaller!r}, which breaks the backbone's own laws; make it by "
+            "backbone.replace(...), which validates, and not by model_copy or model_construct",
+        )
+    return smaller
+
+
+def _is_valid(smaller: Options) -> bool:
+    try:
+        return type(smaller).model_validate(dict(smaller)) == smaller
+    except ValueError:
+        return False
+
+
+def _check_costs(reducer: Reducer, subjects: Sequence[Subject], base: Subject, levels: Sequence[Level]) -> None:
+    prices = [networks.check_counted(subject) for subject in subjects]
+    whole = networks.check_counted(base)
+    for k, (level, price) in enumerate(zip(levels, prices, strict=True)):
+        dearest = k == len(levels) - 1
+        if price > whole or (price == whole and not dearest):
+            raise _failure(
+                reducer,
+                f"level {level!r} costs {price} multiply-adds and the backbone {whole}; a level must make it cheaper",
+            )
+        if k and prices[k - 1] >= price:
+            raise _failure(
+                reducer,
+                f"level {levels[k - 1]!r} costs {prices[k - 1]} multiply-adds and level {level!r} {price}; give levels "
+                "from the cheapest to the dearest, no two alike",
+            )
+
+
+def _check_refusals(reducer: Reducer, backbone: Backbone) -> None:
+    """A level or a backbone that means nothing is refused by ValueError, which a recipe tells with its line."""
+    for what, asked, level in (("a level", backbone, UNKNOWN), ("a backbone without knobs", Knobless(), 1)):
+        try:
+            made = reducer.reduce(asked, level)
+        except ValueError:
+            continue
+        except Exception as error:
+            raise _failure(
+                reducer,
+                f"{what} that it does not know raises {type(error).__name__} ({one_line(error)}); raise ValueError "
+                "with a sentence, so that the recipe's line is told",
+            ) from error
+        if level == UNKNOWN or not isinstance(made, Backbone):
+            raise _failure(reducer, f"the level {level!r} of {options.name_of(asked)} gives {made!r}; raise ValueError")
+
+
+def _inherits(reducer: Reducer, backbone: Backbone, reduced: Backbone, task: Task, level: Level) -> bool:
+    """Whether a network inherits; fails where it does so wrongly."""
+    subject = subject_of(reduced, task)[0]
+    larger, smaller = subject_of(backbone, task)[0].built(0), subject.built(1)
+    theirs, mine = _tensors(larger), _tensors(smaller)
+    done = reducer.inherit(larger, smaller)
+    if type(done) is not bool:
+        raise _failure(reducer, f"inherit returns {done!r}; return True where weights were handed down, else False")
+    if _changed(theirs, larger):
+        raise _failure(reducer, "inherit changes the larger network; it is still the base: change `smaller` alone")
+    changed = _changed(mine, smaller)
+    if changed and not done:
+        raise _failure(reducer, f"inherit returns False for level {level!r} but has changed {changed[0]}; return True")
+    if done and not changed:
+        raise _failure(reducer, f"inherit returns True for level {level!r} but has changed nothing in place")
+    if done:
+        _check_heir(reducer, subject, larger, smaller)
+    return done
+
+
+def _check_heir(reducer: Reducer, subject: Subject, larger: nn.Module, smaller: nn.Module) -> None:
+    places = {tensor.untyped_storage().data_ptr() for tensor in larger.state_dict().values() if tensor.numel()}
+    for name, tensor in smaller.state_dict().items():
+        if tensor.numel() and tensor.untyped_storage().data_ptr() in places:
+            raise _failure(
+                reducer, f"after inherit {name} is the larger network's own memory; copy_() what it inherits"
+            )
+    output = subject.run(smaller, subject.images())
+    if not output.isfinite().all():
+        raise _failure(reducer, "the output of a network that has inherited is not finite")
+
+
+def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def _changed(before: dict[str, torch.Tensor], network: nn.Module) -> list[str]:
+    return [name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])]

@@ -1,0 +1,149 @@
+"""Holds a task against its contract."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from lowvision.contracts import Task
+from lowvision.testing import options
+from lowvision.testing.subject import one_line, short
+
+SCALES = range(1, 9)
+"""Tried, where the task allows them."""
+SIZES = ((24, 36), (5, 7), (1, 1))
+"""Height and width of lq."""
+PLAUSIBLE = (-0.5, 1.5)
+"""Where most of a baseline lies; noise and ringing may leave [0,1]."""
+
+
+def check_task(task: Task) -> None:
+    """Hold a task against its contract, for every scale up to 8 that it allows, RGB and grey.
+
+    Checked are: options that can be written and read; sizes; that gt stays as it is; that the same generator gives the
+    same lq, that another gives another if and only if `random`, and that nothing else is drawn from; size and range of
+    the baseline, image by image. Raises AssertionError for the first thing that is wrong.
+    """
+    options.check_options(task)
+    for form in _forms(task):
+        for size in SIZES:
+            gt = _photograph(form.channels, size[0] * form.scale, size[1] * form.scale)
+            _check_size(form, gt, size)
+        gt = _photograph(form.channels, 24 * form.scale, 24 * form.scale)
+        _check_randomness(form, gt)
+        _check_baseline(form, torch.stack([_degraded(form, gt, seed) for seed in (0, 1)]))
+
+
+def _forms(task: Task) -> Iterator[Task]:
+    """The task at every scale and number of colours that its options allow."""
+    found = [task]
+    for scale in SCALES:
+        for channels in (3, 1):
+            try:
+                found.append(task.replace(scale=scale, channels=channels))
+            except ValidationError:
+                continue
+    yield from dict.fromkeys(found)
+
+
+def _photograph(channels: int, height: int, width: int) -> Tensor:
+    """(channels,height,width) in [0,1]: slow waves and a little grain, alike for every size."""
+    rows, columns = torch.arange(height)[:, None] / 9, torch.arange(width) / 7
+    waves = torch.stack([(rows + colour).sin() * (columns - colour).cos() for colour in range(channels)])
+    grain = torch.rand(waves.shape, generator=torch.Generator().manual_seed(0))
+    return (0.5 + 0.4 * waves + 0.1 * (grain - 0.5)).clamp(0, 1)
+
+
+def _degraded(task: Task, gt: Tensor, seed: int) -> Tensor:
+    try:
+        return task.degrade(gt, torch.Generator().manual_seed(seed))
+    except Exception as error:  # whatever a stranger's task raises
+        raise _failure(
+            task, f"degrade raises {type(error).__name__} for gt of {tuple(gt.shape)}: {one_line(error)}"
+        ) from error
+
+
+def _failure(task: Task, message: str) -> AssertionError:
+    return AssertionError(f"{options.name_of(task)} at scale {task.scale}, {task.channels} colours: {message}")
+
+
+def _check_size(task: Task, gt: Tensor, size: tuple[int, int]) -> None:
+    kept = gt.clone()
+    lq = _degraded(task, gt, 0)
+    if not torch.equal(gt, kept):
+        raise _failure(task, "degrade changes gt; it is what the network is trained towards: work on a copy")
+    wanted = task.channels, *size
+    if not isinstance(lq, Tensor) or tuple(lq.shape) != wanted:
+        found = tuple(lq.shape) if isinstance(lq, Tensor) else type(lq).__name__
+        raise _failure(
+            task,
+            f"degrade makes {found} of gt {tuple(gt.shape)} instead of {wanted}; lq has gt's colours and its sides "
+            "divided by `scale`: narrow `scale` or `channels` by a Literal to what the task can do",
+        )
+    if lq.dtype != gt.dtype:
+        raise _failure(task, f"degrade makes {short(lq.dtype)} of {short(gt.dtype)}; keep gt's dtype")
+    if not lq.isfinite().all():
+        raise _failure(task, "lq is not finite")
+
+
+def _check_randomness(task: Task, gt: Tensor) -> None:
+    before = _states()
+    first, again, other = (_degraded(task, gt, seed) for seed in (0, 0, 1))
+    if not torch.equal(first, again) or before != _states():
+        raise _failure(
+            task,
+            "degrade draws from a generator of its own or a global one; pass generator=generator to every torch.rand, "
+            "torch.randn and torch.randint, and seed other libraries from torch.randint(..., generator=generator)",
+        )
+    if task.random and torch.equal(first, other):
+        raise _failure(
+            task,
+            "two generators give one lq, but `random` is True; draw from the generator, or leave `random` False: a "
+            "fixed degradation is applied once and cached",
+        )
+    if not task.random and not torch.equal(first, other):
+        raise _failure(
+            task,
+            "two generators give two lq, but `random` is False: one draw would be cached for good; set "
+            "random: ClassVar[bool] = True",
+        )
+    if task.random:
+        generator = torch.Generator().manual_seed(0)
+        if torch.equal(task.degrade(gt, generator), task.degrade(gt, generator)):
+            raise _failure(
+                task, "a second draw from one generator repeats the first; draw from it, do not read its seed"
+            )
+
+
+def _states() -> tuple[object, ...]:
+    """Where the global sources of randomness stand."""
+    name, keys, *rest = np.random.get_state()  # the legacy source is the one that strangers' code uses
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), name, keys.tobytes(), *rest  # type: ignore[attr-defined]  # an array
+
+
+def _check_baseline(task: Task, lq: Tensor) -> None:
+    """lq: (2,C,h,w)"""
+    kept = lq.clone()
+    restored = task.baseline(lq)
+    wanted = (*lq.shape[:2], *(side * task.scale for side in lq.shape[2:]))
+    if tuple(restored.shape) != wanted:
+        raise _failure(
+            task,
+            f"baseline makes {tuple(restored.shape)} of {tuple(lq.shape)} instead of {wanted}: enlarge it by `scale`",
+        )
+    if not torch.equal(lq, kept):
+        raise _failure(task, "baseline changes lq; work on a copy")
+    if restored.dtype != lq.dtype:
+        raise _failure(task, f"baseline makes {short(restored.dtype)} of {short(lq.dtype)}; keep the dtype")
+    low, high = restored.flatten().quantile(torch.tensor([0.05, 0.95])).tolist()
+    if not (PLAUSIBLE[0] <= low and high <= PLAUSIBLE[1]):
+        raise _failure(
+            task, f"most of the baseline lies between {low:.2g} and {high:.2g}; images are in [0,1], not in 0..255"
+        )
+    if not torch.allclose(torch.cat([task.baseline(image[None]) for image in lq]), restored, atol=1e-5):
+        raise _failure(task, "the baseline of an image depends on the others in its batch; take them one by one")
