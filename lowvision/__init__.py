@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from lowvision.contracts import Backbone as Backbone
     from lowvision.contracts import Classifier as Classifier
     from lowvision.contracts import Dataset as Dataset
+    from lowvision.contracts import Format as Format
     from lowvision.contracts import Options as Options
+    from lowvision.contracts import Part as Part
     from lowvision.contracts import Photo as Photo
+    from lowvision.contracts import Recognised as Recognised
     from lowvision.contracts import Reducer as Reducer
     from lowvision.contracts import Runtime as Runtime
     from lowvision.contracts import Skip as Skip
@@ -42,8 +45,11 @@ _HOMES = {
         "Backbone",
         "Classifier",
         "Dataset",
+        "Format",
         "Options",
+        "Part",
         "Photo",
+        "Recognised",
         "Reducer",
         "Runtime",
         "Skip",

@@ -7,14 +7,14 @@ and imports torch only inside its methods, so that listing and checking stay fas
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Generator, Tensor, nn
 
@@ -156,4 +156,47 @@ class Runtime(Options, ABC):
         Any shape may come, few different ones will. Up to `callers` threads call it at once; each call then works
         on 1/callers of the cores, and its output stays as it is when the same thread calls again. `device` is
         `cpu`, `cuda` or `mps`. Raises RunError for a device that it does not know.
+        """
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network that a format recognised in a file: what builds it, and its weights."""
+
+    choice: Options | str | Mapping[str, Any]
+    """The backbone or classifier that builds it: its options, or as a recipe would name it (`carn`,
+    `{"carn": {"channels": 64}}`), which works across plugins."""
+    state: Mapping[str, Tensor]
+    """All of its tensors, under the names that they have in the file."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """From a name in the file to the name in the network that is built; a name that is not in here is the same."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a format found in a file: a network, or a classifier and branches."""
+
+    task: Options | str | Mapping[str, Any]
+    """The task, as `Part.choice` tells a network."""
+    branches: tuple[Part, ...]
+    """Cheapest first; a single network is the only one."""
+    classifier: Part | None = None
+    """Absent where there is a single network."""
+    tile: tuple[int, int] | None = None
+    """Size of a tile, and overlap, in LQ pixels; None: as lowvision does it unless told otherwise."""
+
+
+class Format(Options, ABC):
+    """A layout of weights files that another program writes."""
+
+    general: ClassVar[bool] = False
+    """Whether it knows so many layouts that it is asked only about files that no other format knows."""
+
+    @abstractmethod
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        """What these tensors of a file, by name, are the weights of; None: they are of another layout.
+
+        Tensors that no network is to have are left out of `Part.state`; names that are too many or too few need not
+        be looked for, the caller tells them. Raises ValueError, with the reason, for what is of this layout but
+        cannot be taken over.
         """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pluggy
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Reducer, Runtime, Task
+from lowvision.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -22,6 +22,7 @@ MENUS: Mapping[str, type] = {
     "classifiers": Classifier,
     "datasets": Dataset,
     "runtimes": Runtime,
+    "formats": Format,
 }
 """Each menu and the contract of what stands on it; the hook of a menu is `lowvision_<menu>`."""
 
@@ -54,3 +55,8 @@ def lowvision_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-b
 @hookspec
 def lowvision_runtimes() -> Mapping[str, type[Runtime]]:  # type: ignore[empty-body]  # as above
     """What can run a trained network."""
+
+
+@hookspec
+def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]  # as above
+    """Layouts of weights files of other programs."""

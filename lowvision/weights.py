@@ -15,10 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lowvision import foreign
 from lowvision.architecture import Architecture
 from lowvision.contracts import Options
 from lowvision.errors import WeightsError
+from lowvision.foreign import Foreign
 from lowvision.registry import Registry
+from lowvision.state import difference, unshared
 
 FORMAT = 1
 """Raised when an older lowvision could no longer read what is written."""
@@ -39,10 +42,17 @@ class Header(Options):
     """What was measured of it on `data.valid`, by name."""
     plugins: dict[str, str] = Field(default_factory=dict)
     """The distributions whose plugins it needs, and their versions."""
+    origin: str = ""
+    """The file of another program that it was made from, without its folder, and that file's format; empty: none."""
 
 
 def save(
-    path: Path, network: nn.Module, architecture: Architecture, registry: Registry, measured: Mapping[str, Any]
+    path: Path,
+    network: nn.Module,
+    architecture: Architecture,
+    registry: Registry,
+    measured: Mapping[str, Any],
+    origin: str = "",
 ) -> None:
     """Write a network or container; the file appears whole, by renaming."""
     facts = {name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()}
@@ -51,6 +61,7 @@ def save(
         architecture=architecture,
         measured=facts,
         plugins=_plugins(architecture, registry),
+        origin=origin,
     )
     text = json.dumps(header.model_dump(mode="json", context=registry))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,17 +76,29 @@ def save(
 
 
 def read_header(path: Path, registry: Registry) -> Header:
-    """The header of a weights file. Raises WeightsError where it is not one, or needs a plugin that is not there."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(KEY)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: {_reason(path, error)}") from None
+    """The header of a weights file; for another program's file, what a format recognises it as.
+
+    Raises WeightsError where it is not one, or needs a plugin that is not there.
+    """
+    text = _header_text(path)
     if text is None:
-        raise WeightsError(f"{path}: a safetensors file, but without lowvision's header: what network is it of?")
+        return foreign_header(path, foreign.read(path, registry), registry)
     return header_of(json.loads(text), path, registry)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether another program wrote the file. Raises WeightsError where it cannot be read."""
+    return _header_text(path) is None
+
+
+def foreign_header(path: Path, found: Foreign, registry: Registry) -> Header:
+    """The header that another program's file would have if lowvision had written it."""
+    return Header(
+        kind=found.architecture.kind,  # type: ignore[arg-type]  # one of the two
+        architecture=found.architecture,
+        plugins=_plugins(found.architecture, registry),
+        origin=f"{path.name} ({found.format})",
+    )
 
 
 def header_of(raw: dict[str, Any], path: Path, registry: Registry) -> Header:
@@ -105,17 +128,36 @@ def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
 
 
 def _load_into(network: nn.Module, path: Path, wanted: Architecture, registry: Registry) -> None:
-    header = read_header(path, registry)
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    difference = _difference(network.state_dict(), state)
-    if difference or not _fits(header.architecture, wanted):
+    header, state = _read(path, registry)
+    misfit = difference(network.state_dict(), state)
+    if misfit or not _fits(header.architecture, wanted):
         raise WeightsError(
-            f"{path}: holds a {header.kind}, {_shown(header.architecture, registry)}; "
-            f"wanted is a {wanted.kind}, {_shown(wanted, registry)}" + (f": {difference}" if difference else "")
+            f"{path}: holds a {header.kind}, {shown(header.architecture, registry)}; "
+            f"wanted is a {wanted.kind}, {shown(wanted, registry)}" + (f": {misfit}" if misfit else "")
         )
     with torch.no_grad():
         network.load_state_dict(state, strict=False)
+
+
+def _read(path: Path, registry: Registry) -> tuple[Header, Mapping[str, Tensor]]:
+    text = _header_text(path)
+    if text is None:
+        found = foreign.read(path, registry)
+        return foreign_header(path, found, registry), found.state
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    return header_of(json.loads(text), path, registry), state
+
+
+def _header_text(path: Path) -> str | None:
+    """The JSON of the header; None where another program wrote the file. Raises WeightsError where it is damaged."""
+    if foreign.is_pickled(path):
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get(KEY)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error})") from None
 
 
 def _fits(found: Architecture, wanted: Architecture) -> bool:
@@ -124,36 +166,8 @@ def _fits(found: Architecture, wanted: Architecture) -> bool:
     return shapes[0] == shapes[1]
 
 
-def _difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """What does not fit, in one line; empty when everything does."""
-    needed = _unshared(wanted)
-    missing = [name for name in needed if name not in found]
-    unexpected = [name for name in found if name not in wanted]
-    shapes = [
-        f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
-    parts = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-    return "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in parts if names)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-
-
 def _stored_once(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in _unshared(network.state_dict()).items()}
-
-
-def _unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state without the second names of a tensor: what two parts of a network share is stored once."""
-    first: dict[tuple[int, tuple[int, ...]], str] = {}
-    for name, tensor in state.items():
-        place = (tensor.data_ptr() or id(tensor), tuple(tensor.shape))
-        first.setdefault(place, name)
-    kept = set(first.values())
-    return {name: tensor for name, tensor in state.items() if name in kept}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in unshared(network.state_dict()).items()}
 
 
 def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
@@ -162,21 +176,13 @@ def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
     return {entry.distribution: entry.version for entry in entries}
 
 
-def _shown(architecture: Architecture, registry: Registry) -> str:
+def shown(architecture: Architecture, registry: Registry) -> str:
     """The architecture in a few words: `fsrcnn(channels=16), ... for sr`."""
     networks = ", ".join(
         f"{registry.name_of(b)}({', '.join(f'{n}={v}' for n, v in b.model_dump().items())})"
         for b in architecture.branches
     )
     return f"{networks} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
-
-
-def _reason(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        return "a pickled PyTorch file, which may run code when it is opened; only safetensors are read"
-    return f"not a whole safetensors file ({error})"
 
 
 def _with_tuples(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Super-resolution: the task, and four networks for it."""
+"""Super-resolution: the task, four networks for it, and the files in which the ClassSR authors' code keeps them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lowvision import Backbone, Skip, Task, hookimpl
+from lowvision import Backbone, Format, Recognised, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -167,6 +167,21 @@ class RCAN(Backbone):
         return None
 
 
+class ClassSR(Format):
+    """What the ClassSR authors' code writes: FSRCNN, alone or as branches of a container."""
+
+    scale: Literal[2, 3, 4] = 4
+    """How far an FSRCNN enlarges: its tensors do not tell. The authors' enlarge by 4."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        from lowvision_sr.reference import container, fsrcnn
+
+        try:
+            return container.recognise(state, self.scale, (fsrcnn.find,))
+        except KeyError as missing:
+            raise ValueError(f"{missing.args[0]} is missing") from None
+
+
 @hookimpl
 def lowvision_tasks() -> Mapping[str, type[Task]]:
     return {"sr": SuperResolution}
@@ -175,3 +190,8 @@ def lowvision_tasks() -> Mapping[str, type[Task]]:
 @hookimpl
 def lowvision_backbones() -> Mapping[str, type[Backbone]]:
     return {"fsrcnn": FSRCNN, "carn": CARN, "srresnet": SRResNet, "rcan": RCAN}
+
+
+@hookimpl
+def lowvision_formats() -> Mapping[str, type[Format]]:
+    return {"classsr": ClassSR}
