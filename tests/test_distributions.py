@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from lowvision import shipped
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 SECTIONS = ("# {name}", "## Provides", "## In a recipe", "## Sources")
@@ -41,6 +43,12 @@ def test_the_root_ships_exactly_the_packages_of_its_plugins() -> None:
     carried = [f"plugins/{folder.name}/{package}" for folder in FOLDERS for package in packages(read(folder))]
     assert packages(read(ROOT)) == ["lowvision", *carried]
     assert all((ROOT / package / "__init__.py").is_file() for package in packages(read(ROOT)))
+
+
+def test_the_wheel_carries_the_recipes_where_an_installed_package_looks() -> None:
+    carried = read(ROOT)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert carried == {"recipes": "lowvision/recipes"}
+    assert shipped.folder() == ROOT / "recipes"
 
 
 def test_a_plugin_is_named_like_its_folder(folder: Path) -> None:

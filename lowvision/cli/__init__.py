@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from lowvision import __version__
-from lowvision.cli import bench, cache, check, evaluate, export, ls, plugins, restore, run, schema
+from lowvision.cli import bench, cache, check, cp, evaluate, export, ls, plugins, restore, run, schema
 from lowvision.errors import LowvisionError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ COMMANDS = (
     bench.bench,
     export.export,
     check.check,
+    cp.cp,
     schema.schema,
     ls.ls,
     plugins.plugins,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lowvision import yaml_source
+from lowvision import shipped, yaml_source
 from lowvision.complaints import shown
 from lowvision.errors import RecipeError
 from lowvision.yaml_source import KeyPath, Mark, Source
@@ -70,9 +70,11 @@ def _parent(path: Path, name: Any, mark: Mark) -> Path:
     if not isinstance(name, str):
         raise RecipeError(f"{mark}: extends: must be the path of one recipe, not {shown(name)}")
     parent = Path(os.path.normpath(path.parent / name))
-    if not parent.is_file():
-        raise RecipeError(f"{mark}: extends: no such file: {parent}; the path starts at the folder of this recipe")
-    return parent
+    if parent.is_file():
+        return parent
+    if there := shipped.path_of(name):
+        return there
+    raise RecipeError(f"{mark}: extends: no such file: {parent}; the path starts at the folder of this recipe")
 
 
 def _with_sections(source: Source) -> Source:

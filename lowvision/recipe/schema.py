@@ -38,7 +38,7 @@ def schema(registry: Registry) -> Schema:
 def _short_forms(reducers: Mapping[str, Entry]) -> Schema:
     """What a file may say besides the fields of a Recipe."""
     return {
-        "extends": {"type": "string", "description": "The recipe that this one changes; a path from this file."},
+        "extends": {"type": "string", "description": "The recipe that this one changes: a path from this file, or a shipped one."},
         "backbone": {"x-menu": "backbones", "description": "The network to be accelerated; `reduce` makes branches."},
         "reduce": {
             "description": "Reducers and one level of each for every branch; the last branch is the base.",

@@ -32,3 +32,12 @@ def test_check_takes_overrides_and_prints_a_recipe_that_checks(say: Say, recipe:
 def test_a_recipe_that_is_not_there_is_told(say: Say) -> None:
     said = say("check", "nope.yml")
     assert (said.code, said.err) == (2, "nope.yml: no such file\n")
+
+
+def test_a_shipped_recipe_is_called_by_its_name(say: Say) -> None:
+    said = say("check", "sr_carn")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.endswith("sr_carn.yml: nothing wrong\n")
+    said = say("check", "sr_carm")
+    assert said.code == 2
+    assert said.err.endswith("did you mean 'sr_carn'?\n")
