@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lowvision.architecture import (
     Architecture,
@@ -18,9 +18,12 @@ from lowvision.architecture import (
 from lowvision.choice import Choice
 from lowvision.complaints import Complaint, as_error
 from lowvision.contracts import Backbone, Options, Reducer
+from lowvision.training import augment
 from lowvision.training.options import Fit, RoutedFit
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
+USUAL = ("D4",)
+"""The augmentations unless told otherwise: the eight flips and quarter turns."""
 
 
 class Reduction(Options):
@@ -62,12 +65,20 @@ class Data(Options):
     """What is watched while they learn, and what the best weights are chosen by."""
     test: DatasetChoice | None = None
     """What `evaluate` reads, and nothing else does."""
-    augment: tuple[Any, ...] = ("D4",)
+    augment: tuple[Any, ...] = USUAL
     """Albumentations transforms by name, or name with arguments, the same for lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)
     """How many fixed tiles of `valid` are looked at."""
     workers: int = Field(default=1, ge=0)
     """Processes that read tiles; 0: the training process does."""
+
+    @field_validator("augment")
+    @classmethod
+    def _are_transforms(cls, specifications: tuple[Any, ...]) -> tuple[Any, ...]:
+        # The default needs no check, so that reading most recipes does not wait for albumentations.
+        if specifications != USUAL and (wrong := list(augment.complaints(specifications))):
+            raise as_error("Data", wrong)
+        return specifications
 
 
 class Base(Fit):
@@ -75,6 +86,8 @@ class Base(Fit):
 
     start: str | None = None
     """A weights file to start from; goes before the last branch's `weights`."""
+    candidates: int = Field(default=1, ge=1)
+    """Tiles drawn for every one that is learned from: the one with the most detail is; 1: any, as in the paper."""
 
 
 class Rank(Options):
@@ -112,8 +125,25 @@ class Joint(RoutedFit):
     """Trains classifier and branches together."""
 
 
+class Calibrate(Options):
+    """Measures PSNR against cost on `data.valid`, and keeps the curve in the weights file: for `--max-loss`."""
+
+    points: int = Field(default=9, ge=3)
+    """Of the curve: all tiles cheap, as trained, all dear, and some between."""
+    size: int = Field(default=256, ge=16)
+    """The middle of each photograph is measured: at most so many LQ pixels high and wide."""
+    batch: int = Field(default=16, ge=1)
+    """Tiles of one branch that are restored at a time."""
+
+
 class Evaluate(Options):
     """Measures quality, cost and seconds on `data.test` and writes the report."""
+
+    budgets: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Shares of the base's cost on the whole image at which to measure as well, as `restore --budget` restores."""
+    compare: bool = False
+    """Whether to measure, at the cost of the classifier's own choice, what classifiers without training and what the
+    truth would choose; the former are fitted on `data.valid`."""
 
     pictures: int = Field(default=4, ge=0)
     """For how many images the restored image and the route map are kept."""
@@ -134,6 +164,8 @@ class Stages(Options):
     """Trains the classifier."""
     joint: Joint | None = None
     """Trains everything together."""
+    calibrate: Calibrate | None = None
+    """Measures how much PSNR is lost for how little cost."""
     evaluate: Evaluate | None = Evaluate()
     """Measures the result."""
 
@@ -237,6 +269,23 @@ def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
         yield Complaint(("stages", "evaluate"), "needs data.test")
     if recipe.stages.classifier and recipe.stages.classifier.ranked_steps and not recipe.stages.rank:
         yield Complaint(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
+    yield from _unmeasurable(recipe)
     for name in trained:
         if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
             yield Complaint(("stages", name, "keep"), "best needs data.valid")
+
+
+def _unmeasurable(recipe: Recipe) -> Iterator[Complaint]:
+    """What the stages that look at the whole container cannot do."""
+    stages = recipe.stages
+    if recipe.data.valid is None:
+        if stages.calibrate:
+            yield Complaint(("stages", "calibrate"), "needs data.valid")
+        if stages.evaluate and stages.evaluate.compare:
+            yield Complaint(("stages", "evaluate", "compare"), "needs data.valid, where other classifiers are fitted")
+        if not recipe.classifier.trained and (stages.joint or stages.calibrate):
+            yield Complaint(("classifier",), "is not trained but fitted, which needs data.valid")
+    if stages.classifier and not recipe.classifier.trained:
+        yield Complaint(("stages", "classifier"), "has nothing to train; leave it out, or write classifier: null")
+    if stages.calibrate and recipe.classifier.trained and not (stages.classifier or stages.joint):
+        yield Complaint(("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier")

@@ -14,7 +14,7 @@ def run(job: Job, options: Base) -> None:
     """Leaves the base's weights in `base/`."""
     cutter = job.cutter("train")
     start = options.start or job.recipe.branches[-1].weights
-    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), "base")
+    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), "base", options.candidates)
     architecture = job.architecture.only(-1)
     fresh = network.started(job, architecture, Path(start) if start else None)
     network.train(job, "base", architecture, options, samples, fresh)

@@ -17,6 +17,9 @@ from lowvision.training.options import Fit
 from lowvision.training.photographs import Photograph
 from lowvision.training.tiles import Cutter, Pool, Samples, too_small
 
+CALIBRATED = "calibrate/container.safetensors"
+"""Where the stage `calibrate` leaves the container, with its curve, in a run's folder."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -52,9 +55,9 @@ class Job:
             self.log.say(f"data.{split}: smaller than a tile, left out: {', '.join(small)}")
         return Cutter(tuple(p for p in found if p.name not in small), self.recipe.task, size)
 
-    def samples(self, cutter: Cutter, pool: Pool, purpose: str) -> Samples:
+    def samples(self, cutter: Cutter, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
         """An endless sequence of augmented tiles of a pool, drawn for that purpose."""
-        return Samples(cutter, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose)
+        return Samples(cutter, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
 
     def kept(self, stage: str, folder: str | None = None) -> Path | None:
         """The weights that a stage of this run left for the next ones; None where it is not in the recipe.
@@ -68,6 +71,12 @@ class Job:
         if not path.exists():
             raise RunError(f"{path} is missing; run again with --restart")
         return path
+
+    def container_weights(self) -> Path | None:
+        """The container as the last stage that trained or calibrated it left it, as a file."""
+        if self.recipe.stages.calibrate:
+            return self.folder / CALIBRATED
+        return self.kept("joint") or self.kept("classifier")
 
     def base_weights(self) -> Path | None:
         """The trained base, as a file."""

@@ -93,6 +93,12 @@ class Cutter:
         turned_lq, turned_gt = augment(gt if lq is None else lq, gt, seed)
         return self._pair(None if lq is None else turned_lq, turned_gt, seed)
 
+    def detail(self, spot: Spot) -> float:
+        """How much a tile has to restore: the mean difference of neighbouring rows and columns of its gt."""
+        _, gt = self._cut(spot)
+        values = gt.astype(np.int32)
+        return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
+
     def _cut(self, spot: Spot) -> tuple[np.ndarray | None, np.ndarray]:
         number, top, left = spot
         photograph, s = self.photographs[number], self.task.scale
@@ -120,10 +126,13 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
     seed: int
     purpose: str
     """What the samples are for, such as `base`, so that stages do not repeat each other's draws."""
+    candidates: int = 1
+    """Tiles drawn for a sample, of which the one with the most detail is taken."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         draw = np.random.default_rng((self.seed, zlib.crc32(self.purpose.encode()), number))
-        spot = self.pool.spot(int(draw.integers(len(self.pool))))
+        spots = [self.pool.spot(int(draw.integers(len(self.pool)))) for _ in range(self.candidates)]
+        spot = spots[0] if self.candidates == 1 else max(spots, key=self.cutter.detail)
         return self.cutter.augmented(spot, self.augment, int(draw.integers(2**31)))
 
 

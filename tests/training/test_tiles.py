@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_every_tile_of_a_grid_lies_inside_its_photograph(cutter):
     spots = [grid.spot(n) for n in range(len(grid))]
     assert len(set(spots)) == len(grid)
     assert all(top + 12 <= sizes[p][0] and left + 12 <= sizes[p][1] for p, top, left in spots)
+
+
+def test_of_several_candidates_the_one_with_most_detail_is_taken(cutter):
+    lively = dataclasses.replace(samples(cutter), candidates=8)
+
+    def detail(drawn):
+        return torch.stack([gt.diff(dim=1).abs().mean() + gt.diff(dim=2).abs().mean() for _, gt in drawn]).mean()
+
+    assert detail([lively[n] for n in range(24)]) > detail([samples(cutter)[n] for n in range(24)])
 
 
 def test_lq_and_gt_are_the_same_place(cutter):
