@@ -119,12 +119,18 @@ def test_what_is_no_mapping_is_no_recipe(tmp_path: Path, text: str, found: str) 
 
 
 def test_the_resolved_recipe_says_everything_and_reads_back(tmp_path: Path) -> None:
-    recipe = toys.read(tmp_path, toys.RECIPE, "stages.evaluate=null", "data.augment=[D4, {Blur: {limit: [1, 3]}}]")
+    recipe = toys.read(tmp_path, toys.RECIPE, "stages.evaluate=null", "data.augment=[D4, {Rotate: {limit: [1, 3]}}]")
     text = reading.resolved(recipe, toys.registry())
     assert "backbone" in text
     assert "\nreduce:" not in text
     assert "average_weight: 3.0" in text
     assert toys.read(tmp_path, text) == recipe
+
+
+def test_augmentations_are_told_with_their_lines(tmp_path: Path) -> None:
+    text = toys.RECIPE.replace("test: meadow}", "test: meadow,\n  augment: [D4,\n    {Rotate: {limits: 3}}]}")
+    told = toys.complaints(tmp_path, text)
+    assert told == ["r.yml:7: data.augment.1.Rotate.limits: unknown argument (did you mean 'limit'?)"]
 
 
 word = st.text(min_size=1)
