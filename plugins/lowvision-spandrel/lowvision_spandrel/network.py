@@ -1,0 +1,46 @@
+"""A network of spandrel's as a branch: any size of input, trainable, countable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision import WeightsError
+from lowvision_spandrel.blueprint import Blueprint
+
+
+class Network(nn.Module):
+    """(B,C,h,w) in [0,1] -> (B,C,s*h,s*w). What is too small, or of an odd size, is continued by its edge."""
+
+    def __init__(self, blueprint: Blueprint):
+        super().__init__()
+        self.network = blueprint.make(**blueprint.hyperparameters)
+        self._name, self._call = blueprint.name, blueprint.call
+        self._scale, self._sizes = blueprint.scale, blueprint.sizes
+
+    def forward(self, lq: Tensor) -> Tensor:
+        height, width = lq.shape[2:]
+        right, below = self._sizes.get_padding(width, height)
+        if not (right or below):
+            return self._run(lq.clone())  # some, as RCAN, write into what they are given
+        wide = functional.pad(lq, (0, right, 0, below), mode="replicate")
+        return self._run(wide)[..., : self._scale * height, : self._scale * width]
+
+    def _run(self, lq: Tensor) -> Tensor:
+        try:
+            return self._call(self.network, lq)
+        except (NotImplementedError, RuntimeError) as error:
+            if not lq.is_meta:
+                raise
+            raise WeightsError(
+                f"{self._name} decides by the values of pixels what it computes, so that its cost cannot be counted"
+            ) from error
+
+
+def build(blueprint: Blueprint) -> Network:
+    """The network with fresh weights, on the device that is torch's default."""
+    device = torch.get_default_device()
+    with torch.device("cpu"):  # a network reads numbers while it is made, which it cannot on the meta device
+        made = Network(blueprint)
+    return made.to(device)
