@@ -66,7 +66,7 @@ def _reduced(reducer: Reducer, backbone: Backbone, level: Level) -> Backbone:
     except ValueError as error:
         raise _failure(
             reducer,
-            f"level {level!r} of {options.name_of(backbone)} is refused: {one_line(error)}; check it with others",
+            f"level {level!r} of {options.name_of(backbone)} is refused: {one_line(error)}; check it with other levels",
         ) from error
     if not isinstance(smaller, Backbone):
         raise _failure(reducer, f"reduce returns a {type(smaller).__name__}; return backbone.replace(...), a Backbone")
@@ -145,9 +145,7 @@ def _check_heir(reducer: Reducer, subject: Subject, larger: nn.Module, smaller: 
     places = {tensor.untyped_storage().data_ptr() for tensor in larger.state_dict().values() if tensor.numel()}
     for name, tensor in smaller.state_dict().items():
         if tensor.numel() and tensor.untyped_storage().data_ptr() in places:
-            raise _failure(
-                reducer, f"after inherit {name} is the larger network's own memory; copy_() what it inherits"
-            )
+            raise _failure(reducer, f"after inherit {name} lies in the larger network's memory; copy_() it")
     output = subject.run(smaller, subject.images())
     if not output.isfinite().all():
         raise _failure(reducer, "the output of a network that has inherited is not finite")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import prod, sqrt
 
 import torch
+from pydantic import ValidationError
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -34,18 +35,21 @@ class Subject:
     """Builds it anew."""
     shape: tuple[int, int, int, int]
     """Of an input that it must take, (B,C,h,w)."""
+    fit: Callable[[nn.Module], None] = lambda network: None
+    """Sets in place what no seed draws and no training learns."""
 
     def fail(self, message: str) -> AssertionError:
         """The failure of a check, to be raised."""
         return AssertionError(f"{self.name}: {message}")
 
     def built(self, seed: int = 0) -> nn.Module:
-        """A new network in eval(), its weights drawn under that seed."""
+        """A new network in eval(), drawn and fitted under that seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.make()
-        if not isinstance(network, nn.Module):
-            raise self.fail(f"build returns a {type(network).__name__}; return a torch.nn.Module")
+            if not isinstance(network, nn.Module):
+                raise self.fail(f"build returns a {type(network).__name__}; return a torch.nn.Module")
+            self.fit(network)
         return network.eval()
 
     def stirred(self) -> nn.Module:
@@ -96,6 +100,8 @@ def short(dtype: torch.dtype) -> str:
 
 def one_line(error: Exception) -> str:
     """What an error says, in one line of bounded length."""
+    if isinstance(error, ValidationError):
+        return "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
     return " ".join(str(error).split())[:300]
 
 
@@ -111,5 +117,8 @@ def _hint(images: Tensor) -> str:
     if images.dtype != torch.float32:
         return "; make constants buffers (register_buffer), and new tensors with dtype and device of the input"
     if min(images.shape[-2:]) < 8:
-        return "; images may be as small as that: pad with zeros or by replicating, reflection needs a larger image"
+        return (
+            "; images may be as small and as odd as that: pad with zeros or by replicating (reflection needs a larger "
+            "image), or let `multiple_of` say what sides must be multiples of"
+        )
     return ""

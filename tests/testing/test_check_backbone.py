@@ -1,0 +1,418 @@
+"""Claims about check_backbone: it passes a right backbone, and catches each way of being wrong with a way out."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from lowvision import Backbone, Task
+from lowvision.testing import PlainTask, check_backbone, measured_reach
+
+
+class Right(Backbone):
+    """Convolutions and a pixel shuffle."""
+
+    channels: int = Field(default=6, ge=1)
+    """Feature channels."""
+    layers: int = Field(default=2, ge=1)
+    """Inner convolutions."""
+
+    def build(self, task: Task) -> nn.Module:
+        inner = [nn.Conv2d(self.channels, self.channels, 3, padding=1) for _ in range(self.layers)]
+        return nn.Sequential(
+            nn.Conv2d(task.channels, self.channels, 3, padding=1),
+            nn.ReLU(),
+            *inner,
+            nn.Conv2d(self.channels, task.channels * task.scale**2, 3, padding=1),
+            nn.PixelShuffle(task.scale),
+        )
+
+    def reach(self, task: Task) -> int | None:
+        return self.layers + 2
+
+
+class Around(nn.Module):
+    """A network with something done before and after it."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq)
+
+
+class Bundle(nn.Module):
+    """What forward must not return."""
+
+    def forward(self, lq: Tensor) -> tuple[Tensor, Tensor]:
+        return lq, lq
+
+
+class Sharpened(Around):
+    """Remembers what it is given."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        self.seen: list[Tensor] = []
+
+    def forward(self, lq: Tensor) -> Tensor:
+        self.seen.append(lq)
+        return self.network(lq) * len(self.seen)
+
+
+class Clipping(Around):
+    """Changes its input."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq.clamp_(0.2, 0.8))
+
+
+class Whitening(Around):
+    """Looks at the whole batch."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq - lq.mean())
+
+
+class Averaging(Around):
+    """Looks at the whole image, faintly."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) + 1e-9 * lq.mean(dim=(1, 2, 3), keepdim=True)
+
+
+class Placed(Around):
+    """Knows where in its input a pixel is."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) * torch.arange(lq.shape[-1], device=lq.device, dtype=lq.dtype).sin().mean()
+
+
+class Striped(Around):
+    """Treats odd columns of its input otherwise."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        odd = torch.arange(lq.shape[-1], device=lq.device) % 2
+        return self.network(lq * (1 + odd.to(lq.dtype)))
+
+
+class Superfluous(Around):
+    """Has a layer that it does not use."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        self.spare = nn.Conv2d(3, 3, 1)
+
+
+class Detached(Around):
+    """Cuts its output off."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq).detach()
+
+
+class Secret(Around):
+    """Draws a factor that is in no file."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        self.register_buffer("factor", torch.rand(1), persistent=False)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) * self.factor
+
+
+class Wandering(Around):
+    """Draws weights from a source that no recipe seeds."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        self.factor = nn.Parameter(torch.tensor([random.random() + np.random.rand()], dtype=torch.float32))
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) * self.factor
+
+
+class Sliced(Around):
+    """Two parameters in one piece of memory."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        both = torch.rand(4)
+        self.first, self.second = nn.Parameter(both[:3]), nn.Parameter(both[1:])
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) * (self.first.sum() + self.second.sum())
+
+
+class Grounded(Around):
+    """Keeps a constant where the meta device does not find it."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        self.mean = torch.zeros(1, device="cpu") + torch.tensor([0.4], device="cpu")
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq - self.mean.to(lq.dtype)) if self.mean.item() else lq
+
+
+class Curious(Around):
+    """Depends on the order of memory."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        shallow = self.network[:2](lq)  # type: ignore[index]  # a Sequential
+        order = shallow.stride()[1] == 1
+        return self.network[2:](-shallow if order else shallow)  # type: ignore[index]  # a Sequential
+
+
+class Single(Around):
+    """Computes in float32, whatever it is given."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) if lq.dtype == torch.float64 else self.network.float()(lq.float())
+
+
+class Rough(Around):
+    """Is far off in half precision."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) * (1 if lq.dtype.itemsize > 2 else 2)
+
+
+class Opaque(Around):
+    """Decides in Python by what it sees."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        if lq.device.type != "meta" and lq.sum().item() > 1e9:
+            return self.network(lq) * 2
+        return self.network(lq)
+
+
+class Reflecting(Around):
+    """Needs a large image."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        padded = nn.functional.pad(lq, (1, 1, 1, 1), mode="reflect")
+        return self.network(padded)[..., 1:-1, 1:-1]
+
+
+class Infinite(Around):
+    """Divides by what may be 0."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq) / (lq - lq).mean()
+
+
+class Wrapped(Backbone):
+    """The right network with something around it."""
+
+    around: str = "Around"
+    """What."""
+    far: int | None = 4
+    """What reach says."""
+
+    def build(self, task: Task) -> nn.Module:
+        return globals()[self.around](Right().build(task))
+
+    def reach(self, task: Task) -> int | None:
+        return self.far
+
+
+class Alike(Backbone):
+    """A knob that turns nothing."""
+
+    channels: int = 6
+    """Feature channels."""
+
+    def build(self, task: Task) -> nn.Module:
+        return Right(channels=6).build(task)
+
+    def reach(self, task: Task) -> int | None:
+        return 4
+
+
+class Worded(Alike):
+    """A knob of another type."""
+
+    channels: Literal["many", "few"] = "many"  # type: ignore[assignment]  # that is what is wrong
+    """Feature channels."""
+
+
+class Fixed(Right):
+    """A knob that cannot be turned down."""
+
+    layers: int = Field(default=2, ge=2)
+    """Inner convolutions."""
+
+
+class EveryScale(Right):
+    """Makes x2 whatever is asked for."""
+
+    def build(self, task: Task) -> nn.Module:
+        return super().build(task.replace(scale=2))
+
+
+class Colourful(Right):
+    """Makes RGB whatever is asked for."""
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Sequential(Right().build(task), nn.Conv2d(task.channels, 3, 1))
+
+
+class NoModule(Right):
+    """Builds a function."""
+
+    def build(self, task: Task) -> Any:
+        return torch.relu
+
+
+class Exact(Right):
+    """Makes float64."""
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Sequential(Right().build(task), _Double())
+
+
+class _Double(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.double()
+
+
+class Pair(Right):
+    """Returns two tensors."""
+
+    def build(self, task: Task) -> nn.Module:
+        return Bundle()
+
+
+class Halving(Right):
+    """Shrinks inside, and does not say so."""
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=2 * task.scale), nn.Conv2d(task.channels, 3, 1))
+
+
+class Told(Halving):
+    """Shrinks inside, and says so."""
+
+    multiple_of: ClassVar[int] = 2
+    scales: ClassVar[tuple[int, ...]] = (1, 2)
+
+    def build(self, task: Task) -> nn.Module:
+        inner = [nn.Conv2d(task.channels, self.channels, 1)]
+        inner += [nn.Conv2d(self.channels, self.channels, 1) for _ in range(self.layers)]
+        inner += [nn.Conv2d(self.channels, task.channels, 1)]
+        return nn.Sequential(nn.AvgPool2d(2), *inner, nn.Upsample(scale_factor=2 * task.scale))
+
+    def reach(self, task: Task) -> int | None:
+        return 1
+
+
+class Untold(Backbone):
+    width: int = 3
+
+    def build(self, task: Task) -> nn.Module:
+        return Right().build(task)
+
+    def reach(self, task: Task) -> int | None:
+        return 4
+
+
+class Speechless(Right):
+    """Has an option that nobody explains."""
+
+    groups: int = 1
+
+
+class Growing(Right):
+    """Has a validator that adds one."""
+
+    channels: int = 6
+    """Feature channels."""
+
+    @field_validator("channels")
+    @classmethod
+    def _more(cls, channels: int) -> int:
+        return channels + 1
+
+
+class Unwritable(Right):
+    """Has an option that is no plain value."""
+
+    size: complex = 1 + 2j
+    """A size."""
+
+
+WRONG: dict[str, tuple[Backbone, str]] = {
+    "no docstring": (Untold(), "Untold: give the class a docstring"),
+    "an option without words": (Speechless(), "give the option 'groups' a docstring"),
+    "a validator that is not idempotent": (Growing(channels=5), r"channels=7.* comes back where .*channels=6"),
+    "an option that JSON cannot hold": (Unwritable(), "cannot be written to JSON and read again"),
+    "no module": (NoModule(), "build returns a .*; return a torch.nn.Module"),
+    "no tensor": (Pair(), "forward returns a tuple; return one tensor"),
+    "one scale for all": (EveryScale(), r"for scale 1, .* instead of \(2, 3, 1, 1\); .* or let `scales`"),
+    "three colours for all": (Colourful(), r"1 colours, .* gives .* instead of \(2, 1, 1, 1\)"),
+    "float64": (Exact(), "makes float64 from float32"),
+    "reflection": (Wrapped(around="Reflecting"), "raises .* pad with zeros or by replicating"),
+    "even sizes only": (Halving(), "or let `multiple_of` say"),
+    "a mean over the image": (Wrapped(around="Averaging"), "reach says 4 .* return None, the whole input"),
+    "a reach that is no number": (Wrapped(far=-1), "reach returns -1; return a whole number"),
+    "a reach one too short": (Wrapped(far=3), "reach says 3 pixels, but .* seams; return 4"),
+    "a place": (Wrapped(around="Placed"), "reach is finite, but an output depends on where in the window it lies"),
+    "stripes": (Wrapped(around="Striped"), "let `multiple_of` be the step"),
+    "memory": (Wrapped(around="Sharpened", far=None), "one input gives two outputs"),
+    "an input changed": (Wrapped(around="Clipping", far=None), "forward changes its input"),
+    "another source of weights": (Wrapped(around="Wandering", far=None), "two builds under one seed differ in factor"),
+    "not finite": (Wrapped(around="Infinite", far=None), "is not finite"),
+    "off the meta device": (Wrapped(around="Grounded", far=None), "cannot be counted on the meta device"),
+    "the batch": (Wrapped(around="Whitening", far=None), "depends on the others in its batch"),
+    "a layer unused": (Wrapped(around="Superfluous"), "no gradient reaches spare.weight"),
+    "cut off": (Wrapped(around="Detached"), "cut off from all parameters"),
+    "outside of the state": (Wrapped(around="Secret"), r"not in state_dict\(\)"),
+    "slices of one tensor": (Wrapped(around="Sliced"), "do not survive a safetensors file"),
+    "the order of memory": (Wrapped(around="Curious"), "in channels_last memory the output is another"),
+    "always float32": (Wrapped(around="Single"), "half=False"),
+    "far off in half": (Wrapped(around="Rough"), "in bfloat16 the output is off by .* or say half=False"),
+    "a decision in Python": (Wrapped(around="Opaque"), "cannot be exported.* or say exportable=False"),
+    "a knob that turns nothing": (Alike(), "with 5 channels it costs .* a knob must make the network smaller"),
+    "a knob of words": (Worded(), "its option 'channels' is 'many'; reducers turn whole numbers down"),
+    "a knob at its end": (Fixed(), "no layers below 2 is allowed"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_backbone_is_told_what_to_do(wrong: str) -> None:
+    backbone, message = WRONG[wrong]
+    with pytest.raises(AssertionError, match=message):
+        check_backbone(backbone, exportable=wrong == "a decision in Python")
+
+
+@pytest.mark.parametrize("backbone", [Right(), Told(), Wrapped(far=None), Wrapped(far=9)], ids=repr)
+def test_a_right_backbone_passes(backbone: Backbone) -> None:
+    check_backbone(backbone, exportable=False)
+
+
+def test_a_right_backbone_is_exported_too() -> None:
+    check_backbone(Right(), tasks=[PlainTask(scale=2)])
+
+
+def test_only_what_is_claimed_is_checked() -> None:
+    check_backbone(Wrapped(around="Single"), half=False, exportable=False)
+    check_backbone(EveryScale(), tasks=[PlainTask(scale=2)], exportable=False)
+    check_backbone(Wrapped(around="Opaque"), exportable=False)
+
+
+@pytest.mark.parametrize("layers", [1, 5])
+def test_the_reach_that_is_measured_is_that_of_the_convolutions(layers: int) -> None:
+    assert measured_reach(Right(layers=layers), PlainTask(scale=2)) == layers + 2
+
+
+def test_a_network_that_sees_everything_has_no_measured_reach() -> None:
+    assert measured_reach(Wrapped(around="Averaging"), farthest=16) is None

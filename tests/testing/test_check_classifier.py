@@ -1,0 +1,110 @@
+"""Claims about check_classifier: it passes a right classifier, and catches each way of being wrong with a way out."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lowvision import Classifier, Task
+from lowvision.testing import PlainTask, check_classifier
+
+
+class Network(nn.Module):
+    """A convolution, an average and a linear layer, all told."""
+
+    def __init__(self, colours: int, classes: int, way: str):
+        super().__init__()
+        self.way = way
+        self.features = nn.Sequential(nn.Conv2d(colours, 6, 4, stride=4), nn.ReLU())
+        self.norm = nn.BatchNorm2d(6)
+        self.last = nn.Linear(6 * 64 if way == "one size" else 6, classes)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        features = self.norm(self.features(lq))
+        if self.way == "one size":
+            return self.last(features.flatten(1))
+        logits = self.last(features.mean(dim=(2, 3)))
+        if self.way == "softmax":
+            return logits.softmax(dim=1)
+        if self.way == "map":
+            return logits[..., None, None]
+        if self.way == "batch":
+            return logits - logits.mean(dim=0)
+        return logits
+
+
+class Told(Classifier):
+    """A small classifier, wrong in a way that is told."""
+
+    way: str = ""
+    """In which."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        return Network(3 if self.way == "RGB" else task.channels, 3 if self.way == "three" else classes, self.way)
+
+
+class Brightness(Classifier):
+    """Training-free: the mean against a threshold that is fitted."""
+
+    trained: ClassVar[bool] = False
+
+    kept: bool = True
+    """Whether the threshold is in the file."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        return Threshold(classes, self.kept)
+
+    def fit(self, network: Any, tiles: Tensor, psnr: Tensor) -> None:
+        assert psnr.shape == (len(tiles), network.classes)
+        network.threshold.copy_(tiles.std(dim=(1, 2, 3)).median())
+
+
+class Claimed(Brightness):
+    """Training-free, and does not say so."""
+
+    trained: ClassVar[bool] = True
+
+
+class Threshold(nn.Module):
+    """(B,C,h,w) -> (B,classes)"""
+
+    def __init__(self, classes: int, kept: bool):
+        super().__init__()
+        self.classes = classes
+        self.register_buffer("threshold", torch.zeros(()), persistent=kept)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        distance = lq.mean(dim=(1, 2, 3)) - self.threshold
+        return distance[:, None] * torch.arange(1, self.classes + 1, device=lq.device).to(lq.dtype)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (Told(way="RGB"), "1 colours: an input of .* raises RuntimeError"),
+        (Told(way="three"), r"for 2 classes, .* gives \(4, 3\) instead of \(4, 2\)"),
+        (Told(way="map"), r"gives \(4, 2, 1, 1\) instead of \(4, 2\)"),
+        (Told(way="one size"), r"\(4, 3, 16, 16\).* raises RuntimeError"),
+        (Told(way="softmax"), "return logits, the container takes the softmax"),
+        (Told(way="batch"), "depends on the others in its batch"),
+        (Brightness(kept=False), r"not in state_dict\(\)"),
+        (Claimed(), "has nothing to learn; set trained"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_classifier_is_told_what_to_do(wrong: Classifier, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_classifier(wrong, exportable=False)
+
+
+@pytest.mark.parametrize("right", [Told(), Brightness()], ids=repr)
+def test_a_right_classifier_passes(right: Classifier) -> None:
+    check_classifier(right, exportable=False)
+
+
+def test_only_the_sizes_and_tasks_that_are_asked_for_are_checked() -> None:
+    check_classifier(Told(way="one size"), sizes=[(32, 32)], exportable=False)
+    check_classifier(Told(way="RGB"), tasks=[PlainTask(scale=4)], exportable=False)

@@ -1,0 +1,50 @@
+"""Claims about check_plugin: it asks a module as lowvision does, in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lowvision.testing import check_plugin
+
+RIGHT = """
+from lowvision import Dataset, hookimpl
+
+class Album(Dataset):
+    def photos(self):
+        return ()
+
+@hookimpl
+def lowvision_datasets():
+    return {"album": Album}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder from which modules can be imported, also by child processes."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def test_what_a_right_plugin_offers_is_told(here: Path) -> None:
+    (here / "acme_album.py").write_text(RIGHT)
+    assert check_plugin("acme_album") == {"datasets": ["album"]}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import torch\n" + RIGHT, "imports .*torch at once; import them inside methods"),
+        (RIGHT.replace("datasets", "dataset"), "unknown hook 'lowvision_dataset'"),
+        (RIGHT.replace("def photos", "def fotos"), "'album' does not define photos"),
+        ("import no_such_package\n" + RIGHT, "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("import os; os._exit(3)", "ends its process when it is imported"),
+        ("print('hello')\n" + RIGHT.replace("@hookimpl", ""), "offers nothing: mark a function"),
+    ],
+)
+def test_a_wrong_plugin_is_told_what_to_do(here: Path, source: str, message: str) -> None:
+    (here / "acme_album.py").write_text(source)
+    with pytest.raises(AssertionError, match=message):
+        check_plugin("acme_album")

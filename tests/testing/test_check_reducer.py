@@ -1,0 +1,120 @@
+"""Claims about check_reducer: it passes a right reducer, and catches each way of being wrong with a way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import Field
+from torch import nn
+
+from lowvision import Backbone, Reducer, Task
+from lowvision.testing import check_reducer
+
+
+class Net(Backbone):
+    """Two convolutions."""
+
+    channels: int = Field(default=8, ge=1)
+    """Feature channels."""
+    height: int = 1
+    """Of a second convolution's kernel."""
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(task.channels, self.channels, 3, padding=1),
+            nn.Conv2d(self.channels, task.channels, (self.height, 1), padding=(self.height // 2, 0)),
+        )
+
+    def reach(self, task: Task) -> int | None:
+        return 1 + self.height // 2
+
+
+class Told(Reducer):
+    """Fewer channels, wrong in a way that is told."""
+
+    way: str = ""
+    """In which."""
+
+    def reduce(self, backbone: Backbone, level: Any) -> Any:
+        match self.way:
+            case "every word":
+                return backbone.replace(channels=level if type(level) is int else 1)
+            case "no questions":
+                return backbone.replace(channels=level + 0)
+            case "grows":
+                return backbone.replace(channels=_whole(level) + 8)
+            case "unchecked":
+                return backbone.model_copy(update={"channels": level + 0.0})
+            case "a number":
+                return level
+            case "upside down":
+                return backbone.replace(channels=9 - _whole(level))
+        return backbone.replace(channels=_whole(level))
+
+
+class Heir(Told):
+    """Hands slices down, wrong in a way that is told."""
+
+    def inherit(self, larger: Any, smaller: Any) -> Any:
+        if self.way == "never":
+            return False
+        count = smaller[0].out_channels
+        with torch.no_grad():
+            if self.way == "shares":
+                smaller[0].bias.data = larger[0].bias.data[:count]
+            if self.way != "pretends":
+                smaller[0].weight.copy_(larger[0].weight[:count])
+                smaller[1].weight.copy_(larger[1].weight[:, :count])
+            if self.way == "wastes":
+                larger[0].weight.zero_()
+            if self.way == "not finite":
+                smaller[0].weight.div_(0)
+        if self.way == "silent":
+            return None
+        return self.way != "denies"
+
+
+def _whole(level: Any) -> int:
+    if type(level) is not int:
+        raise ValueError(f"give a whole number of channels, not {level!r}")
+    return level
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (Told(way="every word"), "the level 'no such level' of .* raise ValueError"),
+        (Told(way="no questions"), r"raises TypeError .* raise ValueError with a sentence"),
+        (Told(way="grows"), "level 2 costs .* a level must make it cheaper"),
+        (Told(way="unchecked"), r"breaks the backbone's own laws; make it by backbone.replace"),
+        (Told(way="a number"), "reduce returns a int; return backbone.replace"),
+        (Told(way="upside down"), "level 2 costs .* give levels from the cheapest to the dearest"),
+        (Heir(way="never"), "inherit is defined but returns False for every level"),
+        (Heir(way="pretends"), "returns True for level 2 but has changed nothing"),
+        (Heir(way="denies"), "returns False for level 2 but has changed 0.weight"),
+        (Heir(way="silent"), "inherit returns None"),
+        (Heir(way="shares"), "0.bias lies in the larger network's memory; copy_"),
+        (Heir(way="wastes"), "inherit changes the larger network"),
+        (Heir(way="not finite"), "is not finite"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_reducer_is_told_what_to_do(wrong: Reducer, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_reducer(wrong, Net(), [2, 4])
+
+
+@pytest.mark.parametrize("right", [Told(), Heir()], ids=repr)
+def test_a_right_reducer_passes(right: Reducer) -> None:
+    check_reducer(right, Net(), [2, 4, 8])
+
+
+def test_levels_come_as_in_a_recipe() -> None:
+    with pytest.raises(AssertionError, match=r"level 4 costs .* from the cheapest to the dearest"):
+        check_reducer(Told(), Net(), [4, 2])
+    with pytest.raises(AssertionError, match=r"level 8 costs .* a level must make it cheaper"):
+        check_reducer(Told(), Net(), [8, 4])
+    with pytest.raises(AssertionError, match=r"level 0 of .* is refused: .* check it with other levels"):
+        check_reducer(Told(), Net(), [0, 4])

@@ -1,0 +1,110 @@
+"""Claims about check_task: it passes a right task, and catches each way of being wrong with a way out."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from lowvision import Task
+from lowvision.testing import PlainTask, check_task
+
+
+class Told(Task):
+    """Keeps every scale-th pixel, wrong in a way that is told."""
+
+    way: str = ""
+    """In which."""
+
+    def degrade(self, gt: Tensor, generator: Generator) -> Any:
+        lq = gt[..., :: self.scale, :: self.scale].clone()
+        match self.way:
+            case "in place":
+                gt.mul_(0.5)
+            case "full size":
+                return gt.clone()
+            case "a pair":
+                return lq, lq
+            case "double":
+                return lq.double()
+            case "not a number":
+                return lq / 0 * 0
+            case "crash":
+                raise KeyError("quality")
+            case "torch's own":
+                return lq + 0.01 * torch.randn(lq.shape)
+            case "numpy's own":
+                return lq + 0.01 * np.random.rand()
+            case "python's own":
+                return lq + 0.01 * random.random()
+            case "seeds all":
+                torch.manual_seed(0)
+            case "drawn":
+                return lq + 0.01 * torch.randn(lq.shape, generator=generator)
+        return lq
+
+    def baseline(self, lq: Tensor) -> Tensor:
+        match self.way:
+            case "lq itself":
+                return lq
+            case "bright":
+                return 255 * PlainTask(scale=self.scale).baseline(lq)
+            case "of the batch":
+                return PlainTask(scale=self.scale).baseline(lq) + lq.mean()
+            case "lq changed":
+                return PlainTask(scale=self.scale).baseline(lq.clamp_(0.4, 0.6))
+            case "baseline in double":
+                return PlainTask(scale=self.scale).baseline(lq.double())
+        return PlainTask(scale=self.scale).baseline(lq)
+
+
+class Drawn(Told):
+    """Says that it is random."""
+
+    random: ClassVar[bool] = True
+    scale: Literal[1, 2] = 2
+    """Size of gt divided by size of lq."""
+
+    def degrade(self, gt: Tensor, generator: Generator) -> Any:
+        if self.way == "its seed":
+            generator = Generator().manual_seed(generator.initial_seed())
+        drawn = 0 if self.way == "nothing" else torch.randn((), generator=generator)
+        return super().degrade(gt, generator) + 0.01 * drawn
+
+
+WRONG: dict[str, tuple[Task, str]] = {
+    "in place": (Told(way="in place"), "degrade changes gt"),
+    "full size": (Told(way="full size"), r"at scale 2, .* instead of \(3, 24, 36\); .* narrow `scale`"),
+    "a pair": (Told(way="a pair"), "makes tuple of gt"),
+    "double": (Told(way="double"), "makes float64 of float32; keep gt's dtype"),
+    "not a number": (Told(way="not a number"), "lq is not finite"),
+    "crash": (Told(way="crash"), r"degrade raises KeyError for gt of \(3, 24, 36\): 'quality'"),
+    "torch's own": (Told(way="torch's own"), "pass generator=generator"),
+    "numpy's own": (Told(way="numpy's own"), "seed other libraries from"),
+    "python's own": (Told(way="python's own"), "seed other libraries from"),
+    "seeds all": (Told(way="seeds all"), "a generator of its own or a global one"),
+    "drawn, and not told": (Told(way="drawn"), r"set random: ClassVar\[bool\] = True"),
+    "told, and not drawn": (Drawn(way="nothing"), "but `random` is True; draw from the generator, or leave"),
+    "the generator's seed": (Drawn(way="its seed"), "a second draw from one generator repeats the first"),
+    "a baseline of lq's size": (Told(way="lq itself"), r"at scale 2, .* enlarge it by `scale`"),
+    "a baseline in 0..255": (Told(way="bright"), r"images are in \[0,1\], not in 0..255"),
+    "a baseline of the batch": (Told(way="of the batch"), "take them one by one"),
+    "a baseline that changes lq": (Told(way="lq changed"), "baseline changes lq"),
+    "a baseline in float64": (Told(way="baseline in double"), "baseline makes float64 of float32"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_task_is_told_what_to_do(wrong: str) -> None:
+    task, message = WRONG[wrong]
+    with pytest.raises(AssertionError, match=message):
+        check_task(task)
+
+
+@pytest.mark.parametrize("right", [Told(), Drawn(), PlainTask()], ids=repr)
+def test_a_right_task_passes(right: Task) -> None:
+    check_task(right)
