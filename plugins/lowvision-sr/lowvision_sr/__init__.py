@@ -12,6 +12,11 @@ from lowvision import Backbone, Format, Recognised, Skip, Task, hookimpl
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
+Colour = tuple[float, float, float]
+"""R, G, B."""
+DIV2K_MEAN: Colour = (0.4488, 0.4371, 0.4040)
+"""Of the DIV2K training photographs in [0,1]."""
+
 
 class SuperResolution(Task):
     """Undo an antialiased (MATLAB-style) bicubic reduction."""
@@ -78,6 +83,8 @@ class CARN(Backbone):
     """Groups of the 3x3 convolutions inside blocks and upsampler."""
     batch_norm: bool = False
     """BatchNorm after every 1x1 fusion: the layout of the ClassSR authors' code and checkpoints."""
+    mean: Colour = DIV2K_MEAN
+    """The colour that is taken from the input and given back to the output; for grey images its mean."""
     skip: Skip = "none"
     """The interpolation of the input that is added to the output."""
 
@@ -97,6 +104,7 @@ class CARN(Backbone):
             layers=self.layers,
             groups=self.groups,
             batch_norm=self.batch_norm,
+            mean=self.mean,
             skip=self.skip,
         )
 
@@ -146,6 +154,8 @@ class RCAN(Backbone):
     """Channel-attention blocks in a group."""
     reduction: int = Field(default=16, ge=1)
     """An attention layer's hidden width is `channels` // `reduction`, at least 1."""
+    mean: Colour = DIV2K_MEAN
+    """The colour that is taken from the input and given back to the output; for grey images its mean."""
     skip: Skip = "none"
     """The interpolation of the input that is added to the output."""
 
@@ -159,6 +169,7 @@ class RCAN(Backbone):
             layers=self.layers,
             blocks=self.blocks,
             reduction=self.reduction,
+            mean=self.mean,
             skip=self.skip,
         )
 
@@ -168,16 +179,21 @@ class RCAN(Backbone):
 
 
 class ClassSR(Format):
-    """What the ClassSR authors' code writes: FSRCNN, alone or as branches of a container."""
+    """What the ClassSR authors' code writes: FSRCNN, CARN, MSRResNet, RCAN, alone or as branches of a container."""
 
     scale: Literal[2, 3, 4] = 4
     """How far an FSRCNN enlarges: its tensors do not tell. The authors' enlarge by 4."""
+    white: float = Field(default=255.0, gt=0)
+    """The value of white in the pixels that an RCAN was trained on: 255 in the authors' code, 1 in some of others."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
-        from lowvision_sr.reference import container, fsrcnn
+        from functools import partial
 
+        from lowvision_sr.reference import carn, container, fsrcnn, rcan, srresnet
+
+        finders = (fsrcnn.find, carn.find, srresnet.find, partial(rcan.find, white=self.white))
         try:
-            return container.recognise(state, self.scale, (fsrcnn.find,))
+            return container.recognise(state, self.scale, finders)
         except KeyError as missing:
             raise ValueError(f"{missing.args[0]} is missing") from None
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Skip
+from lowvision_sr import Colour
 from lowvision_sr.colour import Mean
 from lowvision_sr.enlarging import SHUFFLES, add_skip
 from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
@@ -20,11 +21,20 @@ class Network(nn.Module):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
-        self, *, colours: int, scale: int, channels: int, layers: int, groups: int, batch_norm: bool, skip: Skip
+        self,
+        *,
+        colours: int,
+        scale: int,
+        channels: int,
+        layers: int,
+        groups: int,
+        batch_norm: bool,
+        mean: Colour,
+        skip: Skip,
     ):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours)
+        self.mean = Mean(colours, mean)
         self.entry = nn.Conv2d(colours, channels, 3, padding=1)
         self.blocks = nn.ModuleList(CascadingBlock(channels, groups, batch_norm) for _ in range(layers))
         self.fusions = fusions(layers, channels, batch_norm)

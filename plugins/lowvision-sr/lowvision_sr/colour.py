@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean R, G, B of the DIV2K training photographs in [0,1]."""
+from lowvision_sr import Colour
 
 
 class Mean(nn.Module):
@@ -14,11 +13,11 @@ class Mean(nn.Module):
 
     value: Tensor
 
-    def __init__(self, colours: int):
+    def __init__(self, colours: int, mean: Colour):
         super().__init__()
-        mean = torch.tensor(DIV2K_MEAN)
-        mean = mean if colours == len(DIV2K_MEAN) else mean.mean().expand(colours)
-        self.register_buffer("value", mean.reshape(1, -1, 1, 1).clone(), persistent=False)
+        rgb = torch.tensor(mean)
+        value = rgb if colours == len(mean) else rgb.mean().expand(colours)
+        self.register_buffer("value", value.reshape(1, -1, 1, 1).clone(), persistent=False)
 
     def take(self, image: Tensor) -> Tensor:
         return image - self.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
+from lowvision_sr import Colour
 from lowvision_sr.colour import Mean
 from lowvision_sr.enlarging import SHUFFLES, add_skip
 from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
@@ -14,11 +15,20 @@ class Network(nn.Module):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
-        self, *, colours: int, scale: int, channels: int, layers: int, blocks: int, reduction: int, skip: Skip
+        self,
+        *,
+        colours: int,
+        scale: int,
+        channels: int,
+        layers: int,
+        blocks: int,
+        reduction: int,
+        mean: Colour,
+        skip: Skip,
     ):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours)
+        self.mean = Mean(colours, mean)
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.groups = nn.Sequential(*(Group(channels, blocks, reduction) for _ in range(layers)))
         self.groups_end = nn.Conv2d(channels, channels, 3, padding=1)

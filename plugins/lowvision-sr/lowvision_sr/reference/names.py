@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -45,3 +46,9 @@ def below(prefix: str, part: Part) -> Part:
 def within(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def enlarged(state: Mapping[str, Tensor], prefix: str, channels: int) -> int:
+    """How far the convolutions whose names begin with `prefix` enlarge, each by a pixel shuffle behind it."""
+    steps = [tensor.shape[0] for name, tensor in within(prefix, state).items() if name.endswith("weight")]
+    return math.prod(math.isqrt(step // channels) for step in steps)
