@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lowvision.contracts import Skip as Skip
     from lowvision.contracts import Task as Task
     from lowvision.contracts import Trained as Trained
+    from lowvision.contracts import Weights as Weights
     from lowvision.errors import DataError as DataError
     from lowvision.errors import LowvisionError as LowvisionError
     from lowvision.errors import PluginError as PluginError
@@ -55,6 +56,7 @@ _HOMES = {
         "Skip",
         "Task",
         "Trained",
+        "Weights",
     ),
     "errors": (
         "DataError",

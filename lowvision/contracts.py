@@ -76,9 +76,22 @@ class Backbone(Options, ABC):
 class Classifier(Options, ABC):
     """A network that tells how hard a tile is, before it is built."""
 
+    trained: ClassVar[bool] = True
+    """Whether stages train it; one that they do not is fitted to tiles by `fit`."""
+    predicts: ClassVar[Literal["class", "psnr"]] = "class"
+    """What its answers are: logits of classes, or the PSNR in dB that each branch would reach."""
+
     @abstractmethod
     def build(self, task: Task, classes: int) -> nn.Module:
         """A network (B,C,h,w) in [0,1] -> logits (B,classes), class 0 the simplest."""
+
+    def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
+        """Set what a network of its own making has instead of learned weights, in place; by default there is nothing.
+
+        tiles: (N,C,h,w) in [0,1], of photographs that nothing was trained on. psnr: (N,classes), what each branch
+        reaches on each of them, in dB.
+        """
+        return
 
 
 class Reducer(Options, ABC):
@@ -119,6 +132,17 @@ class Dataset(Options, ABC):
     @abstractmethod
     def photos(self) -> tuple[Photo, ...]:
         """The photographs in a fixed order. Raises DataError where there are none."""
+
+
+class Weights(Options, ABC):
+    """A weights file that a plugin carries, for all who have no recipe of their own: its docstring says what for."""
+
+    default: ClassVar[bool] = False
+    """Whether `lowvision restore` takes it where none is named; one of all that are installed may say so."""
+
+    @abstractmethod
+    def path(self) -> Path:
+        """The file, in lowvision's own format, on this machine already: nothing is downloaded."""
 
 
 class Trained(ABC):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pluggy
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task
+from lowvision.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -21,6 +21,7 @@ MENUS: Mapping[str, type] = {
     "reducers": Reducer,
     "classifiers": Classifier,
     "datasets": Dataset,
+    "weights": Weights,
     "runtimes": Runtime,
     "formats": Format,
 }
@@ -50,6 +51,11 @@ def lowvision_classifiers() -> Mapping[str, type[Classifier]]:  # type: ignore[e
 @hookspec
 def lowvision_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-body]  # as above
     """Sets of photographs that a recipe can name under `data`."""
+
+
+@hookspec
+def lowvision_weights() -> Mapping[str, type[Weights]]:  # type: ignore[empty-body]  # as above
+    """Weights files that commands take by name, as `restore -m NAME`."""
 
 
 @hookspec

@@ -20,7 +20,7 @@ from lowvision.contracts import Options
 from lowvision.errors import PluginError, RecipeError
 
 GROUP = "lowvision"
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
 LIMIT = "LOWVISION_PLUGINS"
 """The variable that names the plugins to be loaded, with commas between; without it, or empty, all are."""
 STRICT = "LOWVISION_STRICT"
@@ -94,7 +94,7 @@ class Registry:
         """The entry of that name. Raises PluginError when two plugins claim it, RecipeError when none does."""
         if (menu, name) in self.clashes:
             owners = " and ".join(f"{e.plugin} ({e.distribution})" for e in self.clashes[menu, name])
-            raise PluginError(f"{menu[:-1]} '{name}' is claimed by {owners}; uninstall one of them")
+            raise PluginError(f"{_one_of(menu)} '{name}' is claimed by {owners}; uninstall one of them")
         shelf = self.shelves[menu]
         if name in shelf:
             return shelf[name]
@@ -103,10 +103,14 @@ class Registry:
             hint = f"did you mean '{near[0]}'? (from {shelf[near[0]].plugin})"
         else:
             hint = f"there are {', '.join(sorted(shelf)) or 'none'}"
-        absent = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
+        raise RecipeError(f"no {_one_of(menu)} named '{name}'; {hint}{self.absent()}")
+
+    def absent(self) -> str:
+        """Which plugins could have a name that nobody has: the rest of a sentence, empty where there are none."""
+        told = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
         if self.left_out:
-            absent += f"; {LIMIT} leaves out {', '.join(plugin.name for plugin in self.left_out)}"
-        raise RecipeError(f"no {menu[:-1]} named '{name}'; {hint}{absent}")
+            told += f"; {LIMIT} leaves out {', '.join(plugin.name for plugin in self.left_out)}"
+        return told
 
     def entry_of(self, thing: object) -> Entry:
         """The entry on a shelf that the class of `thing` is. Raises PluginError where no plugin provides it."""
@@ -149,7 +153,7 @@ def faults(known: Registry) -> Iterable[str]:
         yield f"plugin {broken.plugin} (from {broken.distribution}) failed to load: {broken.reason}"
     for (menu, name), entries in known.clashes.items():
         owners = " and ".join(f"{entry.plugin} (from {entry.distribution})" for entry in entries)
-        yield f"{menu[:-1]} '{name}' is claimed by {owners}; neither can be used"
+        yield f"{_one_of(menu)} '{name}' is claimed by {owners}; neither can be used"
 
 
 def chosen(plugins: Iterable[Plugin], names: str) -> tuple[Plugin, ...]:
@@ -191,6 +195,11 @@ def named() -> Mapping[str, list[Plugin]]:
     return modules
 
 
+def _one_of(menu: str) -> str:
+    """What a thing on that menu is called in a sentence."""
+    return menu if menu == "weights" else menu.removesuffix("s")
+
+
 def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
     """What one plugin offers, as (menu, entry). Raises whatever is wrong with it."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -212,7 +221,7 @@ def _checked(menu: str, contract: type, offer: Any) -> Iterable[tuple[str, type]
         raise PluginError(f"lowvision_{menu} must return a mapping name -> class, not {type(offer).__name__}")
     for name, thing in offer.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            raise PluginError(f"lowvision_{menu}: name {name!r} must be lower-case letters, digits and _")
+            raise PluginError(f"lowvision_{menu}: name {name!r} must be lower-case letters, digits, _ and -")
         if not (isinstance(thing, type) and issubclass(thing, contract)):
             raise PluginError(f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}")
         if missing := getattr(thing, "__abstractmethods__", None):

@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from lowvision.cli.answers import answer
-from lowvision.cli.words import AsJson
+from lowvision.cli.words import AsJson, carried
 
 
 def bench(
     weights: Annotated[
         Path,
-        typer.Argument(metavar="WEIGHTS", help="A weights file, an exported package, or a recipe: networks untrained."),
+        typer.Argument(
+            metavar="WEIGHTS",
+            callback=carried,
+            help="A weights file or its name, an exported package, or a recipe: networks untrained.",
+        ),
     ],
     size: Annotated[
         list[str] | None, typer.Option(metavar="WxH", help="Of the input; several times for several. Else 960x540.")

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lowvision.cli.answers import answer
-from lowvision.cli.words import AsJson, Device
+from lowvision.cli.words import AsJson, Device, WeightsFile
+from lowvision.errors import UsageError
+
+if TYPE_CHECKING:
+    from lowvision.contracts import Dataset
+    from lowvision.registry import Registry
 
 
 def evaluate(
-    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file (safetensors).")],
+    weights: WeightsFile,
     folders: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders of ground truth, or of gt/ and lq/.")
     ],
     downscale: Annotated[float, typer.Option(min=1, help="Shrink every image by this factor first.")] = 1.0,
     longer_side: Annotated[int | None, typer.Option(min=1, help="Shrink images to this longer side first.")] = None,
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Measure routing within this share of the base's cost too, as 0.6; several times for several."
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PHOTOS", help="Compare with classifiers that need no training, fitted on this folder or data set."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A folder for the report and its pictures.")
     ] = None,
@@ -33,8 +50,32 @@ def evaluate(
         name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side)
         for name, folder in _named(folders).items()
     }
-    document = evaluate(weights, sets, registry.load(), output, device)
+    known, budgets = registry.load(), tuple(dict.fromkeys(budget or ()))
+    if any(share <= 0 for share in budgets):
+        raise UsageError("a budget is a share of the base's cost above 0, as 0.6")
+    fit_on = _photographs(compare, downscale, longer_side, known) if compare else None
+    document = evaluate(weights, sets, known, output, device, budgets, fit_on)
     answer(document, as_json, report.text)
+
+
+def _photographs(words: str, downscale: float, longer_side: int | None, known: Registry) -> Dataset:
+    """A data set as a recipe would write it; any other word is a folder, whose photographs are treated as the others.
+
+    Raises RecipeError and UsageError.
+    """
+    from pydantic import ValidationError
+
+    from lowvision import yaml_source
+    from lowvision.choice import choose
+    from lowvision.folders import Folder
+
+    value = yaml_source.parse(words, "--compare").value
+    if isinstance(value, str) and value not in known.shelves["datasets"]:
+        return Folder(path=value, downscale=downscale, longer_side=longer_side)
+    try:
+        return choose("datasets", value, known)  # type: ignore[return-value]  # that menu holds data sets
+    except (ValueError, ValidationError) as error:
+        raise UsageError(f"--compare {words}: {error}") from None
 
 
 def _named(folders: list[Path]) -> dict[str, Path]:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from lowvision.cli.words import WeightsFile
+
 
 def export(
-    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file (safetensors).")],
+    weights: WeightsFile,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
 ) -> None:
     """Write every network of a weights file as an ONNX graph, and a manifest, into a folder."""

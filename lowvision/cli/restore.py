@@ -10,12 +10,7 @@ import typer
 
 from lowvision.cli.answers import answer
 from lowvision.cli.launching import launched
-from lowvision.cli.words import AsJson, Device
-from lowvision.errors import UsageError
-
-WEIGHTS_WANTED = """\
-restore needs weights: -m FILE. A recipe makes them: `lowvision run recipes/sr_carn.yml` leaves
-runs/sr_carn/joint/best.safetensors (last.safetensors where the recipe has no data.valid)"""
+from lowvision.cli.words import AsJson, Device, GivenWeights
 
 
 class Format(StrEnum):
@@ -34,12 +29,13 @@ def restore(
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT", help="A folder for the results; for one file, its result.")
-    ],
-    weights: Annotated[
-        Path | None,
-        typer.Option("-m", "--weights", metavar="WEIGHTS", help="A weights file, or an exported package."),
-    ] = None,
+    ] = Path("restored"),
+    weights: GivenWeights = None,
     budget: Annotated[float | None, typer.Option(help="The share of the base's cost to spend, as 0.6.")] = None,
+    max_loss: Annotated[
+        float | None,
+        typer.Option(metavar="DB", help="The PSNR to lose at most, as 0.05: by the curve in calibrated weights."),
+    ] = None,
     maps: Annotated[
         bool, typer.Option("--map", help="Also write which branch restored what, as NAME.map.png.")
     ] = False,
@@ -56,12 +52,11 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Restore images with a weights file; goes on after a bad one. Exits with 1 where some failed."""
-    if weights is None:
-        raise UsageError(WEIGHTS_WANTED)
-    from lowvision import export, inputs, registry, restore, trained
+    from lowvision import export, inputs, registry, restore, trained, zoo
     from lowvision.processes import join
 
     known = registry.load()
+    weights = weights or zoo.default(known)
     _ = export.read(weights, known) if weights.is_dir() else trained.read(weights, known)
     crew = join(device)
     planned = inputs.plan(words, output, form and f".{form}", maps)
@@ -69,7 +64,7 @@ def restore(
     restore.check_writable(output)
     if processes > 1:
         raise typer.Exit(launched(processes, device))
-    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6))
+    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6), max_loss)
     document = restore.restore(planned, weights, manner, known, crew, device, runtime)
     if crew.leads:
         answer(document, as_json, restore.text)

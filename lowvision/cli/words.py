@@ -19,6 +19,26 @@ RecipeFile = Annotated[
     Path,
     typer.Argument(metavar="RECIPE", callback=_found, help="A recipe file, or the name of one that is shipped."),
 ]
+
+
+def carried(word: Path | None) -> Path | None:
+    """The weights file that the word means; where there is none, none."""
+    from lowvision import registry, zoo
+
+    return word and zoo.find(word, registry.load())
+
+
+WeightsFile = Annotated[
+    Path,
+    typer.Argument(metavar="WEIGHTS", callback=carried, help="A weights file, or the name of one that is carried."),
+]
+GivenWeights = Annotated[
+    Path | None,
+    typer.Option(
+        "-m", "--weights", metavar="WEIGHTS", callback=carried,
+        help="A weights file, an exported package, or a name: see `lowvision ls weights`.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, as stages.base.steps=1000."),
