@@ -14,6 +14,7 @@ from lowvision.contracts import Runtime
 from lowvision.errors import RunError
 from lowvision.registry import Registry
 from lowvision.routing import cost, networks
+from lowvision.routing.budget import Weigh, logarithms, shares_of_dearest
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks
@@ -50,7 +51,31 @@ def build(parts: Parts, runtime: Runtime, device: str) -> Engine:
         batch=runtime.batch,
         callers=threads,
         device=torch.device(device),
+        weigh=weighing(made),
     )
+
+
+def of_container(
+    container: RoutedContainer, made: Architecture, device: torch.device, geometry: Geometry, batch: int
+) -> Engine:
+    """The engine for a container in memory, run by PyTorch as it is; it is left on the device and in eval()."""
+    container.to(memory_format=torch.channels_last).to(device).eval()
+    tile = made.tile
+    return Engine(
+        networks.of(container),
+        made.task.scale,
+        tile.size,
+        tile.overlap,
+        geometry=geometry,
+        batch=batch,
+        weigh=weighing(made),
+    )
+
+
+def weighing(made: Architecture) -> Weigh:
+    """What a budget weighs the classifier's answers against."""
+    predicts_psnr = made.classifier is not None and made.classifier.predicts == "psnr"
+    return shares_of_dearest if predicts_psnr else logarithms
 
 
 def runtime_named(name: str, parts: Parts, known: Registry, device: str, say: Say = tell) -> Runtime:

@@ -9,27 +9,39 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from lowvision import devices, report, weights
+from lowvision import devices, fitting, report, weights
 from lowvision.contracts import Dataset
+from lowvision.errors import UsageError
 from lowvision.recipe.models import Evaluate
 from lowvision.registry import Registry
-from lowvision.stages.evaluate import measure
+from lowvision.stages.evaluate import judge, measure
 from lowvision.training import photographs
 from lowvision.training.log import Log
+from lowvision.training.tiles import Cutter
 
 
 def evaluate(
-    path: Path, sets: Mapping[str, Dataset], registry: Registry, output: Path | None, device: str
+    path: Path,
+    sets: Mapping[str, Dataset],
+    registry: Registry,
+    output: Path | None,
+    device: str,
+    budgets: tuple[float, ...] = (),
+    fit_on: Dataset | None = None,
 ) -> dict[str, Any]:
     """The report's document; with `output` the whole report and its pictures are left there too.
 
-    The base is the container's last branch. Raises WeightsError and DataError.
+    The base is the container's last branch. budgets: shares of its cost on the whole image, at which to measure too.
+    fit_on: photographs to fit classifiers without training on, which are then compared, beside an oracle.
+    Raises WeightsError and DataError, and UsageError where a single network is asked to route.
     """
     architecture = weights.read_header(path, registry).architecture
     container = None
     if architecture.classifier:
         container = weights.load_container(path, architecture, registry)
         base = container.branches.networks[-1]
+    elif budgets or fit_on:
+        raise UsageError(f"{path}: a single network has nothing to route; leave --budget and --compare out")
     else:
         base = weights.load_network(path, architecture, registry)
     found = {name: photographs.load(dataset, architecture.task) for name, dataset in sets.items()}
@@ -37,12 +49,17 @@ def evaluate(
         folder = output or Path(nowhere)
         folder.mkdir(parents=True, exist_ok=True)
         accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
-        options = Evaluate(pictures=4 if output else 0)
+        options = Evaluate(pictures=4 if output else 0, budgets=budgets)
+        lesson = None
+        if fit_on and container:
+            cutter = Cutter(photographs.load(fit_on, architecture.task), architecture.task, architecture.tile.size)
+            lesson = fitting.lesson(container.branches, cutter, 0, accelerator.device)
         log = Log(folder, speaks=True)
+        evaluation = judge(architecture, base, container, options, registry, lesson, 0, accelerator.device)
         document = {
             "schema": 1,
             "task": registry.spelt(architecture.task),
-            **measure(architecture, base, container, found, options, 0, accelerator, log, folder / "pictures"),
+            **measure(evaluation, architecture, found, options.pictures, accelerator, log, folder / "pictures"),
         }
         if output:
             report.write(folder, document, [], folder / "pictures")

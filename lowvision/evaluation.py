@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from torch import Tensor, nn
 from lowvision import images
 from lowvision.contracts import Task
 from lowvision.metrics import measure
-from lowvision.routing import cost
+from lowvision.routing import cost, oracle
 from lowvision.routing.engine import Engine, Restored
 from lowvision.training.photographs import Photograph, lq_of
 
 Row = dict[str, Any]
 """What was measured of one way to restore one image, by name."""
+Restore = Callable[[], "Restored | Whole"]
+"""One way to restore an image; it may need what the ways before it made."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,15 @@ class Whole:
     """(C,s*H,s*W)."""
     cost: int
     """Multiply-adds."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The container's branches under another classifier."""
+
+    about: str
+    """What it is, in a line."""
+    engine: Engine
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Ways to restore an image, and how to measure them: bicubic or noisy input, the base, routed, and controls."""
+    """Ways to restore an image, and how to measure them: bicubic or noisy input, the base, routed, and controls.
+
+    All but those at a budget work tile by tile, as the paper does.
+    """
 
     task: Task
     base: nn.Module
@@ -62,58 +77,76 @@ class Evaluation:
     """Runs the base on tiles."""
     seed: int
     device: torch.device
+    rivals: Mapping[str, Rival] | None = None
+    """By name, to be measured at the cost of the container's own classifier, and beside an oracle; None: none are."""
+    merging: Engine | None = None
+    """Runs the container as restoring does, neighbouring tiles of one branch merged: for budgets."""
+    budgets: tuple[float, ...] = ()
+    """Shares of the base's cost on the whole image."""
 
     def warm_up(self) -> None:
         """Run everything once, so that the first image's seconds are like the others'."""
         tile = torch.zeros(self.task.channels, self.base_engine.size, self.base_engine.size, device=self.device)
-        for restore in self._ways(tile, self.seed).values():
-            restore()
+        size = (tile.shape[0], *(self.task.scale * side for side in tile.shape[1:]))
+        made: dict[str, Restored | Whole] = {}
+        for way, restore in self._ways(tile, torch.zeros(size), self.seed, made).items():
+            made[way] = restore()
 
     def see(self, photograph: Photograph, number: int) -> Seen:
         """Restore one photograph in every way; its noise and its random routing follow from its number in the set."""
         seed = self.seed + number
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = images.to_tensor(photograph.gt)
-        made: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
-        rows: dict[str, Row] = {"input": self._quality(made["input"], gt)}
-        routed = None
-        for way, restore in self._ways(lq, seed).items():
-            result, seconds = _timed(restore)
-            made[way] = result.image.cpu()
-            rows[way] = {**self._quality(made[way], gt), "seconds": seconds, "gmac": result.cost / 1e9}
-            if way == "routed":
+        seen: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
+        rows: dict[str, Row] = {"input": self._quality(seen["input"], gt)}
+        made: dict[str, Restored | Whole] = {}
+        for way, restore in self._ways(lq, gt, seed, made).items():
+            made[way], seconds = _timed(restore)
+            seen[way] = made[way].image.cpu()
+            rows[way] = {**self._quality(seen[way], gt), "seconds": seconds, "gmac": made[way].cost / 1e9}
+            if self._chooses(way):
                 assert self.engine
-                routed = result
-                rows[way]["shares"] = list(result.shares(len(self.engine.networks.branches)))
+                rows[way]["shares"] = list(made[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # not the whole image
         for row in rows.values():
             if "gmac" in row:
                 row["share_of_base_whole"] = row["gmac"] / rows["base_whole"]["gmac"]
                 row["share_of_base_tiled"] = row["gmac"] / rows["base_tiled"]["gmac"]
-        return Seen(photograph.name, lq.cpu(), made, gt, routed, rows)
+        routed = made.get("routed")
+        return Seen(photograph.name, lq.cpu(), seen, gt, routed if isinstance(routed, Restored) else None, rows)
 
-    def _ways(self, lq: Tensor, seed: int) -> dict[str, Callable[[], Restored | Whole]]:
-        """Every way beside the input, in the order in which they are run: each may need the ones before."""
+    def _chooses(self, way: str) -> bool:
+        """Whether tiles of one image go to several branches in that way, by judgement."""
+        return way in ("routed", "oracle", *(self.rivals or ())) or way.startswith("routed@")
+
+    def _ways(self, lq: Tensor, gt: Tensor, seed: int, made: Mapping[str, Any]) -> dict[str, Restore]:
+        """Every way beside the input, in the order in which they are run; `made` is what came of those before."""
         price = cost.multiply_adds(self.base, (1, *lq.shape))  # counted here, so that the count is not timed
-        ways: dict[str, Callable[[], Restored | Whole]] = {
+        ways: dict[str, Restore] = {
             "base_whole": lambda: self._whole(lq, price),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
         }
         if self.engine is None:
             return ways
-        engine, routed = self.engine, list[Restored]()
-
-        def route() -> Restored:
-            routed.append(engine.route(lq))
-            return routed[-1]
+        engine = self.engine
+        alone = [f"branch_{k}" for k in range(len(engine.networks.branches))]
 
         def at_random() -> Restored:
-            choice = routed[-1].choice
+            choice = made["routed"].choice
             order = torch.randperm(len(choice), generator=torch.Generator().manual_seed(seed))
             return engine.restore(lq, choice[order.to(choice.device)])
 
-        ways |= {"routed": route, "random": at_random}
-        for k in range(len(engine.networks.branches)):
-            ways[f"branch_{k}"] = lambda k=k: engine.restore(lq, k)  # type: ignore[misc]  # bound now, on purpose
+        def by_truth() -> Restored:
+            everywhere = [made[way].image for way in alone]
+            return engine.restore(lq, oracle.choice(engine, lq, everywhere, gt, made["routed"].cost))
+
+        ways |= {"routed": lambda: engine.route(lq), "random": at_random}
+        ways |= {way: partial(engine.restore, lq, k) for k, way in enumerate(alone)}
+        if self.rivals is not None:
+            for name, rival in self.rivals.items():
+                ways[name] = lambda rival=rival: rival.engine.route(lq, made["routed"].cost)  # type: ignore[misc]  # now
+            ways["oracle"] = by_truth
+        if self.merging:
+            ways |= {f"routed@{b:g}": partial(self.merging.route, lq, int(b * price)) for b in self.budgets}
         return ways
 
     @torch.inference_mode()
@@ -138,7 +171,7 @@ def _mean(values: Sequence[Any]) -> Any:
     return average.tolist() if average.ndim else float(average)
 
 
-def _timed(restore: Callable[[], Restored | Whole]) -> tuple[Any, float]:
+def _timed(restore: Restore) -> tuple[Any, float]:
     _finish_queued_work()
     began = time.perf_counter()
     result = restore()

@@ -28,17 +28,14 @@ def measure(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
 
     Raises DataError where the shapes differ or less than SSIM's window of 11 pixels remains.
     """
-    if restored.shape != gt.shape:
-        raise DataError(f"restored is {tuple(restored.shape)}, gt is {tuple(gt.shape)}; both must be one (C,H,W)")
-    _, height, width = gt.shape
-    if min(height, width) - 2 * crop < WINDOW:
-        raise DataError(f"{width}x{height} is too small to measure: {crop} off each border must leave {WINDOW} pixels")
-    a, b = (_eight_bit(x)[:, crop : height - crop, crop : width - crop] for x in (restored, gt))
-    luma_a, luma_b = _luma(a), _luma(b)
-    values = {"psnr_y": psnr(luma_a[None] / 255, luma_b[None] / 255), "ssim_y": ssim(luma_a, luma_b)}
-    if gt.shape[0] == 3:
-        values = {"psnr_rgb": psnr(a[None] / 255, b[None] / 255), **values}
-    return {f"{name}@crop{crop}": float(value) for name, value in values.items()}
+    a, b = _prepared(restored, gt, crop)
+    values = {**_psnrs(a, b), "ssim_y": float(ssim(_luma(a), _luma(b)))}
+    return {f"{name}@crop{crop}": value for name, value in values.items()}
+
+
+def psnrs(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
+    """As `measure`, without SSIM, which takes most of the time."""
+    return {f"{name}@crop{crop}": value for name, value in _psnrs(*_prepared(restored, gt, crop)).items()}
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -60,6 +57,23 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         rows = slice(top, top + STRIP + WINDOW - 1)  # every window that starts in this strip
         total += _ssim_map(a[rows], b[rows]).sum()
     return total / ((a.shape[0] - WINDOW + 1) * (a.shape[1] - WINDOW + 1))
+
+
+def _prepared(restored: Tensor, gt: Tensor, crop: int) -> tuple[Tensor, Tensor]:
+    """Both as whole numbers 0..255, without their borders; errors as `measure` says."""
+    if restored.shape != gt.shape:
+        raise DataError(f"restored is {tuple(restored.shape)}, gt is {tuple(gt.shape)}; both must be one (C,H,W)")
+    _, height, width = gt.shape
+    if min(height, width) - 2 * crop < WINDOW:
+        raise DataError(f"{width}x{height} is too small to measure: {crop} off each border must leave {WINDOW} pixels")
+    a, b = (_eight_bit(x)[:, crop : height - crop, crop : width - crop] for x in (restored, gt))
+    return a, b
+
+
+def _psnrs(a: Tensor, b: Tensor) -> dict[str, float]:
+    """PSNR of RGB, where there is colour, and of luma, both (C,H,W) in 0..255."""
+    of_luma = {"psnr_y": float(psnr(_luma(a)[None] / 255, _luma(b)[None] / 255))}
+    return {"psnr_rgb": float(psnr(a[None] / 255, b[None] / 255)), **of_luma} if len(a) == 3 else of_luma
 
 
 def _ssim_map(a: Tensor, b: Tensor) -> Tensor:

@@ -38,6 +38,8 @@ class Manner:
     """Whether an image is left alone whose result is there."""
     largest: int | None = None
     """The most pixels that an image may have."""
+    max_loss: float | None = None
+    """dB of PSNR that may be lost, by the curve of the weights; not beside a budget."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def restore(
     """
     began = time.perf_counter()
     network = restorer.load(weights, device, runtime, registry)
-    network.check_budget(manner.budget)
+    network.check_budget(manner.budget, manner.max_loss)
     own = crew.share(inputs)
     with telling(len(own), crew.leads) as progress:
         outcomes = [_outcome(given, network, manner, progress) for given in own]
@@ -140,7 +142,7 @@ def _outcome(given: Input, network: Restorer, manner: Manner, progress: Progress
 
 def _restored(given: Input, network: Restorer, manner: Manner, progress: Progress) -> Done:
     image = images.read(given.path, manner.largest)
-    restored = network.restore(image.pixels, manner.budget, progress.move)
+    restored = network.restore(image.pixels, manner.budget, progress.move, manner.max_loss)
     exif, icc = (None, None) if manner.strips_metadata else (image.exif, image.icc)
     given.result.parent.mkdir(parents=True, exist_ok=True)
     if manner.draws_maps:  # before the result: where that is, nothing is missing

@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lowvision import curve as curves
 from lowvision import devices, engines, export, images, maps, registry, trained
 from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
+from lowvision.curve import Curve
 from lowvision.errors import DataError, UsageError
 from lowvision.images import Pixels
 from lowvision.registry import Registry
@@ -68,6 +70,8 @@ class Restorer:
     """Where it works."""
     runtime: str
     """The name of what runs its networks."""
+    curve: Curve | None
+    """PSNR against cost, where the stage `calibrate` measured it."""
     _engine: Engine
     """Runs the branches; the classifier of a single network is never asked."""
 
@@ -76,16 +80,34 @@ class Restorer:
         """Size of a result divided by the size of its image."""
         return self.architecture.task.scale
 
-    def check_budget(self, budget: float | None) -> None:
-        """Raises UsageError where this network cannot keep to a budget."""
-        if budget is None:
+    def check_budget(self, budget: float | None, max_loss: float | None = None) -> None:
+        """Raises UsageError where this network cannot keep to a budget, or does not know what a loss would cost."""
+        if budget is None and max_loss is None:
             return
-        if not budget > 0:
+        if budget is not None and max_loss is not None:
+            raise UsageError("a budget and a largest loss are two ways to say one thing; give one of them")
+        if budget is not None and not budget > 0:
             raise UsageError(f"a budget of {budget:g} is nothing; give a share of the base's cost, as 0.6")
         if self.architecture.classifier is None:
-            raise UsageError("a single network has no cheaper branch; leave the budget out, or take a container")
+            raise UsageError("a single network has no cheaper branch; leave budget or loss out, or take a container")
+        if max_loss is not None:
+            self._knob(max_loss)
 
-    def restore(self, image: Kind, budget: float | None = None, watch: Watch | None = None) -> Restored[Kind]:
+    def _knob(self, max_loss: float) -> float:
+        """The k at which so many dB were lost, at most. Raises UsageError where none is known."""
+        if self.curve is None:
+            raise UsageError(
+                "these weights do not know what a loss of PSNR saves; give a budget instead, or take a container that "
+                "a recipe's stage calibrate left: runs/NAME/calibrate/container.safetensors"
+            )
+        try:
+            return self.curve.k[self.curve.point(max_loss)]
+        except ValueError as error:
+            raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
+
+    def restore(
+        self, image: Kind, budget: float | None = None, watch: Watch | None = None, max_loss: float | None = None
+    ) -> Restored[Kind]:
         """Restore an image; the result is of the same kind, dtype and channels, and on the same device.
 
         image: an array (H,W,C), uint8, uint16 or float32 nominally in [0,1]; or a floating tensor (C,H,W) or
@@ -94,18 +116,21 @@ class Restorer:
         its answers are averaged. Alpha is not restored but resampled bicubically.
         budget: the share of the base's cost that may be spent; None: what the classifier finds best.
         watch: is called with (tiles done, tiles in all).
+        max_loss: dB of PSNR that may be lost against the base on every tile, in the mean over the photographs that
+        `curve` was measured on; the cheapest point of the curve that kept to it is taken. One image may lose more.
 
         Raises DataError for pixels that are not finite and for colour where the network restores grey alone,
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for what is no such image.
         """
-        self.check_budget(budget)
+        self.check_budget(budget, max_loss)
+        k = 0.0 if max_loss is None else self._knob(max_loss)
         planes, batched = _planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
         base_cost = engines.base_cost(self.architecture, height, width)  # counted here, so that it is not timed
         most = None if budget is None else int(budget * base_cost)
         began = time.perf_counter()
         made = _empty_like(image, self.scale)
-        routed = [self._one(one, made, n, most, _part(watch, n, len(planes))) for n, one in enumerate(planes)]
+        routed = [self._one(one, made, n, most, k, _part(watch, n, len(planes))) for n, one in enumerate(planes)]
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()
         seconds = time.perf_counter() - began
@@ -129,14 +154,14 @@ class Restorer:
         seen = engine.Restored(images.to_tensor(image)[:3], choice, restored.cost, restored.plan)
         return images.to_uint8(maps.overlay(seen, 1, len(self.architecture.branches)))
 
-    def _one(self, planes: Tensor, made: Any, n: int, most: int | None, watch: Watch | None) -> Routes:
+    def _one(self, planes: Tensor, made: Any, n: int, most: int | None, k: float, watch: Watch | None) -> Routes:
         """Restore one image (C,H,W), on any device, into the nth of what is being made; C 1, 3 or 4 in and out."""
         colour, alpha = planes[:3], planes[3:]
         channels = self.architecture.task.channels
         if len(colour) > channels:
             raise DataError("is in colour, but these weights restore grey images; convert it, or take weights for RGB")
         lq = colour.expand(channels, -1, -1)
-        routes = self._engine.decide(lq, most) if self.architecture.classifier else self._engine.given(lq, 0)
+        routes = self._engine.decide(lq, most, k) if self.architecture.classifier else self._engine.given(lq, 0)
         row = 0
         for band in self._engine.bands(lq, routes, watch):
             rows = band if len(colour) == channels else band.mean(dim=0, keepdim=True)
@@ -163,7 +188,9 @@ def load(
     chosen = engines.runtime_named(runtime, parts, known, place)
     if place == "cpu":
         keep_memory()
-    return Restorer(parts.architecture, torch.device(place), known.name_of(chosen), engines.build(parts, chosen, place))
+    curve = curves.read(parts.header.measured)
+    engine = engines.build(parts, chosen, place)
+    return Restorer(parts.architecture, torch.device(place), known.name_of(chosen), curve, engine)
 
 
 def _planes(image: NDArray[Any] | Tensor) -> Tensor:

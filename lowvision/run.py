@@ -20,7 +20,7 @@ from lowvision.errors import RunError
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
-from lowvision.stages import base, branches, classifier, evaluate, joint, rank
+from lowvision.stages import base, branches, calibrate, classifier, evaluate, joint, rank
 from lowvision.stages.job import Job
 from lowvision.training.log import Log
 
@@ -30,6 +30,7 @@ STAGES: dict[str, Callable[[Job, Any], None]] = {
     "branches": branches.run,
     "classifier": classifier.run,
     "joint": joint.run,
+    "calibrate": calibrate.run,
     "evaluate": evaluate.run,
 }
 """In the order in which they run."""

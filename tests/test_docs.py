@@ -48,6 +48,7 @@ TABLES: dict[str, list[type[BaseModel]]] = {
     "`stages.base`": [models.Base],
     "`stages.classifier` and `stages.joint`": [models.Joint, RoutedFit],
     "`stages.classifier` alone": [models.ClassifierStage],
+    "`stages.calibrate`": [models.Calibrate],
     "`stages.evaluate`": [models.Evaluate],
 }
 """The tables of docs/recipes.md by their headings, and the models whose fields each lists."""

@@ -287,5 +287,7 @@ def _unmeasurable(recipe: Recipe) -> Iterator[Complaint]:
             yield Complaint(("classifier",), "is not trained but fitted, which needs data.valid")
     if stages.classifier and not recipe.classifier.trained:
         yield Complaint(("stages", "classifier"), "has nothing to train; leave it out, or write classifier: null")
+    if stages.branches and not (recipe.classifier.trained or stages.calibrate or stages.joint):
+        yield Complaint(("classifier",), "is fitted where the container is put together; add stages.calibrate")
     if stages.calibrate and recipe.classifier.trained and not (stages.classifier or stages.joint):
         yield Complaint(("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier")

@@ -16,6 +16,8 @@ NOTHING = "-"
 """Stands where nothing was measured."""
 
 LABELS = {"base_whole": "base (whole image)", "base_tiled": "base (tiled)", "random": "random routing"}
+AT_BUDGET = "routed@"
+"""How the ways at a budget begin; the budget follows."""
 HEADINGS = {
     "gmac": ("", "GMAC"),
     "share_of_base_whole": ("of base", "whole"),
@@ -26,6 +28,7 @@ EXPLANATIONS = {
     "base_whole": "the largest network, trained alone, on the whole image: what one would run otherwise",
     "base_tiled": "the same network on the tiles that routing uses",
     "routed": "the classifier sends each tile to one branch",
+    "oracle": "the best choice within the cost of routed, by the true errors of all branches: the bound of classifiers",
     "random": "each branch gets as many tiles as in routed, but by lot: what the classifier must beat",
 }
 
@@ -89,6 +92,8 @@ def shares(row: Row) -> str:
 
 def label(way: str) -> str:
     """A way's name for people."""
+    if way.startswith(AT_BUDGET):
+        return f"routed, budget {float(way.removeprefix(AT_BUDGET)):.0%}"
     return LABELS.get(way, way.replace("_", " "))
 
 
@@ -104,10 +109,14 @@ def explanations(document: Document) -> dict[str, str]:
     """What each row is, by its label, for the rows that there are; branches share one entry."""
     enlarged = any(options.get("scale", 1) > 1 for options in document.get("task", {}).values())
     given = "what was given, enlarged by bicubic interpolation" if enlarged else "what was given, as it is"
-    known = {"input": given, **EXPLANATIONS}
+    rivals = document.get("classifiers", {})
+    at_cost = {name: f"{says.rstrip('.')}; within the cost of routed" for name, says in rivals.items()}
+    known = {"input": given, **EXPLANATIONS, **at_cost}
     found = list(dict.fromkeys(way for image_set in document["sets"] for way in image_set["mean"]))
     told = {label(way): known[way] for way in found if way in known}
     branches = [way for way in found if way.startswith("branch_")]
+    if any(way.startswith(AT_BUDGET) for way in found):
+        told["budget"] = "as restoring does it: tiles merged, so many % of the base's cost on the whole image at most"
     return told | ({"branch k": "every tile through this one branch; 0 is the smallest"} if branches else {})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lowvision import weights
+from lowvision import fitting, weights
 from lowvision.routing.container import RoutedContainer
 from lowvision.stages import judging
 from lowvision.stages.job import Job
@@ -32,7 +32,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
 
 
 def assembled(job: Job) -> RoutedContainer:
-    """A container of the branches that earlier stages trained, and a fresh classifier."""
+    """A container of the branches that earlier stages trained, with a fresh classifier, or one fitted to tiles."""
     torch.manual_seed(job.recipe.seed)
     container = job.architecture.build_container()
     for k in range(len(job.recipe.branches)):
@@ -42,4 +42,8 @@ def assembled(job: Job) -> RoutedContainer:
             continue
         trained = weights.load_network(path, job.architecture.only(k), job.registry)
         container.branches.networks[k].load_state_dict(trained.state_dict())
+    classifier = job.recipe.classifier
+    if not classifier.trained:
+        lesson = fitting.lesson(container.branches, job.cutter("valid"), job.recipe.seed, job.accelerator.device)
+        container.classifier = fitting.fitted(classifier, job.architecture, lesson)
     return container

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,16 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from lowvision import evaluation, images, maps, report, weights
+from lowvision import engines, evaluation, fitting, images, maps, report, weights
 from lowvision.architecture import Architecture
-from lowvision.evaluation import Evaluation, Seen
+from lowvision.evaluation import Evaluation, Rival, Seen
+from lowvision.fitting import Lesson
 from lowvision.recipe.models import Evaluate
+from lowvision.registry import Registry
 from lowvision.routing import networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
+from lowvision.routing.regions import ALONE
 from lowvision.stages.job import Job
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.photographs import Photograph
@@ -37,17 +43,16 @@ def run(job: Job, options: Evaluate) -> None:
     if base is None:
         job.log.say("evaluate: no stage of this recipe has trained anything; nothing is measured")
         return
+    lesson = None
+    if options.compare and container:
+        branches, cutter = container.branches, job.cutter("valid")
+        lesson = fitting.lesson(branches, cutter, job.recipe.seed, job.accelerator.device)
+    evaluation = judge(
+        job.architecture, base, container, options, job.registry, lesson, job.recipe.seed, job.accelerator.device
+    )
     sets = {_set_name(job): found}
     document = measure(
-        job.architecture,
-        base,
-        container,
-        sets,
-        options,
-        job.recipe.seed,
-        job.accelerator,
-        job.log,
-        job.folder / "evaluate",
+        evaluation, job.architecture, sets, options.pictures, job.accelerator, job.log, job.folder / "evaluate"
     )
     if job.accelerator.is_main_process:
         document = {"schema": 1, "task": job.registry.spelt(job.recipe.task), **document}
@@ -57,18 +62,19 @@ def run(job: Job, options: Evaluate) -> None:
 
 
 def measure(
+    judge: Evaluation,
     architecture: Architecture,
-    base: nn.Module,
-    container: RoutedContainer | None,
     sets: dict[str, tuple[Photograph, ...]],
-    options: Evaluate,
-    seed: int,
+    shown: int,
     accelerator: Accelerator,
     log: Log,
     pictures: Path,
 ) -> dict[str, Any]:
-    """The report's `sets`: every image of every set in every way, images shared by all processes."""
-    judge = _evaluation(architecture, base, container, options, seed, accelerator.device)
+    """The report's `sets`: every image of every set in every way, images shared by all processes.
+
+    Of the first `shown` images of a set pictures are kept. Where other classifiers are compared, `classifiers` tells
+    what they are.
+    """
     judge.warm_up()
     found = []
     for name, photographs in sets.items():
@@ -78,38 +84,65 @@ def measure(
             seen = judge.see(photographs[number], number)
             rows.append((number, _image_row(seen)))
             log.say(_progress_line(seen, number, len(photographs)))
-            if number < options.pictures:
+            if number < shown:
                 _keep_pictures(seen, pictures / name / seen.name, architecture)
         gathered = sorted(gather_object(rows), key=lambda numbered: numbered[0])
         everything = [row for _, row in gathered]
         ways = [{way: m for way, m in row.items() if isinstance(m, dict)} for row in everything]
         found.append({"name": name, "images": everything, "mean": evaluation.mean(ways)})
-    return {"sets": found}
+    if not judge.rivals:
+        return {"sets": found}
+    return {"sets": found, "classifiers": {name: rival.about for name, rival in judge.rivals.items()}}
 
 
-def _evaluation(
+def judge(
     architecture: Architecture,
     base: nn.Module,
     container: RoutedContainer | None,
     options: Evaluate,
+    known: Registry,
+    lesson: Lesson | None,
     seed: int,
     device: torch.device,
 ) -> Evaluation:
-    task, tile = architecture.task, architecture.tile
+    """Everything that is measured. lesson: what other classifiers are fitted to, where they are to be compared."""
     # The base is run as a user would run it: plain eager, default memory format. It may be part of the container, so
     # a copy is made.
     base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
     alone = RoutedContainer(nn.Identity(), [base])
+    task, tile = architecture.task, architecture.tile
     base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, batch=options.batch)
-    engine = None
-    if container is not None:
-        container = container.to(memory_format=torch.channels_last).to(device).eval()
-        engine = Engine(networks.of(container), task.scale, tile.size, tile.overlap, batch=options.batch)
-    return Evaluation(task, base, engine, base_engine, seed, device)
+    of_base = Evaluation(task, base, None, base_engine, seed, device)
+    if container is None:
+        return of_base
+    of_container = partial(engines.of_container, device=device, batch=options.batch)
+    return replace(
+        of_base,
+        engine=of_container(container, architecture, geometry=ALONE),
+        rivals=None if lesson is None else _rivals(container, architecture, known, lesson, of_container),
+        merging=of_container(container, architecture, geometry=engines.geometry(architecture)),
+        budgets=options.budgets,
+    )
+
+
+def _rivals(
+    container: RoutedContainer,
+    architecture: Architecture,
+    known: Registry,
+    lesson: Lesson,
+    of_container: Callable[..., Engine],
+) -> dict[str, Rival]:
+    """The same branches under every classifier that needs no training."""
+    rivals = {}
+    for name, classifier in fitting.untrained(known):
+        other = RoutedContainer(fitting.fitted(classifier, architecture, lesson), container.branches.networks)
+        engine = of_container(other, architecture.replace(classifier=classifier), geometry=ALONE)
+        rivals[name] = Rival((type(classifier).__doc__ or name).partition("\n")[0], engine)
+    return rivals
 
 
 def _container(job: Job) -> RoutedContainer | None:
-    path = job.kept("joint") or job.kept("classifier")
+    path = job.container_weights()
     return weights.load_container(path, job.architecture, job.registry) if path else None
 
 
