@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from lowvision import cli, export, graph, registry, trained, upsample, weights
 from lowvision.contracts import Backbone, Runtime, Task
 from lowvision.errors import UsageError, WeightsError
+from lowvision.show import names
+from lowvision.show.wanted import Wanted
 from lowvision.training import cache
 
 pytest.importorskip("onnxscript")
@@ -185,6 +187,12 @@ def copied(package: Path, tmp_path: Path) -> Path:
     for file in package.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     return folder
+
+
+def test_a_package_is_shown_like_its_weights(package: Path, container: Path) -> None:
+    (told,), (original,) = (names.documents(str(path), KNOWN, Wanted()) for path in (package, container))
+    assert (told["kind"], original["kind"]) == ("exported package", "weights file")
+    assert all(told[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured"))
 
 
 def test_a_weights_file_gives_every_network_as_a_module(container: Path) -> None:

@@ -34,6 +34,7 @@ COMMANDS = (
     cp.cp,
     schema.schema,
     ls.ls,
+    show.show,
     plugins.plugins,
 )
 """Every command, in the order in which `--help` lists them; each is called like its function."""

@@ -1,0 +1,119 @@
+"""The documents of `show` as lines for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Document = Mapping[str, Any]
+
+
+def text(documents: list[dict[str, Any]]) -> str:
+    """Every document, with an empty line between two."""
+    return "\n\n".join("\n".join(_lines(document)) for document in documents)
+
+
+def _lines(document: Document) -> Iterator[str]:
+    if "menu" in document:
+        yield from _thing(document)
+    else:
+        yield from _made(document)
+
+
+def _thing(document: Document) -> Iterator[str]:
+    owner = f"{document['plugin']} ({document['distribution']} {document['version']}".rstrip() + ")"
+    yield f"{document['name']}: a {document['kind']} of {owner}"
+    yield from (f"  {line}".rstrip() for line in document["about"].splitlines())
+    yield from _columns(
+        [(option["name"], option["type"], _default(option), option["about"]) for option in document["options"]]
+    )
+    facts = {name: spelt(value) for name, value in document["facts"].items()}
+    if document.get("missing"):
+        facts["missing"] = document["missing"]
+    if network := document.get("network"):
+        facts |= _network(network)
+    yield from _columns(list(facts.items()))
+
+
+def _network(network: Document) -> dict[str, str]:
+    if "with" not in network:
+        return {"cost": network["problem"]}
+    width, height = network["size"]
+    return {"cost": f"{cost(network)}, for {named(network['task'])}, input {width}x{height}"}
+
+
+def _made(document: Document) -> Iterator[str]:
+    """A recipe, a weights file or an exported package."""
+    yield f"{document['name']}: a {document['kind']}" + (
+        f" that holds a {document['holds']}" if "holds" in document else ""
+    )
+    if document.get("about"):
+        yield f"  {document['about']}"
+    size = f" ({document['bytes'] / 2**20:.1f} MiB)" if "bytes" in document else ""
+    rows = [("file", document["file"] + size), ("task", named(document["task"]))]
+    rows += [
+        (f"branch {k}", _branch(branch, document["branches"][-1])) for k, branch in enumerate(document["branches"])
+    ]
+    if "classifier" in document:
+        rows.append(("classifier", _branch(document["classifier"])))
+    rows.append(("tile", f"{spelt(document['tile'])}; costs are told for {'x'.join(map(str, document['size']))}"))
+    rows += [(f"data.{name}", named(data)) for name, data in document.get("data", {}).items()]
+    rows += [(name, spelt(document[name])) for name in ("measured", "plugins", "origin") if document.get(name)]
+    yield from _columns(rows)
+    stages = document.get("stages", [])
+    yield from _columns([(stage["name"], stage["about"], spelt(stage["says"])) for stage in stages])
+
+
+def _branch(network: Document, base: Document | None = None) -> str:
+    share = ""
+    if base and base.get("multiply_adds") and "multiply_adds" in network and network is not base:
+        share = f", {network['multiply_adds'] / base['multiply_adds']:.0%} of the base"
+    choice = {name: value for name, value in network.items() if isinstance(value, Mapping)}
+    return f"{named(choice)}: {cost(network)}{share}"
+
+
+def cost(network: Document) -> str:
+    """As `294,027 parameters, 229.6 M multiply-adds, sees 21 px around`."""
+    if "problem" in network:
+        return str(network["problem"])
+    told = f"{network['parameters']:,} parameters, {_many(network['multiply_adds'])} multiply-adds"
+    if "reach" in network:
+        told += ", sees the whole input" if network["reach"] is None else f", sees {network['reach']} px around"
+    return told
+
+
+def named(choice: Document) -> str:
+    """As `carn (channels 36, layers 3)`."""
+    ((name, options),) = choice.items()
+    return f"{name} ({spelt(options)})" if options else name
+
+
+def spelt(value: Any) -> str:
+    """A value without JSON's quotes and braces: `size 32, overlap 4`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {spelt(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(spelt, value))}]"
+    if value is None:
+        return "none"
+    return f"{value:.5g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
+def _default(option: Document) -> str:
+    if option["required"]:
+        return "required"
+    return "absent" if option["default"] is None else spelt(option["default"])
+
+
+def _many(count: int) -> str:
+    return f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.2f} M"
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Indented rows whose cells stand below each other, after an empty line; nothing where there are none."""
+    if rows:
+        yield ""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))] if rows else []
+    for row in rows:
+        yield "  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
