@@ -94,9 +94,9 @@ class Cutter:
         return self._pair(None if lq is None else turned_lq, turned_gt, seed)
 
     def detail(self, spot: Spot) -> float:
-        """How much a tile has to restore: the mean difference of neighbouring rows and columns of its gt."""
-        _, gt = self._cut(spot)
-        values = gt.astype(np.int32)
+        """How lively a tile is: the mean difference of neighbouring rows and columns, of its lq where there is one."""
+        lq, gt = self._cut(spot)
+        values = (gt if lq is None else lq).astype(np.int32)
         return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
 
     def _cut(self, spot: Spot) -> tuple[np.ndarray | None, np.ndarray]:
