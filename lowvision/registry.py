@@ -15,7 +15,7 @@ from typing import Any
 
 import pluggy
 
-from lowvision import __version__, folders, hookspecs
+from lowvision import folders, hookspecs
 from lowvision.contracts import Options
 from lowvision.errors import PluginError, RecipeError
 
@@ -181,7 +181,7 @@ def installed() -> tuple[Plugin, ...]:
 
     The root distribution and a plugin's own may both name a module; that is one plugin.
     """
-    core = Plugin(folders.__name__, "lowvision-framework", __version__)
+    core = Plugin(folders.__name__, "lowvision-framework", "")
     return (core, *(several[0] for _, several in sorted(named().items())))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from lowvision import __version__
-from lowvision.cli import bench, cache, check, cp, evaluate, export, ls, plugins, restore, run, schema
+from lowvision.cli import bench, cache, check, cp, evaluate, export, ls, new_plugin, plugins, restore, run, schema, show
 from lowvision.errors import LowvisionError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ COMMANDS = (
     ls.ls,
     show.show,
     plugins.plugins,
+    new_plugin.new_plugin,
 )
 """Every command, in the order in which `--help` lists them; each is called like its function."""
 
