@@ -8,21 +8,31 @@ import typer
 
 from lowvision.cli.answers import print_json
 from lowvision.cli.words import AsJson
-from lowvision.errors import RecipeError
+from lowvision.errors import UsageError
+
+
+def _menus() -> list[str]:
+    """What can be listed, for a shell that completes words."""
+    from lowvision import listing
+
+    return list(listing.LISTED)
 
 
 def ls(
-    menu: Annotated[str | None, typer.Argument(help="One menu: tasks, backbones, ...")] = None, as_json: AsJson = False
+    menu: Annotated[
+        str | None, typer.Argument(autocompletion=_menus, help="One menu: tasks, backbones, recipes, ...")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """List what recipes can name, and what can run a network."""
-    from lowvision import hookspecs, listing, registry
+    """List what recipes can name, what can run a network, and the recipes that are shipped."""
+    from lowvision import listing, registry
 
-    if menu is not None and menu not in hookspecs.MENUS:
-        raise RecipeError(f"no menu '{menu}'; there are {', '.join(hookspecs.MENUS)}")
+    if menu is not None and menu not in listing.LISTED:
+        raise UsageError(f"no menu '{menu}'; there are {', '.join(listing.LISTED)}")
     known = registry.load()
     if as_json:
         print_json(listing.menus(known, menu))
     else:
         typer.echo("\n".join(listing.menu_lines(known, menu)))
-    for broken in known.broken:
-        typer.echo(f"plugin {broken.plugin} failed to load: {broken.reason}", err=True)
+    for fault in registry.faults(known):
+        typer.echo(fault, err=True)

@@ -1,0 +1,125 @@
+"""Claims about what `lowvision new-plugin` writes, and about names that it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lowvision import registry, scaffold
+from lowvision.errors import UsageError
+from lowvision.scaffold.rendering import ENDING, TEMPLATES
+
+KNOWN = registry.load()
+EVERY_KIND = pytest.mark.parametrize("kind", scaffold.KINDS)
+
+
+def rendered(folder: Path, kind: str = "backbone", distribution: str = "lowvision-two-words") -> Path:
+    return scaffold.render(distribution, kind, folder, KNOWN).folder
+
+
+@EVERY_KIND
+def test_a_distribution_is_whole(kind: str, tmp_path: Path) -> None:
+    folder = rendered(tmp_path, kind)
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found >= {
+        "pyproject.toml",
+        "README.md",
+        "example.yml",
+        ".gitignore",
+        ".github/workflows/test.yml",
+        "lowvision_two_words/__init__.py",
+        "tests/test_lowvision_two_words.py",
+    }
+    assert not any("$" in (folder / path).read_text() for path in found)
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "lowvision-two-words"
+    assert project["entry-points"]["lowvision"] == {"two_words": "lowvision_two_words"}
+    assert "license" not in project  # the author's choice
+    assert [path.name for path in tmp_path.iterdir()] == ["lowvision-two-words"]
+
+
+@EVERY_KIND
+def test_what_is_rendered_is_in_good_style(kind: str, tmp_path: Path) -> None:
+    folder = rendered(tmp_path, kind)
+    ruff = [sys.executable, "-m", "ruff"]
+    rules = ["--isolated", "--line-length", "120", "--no-cache"]
+    for words in (["check", *rules, "--select", "E,F,W,I,B,UP,RUF", "."], ["format", *rules, "--diff", "."]):
+        done = subprocess.run([*ruff, *words], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_every_file_of_the_readmes_table_is_there(tmp_path: Path) -> None:
+    for kind in scaffold.KINDS:
+        folder = rendered(tmp_path, kind, f"lowvision-acme-{kind}")
+        lines = (folder / "README.md").read_text().splitlines()
+        rows = [line.split("`")[1] for line in lines if line.startswith("| `")]
+        assert rows
+        assert all((folder / row).is_file() for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("acme", "as lowvision-acme"),
+        ("lowvision-", "lower-case words"),
+        ("lowvision_acme", "as lowvision-acme"),
+        ("lowvision-Acme Net", "as lowvision-acme-net"),
+        ("lowvision-4x", "lower-case words"),
+        ("lowvision-acme-", "as lowvision-acme"),
+        ("../lowvision-acme", "is no name for a plugin"),
+    ],
+)
+def test_a_bad_name_is_told_with_a_good_one(name: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=hint):
+        rendered(tmp_path, distribution=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason"),
+    [
+        ("backbone", "lowvision-carn", "there is a backbone 'carn' already, of lowvision-sr"),
+        ("task", "lowvision-sr", "there is a task 'sr' already"),
+        ("backbone", "lowvision-reducers", "a package lowvision_reducers is installed already"),
+        ("backbone", "lowvision-none", "would be called None"),
+        ("task", "lowvision-task", "would be called Task"),
+        ("reducer", "lowvision-backbone", "would be called Backbone"),
+    ],
+)
+def test_a_name_that_would_not_work_is_refused(kind: str, name: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{reason}.*; choose another name"):
+        rendered(tmp_path, kind, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "lowvision-two-words").mkdir()
+    (tmp_path / "lowvision-two-words" / "mine").write_text("mine")
+    with pytest.raises(UsageError, match="is there already; give another name, or --output"):
+        rendered(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["lowvision-two-words", "mine"]
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot be written: (Not a directory|File exists)"):
+        rendered(tmp_path / "file")
+
+    def full(*names: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(UsageError, match="lowvision-two-words: cannot be written: No space left on device"):
+        rendered(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_template_is_a_file_that_can_be_read() -> None:
+    files = [path for path in TEMPLATES.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {ENDING}
+    assert {path.name for path in TEMPLATES.iterdir()} == {"every", *scaffold.KINDS}
