@@ -60,12 +60,13 @@ def is_pickled(path: Path) -> bool:
     """Whether PyTorch's own way of writing made the file. Raises WeightsError where it cannot be read."""
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(9)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
-    return start[:2] == b"PK" or start[:1] == b"\x80"
+    # safetensors begins with the length of its header, eight bytes that may be these by chance, and then a brace.
+    return start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80")
 
 
 def tensors(path: Path) -> dict[str, Tensor]:

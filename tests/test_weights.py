@@ -153,6 +153,18 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("start", [b"\x80\x03", b"PK"], ids=["pickle", "zip"])
+def test_a_header_whose_length_looks_like_a_pickle_is_a_header_all_the_same(saved, start):
+    path, _ = saved
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    longer = int.from_bytes(start, "little") + (0x10000 if start == b"\x80\x03" else 0)  # beyond what it holds
+    padded = whole[8 : 8 + length].ljust(longer)  # safetensors takes spaces behind the header
+    path.write_bytes(longer.to_bytes(8, "little") + padded + whole[8 + length :])
+    assert path.read_bytes().startswith(start)
+    assert weights.read_header(path, KNOWN).architecture == container()
+
+
 class Tied(nn.Module):
     """Two names for one convolution."""
 
