@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lowvision import shipped
 from lowvision.contracts import Runtime
 from lowvision.hookspecs import MENUS
-from lowvision.registry import Entry, Registry
+from lowvision.registry import LIMIT, Entry, Registry
+
+RECIPES = "recipes"
+LISTED = (*MENUS, RECIPES)
+"""What can be listed."""
 
 
 def menus(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Each menu, or `only` one, and what stands on it. Raises KeyError for a menu that there is not."""
+    """Each menu and the shipped recipes, or `only` one of them, and what stands on it.
+
+    Raises KeyError for a menu that there is not.
+    """
     return {
-        menu: [
-            {
-                "name": entry.name,
-                "about": about(entry),
-                "plugin": entry.plugin,
-                "distribution": entry.distribution,
-                "version": entry.version,
-                **_usable(entry),
-            }
-            for entry in registry.shelves[menu].values()
-        ]
-        for menu in ([only] if only else MENUS)
+        menu: _recipes() if menu == RECIPES else [_entry(entry) for entry in registry.shelves[menu].values()]
+        for menu in ([only] if only else LISTED)
     }
 
 
 def plugins(registry: Registry) -> list[dict[str, Any]]:
-    """Every plugin: where it comes from, what it provides, and why it is broken where it is."""
+    """Every plugin: where it comes from, what it provides, and why it provides nothing where it does not."""
     reasons = {broken.plugin: broken.reason for broken in registry.broken}
     return [
         {
             "name": plugin.name,
+            "module": plugin.module,
             "distribution": plugin.distribution,
             "version": plugin.version,
             "provides": _provided(registry, plugin.name),
             "broken": reasons.get(plugin.name),
+            "left_out": plugin in registry.left_out,
         }
-        for plugin in registry.plugins
+        for plugin in (*registry.plugins, *registry.left_out)
     ]
 
 
@@ -50,7 +50,8 @@ def menu_lines(registry: Registry, only: str | None = None) -> Iterator[str]:
         width = max((len(entry["name"]) for entry in entries), default=0)
         for entry in entries:
             missing = f"; {entry['missing']}" if entry.get("missing") else ""
-            yield f"  {entry['name']:{width}}  {entry['about']} ({entry['plugin']}{missing})"
+            owner = f" ({entry['plugin']}{missing})" if "plugin" in entry else ""
+            yield f"  {entry['name']:{width}}  {entry['about']}{owner}"
         if not entries:
             yield "  none"
 
@@ -61,6 +62,8 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
         yield f"{plugin['name']} {plugin['version']}".rstrip() + f" (from {plugin['distribution']})"
         if plugin["broken"]:
             yield f"  BROKEN: {plugin['broken']}"
+        if plugin["left_out"]:
+            yield f"  left out by {LIMIT}"
         for menu, names in plugin["provides"].items():
             yield f"  {menu}: {', '.join(names)}"
     for (menu, name), entries in registry.clashes.items():
@@ -71,6 +74,26 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
 def about(entry: Entry) -> str:
     """The first line of what the thing says of itself."""
     return (entry.thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "about": about(entry),
+        "plugin": entry.plugin,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        **_usable(entry),
+    }
+
+
+def _recipes() -> list[dict[str, Any]]:
+    """The shipped recipes: the first line of what each says of itself, and its file."""
+    files = {name: shipped.folder() / f"{name}{shipped.ENDING}" for name in shipped.names()}
+    return [
+        {"name": name, "about": shipped.about(path).partition("\n")[0], "file": str(path)}
+        for name, path in files.items()
+    ]
 
 
 def _usable(entry: Entry) -> dict[str, str | None]:

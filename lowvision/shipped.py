@@ -49,11 +49,11 @@ def path_of(name: str) -> Path | None:
 
 
 def about(path: Path) -> str:
-    """What a recipe's file says of itself: the comment at its head, in one line."""
+    """What a recipe's file says of itself: the comment at its head, line by line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     own = lines[1:] if lines and SCHEMA.match(lines[0]) else lines
     head = [line for k, line in enumerate(own) if all(before.startswith("#") for before in own[: k + 1])]
-    return " ".join(line.removeprefix("#").strip() for line in head)
+    return "\n".join(line.removeprefix("#").strip() for line in head)
 
 
 def find(word: Path) -> Path:

@@ -68,3 +68,16 @@ def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.
     assert lines["openvino"].endswith(f"(lowvision-runtimes; openvino is not installed; {way_out})")
     assert lines["torch"].endswith("(lowvision-runtimes)")
     assert listing.menus(known)["runtimes"][0]["missing"] is None
+
+
+def test_a_plugin_that_is_left_out_is_listed_so() -> None:
+    known = Registry([], left_out=[Plugin("acme_album", "acme", "2.0", "album")])
+    assert list(listing.plugin_lines(known)) == ["acme-album 2.0 (from acme)", "  left out by LOWVISION_PLUGINS"]
+    assert listing.plugins(known)[0]["left_out"]
+
+
+def test_the_shipped_recipes_are_a_listing_of_their_own() -> None:
+    ((name, recipes),) = listing.menus(Registry([]), "recipes").items()
+    assert name == "recipes"
+    assert all(recipe["about"].endswith(".") and "\n" not in recipe["about"] for recipe in recipes)
+    assert list(listing.menus(Registry([])))[-1] == "recipes"

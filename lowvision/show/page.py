@@ -48,8 +48,7 @@ def _made(document: Document) -> Iterator[str]:
     yield f"{document['name']}: a {document['kind']}" + (
         f" that holds a {document['holds']}" if "holds" in document else ""
     )
-    if document.get("about"):
-        yield f"  {document['about']}"
+    yield from (f"  {line}" for line in document.get("about", "").splitlines())
     size = f" ({document['bytes'] / 2**20:.1f} MiB)" if "bytes" in document else ""
     rows = [("file", document["file"] + size), ("task", named(document["task"]))]
     rows += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cli.saying import Say
 from lowvision.hookspecs import MENUS
+from lowvision.shipped import names
 
 
 def test_ls_lists_a_menu(say: Say) -> None:
@@ -15,4 +16,15 @@ def test_ls_lists_a_menu(say: Say) -> None:
 def test_a_menu_that_there_is_not_is_told_with_those_that_there_are(say: Say) -> None:
     said = say("ls", "tsks")
     assert said.code == 2
-    assert said.err == f"no menu 'tsks'; there are {', '.join(MENUS)}\n"
+    assert said.err == f"no menu 'tsks'; there are {', '.join(MENUS)}, recipes\n"
+
+
+def test_ls_lists_the_shipped_recipes(say: Say) -> None:
+    lines = say("ls", "recipes").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["recipes:", *names()]
+    assert any(line.split(maxsplit=1)[1].startswith("CARN x4 in three sizes") for line in lines[1:])
+
+
+def test_ls_without_a_menu_lists_every_menu(say: Say) -> None:
+    lines = say("ls").out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [*(f"{menu}:" for menu in MENUS), "recipes:"]
