@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lowvision.architecture import Architecture, Tile
 from lowvision.contracts import Format, Part, Recognised
-from lowvision.errors import LowvisionError, WeightsError
+from lowvision.errors import WeightsError
 from lowvision.registry import Registry
 from lowvision.state import difference, few
 
@@ -46,7 +46,13 @@ def read(path: Path, known: Registry, wanted: Format | None = None) -> Foreign:
     what it was recognised as.
     """
     state = tensors(path)
-    name, recognised = _by(wanted, state, path, known) if wanted else _recognise(state, path, known)
+    try:
+        one, recognised = (wanted, _asked(wanted, state, path, known)) if wanted else _first(state, path, known)
+    except _Failed as error:
+        raise WeightsError(f"{path}: {error}") from error
+    name = known.name_of(one)
+    if recognised is None:
+        raise WeightsError(f"{path}: is not in the format '{name}'; it holds {_few(state)}")
     try:
         made = _architecture(recognised, known)
         return Foreign(made, _state(recognised, made), name)
@@ -121,49 +127,47 @@ def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
     )
 
 
-def _recognise(state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[str, Recognised]:
-    """The format that knows these tensors, by name, and what they are. Those that know everything are asked last."""
+class _Failed(Exception):
+    """A format is broken, or needs what is not installed."""
+
+
+def _first(state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[Format, Recognised]:
+    """The format that knows these tensors, and what they are. Those that know everything are asked last."""
+    formats: list[Format] = [entry.thing() for entry in known.shelves["formats"].values()]
     failed: list[str] = []
-    formats = [entry.thing() for entry in known.shelves["formats"].values()]
     for general in (False, True):
-        answers: dict[str, Recognised] = {}
+        answers: list[tuple[Format, Recognised]] = []
         for one in formats:
-            if one.general == general:
-                try:
-                    name, answer = _by(one, state, path, known)
-                    answers[name] = answer
-                except _Unknown:
-                    continue
-                except LowvisionError:
-                    raise
-                except Exception as error:  # a stranger's format must not stand in the way of the others
-                    failed.append(f"; format {known.name_of(one)} failed: {type(error).__name__}: {error}")
+            try:
+                if one.general == general and (answer := _asked(one, state, path, known)):
+                    answers.append((one, answer))
+            except _Failed as error:  # a stranger's format must not stand in the way of the others
+                failed.append(f"; {error}")
         if len(answers) > 1:
-            raise WeightsError(f"{path}: {' and '.join(sorted(answers))} both recognise it; say --format")
+            names = " and ".join(known.name_of(one) for one, _ in answers)
+            raise WeightsError(f"{path}: {names} both recognise it; say which by `lowvision convert --format`")
         if answers:
-            return answers.popitem()
+            return answers[0]
     names = ", ".join(known.shelves["formats"]) or "none"
-    raise WeightsError(
-        f"{path}: no format recognises it; there are {names}; it holds {len(state)} tensors: {few(list(state))}"
-        + "".join(failed)
-    )
+    raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failed)}")
 
 
-class _Unknown(WeightsError):
-    """A format does not know these tensors."""
-
-
-def _by(one: Format, state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[str, Recognised]:
-    """What a format makes of these tensors, with its name."""
+def _asked(one: Format, state: Mapping[str, Tensor], path: Path, known: Registry) -> Recognised | None:
+    """What a format makes of these tensors. Raises _Failed where it does not work."""
     name = known.name_of(one)
     try:
-        answer = one.recognise(dict(state))
+        return one.recognise(dict(state))
     except ValueError as error:
         reasons = _reasons(error) if isinstance(error, ValidationError) else error
         raise WeightsError(f"{path}: is in the format '{name}', but cannot be taken over: {reasons}") from None
-    if answer is None:
-        raise _Unknown(f"{path}: is not in the format '{name}'; it holds {len(state)} tensors: {few(list(state))}")
-    return name, answer
+    except ImportError as error:  # what it needs is an extra that is not installed
+        raise _Failed(str(error)) from error
+    except Exception as error:  # whatever a stranger's format stumbles over
+        raise _Failed(f"format {name} failed: {type(error).__name__}: {error}") from error
+
+
+def _few(state: Mapping[str, Tensor]) -> str:
+    return f"{len(state)} tensors: {few(list(state))}"
 
 
 def _reasons(error: ValidationError) -> str:

@@ -83,7 +83,12 @@ def read(path: Path, known: Registry, say: Say = tell) -> Parts:
     Raises WeightsError where the file is not one, or needs a plugin that is not there.
     """
     header = weights.read_header(path, known)
-    made, identity = header.architecture, cache.fingerprint(path)
+    made, content = header.architecture, cache.fingerprint(path)
+    identity = content
+    if weights.is_foreign(path):
+        say(f"{header.origin}: {weights.brief(made, known)}")
+        # The file does not say what it is: with other plugins the same tensors may be another network.
+        identity = cache.key("foreign", content, header.model_dump(mode="json", context=known))
 
     @functools.cache
     def loaded() -> tuple[list[nn.Module], nn.Module | None]:
@@ -92,7 +97,7 @@ def read(path: Path, known: Registry, say: Say = tell) -> Parts:
         else:
             container = weights.load_container(path, made, known)
             found = list(container.branches.networks), container.classifier
-        if cache.fingerprint(path) != identity:  # the graphs of one file must never be kept under another's name
+        if cache.fingerprint(path) != content:  # the graphs of one file must never be kept under another's name
             raise WeightsError(f"{path}: changed while it was in use; begin again")
         return found
 

@@ -170,6 +170,13 @@ def _stored_once(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in unshared(network.state_dict()).items()}
 
 
+def brief(architecture: Architecture, registry: Registry) -> str:
+    """The architecture by its names alone: `a container of fsrcnn, fsrcnn, fsrcnn for sr x4`."""
+    networks = ", ".join(registry.name_of(backbone) for backbone in architecture.branches)
+    whole = f"a container of {networks}" if architecture.classifier else networks
+    return f"{whole} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
+
+
 def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
     parts = [architecture.task, *architecture.branches, architecture.classifier]
     entries = [registry.entry_of(part) for part in parts if part is not None]

@@ -12,7 +12,22 @@ from typing import Annotated
 import typer
 
 from lowvision import __version__
-from lowvision.cli import bench, cache, check, cp, evaluate, export, ls, new_plugin, plugins, restore, run, schema, show
+from lowvision.cli import (
+    bench,
+    cache,
+    check,
+    convert,
+    cp,
+    evaluate,
+    export,
+    ls,
+    new_plugin,
+    plugins,
+    restore,
+    run,
+    schema,
+    show,
+)
 from lowvision.errors import LowvisionError
 
 app = typer.Typer(
@@ -30,6 +45,7 @@ COMMANDS = (
     evaluate.evaluate,
     bench.bench,
     export.export,
+    convert.convert,
     check.check,
     cp.cp,
     schema.schema,

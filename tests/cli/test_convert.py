@@ -1,0 +1,28 @@
+"""Claims about `lowvision convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from plugins.test_sr_reference import fsrcnn_layout
+
+from cli.saying import Say
+
+
+def test_it_says_what_it_made_of_what(say: Say, tmp_path: Path) -> None:
+    torch.save({"params": fsrcnn_layout(4, 3, 1)}, tmp_path / "theirs.pth")
+    output = tmp_path / "ours.safetensors"
+    words = ("convert", str(tmp_path / "theirs.pth"), "-o", str(output), "--format", "classsr: {scale: 3}")
+    said = say(*words)
+    assert said.code == 0, said.err
+    assert said.out == f"{output}: fsrcnn for sr x3, 1,398 parameters, from theirs.pth (classsr)\n"
+    assert output.is_file()
+
+
+def test_what_cannot_be_converted_leaves_nothing_behind(say: Say, tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "theirs.pth")
+    said = say("convert", str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.safetensors"))
+    assert said.code == 1
+    assert "holds no tensors by name, but epoch" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.pth"]

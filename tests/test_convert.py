@@ -1,0 +1,98 @@
+"""Claims about `lowvision convert`: what it writes, what it says, and that the file is used like any other."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+import lowvision
+from lowvision import convert, evaluate, folders, images, registry, weights
+from lowvision.errors import UsageError, WeightsError
+from plugins import test_sr_reference as reference
+
+KNOWN = registry.load()
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A container of two FSRCNNs as the reference implementation saves it."""
+    torch.manual_seed(0)
+    branches = [reference.fsrcnn_layout(d, 4, 1) for d in (4, 8)]
+    path = tmp_path / "FSRCNN_branch2.pth"
+    torch.save({f"module.{name}": tensor for name, tensor in reference.container_layout(branches).items()}, path)
+    return path
+
+
+def test_what_is_written_is_the_same_network_and_tells_where_it_came_from(theirs: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made" / "ours.safetensors"
+    said = convert.convert(theirs, output, KNOWN)
+    numbers = sum(tensor.numel() for tensor in torch.load(theirs, weights_only=True).values())
+    assert said == (
+        f"{output}: a container of fsrcnn, fsrcnn for sr x4, {numbers:,} parameters, from FSRCNN_branch2.pth (classsr)"
+    )
+    assert not weights.is_foreign(output)
+    before, after = (weights.read_header(path, KNOWN) for path in (theirs, output))
+    assert before == after
+    assert after.origin == "FSRCNN_branch2.pth (classsr)"
+    networks = [weights.load_container(path, after.architecture, KNOWN) for path in (theirs, output)]
+    assert all(torch.equal(a, b) for a, b in zip(*(n.state_dict().values() for n in networks), strict=True))
+
+
+def test_the_header_holds_no_folder_of_this_machine(theirs: Path, tmp_path: Path) -> None:
+    convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN)
+    raw = (tmp_path / "ours.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    assert str(tmp_path) not in json.dumps(json.loads(raw[8 : 8 + length]))
+
+
+def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="would replace the file that is converted"):
+        convert.convert(theirs, theirs, KNOWN)
+    own = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture())
+    with pytest.raises(WeightsError, match="is lowvision's own already"):
+        convert.convert(own, tmp_path / "ours.safetensors", KNOWN)
+
+
+def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> None:
+    wanted = convert.format_named("classsr: {scale: 2}", KNOWN)
+    assert "for sr x2" in convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN, wanted)
+    assert convert.format_named("classsr", KNOWN) == KNOWN.find("formats", "classsr").thing()
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("clasr", "--format: clasr: no format named 'clasr'; did you mean 'classsr'?"),
+        ("classsr: {scale: 5}", "--format: classsr.scale: must be 2, 3 or 4, not 5"),
+        ("[classsr]", "--format: give one name, or one name with its options"),
+    ],
+)
+def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        convert.format_named(word, KNOWN)
+    assert str(caught.value).startswith(told)
+
+
+def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path) -> None:
+    output = tmp_path / "ours.safetensors"
+    convert.convert(theirs, output, KNOWN)
+    photo = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    restored = [lowvision.load(path, "cpu", "torch").restore(photo) for path in (theirs, output)]
+    assert restored[0].image.shape == (160, 224, 3)
+    assert np.array_equal(restored[0].image, restored[1].image)
+    assert np.array_equal(restored[0].choice, restored[1].choice)
+
+
+def test_another_programs_file_is_evaluated(theirs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    images.write(folder / "a.png", images.Image(np.full((64, 64, 3), 90, np.uint8)))
+    sets = {"photos": folders.Folder(path=str(folder))}
+    document = evaluate.evaluate(theirs, sets, KNOWN, None, "cpu")
+    assert document["task"] == {"sr": {"scale": 4, "channels": 3}}
