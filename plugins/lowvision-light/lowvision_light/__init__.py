@@ -1,0 +1,199 @@
+"""Light networks for super-resolution, or for any task of scale 1 to 4: SRCNN, VDSR, ESPCN, EDSR, IMDN, PAN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from lowvision import Backbone, Skip, Task, hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SRCNN(Backbone):
+    """Three convolutions on the bicubically enlarged image (Dong et al., IEEE TPAMI 2016)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=2)
+    """Feature channels of the first convolution (the paper's n1); after it there are half as many."""
+    layers: int = Field(default=1, ge=1)
+    """Mapping convolutions, between the first and the last."""
+    middle: Literal[1, 3, 5] = 5
+    """Kernel of the mapping convolutions: the paper's 9-1-5, 9-3-5 or 9-5-5."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_light.srcnn import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            middle=self.middle,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        return through_bicubic(4 + self.layers * (self.middle // 2) + 2, task.scale)
+
+
+class VDSR(Backbone):
+    """A deep stack of convolutions on the bicubically enlarged image, which it adds (Kim et al., CVPR 2016)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=1)
+    """Feature channels."""
+    layers: int = Field(default=20, ge=2)
+    """Convolutions in all."""
+    skip: Skip = "bicubic"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_light.vdsr import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        return through_bicubic(self.layers, task.scale)
+
+
+class ESPCN(Backbone):
+    """Three convolutions and the first pixel shuffle (Shi et al., CVPR 2016)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=2)
+    """Feature channels of the first convolution (the paper's n1); after it there are half as many."""
+    layers: int = Field(default=1, ge=1)
+    """Mapping convolutions, between the first and the last."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_light.espcn import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        # The 5x5 convolution, the 3x3 mapping, the 3x3 convolution before the shuffle.
+        return 2 + self.layers + 1
+
+
+class EDSR(Backbone):
+    """Residual blocks without BatchNorm inside a long skip; the default is EDSR-baseline (Lim et al., CVPRW 2017)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=1)
+    """Feature channels."""
+    layers: int = Field(default=16, ge=1)
+    """Residual blocks."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_light.edsr import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        # The head, two a block, the end of the trunk; the last one, and the upsampler before it.
+        return 1 + 2 * self.layers + 1 + (1 if task.scale == 1 else 2)
+
+
+class IMDN(Backbone):
+    """Blocks that put a quarter of their features aside step by step (Hui et al., ACM MM 2019)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=4)
+    """Feature channels; each step of a block puts a quarter of them aside."""
+    layers: int = Field(default=6, ge=1)
+    """Information multi-distillation blocks."""
+    skip: Skip = "none"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_light.imdn import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> None:
+        # Contrast-aware attention averages over the whole input.
+        return None
+
+
+class PAN(Backbone):
+    """Self-calibrated blocks with an attention for every pixel (Zhao et al., ECCVW 2020)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=40, ge=2)
+    """Feature channels; three fifths of them in the enlarging stages."""
+    layers: int = Field(default=16, ge=1)
+    """Self-calibrated blocks."""
+    skip: Skip = "bilinear"
+    """The interpolation of the input that is added to the output."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_light.pan import Network
+
+        return Network(
+            colours=task.channels,
+            scale=task.scale,
+            channels=self.channels,
+            layers=self.layers,
+            skip=self.skip,
+        )
+
+    def reach(self, task: Task) -> int:
+        # The head, two a block, the end of the trunk; and three convolutions at the largest size, of which a pixel
+        # there sees three neighbours. At x4 the stage at twice the size, two convolutions, is before them.
+        return 1 + 2 * self.layers + 1 + {1: 3, 2: 2, 3: 1, 4: 2}[task.scale]
+
+
+def through_bicubic(radius: int, scale: int) -> int:
+    """LQ pixels that an output sees whose network sees `radius` pixels of the bicubically enlarged image.
+
+    The farthest of them lies (scale - 1 + 2 * radius) / (2 * scale) LQ pixels from the middle of the output's own;
+    bicubic takes two LQ pixels on each side of it, and where it lies on one, its neighbour takes as many.
+    """
+    if scale == 1:
+        return radius
+    return -(-(scale - 1 + 2 * radius) // (2 * scale)) + 1
+
+
+@hookimpl
+def lowvision_backbones() -> Mapping[str, type[Backbone]]:
+    return {"srcnn": SRCNN, "vdsr": VDSR, "espcn": ESPCN, "edsr": EDSR, "imdn": IMDN, "pan": PAN}

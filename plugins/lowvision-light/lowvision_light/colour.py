@@ -1,0 +1,27 @@
+"""The mean colour that some networks take from their input and give back to their output."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean R, G, B of the DIV2K training photographs in [0,1]."""
+
+
+class Mean(nn.Module):
+    """The mean colour as a constant: (1,C,1,1); for grey, the mean of the three."""
+
+    value: Tensor
+
+    def __init__(self, colours: int):
+        super().__init__()
+        mean = torch.tensor(DIV2K_MEAN)
+        mean = mean if colours == len(DIV2K_MEAN) else mean.mean().expand(colours)
+        self.register_buffer("value", mean.reshape(1, -1, 1, 1).clone(), persistent=False)
+
+    def take(self, image: Tensor) -> Tensor:
+        return image - self.value
+
+    def give(self, image: Tensor) -> Tensor:
+        return image + self.value

@@ -1,0 +1,15 @@
+"""How feature maps and images are enlarged inside a network."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lowvision import Skip, upsample
+
+STEPS = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
+"""The factors, one after the other, that lead to each scale."""
+
+
+def add_skip(image: Tensor, lq: Tensor, scale: int, skip: Skip) -> Tensor:
+    """The network's image (B,C,h*scale,w*scale) plus its interpolated input, where a skip is wanted."""
+    return image if skip == "none" else image + upsample(lq, scale, skip)

@@ -1,0 +1,140 @@
+"""IMDN: blocks that put a quarter of their features aside step by step (Hui, Gao, Yang, Wang, ACM MM 2019).
+
+The paper splits the channels of one convolution, and concatenates parts before a 1x1 convolution. Here every part has
+a convolution of its own, and the results of the 1x1 ones are added: the same weights and the same sums. So each
+weight's channels are of one part only, and a network of fewer channels or blocks can inherit slices of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lowvision import Skip
+from lowvision_light.enlarging import add_skip
+from lowvision_light.initial import faint, kaiming, look_for_detail, weaken
+
+SLOPE = 0.05
+STEPS = 4
+"""Of a block; each puts channels // 4 features aside, the last one all that are left."""
+REDUCTION = 16
+"""The hidden width of an attention is channels // 16, at least 1."""
+CALM = 1e-6
+"""Added to a variance: the root of 0, which a flat tile has, has no gradient."""
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.head = nn.Conv2d(colours, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(Block(channels) for _ in range(layers))
+        self.collect = Joined([channels] * layers, channels)
+        self.activation = nn.LeakyReLU(SLOPE)
+        self.blocks_end = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
+        self.enlarge = nn.PixelShuffle(scale)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self, SLOPE)
+        for module in self.modules():
+            if isinstance(module, Joined):
+                module.share_variance()
+            if isinstance(module, Block):
+                for part in module.fuse.convolutions():
+                    weaken(part)
+            if isinstance(module, ContrastAttention):
+                module.wake()
+        faint(self.last)
+        if self.skip != "none":
+            look_for_detail(self.head)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        features = shallow = self.head(lq)  # (B, channels, h, w)
+        seen = []
+        for block in self.blocks:
+            features = block(features)
+            seen.append(features)
+        features = shallow + self.blocks_end(self.activation(self.collect(seen)))
+        image = self.enlarge(self.last(features))  # (B, colours, h*scale, w*scale)
+        return add_skip(image, lq, self.scale, self.skip)
+
+
+class Block(nn.Module):
+    """Puts features aside in four steps, weighs them by their contrast, fuses them, and adds the input."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        aside = channels // STEPS
+        rest = channels - aside
+        widths = [channels] + [rest] * (STEPS - 1)
+        self.aside = nn.ModuleList(nn.Conv2d(width, aside, 3, padding=1) for width in widths)
+        self.rest = nn.ModuleList(nn.Conv2d(width, rest, 3, padding=1) for width in widths[:-1])
+        self.activation = nn.LeakyReLU(SLOPE)
+        self.attention = ContrastAttention([aside] * STEPS, max(1, channels // REDUCTION))
+        self.fuse = Joined([aside] * STEPS, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        rest, parts = features, []
+        for aside, onward in zip(self.aside[:-1], self.rest, strict=True):
+            parts.append(self.activation(aside(rest)))  # (B, channels // 4, h, w)
+            rest = self.activation(onward(rest))  # (B, the other channels, h, w)
+        parts.append(self.aside[-1](rest))
+        return features + self.fuse(self.attention(parts))
+
+
+class ContrastAttention(nn.Module):
+    """Weighs every channel of some parts by what the mean and the deviation of all of them say."""
+
+    def __init__(self, widths: Sequence[int], hidden: int):
+        super().__init__()
+        self.squeeze = Joined(widths, hidden)
+        self.activation = nn.ReLU(inplace=True)
+        self.excite = nn.ModuleList(nn.Conv2d(hidden, width, 1) for width in widths)
+
+    def wake(self) -> None:
+        """Give all that read contrasts one sign: contrasts are hardly ever negative, and hidden channels are few.
+
+        With weights of both signs half of those channels would start dead for whatever image, and stay so.
+        """
+        with torch.no_grad():
+            for part in self.squeeze.convolutions():
+                part.weight.abs_()
+
+    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        hidden = self.activation(self.squeeze([contrast(part) for part in parts]))  # (B, hidden, 1, 1)
+        return [part * excite(hidden).sigmoid() for part, excite in zip(parts, self.excite, strict=True)]
+
+
+class Joined(nn.Module):
+    """The 1x1 convolution of concatenated parts, as a sum of one for each part; the first has the bias."""
+
+    def __init__(self, widths: Sequence[int], out: int):
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Conv2d(width, out, 1, bias=n == 0) for n, width in enumerate(widths))
+
+    def share_variance(self) -> None:
+        """Make what was initialised as so many convolutions one of so many times the inputs."""
+        with torch.no_grad():
+            for part in self.convolutions():
+                part.weight.div_(len(self.parts) ** 0.5)
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """One for each part."""
+        return [part for part in self.parts if isinstance(part, nn.Conv2d)]
+
+    def forward(self, parts: Sequence[Tensor]) -> Tensor:
+        first, *others = (convolution(part) for convolution, part in zip(self.parts, parts, strict=True))
+        return sum(others, first)
+
+
+def contrast(features: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,C,1,1): mean plus standard deviation of each channel."""
+    mean = features.mean(dim=(2, 3), keepdim=True)
+    variance = (features - mean).square().mean(dim=(2, 3), keepdim=True)
+    return mean + (variance + CALM).sqrt()

@@ -1,0 +1,325 @@
+"""Claims about lowvision-light; the constants are those that the papers print, or follow from what they describe."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from subprocess import check_output
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision import Backbone, Task, resize, upsample
+from lowvision.routing.cost import multiply_adds, parameters
+from lowvision.testing import PlainTask, check_backbone, measured_reach
+from lowvision_light import EDSR, ESPCN, IMDN, PAN, SRCNN, VDSR, lowvision_backbones, through_bicubic
+from lowvision_light.imdn import Joined, contrast
+from lowvision_reducers import Channels, Layers
+from lowvision_sr import SuperResolution
+
+TILE = 32
+SMALL: tuple[Backbone, ...] = (
+    SRCNN(channels=8, layers=2, middle=3),
+    VDSR(channels=4, layers=4),
+    ESPCN(channels=8, layers=2),
+    EDSR(channels=4, layers=2),
+    IMDN(channels=8, layers=2),
+    PAN(channels=10, layers=2),
+)
+
+
+def name(value: Any) -> str:
+    return f"{type(value).__name__}-{value.channels}" if isinstance(value, Backbone) else str(value)
+
+
+@cache
+def blueprint(backbone: Backbone, scale: int, colours: int) -> nn.Module:
+    """The network on the meta device: shapes without weights."""
+    with torch.device("meta"):
+        return backbone.build(SuperResolution(scale=scale, channels=colours))
+
+
+def without_biases(network: nn.Module) -> int:
+    return sum(p.numel() for key, p in network.named_parameters() if not key.endswith("bias"))
+
+
+def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return backbone.build(task).eval()
+
+
+def smooth_image(height: int, width: int) -> Tensor:
+    """(1,3,height,width) in [0,1]."""
+    torch.manual_seed(1)
+    return upsample(torch.rand(1, 3, height // 4, width // 4), 4, "bilinear")
+
+
+# The papers' numbers
+
+
+@pytest.mark.parametrize(("middle", "printed"), [(1, 8_032), (3, 24_416), (5, 57_184)])
+def test_srcnn_has_the_weights_that_its_paper_prints_for_luma(middle: Any, printed: int) -> None:
+    # Dong et al. 2016, section 4.3: 9-1-5, 9-3-5 and 9-5-5, counted without biases.
+    assert without_biases(blueprint(SRCNN(middle=middle), 4, 1)) == printed
+    assert parameters(blueprint(SRCNN(middle=middle), 4, 1)) == printed + 64 + 32 + 1
+
+
+def test_vdsr_has_the_weights_that_later_papers_print_for_luma() -> None:
+    # 665K in Ahn et al. 2018 (CARN) and Hui et al. 2019 (IMDN), 666K in others: without and with biases.
+    assert without_biases(blueprint(VDSR(), 4, 1)) == 664_704
+    assert parameters(blueprint(VDSR(), 4, 1)) == 665_921
+    assert parameters(blueprint(VDSR(), 4, 3)) == 668_227
+
+
+@pytest.mark.parametrize(("scale", "expected", "rgb"), [(2, 21_184, 26_796), (3, 22_624, 31_131), (4, 24_640, 37_200)])
+def test_espcn_has_the_weights_that_follow_from_its_paper(scale: int, expected: int, rgb: int) -> None:
+    # 5x5 to 64, 3x3 to 32, 3x3 to scale^2 for luma; for RGB with biases.
+    assert without_biases(blueprint(ESPCN(), scale, 1)) == expected
+    assert parameters(blueprint(ESPCN(), scale, 3)) == rgb
+
+
+@pytest.mark.parametrize(
+    ("backbone", "scale", "thousands", "exact"),
+    [
+        (EDSR(), 2, 1370, 1_369_859),  # the authors' 24 more are a mean shift by two 1x1 convolutions
+        (EDSR(), 3, 1554, 1_554_499),
+        (EDSR(), 4, 1518, 1_517_571),
+        (IMDN(), 2, 694, 694_404),
+        (IMDN(), 3, 703, 703_059),
+        (IMDN(), 4, 715, 715_176),
+        (PAN(), 2, 261, 261_403),
+        (PAN(), 3, 261, 261_403),
+        (PAN(), 4, 272, 272_419),
+    ],
+    ids=name,
+)
+def test_rgb_networks_have_the_parameters_that_papers_print(
+    backbone: Backbone, scale: int, thousands: int, exact: int
+) -> None:
+    counted = parameters(blueprint(backbone, scale, 3))
+    assert (counted, round(counted / 1000)) == (exact, thousands)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "colours", "scale", "printed"),
+    [
+        (SRCNN(), 1, 4, 52.7),
+        (VDSR(), 1, 4, 612.6),
+        (IMDN(), 3, 2, 158.8),
+        (IMDN(), 3, 4, 40.9),
+        (PAN(), 3, 2, 70.5),
+        (PAN(), 3, 4, 28.2),
+    ],
+    ids=name,
+)
+def test_an_image_of_720_lines_costs_what_papers_print(
+    backbone: Backbone, colours: int, scale: int, printed: float
+) -> None:
+    # In 10^9 multiply-adds for an output of 1280x720, as lightweight super-resolution tells it.
+    cost = multiply_adds(blueprint(backbone, scale, colours), (1, colours, 720 // scale, 1280 // scale))
+    assert round(cost / 1e9, 1) == printed
+
+
+@pytest.mark.parametrize(
+    ("backbone", "millions"),
+    [(SRCNN(), 1133.0), (VDSR(), 10928.3), (ESPCN(), 37.9), (EDSR(), 2030.8), (IMDN(), 726.9), (PAN(), 500.7)],
+    ids=name,
+)
+def test_a_tile_costs_what_the_readme_says(backbone: Backbone, millions: float) -> None:
+    assert round(multiply_adds(blueprint(backbone, 4, 3), (1, 3, TILE, TILE)) / 1e6, 1) == millions
+
+
+def test_defaults_are_the_networks_of_the_papers() -> None:
+    assert SRCNN() == SRCNN(channels=64, layers=1, middle=5, skip="none")
+    assert VDSR() == VDSR(channels=64, layers=20, skip="bicubic")
+    assert ESPCN() == ESPCN(channels=64, layers=1, skip="none")
+    assert EDSR() == EDSR(channels=64, layers=16, skip="none")
+    assert IMDN() == IMDN(channels=64, layers=6, skip="none")
+    assert PAN() == PAN(channels=40, layers=16, skip="bilinear")
+
+
+# What every network does
+
+
+@pytest.mark.parametrize("backbone", SMALL, ids=name)
+def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
+    # The others compute with nothing that the networks of lowvision-sr do not export.
+    check_backbone(backbone, exportable=isinstance(backbone, IMDN | PAN))
+
+
+@pytest.mark.parametrize("backbone", SMALL, ids=name)
+def test_gradients_of_a_black_tile_are_numbers(backbone: Backbone) -> None:
+    network = seeded(backbone, SuperResolution(scale=2)).train()
+    network(torch.zeros(2, 3, 8, 8)).sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters() if parameter.grad is not None)
+
+
+def test_a_joined_convolution_is_that_of_the_concatenation() -> None:
+    joined = Joined([2, 3, 4], 5).double()
+    parts = [torch.rand(1, width, 6, 6, dtype=torch.float64) for width in (2, 3, 4)]
+    weight = torch.cat([part.weight for part in joined.parts], dim=1)
+    whole = functional.conv2d(torch.cat(parts, dim=1), weight, joined.parts[0].bias)
+    torch.testing.assert_close(joined(parts), whole)
+
+
+def test_contrast_is_mean_plus_deviation() -> None:
+    features = torch.rand(2, 3, 8, 8)
+    expected = features.mean(dim=(2, 3)) + features.std(dim=(2, 3), correction=0)
+    torch.testing.assert_close(contrast(features)[..., 0, 0], expected, atol=1e-5, rtol=1e-4)
+
+
+# Initialisation
+
+FULL: tuple[Backbone, ...] = (SRCNN(), VDSR(), ESPCN(), EDSR(), IMDN(), PAN())
+
+
+@pytest.mark.parametrize("backbone", FULL, ids=name)
+def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone) -> None:
+    network = seeded(backbone.replace(skip="bicubic"), SuperResolution(scale=2))
+    lq = smooth_image(16, 16)
+    with torch.no_grad():
+        difference = network(lq) - upsample(lq, 2, "bicubic")
+    assert 0 < difference.abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("backbone", FULL, ids=name)
+def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) -> None:
+    network = seeded(backbone.replace(skip="none"), SuperResolution(scale=2))
+    seen: list[Tensor] = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        network(smooth_image(24, 24))
+    # One pixel: what an attention layer sees.
+    strengths = [features.std().item() for features in seen if features.shape[-1] > 1]
+    assert min(strengths) > 1e-3
+    assert max(strengths) < 30
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        SRCNN(channels=32, middle=1),
+        VDSR(channels=16, layers=6),
+        ESPCN(),
+        EDSR(channels=16, layers=4),
+        IMDN(channels=16, layers=2),
+        PAN(channels=20, layers=4),
+    ],
+    ids=name,
+)
+def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone) -> None:
+    task = SuperResolution(scale=2)
+    network = seeded(backbone.replace(skip="bicubic"), task).train()
+    gt = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(3)) > 0.5).float()
+    gt = upsample(gt[..., ::4, ::4], 4, "nearest")  # hard edges, which bicubic blurs
+    lq = resize(gt, (16, 16))
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    losses = []
+    for _ in range(30):
+        loss = (network(lq) - gt).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.97 * losses[0]
+
+
+# Reach
+
+
+@pytest.mark.parametrize("backbone", SMALL, ids=name)
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: Backbone, scale: int) -> None:
+    task = PlainTask(scale=scale)
+    assert measured_reach(backbone.replace(skip="none"), task, 20) == backbone.reach(task)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("radius", [1, 2, 5, 6, 7, 20])
+def test_bicubic_adds_what_it_says_to_a_radius(radius: int, scale: int) -> None:
+    reach = through_bicubic(radius, scale)
+    lq = torch.zeros(1, 1, 1, 2 * reach + 5, dtype=torch.float64)
+    middle = reach + 2
+    seen = slice(middle * scale - radius, (middle + 1) * scale + radius)
+    touched = []
+    for column in range(lq.shape[-1]):
+        one = lq.clone()
+        one[..., column] = 1
+        if upsample(one, scale, "bicubic")[..., seen].abs().sum() > 0:
+            touched.append(column)
+    assert (touched[0], touched[-1]) == (middle - reach, middle + reach)
+
+
+# Reducers
+
+LARGER = (
+    SRCNN(channels=8, layers=2),
+    VDSR(channels=8, layers=4),
+    ESPCN(channels=8, layers=2),
+    EDSR(channels=8, layers=2),
+    IMDN(channels=32, layers=2),
+    PAN(channels=10, layers=2),
+)
+
+
+def loud(backbone: Backbone, seed: int) -> nn.Module:
+    """A network no layer of which is faint, or its output would hardly depend on the others."""
+    network = seeded(backbone, SuperResolution(scale=4), seed)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return network.double()
+
+
+def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
+    """Make zero, and hardly ever read, whatever `smaller` does not have: channels not in `kept`, the last of others."""
+
+    def dropped(old: int, new: int) -> list[int]:
+        if old % count or old == new:
+            return list(range(new, old))
+        times = old // count
+        return [c * times + part for c in range(count) if c not in kept for part in range(times)]
+
+    with torch.no_grad():
+        convolutions = dict(smaller.named_modules())
+        for key, large in network.named_modules():
+            if isinstance(large, nn.Conv2d):
+                small = convolutions[key]
+                assert isinstance(small, nn.Conv2d)
+                rows = dropped(large.out_channels, small.out_channels)
+                large.weight[rows] = 0
+                if large.bias is not None:
+                    large.bias[rows] = 0
+                large.weight[:, dropped(large.in_channels, small.in_channels)] = 0
+
+
+@pytest.mark.parametrize("backbone", LARGER, ids=name)
+def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Any) -> None:
+    kept = [c for c in range(backbone.channels) if c % 2 == 0]
+    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
+    silence(larger, smaller, kept, backbone.channels)
+    image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
+    assert Channels().inherit(larger, smaller)
+    torch.testing.assert_close(smaller(image), larger(image))
+
+
+@pytest.mark.parametrize("backbone", LARGER, ids=name)
+def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None:
+    larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, backbone.layers - 1), 1)
+    assert Layers().inherit(larger, smaller)
+    theirs, mine = dict(larger.named_parameters()), dict(smaller.named_parameters())
+    assert mine.keys() < theirs.keys()
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+
+
+def test_the_menu_has_all_six() -> None:
+    assert list(lowvision_backbones()) == ["srcnn", "vdsr", "espcn", "edsr", "imdn", "pan"]
+
+
+def test_listing_the_plugin_needs_no_torch() -> None:
+    program = "import sys, lowvision_light as p; p.lowvision_backbones(); p.PAN(); print('torch' in sys.modules)"
+    assert check_output([sys.executable, "-c", program], text=True).strip() == "False"
