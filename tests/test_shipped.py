@@ -53,7 +53,7 @@ def test_a_word_is_a_file_or_the_name_of_a_recipe(tmp_path: Path, monkeypatch: p
     ("word", "told"),
     [
         ("sr_carm", "sr_carm: no such file, and no recipe of that name comes with lowvision; did you mean 'sr_carn'?"),
-        ("xyz", "comes with lowvision; there are denoise_dncnn, "),
+        ("xyz", "comes with lowvision; there are de"),
         (
             "recipes/sr_carn.yml",
             "recipes/sr_carn.yml: no such file; the recipe that comes with lowvision is called sr_",

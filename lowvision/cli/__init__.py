@@ -18,6 +18,7 @@ from lowvision.cli import (
     check,
     convert,
     cp,
+    doctor,
     evaluate,
     export,
     ls,
@@ -52,6 +53,7 @@ COMMANDS = (
     ls.ls,
     show.show,
     plugins.plugins,
+    doctor.doctor,
     new_plugin.new_plugin,
 )
 """Every command, in the order in which `--help` lists them; each is called like its function."""
