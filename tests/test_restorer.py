@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lowvision
-from lowvision import images
+from lowvision import images, registry, weights
+from lowvision.curve import Curve
 from lowvision.errors import DataError, RunError, UsageError, WeightsError
 from lowvision.resizing import resize
 from lowvision.restorer import Restorer, load
@@ -177,3 +178,31 @@ def test_loading_tells_what_is_wrong(weights_file: Path, tmp_path: Path) -> None
         load(tmp_path / "none.safetensors")
     with pytest.raises(RunError, match="no device 'gpu'"):
         load(weights_file, "gpu")
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    """Weights that say that they lose 1 dB with all tiles cheap, 0.1 as trained, and nothing with all tiles dear."""
+    made, path = tiny.architecture(), tmp_path_factory.mktemp("calibrated") / "container.safetensors"
+    torch.manual_seed(0)
+    known = registry.load()
+    curve = Curve(metric="psnr_rgb@crop2", k=(1e3, 0, -1e3), shares=(0.4, 0.7, 1.1), psnr=(30, 30.9, 31), base=31)
+    weights.save(path, made.build_container(), made, known, curve.measured())
+    return load(path, "cpu", "torch", known)
+
+
+def test_a_largest_loss_is_the_cheapest_point_that_keeps_to_it(calibrated: Restorer) -> None:
+    image = picture()
+    assert calibrated.restore(image, max_loss=2).tiles[0] == calibrated.restore(image).plan.count
+    assert calibrated.restore(image, max_loss=0).tiles[-1] == calibrated.restore(image).plan.count
+    as_trained = calibrated.restore(image, max_loss=0.5)
+    np.testing.assert_array_equal(as_trained.choice, calibrated.restore(image).choice)
+
+
+def test_a_loss_that_means_nothing_is_refused_with_the_way_out(calibrated: Restorer, network: Restorer) -> None:
+    with pytest.raises(UsageError, match=r"do not know .*give a budget instead, or take .*calibrate/container"):
+        network.restore(picture(), max_loss=0.05)
+    with pytest.raises(UsageError, match="give one of them"):
+        calibrated.restore(picture(), budget=0.5, max_loss=0.05)
+    with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the least that was lost .* 0\.000 dB"):
+        calibrated.restore(picture(), max_loss=-1)

@@ -91,7 +91,7 @@ def knobs(turns: NDArray[np.float64], points: int) -> list[float]:
     if not len(turns):
         return [0.0]
     inner = np.quantile(turns, np.linspace(1, 0, points - 1)[1:-1])
-    ends = turns.max() + 1, turns.min() - 1  # beyond the last turn: at it, either branch may be chosen
+    ends = float(turns.max()) + 1, float(turns.min()) - 1  # beyond the last turn: at it, either branch may be chosen
     return sorted({0.0, *ends, *inner.tolist()}, reverse=True)
 
 

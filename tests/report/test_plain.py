@@ -81,3 +81,12 @@ def test_a_set_without_images_is_no_accident():
     assert "birds (0 images)" in report.text(
         {"schema": 1, "task": {"sr": {}}, "sets": [{"name": "birds", "images": [], "mean": {}}]}
     )
+
+
+def test_budgets_and_other_classifiers_are_told_in_words():
+    ways = {"ruler": measured(27.2), "oracle": measured(27.5), "routed@0.55": measured(27.0)}
+    told = " ".join(report.text({**document(2, **ways), "classifiers": {"ruler": "Measures tiles."}}).split())
+    assert "routed, budget 55%" in told
+    assert "ruler Measures tiles; within the cost of routed" in told
+    assert "budget as restoring does it: tiles merged" in told
+    assert "the bound of classifiers" in told
