@@ -229,7 +229,7 @@ def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
 def test_two_processes_learn_what_one_does(recipe, folder):
     command = [sys.executable, "-m", "lowvision", "run", str(recipe), "--runs", str(recipe.parent), "--name", "pair"]
     done = subprocess.run(
-        [*command, "--processes", "2", "--device", "cpu"], capture_output=True, text=True, check=False
+        [*command, "stages.calibrate={points: 4}", "--processes", "2", "--device", "cpu"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     pair = recipe.parent / "pair"
@@ -237,6 +237,8 @@ def test_two_processes_learn_what_one_does(recipe, folder):
         together, alone = load_file(pair / f"{end}.safetensors"), load_file(folder / f"{end}.safetensors")
         for name in alone:
             torch.testing.assert_close(together[name], alone[name], rtol=1e-3, atol=2e-5, msg=f"{end}: {name}")
+    header = weights.read_header(pair / "calibrate" / "container.safetensors", registry.load())
+    assert len(header.measured["curve/k"]) == 4  # measured by one of them: there is one photograph
     shares = [json.loads((f / "report.json").read_text())["sets"][0]["mean"]["routed"]["gmac"] for f in (pair, folder)]
     assert shares[0] == pytest.approx(shares[1], rel=0.2)
 
