@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
+
+import torch
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -22,7 +25,7 @@ def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: 
     if threads == 1:
         yield from map(work, things)
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with _without_teams(), ThreadPoolExecutor(threads) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for thing in things:
@@ -34,3 +37,18 @@ def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: 
         finally:
             for future in begun:
                 future.cancel()
+
+
+@contextmanager
+def _without_teams() -> Iterator[None]:
+    """Each thread computes by itself.
+
+    OpenMP's threads wait for more work by spinning: after every small operation of the caller's, as blending, they
+    would keep the cores from those that restore.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+import torch
 
 from lowvision.routing.workers import AHEAD, in_order
 
@@ -32,3 +33,20 @@ def test_an_error_comes_up_where_its_result_would(threads):
     assert [next(results) for _ in range(3)] == [1 / 3, 1 / 2, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_threads_compute_by_themselves_while_there_are_several_and_then_as_before(two_torch_threads):
+    results = in_order(lambda _: torch.get_num_threads(), range(9), 2)
+    assert next(results) == 1
+    assert torch.get_num_threads() == 1
+    results.close()
+    assert torch.get_num_threads() == 2
+    assert list(in_order(lambda _: torch.get_num_threads(), range(2), 1)) == [2, 2]
+
+
+@pytest.fixture
+def two_torch_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from pathlib import Path
 
 import openvino
@@ -52,16 +52,23 @@ class Shaped:
     def __init__(self, compiled: openvino.CompiledModel):
         self._compiled = compiled
         self._output_shape = tuple(compiled.output(0).shape)
-        self._this_thread = threading.local()
+        # A request has all memory that a call needs: made anew for every thread, its pages would be cleared again.
+        self._idle: deque[openvino.InferRequest] = deque()
 
     def __call__(self, x: Tensor) -> Tensor:
         """The output is written into a tensor of its own, so that no later call changes it."""
-        if not hasattr(self._this_thread, "request"):
-            self._this_thread.request = self._compiled.create_infer_request()
-        request: openvino.InferRequest = self._this_thread.request
+        request = self._taken()
         given = x.detach().contiguous()
         output = torch.empty(self._output_shape)
         request.set_input_tensor(openvino.Tensor(given.numpy(), shared_memory=True))
         request.set_output_tensor(openvino.Tensor(output.numpy(), shared_memory=True))
         request.infer(share_outputs=True)
+        self._idle.append(request)
         return output
+
+    def _taken(self) -> openvino.InferRequest:
+        """A request that no other thread works with."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._compiled.create_infer_request()
