@@ -30,7 +30,9 @@ def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) ->
     try:
         recipe = Recipe.model_validate(full, context=registry)
     except ValidationError as error:
-        complaints += _from_recipe(error, full, source.value)
+        # A branch that a short form could not be written out for has been complained about.
+        told = {complaint.path[:2] for complaint in complaints if complaint.path[0] == "branches"}
+        complaints += [c for c in _from_recipe(error, full, source.value) if c.path[:2] not in told]
     if complaints:
         raise RecipeError("\n".join(_located(complaints, source.marks, str(path))))
     return recipe

@@ -18,7 +18,8 @@ def schema(registry: Registry) -> Schema:
     """What a file may say, given what the installed plugins provide."""
     recipe = Recipe.model_json_schema()
     definitions: Schema = recipe.pop("$defs")
-    definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-menu": "backbones"}]}
+    of_file = _of_file(registry.shelves["formats"])
+    definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-menu": "backbones"}, of_file]}
     for menu, shelf in registry.shelves.items():
         definitions[menu] = _menu(menu, shelf)
         for name, entry in shelf.items():
@@ -27,7 +28,7 @@ def schema(registry: Registry) -> Schema:
     written = {
         **recipe,
         "$schema": DIALECT,
-        "properties": {**_short_forms(registry.shelves["reducers"]), **recipe["properties"]},
+        "properties": {**_short_forms(registry.shelves["reducers"], of_file), **recipe["properties"]},
         "required": [],
         "anyOf": [{"required": ["extends"]}, {"required": ["task", "classifier"]}],
         "$defs": definitions,
@@ -35,17 +36,35 @@ def schema(registry: Registry) -> Schema:
     return _with_menus(written)
 
 
-def _short_forms(reducers: Mapping[str, Entry]) -> Schema:
+def _short_forms(reducers: Mapping[str, Entry], of_file: Schema) -> Schema:
     """What a file may say besides the fields of a Recipe."""
     return {
-        "extends": {"type": "string", "description": "The recipe that this one changes: a path from this file, or a shipped one."},
-        "backbone": {"x-menu": "backbones", "description": "The network to be accelerated; `reduce` makes branches."},
+        "extends": {
+            "type": "string",
+            "description": "The recipe that this one changes: a path from this file, or a shipped one.",
+        },
+        "backbone": {
+            "anyOf": [{"x-menu": "backbones"}, of_file],
+            "description": "The network to be accelerated; `reduce` makes branches.",
+        },
         "reduce": {
             "description": "Reducers and one level of each for every branch; the last branch is the base.",
             "type": "object",
             "additionalProperties": False,
             "properties": {name: {"anyOf": [LEVELS, _with_levels(entry)]} for name, entry in reducers.items()},
         },
+    }
+
+
+def _of_file(formats: Mapping[str, Entry]) -> Schema:
+    """A branch that is a weights file, by `weights` or by its format."""
+    file = {"type": "string", "description": "A weights file of one network."}
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(("weights", *formats), file),
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
     }
 
 

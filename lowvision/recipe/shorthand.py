@@ -1,4 +1,4 @@
-"""Writes the short forms of a recipe out: `backbone` with `reduce` as branches, a path as a folder."""
+"""Writes the short forms of a recipe out: `backbone` with `reduce`, or files, as branches; a path as a folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lowvision.choice import choose
 from lowvision.complaints import Complaint, from_error, shown
 from lowvision.contracts import Backbone, Options, Reducer
+from lowvision.errors import LowvisionError
 from lowvision.recipe.models import Branch, Reduction
 from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath
@@ -42,11 +43,15 @@ def write_out(value: Mapping[str, Any], registry: Registry) -> Spelt:
         full["data"] = {key: _photographs(key, part, registry) for key, part in full["data"].items()}
     backbone, reduce = value.get("backbone"), value.get("reduce")
     if backbone is None and reduce is None:
-        return Spelt(full, [])
+        listed, complaints = _listed(full.get("branches"), registry)
+        return Spelt({**full, "branches": listed} if "branches" in full else full, complaints)
     if full.get("branches") is not None:
         return Spelt(full, [Complaint(("branches",), "stands beside backbone or reduce; give one or the other")])
     if backbone is None:
         return Spelt(full, [Complaint(("reduce",), "needs a backbone to make smaller; give backbone as well")])
+    if reduce is None and _file_of(backbone, registry):
+        branch, complaints = _of_file(backbone, ("backbone",), registry)
+        return Spelt({**full, "branches": (branch,) if branch else ()}, complaints)
     branches, complaints = _branches(backbone, {} if reduce is None else reduce, registry)
     return Spelt({**full, "branches": tuple(branches)}, complaints)
 
@@ -57,6 +62,48 @@ def _photographs(key: str, value: Any, registry: Registry) -> Any:
         return value
     is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or Path(value).is_dir()
     return {"folder": {"path": value}} if is_path else value
+
+
+def _listed(branches: Any, registry: Registry) -> tuple[Any, list[Complaint]]:
+    """The list of branches, those that are a weights file with the network that is in it; anything else as it is."""
+    if not isinstance(branches, tuple):
+        return branches, []
+    found, complaints = [], list[Complaint]()
+    for k, branch in enumerate(branches):
+        if _file_of(branch, registry):
+            made, more = _of_file(branch, ("branches", k), registry)
+            complaints += more
+            found.append(made or branch)
+        else:
+            found.append(branch)
+    return tuple(found), complaints
+
+
+def _file_of(branch: Any, registry: Registry) -> str | None:
+    """The weights file that a branch is, as {weights: FILE} or {a format's name: FILE}; None: it is something else."""
+    if not isinstance(branch, dict) or len(branch) != 1:
+        return None
+    ((name, file),) = branch.items()
+    is_file = isinstance(file, str) and (name == "weights" or name in registry.shelves["formats"])
+    return file if is_file else None
+
+
+def _of_file(
+    branch: dict[str, str], path: KeyPath, registry: Registry
+) -> tuple[Branch, list[Complaint]] | tuple[None, list[Complaint]]:
+    """The network that is in a weights file, and starts from it."""
+    from lowvision import weights  # imports torch, which most recipes need not wait for
+
+    ((name, file),) = branch.items()
+    try:
+        header = weights.read_header(Path(file), registry)
+    except LowvisionError as error:
+        return None, [Complaint((*path, name), str(error))]
+    if header.kind != "backbone":
+        return None, [Complaint((*path, name), f"{file}: holds a {header.kind}; a branch is one network")]
+    if name != "weights" and not header.origin.endswith(f"({name})"):
+        return None, [Complaint((*path, name), f"{file}: is not in the format '{name}'; write {{weights: {file}}}")]
+    return Branch(backbone=header.architecture.branches[0], weights=file), []
 
 
 def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Branch], list[Complaint]]:

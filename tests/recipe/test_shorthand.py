@@ -1,13 +1,19 @@
-"""Claims about the short forms of a recipe: `backbone` with `reduce`, and folders by their path."""
+"""Claims about the short forms of a recipe: `backbone` with `reduce`, files as branches, folders by their path."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+import tiny
 import toys
 
+from lowvision import registry
+from lowvision.errors import RecipeError
 from lowvision.folders import Folder
+from lowvision.recipe import reading
+from lowvision.recipe.models import Branch
 
 
 def reduced(text: str) -> str:
@@ -111,3 +117,60 @@ def test_any_other_word_is_an_unknown_set(tmp_path: Path) -> None:
         "command line: data.train: no dataset named 'medow'; did you mean 'meadow'? (from toys);"
         " a folder is written with a slash, as ./medow"
     ]
+
+
+TWO = """
+task: {sr: {scale: 2}}
+branches:
+  - {fsrcnn: {channels: 4, shrink: 4, layers: 1, skip: bicubic}}
+  - {weights: FILE}
+classifier: class_module
+tile: {size: 16}
+"""
+"""A recipe whose second branch is a weights file."""
+
+
+def told(folder: Path, text: str) -> list[str]:
+    """What is wrong with a recipe of real plugins, each line without the folder's name."""
+    (folder / "r.yml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        reading.read(folder / "r.yml", registry.load())
+    return str(caught.value).replace(f"{folder}{os.sep}", "").splitlines()
+
+
+def test_a_branch_may_be_a_weights_file(tmp_path: Path) -> None:
+    only = tiny.architecture().only(-1)
+    file = str(tiny.write_weights(tmp_path / "own.safetensors", only))
+    (tmp_path / "r.yml").write_text(TWO.replace("FILE", file))
+    small, large = reading.read(tmp_path / "r.yml", registry.load()).branches
+    assert small.weights is None
+    assert large == Branch(backbone=only.branches[0], weights=file)
+
+
+def test_a_backbone_may_be_a_weights_file(tmp_path: Path) -> None:
+    only = tiny.architecture().only(0)
+    file = str(tiny.write_weights(tmp_path / "own.safetensors", only))
+    (tmp_path / "r.yml").write_text(
+        f"task: {{sr: {{scale: 2}}}}\nclassifier: class_module\nbackbone: {{weights: {file}}}"
+    )
+    assert reading.read(tmp_path / "r.yml", registry.load()).branches == (
+        Branch(backbone=only.branches[0], weights=file),
+    )
+
+
+def test_files_that_are_no_branch_are_told_once_beside_all_else(tmp_path: Path, weights_file: Path) -> None:
+    text = TWO.replace("size: 16", "sise: 16").replace("FILE", str(tmp_path / "no.pth"))
+    assert told(tmp_path, text) == [
+        "r.yml:5: branches.1.weights: no.pth: no such file",
+        "r.yml:7: tile.sise: unknown key (did you mean 'size'?)",
+    ]
+    (whole,) = told(tmp_path, TWO.replace("FILE", str(weights_file)))
+    assert whole.endswith("holds a container; a branch is one network")
+
+
+def test_a_file_of_another_format_than_is_said_is_told(tmp_path: Path) -> None:
+    file = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture().only(-1))
+    (other,) = told(tmp_path, TWO.replace("{weights: FILE}", f"{{classsr: {file}}}"))
+    assert other == (
+        "r.yml:5: branches.1.classsr: own.safetensors: is not in the format 'classsr'; write {weights: own.safetensors}"
+    )

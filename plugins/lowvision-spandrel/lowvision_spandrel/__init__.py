@@ -113,8 +113,8 @@ class SpandrelFile(Format):
     """LQ pixels by which tiles overlap."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
-        if missing():
-            return None
+        if reason := missing():
+            raise ImportError(reason)
         from lowvision_spandrel import blueprint
 
         found = blueprint.of(state)
@@ -134,7 +134,7 @@ def _task(network: Blueprint) -> Options | Mapping[str, Any]:
     """The task by which such a network is measured."""
     if network.scale in BICUBIC:
         return {"sr": {"scale": network.scale, "channels": network.channels}}
-    return Unknown(scale=network.scale, channels=network.channels)
+    return Unknown(scale=network.scale, channels=network.channels)  # type: ignore[arg-type]  # 1 or 3
 
 
 @hookimpl

@@ -142,7 +142,7 @@ def _restoring(found: Any) -> Blueprint:
         architecture=found.architecture.id,
         name=tags,
         make=type(found.model),
-        hyperparameters=found.model.hyperparameters,  # type: ignore[arg-type]  # spandrel keeps them with every network
+        hyperparameters=found.model.hyperparameters,  # spandrel keeps them with every network
         # Its own `__call__` is for inference alone: what it gives cannot be trained through.
         call=found._call_fn,
         scale=found.scale,
