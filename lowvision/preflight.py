@@ -46,7 +46,7 @@ def _networks(recipe: Recipe) -> Iterator[str]:
         return
     try:
         yield from _costs_that_do_not_rise(container, recipe)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, AssertionError) as error:  # the last is how timm says what it cannot take
         yield f"tile: a tile of {recipe.tile.size} does not pass through the networks: {error}"
 
 

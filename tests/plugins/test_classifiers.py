@@ -93,6 +93,28 @@ def test_an_unknown_model_is_told_with_its_nearest_names() -> None:
         Timm(model="resnet10").build(AnyTask(), 3)
 
 
+@pytest.mark.parametrize(
+    "model",
+    ["lcnet_050", "mobilenetv3_small_050", "regnetx_002", "convnext_atto", "efficientvit_b0", "vit_tiny_patch16_224"],
+)
+def test_models_of_every_family_are_built_without_weights_and_take_a_tile(model: str) -> None:
+    with torch.device("meta"):
+        network = Timm(model=model).build(AnyTask(), 3)
+        assert network(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model": "mixer_s32_224"}, "timm's mixer_s32_224 takes images of one size alone; take a model for any size"),
+        ({"model": "vgg11", "drop_path": 0.1}, "timm's vgg11 has no residual branches to drop; leave drop_path out"),
+    ],
+)
+def test_what_a_model_cannot_do_is_told(options: dict[str, Any], told: str) -> None:
+    with torch.device("meta"), pytest.raises(RecipeError, match=told):
+        Timm(**options).build(AnyTask(), 3)
+
+
 @pytest.mark.parametrize("options", [{"dropout": 1.0}, {"output_stride": 4}, {"pretrained": True}])
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
