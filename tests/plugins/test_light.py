@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
+from pathlib import Path
 from subprocess import check_output
 from typing import Any
 
@@ -20,6 +22,18 @@ from lowvision_light.imdn import Joined, contrast
 from lowvision_reducers import Channels, Layers
 from lowvision_sr import SuperResolution
 
+README = Path(__file__).parents[2] / "plugins" / "lowvision-light" / "README.md"
+TOLD: dict[str, Backbone] = {
+    "SRCNN 9-1-5": SRCNN(middle=1),
+    "SRCNN 9-3-5": SRCNN(middle=3),
+    "SRCNN 9-5-5": SRCNN(),
+    "VDSR": VDSR(),
+    "ESPCN": ESPCN(),
+    "EDSR-baseline": EDSR(),
+    "IMDN": IMDN(),
+    "PAN": PAN(),
+}
+"""The networks of the README's table."""
 TILE = 32
 SMALL: tuple[Backbone, ...] = (
     SRCNN(channels=8, layers=2, middle=3),
@@ -123,13 +137,23 @@ def test_an_image_of_720_lines_costs_what_papers_print(
     assert round(cost / 1e9, 1) == printed
 
 
-@pytest.mark.parametrize(
-    ("backbone", "millions"),
-    [(SRCNN(), 1133.0), (VDSR(), 10928.3), (ESPCN(), 37.9), (EDSR(), 2030.8), (IMDN(), 726.9), (PAN(), 500.7)],
-    ids=name,
-)
-def test_a_tile_costs_what_the_readme_says(backbone: Backbone, millions: float) -> None:
-    assert round(multiply_adds(blueprint(backbone, 4, 3), (1, 3, TILE, TILE)) / 1e6, 1) == millions
+def told() -> list[list[str]]:
+    """The rows of the README's table of weights and costs."""
+    table = (README.read_text().split("| network |")[1]).split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("row", told(), ids=lambda row: f"{row[0]}-{row[1]}")
+def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+    network, colours, *weights, _printed, cost = row
+    backbone, channels = TOLD[network], int(colours)
+    for scale, cell in zip((2, 3, 4), weights, strict=True):
+        bare, full = re.fullmatch(r"(?:([\d,]+) )?\(([\d,]+)\)", cell if cell != "the same" else weights[0]).groups()  # type: ignore[union-attr]  # a cell that does not match is an error as well
+        made = blueprint(backbone, scale, channels)
+        assert parameters(made) == int(full.replace(",", ""))
+        assert bare is None or without_biases(made) == int(bare.replace(",", ""))
+    spent = multiply_adds(blueprint(backbone, 4, channels), (1, channels, TILE, TILE))
+    assert f"{spent / 1e6:,.1f} M" == cost
 
 
 def test_defaults_are_the_networks_of_the_papers() -> None:
