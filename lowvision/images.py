@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 from lowvision import exif as tags
 from lowvision import headers
 from lowvision.errors import DataError
+from lowvision.writing import whole
 
 logger = logging.getLogger("lowvision")
 
@@ -115,14 +115,11 @@ def write(path: Path | str, image: Image, quality: int = 95) -> None:
     if suffix not in DEPTHS:
         raise DataError(f"{path}: cannot write '{path.suffix}'; the endings are {' '.join(DEPTHS)}")
     content = _encoded(path, suffix, image, _parameters(suffix, quality, image.pixels.dtype))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # the same folder: replacing is atomic on one disk only
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_bytes(content)
     except OSError as error:
         raise DataError(f"{path}: cannot write: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def encoded(image: Image, suffix: str, quality: int = 95) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowvision.errors import RecipeError, UsageError
+from lowvision.writing import whole
 
 ENDING = ".yml"
 ENDINGS = (ENDING, ".yaml")
@@ -116,13 +117,8 @@ def _parent(source: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # the same folder: replacing is atomic on one disk only
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole(path) as part:
             part.write_text(text, encoding="utf-8")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

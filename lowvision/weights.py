@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +20,7 @@ from lowvision.errors import WeightsError
 from lowvision.foreign import Foreign
 from lowvision.registry import Registry
 from lowvision.state import difference, unshared
+from lowvision.writing import whole
 
 FORMAT = 1
 """Raised when an older lowvision could no longer read what is written."""
@@ -64,14 +63,10 @@ def save(
         origin=origin,
     )
     text = json.dumps(header.model_dump(mode="json", context=registry))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    os.close(handle)
     try:
-        save_file(_stored_once(network), temporary, metadata={KEY: text})
-        os.replace(temporary, path)
+        with whole(path) as part:
+            save_file(_stored_once(network), part, metadata={KEY: text})
     except (OSError, SafetensorError) as error:
-        Path(temporary).unlink(missing_ok=True)
         raise WeightsError(f"{path}: cannot be written: {error}") from None
 
 
@@ -175,6 +170,11 @@ def brief(architecture: Architecture, registry: Registry) -> str:
     networks = ", ".join(registry.name_of(backbone) for backbone in architecture.branches)
     whole = f"a container of {networks}" if architecture.classifier else networks
     return f"{whole} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
+
+
+def recognised(header: Header, registry: Registry) -> str:
+    """What another program's file was recognised as: `RCAN.pth (classsr): rcan for sr x4`."""
+    return f"{header.origin}: {brief(header.architecture, registry)}"
 
 
 def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from lowvision.errors import RunError
 from lowvision.report.page import html
 from lowvision.report.plain import text
 from lowvision.report.table import Document
+from lowvision.writing import whole
 
 
 def write(folder: Path, document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Path | None) -> None:
@@ -26,15 +26,11 @@ def write(folder: Path, document: Document, metrics: Sequence[Mapping[str, Any]]
 
 
 def _put(path: Path, content: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # the same folder: replacing is atomic on one disk only
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(content, encoding="utf-8")
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_text(content, encoding="utf-8")
     except OSError as error:
         raise RunError(f"{path}: cannot write: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _strict(value: Any) -> Any:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lowvision.errors import RunError
+from lowvision.writing import whole
 
 LAYOUT = 1
 """Part of every key; raised when what is stored under a key changes."""
@@ -78,19 +78,11 @@ def keep_file(name: str, write: Callable[[Path], None]) -> Path:
     if path.exists():
         path.touch()
         return path
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, made = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        os.close(handle)
-        temporary = Path(made)
-        write(temporary)
-        os.replace(temporary, path)
+        with whole(path) as part:
+            write(part)
     except OSError as error:
         raise RunError(f"{path}: cannot write to the cache ({error}); set LOWVISION_CACHE to another folder") from None
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)
     return path
 
 
