@@ -9,7 +9,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from lowvision import devices, fitting, report, weights
+from lowvision import devices, fitting, report, trained, weights
 from lowvision.contracts import Dataset
 from lowvision.errors import UsageError
 from lowvision.recipe.models import Evaluate
@@ -35,7 +35,10 @@ def evaluate(
     fit_on: photographs to fit classifiers without training on, which are then compared, beside an oracle.
     Raises WeightsError and DataError, and UsageError where a single network is asked to route.
     """
-    architecture = weights.read_header(path, registry).architecture
+    header = weights.read_header(path, registry)
+    architecture = header.architecture
+    if weights.is_foreign(path):
+        trained.tell(weights.recognised(header, registry))
     container = None
     if architecture.classifier:
         container = weights.load_container(path, architecture, registry)

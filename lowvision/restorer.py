@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision import curve as curves
-from lowvision import devices, engines, export, images, maps, registry, trained
+from lowvision import devices, engines, export, images, maps, registry, trained, weights
 from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
 from lowvision.curve import Curve
@@ -185,6 +185,8 @@ def load(
     """
     path, known, place = Path(path), known or registry.load(), devices.choose(device)
     parts = export.read(path, known) if path.is_dir() else trained.read(path, known)
+    if not path.is_dir() and weights.is_foreign(path):
+        trained.tell(weights.recognised(parts.header, known))
     chosen = engines.runtime_named(runtime, parts, known, place)
     if place == "cpu":
         keep_memory()

@@ -86,7 +86,6 @@ def read(path: Path, known: Registry, say: Say = tell) -> Parts:
     made, content = header.architecture, cache.fingerprint(path)
     identity = content
     if weights.is_foreign(path):
-        say(f"{header.origin}: {weights.brief(made, known)}")
         # The file does not say what it is: with other plugins the same tensors may be another network.
         identity = cache.key("foreign", content, header.model_dump(mode="json", context=known))
 

@@ -79,11 +79,12 @@ def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
     assert str(caught.value).startswith(told)
 
 
-def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path) -> None:
+def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, capsys) -> None:
     output = tmp_path / "ours.safetensors"
     convert.convert(theirs, output, KNOWN)
     photo = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
     restored = [lowvision.load(path, "cpu", "torch").restore(photo) for path in (theirs, output)]
+    assert capsys.readouterr().err == "FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4\n"
     assert restored[0].image.shape == (160, 224, 3)
     assert np.array_equal(restored[0].image, restored[1].image)
     assert np.array_equal(restored[0].choice, restored[1].choice)
