@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -317,6 +318,26 @@ def test_a_resolved_recipe_names_network_and_file(recipe: Path) -> None:
     again.write_text(reading.resolved(found, KNOWN))
     assert "network: Compact 4nf 1nc x2" in again.read_text()
     assert reading.read(again, KNOWN) == found
+
+
+def test_without_training_the_classifier_is_fitted(recipe: Path, tmp_path: Path) -> None:
+    changes = ["stages={calibrate: {}, evaluate: null}", "classifier=high_frequency"]
+    tiny.run(recipe, tmp_path / "run", *changes)
+    made_by_it = tmp_path / "run" / "calibrate" / "container.safetensors"
+    assert weights.read_header(made_by_it, KNOWN).kind == "container"
+
+
+def test_the_recipes_of_the_page_have_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spandrel.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, Compact(num_feat=4, num_conv=1, upscale=4), "tiny.pth")
+    saved(tmp_path, made("ESRGAN x4"), "big.pth")
+    recipes = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(recipes) == 2
+    for text in recipes:
+        Path("r.yml").write_text(text)
+        found = reading.read("r.yml", KNOWN)
+        assert [branch.weights for branch in found.branches] == ["tiny.pth", "big.pth"]
 
 
 def test_a_backbone_may_be_a_file(recipe: Path) -> None:
