@@ -134,9 +134,9 @@ def _unmet(dependencies: tuple[Dependency, ...]) -> Iterator[Problem]:
 
 def _crowded() -> Iterator[Problem]:
     """Distributions that write the same files."""
-    if _version(UNRELATED):
+    if unrelated := _version(UNRELATED):
         yield Problem(
-            f"'{UNRELATED}' {_version(UNRELATED)}, of an unrelated project, is installed; its package is called like ours",
+            f"'{UNRELATED}' {unrelated}, of an unrelated project, is installed; its package is called like ours",
             f"pip uninstall {UNRELATED}, then pip install --force-reinstall --no-deps {DISTRIBUTION}",
         )
     opencv = [name for name in OPENCV if _version(name)]

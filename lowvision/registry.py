@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 import re
@@ -189,10 +190,13 @@ def named() -> Mapping[str, list[Plugin]]:
     """Every module that an entry point of group `lowvision` names, as each distribution that names it calls it."""
     modules: dict[str, list[Plugin]] = defaultdict(list)
     for point in metadata.entry_points(group=GROUP):
-        dist = point.dist
-        called = (dist.name, dist.version) if dist else ("?", "?")
-        modules[point.module].append(Plugin(point.module, *called, point.name))
+        modules[point.module].append(Plugin(point.module, *_called(point.dist), point.name))
     return modules
+
+
+@functools.cache  # all entry points of a distribution share it, and its whole metadata is read for either word
+def _called(distribution: metadata.Distribution | None) -> tuple[str, str]:
+    return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
 def _one_of(menu: str) -> str:

@@ -35,7 +35,6 @@ app = typer.Typer(
     name="lowvision",
     help="Low-level vision that spends its effort where an image is hard.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: importing rich would take a third of the time
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,16 @@ def test_checking_and_listing_import_no_torch(words: tuple[str, ...], recipe: Pa
 def test_the_module_is_the_command(recipe: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "lowvision", "check", str(recipe)], check=False, capture_output=True)
     assert done.returncode == 0
+
+
+def test_a_shell_completes_commands_and_menus() -> None:
+    def completed(words: str, at: int) -> list[str]:
+        asked = {"_LOWVISION_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+        program = "import sys; sys.argv[0] = 'lowvision'; from lowvision.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, **asked}, check=False, capture_output=True, text=True
+        )
+        return done.stdout.split()
+
+    assert completed("lowvision pl", 1) == ["plugins"]
+    assert completed("lowvision ls rec", 2) == ["recipes"]
