@@ -26,7 +26,7 @@ def test_what_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), whole(path) as part:
-        part.write_text("half" + str(1 / part.write_text("")))  # fails when a part is there
+        part.write_text("half" + str(1 / part.write_text("")))  # raises when there is a part already
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file.txt"]
 

@@ -42,14 +42,14 @@ def killed_at_call(number: int, owner: object, name: str):
 
 
 def moments():
-    from lowvision import weights
+    from lowvision import writing
     from lowvision.stages import rank
     from lowvision.training import checkpoint, loop
 
     return {
         "in the middle of the base": (4, loop, "update"),
         "inside the second checkpoint, before it is whole": (2, checkpoint.json, "dumps"),
-        "before weights that are written get their name": (2, weights.os, "replace"),
+        "before weights that are written get their name": (2, writing.os, "replace"),
         "after the tiles are ranked": (1, rank, "_write"),
         "in the second branch": (12, loop, "update"),
         "in the joint stage, after a checkpoint": (25, loop, "update"),
