@@ -186,10 +186,15 @@ def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
 def shown(architecture: Architecture, registry: Registry) -> str:
     """The architecture in a few words: `fsrcnn(channels=16), ... for sr`."""
     networks = ", ".join(
-        f"{registry.name_of(b)}({', '.join(f'{n}={v}' for n, v in b.model_dump().items())})"
+        f"{registry.name_of(b)}({', '.join(f'{n}={v}' for n, v in b.model_dump().items() if _is_for_people(b, n))})"
         for b in architecture.branches
     )
     return f"{networks} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
+
+
+def _is_for_people(options: Options, name: str) -> bool:
+    """Whether an option is one to be read: a field with `repr=False` is not."""
+    return bool(type(options).model_fields[name].repr)
 
 
 def _with_tuples(value: Any) -> Any:

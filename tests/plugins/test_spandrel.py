@@ -176,6 +176,16 @@ def test_esrgan_sees_as_far_as_is_told(scale: int) -> None:
     assert reach - 1 <= farthest <= reach
 
 
+def test_a_file_of_another_network_is_refused_in_words_that_can_be_read(tmp_path: Path) -> None:
+    header = weights.read_header(saved(tmp_path, made("SwinIR x2"), "swin.pth"), KNOWN)
+    with pytest.raises(WeightsError) as caught:
+        weights.load_network(saved(tmp_path, made("Compact x2")), header.architecture, KNOWN)
+    assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; wanted is a backbone, spandrel(network=SwinIR" in str(
+        caught.value
+    )
+    assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
 def test_a_network_asks_for_multiples_of_its_own() -> None:
     assert [recognised(made(name)).multiple_of for name in ("ESRGAN x4", "ESRGAN x2 that folds pixels")] == [1, 4]
 
