@@ -51,6 +51,13 @@ def test_the_wheel_carries_the_recipes_where_an_installed_package_looks() -> Non
     assert shipped.folder() == ROOT / "recipes"
 
 
+def test_the_wheel_carries_every_template_of_new_plugin() -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    carried = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
+    templates = (path for path in (ROOT / "lowvision/scaffold/templates").rglob("*") if path.is_file())
+    assert [path for path in templates if path.relative_to(ROOT).as_posix() not in carried] == []
+
+
 def test_a_plugin_is_named_like_its_folder(folder: Path) -> None:
     pyproject = read(folder)
     package = folder.name.replace("-", "_")
