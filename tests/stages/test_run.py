@@ -227,9 +227,10 @@ def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
 
 
 def test_two_processes_learn_what_one_does(recipe, folder):
-    command = [sys.executable, "-m", "lowvision", "run", str(recipe), "--runs", str(recipe.parent), "--name", "pair"]
+    command = [sys.executable, "-m", "lowvision", "run", str(recipe), "stages.calibrate={points: 4}"]
+    command += ["--runs", str(recipe.parent), "--name", "pair"]
     done = subprocess.run(
-        [*command, "stages.calibrate={points: 4}", "--processes", "2", "--device", "cpu"], capture_output=True, text=True, check=False
+        [*command, "--processes", "2", "--device", "cpu"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     pair = recipe.parent / "pair"
