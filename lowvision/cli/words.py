@@ -35,7 +35,10 @@ WeightsFile = Annotated[
 GivenWeights = Annotated[
     Path | None,
     typer.Option(
-        "-m", "--weights", metavar="WEIGHTS", callback=carried,
+        "-m",
+        "--weights",
+        metavar="WEIGHTS",
+        callback=carried,
         help="A weights file, an exported package, or a name: see `lowvision ls weights`.",
     ),
 ]
