@@ -1,0 +1,113 @@
+"""What a trained container's branches reach on data.valid under other classifiers, each taught the same ranked tiles.
+
+    python benchmarks/classifiers.py RUN STEPS CLASSIFIER...
+
+RUN is a finished run, whose rank and joint/best.safetensors are used and left as they are; a CLASSIFIER is spelt as in
+a recipe: class_module, or "timm: {model: lcnet_050}". Each starts anew, learns the ranking's classes for STEPS steps
+with the recipe's batch and ranked_lr, and is then asked about the same tiles. At equal cost, its own included, they are
+compared by the rule of `restore --budget`. PSNR is that of the mean squared error of all tiles together, as the mean of
+tiles' PSNR would count flat ones most. Cost is in 10^6 multiply-adds a tile.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from lowvision import registry, weights, yaml_source
+from lowvision.choice import choose
+from lowvision.metrics import psnr
+from lowvision.recipe import reading
+from lowvision.registry import Registry
+from lowvision.routing import budget, cost
+from lowvision.routing.container import RoutedContainer
+from lowvision.stages import classifier as stage
+from lowvision.stages.job import Job
+from lowvision.training.log import Log
+from lowvision.training.tiles import fixed_tiles
+
+TILES = 256
+"""Of data.valid, that do not overlap."""
+SHARES = (0.5, 0.6, 0.7, 0.8)
+"""Of the base's cost a tile: the costs at which classifiers are compared."""
+
+
+def main() -> None:
+    run, steps, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    known = registry.load()
+    trained = weights.load_container(path := run / "joint" / "best.safetensors", _made(path, known), known).eval()
+    job = _job(run, run, str(yaml_source.read(run / "recipe.resolved.yml").value["classifier"]), known)
+    lq, gt = fixed_tiles(job.cutter("valid"), TILES, job.recipe.seed)
+    errors = torch.stack([_errors(branch, lq, gt) for branch in trained.branches.networks], dim=1).numpy()  # (N, M)
+    prices = np.array(trained.branches.prices(tuple(lq.shape[1:]))) / 1e6
+    alone = " ".join(f"{_decibels(errors[:, k])} at {price:.1f}" for k, price in enumerate(prices))
+    print(f"{len(lq)} tiles; each branch on all of them: {alone}")
+    _tell("as in the run", trained, lq, errors, prices)
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(run / "rank", Path(folder) / "rank")
+            _tell(name, _taught(_job(run, Path(folder), name, known), trained, steps), lq, errors, prices)
+
+
+def _made(path: Path, known: Registry):  # type: ignore[no-untyped-def]  # an Architecture
+    return weights.read_header(path, known).architecture
+
+
+def _job(run: Path, folder: Path, classifier: str, known: Registry) -> Job:
+    """The run's recipe with another classifier, in another folder."""
+    recipe = reading.read(run / "recipe.resolved.yml", known)
+    said = yaml_source.parse(classifier, "classifier").value
+    recipe = recipe.replace(classifier=choose("classifiers", said, known))
+    return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False, None))
+
+
+def _taught(job: Job, trained: RoutedContainer, steps: int) -> RoutedContainer:
+    """The container with a new classifier that has learned the ranking."""
+    torch.manual_seed(job.recipe.seed)
+    container = job.architecture.build_container()
+    container.branches.load_state_dict(trained.branches.state_dict())
+    options = job.recipe.stages.classifier
+    assert options is not None
+    stage._learn_ranking(job, options.replace(ranked_steps=steps), container)
+    return weights.load_container(job.folder / stage.RANKED / "last.safetensors", job.architecture, job.registry).eval()
+
+
+@torch.no_grad()
+def _errors(network: torch.nn.Module, lq: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
+    """(N,) the mean squared error of each tile."""
+    pairs = zip(lq.split(16), gt.split(16), strict=True)
+    return torch.cat([10 ** (-psnr(network(some), truth) / 10) for some, truth in pairs])
+
+
+def _decibels(errors: np.ndarray) -> str:
+    return f"{-10 * np.log10(errors.mean()):.3f}"
+
+
+@torch.no_grad()
+def _tell(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.ndarray, prices: np.ndarray) -> None:
+    logits = torch.cat([container.classify(some) for some in lq.split(64)]).numpy()
+    own = cost.multiply_adds(container.classifier, (1, *lq.shape[1:])) / 1e6
+    tiles = np.arange(len(lq))
+
+    def at(choice: np.ndarray) -> str:
+        return f"{_decibels(errors[tiles, choice])} dB at {prices[choice].mean() + own:.1f}"
+
+    found = budget.steps(logits, np.log(prices))
+    cells = []
+    for share in SHARES:
+        choices = (found.after(n) for n in range(len(found.tiles), -1, -1))
+        within = (choice for choice in choices if prices[choice].mean() + own <= share * prices[-1])
+        cells.append(next((_decibels(errors[tiles, choice]) for choice in within), "-"))
+    print(
+        f"{name}: itself {own:.2f}; undirected {at(logits.argmax(axis=1))}; at {SHARES} of the base {' '.join(cells)}"
+    )
+
+
+if __name__ == "__main__":
+    main()
