@@ -25,7 +25,9 @@ Skip = Literal["none", "nearest", "bilinear", "bicubic"]
 class Options(BaseModel):
     """A frozen, strict set of options; sequences are tuples, an unknown name is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
+    )
 
     def replace(self, **changes: Any) -> Self:
         """A validated copy with some fields changed. Raises pydantic's ValidationError."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pluggy
+from pydantic import PydanticUndefinedAnnotation, PydanticUserError, ValidationError
 
 from lowvision import folders, hookspecs
 from lowvision.contracts import Options
@@ -230,4 +231,20 @@ def _checked(menu: str, contract: type, offer: Any) -> Iterable[tuple[str, type]
             raise PluginError(f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}")
         if missing := getattr(thing, "__abstractmethods__", None):
             raise PluginError(f"lowvision_{menu}: '{name}' does not define {', '.join(sorted(missing))}")
+        if wrong := _wrong_options(thing):
+            raise PluginError(f"lowvision_{menu}: '{name}' has {wrong}")
         yield name, thing
+
+
+def _wrong_options(thing: type[Options]) -> str | None:
+    """What is wrong with the options that a class declares, whatever a recipe may say of them."""
+    try:
+        thing.model_rebuild()  # a type that was unknown when the class was made may have come since
+        thing.model_validate({})
+    except (PydanticUndefinedAnnotation, PydanticUserError) as error:
+        return f"an option whose type is unknown ({error.message}); import it outside of TYPE_CHECKING"
+    except ValidationError as error:
+        for problem in error.errors():
+            if problem["type"] != "missing" and problem["loc"]:
+                return f"an option '{problem['loc'][0]}' that does not allow its own default: {problem['msg']}"
+    return None

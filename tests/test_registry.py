@@ -36,6 +36,12 @@ BROKEN = {
     "'album' must be a subclass of Dataset, not Album(": GOOD.replace(": Album}", ": Album()}"),
     "name 'My-Album' must be lower-case": GOOD.replace('"album"', '"My-Album"'),
     "'album' does not define photos": GOOD.replace("def photos", "def fotos"),
+    "'album' has an option 'count' that does not allow its own default": GOOD.replace(
+        "def photos", 'count: int = "many"\n\n        def photos'
+    ),
+    "'album' has an option whose type is unknown": "from __future__ import annotations\n"
+    + dedent(GOOD).replace("    def photos", "    size: Sise = 3\n\n    def photos"),
+    "Unable to generate pydantic-core schema": GOOD.replace("def photos", "size: object() = 3\n\n        def photos"),
     "declared in the hookimpl": GOOD.replace("lowvision_datasets()", "lowvision_datasets(config)"),
     "ZeroDivisionError": GOOD.replace("return {", "return {1 / 0: 0, "),
 }
