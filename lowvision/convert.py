@@ -29,10 +29,10 @@ def convert(path: Path, output: Path, known: Registry, wanted: Format | None = N
     network = made.build_container() if made.classifier else made.build_network()
     with torch.no_grad():
         network.load_state_dict(found.state, strict=False)  # it fits; a tensor of two names has one of them here
-    origin = weights.foreign_header(path, found, known).origin
-    weights.save(output, network, made, known, {}, origin)
+    provenance = weights.foreign_header(path, found, known).provenance
+    weights.save(output, network, made, known, {}, provenance)
     numbers = sum(parameter.numel() for parameter in network.parameters())
-    return f"{output}: {weights.brief(made, known)}, {numbers:,} parameters, from {origin}"
+    return f"{output}: {weights.brief(made, known)}, {numbers:,} parameters, from {provenance.origin}"
 
 
 def format_named(word: str, known: Registry) -> Format:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 from lowvision import foreign
@@ -28,6 +28,17 @@ KEY = "lowvision"
 """The one key of the safetensors header under which everything stands, as JSON."""
 
 
+class Provenance(Options):
+    """What people should know of weights before they use or pass them on."""
+
+    about: str = ""
+    """What they are for, and what they learned from, in a sentence or two."""
+    license: str = ""
+    """On what terms they may be used, as `Apache-2.0`."""
+    origin: str = ""
+    """The file of another program that they were made from, without its folder, and that file's format; empty: none."""
+
+
 class Header(Options):
     """What stands at the head of a weights file."""
 
@@ -41,8 +52,8 @@ class Header(Options):
     """What was measured of it on `data.valid`, by name."""
     plugins: dict[str, str] = Field(default_factory=dict)
     """The distributions whose plugins it needs, and their versions."""
-    origin: str = ""
-    """The file of another program that it was made from, without its folder, and that file's format; empty: none."""
+    provenance: Provenance = Provenance()
+    """Where it comes from, and on what terms."""
 
 
 def save(
@@ -51,7 +62,7 @@ def save(
     architecture: Architecture,
     registry: Registry,
     measured: Mapping[str, Any],
-    origin: str = "",
+    provenance: Provenance = Provenance(),  # noqa: B008  # frozen
 ) -> None:
     """Write a network or container; the file appears whole, by renaming."""
     facts = {name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()}
@@ -60,12 +71,12 @@ def save(
         architecture=architecture,
         measured=facts,
         plugins=_plugins(architecture, registry),
-        origin=origin,
+        provenance=provenance,
     )
     text = json.dumps(header.model_dump(mode="json", context=registry))
     try:
         with whole(path) as part:
-            save_file(_stored_once(network), part, metadata={KEY: text})
+            part.write_bytes(serialized(_stored_once(network), {KEY: text}))  # save_file makes it its owner's alone
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be written: {error}") from None
 
@@ -92,7 +103,7 @@ def foreign_header(path: Path, found: Foreign, registry: Registry) -> Header:
         kind=found.architecture.kind,  # type: ignore[arg-type]  # one of the two
         architecture=found.architecture,
         plugins=_plugins(found.architecture, registry),
-        origin=f"{path.name} ({found.format})",
+        provenance=Provenance(origin=f"{path.name} ({found.format})"),
     )
 
 
@@ -174,7 +185,7 @@ def brief(architecture: Architecture, registry: Registry) -> str:
 
 def recognised(header: Header, registry: Registry) -> str:
     """What another program's file was recognised as: `RCAN.pth (classsr): rcan for sr x4`."""
-    return f"{header.origin}: {brief(header.architecture, registry)}"
+    return f"{header.provenance.origin}: {brief(header.architecture, registry)}"
 
 
 def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:

@@ -39,7 +39,7 @@ def test_what_is_written_is_the_same_network_and_tells_where_it_came_from(theirs
     assert not weights.is_foreign(output)
     before, after = (weights.read_header(path, KNOWN) for path in (theirs, output))
     assert before == after
-    assert after.origin == "FSRCNN_branch2.pth (classsr)"
+    assert after.provenance.origin == "FSRCNN_branch2.pth (classsr)"
     networks = [weights.load_container(path, after.architecture, KNOWN) for path in (theirs, output)]
     assert all(torch.equal(a, b) for a, b in zip(*(n.state_dict().values() for n in networks), strict=True))
 

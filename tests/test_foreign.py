@@ -159,7 +159,7 @@ def test_safetensors_without_our_header_are_another_programs(tmp_path, knowing) 
     path = tmp_path / "theirs.safetensors"
     save_file(STATE, path)
     assert weights.is_foreign(path)
-    assert weights.read_header(path, knowing(same=Same)).origin == "theirs.safetensors (same)"
+    assert weights.read_header(path, knowing(same=Same)).provenance.origin == "theirs.safetensors (same)"
 
 
 def test_half_precision_is_read_as_float32(tmp_path, knowing) -> None:

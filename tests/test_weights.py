@@ -146,7 +146,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     def full_disk(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights, "save_file", full_disk)
+    monkeypatch.setattr(weights, "serialized", full_disk)
     with pytest.raises(WeightsError, match="No space left"):
         weights.save(path, made, container(), KNOWN, {})
     assert path.read_bytes() == before

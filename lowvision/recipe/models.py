@@ -185,6 +185,10 @@ class Recipe(Options):
     """The photographs."""
     stages: Stages = Stages()
     """What is done."""
+    about: str = ""
+    """What the weights are for and what they learned from; stands in their header."""
+    license: str = ""
+    """On what terms the weights may be used, as `Apache-2.0`; stands in their header."""
     seed: int = Field(default=0, ge=0)
     """Everything random follows from it."""
     precision: Literal["no", "fp16", "bf16"] = "no"

@@ -101,7 +101,7 @@ def _of_file(
         return None, [Complaint((*path, name), str(error))]
     if header.kind != "backbone":
         return None, [Complaint((*path, name), f"{file}: holds a {header.kind}; a branch is one network")]
-    if name != "weights" and not header.origin.endswith(f"({name})"):
+    if name != "weights" and not header.provenance.origin.endswith(f"({name})"):
         return None, [Complaint((*path, name), f"{file}: is not in the format '{name}'; write {{weights: {file}}}")]
     return Branch(backbone=header.architecture.branches[0], weights=file), []
 

@@ -58,7 +58,8 @@ def _made(document: Document) -> Iterator[str]:
         rows.append(("classifier", _branch(document["classifier"])))
     rows.append(("tile", f"{spelt(document['tile'])}; costs are told for {'x'.join(map(str, document['size']))}"))
     rows += [(f"data.{name}", named(data)) for name, data in document.get("data", {}).items()]
-    rows += [(name, spelt(document[name])) for name in ("measured", "plugins", "origin") if document.get(name)]
+    rows += [(name, spelt(document[name])) for name in ("measured", "plugins") if document.get(name)]
+    rows += [(name, told) for name, told in document.get("provenance", {}).items() if told]
     yield from _columns(rows)
     stages = document.get("stages", [])
     yield from _columns([(stage["name"], stage["about"], spelt(stage["says"])) for stage in stages])

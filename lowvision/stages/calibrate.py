@@ -55,7 +55,7 @@ def run(job: Job, options: Calibrate) -> None:
     if job.accelerator.is_main_process:
         known = dict(weights.read_header(path, job.registry).measured) if path else {}
         facts = {**known, **curve.measured()}
-        weights.save(job.folder / CALIBRATED, made, job.architecture, job.registry, facts)
+        weights.save(job.folder / CALIBRATED, made, job.architecture, job.registry, facts, job.provenance)
     for k, share, loss in zip(curve.k, curve.shares, curve.losses, strict=True):
         trained = "  (as trained)" if k == 0 else ""
         job.log.say(f"calibrate: {share:6.1%} of the base  {-loss:+.3f} dB against it on every tile{trained}")

@@ -40,7 +40,7 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
     """Teach the classifier the classes of the ranked tiles."""
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, job.architecture, job.registry, measured)
+        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
     cutter = job.cutter("train")
     ranking = rank.read(job, cutter)

@@ -22,7 +22,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     """Train the container on all tiles; weights go to the stage's folder."""
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, job.architecture, job.registry, measured)
+        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
     cutter = job.cutter("train")
     samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), stage)

@@ -16,6 +16,7 @@ from lowvision.training.log import Log
 from lowvision.training.options import Fit
 from lowvision.training.photographs import Photograph
 from lowvision.training.tiles import Cutter, Pool, Samples, too_small
+from lowvision.weights import Provenance
 
 CALIBRATED = "calibrate/container.safetensors"
 """Where the stage `calibrate` leaves the container, with its curve, in a run's folder."""
@@ -35,6 +36,11 @@ class Job:
     @property
     def architecture(self) -> Architecture:
         return self.recipe.architecture
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the weights of this run tell of themselves."""
+        return Provenance(about=self.recipe.about, license=self.recipe.license)
 
     def photographs(self, split: str) -> tuple[Photograph, ...]:
         """The photographs of `train`, `valid` or `test`, decoded by all processes together; none if not given."""

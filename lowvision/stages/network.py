@@ -39,7 +39,7 @@ def train(
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, architecture, job.registry, measured)
+        weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
     trainee = Trainee(stage, RestorationObjective(network), network, judging.of_network(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
