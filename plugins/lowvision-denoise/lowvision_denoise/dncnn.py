@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from itertools import chain
 
-import torch
 from torch import Tensor, nn
 
-QUIET = 0.3
-"""Of the first layer, against Kaiming's weights."""
-FAINT = 1e-3
-"""Standard deviation of the last layer's weights."""
+from lowvision.layers import faint, kaiming, look_for_detail
 
 
 class Network(nn.Module):
@@ -19,28 +15,12 @@ class Network(nn.Module):
     def __init__(self, *, colours: int, channels: int, layers: int, batch_norm: bool):
         super().__init__()
         inner = (_inner(channels, batch_norm) for _ in range(layers - 2))
-        self.noise = nn.Sequential(
-            nn.Conv2d(colours, channels, 3, padding=1),
-            nn.ReLU(inplace=True),
-            *chain.from_iterable(inner),
-            nn.Conv2d(channels, colours, 3, padding=1),
-        )
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Kaiming's weights, zero biases, a first layer that is blind to flat areas, and a faint last one.
-
-        So the network starts as the identity, and its first steps learn noise rather than brightness.
-        """
-        convolutions = [module for module in self.noise if isinstance(module, nn.Conv2d)]
-        for convolution in convolutions:
-            nn.init.kaiming_normal_(convolution.weight)
-            if convolution.bias is not None:
-                nn.init.zeros_(convolution.bias)
-        first, last = convolutions[0], convolutions[-1]
-        with torch.no_grad():
-            first.weight.sub_(first.weight.mean(dim=(2, 3), keepdim=True)).mul_(QUIET)  # (channels, colours, 3, 3)
-        nn.init.normal_(last.weight, std=FAINT)
+        first, last = nn.Conv2d(colours, channels, 3, padding=1), nn.Conv2d(channels, colours, 3, padding=1)
+        self.noise = nn.Sequential(first, nn.ReLU(inplace=True), *chain.from_iterable(inner), last)
+        kaiming(self)
+        # It starts as the identity, and its first steps learn noise rather than brightness.
+        look_for_detail(first)
+        faint(last)
 
     def forward(self, lq: Tensor) -> Tensor:
         return lq - self.noise(lq)

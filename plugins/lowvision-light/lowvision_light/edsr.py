@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision_light.colour import Mean
-from lowvision_light.enlarging import STEPS, add_skip
-from lowvision_light.initial import faint, kaiming, look_for_detail, weaken
+from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
 
 
 class Network(nn.Module):

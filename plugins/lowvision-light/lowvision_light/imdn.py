@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision_light.enlarging import add_skip
-from lowvision_light.initial import faint, kaiming, look_for_detail, weaken
+from lowvision.layers import add_skip, faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.05
 STEPS = 4

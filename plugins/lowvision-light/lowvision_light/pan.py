@@ -9,8 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip, upsample
-from lowvision_light.enlarging import STEPS, add_skip
-from lowvision_light.initial import faint, kaiming, look_for_detail, weaken
+from lowvision.layers import STEPS, add_skip, faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.2
 

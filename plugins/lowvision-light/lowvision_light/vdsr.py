@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip, upsample
-from lowvision_light.enlarging import add_skip
-from lowvision_light.initial import faint, kaiming, look_for_detail
+from lowvision.layers import add_skip, faint, kaiming, look_for_detail
 
 
 class Network(nn.Module):

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Skip
+from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
 from lowvision_sr import Colour
-from lowvision_sr.colour import Mean
-from lowvision_sr.enlarging import SHUFFLES, add_skip
-from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
 
 SHARED = 3
 """How often a cascading block runs its one residual block."""
@@ -39,7 +37,7 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(CascadingBlock(channels, groups, batch_norm) for _ in range(layers))
         self.fusions = fusions(layers, channels, batch_norm)
         self.enlarge = nn.Sequential()
-        for factor in SHUFFLES[scale]:
+        for factor in STEPS[scale]:
             self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1, groups=groups))
             self.enlarge.append(nn.ReLU(inplace=True))
             self.enlarge.append(nn.PixelShuffle(factor))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision_sr.enlarging import add_skip
-from lowvision_sr.initial import faint, kaiming, look_for_detail
+from lowvision.layers import add_skip, faint, kaiming, look_for_detail
 
 SLOPE = 0.25
 """Where PReLU starts."""

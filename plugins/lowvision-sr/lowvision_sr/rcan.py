@@ -5,10 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
+from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
 from lowvision_sr import Colour
-from lowvision_sr.colour import Mean
-from lowvision_sr.enlarging import SHUFFLES, add_skip
-from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
 
 
 class Network(nn.Module):
@@ -33,7 +31,7 @@ class Network(nn.Module):
         self.groups = nn.Sequential(*(Group(channels, blocks, reduction) for _ in range(layers)))
         self.groups_end = nn.Conv2d(channels, channels, 3, padding=1)
         self.enlarge = nn.Sequential()
-        for factor in SHUFFLES[scale]:
+        for factor in STEPS[scale]:
             self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
             self.enlarge.append(nn.PixelShuffle(factor))
         self.last = nn.Conv2d(channels, colours, 3, padding=1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision_sr.enlarging import SHUFFLES, add_skip
-from lowvision_sr.initial import faint, kaiming, look_for_detail, weaken
+from lowvision.layers import STEPS, add_skip, faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.1
 
@@ -20,7 +19,7 @@ class Network(nn.Module):
         self.first = nn.Conv2d(colours, channels, 3, padding=1)
         self.trunk = nn.Sequential(nn.LeakyReLU(SLOPE, inplace=True), *(ResidualBlock(channels) for _ in range(layers)))
         self.enlarge = nn.Sequential()
-        for factor in SHUFFLES[scale]:
+        for factor in STEPS[scale]:
             self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
             self.enlarge.append(nn.PixelShuffle(factor))
             self.enlarge.append(nn.LeakyReLU(SLOPE, inplace=True))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lowvision import Skip, upsample
+from lowvision.contracts import Skip
+from lowvision.resizing import upsample
 
 STEPS = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
 """The factors, one after the other, that lead to each scale."""

@@ -14,11 +14,11 @@ class Mean(nn.Module):
 
     value: Tensor
 
-    def __init__(self, colours: int):
+    def __init__(self, colours: int, mean: tuple[float, float, float] = DIV2K_MEAN):
         super().__init__()
-        mean = torch.tensor(DIV2K_MEAN)
-        mean = mean if colours == len(DIV2K_MEAN) else mean.mean().expand(colours)
-        self.register_buffer("value", mean.reshape(1, -1, 1, 1).clone(), persistent=False)
+        rgb = torch.tensor(mean)
+        value = rgb if colours == len(mean) else rgb.mean().expand(colours)
+        self.register_buffer("value", value.reshape(1, -1, 1, 1).clone(), persistent=False)
 
     def take(self, image: Tensor) -> Tensor:
         return image - self.value

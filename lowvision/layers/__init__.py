@@ -1,0 +1,16 @@
+"""What networks of plugins have in common: initial weights that train, a mean colour, ways to enlarge.
+
+    from lowvision.layers import kaiming
+
+Public, as the face is. It imports torch: a plugin imports it where its networks are, not where its options are.
+"""
+
+from __future__ import annotations
+
+from lowvision.layers.colour import Mean as Mean
+from lowvision.layers.enlarging import STEPS as STEPS
+from lowvision.layers.enlarging import add_skip as add_skip
+from lowvision.layers.initial import faint as faint
+from lowvision.layers.initial import kaiming as kaiming
+from lowvision.layers.initial import look_for_detail as look_for_detail
+from lowvision.layers.initial import weaken as weaken

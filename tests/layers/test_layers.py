@@ -1,0 +1,55 @@
+"""Claims about what networks have in common: how they start, which colour they take off, how they are enlarged."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lowvision import layers, upsample
+
+
+def test_kaiming_keeps_the_variance_across_a_rectifier() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(*(part for _ in range(6) for part in (nn.Conv2d(64, 64, 3, padding=1), nn.ReLU())))
+    layers.kaiming(network)
+    x = torch.randn(2, 64, 24, 24)
+    assert 0.3 < network(x)[..., 8:-8, 8:-8].square().mean() / x.square().mean() < 3
+    assert not any(module.bias.any() for module in network if isinstance(module, nn.Conv2d))
+
+
+def test_a_layer_that_looks_for_detail_is_blind_to_flat_areas() -> None:
+    first = nn.Conv2d(3, 8, 5, bias=False)
+    layers.look_for_detail(first)
+    assert first(torch.full((1, 3, 9, 9), 0.7)).abs().max() < 1e-6
+    assert first(torch.rand(1, 3, 9, 9)).abs().max() > 1e-3
+
+
+def test_a_weak_end_is_a_tenth_and_a_faint_one_hardly_there() -> None:
+    last = nn.Conv2d(8, 3, 3)
+    before = last.weight.clone()
+    layers.weaken(last)
+    torch.testing.assert_close(last.weight, before / 10)
+    layers.faint(last)
+    assert 0 < last.weight.std() < 2e-3
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_the_mean_colour_is_taken_and_given_back(colours: int) -> None:
+    mean = layers.Mean(colours)
+    image = torch.rand(1, colours, 4, 4)
+    torch.testing.assert_close(mean.give(mean.take(image)), image)
+    assert mean.take(image).mean() < image.mean()
+    assert not mean.state_dict()  # a constant is not stored
+
+
+def test_the_steps_lead_to_every_scale() -> None:
+    assert all(math.prod(steps) == scale for scale, steps in layers.STEPS.items())
+
+
+def test_a_skip_adds_the_interpolated_input() -> None:
+    lq, image = torch.rand(1, 3, 5, 6), torch.rand(1, 3, 10, 12)
+    assert layers.add_skip(image, lq, 2, "none") is image
+    torch.testing.assert_close(layers.add_skip(image, lq, 2, "bicubic"), image + upsample(lq, 2, "bicubic"))
