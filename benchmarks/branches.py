@@ -20,6 +20,8 @@ from lowvision.fastest import seconds_a_call
 from lowvision.routing import cost
 
 MERGED = (1, 2, 4)
+IN_A_ROW = 8
+"""Calls of each thread before it waits for the others."""
 
 
 def main() -> None:
@@ -39,7 +41,7 @@ def main() -> None:
             for side in sides:
                 x = torch.rand(1, parts.architecture.task.channels, side, side)
                 work = cost.multiply_adds(branch.module(), x.shape)
-                speeds.append(work / seconds_a_call(call, x, threads) / 1e9)
+                speeds.append(work / seconds_a_call(call, x, threads, IN_A_ROW) / 1e9)
             print(f"{name:12} {k:6}" + "".join(f"{speed:10.1f}" for speed in speeds), flush=True)
 
 
