@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from lowvision import hookspecs, shipped
+from lowvision import hookspecs, shipped, zoo
 from lowvision.errors import UsageError
 from lowvision.registry import Entry, Registry
 from lowvision.show import things
@@ -24,7 +24,8 @@ def documents(word: str, known: Registry, wanted: Wanted) -> list[dict[str, Any]
     """
     entries = _entries(word, known)
     if entries:
-        return [_of_thing(entry, menu, known, wanted, len(entries)) for menu, entry in entries]
+        told = [_of_thing(entry, menu, known, wanted, len(entries)) for menu, entry in entries]
+        return told + [_file(entry, known) for menu, entry in entries if menu == "weights"]
     path = shipped.path_of(word) or Path(word)
     if path.suffix in shipped.ENDINGS:
         from lowvision.show import recipes
@@ -60,6 +61,13 @@ def _of_thing(entry: Entry, menu: str, known: Registry, wanted: Wanted, alike: i
             raise UsageError(f"{entry.name} stands on several menus; say which, as {menu}.{entry.name}")
         raise UsageError(f"{entry.name} is none of {' and '.join(NETWORKS)}: it has no cost, so ask its name alone")
     return document
+
+
+def _file(entry: Entry, known: Registry) -> dict[str, Any]:
+    """What the file says of itself that a plugin carries."""
+    from lowvision.show import files
+
+    return files.document(zoo.find(Path(entry.name), known), known, None, None)
 
 
 def _no_scale(word: str, wanted: Wanted, reason: str) -> None:

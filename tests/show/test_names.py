@@ -153,3 +153,12 @@ def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
         show(str(tmp_path / "a.safetensors"))
     with pytest.raises(WeightsError):
         show(str(tmp_path))
+
+
+def test_weights_that_are_carried_tell_what_their_file_says() -> None:
+    carried, file = names.documents("sr-carn-x4", KNOWN, Wanted())
+    assert carried["plugin"] == "lowvision-zoo"
+    assert file["provenance"]["license"] == "Apache-2.0"
+    assert len(file["branches"]) == 3
+    text = page.text([carried, file])
+    assert "license     Apache-2.0" in text
