@@ -1,4 +1,4 @@
-"""Claims about rendered plugins where their users have them: installed beside the framework, listed, and uninstalled.
+"""Claims about rendered plugins where their users have them: installed beside the framework, used, and uninstalled.
 
 One of each kind, in a clean environment whose only other packages are those that these tests run with.
 """
@@ -15,11 +15,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 
 from lowvision import registry, scaffold
 
 pytest.importorskip("hatchling")
 pytest.importorskip("pip")
+
+TINY = [
+    "data={train: PHOTOS/train, valid: PHOTOS/valid, test: PHOTOS/valid, valid_tiles: 4, workers: 0}",
+    "tile={size: 16, overlap: 4}",
+    "stages.base={steps: 2, batch: 2}",
+    "stages.rank={limit: 20}",
+    "stages.branches={steps: 2, batch: 2}",
+    "stages.classifier={ranked_steps: 2, steps: 2, batch: 4}",
+    "stages.joint={steps: 2, batch: 4}",
+]
+"""Overrides that make seconds of an example's minutes."""
+RUN_ALL = """
+import sys
+from lowvision.cli import app
+runs, overrides, recipes = sys.argv[1], sys.argv[2].split("|"), sys.argv[3:]
+for recipe in recipes:
+    name = recipe.split("/")[-2]
+    app(["run", recipe, *overrides, "--runs", runs, "--name", name, "--device", "cpu"], standalone_mode=False)
+"""
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,28 @@ def menus(environment: Environment, plugins: list[Path]) -> Any:
 def test_it_is_listed_with_its_distribution(kind: str, menu: str, menus: Any) -> None:
     (entry,) = [entry for entry in menus[menu] if entry["name"] == f"acme_{kind}"]
     assert (entry["distribution"], entry["version"]) == (f"lowvision-acme-{kind}", "0.1.0")
+
+
+def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> None:
+    folders = [str(folder / "tests") for folder in plugins]
+    said = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders, cwd=plugins[0].parent)
+    assert "passed" in said
+    assert "skipped" not in said
+    assert all((folder / "tests").is_dir() for folder in plugins)
+
+
+def test_its_example_runs_to_the_report(environment: Environment, plugins: list[Path], tmp_path: Path) -> None:
+    tiny.write_photographs(tmp_path / "photos")
+    overrides = "|".join(TINY).replace("PHOTOS", str(tmp_path / "photos"))
+    recipes = [str(folder / "example.yml") for folder in plugins]
+    environment.run("-c", RUN_ALL, str(tmp_path / "runs"), overrides, *recipes)
+    for kind, folder in zip(scaffold.KINDS, plugins, strict=True):
+        run = tmp_path / "runs" / folder.name
+        document = json.loads((run / "report.json").read_text())
+        (tested,) = document["sets"]
+        scale = 1 if kind == "task" else 2
+        assert tested["mean"]["routed"][f"psnr_rgb@crop{scale if scale > 1 else 0}"] > 5
+        assert (run / "joint" / "last.safetensors").is_file()
 
 
 def test_uninstalled_it_leaves_no_trace(environment: Environment, plugins: list[Path], files_before: set[str]) -> None:
