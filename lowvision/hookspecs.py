@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import pluggy
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.contracts import Backbone, Classifier, Dataset, Format, Options, Reducer, Runtime, Task, Weights
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-MENUS: Mapping[str, type] = {
+MENUS: Mapping[str, type[Options]] = {
     "tasks": Task,
     "backbones": Backbone,
     "reducers": Reducer,

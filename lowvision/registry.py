@@ -221,7 +221,7 @@ def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
                 yield menu, Entry(name, thing, plugin.name, plugin.distribution, plugin.version)
 
 
-def _checked(menu: str, contract: type, offer: Any) -> Iterable[tuple[str, type]]:
+def _checked(menu: str, contract: type[Options], offer: Any) -> Iterable[tuple[str, type]]:
     if not isinstance(offer, Mapping):
         raise PluginError(f"lowvision_{menu} must return a mapping name -> class, not {type(offer).__name__}")
     for name, thing in offer.items():
