@@ -74,6 +74,14 @@ class Backbone(Options, ABC):
     def reach(self, task: Task) -> int | None:
         """How many LQ pixels in each direction an output pixel sees; None: the whole input."""
 
+    def fuse(self) -> Backbone | None:
+        """The backbone that computes the same by fewer convolutions, itself where it is that one; None: there is none.
+
+        Where the network of this one has an nn.ModuleList of parallel convolutions, which read the same and are added,
+        that of the other has under the same name the one nn.Conv2d that is their sum; all else is equal in both.
+        """
+        return None
+
 
 class Classifier(Options, ABC):
     """A network that tells how hard a tile is, before it is built."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from lowvision.contracts import Backbone, Task
 from lowvision.testing import networks, options
@@ -36,8 +37,8 @@ def check_backbone(
 
     Checked are: options that can be written and read; size of the output for sizes odd and small; `reach` and
     `multiple_of`; one seed, one network; independence of the batch; gradients for every parameter; cost that can be
-    counted, and that falls with `channels` and `layers` where it has them; safetensors; channels_last; half precision;
-    export. Raises AssertionError for the first thing that is wrong.
+    counted, and that falls with `channels` and `layers` where it has them, and by `fuse`; safetensors; channels_last;
+    half precision; export. Raises AssertionError for the first thing that is wrong.
     """
     options.check_options(backbone)
     subjects = [subject_of(backbone, task) for task in tasks or _claimed(backbone)]
@@ -51,6 +52,7 @@ def check_backbone(
     for knob in KNOBS:
         if knob in type(backbone).model_fields:
             _check_knob(backbone, knob, subject, task)
+    _check_fuse(backbone, subject, task)
 
 
 def measured_reach(backbone: Backbone, task: Task | None = None, farthest: int = FARTHEST) -> int | None:
@@ -170,6 +172,27 @@ def _check_knob(backbone: Backbone, knob: str, subject: Subject, task: Task) -> 
                 "network smaller: build from it, or give the option another name"
             )
         dearer, spent = level, less
+
+
+def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
+    """The fused form costs less, differs where parallel convolutions are alone, and is its own fused form."""
+    fused = backbone.fuse()
+    if fused is None or fused == backbone:
+        return
+    if fused.fuse() != fused:
+        raise subject.fail(f"fuse gives {fused!r}, whose own fuse gives something else; a fused form gives itself")
+    other = subject_of(fused, task)[0]
+    spent, less = networks.check_counted(subject), networks.check_counted(other)
+    if less >= spent:
+        raise subject.fail(f"costs {spent} multiply-adds and fused {less}; fuse must make it cheaper, or return None")
+    parallel = [name for name, module in subject.built().named_modules() if isinstance(module, nn.ModuleList)]
+    theirs, mine = other.built().state_dict(), subject.built().state_dict()
+    lost = [key for key in mine if key not in theirs and not any(key.startswith(f"{name}.") for name in parallel)]
+    if lost:
+        raise subject.fail(
+            f"fused it has no {lost[0]}, which belongs to no nn.ModuleList of parallel convolutions; let the two "
+            "differ in nothing but those, each the one convolution of the same name"
+        )
 
 
 def _turned(backbone: Backbone, knob: str, level: int) -> Backbone | None:

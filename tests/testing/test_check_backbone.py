@@ -416,3 +416,67 @@ def test_the_reach_that_is_measured_is_that_of_the_convolutions(layers: int) -> 
 
 def test_a_network_that_sees_everything_has_no_measured_reach() -> None:
     assert measured_reach(Wrapped(around="Averaging"), farthest=16) is None
+
+
+class Sum(nn.Module):
+    """Convolutions of one input, added."""
+
+    def __init__(self, parts: nn.ModuleList):
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.stack([part(features) for part in self.parts]).sum(dim=0)
+
+
+class Alone(nn.Module):
+    """The one convolution that they are together."""
+
+    def __init__(self, one: nn.Module):
+        super().__init__()
+        self.parts = one
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.parts(features)
+
+
+class Parallel(Backbone):
+    """Two convolutions side by side, whose fused form is right, or wrong in a way that is told."""
+
+    fused: bool = False
+    """Whether they are one."""
+    way: str = ""
+    """In which."""
+
+    def build(self, task: Task) -> nn.Module:
+        def square() -> nn.Conv2d:
+            return nn.Conv2d(task.channels, task.channels, 3, padding=1)
+
+        made = Alone(square()) if self.fused and self.way != "as dear" else Sum(nn.ModuleList([square(), square()]))
+        if self.way == "another" and not self.fused:
+            return nn.Sequential(made, Around(square()))
+        return nn.Sequential(made)
+
+    def reach(self, task: Task) -> int:
+        return 2 if self.way == "another" and not self.fused else 1
+
+    def fuse(self) -> Parallel:
+        return self.replace(fused=not self.fused if self.way == "to and fro" else True)
+
+
+def test_a_backbone_that_fuses_passes_in_both_forms() -> None:
+    for fused in (False, True):
+        check_backbone(Parallel(fused=fused), tasks=[PlainTask()], exportable=False)
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("as dear", "and fused .*; fuse must make it cheaper, or return None"),
+        ("to and fro", "whose own fuse gives something else; a fused form gives itself"),
+        ("another", "fused it has no 1.network.weight, which belongs to no nn.ModuleList of parallel convolutions"),
+    ],
+)
+def test_a_fused_form_that_is_none_is_told(way: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_backbone(Parallel(way=way), tasks=[PlainTask()], exportable=False)

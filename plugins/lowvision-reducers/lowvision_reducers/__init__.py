@@ -1,4 +1,4 @@
-"""The two knobs of the paper: fewer channels, fewer layers. The smallest plugin; start reading here."""
+"""The two knobs of the paper, fewer channels and fewer layers, and parallel kernels fused. Start reading here."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ class Layers(Reducer):
         return hand_down(larger, smaller)
 
 
+class Reparam(Reducer):
+    """The backbone with its parallel convolutions added up into one each, which computes the same; levels are words."""
+
+    def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
+        name, fused = type(backbone).__name__, backbone.fuse()
+        if fused is None:
+            raise ValueError(f"{name} has no parallel convolutions that could be fused")
+        if level not in ("fused", "parallel"):
+            raise ValueError(f"give the word fused or parallel, not {level!r}")
+        if level == "parallel" and fused == backbone:
+            raise ValueError(f"this {name} is fused already; a reducer only makes smaller")
+        return fused if level == "fused" else backbone
+
+    def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
+        from lowvision_reducers.fusing import fuse
+
+        return fuse(larger, smaller)
+
+
 def turned_down(backbone: Backbone, knob: str, level: int | float | str) -> Backbone:
     """The backbone with its option `knob` set to `level`; at the present level, the same backbone.
 
@@ -55,4 +74,4 @@ def turned_down(backbone: Backbone, knob: str, level: int | float | str) -> Back
 
 @hookimpl
 def lowvision_reducers() -> Mapping[str, type[Reducer]]:
-    return {"channels": Channels, "layers": Layers}
+    return {"channels": Channels, "layers": Layers, "reparam": Reparam}

@@ -1,0 +1,106 @@
+"""ACNet: asymmetric blocks, their sum, and a tail at full size (Tian, Xu, Zuo, Lin, Zhang, IEEE TSMC 2021).
+
+No convolution but those before the pixel shuffles has a bias. The three convolutions of a block are a ModuleList; in a
+fused network the one convolution that they add up to stands in its place, under the same name.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision import Skip
+from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail
+
+KERNELS = ((1, 3), (3, 1), (3, 3))
+"""Height and width of the parallel kernels of a block."""
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, fused: bool, skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.mean = Mean(colours)
+        self.head = Asymmetric(colours, channels, fused)
+        self.blocks = nn.ModuleList(Asymmetric(channels, channels, fused) for _ in range(layers - 1))
+        self.enlarge = enlarging(channels, scale)
+        self.end_deep = end(channels)
+        self.end_shallow = end(channels)
+        self.refine = nn.Sequential(square(channels), nn.ReLU(inplace=True), square(channels), nn.ReLU(inplace=True))
+        self.last = nn.Conv2d(channels, colours, 3, padding=1, bias=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self)
+        for module in self.modules():
+            if isinstance(module, Asymmetric):
+                module.share_variance()
+        faint(self.last)
+        if self.skip != "none":
+            for part in self.head.convolutions():
+                look_for_detail(part)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        lq = self.mean.take(lq)
+        shallow = total = self.head(lq)  # (B, channels, h, w)
+        features = functional.relu(shallow)
+        for block in self.blocks:
+            made = block(features)
+            total = total + made
+            features = functional.relu(made)
+        # The same convolutions enlarge both what all blocks made and what the first one made.
+        deep = self.end_deep(self.enlarge(functional.relu(total)))  # (B, channels, h*scale, w*scale)
+        ends = deep + self.end_shallow(self.enlarge(functional.relu(shallow)))
+        image = self.last(self.refine(functional.relu(ends)))  # (B, colours, h*scale, w*scale)
+        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+
+
+class Asymmetric(nn.Module):
+    """The sum of a 1x3, a 3x1 and a 3x3 convolution; fused, the one 3x3 convolution that is their sum."""
+
+    def __init__(self, old: int, new: int, fused: bool):
+        super().__init__()
+        self.kernels: nn.Module = square(new, old)
+        if not fused:
+            self.kernels = nn.ModuleList(
+                nn.Conv2d(old, new, kernel, padding=(kernel[0] // 2, kernel[1] // 2), bias=False) for kernel in KERNELS
+            )
+
+    def share_variance(self) -> None:
+        """Make what was initialised as so many convolutions, each alone, as strong together."""
+        parts = self.convolutions()
+        with torch.no_grad():
+            for part in parts:
+                part.weight.div_(len(parts) ** 0.5)
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Those whose outputs are added."""
+        parts = self.kernels if isinstance(self.kernels, nn.ModuleList) else [self.kernels]
+        return [part for part in parts if isinstance(part, nn.Conv2d)]
+
+    def forward(self, features: Tensor) -> Tensor:
+        first, *others = (convolution(features) for convolution in self.convolutions())
+        return sum(others, first)
+
+
+def square(channels: int, old: int | None = None) -> nn.Conv2d:
+    """A 3x3 convolution without bias, from `old` channels or as many."""
+    return nn.Conv2d(channels if old is None else old, channels, 3, padding=1, bias=False)
+
+
+def enlarging(channels: int, scale: int) -> nn.Sequential:
+    """(B,channels,h,w) -> (B,channels,h*scale,w*scale), not negative."""
+    steps = nn.Sequential()
+    for factor in STEPS[scale]:
+        steps.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
+        steps.append(nn.ReLU(inplace=True))
+        steps.append(nn.PixelShuffle(factor))
+    return steps
+
+
+def end(channels: int) -> nn.Sequential:
+    """What each of the two ways goes through at full size before they are added."""
+    return nn.Sequential(square(channels), nn.ReLU(inplace=True), square(channels))

@@ -1,0 +1,155 @@
+"""The convolutional blocks of ESRT: residual feature blocks, and high-preserving blocks made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision import upsample
+from lowvision.layers import weaken
+
+REDUCTION = 16
+"""The hidden width of a channel attention is channels // 16, at least 1."""
+SLOPE = 0.1
+"""Of a channel attention's activation: of so few hidden channels none may die."""
+TURNS = 5
+"""How often the low path goes through its one block."""
+
+
+class Residual(nn.Module):
+    """Adds two tensors, each times a number that is learned (the paper's adaptive weights)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = nn.Parameter(torch.ones(()))
+        self.added = nn.Parameter(torch.ones(()))
+
+    def forward(self, features: Tensor, change: Tensor) -> Tensor:
+        return self.kept * features + self.added * change
+
+
+class ResidualUnit(nn.Module):
+    """To half of the channels and back, and the input added."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, channels // 2, 3, padding=1)
+        self.activation = nn.PReLU(channels // 2)
+        self.expand = nn.Conv2d(channels // 2, channels, 3, padding=1)
+        self.weigh = Residual()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.weigh(features, self.expand(self.activation(self.reduce(features))))
+
+
+class FeatureBlock(nn.Module):
+    """The adaptive residual feature block: two residual units, both outputs fused and attended, and the input added."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.units = nn.ModuleList(ResidualUnit(channels) for _ in range(2))
+        self.weights = nn.ParameterList(torch.ones(()) for _ in range(2))
+        self.fuse = Joined([channels] * 2, channels, kernel=1, bias=False)
+        self.activation = nn.ReLU(inplace=True)
+        self.attention = ChannelAttention(channels)
+        self.end = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.weigh = Residual()
+
+    def weaken(self) -> None:
+        """Let residual branches start ten times weaker."""
+        for unit in self.units:
+            assert isinstance(unit, ResidualUnit)
+            weaken(unit.expand)
+        weaken(self.end)
+
+    def forward(self, features: Tensor) -> Tensor:
+        seen, unit_output = [], features
+        for unit, weight in zip(self.units, self.weights, strict=True):
+            unit_output = unit(unit_output)
+            seen.append(weight * unit_output)
+        return self.weigh(features, self.end(self.attention(self.activation(self.fuse(seen)))))
+
+
+class HighPreserving(nn.Module):
+    """Takes low frequencies through five turns at half the size, high ones around them, and adds the input."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.start = FeatureBlock(channels)
+        self.low = FeatureBlock(channels)
+        self.high = FeatureBlock(channels)
+        self.fuse = Joined([channels] * 2, channels, kernel=1, bias=False)
+        self.activation = nn.ReLU(inplace=True)
+        self.attention = ChannelAttention(channels)
+        self.end = FeatureBlock(channels)
+
+    def weaken(self) -> None:
+        """Let what is added to its input start ten times weaker."""
+        for part in self.fuse.convolutions():
+            weaken(part)
+
+    def forward(self, features: Tensor) -> Tensor:
+        start = self.start(features)  # (B, C, h, w)
+        low = halved(start)  # (B, C, ceil(h/2), ceil(w/2))
+        high = start - doubled(low, start)
+        for _ in range(TURNS):
+            low = self.low(low)
+        fused = self.activation(self.fuse([doubled(low, start), self.high(high)]))
+        return features + self.end(self.attention(fused))
+
+
+class ChannelAttention(nn.Module):
+    """Weighs every channel by what the means of all of them say."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        hidden = max(1, channels // REDUCTION)
+        self.weights = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, hidden, 1),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            nn.Conv2d(hidden, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * self.weights(features)  # (B, C, h, w) * (B, C, 1, 1)
+
+
+class Joined(nn.Module):
+    """The convolution of concatenated parts, as a sum of one for each part; the first has the bias, if any."""
+
+    def __init__(self, widths: Sequence[int], out: int, kernel: int, bias: bool = True):
+        super().__init__()
+        self.parts = nn.ModuleList(
+            nn.Conv2d(width, out, kernel, padding=kernel // 2, bias=bias and n == 0) for n, width in enumerate(widths)
+        )
+
+    def share_variance(self) -> None:
+        """Make what was initialised as so many convolutions one of so many times the inputs."""
+        with torch.no_grad():
+            for part in self.convolutions():
+                part.weight.div_(len(self.parts) ** 0.5)
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """One for each part."""
+        return [part for part in self.parts if isinstance(part, nn.Conv2d)]
+
+    def forward(self, parts: Sequence[Tensor]) -> Tensor:
+        first, *others = (convolution(part) for convolution, part in zip(self.parts, parts, strict=True))
+        return sum(others, first)
+
+
+def halved(features: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,C,ceil(h/2),ceil(w/2)), means of 2x2; the last row or column of an odd size is its own mean."""
+    # Where a side is even, the replicated line is left over, and pooling drops it.
+    return functional.avg_pool2d(functional.pad(features, (0, 1, 0, 1), mode="replicate"), 2)
+
+
+def doubled(half: Tensor, like: Tensor) -> Tensor:
+    """Twice the size, bilinear, and what an odd size has too much cut off: height and width of `like`."""
+    height, width = like.shape[-2:]
+    return upsample(half, 2, "bilinear")[..., :height, :width]

@@ -1,0 +1,68 @@
+"""ESRT: the whole network (Lu, Li, Liu, Huang, Zhang, Zeng, Transformer for Single Image Super-Resolution, CVPRW 2022).
+
+The paper concatenates the outputs of its blocks before one convolution; here each block has a convolution of its own,
+and the results are added: the same weights and the same sums, which a network of fewer channels or blocks can inherit
+slices of.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lowvision import Skip
+from lowvision.layers import STEPS, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision_esrt.blocks import FeatureBlock, HighPreserving, Joined, Residual
+from lowvision_esrt.transformer import Encoder
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, segments: int, skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.head = nn.Conv2d(colours, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(HighPreserving(channels) for _ in range(layers))
+        self.collect = Joined([channels] * layers, channels, kernel=3)
+        self.encoder = Encoder(channels, segments)
+        self.encoder_end = nn.Conv2d(channels, channels, 3, padding=1)
+        self.weigh = Residual()
+        self.trunk_end = nn.Conv2d(channels, channels, 3, padding=1)
+        self.enlarge_deep = enlarging(channels, scale)
+        self.enlarge_shallow = enlarging(channels, scale)
+        self.last_deep = nn.Conv2d(channels, colours, 3, padding=1)
+        self.last_shallow = nn.Conv2d(channels, colours, 3, padding=1, bias=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self)
+        for module in self.modules():
+            if isinstance(module, Joined):
+                module.share_variance()
+            if isinstance(module, FeatureBlock | HighPreserving):
+                module.weaken()
+        weaken(self.encoder_end)
+        for last in (self.last_deep, self.last_shallow):
+            faint(last)
+        if self.skip != "none":
+            look_for_detail(self.head)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        features = shallow = self.head(lq)  # (B, channels, h, w)
+        seen = []
+        for block in self.blocks:
+            features = block(features)
+            seen.append(features)
+        attended = self.encoder_end(self.encoder(self.collect(seen)))
+        deep = self.trunk_end(self.weigh(shallow, attended))  # (B, channels, h, w)
+        image = self.last_deep(self.enlarge_deep(deep)) + self.last_shallow(self.enlarge_shallow(shallow))
+        return add_skip(image, lq, self.scale, self.skip)  # (B, colours, h*scale, w*scale)
+
+
+def enlarging(channels: int, scale: int) -> nn.Sequential:
+    """(B,channels,h,w) -> (B,channels,h*scale,w*scale), by convolutions and pixel shuffles."""
+    steps = nn.Sequential()
+    for factor in STEPS[scale]:
+        steps.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
+        steps.append(nn.PixelShuffle(factor))
+    return steps

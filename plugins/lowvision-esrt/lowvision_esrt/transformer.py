@@ -1,0 +1,105 @@
+"""The transformer of ESRT: neighbourhoods as tokens, one encoder, and attention that is split into segments.
+
+The matrices of attention are made and multiplied as such, by no fused kernel: they are what the paper splits, every
+exporter knows them, and they are counted alike on every device.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TAPS = 9
+"""Pixels of a 3x3 neighbourhood."""
+HEADS = 8
+"""Of attention, each of its own share of the channels."""
+
+
+class Encoder(nn.Module):
+    """Lets the 3x3 neighbourhoods of all pixels attend to each other: (B,C,h,w) -> (B,C,h,w)."""
+
+    def __init__(self, channels: int, segments: int):
+        super().__init__()
+        width = TAPS * channels
+        # One weight for each tap and channel; so a network of fewer channels can inherit slices.
+        self.norm_attention = nn.LayerNorm((TAPS, channels))
+        self.attention = SplitAttention(width, segments)
+        self.norm_mlp = nn.LayerNorm((TAPS, channels))
+        self.mlp = nn.Sequential(nn.Linear(width, width // 4), nn.ReLU(), nn.Linear(width // 4, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        height, width = features.shape[-2:]
+        tokens = unfolded(features)  # (B, h*w, 9, C)
+        tokens = tokens + by_taps(self.attention(self.norm_attention(tokens).flatten(2)))
+        tokens = tokens + by_taps(self.mlp(self.norm_mlp(tokens).flatten(2)))
+        return folded(tokens, height, width)
+
+
+class SplitAttention(nn.Module):
+    """The paper's efficient multi-head attention: half as wide as tokens, and inside segments of them only.
+
+    (B,N,width) -> (B,N,width). N tokens in S segments need S matrices of N/S x N/S a head, not one of N x N.
+    """
+
+    def __init__(self, width: int, segments: int):
+        super().__init__()
+        self.segments = segments
+        inner = HEADS * (width // (2 * HEADS))  # of 8 heads equally wide
+        self.reduce = nn.Linear(width, inner, bias=False)
+        self.query = nn.Linear(inner, inner, bias=False)
+        self.key = nn.Linear(inner, inner, bias=False)
+        self.value = nn.Linear(inner, inner, bias=False)
+        self.expand = nn.Linear(inner, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        narrow = self.reduce(tokens)  # (B, N, inner)
+        query, key, value = (of_heads(part(narrow)) for part in (self.query, self.key, self.value))
+        bounds = [tokens.shape[1] * n // self.segments for n in range(self.segments + 1)]
+        parts = [  # each (B, HEADS, N/S, inner/HEADS)
+            attend(query[:, :, start:stop], key[:, :, start:stop], value[:, :, start:stop])
+            for start, stop in pairwise(bounds)
+        ]
+        attended = torch.cat(parts, dim=2).permute(0, 2, 3, 1).flatten(2)  # (B, N, inner)
+        return self.expand(attended)
+
+
+def of_heads(tokens: Tensor) -> Tensor:
+    """(B,N,d*HEADS) -> (B,HEADS,N,d); the channels of a head lie HEADS apart, so that the first ones are of all."""
+    return tokens.unflatten(-1, (-1, HEADS)).permute(0, 3, 1, 2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(query key^T / sqrt(d)) value, all (B,HEADS,n,d)."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (B, HEADS, n, n)
+    return scores.softmax(dim=-1) @ value
+
+
+def by_taps(made: Tensor) -> Tensor:
+    """(B,N,C*9) -> (B,N,9,C): what is made for neighbourhoods lies channel by channel, as for a pixel shuffle."""
+    return made.unflatten(-1, (-1, TAPS)).transpose(-2, -1)
+
+
+def unfolded(features: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,h*w,9,C): the 3x3 neighbourhood of every pixel, zeros outside."""
+    height, width = features.shape[-2:]
+    padded = functional.pad(features, (1, 1, 1, 1))
+    taps = [padded[..., row : row + height, column : column + width] for row, column in _offsets()]
+    return torch.stack(taps, dim=1).permute(0, 3, 4, 1, 2).flatten(1, 2)
+
+
+def folded(tokens: Tensor, height: int, width: int) -> Tensor:
+    """(B,h*w,9,C) -> (B,C,h,w): each pixel the sum of what all neighbourhoods say of it."""
+    taps = tokens.unflatten(1, (height, width)).permute(3, 0, 4, 1, 2)  # (9, B, C, h, w)
+    placed = [
+        functional.pad(tap, (column, 2 - column, row, 2 - row))
+        for (row, column), tap in zip(_offsets(), taps.unbind(), strict=True)
+    ]
+    return sum(placed[1:], placed[0])[..., 1:-1, 1:-1]
+
+
+def _offsets() -> list[tuple[int, int]]:
+    """Row and column of each tap of a 3x3 neighbourhood."""
+    return [(row, column) for row in range(3) for column in range(3)]
