@@ -9,10 +9,11 @@ from pydantic import model_validator
 
 from lowvision.contracts import Options
 
-KNOB = "curve/k"
-SPENT = "curve/share_of_base_whole"
-REACHED = "curve/psnr"
-BASE = "curve/last_branch_on_every_tile/psnr"
+PREFIX = "curve/"
+KNOB = f"{PREFIX}k"
+SPENT = f"{PREFIX}share_of_base_whole"
+REACHED = f"{PREFIX}psnr"
+BASE = f"{PREFIX}last_branch_on_every_tile/psnr"
 """Names in the header of a weights file; a PSNR's goes on with its protocol, as `curve/psnr_rgb@crop4`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 import lowvision
 from lowvision import convert, evaluate, folders, images, registry, weights
+from lowvision.architecture import Architecture
 from lowvision.errors import UsageError, WeightsError
 from plugins import test_sr_reference as reference
 
@@ -97,3 +99,83 @@ def test_another_programs_file_is_evaluated(theirs: Path, tmp_path: Path) -> Non
     sets = {"photos": folders.Folder(path=str(folder))}
     document = evaluate.evaluate(theirs, sets, KNOWN, None, "cpu")
     assert document["task"] == {"sr": {"scale": 4, "channels": 3}}
+
+
+# Reduced
+
+
+FUSED = convert.reduction_named("{reparam: fused}", KNOWN)
+
+
+def acnet(*channels: int, fused: bool = False) -> Architecture:
+    """Small ACNets x2: one alone, several in a container."""
+    return Architecture.model_validate(
+        {
+            "task": {"sr": {"scale": 2}},
+            "branches": tuple({"acnet": {"channels": width, "layers": 2, "fused": fused}} for width in channels),
+            "classifier": "class_module" if len(channels) > 1 else None,
+            "tile": {"size": 16},
+        },
+        context=KNOWN,
+    )
+
+
+def test_a_single_network_is_fused_and_restores_the_same_for_less(tmp_path: Path) -> None:
+    path, output = tiny.write_weights(tmp_path / "acnet.safetensors", acnet(4)), tmp_path / "fused.safetensors"
+    said = convert.reduce(path, output, KNOWN, FUSED)
+    assert said == f"{output}: acnet for sr x2, 1 of 1 reduced"
+    assert weights.read_header(output, KNOWN).architecture == acnet(4, fused=True)
+    image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    before, after = (lowvision.load(file, "cpu", "torch").restore(image) for file in (path, output))
+    assert np.abs(before.image.astype(int) - after.image).max() <= 1  # a value may lie between two of 8 bits
+    assert after.cost < before.cost
+
+
+def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> None:
+    made = acnet(4, 8, 12).replace(branches=(acnet(4, fused=True).branches + acnet(8, 12).branches))
+    path = tmp_path / "container.safetensors"
+    torch.manual_seed(0)
+    network = made.build_container()
+    facts = {"psnr_rgb": 30.0, "curve/k": (0.0,), "curve/psnr_rgb": (30.0,)}
+    provenance = weights.Provenance(about="For tests.", license="Apache-2.0")
+    weights.save(path, network, made, KNOWN, facts, provenance)
+    output = tmp_path / "fused.safetensors"
+    said = convert.reduce(path, output, KNOWN, FUSED)
+    assert "a container of acnet, acnet, acnet for sr x2, 2 of 3 reduced; its curve is left out" in said
+    header = weights.read_header(output, KNOWN)
+    assert header.architecture == acnet(4, 8, 12, fused=True)
+    assert (header.measured, header.provenance) == ({"psnr_rgb": 30.0}, provenance)
+    fused = weights.load_container(output, header.architecture, KNOWN).eval()
+    tiles = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(tiles), network.eval()(tiles), atol=1e-5, rtol=1e-5)
+
+
+def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    output = tmp_path / "reduced.safetensors"
+    fsrcnn = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
+    with pytest.raises(WeightsError, match="no branch is reduced: branch 0: FSRCNN has no parallel convolutions"):
+        convert.reduce(fsrcnn, output, KNOWN, FUSED)
+    fewer = convert.reduction_named("{channels: 2}", KNOWN)
+    with pytest.raises(WeightsError, match=r"FSRCNN at level 2 computes something else \(off by .*to be trained"):
+        convert.reduce(fsrcnn, output, KNOWN, fewer)
+    fused = tiny.write_weights(tmp_path / "fused.safetensors", acnet(4, fused=True))
+    with pytest.raises(WeightsError, match="no branch is reduced: each is already what it would be"):
+        convert.reduce(fused, output, KNOWN, FUSED)
+    with pytest.raises(UsageError, match="would replace the file"):
+        convert.reduce(fused, fused, KNOWN, FUSED)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("reparam", "give a reducer and its level, as '{reparam: fused}', not 'reparam'"),
+        ("{reparam: fused, channels: 8}", "give a reducer and its level"),
+        ("{repram: fused}", "no reducer named 'repram'; did you mean 'reparam'"),
+        ("{channels: [8]}", "level"),
+    ],
+)
+def test_a_reduction_that_is_none_is_told(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^--reduce: .*{re.escape(message)}"):
+        convert.reduction_named(word, KNOWN)

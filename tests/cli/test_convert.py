@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import tiny
 import torch
 from plugins.test_sr_reference import fsrcnn_layout
 
@@ -26,3 +27,12 @@ def test_what_cannot_be_converted_leaves_nothing_behind(say: Say, tmp_path: Path
     assert said.code == 1
     assert "holds no tensors by name, but epoch" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.pth"]
+
+
+def test_a_reduction_is_told_or_refused(say: Say, tmp_path: Path) -> None:
+    path = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
+    words = ("convert", str(path), "-o", str(tmp_path / "fused.safetensors"), "--reduce", "{reparam: fused}")
+    said = say(*words)
+    assert said.code == 1
+    assert "branch 0: FSRCNN has no parallel convolutions that could be fused" in said.err
+    assert "--reduce: stands beside --format" in say(*words, "--format", "classsr").err
