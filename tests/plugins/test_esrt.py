@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from lowvision_esrt.blocks import Joined, doubled, halved
 from lowvision_esrt.transformer import HEADS, TAPS, SplitAttention, folded, of_heads, unfolded
 from lowvision_reducers import Channels, Layers
 
+README = Path(__file__).parents[2] / "plugins" / "lowvision-esrt" / "README.md"
 SMALL = ESRT(channels=4, layers=2)
 UNUSED = 12
 """Numbers of the authors' network at every scale that its forward pass never uses: one a residual feature block."""
@@ -167,6 +169,21 @@ def test_the_matrices_of_one_segment_are_what_attention_needs() -> None:
 @pytest.mark.parametrize("training", [False, True])
 def test_four_segments_need_at_most_a_third_of_the_memory(training: bool) -> None:
     assert most_alive(4, training) <= most_alive(1, training) / 3
+
+
+def told() -> list[list[str]]:
+    """The rows of the README's table of segments."""
+    table = README.read_text().split("| segments |")[1].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
+def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+    segments, *told_memory = (float(cell) for cell in row[:3])
+    memory = [most_alive(int(segments), training) / 2**20 for training in (False, True)]
+    assert told_memory == pytest.approx(memory, rel=0.1)  # another PyTorch may keep a little more, or less
+    cost = multiply_adds(blueprint(ESRT(segments=int(segments)), 4), (1, 3, TILE, TILE))
+    assert row[3] == f"{cost / 1e6:,.1f} M"
 
 
 # Blocks and tokens
