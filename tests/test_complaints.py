@@ -17,7 +17,7 @@ class Inner(Options):
 
 
 class Sample(Options):
-    whole: int = Field(default=1, ge=0, multiple_of=2)
+    whole: int = Field(default=2, ge=0, multiple_of=2)
     number: float = Field(default=1.0, gt=0, le=5)
     text: str = ""
     flag: bool = False

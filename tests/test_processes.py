@@ -49,7 +49,10 @@ def test_what_would_stop_the_command_is_handed_on_and_waited_for(number: int) ->
     command = [sys.executable, "-c", LAUNCHER, sys.executable, "-c", ASLEEP]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as launcher:
         assert launcher.stdout is not None
-        assert launcher.stdout.readline() == "asleep\n"
-        time.sleep(0.2)  # its handlers are set right after the child has been started
-        launcher.send_signal(number)
-        assert launcher.wait(timeout=30) == processes.INTERRUPTED
+        try:
+            assert launcher.stdout.readline() == "asleep\n"
+            time.sleep(0.2)  # its handlers are set right after the child has been started
+            launcher.send_signal(number)
+            assert launcher.wait(timeout=30) == processes.INTERRUPTED
+        finally:
+            launcher.kill()  # else leaving would wait for it

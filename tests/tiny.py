@@ -99,13 +99,24 @@ def run(recipe: Path, folder: Path, *overrides: str, restart: bool = False) -> N
     run(reading.read(recipe, known, overrides), known, recipe, folder, restart, "cpu")
 
 
-def in_a_child(work: Callable[[], None]) -> int:
-    """Do `work` in a process of its own, which may die of it; its exit code."""
-    child = multiprocessing.get_context("fork").Process(target=work)
+def in_a_child(work: Callable[..., None], *arguments: object) -> int:
+    """Call `work` in a process of its own, which may die of it; its exit code.
+
+    The process is forked from one that has torch but never used it: threads of torch do not survive a fork, and
+    what waits for them waits for ever.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lowvision.run"])
+    child = context.Process(target=_by_itself, args=(work, arguments))
     child.start()
     child.join()
     assert child.exitcode is not None
     return child.exitcode
+
+
+def _by_itself(work: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    torch.set_num_threads(1)  # as in conftest.py
+    work(*arguments)
 
 
 def die() -> None:

@@ -53,3 +53,18 @@ def test_a_skip_adds_the_interpolated_input() -> None:
     lq, image = torch.rand(1, 3, 5, 6), torch.rand(1, 3, 10, 12)
     assert layers.add_skip(image, lq, 2, "none") is image
     torch.testing.assert_close(layers.add_skip(image, lq, 2, "bicubic"), image + upsample(lq, 2, "bicubic"))
+
+
+@pytest.mark.parametrize("scale", layers.STEPS)
+def test_shuffling_enlarges_features_by_the_scale(scale: int) -> None:
+    assert layers.shuffling(4, scale)(torch.rand(1, 4, 5, 6)).shape == (1, 4, 5 * scale, 6 * scale)
+
+
+def test_joined_is_the_convolution_of_the_concatenation() -> None:
+    joined = layers.Joined([2, 3], 4, kernel=3)
+    whole = nn.Conv2d(5, 4, 3, padding=1)
+    with torch.no_grad():
+        whole.weight.copy_(torch.cat([part.weight for part in joined.convolutions()], dim=1))
+        whole.bias.copy_(joined.convolutions()[0].bias)  # type: ignore[union-attr, arg-type]  # both have one
+    parts = torch.rand(1, 2, 6, 7), torch.rand(1, 3, 6, 7)
+    torch.testing.assert_close(joined(parts), whole(torch.cat(parts, dim=1)))

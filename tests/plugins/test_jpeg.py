@@ -147,7 +147,7 @@ def test_an_image_too_large_for_jpeg_is_told() -> None:
 
 def test_the_recipe_runs_from_base_to_report(tmp_path: Path) -> None:
     tiny.write_photographs(tmp_path / "photos")
-    assert tiny.in_a_child(lambda: tiny.run(RECIPE, tmp_path / "run", *tiny.shortened(tmp_path / "photos"))) == 0
+    assert tiny.in_a_child(tiny.run, RECIPE, tmp_path / "run", *tiny.shortened(tmp_path / "photos")) == 0
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["task"] == {"jpeg": {"scale": 1, "channels": 3, "quality": 10, "subsampling": "4:2:0"}}
     assert report["sets"][0]["mean"]["routed"]["gmac"] > 0

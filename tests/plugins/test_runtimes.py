@@ -133,6 +133,33 @@ def test_the_module_is_not_needed_where_a_graph_will_do(runtime: Runtime, traine
         assert runtime.prepare(alone, 1, "cpu")(torch.rand(1, 3, 8, 8)).shape == (1, 3, 16, 16)
 
 
+SIGNALLED = """
+import os, signal, sys, threading
+from pathlib import Path
+import torch
+from lowvision import Trained
+from lowvision_runtimes import OnnxRuntime, OpenVINO
+class Kept(Trained):
+    module = None
+    def onnx(self):
+        return Path(sys.argv[2])
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+held = [{"OpenVINO": OpenVINO, "OnnxRuntime": OnnxRuntime}[sys.argv[1]]().prepare(Kept(), 1, "cpu")]
+held[0](torch.rand(1, 3, 8, 8))
+released = threading.Thread(target=held.clear)
+released.start()
+released.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_signals_are_handled_after_another_thread_let_go_of_a_network(runtime: Runtime, trained: Kept) -> None:
+    if isinstance(runtime, Torch):
+        pytest.skip("has nothing of its own to let go of")
+    words = [sys.executable, "-c", SIGNALLED, type(runtime).__name__, str(trained.graph)]
+    assert check_output(words, text=True).splitlines()[-1] == "handled"
+
+
 @pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
 def test_a_device_that_is_not_its_own_is_refused(other: Runtime, trained: Kept) -> None:
     if reason := other.missing():

@@ -36,7 +36,7 @@ def overrides(recipe: Path) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def folder(recipe) -> Path:
     made = recipe.parent / "run"
-    assert tiny.in_a_child(lambda: tiny.run(recipe, made, *overrides(recipe))) == 0
+    assert tiny.in_a_child(tiny.run, recipe, made, *overrides(recipe)) == 0
     return made
 
 
@@ -86,21 +86,21 @@ def test_a_point_says_what_restoring_spends_and_reaches(recipe, calibrated):
         assert found.psnr[cheapest] >= psnr - 1e-9
 
 
+def die_measuring(recipe: Path, folder: Path) -> None:
+    from lowvision.stages import calibrate
+
+    calibrate._points = lambda *_: tiny.die()
+    tiny.run(recipe, folder, *overrides(recipe))
+
+
 def test_what_is_calibrated_stays_and_a_killed_one_ends_the_same(recipe, folder, calibrated):
     before = calibrated.stat().st_mtime_ns
-    assert tiny.in_a_child(lambda: tiny.run(recipe, folder, *overrides(recipe))) == 0
+    assert tiny.in_a_child(tiny.run, recipe, folder, *overrides(recipe)) == 0
     assert calibrated.stat().st_mtime_ns == before
     other = recipe.parent / "killed"
-
-    def work() -> None:
-        from lowvision.stages import calibrate
-
-        calibrate._points = lambda *_: tiny.die()
-        tiny.run(recipe, other, *overrides(recipe))
-
-    assert tiny.in_a_child(work) == -9
+    assert tiny.in_a_child(die_measuring, recipe, other) == -9
     assert not (other / "calibrate" / "done.json").exists()
-    assert tiny.in_a_child(lambda: tiny.run(recipe, other, *overrides(recipe))) == 0
+    assert tiny.in_a_child(tiny.run, recipe, other, *overrides(recipe)) == 0
     assert (other / "calibrate" / "container.safetensors").read_bytes() == calibrated.read_bytes()
 
 
@@ -108,7 +108,7 @@ def test_what_is_calibrated_stays_and_a_killed_one_ends_the_same(recipe, folder,
 def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier, tmp_path):
     short = [f"stages.{name}.steps=1" for name in ("base", "branches")]
     other = ("stages.classifier=null", "stages.joint=null", f"classifier={classifier}", "stages.calibrate={points: 4}")
-    assert tiny.in_a_child(lambda: tiny.run(recipe, tmp_path / "run", *short, *other)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *short, *other) == 0
     kept = tmp_path / "run" / "calibrate" / "container.safetensors"
     assert measured(kept).losses[-1] == 0
     image = np.random.default_rng(0).random((40, 40, 3), dtype=np.float32)

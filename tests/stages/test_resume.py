@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def recipe(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(recipe) -> dict[str, dict[str, torch.Tensor]]:
     folder = recipe.parent / "uninterrupted"
-    assert tiny.in_a_child(lambda: tiny.run(recipe, folder)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
     return weights(folder)
 
 
@@ -28,8 +29,20 @@ def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
     return {end: load_file(folder / f"{end}.safetensors") for end in ENDS}
 
 
-def killed_at_call(number: int, owner: object, name: str):
-    """Patch a function so that the process dies when it is called for the `number`th time."""
+MOMENTS = {
+    "in the middle of the base": (4, "lowvision.training.loop", "update"),
+    "inside the second checkpoint, before it is whole": (2, "accelerate.Accelerator", "save_state"),
+    "before the second checkpoint, which is whole, gets its name": (2, "pathlib.Path", "rename"),
+    "before weights that are written get their name": (2, "os", "replace"),
+    "after the tiles are ranked": (1, "lowvision.stages.rank", "_write"),
+    "in the second branch": (12, "lowvision.training.loop", "update"),
+    "in the joint stage, after a checkpoint": (25, "lowvision.training.loop", "update"),
+}
+
+
+def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str) -> None:
+    """Run it, and die when the function of that name in that place is called for the `number`th time."""
+    owner = pkgutil.resolve_name(place)
     original, calls = getattr(owner, name), []
 
     def deadly(*args, **kwargs):
@@ -39,34 +52,15 @@ def killed_at_call(number: int, owner: object, name: str):
         return original(*args, **kwargs)
 
     setattr(owner, name, deadly)
+    tiny.run(recipe, folder)
 
 
-def moments():
-    from lowvision import writing
-    from lowvision.stages import rank
-    from lowvision.training import checkpoint, loop
-
-    return {
-        "in the middle of the base": (4, loop, "update"),
-        "inside the second checkpoint, before it is whole": (2, checkpoint.json, "dumps"),
-        "before weights that are written get their name": (2, writing.os, "replace"),
-        "after the tiles are ranked": (1, rank, "_write"),
-        "in the second branch": (12, loop, "update"),
-        "in the joint stage, after a checkpoint": (25, loop, "update"),
-    }
-
-
-@pytest.mark.parametrize("moment", moments())
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed(moment, recipe, uninterrupted):
     folder = recipe.parent / moment.replace(" ", "-")
-
-    def work() -> None:
-        killed_at_call(*moments()[moment])
-        tiny.run(recipe, folder)
-
-    assert tiny.in_a_child(work) == -9
+    assert tiny.in_a_child(run_and_die, recipe, folder, *MOMENTS[moment]) == -9
     assert not (folder / "report.json").exists()
-    assert tiny.in_a_child(lambda: tiny.run(recipe, folder)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
     assert (folder / "report.json").exists()
     for end, state in weights(folder).items():
         for name, tensor in state.items():
@@ -74,16 +68,11 @@ def test_killed(moment, recipe, uninterrupted):
 
 
 def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
-    from lowvision.training import log, loop
+    from lowvision.training import log
 
     folder = recipe.parent / "told-once"
-
-    def work() -> None:
-        killed_at_call(6, loop, "update")
-        tiny.run(recipe, folder)
-
-    tiny.in_a_child(work)
-    tiny.in_a_child(lambda: tiny.run(recipe, folder))
+    assert tiny.in_a_child(run_and_die, recipe, folder, 6, "lowvision.training.loop", "update") == -9
+    tiny.in_a_child(tiny.run, recipe, folder)
     steps = [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(folder)]
     assert len(steps) == len(set(steps))
     assert steps == [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(recipe.parent / "uninterrupted")]

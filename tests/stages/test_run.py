@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def recipe(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def folder(recipe) -> Path:
     made = recipe.parent / "alone"
-    assert tiny.in_a_child(lambda: tiny.run(recipe, made)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, made) == 0
     return made
 
 
@@ -68,7 +69,7 @@ def test_metrics_tell_losses_shares_entropy_and_rate(folder):
 
 def test_the_branch_that_is_the_base_starts_from_the_base_and_the_rest_from_noise(recipe, folder):
     made = recipe.parent / "one-step"
-    tiny.in_a_child(lambda: tiny.run(recipe, made, "stages.branches.steps=1", "stages.joint=null"))
+    tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps=1", "stages.joint=null")
     base = load_file(made / "base" / "last.safetensors")
     last = load_file(made / "branches" / "2" / "last.safetensors")
     assert all((base[name] - last[name]).abs().max() < 2e-3 for name in base)
@@ -76,7 +77,7 @@ def test_the_branch_that_is_the_base_starts_from_the_base_and_the_rest_from_nois
 
 def test_finished_stages_are_skipped_and_the_same_recipe_resumes(recipe, folder):
     before = (folder / "joint" / "last.safetensors").stat().st_mtime_ns
-    assert tiny.in_a_child(lambda: tiny.run(recipe, folder)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
     assert (folder / "joint" / "last.safetensors").stat().st_mtime_ns == before
     assert "joint: finished already" in (folder / "log.txt").read_text()
 
@@ -119,19 +120,18 @@ def test_a_single_network_can_be_evaluated_too(recipe, folder):
     ids=["no branches", "no classifier", "base alone"],
 )
 def test_stages_can_be_left_out(recipe, overrides, tmp_path):
-    assert tiny.in_a_child(lambda: tiny.run(recipe, tmp_path / "run", *overrides)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
     assert (tmp_path / "run" / "report.txt").exists()
 
 
 def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
     base, container = folder / "base" / "last.safetensors", folder / "classifier" / "last.safetensors"
     left_out = ("stages.base=null", "stages.rank=null", "stages.branches=null", "stages.classifier=null")
-    work = lambda: tiny.run(recipe, tmp_path / "a", *left_out, f"stages.joint.start={container}")  # noqa: E731  # one line
-    assert tiny.in_a_child(work) == 0
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "a", *left_out, f"stages.joint.start={container}") == 0
     again, first = (load_file(f / "joint" / "last.safetensors") for f in (tmp_path / "a", folder))
     assert all(torch.equal(again[name], first[name]) for name in first)
-    work = lambda: tiny.run(recipe, tmp_path / "b", "stages.base=null", f"stages.rank.weights={base}")  # noqa: E731
-    assert tiny.in_a_child(work) == 0
+    begun = ("stages.base=null", f"stages.rank.weights={base}")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "b", *begun) == 0
 
 
 def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
@@ -144,7 +144,7 @@ def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
 
 def test_one_branch_is_enough(recipe, tmp_path):
     overrides = ("reduce=null", "stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0")
-    assert tiny.in_a_child(lambda: tiny.run(recipe, tmp_path / "run", *overrides)) == 0
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
 
 
 def test_costs_that_do_not_rise_are_told_before_anything_is_written(recipe, tmp_path):
@@ -161,30 +161,26 @@ def test_unknown_augmentations_and_models_are_told_before_anything_is_written(re
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(recipe, tmp_path):
-    def work() -> None:
-        with pytest.raises(TrainingError, match="not finite"):
-            tiny.run(
-                recipe,
-                tmp_path / "run",
-                "stages.base.lr=1e30",
-                "stages.base.checkpoint_every=1",
-                "stages.base.steps=40",
-            )
+def run_into(error: type[Exception], message: str, recipe: Path, folder: Path, *overrides: str) -> None:
+    with pytest.raises(error, match=message):
+        tiny.run(recipe, folder, *overrides)
 
-    assert tiny.in_a_child(work) == 0
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(recipe, tmp_path):
+    wild = ("stages.base.lr=1e30", "stages.base.checkpoint_every=1", "stages.base.steps=40")
+    assert tiny.in_a_child(run_into, TrainingError, "not finite", recipe, tmp_path / "run", *wild) == 0
     assert len(list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))) == 1
 
 
 def test_collapse_to_one_branch_is_explained(recipe, tmp_path):
-    def work() -> None:
-        with pytest.raises(TrainingError, match=r"collapsed.*branches are trained"):
-            tiny.run(
-                recipe, tmp_path / "run", "stages.classifier.steps=60", "stages.classifier.lr=0.05",
-                "stages.classifier.average_weight=0", "stages.classifier.class_weight=100",
-            )  # fmt: skip  # one override after the other
-
-    assert tiny.in_a_child(work) == 0
+    one_sided = (
+        "stages.classifier.steps=60",
+        "stages.classifier.lr=0.05",
+        "stages.classifier.average_weight=0",
+        "stages.classifier.class_weight=100",
+    )
+    message = r"collapsed.*branches are trained"
+    assert tiny.in_a_child(run_into, TrainingError, message, recipe, tmp_path / "run", *one_sided) == 0
 
 
 def test_a_folder_that_cannot_be_written_is_told(recipe, tmp_path):
@@ -193,15 +189,14 @@ def test_a_folder_that_cannot_be_written_is_told(recipe, tmp_path):
         tiny.run(recipe, tmp_path / "runs" / "x")
 
 
+def run_on_a_full_disk(recipe: Path, folder: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))  # no file may grow beyond this
+    message = r"checkpoint cannot be written|File too large"
+    run_into(RunError, message, recipe, folder, "backbone.fsrcnn.channels=56", "reduce.channels=[16, 36, 56]")
+
+
 def test_a_full_disk_is_told_and_what_was_whole_stays_whole(recipe, tmp_path):
-    import resource
-
-    def work() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))  # no file may grow beyond this: a disk that is full
-        with pytest.raises(RunError, match=r"checkpoint cannot be written|File too large"):
-            tiny.run(recipe, tmp_path / "run", "backbone.fsrcnn.channels=56", "reduce.channels=[16, 36, 56]")
-
-    assert tiny.in_a_child(work) == 0
+    assert tiny.in_a_child(run_on_a_full_disk, recipe, tmp_path / "run") == 0
     assert not list((tmp_path / "run").rglob("step-*"))
     assert not (tmp_path / "run" / "base" / "last.safetensors").exists()
 

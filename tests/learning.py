@@ -1,0 +1,24 @@
+"""A few steps of learning what interpolation cannot do: what a network that is made to train must manage."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from lowvision import resize, upsample
+
+
+def losses(network: nn.Module, scale: int, rate: float = 1e-3, images: int = 2, steps: int = 30) -> list[float]:
+    """The mean absolute error before each step of Adam, on squares with hard edges, which bicubic blurs."""
+    squares = (torch.rand(images, 3, 8, 8, generator=torch.Generator().manual_seed(3)) > 0.5).float()
+    gt = upsample(squares, 2 * scale, "nearest")
+    lq = resize(gt, (16, 16))
+    optimiser = torch.optim.Adam(network.train().parameters(), rate)
+    found = []
+    for _ in range(steps):
+        loss = (network(lq) - gt).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        found.append(loss.item())
+    return found
