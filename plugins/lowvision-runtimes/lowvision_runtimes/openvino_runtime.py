@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openvino
@@ -39,11 +40,20 @@ class Prepared:
             if shape not in self._shaped:
                 model = self._model.clone()
                 model.reshape(list(shape))
-                self._shaped[shape] = Shaped(self._core.compile_model(model, "CPU", self._settings))
+                self._shaped[shape] = Shaped(self._compiled(model))
                 if len(self._shaped) > self._kept:
                     self._shaped.popitem(last=False)
             self._shaped.move_to_end(shape)
             return self._shaped[shape]
+
+    def _compiled(self, model: openvino.Model) -> openvino.CompiledModel:
+        """Compiled by a thread that ends with it.
+
+        On a CPU with AMX the first compilation of a process gives its thread a stack for signal handlers, and frees
+        that stack with the last network, whichever thread lets go of it: a thread that lived on would die of Ctrl-C.
+        """
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._core.compile_model, model, "CPU", self._settings).result()
 
 
 class Shaped:
