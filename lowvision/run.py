@@ -23,6 +23,7 @@ from lowvision.registry import Registry
 from lowvision.stages import base, branches, calibrate, classifier, evaluate, joint, rank
 from lowvision.stages.job import Job
 from lowvision.training.log import Log
+from lowvision.writing import whole
 
 STAGES: dict[str, Callable[[Job, Any], None]] = {
     "base": base.run,
@@ -90,9 +91,8 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yml").write_bytes(source.read_bytes())
         (folder / "environment.json").write_text(json.dumps(_environment(), indent=2))
-        partial = folder / ".recipe.resolved.yml"
-        partial.write_text(resolved)
-        partial.replace(kept)
+        with whole(kept) as part:
+            part.write_text(resolved)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error}; --runs FOLDER puts runs elsewhere") from None
 
@@ -123,9 +123,7 @@ def _run_once(name: str, work: Callable[[], None], job: Job) -> None:
     except OSError as error:
         raise RunError(f"{name}: {error}; the last good checkpoint is kept") from None
     if job.accelerator.is_main_process:
-        done.parent.mkdir(exist_ok=True)
-        partial = done.with_name(f".{DONE}")
-        partial.write_text(json.dumps({"seconds": round(time.perf_counter() - began, 1)}))
-        partial.replace(done)
+        with whole(done) as part:
+            part.write_text(json.dumps({"seconds": round(time.perf_counter() - began, 1)}))
     job.accelerator.wait_for_everyone()
     job.log.say(f"{name}: done in {time.perf_counter() - began:.0f} s")

@@ -1,4 +1,4 @@
-"""What networks of plugins have in common: initial weights that train, a mean colour, ways to enlarge.
+"""What networks of plugins have in common: initial weights that train, a mean colour, ways to enlarge, blocks.
 
     from lowvision.layers import kaiming
 
@@ -10,7 +10,10 @@ from __future__ import annotations
 from lowvision.layers.colour import Mean as Mean
 from lowvision.layers.enlarging import STEPS as STEPS
 from lowvision.layers.enlarging import add_skip as add_skip
+from lowvision.layers.enlarging import shuffling as shuffling
 from lowvision.layers.initial import faint as faint
 from lowvision.layers.initial import kaiming as kaiming
 from lowvision.layers.initial import look_for_detail as look_for_detail
 from lowvision.layers.initial import weaken as weaken
+from lowvision.layers.joining import Joined as Joined
+from lowvision.layers.residual import ResidualBlock as ResidualBlock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lowvision.contracts import Skip
 from lowvision.resizing import upsample
@@ -14,3 +14,12 @@ STEPS = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
 def add_skip(image: Tensor, lq: Tensor, scale: int, skip: Skip) -> Tensor:
     """The network's image (B,C,h*scale,w*scale) plus its interpolated input, where a skip is wanted."""
     return image if skip == "none" else image + upsample(lq, scale, skip)
+
+
+def shuffling(channels: int, scale: int) -> nn.Sequential:
+    """Features (B,channels,h,w) -> (B,channels,h*scale,w*scale), by a convolution and a pixel shuffle for each step."""
+    enlarge = nn.Sequential()
+    for factor in STEPS[scale]:
+        enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
+        enlarge.append(nn.PixelShuffle(factor))
+    return enlarge

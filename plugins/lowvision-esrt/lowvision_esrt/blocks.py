@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import upsample
-from lowvision.layers import weaken
+from lowvision.layers import Joined, weaken
 
 REDUCTION = 16
 """The hidden width of a channel attention is channels // 16, at least 1."""
@@ -117,30 +115,6 @@ class ChannelAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features * self.weights(features)  # (B, C, h, w) * (B, C, 1, 1)
-
-
-class Joined(nn.Module):
-    """The convolution of concatenated parts, as a sum of one for each part; the first has the bias, if any."""
-
-    def __init__(self, widths: Sequence[int], out: int, kernel: int, bias: bool = True):
-        super().__init__()
-        self.parts = nn.ModuleList(
-            nn.Conv2d(width, out, kernel, padding=kernel // 2, bias=bias and n == 0) for n, width in enumerate(widths)
-        )
-
-    def share_variance(self) -> None:
-        """Make what was initialised as so many convolutions one of so many times the inputs."""
-        with torch.no_grad():
-            for part in self.convolutions():
-                part.weight.div_(len(self.parts) ** 0.5)
-
-    def convolutions(self) -> list[nn.Conv2d]:
-        """One for each part."""
-        return [part for part in self.parts if isinstance(part, nn.Conv2d)]
-
-    def forward(self, parts: Sequence[Tensor]) -> Tensor:
-        first, *others = (convolution(part) for convolution, part in zip(self.parts, parts, strict=True))
-        return sum(others, first)
 
 
 def halved(features: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import STEPS, add_skip, faint, kaiming, look_for_detail, weaken
-from lowvision_esrt.blocks import FeatureBlock, HighPreserving, Joined, Residual
+from lowvision.layers import Joined, add_skip, faint, kaiming, look_for_detail, shuffling, weaken
+from lowvision_esrt.blocks import FeatureBlock, HighPreserving, Residual
 from lowvision_esrt.transformer import Encoder
 
 
@@ -28,8 +28,8 @@ class Network(nn.Module):
         self.encoder_end = nn.Conv2d(channels, channels, 3, padding=1)
         self.weigh = Residual()
         self.trunk_end = nn.Conv2d(channels, channels, 3, padding=1)
-        self.enlarge_deep = enlarging(channels, scale)
-        self.enlarge_shallow = enlarging(channels, scale)
+        self.enlarge_deep = shuffling(channels, scale)
+        self.enlarge_shallow = shuffling(channels, scale)
         self.last_deep = nn.Conv2d(channels, colours, 3, padding=1)
         self.last_shallow = nn.Conv2d(channels, colours, 3, padding=1, bias=False)
         self._initialise()
@@ -57,12 +57,3 @@ class Network(nn.Module):
         deep = self.trunk_end(self.weigh(shallow, attended))  # (B, channels, h, w)
         image = self.last_deep(self.enlarge_deep(deep)) + self.last_shallow(self.enlarge_shallow(shallow))
         return add_skip(image, lq, self.scale, self.skip)  # (B, colours, h*scale, w*scale)
-
-
-def enlarging(channels: int, scale: int) -> nn.Sequential:
-    """(B,channels,h,w) -> (B,channels,h*scale,w*scale), by convolutions and pixel shuffles."""
-    steps = nn.Sequential()
-    for factor in STEPS[scale]:
-        steps.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
-        steps.append(nn.PixelShuffle(factor))
-    return steps

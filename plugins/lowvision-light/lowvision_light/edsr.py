@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import Mean, ResidualBlock, add_skip, faint, kaiming, look_for_detail, shuffling, weaken
 
 
 class Network(nn.Module):
@@ -18,10 +18,7 @@ class Network(nn.Module):
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(layers)))
         self.blocks_end = nn.Conv2d(channels, channels, 3, padding=1)
-        self.enlarge = nn.Sequential()
-        for factor in STEPS[scale]:
-            self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
-            self.enlarge.append(nn.PixelShuffle(factor))
+        self.enlarge = shuffling(channels, scale)
         self.last = nn.Conv2d(channels, colours, 3, padding=1)
         self._initialise()
 
@@ -40,16 +37,3 @@ class Network(nn.Module):
         features = shallow + self.blocks_end(self.blocks(shallow))  # (B, channels, h, w)
         image = self.last(self.enlarge(features))  # (B, colours, h*scale, w*scale)
         return self.mean.give(add_skip(image, lq, self.scale, self.skip))
-
-
-class ResidualBlock(nn.Module):
-    """Convolution, ReLU, convolution, and the input added."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.start = nn.Conv2d(channels, channels, 3, padding=1)
-        self.activation = nn.ReLU(inplace=True)
-        self.end = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features + self.end(self.activation(self.start(features)))

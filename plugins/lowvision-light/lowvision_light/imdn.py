@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import Joined, add_skip, faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.05
 STEPS = 4
@@ -108,28 +108,6 @@ class ContrastAttention(nn.Module):
     def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
         hidden = self.activation(self.squeeze([contrast(part) for part in parts]))  # (B, hidden, 1, 1)
         return [part * excite(hidden).sigmoid() for part, excite in zip(parts, self.excite, strict=True)]
-
-
-class Joined(nn.Module):
-    """The 1x1 convolution of concatenated parts, as a sum of one for each part; the first has the bias."""
-
-    def __init__(self, widths: Sequence[int], out: int):
-        super().__init__()
-        self.parts = nn.ModuleList(nn.Conv2d(width, out, 1, bias=n == 0) for n, width in enumerate(widths))
-
-    def share_variance(self) -> None:
-        """Make what was initialised as so many convolutions one of so many times the inputs."""
-        with torch.no_grad():
-            for part in self.convolutions():
-                part.weight.div_(len(self.parts) ** 0.5)
-
-    def convolutions(self) -> list[nn.Conv2d]:
-        """One for each part."""
-        return [part for part in self.parts if isinstance(part, nn.Conv2d)]
-
-    def forward(self, parts: Sequence[Tensor]) -> Tensor:
-        first, *others = (convolution(part) for convolution, part in zip(self.parts, parts, strict=True))
-        return sum(others, first)
 
 
 def contrast(features: Tensor) -> Tensor:

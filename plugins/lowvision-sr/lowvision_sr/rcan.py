@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, shuffling, weaken
 from lowvision_sr import Colour
 
 
@@ -30,10 +30,7 @@ class Network(nn.Module):
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.groups = nn.Sequential(*(Group(channels, blocks, reduction) for _ in range(layers)))
         self.groups_end = nn.Conv2d(channels, channels, 3, padding=1)
-        self.enlarge = nn.Sequential()
-        for factor in STEPS[scale]:
-            self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
-            self.enlarge.append(nn.PixelShuffle(factor))
+        self.enlarge = shuffling(channels, scale)
         self.last = nn.Conv2d(channels, colours, 3, padding=1)
         self._initialise()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import STEPS, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import STEPS, ResidualBlock, add_skip, faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.1
 
@@ -40,16 +40,3 @@ class Network(nn.Module):
         features = self.trunk(self.first(lq))  # (B, channels, h, w)
         image = self.last(self.refine(self.enlarge(features)))  # (B, colours, h*scale, w*scale)
         return add_skip(image, lq, self.scale, self.skip)
-
-
-class ResidualBlock(nn.Module):
-    """Convolution, ReLU, convolution, and the input added."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.start = nn.Conv2d(channels, channels, 3, padding=1)
-        self.activation = nn.ReLU(inplace=True)
-        self.end = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features + self.end(self.activation(self.start(features)))
