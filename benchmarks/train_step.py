@@ -94,7 +94,7 @@ def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: i
     optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=1e-6)
     lq = torch.rand(batch, 3, LQ, LQ).contiguous(memory_format=FORMATS[form])
     gt = torch.rand(batch, 3, LQ * SCALE, LQ * SCALE).contiguous(memory_format=FORMATS[form])
-    return lambda: update(objective, optimizer, lq, gt, options, accelerator)
+    return lambda: update(objective, optimizer, lq, gt, 0.0, options, accelerator)
 
 
 def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:

@@ -74,6 +74,16 @@ class Backbone(Options, ABC):
     def reach(self, task: Task) -> int | None:
         """How many LQ pixels in each direction an output pixel sees; None: the whole input."""
 
+    def objective(self, network: nn.Module) -> nn.Module | None:
+        """What trains its network alone, where that is more than L1 of the output; None: it is no more.
+
+        A module that holds `network`, called with lq (B,C,h,w), gt (B,C,h*scale,w*scale) in [0,1] and the progress of
+        the stage, from 0 at its first update to 1 at its last. It returns weighted losses by name, means over tiles,
+        whose sum is made small. What grows, cools or is pruned with progress stands in buffers of the network, so
+        that a checkpoint, a moving average and a weights file hold it too.
+        """
+        return None
+
     def fuse(self) -> Backbone | None:
         """The backbone that computes the same by fewer convolutions, itself where it is that one; None: there is none.
 

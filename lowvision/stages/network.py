@@ -14,7 +14,7 @@ from lowvision.stages import judging
 from lowvision.stages.job import Job
 from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
-from lowvision.training.objective import RestorationObjective
+from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
 
 
@@ -41,5 +41,11 @@ def train(
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
-    trainee = Trainee(stage, RestorationObjective(network), network, judging.of_network(job), keep)
+    trainee = Trainee(stage, _objective(architecture, network), network, judging.of_network(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+
+
+def _objective(architecture: Architecture, network: nn.Module) -> Objective:
+    (backbone,) = architecture.branches
+    own = backbone.objective(network)
+    return RestorationObjective(network) if own is None else OwnObjective(own)

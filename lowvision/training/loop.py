@@ -52,6 +52,10 @@ class Course:
     facts: dict[str, Value] = field(default_factory=dict)
     """The last judgement."""
 
+    def progress(self, options: Fit) -> float:
+        """From 0 at the first update to 1 at the last."""
+        return self.step / max(options.steps - 1, 1)
+
     def facts_to_keep(self) -> dict[str, Any]:
         """All but the step, which a checkpoint keeps by itself."""
         return {"best": self.best, "collapsed_since": self.collapsed_since, "facts": self.facts}
@@ -85,7 +89,7 @@ def fit(
         for lq, gt in _batches(samples, options, course.step, accelerator, workers):
             meter.got_tiles()
             schedule(course.step)
-            meter.add(update(objective, optimizer, lq, gt, options, accelerator))
+            meter.add(update(objective, optimizer, lq, gt, course.progress(options), options, accelerator))
             course.step += 1
             if average is not None:
                 average.update(network, step=course.step)
@@ -173,7 +177,13 @@ def _channels_last(tensor: Tensor) -> Tensor:
 
 
 def update(
-    objective: nn.Module, optimizer: Any, lq: Tensor, gt: Tensor, options: Fit, accelerator: Accelerator
+    objective: nn.Module,
+    optimizer: Any,
+    lq: Tensor,
+    gt: Tensor,
+    progress: float,
+    options: Fit,
+    accelerator: Accelerator,
 ) -> dict[str, Tensor]:
     """One update of the weights from this process's share of a batch; what it measured."""
     part = options.micro_batch or len(lq)
@@ -182,7 +192,7 @@ def update(
     measured: dict[str, Tensor] = {}
     for n, (lq_part, gt_part) in enumerate(parts, start=1):
         with nullcontext() if n == len(parts) else accelerator.no_sync(objective):
-            losses, facts = objective(lq_part, gt_part, survey, options.batch)
+            losses, facts = objective(lq_part, gt_part, progress, survey, options.batch)
             loss = torch.stack(list(losses.values())).sum()
             accelerator.backward(loss / len(parts))
         for name, value in {"loss": loss, **losses, **facts}.items():

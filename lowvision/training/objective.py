@@ -24,10 +24,11 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weighted losses of lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1], and facts to log, all means over B tiles.
 
+        progress: from 0 at the stage's first update to 1 at its last.
         survey: the sums over all `total` tiles of the global batch; None where this is the whole of it.
         """
 
@@ -40,9 +41,22 @@ class RestorationObjective(Objective):
         self.network = network
 
     def forward(
-        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         return {"image": image_loss(self.network(lq), gt)}, {}
+
+
+class OwnObjective(Objective):
+    """What the backbone of a network says that trains it."""
+
+    def __init__(self, own: nn.Module):
+        super().__init__()
+        self.own = own
+
+    def forward(
+        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return self.own(lq, gt, progress), {}
 
 
 class RoutedObjective(Objective):
@@ -71,7 +85,7 @@ class RoutedObjective(Objective):
         return self.container.classify(lq).softmax(dim=1).sum(dim=0)  # (M,)
 
     def forward(
-        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         image, p = self.container(lq)
         losses = {
@@ -104,7 +118,7 @@ class RankingObjective(Objective):
         self.classifier = container.classifier
 
     def forward(
-        self, lq: Tensor, gt: Tensor, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """As every objective's, but gt (B,) are classes."""
         logits = self.classifier(lq)  # (B, M)

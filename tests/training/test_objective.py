@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from lowvision.routing.container import RoutedContainer
-from lowvision.training.objective import RankingObjective, RoutedObjective
-from lowvision.training.options import RoutedFit
+from lowvision.training.log import Log, read_metrics
+from lowvision.training.loop import Trainee, fit
+from lowvision.training.objective import OwnObjective, RankingObjective, RoutedObjective
+from lowvision.training.options import Fit, RoutedFit
 
 
 def objective(frozen: bool = False, **options) -> RoutedObjective:
@@ -25,7 +28,7 @@ def gradients(parts: int, average_weight: float = 3.0) -> dict[str, torch.Tensor
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
     survey = None if parts == 1 else target.survey(lq).detach()
     for lq_part, gt_part in zip(lq.chunk(parts), gt.chunk(parts), strict=True):
-        losses, _ = target(lq_part, gt_part, survey, 12)
+        losses, _ = target(lq_part, gt_part, 0.0, survey, 12)
         (sum(losses.values()) / parts).backward()
     return {name: p.grad for name, p in target.named_parameters()}
 
@@ -47,8 +50,8 @@ def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
     target = objective()
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
-    whole, _ = target(lq, gt, None, 12)
-    part, _ = target(lq[:4], gt[:4], target.survey(lq).detach(), 12)
+    whole, _ = target(lq, gt, 0.0, None, 12)
+    part, _ = target(lq[:4], gt[:4], 0.0, target.survey(lq).detach(), 12)
     torch.testing.assert_close(part["average"], whole["average"])
 
 
@@ -67,7 +70,7 @@ def test_batch_norm_of_a_branch_keeps_its_statistics_once_tiles_are_routed():
 
 def test_facts_are_the_mean_probability_of_each_branch_and_the_entropy():
     target = objective()
-    _, facts = target(torch.rand(5, 3, 8, 8).double(), torch.rand(5, 3, 8, 8).double(), None, 5)
+    _, facts = target(torch.rand(5, 3, 8, 8).double(), torch.rand(5, 3, 8, 8).double(), 0.0, None, 5)
     assert facts["shares"].sum().item() == pytest.approx(1)
     assert 0 < facts["entropy"].item() <= torch.tensor(3.0).log().item() + 1e-9
 
@@ -80,9 +83,34 @@ def test_a_classifier_learns_a_ranking_that_can_be_seen():
     lq, classes = torch.rand(64, 3, 8, 8), torch.arange(64) % 2
     lq[classes == 1] *= 0.3
     for _ in range(60):
-        losses, facts = target(lq, classes, None, 64)
+        losses, facts = target(lq, classes, 0.0, None, 64)
         losses["ranking"].backward()
         optimizer.step()
         optimizer.zero_grad()
     assert facts["right"] > 0.95
     assert len(list(target.parameters())) == 2  # the branches learn nothing from it
+
+
+class Ramped(nn.Module):
+    """An objective of a backbone's own, which writes down how far the stage is."""
+
+    def __init__(self, network: nn.Conv2d):
+        super().__init__()
+        self.network = network
+        network.register_buffer("seen", torch.zeros(0))
+
+    def forward(self, lq: torch.Tensor, gt: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
+        self.network.seen = torch.cat([self.network.seen, torch.tensor([progress])])
+        return {"image": (self.network(lq) - gt).abs().mean(), "small": progress * self.network.weight.square().mean()}
+
+
+def test_an_objective_of_a_backbones_own_is_told_how_far_the_stage_is(tmp_path):
+    network = nn.Conv2d(3, 3, 1)
+    before = network.weight.detach().clone()
+    tiles = [(torch.rand(3, 4, 4), torch.rand(3, 4, 4)) for _ in range(10)]
+    trainee = Trainee("base", OwnObjective(Ramped(network)), network, None, lambda *_: None)
+    log = Log(tmp_path, speaks=True)
+    fit(trainee, tiles, Fit(steps=5, batch=2), Accelerator(cpu=True), tmp_path / "base", log)
+    assert network.seen.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert not torch.equal(network.weight, before)
+    assert {"loss", "image", "small"} <= read_metrics(tmp_path)[-1].keys()
