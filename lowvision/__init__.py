@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lowvision.contracts import Adaptive as Adaptive
     from lowvision.contracts import Backbone as Backbone
     from lowvision.contracts import Classifier as Classifier
     from lowvision.contracts import Dataset as Dataset
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from lowvision.restorer import Restored as Restored
     from lowvision.restorer import Restorer as Restorer
     from lowvision.restorer import load as load
+    from lowvision.routing.cost import multiply_adds as multiply_adds
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "contracts": (
+        "Adaptive",
         "Backbone",
         "Classifier",
         "Dataset",
@@ -70,6 +73,7 @@ _HOMES = {
     ),
     "hookspecs": ("hookimpl",),
     "resizing": ("resize", "upsample"),
+    "routing.cost": ("multiply_adds",),
     "restorer": ("Restored", "Restorer", "load"),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

@@ -93,6 +93,30 @@ class Backbone(Options, ABC):
         return None
 
 
+class Adaptive(ABC):
+    """Mixed into the nn.Module of a backbone that decides by itself how much of a tile to compute: masks, exits.
+
+    Its forward stays a static graph, which costs the same for every tile and which every runtime can run. As trained,
+    and until `spend` is called, `adapt` gives the same image.
+    """
+
+    @abstractmethod
+    def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Restore tiles (B,C,h,w) in [0,1], computing on each only what it needs.
+
+        Gives (B,C,s*h,s*w), and the multiply-adds that were really spent on each tile: (B,), int64, counted as
+        `lowvision.multiply_adds` counts.
+        """
+
+    @abstractmethod
+    def spend(self, share: float, tiles: Tensor) -> None:
+        """From now on `adapt` spends this share of forward's multiply-adds, in the mean over tiles like these.
+
+        tiles: (N,C,h,w) in [0,1], of photographs that nothing was trained on. Where the share cannot be met, the
+        nearest one below it that can; the least there is where that is dearer.
+        """
+
+
 class Classifier(Options, ABC):
     """A network that tells how hard a tile is, before it is built."""
 

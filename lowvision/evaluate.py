@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from torch import nn
 
 from lowvision import devices, fitting, report, trained, weights
-from lowvision.contracts import Dataset
+from lowvision.architecture import Architecture
+from lowvision.contracts import Adaptive, Dataset
 from lowvision.errors import UsageError
 from lowvision.recipe.models import Evaluate
 from lowvision.registry import Registry
 from lowvision.stages.evaluate import judge, measure
 from lowvision.training import photographs
 from lowvision.training.log import Log
-from lowvision.training.tiles import Cutter
+from lowvision.training.tiles import Cutter, fixed_tiles
 
 
 def evaluate(
@@ -43,22 +45,21 @@ def evaluate(
     if architecture.classifier:
         container = weights.load_container(path, architecture, registry)
         base = container.branches.networks[-1]
-    elif budgets or fit_on:
-        raise UsageError(f"{path}: a single network has nothing to route; leave --budget and --compare out")
     else:
         base = weights.load_network(path, architecture, registry)
+        _require_choice(path, base, budgets, fit_on)
     found = {name: photographs.load(dataset, architecture.task) for name, dataset in sets.items()}
     with tempfile.TemporaryDirectory() as nowhere:
         folder = output or Path(nowhere)
         folder.mkdir(parents=True, exist_ok=True)
         accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
         options = Evaluate(pictures=4 if output else 0, budgets=budgets)
-        lesson = None
-        if fit_on and container:
-            cutter = Cutter(photographs.load(fit_on, architecture.task), architecture.task, architecture.tile.size)
-            lesson = fitting.lesson(container.branches, cutter, 0, accelerator.device)
+        cutter = _cutter(fit_on, architecture) if fit_on else None
+        lesson = fitting.lesson(container.branches, cutter, 0, accelerator.device) if container and cutter else None
         log = Log(folder, speaks=True)
         evaluation = judge(architecture, base, container, options, registry, lesson, 0, accelerator.device)
+        if evaluation.adaptive and budgets and cutter:
+            evaluation = evaluation.spending(budgets, fixed_tiles(cutter, fitting.TILES, 0)[0])
         document = {
             "schema": 1,
             "task": registry.spelt(architecture.task),
@@ -67,3 +68,16 @@ def evaluate(
         if output:
             report.write(folder, document, [], folder / "pictures")
     return document
+
+
+def _cutter(dataset: Dataset, made: Architecture) -> Cutter:
+    return Cutter(photographs.load(dataset, made.task), made.task, made.tile.size)
+
+
+def _require_choice(path: Path, network: nn.Module, budgets: tuple[float, ...], fit_on: Dataset | None) -> None:
+    """Raises UsageError where a single network is asked to choose, and cannot, or not without photographs."""
+    if not isinstance(network, Adaptive):
+        if budgets or fit_on:
+            raise UsageError(f"{path}: a single network has nothing to route; leave --budget and --compare out")
+    elif budgets and not fit_on:
+        raise UsageError(f"{path}: this network is set to a budget on photographs: give some with --compare")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import images
-from lowvision.contracts import Task
+from lowvision.contracts import Adaptive, Task
 from lowvision.metrics import measure
 from lowvision.routing import cost, oracle
+from lowvision.routing.adapting import adapt
 from lowvision.routing.engine import Engine, Restored
 from lowvision.training.photographs import Photograph, lq_of
 
@@ -27,7 +29,7 @@ Restore = Callable[[], "Restored | Whole"]
 
 @dataclass(frozen=True)
 class Whole:
-    """An image that a network restored in one piece."""
+    """An image that one network restored."""
 
     image: Tensor
     """(C,s*H,s*W)."""
@@ -83,6 +85,16 @@ class Evaluation:
     """Runs the container as restoring does, neighbouring tiles of one branch merged: for budgets."""
     budgets: tuple[float, ...] = ()
     """Shares of the base's cost on the whole image."""
+    adaptive: Mapping[str, Adaptive] = field(default_factory=dict)
+    """The base where it decides by itself how much to compute, in every setting that is measured, by the way's name."""
+
+    def spending(self, budgets: Sequence[float], tiles: Tensor) -> Evaluation:
+        """Measures the adaptive base set to each budget as well; it is set on tiles (N,C,h,w) in [0,1]."""
+        adaptive = dict(self.adaptive)
+        for budget in budgets:
+            adaptive[f"adaptive@{budget:g}"] = network = copy.deepcopy(self.adaptive["adaptive"])
+            network.spend(budget, tiles.to(self.device))
+        return replace(self, adaptive=adaptive)
 
     def warm_up(self) -> None:
         """Run everything once, so that the first image's seconds are like the others'."""
@@ -125,6 +137,8 @@ class Evaluation:
             "base_whole": lambda: self._whole(lq, price),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
         }
+        for name, network in self.adaptive.items():
+            ways[name] = lambda network=network: Whole(*adapt(network, self.base_engine, lq))  # type: ignore[misc]  # now
         if self.engine is None:
             return ways
         engine = self.engine

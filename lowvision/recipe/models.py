@@ -140,7 +140,8 @@ class Evaluate(Options):
     """Measures quality, cost and seconds on `data.test` and writes the report."""
 
     budgets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Shares of the base's cost on the whole image at which to measure as well, as `restore --budget` restores."""
+    """Shares of the base's cost on the whole image at which to measure as well, as `restore --budget` restores; of a
+    base that decides by itself how much to compute, shares of its cost on tiles, set on `data.valid`."""
     compare: bool = False
     """Whether to measure, at the cost of the classifier's own choice, what classifiers without training and what the
     truth would choose; the former are fitted on `data.valid`."""

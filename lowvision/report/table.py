@@ -18,6 +18,8 @@ NOTHING = "-"
 LABELS = {"base_whole": "base (whole image)", "base_tiled": "base (tiled)", "random": "random routing"}
 AT_BUDGET = "routed@"
 """How the ways at a budget begin; the budget follows."""
+ADAPTED_TO = "adaptive@"
+"""How the ways of a base begin that is set to spend a share; the share follows."""
 HEADINGS = {
     "gmac": ("", "GMAC"),
     "share_of_base_whole": ("of base", "whole"),
@@ -27,6 +29,7 @@ HEADINGS = {
 EXPLANATIONS = {
     "base_whole": "the largest network, trained alone, on the whole image: what one would run otherwise",
     "base_tiled": "the same network on the tiles that routing uses",
+    "adaptive": "the tiled base where it computes only what it finds needed itself; its cost is what it spent",
     "routed": "the classifier sends each tile to one branch",
     "oracle": "the best choice within the cost of routed, by the true errors of all branches: the bound of classifiers",
     "random": "each branch gets as many tiles as in routed, but by lot: what the classifier must beat",
@@ -94,6 +97,8 @@ def label(way: str) -> str:
     """A way's name for people."""
     if way.startswith(AT_BUDGET):
         return f"routed, budget {float(way.removeprefix(AT_BUDGET)):.0%}"
+    if way.startswith(ADAPTED_TO):
+        return f"adaptive, set to {float(way.removeprefix(ADAPTED_TO)):.0%}"
     return LABELS.get(way, way.replace("_", " "))
 
 
@@ -117,6 +122,8 @@ def explanations(document: Document) -> dict[str, str]:
     branches = [way for way in found if way.startswith("branch_")]
     if any(way.startswith(AT_BUDGET) for way in found):
         told["budget"] = "as restoring does it: tiles merged, so many % of the base's cost on the whole image at most"
+    if any(way.startswith(ADAPTED_TO) for way in found):
+        told["set to"] = "adaptive, set on other photographs to spend so many % of the tiled base's cost in the mean"
     return told | ({"branch k": "every tile through this one branch; 0 is the smallest"} if branches else {})
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from lowvision import engines, evaluation, fitting, images, maps, report, weights
 from lowvision.architecture import Architecture
+from lowvision.contracts import Adaptive
 from lowvision.evaluation import Evaluation, Rival, Seen
 from lowvision.fitting import Lesson
 from lowvision.recipe.models import Evaluate
@@ -27,6 +28,7 @@ from lowvision.routing.regions import ALONE
 from lowvision.stages.job import Job
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.photographs import Photograph
+from lowvision.training.tiles import fixed_tiles
 
 SHOWN = ("input", "base_whole", "routed")
 """The ways whose pictures are kept."""
@@ -50,6 +52,9 @@ def run(job: Job, options: Evaluate) -> None:
     evaluation = judge(
         job.architecture, base, container, options, job.registry, lesson, job.recipe.seed, job.accelerator.device
     )
+    if evaluation.adaptive and options.budgets:
+        tiles, _ = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+        evaluation = evaluation.spending(options.budgets, tiles)
     sets = {_set_name(job): found}
     document = measure(
         evaluation, job.architecture, sets, options.pictures, job.accelerator, job.log, job.folder / "evaluate"
@@ -112,7 +117,8 @@ def judge(
     alone = RoutedContainer(nn.Identity(), [base])
     task, tile = architecture.task, architecture.tile
     base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, batch=options.batch)
-    of_base = Evaluation(task, base, None, base_engine, seed, device)
+    adaptive = {"adaptive": base} if isinstance(base, Adaptive) else {}
+    of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive)
     if container is None:
         return of_base
     of_container = partial(engines.of_container, device=device, batch=options.batch)

@@ -1,0 +1,63 @@
+"""A network that decides by itself restores images of any size, and what it spent is told."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lowvision import Adaptive, multiply_adds, upsample
+from lowvision.routing import networks
+from lowvision.routing.adapting import adapt
+from lowvision.routing.container import RoutedContainer
+from lowvision.routing.engine import Engine
+
+TILE = 8
+
+
+class Reluctant(nn.Module, Adaptive):
+    """Restores the tiles that are brighter than its threshold, and enlarges the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
+        self.threshold = -1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+    def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        bright = tiles.mean(dim=(1, 2, 3)) > self.threshold
+        restored = upsample(tiles, 2, "nearest")
+        if bright.any():
+            restored[bright] = self.network(tiles[bright])
+        return restored, bright.long() * multiply_adds(self.network, (1, *tiles.shape[1:]))
+
+    def spend(self, share: float, tiles: Tensor) -> None:
+        self.threshold = tiles.mean(dim=(1, 2, 3)).quantile(1 - share).item()
+
+
+def engine_of(network: nn.Module) -> Engine:
+    return Engine(networks.of(RoutedContainer(nn.Identity(), [network])), 2, TILE, 2)
+
+
+@settings(deadline=None, max_examples=20)
+@given(height=st.integers(1, 30), width=st.integers(1, 30))
+def test_as_trained_it_restores_as_its_tiles_do_and_costs_as_much(height, width):
+    network, image = Reluctant().eval(), torch.rand(3, height, width)
+    engine = engine_of(network)
+    expected = engine.restore(image, 0)
+    restored, spent = adapt(network, engine, image)
+    torch.testing.assert_close(restored, expected.image)
+    assert spent == expected.cost
+
+
+def test_what_is_not_computed_is_not_counted():
+    network = Reluctant().eval()
+    image = torch.cat([torch.zeros(3, TILE, 3 * TILE), torch.ones(3, TILE, 3 * TILE)], dim=1)
+    engine = Engine(engine_of(network).networks, 2, TILE, 0)
+    network.spend(0.5, torch.stack([torch.zeros(3, TILE, TILE), torch.ones(3, TILE, TILE)]))
+    restored, spent = adapt(network, engine, image)
+    assert spent == 3 * multiply_adds(network, (1, 3, TILE, TILE))
+    torch.testing.assert_close(restored[:, : 2 * TILE], torch.zeros(3, 2 * TILE, 6 * TILE))
