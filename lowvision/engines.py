@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 from torch import Tensor
@@ -98,7 +99,7 @@ def geometry(made: Architecture) -> Geometry:
     Only where every branch sees a limited part of its input. One that sees all of it, as by attention, was trained to
     see a tile, and makes something else of a larger window.
     """
-    multiple = max(backbone.multiple_of for backbone in made.branches)
+    multiple = math.lcm(*(backbone.multiple_of for backbone in made.branches))
     if any(backbone.reach(made.task) is None for backbone in made.branches):
         return Geometry(multiple_of=multiple)
     base = _counted(made.only(-1)).branches.networks[0]

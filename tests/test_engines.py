@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import tiny
+from torch import nn
 
 from lowvision import engines, registry, trained
 from lowvision.architecture import Architecture
-from lowvision.contracts import Backbone
+from lowvision.contracts import Backbone, Task
 from lowvision.errors import RecipeError, RunError
 from lowvision.routing.regions import Geometry
 from lowvision_denoise import Denoising, DnCNN
@@ -33,6 +35,35 @@ def test_tiles_are_merged_as_far_as_features_stay_small_and_never_before_global_
 def test_one_branch_that_sees_everything_keeps_all_tiles_alone():
     mixed = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(), RCAN(layers=1, blocks=1)))
     assert engines.geometry(mixed).merge == 1
+
+
+class Sixes(Backbone):
+    """A convolution that is said to want a multiple of six."""
+
+    multiple_of: ClassVar[int] = 6
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Conv2d(task.channels, task.channels, 3, padding=1)
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+
+class Fours(Backbone):
+    """Another, of four."""
+
+    multiple_of: ClassVar[int] = 4
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Conv2d(task.channels, task.channels, 3, padding=1)
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+
+def test_a_window_suits_every_branch():
+    made = Architecture(task=Denoising(), branches=(Fours(), Sixes()), tile={"size": 24})
+    assert engines.geometry(made) == Geometry(8, multiple_of=12)
 
 
 def test_denoising_keeps_features_at_the_size_of_the_image_and_merges_far():
