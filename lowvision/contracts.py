@@ -109,11 +109,11 @@ class Adaptive(ABC):
         """
 
     @abstractmethod
-    def spend(self, share: float, tiles: Tensor) -> None:
+    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
         """From now on `adapt` spends this share of forward's multiply-adds, in the mean over tiles like these.
 
-        tiles: (N,C,h,w) in [0,1], of photographs that nothing was trained on. Where the share cannot be met, the
-        nearest one below it that can; the least there is where that is dearer.
+        lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1] are tiles of photographs that nothing was trained on. Where the share
+        cannot be met, the nearest one below it that can; the least there is where that is dearer.
         """
 
 

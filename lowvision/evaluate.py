@@ -59,7 +59,7 @@ def evaluate(
         log = Log(folder, speaks=True)
         evaluation = judge(architecture, base, container, options, registry, lesson, 0, accelerator.device)
         if evaluation.adaptive and budgets and cutter:
-            evaluation = evaluation.spending(budgets, fixed_tiles(cutter, fitting.TILES, 0)[0])
+            evaluation = evaluation.spending(budgets, *fixed_tiles(cutter, fitting.TILES, 0))
         document = {
             "schema": 1,
             "task": registry.spelt(architecture.task),

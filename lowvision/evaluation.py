@@ -88,12 +88,12 @@ class Evaluation:
     adaptive: Mapping[str, Adaptive] = field(default_factory=dict)
     """The base where it decides by itself how much to compute, in every setting that is measured, by the way's name."""
 
-    def spending(self, budgets: Sequence[float], tiles: Tensor) -> Evaluation:
-        """Measures the adaptive base set to each budget as well; it is set on tiles (N,C,h,w) in [0,1]."""
+    def spending(self, budgets: Sequence[float], lq: Tensor, gt: Tensor) -> Evaluation:
+        """Measures the adaptive base set to each budget as well; it is set on tiles (N,C,h,w), (N,C,s*h,s*w)."""
         adaptive = dict(self.adaptive)
         for budget in budgets:
             adaptive[f"adaptive@{budget:g}"] = network = copy.deepcopy(self.adaptive["adaptive"])
-            network.spend(budget, tiles.to(self.device))
+            network.spend(budget, lq.to(self.device), gt.to(self.device))
         return replace(self, adaptive=adaptive)
 
     def warm_up(self) -> None:

@@ -53,8 +53,8 @@ def run(job: Job, options: Evaluate) -> None:
         job.architecture, base, container, options, job.registry, lesson, job.recipe.seed, job.accelerator.device
     )
     if evaluation.adaptive and options.budgets:
-        tiles, _ = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
-        evaluation = evaluation.spending(options.budgets, tiles)
+        tiles = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+        evaluation = evaluation.spending(options.budgets, *tiles)
     sets = {_set_name(job): found}
     document = measure(
         evaluation, job.architecture, sets, options.pictures, job.accelerator, job.log, job.folder / "evaluate"
