@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lowvision.errors import UsageError as UsageError
     from lowvision.errors import WeightsError as WeightsError
     from lowvision.hookspecs import hookimpl as hookimpl
+    from lowvision.metrics import psnr as psnr
     from lowvision.resizing import resize as resize
     from lowvision.resizing import upsample as upsample
     from lowvision.restorer import Restored as Restored
@@ -72,6 +73,7 @@ _HOMES = {
         "WeightsError",
     ),
     "hookspecs": ("hookimpl",),
+    "metrics": ("psnr",),
     "resizing": ("resize", "upsample"),
     "routing.cost": ("multiply_adds",),
     "restorer": ("Restored", "Restorer", "load"),

@@ -1,4 +1,4 @@
-"""What networks of plugins have in common: initial weights that train, a mean colour, ways to enlarge, blocks.
+"""What networks of plugins have in common: initial weights that train, a mean colour, ways to enlarge, blocks, edges.
 
     from lowvision.layers import kaiming
 
@@ -8,6 +8,7 @@ Public, as the face is. It imports torch: a plugin imports it where its networks
 from __future__ import annotations
 
 from lowvision.layers.colour import Mean as Mean
+from lowvision.layers.edges import EdgeTable as EdgeTable
 from lowvision.layers.enlarging import STEPS as STEPS
 from lowvision.layers.enlarging import add_skip as add_skip
 from lowvision.layers.enlarging import shuffling as shuffling

@@ -91,14 +91,15 @@ class EdgeTable(Classifier):
     """Into how many ranges of mean |Laplacian| tiles are sorted, equally many in each."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
-        from lowvision_classifiers.edge_table import Network
+        from lowvision import layers
 
-        return Network(classes=classes, bins=self.bins)
+        return layers.EdgeTable(ways=classes, bins=self.bins)
 
     def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
-        from lowvision_classifiers import edge_table
+        from lowvision import layers
 
-        edge_table.fit(network, tiles, psnr)
+        assert isinstance(network, layers.EdgeTable)
+        network.fit(tiles, psnr)
 
 
 @hookimpl
