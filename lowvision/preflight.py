@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from lowvision import weights
+from lowvision import weights, zoo
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
@@ -107,6 +107,6 @@ def _weights(recipe: Recipe, registry: Registry) -> Iterator[str]:
     for path, file in named.items():
         if file:
             try:
-                weights.read_header(Path(file), registry)
+                weights.read_header(zoo.find(Path(file), registry), registry)
             except LowvisionError as error:
                 yield f"{path}: {error}"

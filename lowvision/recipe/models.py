@@ -85,7 +85,7 @@ class Base(Fit):
     """Trains the base, the largest branch's network, alone on all tiles."""
 
     start: str | None = None
-    """A weights file to start from; goes before the last branch's `weights`."""
+    """A weights file, or the name of shipped weights, to start from; goes before the last branch's `weights`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn for every one that is learned from: the one with the most detail is; 1: any, as in the paper."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lowvision.recipe.models import Base
 from lowvision.stages import network
 from lowvision.stages.job import Job
@@ -16,5 +14,5 @@ def run(job: Job, options: Base) -> None:
     start = options.start or job.recipe.branches[-1].weights
     samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), "base", options.candidates)
     architecture = job.architecture.only(-1)
-    fresh = network.started(job, architecture, Path(start) if start else None)
+    fresh = network.started(job, architecture, job.named(start) if start else None)
     network.train(job, "base", architecture, options, samples, fresh)

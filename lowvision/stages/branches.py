@@ -32,7 +32,7 @@ def _started(job: Job, options: Branches, k: int) -> nn.Module:
     if base and branch.backbone == job.recipe.base:
         return network.started(job, job.architecture.only(k), base)
     if branch.weights:
-        return network.started(job, job.architecture.only(k), Path(branch.weights))
+        return network.started(job, job.architecture.only(k), job.named(branch.weights))
     inherited = _inherited(job, branch, base) if base else None
     return inherited or network.started(job, job.architecture.only(k), None)
 

@@ -32,7 +32,7 @@ def run(job: Job, options: ClassifierStage) -> None:
 
 def _start(job: Job, options: ClassifierStage) -> RoutedContainer:
     if options.start:
-        return weights.load_container(Path(options.start), job.architecture, job.registry)
+        return weights.load_container(job.named(options.start), job.architecture, job.registry)
     return container.assembled(job)
 
 

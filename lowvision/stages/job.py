@@ -7,6 +7,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from lowvision import zoo
 from lowvision.architecture import Architecture
 from lowvision.errors import RunError
 from lowvision.recipe.models import Recipe
@@ -65,6 +66,10 @@ class Job:
         """An endless sequence of augmented tiles of a pool, drawn for that purpose."""
         return Samples(cutter, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
 
+    def named(self, word: str) -> Path:
+        """The weights file that a recipe means: a path, or a name of weights that a plugin carries."""
+        return zoo.find(Path(word), self.registry)
+
     def kept(self, stage: str, folder: str | None = None) -> Path | None:
         """The weights that a stage of this run left for the next ones; None where it is not in the recipe.
 
@@ -89,7 +94,7 @@ class Job:
         if self.recipe.stages.base:
             return self.kept("base")
         weights = self.recipe.branches[-1].weights
-        return Path(weights) if weights else None
+        return self.named(weights) if weights else None
 
     def branch_weights(self, k: int) -> Path | None:
         """The newest weights of branch k before the container is trained as a whole, as a file."""
@@ -97,5 +102,5 @@ class Job:
             return self.kept("branches", f"branches/{k}")
         branch = self.recipe.branches[k]
         if branch.weights:
-            return Path(branch.weights)
+            return self.named(branch.weights)
         return self.base_weights() if branch.backbone == self.recipe.base else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lowvision import weights
 from lowvision.recipe.models import Joint
 from lowvision.stages import container
@@ -12,6 +10,6 @@ from lowvision.stages.job import Job
 
 def run(job: Job, options: Joint) -> None:
     """Leaves the container's weights in `joint/`."""
-    path = Path(options.start) if options.start else job.kept("classifier")
+    path = job.named(options.start) if options.start else job.kept("classifier")
     start = weights.load_container(path, job.architecture, job.registry) if path else container.assembled(job)
     container.train(job, "joint", options, start, frozen_branches=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,7 +37,7 @@ class Ranking:
 
 def run(job: Job, options: Rank) -> None:
     """Leaves the ranking in `rank/`."""
-    path = Path(options.weights) if options.weights else job.base_weights()
+    path = job.named(options.weights) if options.weights else job.base_weights()
     if path is None:
         raise RunError("stages.rank: there is no trained base to rank by; add stages.base, or give rank.weights")
     network = weights.load_network(path, job.architecture.only(-1), job.registry)

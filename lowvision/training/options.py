@@ -70,7 +70,7 @@ class RoutedFit(Fit):
     average_weight: float = Field(default=3.0, ge=0)
     """Weight of the average loss, normalised to 0 (balanced) .. 1 (all tiles to one branch)."""
     start: str | None = None
-    """A weights file of the whole container to start from."""
+    """A weights file of the whole container, or the name of a shipped one, to start from."""
     shares: tuple[float, ...] | None = None
     """The shares of tiles that the average loss asks of each branch; absent: equal ones."""
 

@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from lowvision import registry, weights
 from lowvision.errors import RecipeError, RunError, TrainingError
-from lowvision.training.log import read_metrics
+from lowvision.recipe import reading
+from lowvision.stages.job import Job
+from lowvision.training.log import Log, read_metrics
+
+FOLDER = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +137,16 @@ def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
     assert all(torch.equal(again[name], first[name]) for name in first)
     begun = ("stages.base=null", f"stages.rank.weights={base}")
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "b", *begun) == 0
+
+
+def test_weights_to_start_from_may_be_named_as_a_plugin_carries_them(recipe, tmp_path):
+    with pytest.raises(RecipeError, match=r"stages.joint.start: .*did you mean 'sr-carn-x4'"):
+        tiny.run(recipe, tmp_path / "run", "stages.joint.start=sr-carn-x5")
+    shipped = FOLDER / "sr_finetune.yml"
+    job = Job(
+        reading.read(shipped, registry.load()), registry.load(), Accelerator(cpu=True), tmp_path, Log(tmp_path, False)
+    )
+    assert weights.load_container(job.named("sr-carn-x4"), job.architecture, job.registry)
 
 
 def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
