@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lowvision.architecture import BackboneChoice as BackboneChoice
     from lowvision.contracts import Adaptive as Adaptive
     from lowvision.contracts import Backbone as Backbone
     from lowvision.contracts import Classifier as Classifier
     from lowvision.contracts import Dataset as Dataset
     from lowvision.contracts import Format as Format
+    from lowvision.contracts import Leavable as Leavable
     from lowvision.contracts import Options as Options
     from lowvision.contracts import Part as Part
     from lowvision.contracts import Photo as Photo
@@ -40,17 +42,20 @@ if TYPE_CHECKING:
     from lowvision.restorer import Restored as Restored
     from lowvision.restorer import Restorer as Restorer
     from lowvision.restorer import load as load
+    from lowvision.routing.budget import k_within as k_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "architecture": ("BackboneChoice",),
     "contracts": (
         "Adaptive",
         "Backbone",
         "Classifier",
         "Dataset",
         "Format",
+        "Leavable",
         "Options",
         "Part",
         "Photo",
@@ -75,6 +80,7 @@ _HOMES = {
     "hookspecs": ("hookimpl",),
     "metrics": ("psnr",),
     "resizing": ("resize", "upsample"),
+    "routing.budget": ("k_within",),
     "routing.cost": ("multiply_adds",),
     "restorer": ("Restored", "Restorer", "load"),
 }

@@ -84,6 +84,10 @@ class Backbone(Options, ABC):
         """
         return None
 
+    def exits(self) -> int:
+        """After how many of its blocks its network, which is then a `Leavable`, may be left; 0: it may not be."""
+        return 0
+
     def fuse(self) -> Backbone | None:
         """The backbone that computes the same by fewer convolutions, itself where it is that one; None: there is none.
 
@@ -91,6 +95,29 @@ class Backbone(Options, ABC):
         that of the other has under the same name the one nn.Conv2d that is their sum; all else is equal in both.
         """
         return None
+
+
+class Leavable(ABC):
+    """Mixed into the nn.Module of a backbone that runs block after block and can make its image after any of them.
+
+    forward is to enter, to advance through every block from 0, and to leave. Left after k blocks it computes what the
+    network of k blocks does that has the same weights.
+    """
+
+    @abstractmethod
+    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+        """What the first block reads of lq (B,C,h,w), each of B rows: the features, and whatever else is needed later.
+
+        The features come first, here and after every block: (B,F,h',w'), of one shape all along.
+        """
+
+    @abstractmethod
+    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+        """What there is after that block, made from what there was before it, which stays as it is."""
+
+    @abstractmethod
+    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        """The image (B,C,h*scale,w*scale), from what there is after any block and lq (B,C,h,w)."""
 
 
 class Adaptive(ABC):
@@ -144,6 +171,14 @@ class Reducer(Options, ABC):
     @abstractmethod
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         """The backbone at `level`. Raises ValueError where the backbone has no such knob or level."""
+
+    def reduce_trained(self, backbone: Backbone, level: int | float | str, network: nn.Module) -> Backbone:
+        """The backbone at `level` that a trained `network` of it leads to; by default what it has learned is not asked.
+
+        For what weights alone can tell, as which blocks a search has left; `reduce` may then refuse every level.
+        Changes nothing. Raises ValueError as `reduce` does.
+        """
+        return self.reduce(backbone, level)
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
         """Start a reduced network from the trained one that it is a smaller form of; True where that was done.

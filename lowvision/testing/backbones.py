@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lowvision.contracts import Backbone, Task
+from lowvision.contracts import Backbone, Leavable, Task
 from lowvision.testing import networks, options
 from lowvision.testing.subject import PlainTask, Subject, distance
 
@@ -37,8 +37,8 @@ def check_backbone(
 
     Checked are: options that can be written and read; size of the output for sizes odd and small; `reach` and
     `multiple_of`; one seed, one network; independence of the batch; gradients for every parameter; cost that can be
-    counted, and that falls with `channels` and `layers` where it has them, and by `fuse`; safetensors; channels_last;
-    half precision; export. Raises AssertionError for the first thing that is wrong.
+    counted, and that falls with `channels` and `layers` where it has them, and by `fuse`; `exits`; safetensors;
+    channels_last; half precision; export. Raises AssertionError for the first thing that is wrong.
     """
     options.check_options(backbone)
     subjects = [subject_of(backbone, task) for task in tasks or _claimed(backbone)]
@@ -53,6 +53,7 @@ def check_backbone(
         if knob in type(backbone).model_fields:
             _check_knob(backbone, knob, subject, task)
     _check_fuse(backbone, subject, task)
+    _check_exits(backbone, subject, task)
 
 
 def measured_reach(backbone: Backbone, task: Task | None = None, farthest: int = FARTHEST) -> int | None:
@@ -65,7 +66,8 @@ def subject_of(backbone: Backbone, task: Task) -> tuple[Subject, Task]:
     """The network of a backbone for a task, and the task."""
     side = backbone.multiple_of * -(-16 // backbone.multiple_of)
     name = f"{options.name_of(backbone)} for scale {task.scale}, {task.channels} colours"
-    return Subject(name, lambda: backbone.build(task), (3, task.channels, side, side + backbone.multiple_of)), task
+    shape = 3, task.channels, side, side + backbone.multiple_of
+    return Subject(name, lambda: backbone.build(task), shape, objective=backbone.objective), task
 
 
 def _claimed(backbone: Backbone) -> Iterator[Task]:
@@ -193,6 +195,40 @@ def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
             f"fused it has no {lost[0]}, which belongs to no nn.ModuleList of parallel convolutions; let the two "
             "differ in nothing but those, each the one convolution of the same name"
         )
+
+
+def _check_exits(backbone: Backbone, subject: Subject, task: Task) -> None:
+    """Block by block it computes what forward does, on each row by itself, and it can be left after every block."""
+    exits, network = backbone.exits(), subject.stirred()
+    if exits == 0:
+        return
+    if not isinstance(network, Leavable):
+        raise subject.fail(f"exits says {exits}, but its network is no Leavable; mix that in, or return 0 from exits")
+    images = subject.images(dtype=torch.float64)
+    wanted = subject.run(network, images)
+    with torch.no_grad():
+        state, alone = network.enter(images), network.enter(images[:1])
+        features = state[0].shape
+        for block in range(exits):
+            before = [tensor.clone() for tensor in state]
+            after = network.advance(state, block)
+            if not all(map(torch.equal, before, state)):
+                raise subject.fail(f"advance changes what it is given, at block {block}; nothing there may be in place")
+            state, alone = after, network.advance(alone, block)
+            if state[0].shape != features:
+                raise subject.fail(
+                    f"features are {tuple(state[0].shape)} after block {block} and {tuple(features)} before the first; "
+                    "let them keep their shape, and come first in the state"
+                )
+            image = network.leave(state, images)
+            if image.shape != wanted.shape:
+                raise subject.fail(f"left after block {block} it gives {tuple(image.shape)}, not {tuple(wanted.shape)}")
+            if distance(network.leave(alone, images[:1]), image[:1]) > networks.EXACT:
+                raise subject.fail(
+                    f"left after block {block}, the image of a row depends on the others; keep them apart"
+                )
+    if distance(image, wanted) > networks.EXACT:
+        raise subject.fail("left after its last block it computes something else than forward; the two are one network")
 
 
 def _turned(backbone: Backbone, knob: str, level: int) -> Backbone | None:

@@ -62,7 +62,7 @@ def check_batch_independence(subject: Subject) -> None:
 
 
 def check_backward(subject: Subject) -> None:
-    """In train() a gradient reaches every parameter that wants one."""
+    """In train() a gradient reaches every parameter that wants one, from the output or from the network's objective."""
     network = subject.stirred().train()
     learned = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
     if not learned:
@@ -70,7 +70,12 @@ def check_backward(subject: Subject) -> None:
     output = network(subject.images(dtype=torch.float64))
     if not output.requires_grad:
         raise subject.fail("the output is cut off from all parameters; no detach() or no_grad() in forward")
-    (output * subject.images(output.shape, output.dtype)).sum().backward()
+    loss = (output * subject.images(output.shape, output.dtype)).sum()
+    own = subject.objective(network)
+    if own is not None:
+        losses = own(subject.images(dtype=torch.float64), subject.images(output.shape, output.dtype), 0.5)
+        loss = loss + torch.stack(list(losses.values())).sum()
+    loss.backward()
     for name, parameter in learned.items():
         if parameter.grad is None or not parameter.grad.any():
             raise subject.fail(

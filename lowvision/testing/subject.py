@@ -37,6 +37,8 @@ class Subject:
     """Of an input that it must take, (B,C,h,w)."""
     fit: Callable[[nn.Module], None] = lambda network: None
     """Sets in place what no seed draws and no training learns."""
+    objective: Callable[[nn.Module], nn.Module | None] = lambda network: None
+    """What trains it, where that is more than its output."""
 
     def fail(self, message: str) -> AssertionError:
         """The failure of a check, to be raised."""

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from lowvision import Backbone, Task
+from lowvision import Backbone, Leavable, Task
 from lowvision.testing import PlainTask, check_backbone, measured_reach
 
 
@@ -480,3 +480,114 @@ def test_a_backbone_that_fuses_passes_in_both_forms() -> None:
 def test_a_fused_form_that_is_none_is_told(way: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_backbone(Parallel(way=way), tasks=[PlainTask()], exportable=False)
+
+
+class Stack(nn.Module, Leavable):
+    """Convolutions in turn that can be left after each, rightly, or wrongly in a way that is told."""
+
+    def __init__(self, colours: int, way: str):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Conv2d(colours, colours, 3, padding=1) for _ in range(2))
+        self.way = way
+
+    def forward(self, lq: Tensor) -> Tensor:
+        features = lq
+        for block in self.blocks:
+            features = torch.relu(block(features))
+        return features if self.way == "another" else lq + features
+
+    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+        return (lq.clone(),)
+
+    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+        features = torch.relu(self.blocks[block](state[0]))
+        if self.way == "in place":
+            state[0].mul_(2)
+        return (features[..., :-1] if self.way == "smaller" else features,)
+
+    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        (features,) = state
+        return lq + (features.mean(dim=0, keepdim=True).expand_as(features) if self.way == "mixed" else features)
+
+
+class Stopping(Backbone):
+    """Says that it can be left after each of two convolutions."""
+
+    way: str = ""
+    """In which it is wrong."""
+
+    def build(self, task: Task) -> nn.Module:
+        network = Stack(task.channels, self.way)
+        return nn.Sequential(network) if self.way == "hidden" else network
+
+    def reach(self, task: Task) -> int:
+        return 2
+
+    def exits(self) -> int:
+        return 2
+
+
+def test_a_backbone_that_can_be_left_passes() -> None:
+    check_backbone(Stopping(), tasks=[PlainTask()], exportable=False)
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("hidden", "exits says 2, but its network is no Leavable; mix that in, or return 0"),
+        ("in place", "advance changes what it is given, at block 0; nothing there may be in place"),
+        ("smaller", "features are .* after block 0 and .* before the first; let them keep their shape"),
+        ("mixed", "left after block 0, the image of a row depends on the others; keep them apart"),
+        ("another", "left after its last block it computes something else than forward; the two are one network"),
+    ],
+)
+def test_one_that_cannot_be_left_as_it_says_is_told(way: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_backbone(Stopping(way=way), tasks=[PlainTask()], exportable=False)
+
+
+class Advised(nn.Module):
+    """A network with a part that only its objective asks."""
+
+    def __init__(self, colours: int):
+        super().__init__()
+        self.network = nn.Conv2d(colours, colours, 3, padding=1)
+        self.adviser = nn.Linear(colours, 1)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq)
+
+
+class Advising(nn.Module):
+    """What trains an Advised as a whole."""
+
+    def __init__(self, network: Advised):
+        super().__init__()
+        self.network = network
+
+    def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
+        image = self.network(lq)
+        said = self.network.adviser(image.detach().mean(dim=(2, 3)))
+        return {"image": (image - gt).abs().mean(), "advice": (said - progress).square().mean()}
+
+
+class Taught(Backbone):
+    """Brings its objective, or forgets to."""
+
+    forgets: bool = False
+    """Whether it does."""
+
+    def build(self, task: Task) -> nn.Module:
+        return Advised(task.channels)
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+    def objective(self, network: nn.Module) -> nn.Module | None:
+        return None if self.forgets or not isinstance(network, Advised) else Advising(network)
+
+
+def test_what_only_the_objective_asks_is_learned_too() -> None:
+    check_backbone(Taught(), tasks=[PlainTask()], exportable=False)
+    with pytest.raises(AssertionError, match=r"no gradient reaches adviser\.weight"):
+        check_backbone(Taught(forgets=True), tasks=[PlainTask()], exportable=False)

@@ -75,6 +75,10 @@ class DnCNN(Backbone):
             batch_norm=self.batch_norm,
         )
 
+    def exits(self) -> int:
+        # Its inner convolutions.
+        return self.layers - 2
+
     def reach(self, task: Task) -> int:
         # One pixel a 3x3 convolution.
         return self.layers

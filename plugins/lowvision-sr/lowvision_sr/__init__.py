@@ -108,6 +108,9 @@ class CARN(Backbone):
             skip=self.skip,
         )
 
+    def exits(self) -> int:
+        return self.layers
+
     def reach(self, task: Task) -> int:
         # The entry; three times two 3x3 convolutions a block; the exit, and the upsampler before it.
         return 1 + 6 * self.layers + (1 if task.scale == 1 else 2)
@@ -135,6 +138,9 @@ class SRResNet(Backbone):
             layers=self.layers,
             skip=self.skip,
         )
+
+    def exits(self) -> int:
+        return self.layers
 
     def reach(self, task: Task) -> int:
         # The first convolution, two a block, and the tail: two convolutions at full size, the upsampler before them.
@@ -172,6 +178,9 @@ class RCAN(Backbone):
             mean=self.mean,
             skip=self.skip,
         )
+
+    def exits(self) -> int:
+        return self.layers
 
     def reach(self, task: Task) -> None:
         # Channel attention averages over the whole input.

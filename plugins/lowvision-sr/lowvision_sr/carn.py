@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from lowvision import Skip
+from lowvision import Leavable, Skip
 from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
 from lowvision_sr import Colour
 
@@ -15,7 +15,7 @@ SHARED = 3
 """How often a cascading block runs its one residual block."""
 
 
-class Network(nn.Module):
+class Network(nn.Module, Leavable):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
@@ -54,8 +54,18 @@ class Network(nn.Module):
             look_for_detail(self.entry)
 
     def forward(self, lq: Tensor) -> Tensor:
-        lq = self.mean.take(lq)
-        features = cascade(self.blocks, self.fusions, self.entry(lq))  # (B, channels, h, w)
+        return self.leave((cascade(self.blocks, self.fusions, self.entry(self.mean.take(lq))),), lq)
+
+    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+        features = self.entry(self.mean.take(lq))  # (B, channels, h, w)
+        return features, features
+
+    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+        features, seen = state
+        return step(self.blocks[block], self.fusions[block], features, seen)
+
+    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        features, lq = state[0], self.mean.take(lq)
         image = self.exit(self.enlarge(features))  # (B, colours, h*scale, w*scale)
         return self.mean.give(add_skip(image, lq, self.scale, self.skip))
 
@@ -93,9 +103,14 @@ def cascade(blocks: Iterable[nn.Module], fusions: Iterable[nn.Module], features:
     """Run the blocks in turn; a fusion makes each next input from the first input and all outputs so far."""
     seen = features
     for block, fusion in zip(blocks, fusions, strict=True):
-        seen = torch.cat([seen, block(features)], dim=1)  # (B, channels more than before, h, w)
-        features = fusion(seen)  # (B, channels, h, w)
+        features, seen = step(block, fusion, features, seen)
     return features
+
+
+def step(block: nn.Module, fusion: nn.Module, features: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """The next block's input (B,channels,h,w), and all outputs so far."""
+    seen = torch.cat([seen, block(features)], dim=1)  # (B, channels more than before, h, w)
+    return fusion(seen), seen
 
 
 def fusions(count: int, channels: int, batch_norm: bool) -> nn.ModuleList:

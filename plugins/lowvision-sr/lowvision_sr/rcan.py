@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lowvision import Skip
+from lowvision import Leavable, Skip
 from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, shuffling, weaken
 from lowvision_sr import Colour
 
 
-class Network(nn.Module):
+class Network(nn.Module, Leavable):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
@@ -44,9 +44,20 @@ class Network(nn.Module):
             look_for_detail(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
-        lq = self.mean.take(lq)
-        shallow = self.head(lq)  # (B, channels, h, w)
-        features = shallow + self.groups_end(self.groups(shallow))  # (B, channels, h, w)
+        features, shallow = self.enter(lq)
+        return self.leave((self.groups(features), shallow), lq)
+
+    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+        shallow = self.head(self.mean.take(lq))  # (B, channels, h, w)
+        return shallow, shallow
+
+    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+        features, shallow = state
+        return self.groups[block](features), shallow
+
+    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        (deep, shallow), lq = state, self.mean.take(lq)
+        features = shallow + self.groups_end(deep)  # (B, channels, h, w)
         image = self.last(self.enlarge(features))  # (B, colours, h*scale, w*scale)
         return self.mean.give(add_skip(image, lq, self.scale, self.skip))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lowvision import Skip
+from lowvision import Leavable, Skip
 from lowvision.layers import STEPS, ResidualBlock, add_skip, faint, kaiming, look_for_detail, weaken
 
 SLOPE = 0.1
 
 
-class Network(nn.Module):
+class Network(nn.Module, Leavable):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
@@ -37,6 +37,15 @@ class Network(nn.Module):
             look_for_detail(self.first)
 
     def forward(self, lq: Tensor) -> Tensor:
-        features = self.trunk(self.first(lq))  # (B, channels, h, w)
+        return self.leave((self.trunk(self.first(lq)),), lq)
+
+    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+        return (self.trunk[0](self.first(lq)),)  # (B, channels, h, w)
+
+    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+        return (self.trunk[1 + block](state[0]),)
+
+    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        (features,) = state
         image = self.last(self.refine(self.enlarge(features)))  # (B, colours, h*scale, w*scale)
         return add_skip(image, lq, self.scale, self.skip)
