@@ -128,7 +128,7 @@ class Registry:
 
     def spelt(self, thing: Options) -> dict[str, Any]:
         """As a recipe would spell it with every option: {name: options}, of what JSON can hold."""
-        return {self.name_of(thing): thing.model_dump(mode="json")}
+        return {self.name_of(thing): thing.model_dump(mode="json", context=self)}
 
 
 def load() -> Registry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lowvision import foreign
 from lowvision.architecture import Architecture
-from lowvision.contracts import Options
+from lowvision.contracts import Backbone, Options
 from lowvision.errors import WeightsError
 from lowvision.foreign import Foreign
 from lowvision.registry import Registry
@@ -190,17 +190,29 @@ def recognised(header: Header, registry: Registry) -> str:
 
 def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
     parts = [architecture.task, *architecture.branches, architecture.classifier]
-    entries = [registry.entry_of(part) for part in parts if part is not None]
+    entries = [registry.entry_of(thing) for part in parts if part is not None for thing in (part, *_held(part))]
     return {entry.distribution: entry.version for entry in entries}
+
+
+def _held(options: Options) -> Iterator[Backbone]:
+    """The backbones that stand in its options, and in theirs."""
+    for _, value in options:
+        if isinstance(value, Backbone):
+            yield value
+            yield from _held(value)
 
 
 def shown(architecture: Architecture, registry: Registry) -> str:
     """The architecture in a few words: `fsrcnn(channels=16), ... for sr`."""
-    networks = ", ".join(
-        f"{registry.name_of(b)}({', '.join(f'{n}={v}' for n, v in b.model_dump().items() if _is_for_people(b, n))})"
-        for b in architecture.branches
-    )
+    networks = ", ".join(_told(branch, registry) for branch in architecture.branches)
     return f"{networks} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
+
+
+def _told(options: Options, registry: Registry) -> str:
+    """`fsrcnn(channels=16)`; a backbone in its options is told in the same way."""
+    values = {name: value for name, value in options if _is_for_people(options, name)}
+    said = {n: _told(v, registry) if isinstance(v, Backbone) else v for n, v in values.items()}
+    return f"{registry.name_of(options)}({', '.join(f'{name}={value}' for name, value in said.items())})"
 
 
 def _is_for_people(options: Options, name: str) -> bool:

@@ -38,7 +38,8 @@ def document(entry: Entry, menu: str, known: Registry, wanted: Wanted) -> dict[s
     measured = cost(made, task, width, height)
     if "problem" in measured and (wanted.changes or wanted.width or wanted.scale):
         raise UsageError(f"{entry.name}: {measured['problem']}")
-    return {"with": made.model_dump(mode="json"), "task": known.spelt(task), "size": [width, height], **measured}
+    options = made.model_dump(mode="json", context=known)
+    return {"with": options, "task": known.spelt(task), "size": [width, height], **measured}
 
 
 def of_architecture(architecture: Architecture, known: Registry, width: int, height: int) -> dict[str, Any]:

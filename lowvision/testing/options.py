@@ -6,7 +6,7 @@ import json
 
 from pydantic import ValidationError
 
-from lowvision import yaml_source
+from lowvision import registry, yaml_source
 from lowvision.contracts import Options
 from lowvision.errors import LowvisionError
 
@@ -22,8 +22,9 @@ def check_options(options: Options) -> None:
                 f"{kind.__name__}: give the option '{name}' a docstring below it; editors and `lowvision show` tell it"
             )
     try:
-        written = yaml_source.parse(json.dumps(options.model_dump(mode="json")), kind.__name__).value
-        again = kind.model_validate(written)
+        known = registry.load()  # by which a choice among the options is spelt
+        written = yaml_source.parse(json.dumps(options.model_dump(mode="json", context=known)), kind.__name__).value
+        again = kind.model_validate(written, context=known)
     except (ValidationError, TypeError, ValueError, LowvisionError) as error:
         reason = " ".join(str(error).split())[:300]
         raise AssertionError(

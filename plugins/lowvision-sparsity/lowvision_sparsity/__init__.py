@@ -1,0 +1,93 @@
+"""Balanced sparsity: any backbone with weights of zero, equally many in every block, pruned while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from lowvision import Backbone, BackboneChoice, Reducer, Task, hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Sparse(Backbone):
+    """Another backbone, equally many of whose weights are zero in every block (Yao et al., AAAI 2019)."""
+
+    backbone: BackboneChoice
+    """The network whose weights become sparse."""
+    sparsity: float = Field(default=0.75, gt=0, lt=1)
+    """Share of the weights of every block that are zero; rounded to whole weights, of which at least one stays."""
+    block: int = Field(default=16, ge=2)
+    """Weights in a block: so many, or the nearest number into which a row can be divided."""
+    ends: bool = False
+    """Whether the first and the last layer become sparse as well; they see or make the image, and are cheap."""
+    settle: float = Field(default=0.75, gt=0, le=1)
+    """Share of the stage after which no more weights are taken away; what stays learns on."""
+
+    @property
+    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # not of the class: the inner backbone's
+        return self.backbone.scales
+
+    @property
+    def multiple_of(self) -> int:  # type: ignore[override]  # as above
+        return self.backbone.multiple_of
+
+    def build(self, task: Task) -> nn.Module:
+        """Raises ValueError where the network has no layer that could be sparse."""
+        from lowvision_sparsity.pruning import make_sparse
+
+        network = self.backbone.build(task)
+        if not make_sparse(network, self.sparsity, self.block, self.ends):
+            name = type(self.backbone).__name__
+            raise ValueError(f"{name} has no layer that could be sparse between its first and its last; say ends: true")
+        return network
+
+    def reach(self, task: Task) -> int | None:
+        return self.backbone.reach(task)
+
+    def objective(self, network: nn.Module) -> nn.Module:
+        from lowvision_sparsity.pruning import GradualPruning
+
+        return GradualPruning(network, self.backbone.objective(network), self.settle)
+
+
+class Sparsity(Reducer):
+    """The backbone with weights of zero, equally many in every block; a level is their share, 0 the backbone itself."""
+
+    block: int = Field(default=16, ge=2)
+    """Weights in a block: so many, or the nearest number into which a row can be divided."""
+    ends: bool = False
+    """Whether the first and the last layer become sparse as well."""
+    settle: float = Field(default=0.75, gt=0, le=1)
+    """Share of a stage after which no more weights are taken away."""
+
+    def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
+        if type(level) not in (int, float) or not 0 <= float(level) < 1:  # not isinstance: True is an int too
+            raise ValueError(f"give the share of weights that are zero, from 0 to less than 1, not {level!r}")
+        share = float(level)
+        if isinstance(backbone, Sparse):
+            if share < backbone.sparsity:
+                name, has = type(backbone.backbone).__name__, backbone.sparsity
+                raise ValueError(f"this sparse {name} has {has:g} zeros already; a reducer only makes smaller")
+            return backbone.replace(sparsity=share)
+        if share == 0:
+            return backbone
+        return Sparse(backbone=backbone, sparsity=share, block=self.block, ends=self.ends, settle=self.settle)
+
+    def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
+        from lowvision_sparsity.pruning import inherit
+
+        return inherit(larger, smaller)
+
+
+@hookimpl
+def lowvision_backbones() -> Mapping[str, type[Backbone]]:
+    return {"sparse": Sparse}
+
+
+@hookimpl
+def lowvision_reducers() -> Mapping[str, type[Reducer]]:
+    return {"sparsity": Sparsity}
