@@ -113,7 +113,7 @@ def _reduced(
 
     Raises ValueError where there is none. Raises WeightsError where it would compute something else.
     """
-    smaller = reduction.of(backbone)
+    smaller = reduction.reducer.reduce_trained(backbone, reduction.level, larger)
     network = smaller.build(made.task)
     if not reduction.reducer.inherit(larger, network):
         raise ValueError("its weights cannot be handed down")

@@ -1,0 +1,59 @@
+"""A residual network whose blocks differ in width and kernels, in the manner of EDSR (Lim et al., CVPRW 2017).
+
+Its last convolution makes all pixels at once, so that what there is to search, the blocks, is nearly all of the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision import Skip
+from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, weaken
+
+Kernels = tuple[int, int]
+"""Of the two convolutions of a block, 1 or 3 each."""
+
+
+class Network(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    def __init__(self, *, colours: int, scale: int, channels: int, blocks: Sequence[tuple[int, Kernels]], skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.mean = Mean(colours)
+        self.head = nn.Conv2d(colours, channels, 3, padding=1)
+        self.blocks = nn.Sequential(*(Block(channels, width, kernels) for width, kernels in blocks))
+        self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(scale)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self)
+        for module in self.modules():
+            if isinstance(module, Block):
+                weaken(module.end)
+        faint(self.last)
+        if self.skip != "none":
+            look_for_detail(self.head)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        lq = self.mean.take(lq)
+        features = self.blocks(self.head(lq))  # (B, channels, h, w)
+        image = self.shuffle(self.last(features))  # (B, colours, h*scale, w*scale)
+        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+
+
+class Block(nn.Module):
+    """Convolution to `width` channels, ReLU, convolution back, and the input added."""
+
+    def __init__(self, channels: int, width: int, kernels: Kernels):
+        super().__init__()
+        first, second = kernels
+        self.start = nn.Conv2d(channels, width, first, padding=first // 2)
+        self.end = nn.Conv2d(width, channels, second, padding=second // 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.end(functional.relu(self.start(features)))

@@ -1,0 +1,26 @@
+"""The objective of a search: weights and architecture in a single phase, while the gates close."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision_search.supernet import Network
+
+
+class Search(nn.Module):
+    """L1 of the image, and how far the expected cost is from the wanted one, as a share of the full network's."""
+
+    def __init__(self, network: nn.Module, *, cost: float, mu: float, settled: float):
+        super().__init__()
+        assert isinstance(network, Network)
+        self.network = network
+        self.cost, self.mu, self.settled = cost, mu, settled
+
+    def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
+        self.network.close(min(1.0, progress / self.settled))
+        share = self.network.expected_cost() / self.network.full_cost()
+        return {
+            "image": functional.l1_loss(self.network(lq), gt),
+            "cost": self.mu * (share - self.cost).abs(),
+        }

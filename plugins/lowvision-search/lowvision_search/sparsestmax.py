@@ -1,0 +1,47 @@
+"""Sparsestmax: logits become probabilities as sparse as a radius asks (Shao et al., CVPR 2019: Learning Sparse
+Switchable Normalization via SparsestMax).
+
+It is the point of the simplex nearest to the logits z among those at least `radius` away from its middle u. Where
+sparsemax, the nearest of all, is not so far away, all candidates have one norm, and the nearest of them is the one with
+the largest p.z: by its optimality conditions p = max(0, (z - tau) / lambda), which is sparsemax of the logits divided by
+a temperature lambda < 1. On a known support of k alternatives tau and lambda are closed forms, so no iteration is needed.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+LEAST = 1e-6
+"""A probability below this is 0: float32 cannot tell them apart, and at the largest radius all but one must be 0."""
+
+
+def largest_radius(count: int) -> float:
+    """How far the corners of the simplex of so many alternatives are from its middle."""
+    return sqrt((count - 1) / count)
+
+
+def sparsestmax(logits: Tensor, radius: Tensor | float) -> Tensor:
+    """(K,) logits -> (K,) probabilities at least `radius` away from 1/K each: 0 gives sparsemax, the largest one-hot.
+
+    Among equal logits at the top, where that does not say which is meant, the first is preferred. Differentiable where
+    the support does not change; on a support of two the radius alone decides, so that the gradient is 0.
+    """
+    count = len(logits)
+    ordered, order = torch.sort(logits, descending=True, stable=True)
+    ordered = ordered - LEAST * torch.arange(count, dtype=logits.dtype, device=logits.device)
+    sizes = torch.arange(1, count + 1, dtype=logits.dtype, device=logits.device)  # (K,) k, one for each support
+    within = torch.ones(count, count, dtype=logits.dtype, device=logits.device).tril()  # (K, K) the first k of each row
+    means = ordered.cumsum(0) / sizes  # (K,)
+    offsets = within * (ordered[None, :] - means[:, None])  # (K, K)
+    norms = (offsets.square().sum(dim=1) + LEAST**4).sqrt()  # (K,) never 0, whose root has no gradient
+    # ||p||^2 = radius^2 + 1/K there, of which 1/k is that of the support's middle.
+    wanted = (radius**2 + 1 / count - 1 / sizes).clamp_min(LEAST**4).sqrt()  # (K,)
+    slopes = (wanted / norms).clamp_min(1)  # (K,) 1/lambda; 1: sparsemax is sparse enough
+    candidates = within * (1 / sizes[:, None] + slopes[:, None] * offsets)  # (K, K) each row sums to 1
+    # The largest support whose least probability is above 0 is the true one.
+    valid = candidates.diagonal() > LEAST  # (K,) the first always is
+    support = (valid * sizes).argmax()
+    return torch.zeros_like(logits).scatter(0, order, candidates.index_select(0, support[None])[0])
