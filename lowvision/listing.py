@@ -21,7 +21,7 @@ def menus(registry: Registry, only: str | None = None) -> dict[str, list[dict[st
     Raises KeyError for a menu that there is not.
     """
     return {
-        menu: _recipes() if menu == RECIPES else [_entry(entry) for entry in registry.shelves[menu].values()]
+        menu: _recipes(registry) if menu == RECIPES else [_entry(entry) for entry in registry.shelves[menu].values()]
         for menu in ([only] if only else LISTED)
     }
 
@@ -87,12 +87,11 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _recipes() -> list[dict[str, Any]]:
+def _recipes(registry: Registry) -> list[dict[str, Any]]:
     """The shipped recipes: the first line of what each says of itself, and its file."""
-    files = {name: shipped.folder() / f"{name}{shipped.ENDING}" for name in shipped.names()}
     return [
         {"name": name, "about": shipped.about(path).partition("\n")[0], "file": str(path)}
-        for name, path in files.items()
+        for name, path in shipped.recipes(registry).items()
     ]
 
 

@@ -1,18 +1,24 @@
-"""The recipes that come with lowvision: which there are, by name, and copies of them to edit.
+"""The recipes that come with lowvision and with its plugins: which there are, by name, and copies of them to edit.
 
-A name is the file's, without the ending and from the folder of recipes: `sr_carn`, `paper/sr_carn`.
+A name is the file's, without the ending and from the folder of recipes: `sr_carn`, `paper/sr_carn`. That of a plugin is
+the folder `recipes` of its package, and the plugin's name stands before: `lowvision-acme/example`.
 """
 
 from __future__ import annotations
 
 import difflib
-import os
 import re
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lowvision.errors import RecipeError, UsageError
+from lowvision.registry import Plugin, Registry
 from lowvision.writing import whole
+
+FOLDER = "recipes"
+"""Of a package, where its recipes lie."""
 
 ENDING = ".yml"
 ENDINGS = (ENDING, ".yaml")
@@ -33,20 +39,30 @@ class Copy:
 
 
 def folder() -> Path:
-    """Where they lie: beside this file in an installed package, at the top of a checkout."""
-    carried = Path(__file__).parent / "recipes"
-    return carried if carried.is_dir() else Path(__file__).parents[1] / "recipes"
+    """Where lowvision's own lie: beside this file in an installed package, at the top of a checkout."""
+    carried = Path(__file__).parent / FOLDER
+    return carried if carried.is_dir() else Path(__file__).parents[1] / FOLDER
 
 
-def names() -> tuple[str, ...]:
-    """Every shipped recipe; those that run anywhere come before those in folders."""
-    found = [path.relative_to(folder()).with_suffix("").as_posix() for path in folder().rglob(f"*{ENDING}")]
-    return tuple(sorted(found, key=lambda name: (name.count("/"), name)))
+def recipes(known: Registry) -> Mapping[str, Path]:
+    """Every shipped recipe and its file: those that run anywhere, those in folders, then those of plugins.
+
+    A plugin that is broken has none.
+    """
+    own = sorted(_below(folder(), ""), key=lambda recipe: (recipe[0].count("/"), recipe[0]))
+    theirs = (recipe for plugin in known.plugins for recipe in sorted(_of(plugin)))
+    return dict((*own, *theirs))
 
 
-def path_of(name: str) -> Path | None:
-    """The file of the shipped recipe of that name; None where there is none."""
-    return folder() / f"{name}{ENDING}" if name in names() else None
+def _of(plugin: Plugin) -> Iterator[tuple[str, Path]]:
+    """The recipes in the package of a plugin; none where it is a lone module, or could not be imported."""
+    for place in getattr(sys.modules.get(plugin.module), "__path__", ()):
+        yield from _below(Path(place) / FOLDER, f"{plugin.name}/")
+
+
+def _below(home: Path, before: str) -> Iterator[tuple[str, Path]]:
+    for path in home.rglob(f"*{ENDING}"):
+        yield f"{before}{path.relative_to(home).with_suffix('').as_posix()}", path
 
 
 def about(path: Path) -> str:
@@ -57,63 +73,60 @@ def about(path: Path) -> str:
     return "\n".join(line.removeprefix("#").strip() for line in head)
 
 
-def find(word: Path) -> Path:
+def find(word: Path, known: Registry) -> Path:
     """The recipe that a word of a command means: a file, or a shipped recipe by its name.
 
     A file that is not there is given back as it is, for its reader to tell, but for one that is shipped by another
     name. Raises RecipeError for that, and for a word that is neither a file nor a name.
     """
-    name = word.as_posix()
+    name, there = word.as_posix(), recipes(known)
     if word.is_file():
         return word
-    if there := path_of(name):
-        return there
+    if name in there:
+        return there[name]
     if word.suffix in ENDINGS:
-        likely = [shipped for shipped in names() if f"/{word.with_suffix('').as_posix()}".endswith(f"/{shipped}")]
+        likely = [shipped for shipped in there if f"/{word.with_suffix('').as_posix()}".endswith(f"/{shipped}")]
         if likely:
             meant = max(likely, key=len)
-            raise RecipeError(f"{word}: no such file; the recipe that comes with lowvision is called {meant} alone")
+            raise RecipeError(f"{word}: no such file; the shipped recipe is called {meant} alone")
         return word
-    return word if word.exists() else _unknown(name)
+    if word.exists():
+        return word
+    near = difflib.get_close_matches(name, there, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(there)}"
+    raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{known.absent()}")
 
 
-def _unknown(name: str) -> Path:
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names())}"
-    raise RecipeError(f"{name}: no such file, and no recipe of that name comes with lowvision; {hint}")
-
-
-def copy(word: str, destination: str, force: bool = False) -> Copy:
+def copy(word: str, destination: str, known: Registry, force: bool = False) -> Copy:
     """Copy a shipped recipe, to be edited, to a file (which ends in .yml) or into a folder, which is made.
 
     The copy says the same: where the recipe extends another shipped one, the copy extends it by its name.
     Raises RecipeError where no such recipe is shipped, UsageError where the copy would replace a file and `force` is
     not given, would replace the shipped recipe itself, or cannot be written.
     """
-    source = find(Path(word))
-    if not source.resolve().is_relative_to(folder().resolve()):
-        raise RecipeError(f"{word}: does not come with lowvision; `lowvision ls recipes` lists what does")
+    source = find(Path(word), known)
+    names = {path.resolve(): name for name, path in recipes(known).items()}
+    if source.resolve() not in names:
+        raise RecipeError(f"{word}: is not shipped; `lowvision ls recipes` lists what is")
     target = Path(destination)
     if target.suffix not in ENDINGS or target.is_dir():
         target = target / source.name
     if target.resolve() == source.resolve():
-        raise UsageError(f"{target}: is the recipe that comes with lowvision itself; give another file or folder")
+        raise UsageError(f"{target}: is the shipped recipe itself; give another file or folder")
     if target.exists() and not force:
         raise UsageError(f"{target}: is there already; give another file or folder, or --force to replace it")
-    parent = _parent(source)
+    parent = _parent(source, names)
     text = source.read_text(encoding="utf-8")
     text = SCHEMA.sub("# yaml-language-server: $schema=schema.json", text)
     text = EXTENDS.sub(f"extends: {parent}", text) if parent else text
     _write(target, text)
-    return Copy(source.relative_to(folder()).with_suffix("").as_posix(), target, parent)
+    return Copy(names[source.resolve()], target, parent)
 
 
-def _parent(source: Path) -> str | None:
-    """The name of the shipped recipe that a shipped one extends."""
+def _parent(source: Path, names: Mapping[Path, str]) -> str | None:
+    """The name of the shipped recipe that a shipped one extends, be it by its file or by its name."""
     found = EXTENDS.search(source.read_text(encoding="utf-8"))
-    if not found:
-        return None
-    return Path(os.path.relpath(source.parent / found[1], folder())).with_suffix("").as_posix()
+    return names.get((source.parent / found[1]).resolve(), found[1]) if found else None
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,9 +1,11 @@
-"""Claims about the recipes that come with lowvision: their names, and copies of them."""
+"""Claims about the recipes that come with lowvision and its plugins: their names, and copies of them."""
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ import pytest
 from lowvision import registry, shipped
 from lowvision.errors import RecipeError, UsageError
 from lowvision.recipe import reading
+from lowvision.registry import Plugin, Registry
 
-ALL = shipped.names()
+KNOWN = registry.load()
+ALL = shipped.recipes(KNOWN)
 
 
 def test_every_recipe_has_a_name_and_the_quick_ones_come_first() -> None:
     there = [path.relative_to(shipped.folder()) for path in shipped.folder().rglob("*.yml")]
-    assert {Path(f"{name}.yml") for name in ALL} == set(there)
+    assert {Path(f"{name}.yml") for name in ALL} == set(there)  # no plugin of ours carries any
     assert "sr_carn" in ALL
     assert "paper/sr_carn" in ALL
     assert [name.count("/") for name in ALL] == sorted(name.count("/") for name in ALL)
@@ -28,35 +32,33 @@ def test_an_installed_package_carries_its_recipes_inside(tmp_path: Path, monkeyp
     (tmp_path / "recipes").mkdir()  # of somebody else, beside the package
     (tmp_path / "lowvision" / "recipes" / "more").mkdir(parents=True)
     (tmp_path / "lowvision" / "recipes" / "more" / "one.yml").touch()
-    assert shipped.names() == ("more/one",)
+    assert [*shipped.recipes(Registry([]))] == ["more/one"]
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_recipe_says_what_it_is(name: str) -> None:
-    path = shipped.path_of(name)
-    assert path is not None
-    assert shipped.about(path).endswith(".")
-    assert "schema" not in shipped.about(path)
+    assert shipped.about(ALL[name]).endswith(".")
+    assert "schema" not in shipped.about(ALL[name])
 
 
 def test_a_word_is_a_file_or_the_name_of_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shipped.find(Path("paper/sr_carn")) == shipped.path_of("paper/sr_carn")
+    assert shipped.find(Path("paper/sr_carn"), KNOWN) == ALL["paper/sr_carn"]
     Path("sr_carn").mkdir()  # such as an exported package
-    assert shipped.find(Path("sr_carn")) == shipped.path_of("sr_carn")
+    assert shipped.find(Path("sr_carn"), KNOWN) == ALL["sr_carn"]
     Path("sr_fsrcnn").touch()
-    assert shipped.find(Path("sr_fsrcnn")) == Path("sr_fsrcnn")
-    assert shipped.find(Path("none.yml")) == Path("none.yml")  # its reader tells
+    assert shipped.find(Path("sr_fsrcnn"), KNOWN) == Path("sr_fsrcnn")
+    assert shipped.find(Path("none.yml"), KNOWN) == Path("none.yml")  # its reader tells
 
 
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("sr_carm", "sr_carm: no such file, and no recipe of that name comes with lowvision; did you mean 'sr_carn'?"),
-        ("xyz", "comes with lowvision; there are de"),
+        ("sr_carnn", "sr_carnn: no such file, and no shipped recipe of that name; did you mean 'sr_carn'?"),
+        ("xyz", "no shipped recipe of that name; there are de"),
         (
             "recipes/sr_carn.yml",
-            "recipes/sr_carn.yml: no such file; the recipe that comes with lowvision is called sr_",
+            "recipes/sr_carn.yml: no such file; the shipped recipe is called sr_carn alone",
         ),
         ("recipes/paper/sr_carn.yml", "is called paper/sr_carn alone"),
     ],
@@ -66,26 +68,23 @@ def test_a_word_that_is_neither_gets_the_way_out(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RecipeError) as caught:
-        shipped.find(Path(word))
+        shipped.find(Path(word), KNOWN)
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_copy_says_the_same(tmp_path: Path, name: str) -> None:
-    known = registry.load()
-    original = shipped.path_of(name)
-    assert original is not None
-    made = shipped.copy(name, str(tmp_path / "mine.yml"))
-    assert reading.read(made.file, known) == reading.read(original, known)
-    assert (made.extends is None) == ("extends:" not in original.read_text())
+    made = shipped.copy(name, str(tmp_path / "mine.yml"), KNOWN)
+    assert reading.read(made.file, KNOWN) == reading.read(ALL[name], KNOWN)
+    assert (made.extends is None) == ("extends:" not in ALL[name].read_text())
     assert made.file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
 
 
 def test_a_copy_goes_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shipped.copy("sr_carn", ".").file == Path("sr_carn.yml")
-    assert shipped.copy("paper/sr_carn", "new/folder").file == Path("new/folder/sr_carn.yml")
-    assert shipped.copy("sr_carn", "new/mine.yaml").file == Path("new/mine.yaml")
+    assert shipped.copy("sr_carn", ".", KNOWN).file == Path("sr_carn.yml")
+    assert shipped.copy("paper/sr_carn", "new/folder", KNOWN).file == Path("new/folder/sr_carn.yml")
+    assert shipped.copy("sr_carn", "new/mine.yaml", KNOWN).file == Path("new/mine.yaml")
     assert sorted(path.name for path in Path("new").rglob("*")) == ["folder", "mine.yaml", "sr_carn.yml"]
     mask = os.umask(0)
     os.umask(mask)
@@ -96,27 +95,66 @@ def test_a_copy_replaces_nothing_unless_forced(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yml"
     mine.write_text("mine")
     with pytest.raises(UsageError, match=r"mine\.yml: is there already; give another .* or --force"):
-        shipped.copy("sr_carn", str(mine))
+        shipped.copy("sr_carn", str(mine), KNOWN)
     assert mine.read_text() == "mine"
-    assert shipped.copy("sr_carn", str(mine), force=True).file == mine
+    assert shipped.copy("sr_carn", str(mine), KNOWN, force=True).file == mine
     assert "carn" in mine.read_text()
 
 
 def test_a_recipe_is_not_copied_over_itself() -> None:
-    with pytest.raises(UsageError, match="is the recipe that comes with lowvision itself"):
-        shipped.copy("sr_carn", str(shipped.folder()), force=True)
+    with pytest.raises(UsageError, match="is the shipped recipe itself"):
+        shipped.copy("sr_carn", str(shipped.folder()), KNOWN, force=True)
 
 
-def test_only_what_comes_with_lowvision_is_copied(tmp_path: Path) -> None:
+def test_only_what_is_shipped_is_copied(tmp_path: Path) -> None:
     (tmp_path / "mine.yml").touch()
-    with pytest.raises(RecipeError, match=r"mine\.yml: does not come with lowvision; `lowvision ls recipes`"):
-        shipped.copy(str(tmp_path / "mine.yml"), str(tmp_path / "other.yml"))
+    with pytest.raises(RecipeError, match=r"mine\.yml: is not shipped; `lowvision ls recipes`"):
+        shipped.copy(str(tmp_path / "mine.yml"), str(tmp_path / "other.yml"), KNOWN)
     with pytest.raises(RecipeError, match="did you mean 'sr_carn'"):
-        shipped.copy("sr_carm", str(tmp_path))
+        shipped.copy("sr_carnn", str(tmp_path), KNOWN)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"sr_carn\.yml: cannot be written: "):
-        shipped.copy("sr_carn", str(tmp_path / "file" / "below"))
+        shipped.copy("sr_carn", str(tmp_path / "file" / "below"), KNOWN)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """A plugin whose package carries two recipes, one that extends lowvision's and one that extends its own."""
+    package = tmp_path / "acme_recipes"
+    (package / "recipes" / "more").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from lowvision import hookimpl\n\n@hookimpl\ndef lowvision_datasets():\n    return {}\n"
+    )
+    (package / "recipes" / "short.yml").write_text("# CARN in no time.\nextends: sr_carn\nstages: {base: {steps: 1}}\n")
+    (package / "recipes" / "more" / "seeded.yml").write_text("# Another seed.\nextends: ../short.yml\nseed: 7\n")
+    (tmp_path / "recipes").mkdir()  # beside a lone module: nobody's
+    (tmp_path / "recipes" / "lost.yml").write_text("seed: 1\n")
+    (tmp_path / "acme_lone.py").write_text((package / "__init__.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = ("acme_recipes", "acme_lone", "acme_missing")
+    yield Registry([*registry.installed(), *(Plugin(module, "acme", "1.0") for module in modules)])
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+def test_a_plugin_carries_recipes_in_its_package_under_its_own_name(acme: Registry) -> None:
+    found = shipped.recipes(acme)
+    assert [name for name in found if name not in ALL] == ["acme-recipes/more/seeded", "acme-recipes/short"]
+    assert shipped.about(found["acme-recipes/short"]) == "CARN in no time."
+    assert list(found)[: len(ALL)] == list(ALL)
+
+
+def test_a_plugins_recipe_is_found_extended_and_copied_by_its_name(acme: Registry, tmp_path: Path) -> None:
+    seeded = reading.read(shipped.find(Path("acme-recipes/more/seeded"), acme), acme)
+    assert seeded.stages.base is not None
+    assert (seeded.seed, seeded.stages.base.steps) == (7, 1)
+    made = shipped.copy("acme-recipes/more/seeded", str(tmp_path / "mine.yml"), acme)
+    assert (made.name, made.extends) == ("acme-recipes/more/seeded", "acme-recipes/short")
+    assert reading.read(made.file, acme) == seeded
+    assert shipped.copy("acme-recipes/short", str(tmp_path / "short.yml"), acme).extends == "sr_carn"
+    with pytest.raises(RecipeError, match="did you mean 'acme-recipes/short'"):
+        shipped.find(Path("acme-recipes/shirt"), acme)

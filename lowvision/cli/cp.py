@@ -20,9 +20,9 @@ def cp(
     as_json: AsJson = False,
 ) -> None:
     """Copy a shipped recipe, to edit it."""
-    from lowvision import shipped
+    from lowvision import registry, shipped
 
-    made = shipped.copy(recipe, destination, force)
+    made = shipped.copy(recipe, destination, registry.load(), force)
     document = {"recipe": made.name, "file": str(made.file), "extends": made.extends}
     answer(document, as_json, lambda document: _text(made))
 

@@ -10,9 +10,9 @@ import typer
 
 def _found(word: Path) -> Path:
     """The recipe that the word means."""
-    from lowvision import shipped
+    from lowvision import registry, shipped
 
-    return shipped.find(word)
+    return shipped.find(word, registry.load())
 
 
 RecipeFile = Annotated[

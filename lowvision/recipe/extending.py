@@ -11,6 +11,7 @@ from typing import Any
 from lowvision import shipped, yaml_source
 from lowvision.complaints import shown
 from lowvision.errors import RecipeError
+from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath, Mark, Source
 
 COMMAND_LINE = Mark("command line", 0)
@@ -31,13 +32,13 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
 """Two ways to say what the branches are: the later one replaces the earlier."""
 
 
-def gather(path: Path, overrides: Sequence[str] = ()) -> Source:
+def gather(path: Path, known: Registry, overrides: Sequence[str] = ()) -> Source:
     """Everything that the file, its parents and `key.path=value` overrides say, as one mapping.
 
     Mappings merge key by key; lists, plain values, `reduce` and a choice of another name are replaced whole.
     Raises RecipeError where a file cannot be read, extends itself, or an override cannot be placed.
     """
-    source = _with_parents(path, ())
+    source = _with_parents(path, (), known)
     complaints = []
     for override in overrides:
         try:
@@ -49,7 +50,7 @@ def gather(path: Path, overrides: Sequence[str] = ()) -> Source:
     return source
 
 
-def _with_parents(path: Path, children: tuple[Path, ...]) -> Source:
+def _with_parents(path: Path, children: tuple[Path, ...], known: Registry) -> Source:
     source = _with_sections(yaml_source.read(path))
     if not isinstance(source.value, dict):
         found = "is empty" if source.value is None else f"holds {shown(source.value)}"
@@ -57,23 +58,23 @@ def _with_parents(path: Path, children: tuple[Path, ...]) -> Source:
     if "extends" not in source.value:
         return source
     own = {key: value for key, value in source.value.items() if key != "extends"}
-    parent = _parent(path, source.value["extends"], source.marks[("extends",)])
+    parent = _parent(path, source.value["extends"], source.marks[("extends",)], known)
     children = (*children, path)
     if parent.resolve() in [child.resolve() for child in children]:
         circle = " -> ".join(map(str, (*children, parent)))
         raise RecipeError(f"{source.marks[('extends',)]}: extends: goes round in a circle: {circle}")
-    older = _with_parents(parent, children)
+    older = _with_parents(parent, children, known)
     return Source(merged(older.value, own), {**older.marks, **source.marks})
 
 
-def _parent(path: Path, name: Any, mark: Mark) -> Path:
+def _parent(path: Path, name: Any, mark: Mark, known: Registry) -> Path:
     if not isinstance(name, str):
         raise RecipeError(f"{mark}: extends: must be the path of one recipe, not {shown(name)}")
     parent = Path(os.path.normpath(path.parent / name))
     if parent.is_file():
         return parent
-    if there := shipped.path_of(name):
-        return there
+    if name in (there := shipped.recipes(known)):
+        return there[name]
     raise RecipeError(f"{mark}: extends: no such file: {parent}; the path starts at the folder of this recipe")
 
 

@@ -25,7 +25,7 @@ def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) ->
 
     Raises RecipeError with every complaint, one a line: `file:line: path: message`.
     """
-    source = extending.gather(Path(path), overrides)
+    source = extending.gather(Path(path), registry, overrides)
     full, complaints = shorthand.write_out(source.value, registry)
     try:
         recipe = Recipe.model_validate(full, context=registry)

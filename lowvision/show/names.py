@@ -26,7 +26,7 @@ def documents(word: str, known: Registry, wanted: Wanted) -> list[dict[str, Any]
     if entries:
         told = [_of_thing(entry, menu, known, wanted, len(entries)) for menu, entry in entries]
         return told + [_file(entry, known) for menu, entry in entries if menu == "weights"]
-    path = shipped.path_of(word) or Path(word)
+    path = shipped.recipes(known).get(word, Path(word))
     if path.suffix in shipped.ENDINGS:
         from lowvision.show import recipes
 
@@ -76,7 +76,7 @@ def _no_scale(word: str, wanted: Wanted, reason: str) -> None:
 
 
 def _unknown(word: str, known: Registry) -> str:
-    names = {name for shelf in known.shelves.values() for name in shelf} | {*shipped.names()}
+    names = {name for shelf in known.shelves.values() for name in shelf} | {*shipped.recipes(known)}
     near = difflib.get_close_matches(word, sorted(names), n=1)
     hint = f"did you mean '{near[0]}'?" if near else "`lowvision ls` lists all names"
     return f"nothing is called '{word}', and there is no such file; {hint}{known.absent()}"

@@ -38,6 +38,6 @@ def test_a_shipped_recipe_is_called_by_its_name(say: Say) -> None:
     said = say("check", "sr_carn")
     assert (said.code, said.err) == (0, "")
     assert said.out.endswith("sr_carn.yml: nothing wrong\n")
-    said = say("check", "sr_carm")
+    said = say("check", "sr_carnn")
     assert said.code == 2
     assert said.err.endswith("did you mean 'sr_carn'?\n")

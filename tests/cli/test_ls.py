@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cli.saying import Say
+from lowvision import registry
 from lowvision.hookspecs import MENUS
-from lowvision.shipped import names
+from lowvision.shipped import recipes
 
 
 def test_ls_lists_a_menu(say: Say) -> None:
@@ -21,7 +22,7 @@ def test_a_menu_that_there_is_not_is_told_with_those_that_there_are(say: Say) ->
 
 def test_ls_lists_the_shipped_recipes(say: Say) -> None:
     lines = say("ls", "recipes").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["recipes:", *names()]
+    assert [line.split()[0] for line in lines] == ["recipes:", *recipes(registry.load())]
     assert any(line.split(maxsplit=1)[1].startswith("CARN x4 in three sizes") for line in lines[1:])
 
 

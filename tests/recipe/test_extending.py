@@ -159,7 +159,7 @@ def test_unknown_paths_are_told(tmp_path: Path) -> None:
 
 def test_a_recipe_that_comes_with_lowvision_is_extended_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "r.yml").write_text("extends: sr_carn\nseed: 3")
-    said = extending.gather(tmp_path / "r.yml").value
+    said = extending.gather(tmp_path / "r.yml", toys.registry()).value
     assert (said["seed"], said["task"]) == (3, {"sr": {"scale": 4}})
     (tmp_path / "sr_carn").write_text("seed: 1\ntrackers: []")  # a file of that name goes before
-    assert extending.gather(tmp_path / "r.yml").value == {"seed": 3, "trackers": ()}
+    assert extending.gather(tmp_path / "r.yml", toys.registry()).value == {"seed": 3, "trackers": ()}

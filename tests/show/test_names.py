@@ -86,7 +86,7 @@ def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
     ("word", "told"),
     [
         ("crn", "nothing is called 'crn', and there is no such file; did you mean 'carn'?"),
-        ("sr_carm", "did you mean 'sr_carn'?"),
+        ("sr_carnn", "did you mean 'sr_carn'?"),
         ("tasks.carn", "nothing is called 'tasks.carn', and there is no such file; "),
         ("xyzzy", "`lowvision ls` lists all names"),
         ("none.safetensors", "nothing is called 'none.safetensors', and there is no such file"),
