@@ -7,11 +7,13 @@ Public, as the face is. It imports torch: a plugin imports it where its networks
 
 from __future__ import annotations
 
+from lowvision.layers.attending import ChannelAttention as ChannelAttention
 from lowvision.layers.colour import Mean as Mean
 from lowvision.layers.edges import EdgeTable as EdgeTable
 from lowvision.layers.enlarging import STEPS as STEPS
 from lowvision.layers.enlarging import add_skip as add_skip
 from lowvision.layers.enlarging import shuffling as shuffling
+from lowvision.layers.halving import halved as halved
 from lowvision.layers.initial import faint as faint
 from lowvision.layers.initial import kaiming as kaiming
 from lowvision.layers.initial import look_for_detail as look_for_detail

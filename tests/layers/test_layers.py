@@ -68,3 +68,19 @@ def test_joined_is_the_convolution_of_the_concatenation() -> None:
         whole.bias.copy_(joined.convolutions()[0].bias)  # type: ignore[union-attr, arg-type]  # both have one
     parts = torch.rand(1, 2, 6, 7), torch.rand(1, 3, 6, 7)
     torch.testing.assert_close(joined(parts), whole(torch.cat(parts, dim=1)))
+
+
+def test_channel_attention_weighs_channels_by_their_means_alone() -> None:
+    torch.manual_seed(0)
+    attention, features = layers.ChannelAttention(32).double(), torch.rand(2, 32, 5, 6, dtype=torch.float64)
+    weights = attention(features) / features
+    torch.testing.assert_close(weights, weights[..., :1, :1].expand_as(weights))  # one a channel
+    moved = features.flip(2, 3)
+    torch.testing.assert_close(attention(moved), attention(features).flip(2, 3))
+
+
+@pytest.mark.parametrize(("side", "half"), [(1, 1), (4, 2), (5, 3)])
+def test_halving_takes_means_and_the_last_line_of_an_odd_size_is_its_own(side: int, half: int) -> None:
+    features = torch.arange(float(side)).expand(1, 1, side, side)
+    wanted = [min(2 * k + 0.5, side - 1.0) for k in range(half)]
+    torch.testing.assert_close(layers.halved(features), torch.tensor(wanted).expand(1, 1, half, half))

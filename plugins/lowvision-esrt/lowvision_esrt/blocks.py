@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lowvision import upsample
-from lowvision.layers import Joined, weaken
+from lowvision.layers import ChannelAttention, Joined, halved, weaken
 
-REDUCTION = 16
-"""The hidden width of a channel attention is channels // 16, at least 1."""
-SLOPE = 0.1
-"""Of a channel attention's activation: of so few hidden channels none may die."""
 TURNS = 5
 """How often the low path goes through its one block."""
 
@@ -97,30 +92,6 @@ class HighPreserving(nn.Module):
             low = self.low(low)
         fused = self.activation(self.fuse([doubled(low, start), self.high(high)]))
         return features + self.end(self.attention(fused))
-
-
-class ChannelAttention(nn.Module):
-    """Weighs every channel by what the means of all of them say."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        hidden = max(1, channels // REDUCTION)
-        self.weights = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, hidden, 1),
-            nn.LeakyReLU(SLOPE, inplace=True),
-            nn.Conv2d(hidden, channels, 1),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features * self.weights(features)  # (B, C, h, w) * (B, C, 1, 1)
-
-
-def halved(features: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,C,ceil(h/2),ceil(w/2)), means of 2x2; the last row or column of an odd size is its own mean."""
-    # Where a side is even, the replicated line is left over, and pooling drops it.
-    return functional.avg_pool2d(functional.pad(features, (0, 1, 0, 1), mode="replicate"), 2)
 
 
 def doubled(half: Tensor, like: Tensor) -> Tensor:

@@ -1,0 +1,56 @@
+"""SMSR: a network that learns which positions and channels it need not compute, and skips them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from lowvision import Backbone, Skip, Task, hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SMSR(Backbone):
+    """Sparse masks over positions and channels, learned with the network (Wang et al., CVPR 2021)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+
+    channels: int = Field(default=64, ge=1)
+    """Feature channels."""
+    layers: int = Field(default=5, ge=1)
+    """Sparse mask modules, of four masked convolutions each."""
+    skip: Skip = "bicubic"
+    """The interpolation of the input that is added to the output; bicubic in the paper."""
+    sparsity: float = Field(default=0.1, ge=0)
+    """Weight of the share that is not masked, against L1 in levels of 8 bit (the paper's lambda)."""
+    sparsity_rise: float = Field(default=0.05, ge=0, le=1)
+    """Part of a stage in which that weight rises from 0: 50 of the paper's 1000 epochs."""
+    tau: float = Field(default=0.4, gt=0, le=1)
+    """The temperature of masks in the end; 1 in the beginning."""
+    tau_fall: float = Field(default=0.3, ge=0, le=1)
+    """Part of a stage in which the temperature falls to it: 300 of the paper's 1000 epochs."""
+
+    def build(self, task: Task) -> nn.Module:
+        from lowvision_smsr.smsr import Network
+
+        return Network(
+            colours=task.channels, scale=task.scale, channels=self.channels, layers=self.layers, skip=self.skip
+        )
+
+    def reach(self, task: Task) -> None:
+        # Channel attention averages over the whole input.
+        return None
+
+    def objective(self, network: nn.Module) -> nn.Module:
+        from lowvision_smsr.objective import Objective, Schedule
+
+        masks = Schedule(self.sparsity, self.sparsity_rise, self.tau, self.tau_fall)
+        return Objective(network, masks)
+
+
+@hookimpl
+def lowvision_backbones() -> Mapping[str, type[Backbone]]:
+    return {"smsr": SMSR}

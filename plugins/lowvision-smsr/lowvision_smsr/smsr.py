@@ -1,0 +1,134 @@
+"""SMSR: the whole network (Wang et al., Exploring Sparsity in Image Super-Resolution, CVPR 2021).
+
+Forward computes everything and masks it; `adapt` computes what the masks keep and gives the same. What the 1x1
+convolutions read concatenated in the paper has a convolution of its own for each part here, and the results are added.
+"""
+
+from __future__ import annotations
+
+from math import inf, pi, tan
+
+import torch
+from torch import Tensor, nn
+
+from lowvision import Adaptive, Skip, multiply_adds
+from lowvision.layers import Joined, Mean, add_skip, faint, kaiming, look_for_detail
+from lowvision_smsr import sparse
+from lowvision_smsr.masks import hard
+from lowvision_smsr.modules import SparseModule
+
+BATCH = 16
+"""Tiles that are looked at together while the share is set."""
+STEPS = 30
+"""Of the bisection, at most."""
+NEAR = 0.002
+"""Relative to what may be spent: so near the bisection ends."""
+
+
+class Network(nn.Module, Adaptive):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+
+    tau: Tensor
+
+    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.offset = 0.0  # added to what speaks for a position, in `adapt` alone
+        self._dense: dict[torch.Size, int] = {}
+        self.register_buffer("tau", torch.ones(()))
+        self.mean = Mean(colours)
+        self.head = nn.Sequential(
+            nn.Conv2d(colours, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        self.body = nn.ModuleList(SparseModule(channels) for _ in range(layers))
+        self.collect = Joined([channels] * layers, channels)
+        self.activation = nn.ReLU(inplace=True)
+        self.collect_end = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
+        self.enlarge = nn.PixelShuffle(scale)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        kaiming(self)
+        for module in self.modules_of_body():
+            module.weaken()
+        self.collect.share_variance()
+        faint(self.last)
+        if self.skip != "none":
+            first = self.head[0]
+            assert isinstance(first, nn.Conv2d)
+            look_for_detail(first)
+
+    def modules_of_body(self) -> list[SparseModule]:
+        """The sparse mask modules, first to last."""
+        return [module for module in self.body if isinstance(module, SparseModule)]
+
+    def forward(self, lq: Tensor) -> Tensor:
+        if self.training:
+            return self.learn(lq)[0]
+        features = shallow = self.head(self.mean.take(lq))  # (B, C, h, w)
+        seen = []
+        for module in self.body:
+            features = module(features)
+            seen.append(features)
+        return self._image(lq, shallow, seen)
+
+    def learn(self, lq: Tensor, tau: float | None = None) -> tuple[Tensor, Tensor]:
+        """The image by soft masks, drawn at that temperature or the last one; and the share that they keep, (): 0..1."""
+        if tau is not None:
+            self.tau.fill_(tau)
+        features = shallow = self.head(self.mean.take(lq))
+        seen, shares = [], []
+        for module in self.modules_of_body():
+            features, kept = module.learn(features, self.tau)
+            seen.append(features)
+            shares.append(kept)
+        return self._image(lq, shallow, seen), torch.stack(shares).mean()
+
+    @torch.no_grad()
+    def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        features = shallow = self.head(self.mean.take(tiles))
+        seen = []
+        spent = torch.full((len(tiles),), self._dense_cost(tiles), device=tiles.device)
+        for module in self.modules_of_body():
+            marked = hard(module.mask(features), 1, self.offset)  # (B, 1, h, w)
+            features = sparse.run(module, features, marked)
+            seen.append(features)
+            spent -= sparse.saving(module) * (~marked).flatten(1).sum(dim=1)
+        return self._image(tiles, shallow, seen), spent
+
+    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+        allowed = share * self._dense_cost(lq)
+        if share >= 1:
+            self.offset = inf
+            return
+        if self._mean_cost(-inf, lq) > allowed:
+            return
+        # Bisection, where an angle of -90 degrees marks no position and one of 90 all.
+        low, high = -pi / 2, pi / 2
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            spent = self._mean_cost(tan(middle), lq)
+            low, high = (middle, high) if spent <= allowed else (low, middle)
+            if 0 <= allowed - spent <= NEAR * allowed:
+                break
+        self.offset = tan(low)
+
+    def _image(self, lq: Tensor, shallow: Tensor, seen: list[Tensor]) -> Tensor:
+        features = shallow + self.collect_end(self.activation(self.collect(seen)))
+        image = self.enlarge(self.last(features))  # (B, colours, h*scale, w*scale)
+        return self.mean.give(add_skip(image, self.mean.take(lq), self.scale, self.skip))
+
+    def _dense_cost(self, tiles: Tensor) -> int:
+        """Multiply-adds of forward on one of the tiles."""
+        size = tiles.shape[-2:]
+        if size not in self._dense:
+            self._dense[size] = multiply_adds(self, (1, *tiles.shape[1:]))
+        return self._dense[size]
+
+    def _mean_cost(self, offset: float, lq: Tensor) -> float:
+        """Multiply-adds that `adapt` spends on a tile with that offset, which it keeps."""
+        self.offset = offset
+        return torch.cat([self.adapt(part)[1] for part in lq.split(BATCH)]).double().mean().item()
