@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 from lowvision.contracts import Backbone, Options, Reducer, Task
+from lowvision.routing import cost
 from lowvision.testing import networks, options
 from lowvision.testing.backbones import subject_of
 from lowvision.testing.subject import PlainTask, Subject, one_line
@@ -26,28 +29,37 @@ class Knobless(Backbone):
         return 0
 
 
-def check_reducer(reducer: Reducer, backbone: Backbone, levels: Sequence[Level], *, task: Task | None = None) -> None:
+def check_reducer(
+    reducer: Reducer,
+    backbone: Backbone,
+    levels: Sequence[Level],
+    *,
+    task: Task | None = None,
+    trained: nn.Module | None = None,
+) -> None:
     """Hold a reducer against its contract, with a small backbone that it can reduce.
 
     levels: as in a recipe, from the cheapest to the dearest; the last may be the backbone itself.
     task: what to build for; by default the first scale that the backbone claims, RGB.
+    trained: a network of the backbone for that task, where `reduce_trained` reads it; by default a new one.
 
     Checked are: options that can be written and read; that every level gives a valid backbone which costs less, the
-    lower the less; that what cannot be reduced raises ValueError; and where `inherit` is defined, that it hands weights
-    down for some level, copies them, and touches nothing where it returns False. Raises AssertionError for the first
-    thing that is wrong.
+    lower the less, and that asking changes no weights; that what cannot be reduced raises ValueError; and where
+    `inherit` is defined, that it hands weights down for some level, copies them, and touches nothing where it returns
+    False. Raises AssertionError for the first thing that is wrong.
     """
     options.check_options(reducer)
     task = task or PlainTask(scale=(backbone.scales or (1,))[0])
     kept = backbone.model_copy()
-    reduced = [_reduced(reducer, backbone, level) for level in levels]
+    network = trained or subject_of(backbone, task)[0].built(0)
+    reduced = [_reduced(reducer, backbone, level, network) for level in levels]
     if backbone != kept:
         raise _failure(reducer, "reduce changes the backbone; return backbone.replace(...)")
     _check_costs(reducer, [subject_of(smaller, task)[0] for smaller in reduced], subject_of(backbone, task)[0], levels)
-    _check_refusals(reducer, backbone)
+    _check_refusals(reducer, backbone, network)
     if type(reducer).inherit is not Reducer.inherit:
         pairs = zip(reduced, levels, strict=True)
-        done = [_inherits(reducer, backbone, smaller, task, level) for smaller, level in pairs]
+        done = [_inherits(reducer, network, smaller, task, level) for smaller, level in pairs]
         if not any(done):
             raise _failure(
                 reducer,
@@ -60,14 +72,17 @@ def _failure(reducer: Reducer, message: str) -> AssertionError:
     return AssertionError(f"{options.name_of(reducer)}: {message}")
 
 
-def _reduced(reducer: Reducer, backbone: Backbone, level: Level) -> Backbone:
+def _reduced(reducer: Reducer, backbone: Backbone, level: Level, network: nn.Module) -> Backbone:
+    before = _tensors(network)
     try:
-        smaller = reducer.reduce(backbone, level)
+        smaller = reducer.reduce_trained(backbone, level, network)
     except ValueError as error:
         raise _failure(
             reducer,
             f"level {level!r} of {options.name_of(backbone)} is refused: {one_line(error)}; check it with other levels",
         ) from error
+    if _changed(before, network):
+        raise _failure(reducer, "reduce_trained changes the network; it only reads what was learned")
     if not isinstance(smaller, Backbone):
         raise _failure(reducer, f"reduce returns a {type(smaller).__name__}; return backbone.replace(...), a Backbone")
     if not _is_valid(smaller):
@@ -87,44 +102,64 @@ def _is_valid(smaller: Options) -> bool:
 
 
 def _check_costs(reducer: Reducer, subjects: Sequence[Subject], base: Subject, levels: Sequence[Level]) -> None:
-    prices = [networks.check_counted(subject) for subject in subjects]
-    whole = networks.check_counted(base)
+    prices = [_price(subject) for subject in subjects]
+    whole = _price(base)
     for k, (level, price) in enumerate(zip(levels, prices, strict=True)):
         dearest = k == len(levels) - 1
         if price > whole or (price == whole and not dearest):
             raise _failure(
                 reducer,
-                f"level {level!r} costs {price} multiply-adds and the backbone {whole}; a level must make it cheaper",
+                f"level {level!r} costs {price} and the backbone {whole}; a level must make it cheaper",
             )
         if k and prices[k - 1] >= price:
             raise _failure(
                 reducer,
-                f"level {levels[k - 1]!r} costs {prices[k - 1]} multiply-adds and level {level!r} {price}; give levels "
-                "from the cheapest to the dearest, no two alike",
+                f"level {levels[k - 1]!r} costs {prices[k - 1]} and level {level!r} {price}; give levels from the "
+                "cheapest to the dearest, no two alike",
             )
 
 
-def _check_refusals(reducer: Reducer, backbone: Backbone) -> None:
+@dataclass(frozen=True, order=True)
+class Price:
+    """What a network costs; of two that cost the same, the one whose masks leave less is the cheaper."""
+
+    exact: int
+    theoretical: int
+
+    def __str__(self) -> str:
+        masked = "" if self.theoretical == self.exact else f" ({self.theoretical} in theory)"
+        return f"{self.exact} multiply-adds{masked}"
+
+
+def _price(subject: Subject) -> Price:
+    shape = (1, *subject.shape[1:])
+    return Price(networks.check_counted(subject), cost.theoretical_multiply_adds(subject.built(), shape))
+
+
+def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) -> None:
     """A level or a backbone that means nothing is refused by ValueError, which a recipe tells with its line."""
     for what, asked, level in (("a level", backbone, UNKNOWN), ("a backbone without knobs", Knobless(), 1)):
-        try:
-            made = reducer.reduce(asked, level)
-        except ValueError:
-            continue
-        except Exception as error:
-            raise _failure(
-                reducer,
-                f"{what} that it does not know raises {type(error).__name__} ({one_line(error)}); raise ValueError "
-                "with a sentence, so that the recipe's line is told",
-            ) from error
-        if level == UNKNOWN or not isinstance(made, Backbone):
-            raise _failure(reducer, f"the level {level!r} of {options.name_of(asked)} gives {made!r}; raise ValueError")
+        for ask in (partial(reducer.reduce, asked, level), partial(reducer.reduce_trained, asked, level, network)):
+            try:
+                made = ask()
+            except ValueError:
+                continue
+            except Exception as error:
+                raise _failure(
+                    reducer,
+                    f"{what} that it does not know raises {type(error).__name__} ({one_line(error)}); raise ValueError "
+                    "with a sentence, so that the recipe's line is told",
+                ) from error
+            if level == UNKNOWN or not isinstance(made, Backbone):
+                raise _failure(
+                    reducer, f"the level {level!r} of {options.name_of(asked)} gives {made!r}; raise ValueError"
+                )
 
 
-def _inherits(reducer: Reducer, backbone: Backbone, reduced: Backbone, task: Task, level: Level) -> bool:
+def _inherits(reducer: Reducer, larger: nn.Module, reduced: Backbone, task: Task, level: Level) -> bool:
     """Whether a network inherits; fails where it does so wrongly."""
     subject = subject_of(reduced, task)[0]
-    larger, smaller = subject_of(backbone, task)[0].built(0), subject.built(1)
+    smaller = subject.built(1)
     theirs, mine = _tensors(larger), _tensors(smaller)
     done = reducer.inherit(larger, smaller)
     if type(done) is not bool:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 QUARTERS = 4
 """The widths among which is searched: so many parts of the channels."""
-Kernel = Literal[1, 3]
+Kernels = tuple[Literal[1, 3], Literal[1, 3]]
+"""Height and width of the kernels of the two convolutions of a block."""
 
 
 class Supernet(Backbone):
@@ -60,7 +61,7 @@ class Block(Options):
 
     channels: int = Field(default=64, ge=1)
     """Channels between the two."""
-    kernels: tuple[Kernel, Kernel] = (3, 3)
+    kernels: Kernels = (3, 3)
     """Height and width of the kernels of the two."""
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from lowvision_search import searched, supernet
+from lowvision_search import Kernels, searched, supernet
 from lowvision_search.gates import Width
-from lowvision_search.searched import Kernels
 
 
 def found(network: nn.Module) -> tuple[int, list[tuple[int, Kernels]]]:
@@ -69,9 +68,7 @@ def _chosen(p: Tensor) -> int:
 def _shape(network: searched.Network) -> tuple[int, list[tuple[int, Kernels]]]:
     """As `found` tells it."""
     blocks = [block for block in network.blocks if isinstance(block, searched.Block)]
-    return network.head.out_channels, [
-        (block.start.out_channels, (block.start.kernel_size[0], block.end.kernel_size[0])) for block in blocks
-    ]
+    return network.head.out_channels, [(block.start.out_channels, block.kernels) for block in blocks]
 
 
 def _cut(source: nn.Conv2d, target: nn.Conv2d) -> None:

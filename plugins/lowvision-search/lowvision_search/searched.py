@@ -12,9 +12,7 @@ from torch.nn import functional
 
 from lowvision import Skip
 from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, weaken
-
-Kernels = tuple[int, int]
-"""Of the two convolutions of a block, 1 or 3 each."""
+from lowvision_search import Kernels
 
 
 class Network(nn.Module):
@@ -51,6 +49,7 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, width: int, kernels: Kernels):
         super().__init__()
+        self.kernels = kernels
         first, second = kernels
         self.start = nn.Conv2d(channels, width, first, padding=first // 2)
         self.end = nn.Conv2d(width, channels, second, padding=second // 2)

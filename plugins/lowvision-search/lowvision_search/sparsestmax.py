@@ -1,10 +1,10 @@
 """Sparsestmax: logits become probabilities as sparse as a radius asks (Shao et al., CVPR 2019: Learning Sparse
 Switchable Normalization via SparsestMax).
 
-It is the point of the simplex nearest to the logits z among those at least `radius` away from its middle u. Where
-sparsemax, the nearest of all, is not so far away, all candidates have one norm, and the nearest of them is the one with
-the largest p.z: by its optimality conditions p = max(0, (z - tau) / lambda), which is sparsemax of the logits divided by
-a temperature lambda < 1. On a known support of k alternatives tau and lambda are closed forms, so no iteration is needed.
+It is the point p of the simplex nearest to the logits z among those at least `radius` away from its middle u. Where
+sparsemax, the nearest of all, is not so far away, p lies at that distance, so that all candidates have one norm and the
+nearest has the largest p.z: by its optimality conditions p = max(0, (z - tau) / lambda), which is sparsemax of logits
+divided by a temperature lambda < 1. For a support of k alternatives tau and lambda are closed forms: no iteration.
 """
 
 from __future__ import annotations

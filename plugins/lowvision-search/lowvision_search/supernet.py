@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from lowvision import Skip
 from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, weaken
-from lowvision_search import QUARTERS
+from lowvision_search import QUARTERS, Kernels
 from lowvision_search.gates import Gate, Width
 
-KEPT = ((1, 1), (1, 3), (3, 1), (3, 3))
+KEPT: tuple[Kernels, ...] = ((1, 1), (1, 3), (3, 1), (3, 3))
 """Kernels of the two convolutions of a block that is kept; the last alternative of its gate is to leave it out."""
 MILLION = 1_000_000
 
