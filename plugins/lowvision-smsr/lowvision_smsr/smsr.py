@@ -76,7 +76,7 @@ class Network(nn.Module, Adaptive):
         return self._image(lq, shallow, seen)
 
     def learn(self, lq: Tensor, tau: float | None = None) -> tuple[Tensor, Tensor]:
-        """The image by soft masks, drawn at that temperature or the last one; and the share that they keep, (): 0..1."""
+        """The image by soft masks, drawn at that or the last temperature, and the share that they keep, in [0,1]."""
         if tau is not None:
             self.tau.fill_(tau)
         features = shallow = self.head(self.mean.take(lq))
