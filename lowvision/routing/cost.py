@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 OPERATIONS_PER_MULTIPLY_ADD = 2
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+"""Layers that use each of their weights equally often."""
 
 
 def multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
@@ -23,6 +26,56 @@ def multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
     Interpolation, activations and additions count nothing. Neither computes nor touches the module: see `weightless`.
     """
     return _operations(module, shape, {}) // OPERATIONS_PER_MULTIPLY_ADD
+
+
+def theoretical_multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
+    """Of `multiply_adds`, those by weights that the module does not keep at zero by a mask, whatever it learns.
+
+    Theoretical: dense kernels compute the others too, only one that skips zeros would save them. The module must not be
+    on the meta device, where masks have no values.
+    """
+    if not may_mask(module):
+        return multiply_adds(module, shape)
+    counted, skipped = weightless(module), 0
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+
+        def begin(layer: nn.Module, _: Any) -> None:
+            begun[layer] = counter.get_total_flops()
+
+        def end(layer: nn.Module, _: Any, __: Any) -> None:
+            nonlocal skipped
+            skipped += int((counter.get_total_flops() - begun[layer]) * zeros[layer])
+
+        begun: dict[nn.Module, int] = {}
+        zeros = dict(zip(counted.modules(), _masked_shares(module), strict=True))
+        for layer, share in zeros.items():
+            if share:
+                layer.register_forward_pre_hook(begin)
+                layer.register_forward_hook(end)
+        counted(_meta_input(counted, shape))
+        return (counter.get_total_flops() - skipped) // OPERATIONS_PER_MULTIPLY_ADD
+
+
+def may_mask(module: nn.Module) -> bool:
+    """Whether some layer computes its weight from what it learns; on the meta device this can be told as well."""
+    return any(_computes_weight(part) for part in module.modules())
+
+
+def _computes_weight(part: nn.Module) -> bool:
+    return isinstance(part, WEIGHTED) and not isinstance(part.weight, nn.Parameter)
+
+
+def _masked_shares(module: nn.Module) -> Iterator[Fraction]:
+    """For it and each of its parts, the share of zeros in its weight where all that is learned is 1."""
+    full = copy.deepcopy(module)
+    with torch.no_grad():
+        for parameter in full.parameters():
+            parameter.fill_(1)
+        for part in full.modules():
+            zeros = Fraction(0)
+            if isinstance(part, WEIGHTED) and _computes_weight(part):
+                zeros = 1 - Fraction(int(part.weight.count_nonzero()), part.weight.numel())
+            yield zeros
 
 
 def paper_flops(module: nn.Module, shape: Sequence[int]) -> int:

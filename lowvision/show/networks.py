@@ -54,7 +54,10 @@ def of_architecture(architecture: Architecture, known: Registry, width: int, hei
 
 
 def cost(options: Backbone | Classifier, task: Task, width: int, height: int, classes: int = CLASSES) -> dict[str, Any]:
-    """`parameters`, and `multiply_adds` for one input of that size in LQ pixels; or `problem`, why there are none."""
+    """`parameters`, and `multiply_adds` for one input of that size in LQ pixels; or `problem`, why there are none.
+
+    `theoretical_multiply_adds`, beside them, where masks keep some of its weights at zero.
+    """
     import torch
 
     from lowvision.routing import cost
@@ -65,9 +68,14 @@ def cost(options: Backbone | Classifier, task: Task, width: int, height: int, cl
     try:
         with torch.device("meta"):
             network = _built(options, task, classes)
+        shape = 1, task.channels, height, width
+        counted = {"parameters": cost.parameters(network), "multiply_adds": cost.multiply_adds(network, shape)}
+        if cost.may_mask(network):  # the values of masks have to be there
+            theoretical = cost.theoretical_multiply_adds(_built(options, task, classes), shape)
+            if theoretical < counted["multiply_adds"]:
+                counted["theoretical_multiply_adds"] = theoretical
         return {
-            "parameters": cost.parameters(network),
-            "multiply_adds": cost.multiply_adds(network, (1, task.channels, height, width)),
+            **counted,
             **({"reach": options.reach(task)} if isinstance(options, Backbone) else {}),
         }
     except Exception as error:  # whatever a stranger's network raises is an answer to what was asked

@@ -78,6 +78,8 @@ def cost(network: Document) -> str:
     if "problem" in network:
         return str(network["problem"])
     told = f"{network['parameters']:,} parameters, {_many(network['multiply_adds'])} multiply-adds"
+    if "theoretical_multiply_adds" in network:
+        told += f" (theoretical, were masked weights skipped: {_many(network['theoretical_multiply_adds'])})"
     if "reach" in network:
         told += ", sees the whole input" if network["reach"] is None else f", sees {network['reach']} px around"
     return told
@@ -92,7 +94,10 @@ def named(choice: Document) -> str:
 def spelt(value: Any) -> str:
     """A value without JSON's quotes and braces: `size 32, overlap 4`."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {spelt(inner)}" for name, inner in value.items())
+        return ", ".join(
+            f"{name} ({spelt(inner)})" if isinstance(inner, Mapping) and inner else f"{name} {spelt(inner)}".strip()
+            for name, inner in value.items()
+        )
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(spelt, value))}]"
     if value is None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lowvision import Backbone, Task
-from lowvision.testing import PlainTask, check_backbone, check_plugin
+from lowvision.testing import PlainTask, check_backbone, check_plugin, check_reducer
 from lowvision_sparsity import Sparse, Sparsity
 from lowvision_sparsity.blocks import Blocks, kept_of, nearest_divisor
 from lowvision_sparsity.pruning import ramp, sparse_weights
@@ -159,3 +159,7 @@ def test_sparse_is_not_made_less_sparse() -> None:
         Sparsity().reduce(HALF, 0)
     assert Sparsity().reduce(HALF, 0.75) == HALF.replace(sparsity=0.75)
     assert Sparsity().reduce(SMALL, 0) == SMALL
+
+
+def test_the_reducer_keeps_its_contract_cheaper_in_theory_at_the_same_exact_cost() -> None:
+    check_reducer(Sparsity(), SMALL, [0.75, 0.5, 0], task=TASK)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from lowvision.routing.cost import largest_tensor, multiply_adds, paper_flops, parameters, weightless
+from lowvision.routing.cost import (
+    largest_tensor,
+    may_mask,
+    multiply_adds,
+    paper_flops,
+    parameters,
+    theoretical_multiply_adds,
+    weightless,
+)
 
 SHAPE = (1, 3, 8, 10)
 
@@ -109,3 +118,43 @@ def test_the_largest_tensor_is_found_wherever_it_is_made():
     wide = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 3, 3, padding=1))
     assert largest_tensor(wide, (2, 3, 10, 20)) == 2 * 32 * 10 * 20
     assert largest_tensor(nn.Upsample(scale_factor=4), (1, 3, 8, 8)) == 3 * 32 * 32
+
+
+class Every(nn.Module):
+    """Keeps one weight of so many."""
+
+    def __init__(self, weight: Tensor, period: int):
+        super().__init__()
+        self.register_buffer("mask", (torch.arange(weight.numel()) % period == 0).reshape(weight.shape))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * self.get_buffer("mask")
+
+
+def masked(layer: nn.Module, period: int) -> nn.Module:
+    parametrize.register_parametrization(layer, "weight", Every(layer.weight, period))  # type: ignore[arg-type]  # it has one
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (masked(nn.Conv2d(3, 6, 3, padding=1), 2), 8 * 10 * 3 * 6 * 9 // 2),
+        (masked(nn.ConvTranspose2d(3, 6, 4, stride=4), 3), 8 * 10 * 3 * 6 * 16 // 3),
+        (nn.Sequential(nn.Flatten(), masked(nn.Linear(240, 7), 4)), 240 * 7 // 4),
+        (Twice(masked(nn.Conv2d(3, 3, 1), 3)), 2 * 8 * 10 * 3),
+        (nn.Sequential(nn.Conv2d(3, 6, 1), masked(nn.Conv2d(6, 2, 1), 4)), 8 * 10 * (3 * 6 + 6 * 2 // 4)),
+        (Attention(), 80 * 3 * 80),
+    ],
+    ids=["convolution", "transposed", "linear", "shared", "dense and masked", "matmul"],
+)
+def test_in_theory_masked_weights_cost_nothing(module: nn.Module, expected: int) -> None:
+    assert theoretical_multiply_adds(module, SHAPE) == expected
+
+
+def test_a_mask_changes_no_exact_count_and_weights_that_start_at_zero_are_no_mask() -> None:
+    dense, sparse = nn.Conv2d(3, 6, 3, padding=1), masked(nn.Conv2d(3, 6, 3, padding=1), 2)
+    assert multiply_adds(sparse, SHAPE) == multiply_adds(dense, SHAPE)
+    nn.init.zeros_(dense.weight)
+    assert theoretical_multiply_adds(dense, SHAPE) == multiply_adds(dense, SHAPE)
+    assert (may_mask(dense), may_mask(sparse), may_mask(weightless(sparse))) == (False, True, True)
