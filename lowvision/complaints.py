@@ -14,6 +14,8 @@ from lowvision.yaml_source import KeyPath
 
 TOLD = "told"
 """The pydantic error type of a complaint that is already a plain sentence."""
+MISSING = "is missing"
+"""The sentence about an option that must be given; it stands at a key that is not there."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def _path_in(value: Any, details: ErrorDetails) -> KeyPath:
         if is_key or is_index:
             path.append(key)
             value = value[key]
-    if details["type"] == "missing" and isinstance(details["loc"][-1], str):
+    missing = details["type"] == "missing" or details.get("ctx", {}).get("told") == MISSING
+    if missing and isinstance(details["loc"][-1], str):
         path.append(details["loc"][-1])
     return tuple(path)
 
@@ -100,7 +103,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], path: KeyPath) -> s
     if kind == "extra_forbidden":
         return "unknown key" + close_to(str(path[-1]), _names(_model_at(model, path[:-1])))
     if kind == "missing":
-        return "is missing" if isinstance(details["loc"][-1], str) else "has too few values"
+        return MISSING if isinstance(details["loc"][-1], str) else "has too few values"
     given = details["input"]
     if kind == "literal_error":
         return f"must be {context['expected']}, not {shown(given)}{_close_to_literal(given, context['expected'])}"
