@@ -1,0 +1,330 @@
+"""Claims about lowvision-smsr; the constants are those that the paper prints, or follow from what it describes."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import inf
+
+import learning
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from lowvision import Backbone, multiply_adds
+from lowvision.routing.cost import parameters
+from lowvision.testing import PlainTask, check_backbone, check_plugin
+from lowvision_reducers import Channels, Layers
+from lowvision_smsr import SMSR, sparse
+from lowvision_smsr.masks import hard, kept_share, soft
+from lowvision_smsr.modules import SparseModule
+from lowvision_smsr.objective import LEVELS, Objective, Schedule
+from lowvision_smsr.smsr import NEAR, Network
+
+SMALL = SMSR(channels=8, layers=2)
+TILE = 16
+PAPER = Schedule(sparsity=0.1, rise=0.05, tau=0.4, fall=0.3)
+EPOCHS = 1000
+"""Of the paper."""
+
+
+@cache
+def blueprint(backbone: Backbone, scale: int) -> nn.Module:
+    """The network on the meta device: shapes without weights."""
+    with torch.device("meta"):
+        return backbone.build(PlainTask(scale=scale))
+
+
+def built(backbone: SMSR = SMALL, seed: int = 0) -> Network:
+    """A network in eval() and float64 whose every part matters: no layer starts faint."""
+    torch.manual_seed(seed)
+    network = backbone.build(PlainTask(scale=2)).double().eval()
+    assert isinstance(network, Network)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.normal_(module.bias, std=0.1)
+    return network
+
+
+def tiles(count: int = 4, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, TILE, TILE, generator=generator, dtype=torch.float64)
+
+
+def say_all_marked(network: Network) -> None:
+    """Mask heads that mark every position, whatever they see."""
+    with torch.no_grad():
+        for module in network.modules_of_body():
+            module.mask.last.weight.zero_()
+            module.mask.last.bias.copy_(torch.tensor([0.0, 1.0]))  # type: ignore[union-attr]  # it has one
+
+
+def set_sparse(network: Network, count: int) -> None:
+    """The last `count` channels of every layer are sparse, the others dense."""
+    with torch.no_grad():
+        for module in network.modules_of_body():
+            for layer in module.layers():
+                layer.logits.zero_()
+                layer.logits[:, 0] = 0.5
+                layer.logits[len(layer.logits) - count :, 1] = 1
+
+
+def test_the_plugin_offers_the_backbone() -> None:
+    assert check_plugin("lowvision_smsr") == {"backbones": ["smsr"]}
+
+
+def test_it_keeps_the_contract_of_a_backbone() -> None:
+    # Where two logits are nearly equal, half precision marks another position, and then an output is far off.
+    check_backbone(SMSR(channels=4, layers=2), half=False)
+
+
+# The paper's numbers
+
+
+@pytest.mark.parametrize(("scale", "printed"), [(2, 985), (3, 993), (4, 1006)])
+def test_it_has_the_parameters_that_the_paper_prints(scale: int, printed: int) -> None:
+    network = blueprint(SMSR(), scale)
+    logits = sum(p.numel() for name, p in network.named_parameters() if name.endswith("logits"))
+    assert logits == 5 * 4 * 64 * 2
+    assert round((parameters(network) - logits) / 1000) == printed
+
+
+def test_defaults_are_the_network_and_the_schedules_of_the_paper() -> None:
+    assert SMSR() == SMSR(
+        channels=64, layers=5, skip="bicubic", sparsity=0.1, sparsity_rise=0.05, tau=0.4, tau_fall=0.3
+    )
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 26, 51, 200, 301, 302, 1000])
+def test_schedules_are_the_papers_with_epochs_told_as_progress(epoch: int) -> None:
+    progress = (epoch - 1) / EPOCHS
+    assert PAPER.tau_at(progress) == pytest.approx(max(1 - (epoch - 1) / 500, 0.4))
+    assert PAPER.weight_at(progress) == pytest.approx(min((epoch - 1) / 50, 1) * 0.1 / LEVELS)
+
+
+def test_a_schedule_of_no_length_is_over_at_once() -> None:
+    at_once = Schedule(sparsity=1.0, rise=0.0, tau=0.4, fall=0.0)
+    assert (at_once.tau_at(0.0), at_once.weight_at(0.0)) == (0.4, 1 / LEVELS)
+
+
+# Sparse and masked-dense
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    batch=st.integers(1, 3),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    share=st.sampled_from([0.0, 0.3, 1.0]),
+    channels=st.integers(1, 6),
+    seed=st.integers(0, 99),
+)
+def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
+    batch: int, height: int, width: int, share: float, channels: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    module, features = SparseModule(channels), torch.randn(batch, channels, height, width)
+    marked = torch.rand(batch, 1, height, width) < share
+    channel_masks = [layer.sparse().float() for layer in module.layers()]
+    with torch.no_grad():
+        masked = module._masked(features, marked.float(), channel_masks)
+        torch.testing.assert_close(sparse.run(module, features, marked), masked, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [0, 3, 8])
+@settings(deadline=None, max_examples=8)
+@given(batch=st.integers(1, 3), height=st.integers(1, 11), width=st.integers(1, 11))
+def test_what_adapt_restores_is_what_forward_does(count: int, batch: int, height: int, width: int) -> None:
+    network = built()
+    set_sparse(network, count)
+    images = torch.rand(batch, 3, height, width, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(network.adapt(images)[0], network(images), rtol=0, atol=1e-6)
+
+
+def dense_form(network: Network, images: Tensor) -> Tensor:
+    """The network without any masks, from its weights alone."""
+    features = shallow = network.head(network.mean.take(images))
+    seen = []
+    for module in network.modules_of_body():
+        made, outputs = features, []
+        for layer in module.layers():
+            made = functional.relu(functional.conv2d(made, layer.convolution.weight, padding=1))
+            outputs.append(made)
+        features = features + module.attention(module.collect(outputs))
+        seen.append(features)
+    return network._image(images, shallow, seen)
+
+
+@torch.no_grad()
+def test_with_every_position_marked_it_is_the_dense_network() -> None:
+    network, images = built(), tiles()
+    assert not torch.allclose(network(images), dense_form(network, images))
+    say_all_marked(network)
+    torch.testing.assert_close(network(images), dense_form(network, images))
+    torch.testing.assert_close(network.adapt(images)[0], dense_form(network, images))
+
+
+# What it costs
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    batch=st.integers(1, 3),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    count=st.sampled_from([None, 0, 3, 8]),
+    offset=st.sampled_from([-inf, -0.3, 0.0, 0.3, inf]),
+)
+def test_it_tells_exactly_the_multiply_adds_that_were_done(
+    batch: int, height: int, width: int, count: int | None, offset: float
+) -> None:
+    network = built()
+    if count is not None:
+        set_sparse(network, count)
+    network.offset = offset
+    images = torch.rand(batch, 3, height, width, dtype=torch.float64)
+    spent = network.adapt(images)[1]
+    with FlopCounterMode(display=False) as counter:
+        network.adapt(images)
+    assert counter.get_total_flops() == 2 * int(spent.sum())
+    for image, own in zip(images, spent, strict=True):
+        assert network.adapt(image[None])[1] == own
+
+
+def test_with_every_position_marked_it_costs_what_the_static_graph_costs() -> None:
+    network, images = built(), tiles(2)
+    dense = multiply_adds(network, (1, 3, TILE, TILE))
+    say_all_marked(network)
+    assert network.adapt(images)[1].tolist() == [dense, dense]
+
+
+def test_each_position_that_is_not_marked_saves_the_same() -> None:
+    network = built(SMSR(channels=8, layers=1))
+    (module,) = network.modules_of_body()
+    set_sparse(network, 3)
+    # Of 8 channels 3 are sparse: the first layer saves what makes them, the others also what is made of them.
+    assert sparse.saving(module) == 9 * (8 * 3 + 3 * (3 * 5 + 8 * 3)) + 4 * 3 * 8
+    dense = multiply_adds(network, (1, 3, TILE, TILE))
+    for image in tiles():
+        with torch.no_grad():
+            shallow = network.head(network.mean.take(image[None]))
+            marked = hard(module.mask(shallow), 1)
+        unmarked = int((~marked).sum())
+        assert 0 < unmarked < TILE * TILE
+        assert network.adapt(image[None])[1] == dense - unmarked * sparse.saving(module)
+
+
+# What it is set to
+
+
+@pytest.mark.parametrize("share", [0.7, 0.8, 0.9])
+def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> None:
+    network, images = built(), tiles(12)
+    before = network(images)
+    network.spend(share, images, tiles(12))
+    spent = network.adapt(images)[1].double().mean().item() / multiply_adds(network, (1, 3, TILE, TILE))
+    assert share * (1 - 5 * NEAR) <= spent <= share
+    assert torch.equal(network(images), before)  # the static graph stays
+
+
+def test_more_may_be_spent_and_more_is() -> None:
+    network, images = built(), tiles(8)
+    spent = []
+    for share in (0.1, 0.7, 0.85, 1.0):
+        network.spend(share, images, images)
+        spent.append(int(network.adapt(images)[1].sum()))
+    assert spent == sorted(set(spent))
+    assert spent[-1] == 8 * multiply_adds(network, (1, 3, TILE, TILE))
+    network.spend(0.1, images, images)  # dearer than that is what dense channels cost, and that is the least there is
+    assert network.offset == -inf
+
+
+def test_a_setting_does_not_travel_in_weights() -> None:
+    network, other = built(), built(seed=1)
+    network.spend(0.8, tiles(), tiles())
+    other.load_state_dict(network.state_dict())
+    assert other.offset == 0
+    torch.testing.assert_close(other.adapt(tiles())[0], network(tiles()))
+
+
+# How it learns
+
+
+def test_soft_masks_become_hard_ones_as_the_temperature_falls() -> None:
+    logits = torch.randn(4000, 2) * 3
+    wanted = hard(logits, 1).float()
+    torch.manual_seed(0)
+    drawn = [soft(logits, 1, torch.tensor(tau)) for tau in (1.0, 0.4, 0.01)]
+    assert all(((mask >= 0) & (mask <= 1)).all() for mask in drawn)
+    undecided = [(mask * (1 - mask)).mean() for mask in drawn]
+    assert undecided == sorted(undecided, reverse=True)
+    assert undecided[-1] < 1e-2
+    assert (drawn[-1].round() == wanted).float().mean() > 0.8  # noise decides where logits hardly differ
+
+
+def test_what_is_kept_is_dense_or_marked() -> None:
+    marked, channels = torch.tensor([1.0, 0, 0, 1]).view(1, 1, 2, 2), torch.tensor([1.0, 0, 1, 1])
+    everywhere = 1 - channels[:, None, None] * (1 - marked)
+    torch.testing.assert_close(kept_share(marked, channels), everywhere.mean())
+
+
+def test_the_objective_is_l1_and_the_weighted_share_that_is_kept() -> None:
+    network = SMALL.build(PlainTask(scale=2)).train()
+    objective = SMALL.replace(sparsity=5.0).objective(network)
+    lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
+    losses = objective(lq, gt, 1.0)
+    assert set(losses) == {"image", "masks"}
+    assert 0.5 * 5 / LEVELS < losses["masks"] < 5 / LEVELS  # at first, somewhat more than half is kept
+    assert objective(lq, gt, 0.0)["masks"] == 0
+    assert network.get_buffer("tau") == 1
+    objective(lq, gt, 1.0)
+    assert network.get_buffer("tau") == pytest.approx(0.4)
+    assert network.state_dict()["tau"] == pytest.approx(0.4)
+
+
+def kept_after_training(sparsity: float) -> float:
+    """The share of forward's multiply-adds that adapt spends on average, after a few steps under that weight."""
+    torch.manual_seed(0)
+    network = SMALL.build(PlainTask(scale=2)).train()
+    assert isinstance(network, Network)
+    objective = Objective(network, Schedule(sparsity=sparsity, rise=0.05, tau=0.4, fall=0.3))
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+    lq = tiles(4).float()
+    gt = functional.interpolate(lq, scale_factor=2.0, mode="bicubic")
+    for step in range(40):
+        torch.stack(list(objective(lq, gt, step / 39).values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    spent = network.eval().adapt(lq)[1].double().mean().item()
+    return spent / multiply_adds(network, (1, 3, TILE, TILE))
+
+
+def test_the_dearer_what_is_kept_the_less_is_kept() -> None:
+    free, dear = kept_after_training(0.0), kept_after_training(100.0)
+    assert dear < 0.75 * free
+
+
+def test_it_starts_at_the_skip_and_learns() -> None:
+    torch.manual_seed(0)
+    losses = learning.losses(SMSR(channels=16, layers=2).build(PlainTask(scale=2)), scale=2)
+    assert min(losses[-3:]) < 0.97 * losses[0]
+
+
+# What smaller ones inherit
+
+
+@pytest.mark.parametrize(("reducer", "level"), [(Channels(), 8), (Layers(), 1)])
+def test_a_smaller_one_inherits_slices(reducer: Channels | Layers, level: int) -> None:
+    base = SMSR(channels=16, layers=2)
+    larger, smaller = built(base), built(reducer.reduce(base, level))  # type: ignore[arg-type]  # it stays SMSR
+    assert reducer.inherit(larger, smaller)
+    logits = smaller.modules_of_body()[0].layers()[0].logits
+    rows = larger.modules_of_body()[0].layers()[0].logits
+    assert all((rows == row).all(dim=1).any() for row in logits)
