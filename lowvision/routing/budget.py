@@ -107,6 +107,29 @@ def most_within(budget: float, found: Steps, cost: Callable[[NDArray[np.int64]],
     return best, spent
 
 
+def k_within(
+    budget: float, scores: NDArray[np.floating], dearness: NDArray[np.float64], prices: NDArray[np.integer]
+) -> float:
+    """The k at which what the rule chooses for many tiles together costs most, but not more than `budget`.
+
+    scores (N,M), dearness and prices (M,), ascending. It lies between two steps, so that rounding moves no tile; where
+    even the cheapest costs more, above them all. Tiles with equal scores go together.
+    """
+    found = steps(scores, dearness)
+    if not len(found.k):
+        return 0.0
+    # All steps of one k are one, but for rounding.
+    apart = ~np.isclose(found.k[1:], found.k[:-1], rtol=1e-9, atol=1e-12)
+    ends = np.concatenate([[0], np.flatnonzero(apart) + 1, [len(found.k)]])
+    low, high = 0, len(ends)
+    while high - low > 1:
+        middle = (low + high) // 2
+        within = prices[found.after(ends[middle])].sum() <= budget
+        low, high = (middle, high) if within else (low, middle)
+    around = np.concatenate([[found.k[0] + 2], found.k, [found.k[-1] - 2]])
+    return float(around[ends[low] : ends[low] + 2].mean())
+
+
 def _next(
     scores: NDArray[np.float64], dearness: NDArray[np.float64], current: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

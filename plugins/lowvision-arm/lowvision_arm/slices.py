@@ -1,0 +1,82 @@
+"""FSRCNN whose leading channels are FSRCNNs of fewer channels (Dong et al., ECCV 2016, in the form of ClassSR)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lowvision import Skip
+from lowvision.layers import add_skip, faint, kaiming, look_for_detail
+
+SLOPE = 0.25
+"""Where PReLU starts."""
+KERNEL = 9
+"""Of the transposed convolution."""
+
+
+class Sliced(nn.Module):
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), by all channels or by the first so many."""
+
+    def __init__(self, *, colours: int, scale: int, channels: int, shrink: int, layers: int, skip: Skip):
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        self.first = nn.Conv2d(colours, channels, 5, padding=2)
+        self.shrink = nn.Conv2d(channels, shrink, 1)
+        self.mapping = nn.Sequential(*(nn.Conv2d(shrink, shrink, 3, padding=1) for _ in range(layers)))
+        self.expand = nn.Conv2d(shrink, channels, 1)
+        # Exactly scale times larger needs 2 * padding - output_padding = KERNEL - scale.
+        padding = (KERNEL - scale + 1) // 2
+        self.enlarge = nn.ConvTranspose2d(
+            channels, colours, KERNEL, stride=scale, padding=padding, output_padding=2 * padding - (KERNEL - scale)
+        )
+        self.activations = nn.ModuleList(nn.PReLU(init=SLOPE) for _ in range(4))
+        kaiming(self, SLOPE)
+        faint(self.enlarge)
+        if skip != "none":
+            look_for_detail(self.first)
+
+    def forward(self, lq: Tensor, channels: int | None = None) -> Tensor:
+        """channels: how many of the first and the last convolution's; None: all."""
+        first, shrunk, mapped, expanded = self.activations
+        features = first(leaving(self.first, lq, channels))  # (B, channels, h, w)
+        features = shrunk(entering(self.shrink, features))  # (B, shrink, h, w)
+        features = mapped(self.mapping(features))
+        features = expanded(leaving(self.expand, features, channels))  # (B, channels, h, w)
+        return add_skip(entering_enlarging(self.enlarge, features), lq, self.scale, self.skip)
+
+
+class Slice(nn.Module):
+    """One width of it alone, sharing its weights: what is counted."""
+
+    def __init__(self, whole: Sliced, channels: int):
+        super().__init__()
+        self.whole, self.channels = whole, channels
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.whole(lq, self.channels)
+
+
+def leaving(convolution: nn.Conv2d, features: Tensor, channels: int | None) -> Tensor:
+    """The first so many of the channels that leave a convolution."""
+    assert convolution.bias is not None
+    return functional.conv2d(
+        features, convolution.weight[:channels], convolution.bias[:channels], padding=convolution.padding
+    )
+
+
+def entering(convolution: nn.Conv2d, features: Tensor) -> Tensor:
+    """The convolution of as many of the channels that it takes as there are."""
+    return functional.conv2d(features, convolution.weight[:, : features.shape[1]], convolution.bias)
+
+
+def entering_enlarging(transposed: nn.ConvTranspose2d, features: Tensor) -> Tensor:
+    """The same for a transposed convolution."""
+    assert not isinstance(transposed.padding, str)
+    return functional.conv_transpose2d(
+        features,
+        transposed.weight[: features.shape[1]],
+        transposed.bias,
+        transposed.stride,
+        transposed.padding,
+        transposed.output_padding,
+    )
