@@ -44,5 +44,5 @@ def _text(made: Rendered) -> str:
         f"  cd {made.folder}\n"
         "  pip install -e '.[test]'\n"
         "  pytest\n"
-        "  lowvision run example.yml"
+        f"  lowvision run {made.distribution}/example"
     )

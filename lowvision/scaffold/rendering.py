@@ -34,6 +34,7 @@ class Rendered:
     """A distribution that was written."""
 
     folder: Path
+    distribution: str
     kind: str
     name: str
     """Of the component, on its menu."""
@@ -55,7 +56,7 @@ def render(distribution: str, kind: str, output: Path, registry: Registry) -> Re
         _write(files, folder)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    return Rendered(folder, kind, words["name"])
+    return Rendered(folder, distribution, kind, words["name"])
 
 
 def _words(distribution: str, kind: str) -> dict[str, str]:

@@ -109,6 +109,11 @@ def test_it_is_listed_with_its_distribution(kind: str, menu: str, menus: Any) ->
     assert (entry["distribution"], entry["version"]) == (f"lowvision-acme-{kind}", "0.1.0")
 
 
+def test_its_recipe_is_listed_by_its_name(plugins: list[Path], menus: Any) -> None:
+    carried = [recipe["name"] for recipe in menus["recipes"]]
+    assert {f"{folder.name}/example" for folder in plugins} <= set(carried)
+
+
 def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> None:
     folders = [str(folder / "tests") for folder in plugins]
     said = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders, cwd=plugins[0].parent)
@@ -120,7 +125,7 @@ def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> No
 def test_its_example_runs_to_the_report(environment: Environment, plugins: list[Path], tmp_path: Path) -> None:
     tiny.write_photographs(tmp_path / "photos")
     overrides = "|".join(TINY).replace("PHOTOS", str(tmp_path / "photos"))
-    recipes = [str(folder / "example.yml") for folder in plugins]
+    recipes = [f"{folder.name}/example" for folder in plugins]
     environment.run("-c", RUN_ALL, str(tmp_path / "runs"), overrides, *recipes)
     for kind, folder in zip(scaffold.KINDS, plugins, strict=True):
         run = tmp_path / "runs" / folder.name

@@ -1,0 +1,85 @@
+"""Claims about `lowvision new-plugin`; what it writes is claimed in tests/scaffold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from cli.saying import Say, imports
+
+NAME = "lowvision-two-words"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, in which the command is run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["backbone", "reducer", "classifier", "task"])
+def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: str) -> None:
+    said = say("new-plugin", NAME, "--kind", kind)
+    assert (said.code, said.err) == (0, "")
+    first, *words = said.out.splitlines()
+    assert first == f"{NAME}: a {kind} named two_words, which works"
+    assert [line.strip() for line in words] == [
+        f"cd {NAME}",
+        "pip install -e '.[test]'",
+        "pytest",
+        f"lowvision run {NAME}/example",
+    ]
+    assert (here / NAME / "lowvision_two_words" / "recipes" / "example.yml").is_file()
+
+
+def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path) -> None:
+    said = say("new-plugin", NAME, "--kind", "task", "-o", "some/where", "--json")
+    folder = os.path.join("some", "where", NAME)
+    assert json.loads(said.out) == {"folder": folder, "kind": "task", "name": "two_words"}
+    assert (here / folder / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["two-words", "--kind", "task"],
+            "'two-words' is no name for a plugin: give lowvision- and .* as lowvision-tw",
+        ),
+        (
+            ["lowvision-carn", "--kind", "backbone"],
+            "there is a backbone 'carn' already, of lowvision-sr; choose another",
+        ),
+        ([NAME, "--kind", "runtime"], "'runtime' is not one of 'backbone', 'reducer', 'classifier', 'task'"),
+        ([NAME], "Missing option '--kind'"),
+        (["--kind", "task"], "Missing argument 'NAME'"),
+    ],
+)
+def test_wrong_words_are_told_and_make_nothing(say: Say, here: Path, words: list[str], told: str) -> None:
+    said = say("new-plugin", *words)
+    assert (said.code, said.out) == (2, "")
+    assert re.search(told, " ".join(said.err.split()))
+    assert list(here.iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_left_alone(say: Say, here: Path) -> None:
+    (here / NAME).mkdir()
+    said = say("new-plugin", NAME, "--kind", "task")
+    assert (said.code, said.err) == (2, f"{NAME}: is there already; give another name, or --output DIR\n")
+    assert list((here / NAME).iterdir()) == []
+
+
+def test_help_tells_every_word(say: Say) -> None:
+    said = say("new-plugin", "--help")
+    assert said.code == 0
+    for word in ("NAME", "--kind", "backbone|reducer|classifier|task", "--output", "--json", "lowvision-acme"):
+        assert word in said.out
+
+
+def test_it_imports_no_torch() -> None:
+    assert not imports("new-plugin", NAME, "--kind", "backbone") & {"torch", "timm", "cv2"}
