@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from lowvision import Backbone, Reducer, Task
-from lowvision.testing import check_reducer
+from lowvision.testing import PlainTask, check_reducer
 
 
 class Net(Backbone):
@@ -76,6 +76,21 @@ class Heir(Told):
         return self.way != "denies"
 
 
+class Reader(Heir):
+    """As many channels as have a bias that training left open: only weights tell."""
+
+    def reduce(self, backbone: Backbone, level: Any) -> Any:
+        raise ValueError("trained weights tell")
+
+    def reduce_trained(self, backbone: Backbone, level: Any, network: Any) -> Any:
+        if level != "open" or type(backbone) is not Net:
+            raise ValueError(f"no level {level!r}")
+        count = int((network[0].bias > 0).sum())
+        if self.way == "tidies":
+            network[0].bias.data.clamp_(min=0)
+        return backbone.replace(channels=count)
+
+
 def _whole(level: Any) -> int:
     if type(level) is not int:
         raise ValueError(f"give a whole number of channels, not {level!r}")
@@ -118,3 +133,12 @@ def test_levels_come_as_in_a_recipe() -> None:
         check_reducer(Told(), Net(), [8, 4])
     with pytest.raises(AssertionError, match=r"level 0 of .* is refused: .* check it with other levels"):
         check_reducer(Told(), Net(), [0, 4])
+
+
+def test_a_reducer_may_read_trained_weights() -> None:
+    trained = Net().build(PlainTask())
+    with torch.no_grad():
+        trained[0].bias.copy_(torch.tensor([1.0, 1, 1, -1, -1, -1, -1, -1]))  # type: ignore[operator]  # of a Sequential
+    check_reducer(Reader(), Net(), ["open"], trained=trained)
+    with pytest.raises(AssertionError, match="reduce_trained changes the network; it only reads"):
+        check_reducer(Reader(way="tidies"), Net(), ["open"], trained=trained)

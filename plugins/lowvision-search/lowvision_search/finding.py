@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lowvision_search import Kernels, searched, supernet
-from lowvision_search.gates import Width
 
 
 def found(network: nn.Module) -> tuple[int, list[tuple[int, Kernels]]]:
@@ -18,67 +17,44 @@ def found(network: nn.Module) -> tuple[int, list[tuple[int, Kernels]]]:
     """
     if not isinstance(network, supernet.Network):
         raise ValueError(f"{type(network).__name__} is not the network of a supernet")
-    closed = network.state().closed
-    blocks = [(_wide(block.width, closed), supernet.KEPT[n]) for block, n in _left(network)]
-    return _wide(network.width, closed), blocks
+    (between, *inside), kernels = network.gates.decided()
+    return between, [(width, pair) for width, pair in zip(inside, kernels, strict=True) if pair is not None]
 
 
 def hand_down(larger: nn.Module, smaller: nn.Module) -> bool:
     """Set the weights of `smaller` to those that a supernet has left; False where that is not what it has found."""
     if not isinstance(larger, supernet.Network) or not isinstance(smaller, searched.Network):
         return False
+    mine = [block for block in smaller.blocks if isinstance(block, searched.Block)]
     try:
-        fits = found(larger) == _shape(smaller)
+        fits = found(larger) == (smaller.head.out_channels, [(b.start.out_channels, b.kernels) for b in mine])
     except ValueError:
         return False
-    if not fits:
-        return False
-    theirs = [block for block, _ in _left(larger)]
-    mine = [block for block in smaller.blocks if isinstance(block, searched.Block)]
-    with torch.no_grad():
-        _cut(larger.head, smaller.head)
-        _cut(larger.last, smaller.last)
-        for block, left in zip(theirs, mine, strict=True):
-            for mixed, one in ((block.start, left.start), (block.end, left.end)):
-                _cut(mixed.square if one.kernel_size == (3, 3) else mixed.point, one)
-                _copy(mixed.square.bias, one.bias)
-    return True
+    if fits:
+        _copy(larger, smaller, mine)
+    return fits
 
 
-def _left(network: supernet.Network) -> Iterator[tuple[supernet.Block, int]]:
-    """The blocks that are kept, and which alternative of each."""
-    closed = network.state().closed
-    for block in network.searchable():
-        chosen = _chosen(block.gate(closed))
-        if chosen < len(supernet.KEPT):
-            yield block, chosen
-
-
-def _wide(width: Width, closed: Tensor) -> int:
-    return width.part * (1 + _chosen(width.gate(closed)))
-
-
-def _chosen(p: Tensor) -> int:
-    """The only alternative. Raises ValueError where there are several."""
-    if p.max() < 1:
-        raise ValueError("its search is not at its end; convert what the last step of its stage left")
-    return int(p.argmax())
-
-
-def _shape(network: searched.Network) -> tuple[int, list[tuple[int, Kernels]]]:
-    """As `found` tells it."""
-    blocks = [block for block in network.blocks if isinstance(block, searched.Block)]
-    return network.head.out_channels, [(block.start.out_channels, block.kernels) for block in blocks]
+@torch.no_grad()
+def _copy(larger: supernet.Network, smaller: searched.Network, mine: Sequence[searched.Block]) -> None:
+    _, kernels = larger.gates.decided()
+    _cut(larger.head, smaller.head)
+    _cut(larger.last, smaller.last)
+    left = [pair for pair, kept in zip(larger.blocks(), kernels, strict=True) if kept]
+    for (start, end), block in zip(left, mine, strict=True):
+        for mixed, one, kernel in zip((start, end), (block.start, block.end), block.kernels, strict=True):
+            _cut(mixed.square if kernel == 3 else mixed.point, one)
+            _first(mixed.square.bias, one.bias)
 
 
 def _cut(source: nn.Conv2d, target: nn.Conv2d) -> None:
     """Copy the first channels of a convolution, as many as there are in `target`, and their biases."""
     target.weight.copy_(source.weight[: target.out_channels, : target.in_channels])
     if source.bias is not None:
-        _copy(source.bias, target.bias)
+        _first(source.bias, target.bias)
 
 
-def _copy(source: Tensor | None, target: Tensor | None) -> None:
+def _first(source: Tensor | None, target: Tensor | None) -> None:
     """Copy the first numbers of a vector."""
     assert source is not None
     assert target is not None

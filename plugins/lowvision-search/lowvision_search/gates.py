@@ -1,42 +1,96 @@
-"""Gates: what a network has not decided yet, as probabilities of a few alternatives that training makes sparser."""
+"""Gates: what a supernet has not decided yet, as probabilities of a few alternatives that training makes sparser."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from lowvision_search import QUARTERS, Kernels
 from lowvision_search.sparsestmax import largest_radius, sparsestmax
 
+KEPT: tuple[Kernels, ...] = ((1, 1), (1, 3), (3, 1), (3, 3))
+"""Kernels of the two convolutions of a block that is kept; the last alternative of a block is to be left out."""
+ALTERNATIVES = len(KEPT) + 1
 UNDECIDED = 1e-3
 """Standard deviation of the logits at the start: they must differ, else a radius would not say where to go."""
+MILLION = 1_000_000
 
 
-class Gate(nn.Module):
-    """Probabilities of alternatives."""
+@dataclass(frozen=True)
+class Opening:
+    """How open everything is."""
 
-    def __init__(self, alternatives: int):
+    channels: Tensor
+    """(1 + layers, C) of the features between the blocks, and of those inside each.
+
+    A channel is as open as the widths that have it are probable: it falls from the first to the last.
+    """
+    widths: Tensor
+    """(1 + layers,) how many of these channels are expected."""
+    kept: Tensor
+    """(layers,) how probable it is that a block is not left out."""
+    square: Tensor
+    """(layers, 2) the share of 3x3 kernels, of the two convolutions of a block that is kept."""
+    areas: Tensor
+    """(layers,) expected numbers in the kernels of both, for a pair of channels; of a block left out 0."""
+
+
+class Gates(nn.Module):
+    """The alternatives of all blocks and widths."""
+
+    closed: Tensor
+    is_square: Tensor
+    area: Tensor
+
+    def __init__(self, channels: int, layers: int):
         super().__init__()
-        self.logits = nn.Parameter(torch.empty(alternatives))
-        nn.init.normal_(self.logits, std=UNDECIDED)
+        self.part = channels // QUARTERS
+        # Vectors, for optimizers let those alone when weights decay.
+        self.widths = nn.Parameter(UNDECIDED * torch.randn((1 + layers) * QUARTERS))
+        self.paths = nn.Parameter(UNDECIDED * torch.randn(layers * ALTERNATIVES))
+        # Millionths: a moving average of weights mixes floating-point buffers, and would never get to the end.
+        self.register_buffer("closed", torch.zeros((), dtype=torch.int64))
+        square = torch.tensor([[kernel == 3 for kernel in kernels] for kernels in KEPT])
+        self.register_buffer("is_square", square, persistent=False)  # (kept alternatives, 2)
+        area = torch.tensor([sum(kernel**2 for kernel in kernels) for kernels in KEPT])
+        self.register_buffer("area", area, persistent=False)  # (kept alternatives,)
 
-    def forward(self, closed: Tensor) -> Tensor:
-        """(K,) float32, summing to 1. closed: (), from 0, as sparse as the logits are, to 1, one-hot."""
-        return sparsestmax(self.logits.float(), closed * largest_radius(len(self.logits)))
+    def close(self, share: float) -> None:
+        """Ask for that share of the largest radius: from 0, as sparse as logits are, to 1, one-hot."""
+        self.closed.fill_(round(share * MILLION))
 
+    def forward(self) -> Opening:
+        """How open everything is, in float32."""
+        widths, paths = self._probabilities()
+        opened = widths.flip(1).cumsum(1).flip(1)  # (1 + layers, QUARTERS)
+        kept = paths[:, :-1].sum(dim=1)
+        square = (paths[:, :-1, None] * self.is_square).sum(dim=1) / kept.clamp_min(1e-6)[:, None]
+        return Opening(
+            channels=opened.repeat_interleave(self.part, dim=1),
+            widths=self.part * opened.sum(dim=1),
+            kept=kept,
+            square=square,
+            areas=(paths[:, :-1] * self.area).sum(dim=1),
+        )
 
-class Width(nn.Module):
-    """How many of the channels there are: the first quarter, half, three quarters, or all."""
+    def decided(self) -> tuple[list[int], list[Kernels | None]]:
+        """The channels between the blocks and inside each, and each block's kernels, None where it is left out.
 
-    def __init__(self, channels: int, parts: int):
-        super().__init__()
-        self.gate = Gate(parts)
-        self.part = channels // parts
-
-    def forward(self, closed: Tensor) -> tuple[Tensor, Tensor]:
-        """(channels,) how open each is, and () how many are expected.
-
-        A channel is as open as the widths that have it are probable: the gates fall from the first to the last.
+        Raises ValueError where several alternatives are still open.
         """
-        p = self.gate(closed)
-        opened = p.flip(0).cumsum(0).flip(0)  # (parts,)
-        return opened.repeat_interleave(self.part), self.part * opened.sum()
+        widths, paths = self._probabilities()
+        if min(widths.amax(dim=1).min(), paths.amax(dim=1).min()) < 1:
+            raise ValueError("its search is not at its end; convert what the last step of its stage left")
+        left = [KEPT[n] if n < len(KEPT) else None for n in paths.argmax(dim=1).tolist()]
+        return [self.part * (1 + n) for n in widths.argmax(dim=1).tolist()], left
+
+    def _probabilities(self) -> tuple[Tensor, Tensor]:
+        """(1 + layers, QUARTERS) of widths, (layers, ALTERNATIVES) of paths; each row sums to 1."""
+        closed = self.closed.float() / MILLION
+        widths, paths = self.widths.float().view(-1, QUARTERS), self.paths.float().view(-1, ALTERNATIVES)
+        return (
+            sparsestmax(widths, closed * largest_radius(QUARTERS)),
+            sparsestmax(paths, closed * largest_radius(ALTERNATIVES)),
+        )

@@ -18,9 +18,10 @@ class Search(nn.Module):
         self.cost, self.mu, self.settled = cost, mu, settled
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
-        self.network.close(min(1.0, progress / self.settled))
-        share = self.network.expected_cost() / self.network.full_cost()
+        self.network.gates.close(min(1.0, progress / self.settled))
+        opening = self.network.gates()
+        share = self.network.expected_cost(opening) / self.network.full_cost()
         return {
-            "image": functional.l1_loss(self.network(lq), gt),
+            "image": functional.l1_loss(self.network.restore(lq, opening), gt),
             "cost": self.mu * (share - self.cost).abs(),
         }
