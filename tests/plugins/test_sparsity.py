@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lowvision import Backbone, Task
+from lowvision import Backbone, Task, WeightsError, registry, weights
+from lowvision.routing.cost import multiply_adds, theoretical_multiply_adds
 from lowvision.testing import PlainTask, check_backbone, check_plugin, check_reducer
+from lowvision_reducers import Channels
 from lowvision_sparsity import Sparse, Sparsity
 from lowvision_sparsity.blocks import Blocks, kept_of, nearest_divisor
-from lowvision_sparsity.pruning import ramp, sparse_weights
+from lowvision_sparsity.pruning import make_sparse, ramp, sparse_weights
 from lowvision_sr import CARN, FSRCNN
 
 SMALL = CARN(channels=8, layers=1, groups=2, skip="bicubic")
@@ -41,11 +48,10 @@ def non_zeros(network: nn.Module) -> list[tuple[set[int], int]]:
     return found
 
 
-def assert_balanced(network: nn.Module, kept: int | None = None) -> None:
+def assert_balanced(network: nn.Module) -> None:
     layers = non_zeros(network)
     assert layers
     assert all(counts == {wanted} for counts, wanted in layers), layers
-    assert kept is None or {wanted for _, wanted in layers} == {kept}
 
 
 # Blocks
@@ -145,6 +151,132 @@ def test_the_ramp_is_cubic_and_ends() -> None:
     assert [ramp(p) for p in (0, 0.5, 1, 1.5)] == [0, 0.875, 1, 1]
 
 
+def test_pruning_starts_where_it_was_left_and_nothing_comes_back() -> None:
+    network = seeded(HALF)
+    objective, lq_gt = HALF.objective(network), batch()
+    objective(*lq_gt, 0.9)
+    masks = [balanced.mask.clone() for _, balanced in sparse_weights(network)]
+    with torch.no_grad():
+        for weight, _ in sparse_weights(network):
+            weight.copy_(weight.flip(0))  # others are the largest now
+    let_through = []
+    network.register_forward_pre_hook(lambda module, _: let_through.append([b.mask for _, b in sparse_weights(module)]))
+    objective(*lq_gt, 0.0)  # a second stage begins
+    assert all(map(torch.equal, let_through[0], masks))
+
+
+class Pruned(Backbone):
+    """A backbone with an objective of its own."""
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)))
+
+    def reach(self, task: Task) -> int:
+        return 3
+
+    def objective(self, network: nn.Module) -> nn.Module:
+        class Own(nn.Module):
+            def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
+                (layer,) = sparse_weights(network)
+                return {"open": layer[1].mask.float().mean(), "progress": torch.tensor(progress)}
+
+        return Own()
+
+
+def test_what_the_inner_backbone_says_trains_it_while_it_is_pruned() -> None:
+    backbone = Sparse(backbone=Pruned(), sparsity=2 / 3, block=9)
+    network = seeded(backbone)
+    lq, _ = batch()
+    losses = [backbone.objective(network)(lq, lq, progress) for progress in (0.0, 0.75)]
+    assert [loss["open"].item() for loss in losses] == pytest.approx([1, 1 / 3])
+    assert [loss["progress"].item() for loss in losses] == [0, 0.75]
+
+
+def test_a_network_without_layers_between_its_ends_is_refused_with_the_way_out() -> None:
+    class Single(Pruned):
+        """One layer."""
+
+        def build(self, task: Task) -> nn.Module:
+            return nn.Conv2d(3, 3, 1)
+
+    with pytest.raises(ValueError, match=r"Single has no layer that could be sparse .* say ends: true"):
+        Sparse(backbone=Single()).build(TASK)
+    assert_balanced(Sparse(backbone=Single(), sparsity=0.5, ends=True).build(TASK))
+
+
+def test_constants_stay_as_they_are() -> None:
+    network = nn.Sequential(*(nn.Conv2d(4, 4, 1) for _ in range(4)))
+    network[1].requires_grad_(False)
+    assert make_sparse(network, 0.5, 4, ends=False) == 1
+    assert [isinstance(layer.weight, nn.Parameter) for layer in network] == [True, True, False, True]
+
+
+def test_a_recipe_and_a_weights_file_spell_the_backbone_inside(tmp_path: Path) -> None:
+    known = registry.load()
+    made = tiny.architecture().only(-1)
+    made = made.replace(branches=(Sparse(backbone=made.branches[0], sparsity=0.5),))
+    path = tiny.write_weights(tmp_path / "sparse.safetensors", made)
+    header = weights.read_header(path, known)
+    assert header.architecture == made
+    assert_balanced(weights.load_network(path, made, known))
+    with pytest.raises(WeightsError, match=r"holds a backbone, sparse\(backbone=fsrcnn\(channels=12, .*sparsity=0.5"):
+        weights.load_network(path, made.replace(branches=(SMALL,)), known)
+
+
+# A run
+
+SPARSE = "backbone={sparse: {backbone: {fsrcnn: {channels: 12, shrink: 4, layers: 1}}, sparsity: 0.5, block: 8}}"
+LEVELS = "reduce={channels: [4, 8, 12], sparsity: [0.75, 0.5, 0.5]}"
+BASE = "base: {steps: 6, batch: 4, ema: 0.9, checkpoint_every: 2, valid_every: 3}, evaluate: null"
+REST = "rank: {limit: 30}, branches: {steps: 2, batch: 4}, joint: {steps: 2, batch: 6, ema: 0.9}"
+KEPT = ("base/best", "base/last", "branches/0/last", "branches/2/last", "joint/last")
+
+
+def die_while_pruning(recipe: Path, folder: Path) -> None:
+    """Run its base, and die in the fifth update, after two checkpoints."""
+    from lowvision.training import loop
+
+    update, calls = loop.update, []
+
+    def deadly(*arguments: Any) -> Any:
+        calls.append(1)
+        return tiny.die() if len(calls) == 5 else update(*arguments)
+
+    loop.update = deadly
+    tiny.run(recipe, folder, SPARSE, LEVELS, f"stages={{{BASE}}}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a run whose branches are all sparse, and beside it that of a base which was killed and went on."""
+    place = tmp_path_factory.mktemp("sparse")
+    recipe = tiny.write_recipe(place)
+    assert tiny.in_a_child(tiny.run, recipe, place / "whole", SPARSE, LEVELS, f"stages={{{BASE}, {REST}}}") == 0
+    assert tiny.in_a_child(die_while_pruning, recipe, place / "killed") == -9
+    assert tiny.in_a_child(tiny.run, recipe, place / "killed", SPARSE, LEVELS, f"stages={{{BASE}}}") == 0
+    return place
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_masks_survive_saving_averaging_and_the_container(folder: Path, name: str) -> None:
+    known = registry.load()
+    path = folder / "whole" / f"{name}.safetensors"
+    made = weights.read_header(path, known).architecture
+    network = weights.load_container(path, made, known) if made.classifier else weights.load_network(path, made, known)
+    assert_balanced(network)
+    state = load_file(path)
+    masks = {key: tensor for key, tensor in state.items() if key.endswith(".0.mask")}
+    assert masks
+    assert all(torch.equal(network.state_dict()[key], mask) for key, mask in masks.items())
+
+
+@pytest.mark.parametrize("name", ["base/best", "base/last"])
+def test_a_run_that_is_killed_while_pruning_goes_on_bit_for_bit(folder: Path, name: str) -> None:
+    whole, killed = (load_file(folder / run / f"{name}.safetensors") for run in ("whole", "killed"))
+    assert whole.keys() == killed.keys()
+    assert [key for key, tensor in whole.items() if not torch.equal(tensor, killed[key])] == []
+
+
 # The reducer
 
 
@@ -163,3 +295,46 @@ def test_sparse_is_not_made_less_sparse() -> None:
 
 def test_the_reducer_keeps_its_contract_cheaper_in_theory_at_the_same_exact_cost() -> None:
     check_reducer(Sparsity(), SMALL, [0.75, 0.5, 0], task=TASK)
+
+
+def test_a_sparse_branch_inherits_the_weights_of_the_dense_base_and_masks_follow_from_them() -> None:
+    base, task = SMALL, TASK
+    larger, smaller = seeded(base, task), seeded(Sparsity().reduce(base, 0.5), task, seed=1)
+    assert Sparsity().inherit(larger, smaller)
+    assert_balanced(smaller)
+    theirs = dict(larger.named_modules())
+    for name, module in smaller.named_modules():
+        if isinstance(module, nn.Conv2d):
+            dense = theirs[name].weight
+            stays = module.weight != 0
+            assert torch.equal(module.weight[stays], dense[stays])  # type: ignore[index]  # a convolution's
+    other = seeded(CARN(channels=4, layers=1, groups=2), task)
+    assert not Sparsity().inherit(other, smaller)
+
+
+def test_a_sparse_backbone_is_narrowed_inside_and_hands_its_weights_down() -> None:
+    narrow = Channels().reduce(HALF, 4)
+    assert narrow == HALF.replace(backbone=SMALL.replace(channels=4))
+    larger, middle, smaller = seeded(HALF), seeded(narrow, seed=1), seeded(narrow, seed=2)
+    assert Channels().inherit(larger, middle)
+    assert Sparsity().inherit(middle, smaller)
+    assert_balanced(smaller)
+    theirs = {value for weight, _ in sparse_weights(larger) for value in weight.flatten().tolist()}
+    assert all({*weight.flatten().tolist()} <= theirs for weight, _ in sparse_weights(smaller))
+
+
+# Cost
+
+
+def test_the_exact_cost_is_that_of_the_dense_network_and_the_theoretical_one_that_of_what_is_not_zero() -> None:
+    shape, backbone = (1, 3, 16, 16), Sparse(backbone=SMALL, sparsity=0.5, ends=True)
+    dense, sparse = seeded(SMALL), seeded(backbone)
+    exact, skipped = multiply_adds(dense, shape), 0
+    for name, module in sparse.named_modules():
+        if isinstance(module, nn.Conv2d):
+            size = 32 if name == "exit" else 16
+            times = 3 if "residual" in name else 1  # one block, run three times
+            skipped += times * size**2 * int((module.weight == 0).sum())
+    assert multiply_adds(sparse, shape) == exact
+    assert theoretical_multiply_adds(sparse, shape) == exact - skipped
+    assert theoretical_multiply_adds(dense, shape) == exact

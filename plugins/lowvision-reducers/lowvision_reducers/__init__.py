@@ -57,11 +57,15 @@ class Reparam(Reducer):
 def turned_down(backbone: Backbone, knob: str, level: int | float | str) -> Backbone:
     """The backbone with its option `knob` set to `level`; at the present level, the same backbone.
 
+    One that has no such option, but holds another backbone in its options, has that one turned down.
     Raises ValueError where there is no such knob, where the level would not make it smaller, and (as pydantic's
     ValidationError) where the backbone's own laws forbid it.
     """
     name = type(backbone).__name__
     if knob not in type(backbone).model_fields:
+        held = {option: inner for option, inner in backbone if isinstance(inner, Backbone)}
+        if held:
+            return backbone.replace(**{option: turned_down(inner, knob, level) for option, inner in held.items()})
         options = ", ".join(type(backbone).model_fields) or "none"
         raise ValueError(f"{name} has no option '{knob}' to turn down; its options are {options}")
     if type(level) is not int or level < 1:  # not isinstance: True is an int too

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 LISTS = (nn.Sequential, nn.ModuleList)
 
@@ -76,13 +77,13 @@ def _matched(
     larger: nn.Module, smaller: nn.Module, features: Features | None
 ) -> list[tuple[nn.Module, nn.Module]] | None:
     """Each module of `smaller` with the one of `larger` that it descends from; None where one has none."""
-    if type(larger) is not type(smaller) or not _fits(larger, smaller, features):
+    if _kind(larger) is not _kind(smaller) or not _fits(larger, smaller, features):
         return None
     pairs = [(larger, smaller)]
-    candidates = iter(larger.children())
-    for name, child in smaller.named_children():
+    candidates = iter([child for _, child in _children(larger)])
+    for name, child in _children(smaller):
         if not isinstance(smaller, LISTS):
-            candidates = iter([c for n, c in larger.named_children() if n == name])
+            candidates = iter([c for n, c in _children(larger) if n == name])
         matched = next((m for c in candidates if (m := _matched(c, child, features)) is not None), None)
         if matched is None:
             return None
@@ -155,6 +156,29 @@ def _groups(module: nn.Module) -> int:
 
 
 def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The parameters and buffers of the module itself."""
+    """The parameters and buffers of the module itself; what is learned of one that torch computes, as by a mask."""
     yield from module.named_parameters(recurse=False)
     yield from module.named_buffers(recurse=False)
+    for name, computed in _computed(module).items():
+        yield name, computed.original
+
+
+def _kind(module: nn.Module) -> type:
+    """Its class; where every computed tensor is made of one alone, the class that it had before it was parametrized."""
+    if all(computed.is_tensor for computed in _computed(module).values()):
+        return parametrize.type_before_parametrizations(module)
+    return type(module)
+
+
+def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Its children by name, without those that compute a tensor of its own."""
+    return ((name, child) for name, child in module.named_children() if child is not _parametrizations(module))
+
+
+def _computed(module: nn.Module) -> dict[str, parametrize.ParametrizationList]:
+    """What computes a tensor of the module, by the tensor's name."""
+    return dict(_parametrizations(module) or {})  # type: ignore[arg-type]  # torch keeps nothing else there
+
+
+def _parametrizations(module: nn.Module) -> nn.Module | None:
+    return module.get_submodule("parametrizations") if parametrize.is_parametrized(module) else None

@@ -48,6 +48,9 @@ class Sparse(Backbone):
     def reach(self, task: Task) -> int | None:
         return self.backbone.reach(task)
 
+    def exits(self) -> int:
+        return self.backbone.exits()
+
     def objective(self, network: nn.Module) -> nn.Module:
         from lowvision_sparsity.pruning import GradualPruning
 

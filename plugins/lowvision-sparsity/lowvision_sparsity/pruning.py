@@ -94,7 +94,7 @@ def sparse_weights(network: nn.Module) -> Iterator[tuple[Tensor, Balanced]]:
 
 
 def inherit(larger: nn.Module, smaller: nn.Module) -> bool:
-    """Set the weights of a sparse network to those of the dense, or less sparse, one that it was made of.
+    """Set the weights of a sparse network to those of the dense, or less sparse, one that it was made of, unmasked.
 
     False, and nothing set, where they are not of one kind.
     """
@@ -102,7 +102,6 @@ def inherit(larger: nn.Module, smaller: nn.Module) -> bool:
     if mine.keys() != theirs.keys() or any(tensor.shape != theirs[name].shape for name, tensor in mine.items()):
         return False
     with torch.no_grad():
-        theirs |= {name: parametrization() for name, parametrization in _sparse(larger)}
         for name, tensor in mine.items():
             tensor.copy_(theirs[name])
         for weight, balanced in sparse_weights(smaller):
