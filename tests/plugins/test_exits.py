@@ -23,7 +23,7 @@ from lowvision.metrics import psnr
 from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
 from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
-from lowvision_exits.network import Network, capacity
+from lowvision_exits.network import Network, Regressor, Standard, capacity
 from lowvision_exits.prices import Prices
 from lowvision_exits.threshold import ALWAYS, NEVER, solved
 from lowvision_exits.training import AnyExit
@@ -32,7 +32,7 @@ from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet
 
 KNOWN = registry.load()
 SIZE = 12
-STEPS = 300
+STEPS = 200
 TASK = PlainTask(scale=2)
 SMALL = Exits(of=SRResNet(channels=8, layers=5, skip="bicubic"), every=1, hidden=8)
 LEAVABLE: tuple[Backbone, ...] = (
@@ -335,3 +335,32 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
 def test_leavable_is_what_it_asks_of_a_network() -> None:
     assert all(isinstance(backbone.build(task_of(backbone)), Leavable) for backbone in LEAVABLE)
     assert toys.Net().exits() == FSRCNN().exits() == 0
+
+
+def test_what_the_regressor_reads_is_standardised_as_far_as_it_has_seen() -> None:
+    standard = Standard(3).train()
+    numbers = torch.tensor([5.0, -1.0, 0.0]) + torch.tensor([0.1, 3.0, 1.0]) * torch.randn(500, 3)
+    for some in numbers.repeat(20, 1).split(8):
+        standard(some)
+    kept = {name: buffer.clone() for name, buffer in standard.named_buffers()}
+    found = standard.eval()(numbers)
+    assert found.mean(dim=0).abs().max() < 0.5
+    assert ((found.std(dim=0) - 1).abs() < 0.5).all()
+    assert all(torch.equal(buffer, kept[name]) for name, buffer in standard.named_buffers())
+
+
+def test_the_regressor_learns_more_than_a_constant_for_each_exit() -> None:
+    network, (lq, gt) = trained(), photographed("samples_valid", 64)
+    regressor = Regressor(8, len(network.places), 16).train()
+    with torch.no_grad():
+        states = [state[0] for state in network.through(lq)][:-1]
+        quality = torch.stack([psnr(network.leavable.leave(state, lq), gt) for state in network.through(lq)])
+    wanted = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
+    optimiser = torch.optim.Adam(regressor.parameters(), 1e-2)
+    for _ in range(150):
+        told = torch.stack([capacity(regressor(features, number)) for number, features in enumerate(states)])
+        loss = (told - wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.7 * wanted.var(dim=1).mean()

@@ -21,7 +21,7 @@ class Exits(Backbone):
     every: int = Field(default=1, ge=1)
     """Blocks between exits; the last exit is the end of the network."""
     hidden: int = Field(default=16, ge=1)
-    """Width inside the regressor that judges, at every exit but the last, what the next one would gain."""
+    """Width inside the regressor that judges, at every exit but the last, what going on would gain."""
 
     @model_validator(mode="after")
     def _has_exits(self) -> Self:

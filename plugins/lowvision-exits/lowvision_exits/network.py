@@ -15,13 +15,17 @@ from lowvision_exits.threshold import NEVER, solved
 
 AT_A_TIME = 16
 """Tiles that are looked at together when a budget is set."""
+FAINT = 1e-3
+"""Strength of features below which nothing is told apart."""
+PACE = 0.02
+"""Share of a batch in what is known of all tiles."""
 
 
 class Network(nn.Module, Adaptive):
     """(B,C,h,w) -> (B,C,s*h,s*w).
 
     A tile leaves at the first exit whose capacity is more than the threshold. The capacity is 1 - tanh of the gain in
-    dB that the regressor expects of the next exit: 0 where much is to be gained, 1 where nothing is.
+    dB that the regressor expects of going on to the end: 0 where much is to be gained, 1 where nothing is.
     """
 
     threshold: Tensor
@@ -99,24 +103,48 @@ class Network(nn.Module, Adaptive):
 
 
 class Regressor(nn.Module):
-    """What the next exit would gain on each tile, in dB: (B,F,h,w) features at an exit -> (B,).
+    """What going on from an exit to the end would gain on each tile, in dB: (B,F,h,w) features there -> (B,).
 
-    One for all exits, but for an offset of each. APE's is one linear layer on the mean of each feature; the features of
-    most networks are what convolutions add up, whose strength tells more than their mean, so it is told as well.
+    One for all exits, but for an offset of each. APE has one linear layer on the mean of each feature; features of most
+    networks are what convolutions add up, whose strength tells more than their mean, so it is told as well.
     """
 
     def __init__(self, features: int, exits: int, hidden: int):
         super().__init__()
+        self.standard = Standard(2 * features)
         self.judge = nn.Sequential(nn.Linear(2 * features, hidden), nn.ReLU(), nn.Linear(hidden, 1))
         self.offsets = nn.Parameter(torch.zeros(exits - 1))
 
     def forward(self, features: Tensor, number: int = 0) -> Tensor:
-        told = torch.cat([features.mean(dim=(2, 3)), features.abs().mean(dim=(2, 3))], dim=1)  # (B, 2F)
+        strength = features.abs().mean(dim=(2, 3)).add(FAINT).log()
+        told = self.standard(torch.cat([features.mean(dim=(2, 3)), strength], dim=1))  # (B, 2F)
         return cast(Tensor, self.judge(told)).squeeze(1) + self.offsets[number]
 
 
+class Standard(nn.Module):
+    """Numbers (B,N) less their mean, by their deviation; both are followed while it trains, tile by tile or in batches.
+
+    How strong features are differs a hundredfold from network to network, and a regressor has few steps to find out.
+    """
+
+    mean: Tensor
+    square: Tensor
+
+    def __init__(self, numbers: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("square", torch.ones(numbers))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        if self.training:
+            self.mean.lerp_(numbers.detach().mean(dim=0), PACE)
+            self.square.lerp_(numbers.detach().square().mean(dim=0), PACE)
+        deviation = (self.square - self.mean.square()).clamp_min(FAINT**2).sqrt()
+        return (numbers - self.mean) / deviation
+
+
 def capacity(gain: Tensor) -> Tensor:
-    """The incremental capacity of APE, of a gain in dB: between 0, much is to be gained, and 2, much is to be lost."""
+    """The capacity of APE, of a gain in dB: between 0, much is to be gained, and 2, much is to be lost."""
     return 1 - gain.tanh()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +15,8 @@ class AnyExit(nn.Module):
     """Called with lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1] and progress: the losses by name.
 
     `image`: L1 at every exit, each weighing the same, as in APE. `capacity`: the squared error of the capacities that
-    the regressor tells. It reads features without a gradient, so that judging does not disturb what is judged.
+    the regressor tells; of all that is still to be gained, where APE's is of the last step, since a step alone is
+    mostly noise. It reads features without a gradient, so that judging does not disturb what is judged.
     """
 
     def __init__(self, network: Network):
@@ -30,8 +29,8 @@ class AnyExit(nn.Module):
             errors.append(self.network.leavable.leave(state, lq) - gt)
             if number < len(self.network.places) - 1:
                 expected.append(self.network.regressor(state[0].detach(), number))
-        gains = [after - before for before, after in pairwise(_psnr(error.detach()) for error in errors)]
-        wrong = capacity(torch.stack(expected)) - capacity(torch.stack(gains))  # (exits - 1, B)
+        *early, end = (_psnr(error.detach()) for error in errors)
+        wrong = capacity(torch.stack(expected)) - capacity(end - torch.stack(early))  # (exits - 1, B)
         return {
             "image": torch.stack([error.abs().mean() for error in errors]).mean(),
             "capacity": wrong.square().mean(),
