@@ -16,7 +16,7 @@ from lowvision.architecture import (
     Tile,
 )
 from lowvision.choice import Choice
-from lowvision.complaints import Complaint, as_error
+from lowvision.complaints import MISSING, Complaint, as_error
 from lowvision.contracts import Backbone, Options, Reducer
 from lowvision.training import augment
 from lowvision.training.options import Fit, RoutedFit
@@ -178,8 +178,8 @@ class Recipe(Options):
     """The degradation to undo."""
     branches: tuple[Branch, ...] = Field(min_length=1)
     """The networks of the container, cheapest first; the last is the base."""
-    classifier: ClassifierChoice
-    """What tells how hard a tile is."""
+    classifier: ClassifierChoice | None = None
+    """What tells how hard a tile is; absent where there is one branch, and nothing to tell."""
     tile: Tile = Tile()
     """The geometry of tiles."""
     data: Data = Data()
@@ -219,6 +219,7 @@ class Recipe(Options):
             *_unfit_tiles(self),
             *_false_reductions(self),
             *_wrong_shares(self),
+            *_missing_classifier(self),
             *_missing_stages(self),
         ]
         if broken:
@@ -264,6 +265,16 @@ def _wrong_shares(recipe: Recipe) -> Iterator[Complaint]:
             )
 
 
+def _missing_classifier(recipe: Recipe) -> Iterator[Complaint]:
+    if recipe.classifier:
+        return
+    if len(recipe.branches) > 1:
+        yield Complaint(("classifier",), MISSING)
+    for name in ("classifier", "joint", "calibrate"):
+        if getattr(recipe.stages, name):
+            yield Complaint(("stages", name), "needs a classifier; the recipe names none")
+
+
 def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
     trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(recipe.stages, name)]
     if trained and recipe.data.train is None:
@@ -282,17 +293,19 @@ def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
 
 def _unmeasurable(recipe: Recipe) -> Iterator[Complaint]:
     """What the stages that look at the whole container cannot do."""
-    stages = recipe.stages
+    stages, classifier = recipe.stages, recipe.classifier
     if recipe.data.valid is None:
         if stages.calibrate:
             yield Complaint(("stages", "calibrate"), "needs data.valid")
         if stages.evaluate and stages.evaluate.compare:
             yield Complaint(("stages", "evaluate", "compare"), "needs data.valid, where other classifiers are fitted")
-        if not recipe.classifier.trained and (stages.joint or stages.calibrate):
+        if classifier and not classifier.trained and (stages.joint or stages.calibrate):
             yield Complaint(("classifier",), "is not trained but fitted, which needs data.valid")
-    if stages.classifier and not recipe.classifier.trained:
+    if classifier is None:
+        return
+    if stages.classifier and not classifier.trained:
         yield Complaint(("stages", "classifier"), "has nothing to train; leave it out, or write classifier: null")
-    if stages.branches and not (recipe.classifier.trained or stages.calibrate or stages.joint):
+    if stages.branches and not (classifier.trained or stages.calibrate or stages.joint):
         yield Complaint(("classifier",), "is fitted where the container is put together; add stages.calibrate")
-    if stages.calibrate and recipe.classifier.trained and not (stages.classifier or stages.joint):
+    if stages.calibrate and classifier.trained and not (stages.classifier or stages.joint):
         yield Complaint(("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier")

@@ -43,7 +43,7 @@ def assembled(job: Job) -> RoutedContainer:
         trained = weights.load_network(path, job.architecture.only(k), job.registry)
         container.branches.networks[k].load_state_dict(trained.state_dict())
     classifier = job.recipe.classifier
-    if not classifier.trained:
+    if classifier and not classifier.trained:
         lesson = fitting.lesson(container.branches, job.cutter("valid"), job.recipe.seed, job.accelerator.device)
         container.classifier = fitting.fitted(classifier, job.architecture, lesson)
     return container

@@ -76,8 +76,18 @@ def test_short_forms_are_known_keys(tmp_path: Path) -> None:
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert toys.complaints(tmp_path, "task: enlarge") == [
         "r.yml:1: branches: is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches",
+    ]
+
+
+def test_several_branches_need_a_classifier_and_one_does_not(tmp_path: Path) -> None:
+    assert toys.complaints(tmp_path, "task: enlarge\nbranches: [{net: {channels: 8}}, net]\n") == [
         "r.yml:1: classifier: is missing",
     ]
+    alone = "task: enlarge\nbackbone: net\ndata: {train: meadow, valid: meadow, test: meadow}\nstages:\n"
+    assert toys.complaints(tmp_path, alone + "  base:\n  joint:\n") == [
+        "r.yml:6: stages.joint: needs a classifier; the recipe names none",
+    ]
+    assert toys.read(tmp_path, alone + "  base:\n").classifier is None
 
 
 def test_laws_that_span_the_recipe_are_told_at_their_place(tmp_path: Path) -> None:
