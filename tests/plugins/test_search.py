@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lowvision import Backbone
+from lowvision import Backbone, convert, registry, resize, upsample, weights
+from lowvision.architecture import Architecture
 from lowvision.routing.cost import multiply_adds
 from lowvision.testing import PlainTask, check_backbone, check_plugin, check_reducer, measured_reach
 from lowvision_search import Block, Search, Searched, Supernet
+from lowvision_search.gates import Gates
 from lowvision_search.sparsestmax import largest_radius, sparsestmax
 
 SMALL = Supernet(channels=8, layers=3, skip="bicubic")
@@ -161,3 +164,94 @@ def test_search_is_a_reducer_of_trained_weights() -> None:
 def test_what_is_found_reaches_as_far_as_its_kernels() -> None:
     found = Search().reduce_trained(SMALL, "found", settled())
     assert measured_reach(found, TASK, 12) == found.reach(TASK)
+
+
+# A search from its first step to its file
+
+
+def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
+    """The network after so few steps of its own objective, on squares with hard edges."""
+    torch.manual_seed(0)
+    network = backbone.build(TASK).train()
+    objective = backbone.objective(network)
+    squares = (torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(3)) > 0.5).float()
+    gt = upsample(squares, 4, "nearest")
+    lq, adam = resize(gt, (16, 16)), torch.optim.Adam(network.parameters(), 3e-3)
+    for step in range(steps):
+        losses = objective(lq, gt, step / (steps - 1))
+        adam.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        adam.step()
+    return network.eval()
+
+
+def share_of(network: nn.Module) -> float:
+    """The cost of what was found, of that of the full network."""
+    return network.expected_cost(network.gates()).item() / network.full_cost()  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def trained() -> nn.Module:
+    return searched_for(SMALL)
+
+
+def test_at_the_end_of_a_stage_every_gate_is_one_hot(trained: nn.Module) -> None:
+    for probabilities in trained.gates._probabilities():  # type: ignore[operator, union-attr]  # that network has them
+        assert set(probabilities.flatten().tolist()) == {0.0, 1.0}
+    found = Search().reduce_trained(SMALL, "found", trained)
+    assert isinstance(found, Searched)
+    assert found.skip == SMALL.skip
+
+
+def test_blocks_close_one_after_the_other_and_widths_fall_from_the_first_channel() -> None:
+    gates, seen = Gates(8, 3), []
+    for share in (0.0, 0.3, 0.6, 1.0):
+        gates.close(share)
+        opening = gates()
+        assert (opening.channels.diff(dim=1) <= 1e-6).all()
+        torch.testing.assert_close(opening.channels.sum(dim=1), opening.widths)
+        widths, _ = gates._probabilities()
+        seen.append(int((widths.amax(dim=1) == 1).sum()))
+    assert seen == [0, 2, 2, 4]  # the features between the blocks close with the first block
+
+
+def test_a_search_for_less_finds_less() -> None:
+    cheap, dear = (share_of(searched_for(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
+    assert cheap < 0.3 < 0.5 < dear
+
+
+def test_a_moving_average_closes_with_its_network(trained: nn.Module) -> None:
+    from timm.utils import ModelEmaV3
+
+    average = ModelEmaV3(SMALL.build(TASK), decay=0.999)
+    average.update(trained, step=1)
+    assert Search().reduce_trained(SMALL, "found", average.module)
+
+
+def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained: nn.Module, tmp_path: Path) -> None:
+    path, output, known = tmp_path / "supernet.safetensors", tmp_path / "found.safetensors", registry.load()
+    made = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
+    weights.save(path, trained, made, known, {"psnr_rgb": 30.0})
+    reduction = convert.reduction_named("{search: found}", known)
+    assert convert.reduce(path, output, known, reduction) == f"{output}: searched for sr x2, 1 of 1 reduced"
+    header = weights.read_header(output, known)
+    assert header.measured == {"psnr_rgb": 30.0}
+    small = weights.load_network(output, header.architecture, known).eval()
+    tiles = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(small(tiles), trained(tiles), atol=1e-5, rtol=0)
+    assert multiply_adds(small, (1, 3, 16, 16)) < multiply_adds(trained, (1, 3, 16, 16))
+
+
+def test_what_is_not_decided_or_not_searched_is_refused(trained: nn.Module) -> None:
+    fresh = SMALL.build(TASK)
+    with pytest.raises(ValueError, match="its search is not at its end"):
+        Search().reduce_trained(SMALL, "found", fresh)
+    assert not Search().inherit(fresh, Search().reduce_trained(SMALL, "found", trained).build(TASK))
+    assert not Search().inherit(trained, Searched(channels=4, blocks=()).build(TASK))
+    with pytest.raises(ValueError, match="lowvision convert WEIGHTS"):
+        Search().reduce(SMALL, "found")
+    with pytest.raises(ValueError, match="the supernet's option `cost` says how small"):
+        Search().reduce(SMALL, 0.5)
+    with pytest.raises(ValueError, match="Searched is no supernet"):
+        Search().reduce_trained(Searched(), "found", trained)

@@ -15,6 +15,10 @@ KEPT: tuple[Kernels, ...] = ((1, 1), (1, 3), (3, 1), (3, 3))
 ALTERNATIVES = len(KEPT) + 1
 UNDECIDED = 1e-3
 """Standard deviation of the logits at the start: they must differ, else a radius would not say where to go."""
+STAGGER = 4
+"""How many times as long all blocks take to close as one does. Where all close at once, logits lose their gradient
+together before they are one-hot, and the cost of what is left is far from the expected one; so the blocks that are
+still open make up for those that are closed."""
 MILLION = 1_000_000
 
 
@@ -58,7 +62,7 @@ class Gates(nn.Module):
         self.register_buffer("area", area, persistent=False)  # (kept alternatives,)
 
     def close(self, share: float) -> None:
-        """Ask for that share of the largest radius: from 0, as sparse as logits are, to 1, one-hot."""
+        """Set how far closing has come: from 0, where all is as sparse as its logits, to 1, where all is one-hot."""
         self.closed.fill_(round(share * MILLION))
 
     def forward(self) -> Opening:
@@ -88,9 +92,16 @@ class Gates(nn.Module):
 
     def _probabilities(self) -> tuple[Tensor, Tensor]:
         """(1 + layers, QUARTERS) of widths, (layers, ALTERNATIVES) of paths; each row sums to 1."""
-        closed = self.closed.float() / MILLION
         widths, paths = self.widths.float().view(-1, QUARTERS), self.paths.float().view(-1, ALTERNATIVES)
+        blocks = self._closing(len(paths))[:, None]  # (layers, 1)
+        everywhere = torch.cat([blocks[:1], blocks])  # (1 + layers, 1) the features between the blocks are the first
         return (
-            sparsestmax(widths, closed * largest_radius(QUARTERS)),
-            sparsestmax(paths, closed * largest_radius(ALTERNATIVES)),
+            sparsestmax(widths, everywhere * largest_radius(QUARTERS)),
+            sparsestmax(paths, blocks * largest_radius(ALTERNATIVES)),
         )
+
+    def _closing(self, layers: int) -> Tensor:
+        """(layers,) how closed each block is, from 0 to 1: each in 1/STAGGER of the time, evenly after one another."""
+        progress = self.closed.float() / MILLION
+        later = torch.linspace(0, STAGGER - 1, layers, device=progress.device)
+        return (STAGGER * progress - later).clamp(0, 1)

@@ -25,7 +25,7 @@ def largest_radius(count: int) -> float:
 
 def sparsestmax(logits: Tensor, radius: Tensor | float) -> Tensor:
     """(..., K) logits -> (..., K) probabilities at least `radius` away from 1/K each: 0 gives sparsemax, the largest
-    one-hot.
+    one-hot; as a tensor (..., 1) it may differ.
 
     Among equal logits at the top, where that does not say which is meant, the first is preferred. Differentiable where
     the support does not change; on a support of two the radius alone decides, so that the gradient is 0.
