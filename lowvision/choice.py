@@ -67,3 +67,9 @@ def spell(value: Options, info: core_schema.SerializationInfo) -> dict[str, Any]
     """The inverse of `choose`: {name: every option}."""
     registry: Registry = info.context  # type: ignore[assignment]  # always given by this project's callers
     return {registry.name_of(value): value.model_dump(context=registry)}
+
+
+def choices_of(model: type[Options]) -> dict[str, str]:
+    """Which options of a model are choices themselves, and the menu of each."""
+    found = ((name, mark) for name, field in model.model_fields.items() for mark in field.metadata)
+    return {name: mark.menu for name, mark in found if isinstance(mark, Choice)}

@@ -8,7 +8,7 @@ import pytest
 import toys
 from pydantic import ValidationError
 
-from lowvision.choice import Choice, choose
+from lowvision.choice import Choice, choices_of, choose
 from lowvision.complaints import from_error
 from lowvision.contracts import Backbone, Options
 
@@ -47,3 +47,8 @@ def test_a_choice_is_spelt_with_all_its_options_and_read_back() -> None:
     spelt = holder.model_dump(context=registry)
     assert spelt == {"net": {"net": {"channels": 64, "layers": 2, "groups": 4, "skip": "none"}}}
     assert Holder.model_validate(spelt, context=registry) == holder
+
+
+def test_options_that_are_choices_are_known_with_their_menus() -> None:
+    assert choices_of(Holder) == {"net": "backbones"}
+    assert choices_of(toys.Net) == {}

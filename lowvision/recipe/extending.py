@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowvision import shipped, yaml_source
+from lowvision.choice import choices_of
 from lowvision.complaints import shown
 from lowvision.errors import RecipeError
 from lowvision.registry import Registry
@@ -16,10 +17,15 @@ from lowvision.yaml_source import KeyPath, Mark, Source
 
 COMMAND_LINE = Mark("command line", 0)
 
-CHOICES: frozenset[KeyPath] = frozenset(
-    {("task",), ("backbone",), ("classifier",), ("data", "train"), ("data", "valid"), ("data", "test")}
-)
-"""Where a recipe names one thing: another name there brings nothing over from the thing it replaces."""
+CHOICES: Mapping[KeyPath, str] = {
+    ("task",): "tasks",
+    ("backbone",): "backbones",
+    ("classifier",): "classifiers",
+    ("data", "train"): "datasets",
+    ("data", "valid"): "datasets",
+    ("data", "test"): "datasets",
+}
+"""Where a recipe names one thing, and of which menu; another name there brings nothing over from what it replaces."""
 
 SECTIONS: frozenset[KeyPath] = frozenset({("tile",), ("data",), ("stages",)})
 """Keys that may stand with nothing after them and then mean their defaults; so may every stage."""
@@ -42,7 +48,7 @@ def gather(path: Path, known: Registry, overrides: Sequence[str] = ()) -> Source
     complaints = []
     for override in overrides:
         try:
-            source = _overridden(source, override)
+            source = _overridden(source, override, known)
         except RecipeError as error:
             complaints.append(str(error))
     if complaints:
@@ -51,7 +57,7 @@ def gather(path: Path, known: Registry, overrides: Sequence[str] = ()) -> Source
 
 
 def _with_parents(path: Path, children: tuple[Path, ...], known: Registry) -> Source:
-    source = _with_sections(yaml_source.read(path))
+    source = _with_sections(yaml_source.read(path), known)
     if not isinstance(source.value, dict):
         found = "is empty" if source.value is None else f"holds {shown(source.value)}"
         raise RecipeError(f"{path}: {found}; a recipe is a mapping with keys such as task, backbone and stages")
@@ -64,7 +70,7 @@ def _with_parents(path: Path, children: tuple[Path, ...], known: Registry) -> So
         circle = " -> ".join(map(str, (*children, parent)))
         raise RecipeError(f"{source.marks[('extends',)]}: extends: goes round in a circle: {circle}")
     older = _with_parents(parent, children, known)
-    return Source(merged(older.value, own), {**older.marks, **source.marks})
+    return Source(merged(older.value, own, known), {**older.marks, **source.marks})
 
 
 def _parent(path: Path, name: Any, mark: Mark, known: Registry) -> Path:
@@ -78,33 +84,33 @@ def _parent(path: Path, name: Any, mark: Mark, known: Registry) -> Path:
     raise RecipeError(f"{mark}: extends: no such file: {parent}; the path starts at the folder of this recipe")
 
 
-def _with_sections(source: Source) -> Source:
+def _with_sections(source: Source, known: Registry) -> Source:
     """The source with `rank:` and the like, which have nothing written after them, as empty mappings."""
     value = source.value
     for path in sorted(source.blank, key=len):
         if path in SECTIONS or (len(path) == 2 and path[0] == "stages"):
-            value = _put(value, path, {})
+            value = _put(value, path, {}, known)
     return replace(source, value=value)
 
 
-def merged(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath = ()) -> dict[str, Any]:
+def merged(old: Mapping[str, Any], new: Mapping[str, Any], known: Registry, path: KeyPath = ()) -> dict[str, Any]:
     """`old` with what `new` says put over it."""
     gone = [rival for key in new for rival in RIVALS.get(key, ())] if not path else []
     result = {key: value for key, value in old.items() if key not in gone}
     for key, value in new.items():
-        result[key] = _over(result.get(key), value, (*path, key))
+        result[key] = _over(result.get(key), value, known, (*path, key))
     return result
 
 
-def _over(old: Any, new: Any, path: KeyPath) -> Any:
+def _over(old: Any, new: Any, known: Registry, path: KeyPath) -> Any:
     """Two mappings as one; anything else, a choice of another name and `reduce` are replaced whole."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
-    replaced = path == ("reduce",) or (path in CHOICES and old.keys() != new.keys())
-    return new if replaced else merged(old, new, path)
+    replaced = path == ("reduce",) or (old.keys() != new.keys() and menu_at(path, known))
+    return new if replaced else merged(old, new, known, path)
 
 
-def _overridden(source: Source, override: str) -> Source:
+def _overridden(source: Source, override: str, known: Registry) -> Source:
     """The source with one `key.path=value` put in place; the value replaces what was there."""
     name, equals, text = override.partition("=")
     if not (equals and name.strip()):
@@ -115,7 +121,7 @@ def _overridden(source: Source, override: str) -> Source:
     except RecipeError as error:
         raise RecipeError(f"{COMMAND_LINE}: {name}: {str(error).split(': ', 1)[1]}") from None
     try:
-        value = _put(source.value, path, new.value)
+        value = _put(source.value, path, new.value, known)
     except LookupError as error:
         raise RecipeError(f"{COMMAND_LINE}: {name}: {error.args[0]}") from None
     marks = {path[:length]: COMMAND_LINE for length in range(1, len(path) + 1)}
@@ -124,7 +130,7 @@ def _overridden(source: Source, override: str) -> Source:
     )
 
 
-def _put(old: Any, path: KeyPath, new: Any, above: KeyPath = ()) -> Any:
+def _put(old: Any, path: KeyPath, new: Any, known: Registry, above: KeyPath = ()) -> Any:
     """`old` with the value at `path` exchanged. Raises LookupError where an index has no list to point into."""
     if not path:
         return new
@@ -135,14 +141,14 @@ def _put(old: Any, path: KeyPath, new: Any, above: KeyPath = ()) -> Any:
             raise LookupError(f"there is no list '{_dotted(above)}' in the recipe whose item could be set")
         if key >= len(old):
             raise LookupError(f"the list has {len(old)} items; the last is {len(old) - 1}")
-        return (*old[:key], _put(old[key], tuple(rest), new, here), *old[key + 1 :])
-    kept = _kept(old, key, above)
-    return {**kept, key: _put(kept.get(key), tuple(rest), new, here)}
+        return (*old[:key], _put(old[key], tuple(rest), new, known, here), *old[key + 1 :])
+    kept = _kept(old, key, known, above)
+    return {**kept, key: _put(kept.get(key), tuple(rest), new, known, here)}
 
 
-def _kept(old: Any, key: str, path: KeyPath) -> dict[str, Any]:
+def _kept(old: Any, key: str, known: Registry, path: KeyPath) -> dict[str, Any]:
     """What stays of the value at `path` when its `key` is set."""
-    if _is_choice(path) and not (isinstance(old, dict) and key in old):
+    if menu_at(path, known) and not (isinstance(old, dict) and key in old):
         return {}
     if old is not None and not isinstance(old, dict):
         raise LookupError(f"'{_dotted(path)}' is {shown(old)}, which has no keys to set; give a mapping in its place")
@@ -150,8 +156,18 @@ def _kept(old: Any, key: str, path: KeyPath) -> dict[str, Any]:
     return {name: value for name, value in (old or {}).items() if name not in gone}
 
 
-def _is_choice(path: KeyPath) -> bool:
-    return path in CHOICES or (path[:1] == ("branches",) and path[2:] == ("backbone",))
+def menu_at(path: KeyPath, known: Registry) -> str | None:
+    """The menu from which the value at `path` is chosen; None: it is no choice."""
+    if path in CHOICES:
+        return CHOICES[path]
+    if path[:1] == ("branches",) and path[2:] == ("backbone",):
+        return "backbones"
+    if len(path) < 3:
+        return None
+    *above, name, option = path  # an option of what is chosen there may be a choice itself
+    menu = menu_at(tuple(above), known)
+    thing = known.shelves[menu].get(str(name)) if menu else None
+    return choices_of(thing.thing).get(str(option)) if thing else None
 
 
 def _dotted(path: KeyPath) -> str:

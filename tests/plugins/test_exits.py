@@ -19,7 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lowvision import Backbone, Leavable, images, multiply_adds, registry, resize, weights
 from lowvision.architecture import Architecture
+from lowvision.errors import RecipeError
 from lowvision.metrics import psnr
+from lowvision.recipe import reading
 from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
 from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
@@ -159,9 +161,6 @@ def test_the_last_exit_is_the_end_of_the_network(every: int, places: tuple[int, 
     ],
 )
 def test_a_fault_is_told_with_its_place(tmp_path: Path, options: Any, message: str) -> None:
-    from lowvision.errors import RecipeError
-    from lowvision.recipe import reading
-
     path = tmp_path / "r.yml"
     path.write_text(
         f"task: {{sr: {{scale: 2}}}}\nbackbone: {json.dumps({'exits': options})}\nclassifier: class_module\n"
@@ -170,6 +169,28 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, options: Any, message: s
         reading.read(path, KNOWN)
     assert str(caught.value).startswith(f"{path}:2: backbone.exits")
     assert message in str(caught.value)
+
+
+PARENT = "task: {sr: {scale: 2}}\nbackbone: {exits: {of: {srresnet: {layers: 8, channels: 16}}, every: 3}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        ("{of: {srresnet: {layers: 6}}}", (), SRResNet(layers=6, channels=16)),
+        ("{of: {carn: {layers: 6}}}", (), CARN(layers=6)),
+        ("{of: rcan}", (), RCAN()),
+        ("{every: 3}", ("backbone.exits.of.srresnet.layers=5",), SRResNet(layers=5, channels=16)),
+        ("{every: 3}", ("backbone.exits.of.carn.layers=5",), CARN(layers=5)),
+        ("{every: 3}", ("backbone.exits.of=rcan",), RCAN()),
+    ],
+)
+def test_another_network_inside_brings_nothing_over_from_the_one_it_replaces(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], expected: Backbone
+) -> None:
+    (tmp_path / "parent.yml").write_text(PARENT)
+    (tmp_path / "r.yml").write_text(f"extends: parent.yml\nclassifier: class_module\nbackbone: {{exits: {text}}}\n")
+    assert reading.read(tmp_path / "r.yml", KNOWN, overrides).base == Exits(of=expected, every=3)
 
 
 def test_a_weights_file_holds_the_network_inside_and_the_threshold(tmp_path: Path) -> None:
