@@ -1,0 +1,113 @@
+"""Whether a search finds a better network than equal widths: what each reaches on data.valid after the same training.
+
+    python benchmarks/search.py RECIPE SEEDS [KEY=VALUE...]
+
+The base of RECIPE is a supernet. For each of so many seeds it is trained as the recipe's stage `base` says, and what it
+found is measured (`searched`). The same stage then trains, from noise, what was found (`found anew`), and a network of
+as many blocks with 3x3 kernels and equal widths that costs at least as much (`uniform`): the cheapest such, where blocks
+are as wide inside as the features between them, or narrower by one or two. All see the same tiles. Cost is in
+multiply-adds for an LQ pixel; PSNR that of the mean squared error of all tiles together.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from lowvision import Backbone, registry, weights
+from lowvision.metrics import psnr
+from lowvision.recipe import reading
+from lowvision.recipe.models import Branch, Recipe
+from lowvision.registry import Registry
+from lowvision.routing.cost import multiply_adds
+from lowvision.stages import base
+from lowvision.stages.job import Job
+from lowvision.training.log import Log
+from lowvision.training.tiles import fixed_tiles
+from lowvision_search import Block, Search, Searched, Supernet
+
+TILES = 256
+"""Of data.valid, that do not overlap."""
+
+
+def main() -> None:
+    path, seeds, overrides = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    known = registry.load()
+    reached: dict[str, list[float]] = {"searched": [], "found anew": [], "uniform": []}
+    for seed in range(seeds):
+        recipe = reading.read(path, known, (*overrides, f"seed={seed}"))
+        supernet = recipe.base
+        assert isinstance(supernet, Supernet)
+        network = _trained(recipe, known)
+        found = Search().reduce_trained(supernet, "found", network)
+        small = found.build(recipe.task)
+        assert Search().inherit(network, small)
+        equal = _uniform(supernet, _price(found, recipe), recipe)
+        print(f"seed {seed}: wanted {supernet.cost:.1%}, found {_price(found, recipe) / _full(supernet, recipe):.1%}")
+        print(f"  {found!r}\n  {equal!r}", flush=True)
+        for name, backbone, made in (
+            ("searched", found, small),
+            ("found anew", found, _trained(_of(found, recipe), known)),
+            ("uniform", equal, _trained(_of(equal, recipe), known)),
+        ):
+            reached[name].append(_decibels(made, recipe, known))
+            print(f"  {name:10} {_price(backbone, recipe):7} {reached[name][-1]:.3f} dB", flush=True)
+    for name, values in reached.items():
+        gain = np.mean(np.subtract(values, reached["uniform"]))
+        print(f"{name:10} mean {np.mean(values):.3f} dB, {gain:+.3f} against uniform")
+
+
+def _of(backbone: Backbone, recipe: Recipe) -> Recipe:
+    """The recipe with another network."""
+    return recipe.replace(branches=(Branch(backbone=backbone),))
+
+
+def _trained(recipe: Recipe, known: Registry) -> torch.nn.Module:
+    """What the recipe's stage `base` leaves."""
+    assert recipe.stages.base is not None
+    with tempfile.TemporaryDirectory() as folder:
+        job = _job(recipe, known, Path(folder))
+        base.run(job, recipe.stages.base)
+        return weights.load_network(Path(folder) / "base" / "last.safetensors", job.architecture.only(-1), known).eval()
+
+
+def _job(recipe: Recipe, known: Registry, folder: Path) -> Job:
+    return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False, None))
+
+
+def _uniform(supernet: Supernet, least: int, recipe: Recipe) -> Searched:
+    """The cheapest of equal widths that costs at least so much."""
+    pairs = [(outer, outer - less) for outer in range(3, supernet.channels + 1) for less in range(3)]
+    backbones = [
+        Searched(channels=outer, blocks=(Block(channels=inner),) * supernet.layers, skip=supernet.skip)
+        for outer, inner in pairs
+    ]
+    return min((b for b in backbones if _price(b, recipe) >= least), key=lambda b: _price(b, recipe))
+
+
+def _full(supernet: Supernet, recipe: Recipe) -> int:
+    block = Block(channels=supernet.channels)
+    return _price(Searched(channels=supernet.channels, blocks=(block,) * supernet.layers), recipe)
+
+
+def _price(backbone: Backbone, recipe: Recipe) -> int:
+    with torch.device("meta"):
+        return multiply_adds(backbone.build(recipe.task), (1, recipe.task.channels, 1, 1))
+
+
+@torch.no_grad()
+def _decibels(network: torch.nn.Module, recipe: Recipe, known: Registry) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        lq, gt = fixed_tiles(_job(recipe, known, Path(folder)).cutter("valid"), TILES, seed=0)
+    pairs = zip(lq.split(16), gt.split(16), strict=True)
+    errors = torch.cat([10 ** (-psnr(network.eval()(some), truth) / 10) for some, truth in pairs])
+    return -10 * np.log10(errors.mean().item())
+
+
+if __name__ == "__main__":
+    main()
