@@ -16,7 +16,7 @@ from lowvision.training.options import Fit
 FOLDER = Path(__file__).parents[2] / "recipes"
 ALL = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yml"))
 BASES = ("sr_fsrcnn", "sr_carn", "sr_srresnet", "sr_rcan", "denoise_dncnn")
-MINUTES = (*BASES, "sr_finetune", "sr_esrt", "sr_acnet", "sr_arm")
+MINUTES = (*BASES, "sr_finetune", "sr_esrt", "sr_acnet", "sr_arm", "sr_pixel")
 TABLE_4 = ("sr_srresnet_table4_a", "sr_srresnet_table4_b")
 
 

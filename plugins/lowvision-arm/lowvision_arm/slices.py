@@ -6,10 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import HOURGLASS_SLOPE, add_skip, faint, kaiming, look_for_detail
 
-SLOPE = 0.25
-"""Where PReLU starts."""
 KERNEL = 9
 """Of the transposed convolution."""
 
@@ -29,8 +27,8 @@ class Sliced(nn.Module):
         self.enlarge = nn.ConvTranspose2d(
             channels, colours, KERNEL, stride=scale, padding=padding, output_padding=2 * padding - (KERNEL - scale)
         )
-        self.activations = nn.ModuleList(nn.PReLU(init=SLOPE) for _ in range(4))
-        kaiming(self, SLOPE)
+        self.activations = nn.ModuleList(nn.PReLU(init=HOURGLASS_SLOPE) for _ in range(4))
+        kaiming(self, HOURGLASS_SLOPE)
         faint(self.enlarge)
         if skip != "none":
             look_for_detail(self.first)

@@ -1,0 +1,299 @@
+"""Claims about lowvision-pixel; the constants follow from what its paper and its authors' code describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import learning
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from lowvision import Task, upsample
+from lowvision.routing import networks
+from lowvision.routing.adapting import adapt
+from lowvision.routing.container import RoutedContainer
+from lowvision.routing.cost import multiply_adds, parameters
+from lowvision.routing.engine import Engine
+from lowvision.routing.regions import Geometry
+from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
+from lowvision_pixel import Pixel
+from lowvision_pixel.network import Network
+from lowvision_pixel.perceptron import Perceptron
+
+README = Path(__file__).parents[2] / "plugins" / "lowvision-pixel" / "README.md"
+SMALL = Pixel(channels=4, shrink=3, layers=2, heavy=(6, 5), light=(3,), heavy_until=0.4)
+TASK = PlainTask(scale=2)
+
+
+def built(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
+    """A network whose last layers are not faint, and whose classifier has not learned."""
+    torch.manual_seed(0)
+    network = backbone.build(task).eval()
+    assert isinstance(network, Network)
+    for part in (network.heavy, network.light, network.classifier):
+        nn.init.normal_(part.last.weight, std=0.3)
+    return network
+
+
+def decided(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
+    """One whose classifier counts, and finds some pixels heavy and some light."""
+    network = built(backbone, task)
+    network.head_start.zero_()
+    images = torch.rand(4, task.channels, 16, 16, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        logits = network.logits(network.features(images))
+        network.classifier.last.bias[1] -= (logits[..., 1] - logits[..., 0]).median()
+    return network
+
+
+def shares(network: Network, lq: Tensor) -> Tensor:
+    """The share of heavy pixels of each tile, by what adapt says that it spent."""
+    prices = network.prices(lq.shape[1:])
+    extra = network.adapt(lq)[1] - prices.fixed - prices.light * prices.pixels
+    return extra / ((prices.heavy - prices.light) * prices.pixels)
+
+
+def test_the_plugin_offers_the_backbone() -> None:
+    assert check_plugin("lowvision_pixel") == {"backbones": ["pixel"]}
+
+
+def test_it_keeps_the_contract_of_a_backbone() -> None:
+    check_backbone(SMALL)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
+    assert measured_reach(SMALL, PlainTask(scale=scale), 12) == SMALL.reach(PlainTask(scale=scale))
+
+
+@pytest.mark.parametrize(
+    "options", [{"heavy": ()}, {"light": (0,)}, {"heavy_until": 0.0}, {"heavy_until": 1.0}], ids=str
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(options))):
+        Pixel(**options)  # type: ignore[arg-type]  # wrong on purpose
+
+
+# Perceptrons
+
+
+@settings(deadline=None, max_examples=10)
+@given(scale=st.integers(1, 4), hidden=st.lists(st.integers(1, 6), max_size=3))
+def test_a_perceptron_is_that_of_features_and_place_side_by_side(scale: int, hidden: list[int]) -> None:
+    torch.manual_seed(0)
+    part = Perceptron(5, hidden, 3, scale)
+    features = torch.rand(7, 5)
+    first = nn.Linear(7, part.features.out_features)
+    with torch.no_grad():
+        first.weight.copy_(torch.cat([part.features.weight, part.place.weight], dim=1))
+        first.bias.copy_(part.features.bias)
+        both = torch.cat([features[:, None].expand(-1, scale**2, -1), part.places.expand(7, -1, -1)], dim=2)
+        expected = part.rest(first(both))
+        torch.testing.assert_close(part.at_all(part.enter(features)), expected)
+        pixels, places = torch.tensor([6, 0, 3]), torch.tensor([scale**2 - 1, 0, scale // 2])
+        torch.testing.assert_close(part.at(part.enter(features), pixels, places), expected[pixels, places])
+
+
+def test_places_are_the_middles_of_an_lq_pixels_parts_row_by_row() -> None:
+    places = Perceptron(1, [], 1, 2).places
+    assert places.tolist() == [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]
+
+
+def test_pixels_come_to_lie_where_their_places_are() -> None:
+    network = built(SMALL.replace(skip="none"), PlainTask(scale=3))
+    made = torch.arange(2 * 9 * 3.0).view(1, 1, 2, 9, 3)  # (B, h, w, scale^2, colours)
+    image = network.image(made, torch.zeros(1, 3, 1, 2))
+    assert image.shape == (1, 3, 3, 6)
+    assert image[0, 0].tolist() == [[0, 3, 6, 27, 30, 33], [9, 12, 15, 36, 39, 42], [18, 21, 24, 45, 48, 51]]
+
+
+# Heavy and light
+
+
+def test_all_heavy_is_the_heavy_network() -> None:
+    network, lq = built(), torch.rand(3, 3, 9, 7)
+    with torch.no_grad():
+        heavy, light = (network.all_by(part, lq) for part in (network.heavy, network.light))
+        assert (heavy - light).abs().max() > 0.1
+        torch.testing.assert_close(network(lq), heavy)  # the classifier has not learned
+        restored, spent = network.adapt(lq)
+        torch.testing.assert_close(restored, heavy)
+        network = decided()
+        network.spend(2.0, lq, lq)  # more than there is
+        torch.testing.assert_close(network.adapt(lq)[0], heavy)
+    assert (spent == network.adapt(lq)[1]).all()
+    assert (shares(network, lq) == 1).all()
+
+
+def test_all_light_is_the_light_network() -> None:
+    network, lq = decided(), torch.rand(3, 3, 9, 7)
+    network.spend(0.0, lq, lq)
+    with torch.no_grad():
+        torch.testing.assert_close(network.adapt(lq)[0], network.all_by(network.light, lq))
+    assert (shares(network, lq) == 0).all()
+
+
+@settings(deadline=None, max_examples=10)
+@given(scale=st.integers(2, 4), height=st.integers(1, 9), width=st.integers(1, 9))
+def test_adapt_gives_what_forward_gives(scale: int, height: int, width: int) -> None:
+    network, lq = decided(task=PlainTask(scale=scale)), torch.rand(2, 3, height, width)
+    restored, spent = network.adapt(lq)
+    with torch.no_grad():
+        torch.testing.assert_close(restored, network(lq), atol=1e-5, rtol=0)
+    assert (spent < multiply_adds(network, (1, 3, height, width))).all()
+
+
+def test_the_cost_is_that_of_the_pixels_that_were_computed() -> None:
+    network, lq = decided(), torch.rand(2, 3, 16, 16)
+    rows = dict[str, int]()
+    for name in ("light", "heavy"):
+        getattr(network, name).rest.register_forward_pre_hook(
+            lambda _, inputs, name=name: rows.update({name: len(inputs[0])})
+        )
+    prices = network.prices(lq.shape[1:])
+    _, spent = network.adapt(lq)
+    assert spent.dtype == torch.int64
+    assert rows["light"] + rows["heavy"] == 2 * 32 * 32
+    assert 0.3 < rows["heavy"] / (2 * 32 * 32) < 0.7
+    assert spent.sum() == 2 * prices.fixed + rows["light"] * prices.light + rows["heavy"] * prices.heavy
+    assert (prices.light, prices.heavy) == (3 * 3, 6 * 5 + 5 * 3)
+    assert prices.forward == multiply_adds(network, (1, *lq.shape[1:]))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.8, 0.85])
+def test_a_budget_is_spent_to_the_pixel(share: float) -> None:
+    network, lq = decided(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
+    network.spend(share, lq, lq)
+    spent = network.adapt(lq)[1].sum().item() / (4 * network.prices(lq.shape[1:]).forward)
+    assert share - 0.001 < spent <= share + 1e-4
+
+
+def test_a_smaller_budget_makes_no_pixel_heavy_that_was_light() -> None:
+    network, lq = decided(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
+    before = torch.zeros(4)
+    for share in (0.6, 0.7, 0.8):
+        network.spend(share, lq, lq)
+        now = shares(network, lq)
+        assert (now > before).all()
+        before = now
+
+
+# Training
+
+
+def test_the_heavy_upsampler_learns_first_and_then_rests() -> None:
+    network = built()
+    objective = SMALL.objective(network)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
+
+    def changed_by(progress: float) -> set[str]:
+        before = {name: tensor.clone() for name, tensor in network.named_parameters()}
+        optimiser.zero_grad()
+        torch.stack(list(objective(lq, gt, progress).values())).sum().backward()
+        optimiser.step()
+        return {name.partition(".")[0] for name, now in network.named_parameters() if not now.equal(before[name])}
+
+    for progress in (0.0, 0.39):
+        assert changed_by(progress) == {"body", "heavy"}
+        assert network.head_start > 0
+    for progress in (0.4, 1.0):
+        assert changed_by(progress) == {"light", "classifier"}
+        assert network.head_start == 0
+
+
+def test_the_average_loss_is_nothing_where_half_is_heavy_and_its_weight_where_all_is() -> None:
+    network = built(SMALL.replace(average_weight=0.5))
+    objective = SMALL.replace(average_weight=0.5).objective(network)
+    lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
+    for part in (network.classifier.features, network.classifier.place):
+        nn.init.zeros_(part.weight)
+    assert objective(lq, gt, 1.0)["average"].item() == pytest.approx(0, abs=1e-6)
+    network.classifier.last.bias.data[1] = 30
+    assert objective(lq, gt, 1.0)["average"].item() == pytest.approx(0.5)
+
+
+def test_the_blended_image_is_weighed_by_probability() -> None:
+    network = built()
+    lq = torch.rand(1, 3, 8, 8)
+    for part in (network.classifier.features, network.classifier.place):
+        nn.init.zeros_(part.weight)
+    network.classifier.last.bias.data[1] = torch.tensor(3.0).log()  # three quarters heavy
+    with torch.no_grad():
+        blend = 0.25 * network.all_by(network.light, lq) + 0.75 * network.all_by(network.heavy, lq)
+    assert SMALL.objective(network)(lq, blend, 1.0)["image"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_classifier_that_learned_is_kept_with_the_weights() -> None:
+    network, other = decided(), built()
+    other.load_state_dict(network.state_dict())
+    assert other.head_start == 0
+
+
+def test_a_network_starts_at_the_interpolation_and_a_few_steps_leave_it_behind() -> None:
+    torch.manual_seed(0)
+    network = Pixel(channels=8, shrink=6, layers=2, heavy=(12, 12), skip="bicubic").build(TASK)
+    lq = upsample(torch.rand(1, 3, 4, 4), 4, "bilinear")
+    with torch.no_grad():
+        assert 0 < (network(lq) - upsample(lq, 2, "bicubic")).abs().mean() < 0.02
+    losses = learning.losses(network, scale=2, rate=3e-3)
+    assert losses[-1] < 0.97 * losses[0]
+
+
+# No seams
+
+
+def engine_of(network: Network, size: int, overlap: int, geometry: Geometry) -> Engine:
+    alone = RoutedContainer(nn.Identity(), [network])
+    return Engine(networks.of(alone), 2, size, overlap, geometry=geometry)
+
+
+def test_tiles_with_enough_context_are_the_whole_image() -> None:
+    network, image = decided(), torch.rand(3, 41, 37)
+    halo = SMALL.reach(TASK)
+    with torch.no_grad():
+        whole = network(image[None])[0]
+        tiled = engine_of(network, 16, 0, Geometry(halo=halo)).restore(image, 0).image
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+
+
+def test_overlapping_tiles_decide_and_compute_alike_where_both_see_enough() -> None:
+    network, image = decided(), torch.rand(1, 3, 16, 30)
+    network.spend(0.7, image, image)
+    left, right = (network.adapt(image[..., a : a + 20])[0] for a in (0, 10))
+    reach = SMALL.reach(TASK)
+    seen_by_both = slice(2 * (10 + reach), 2 * (20 - reach))
+    torch.testing.assert_close(left[..., seen_by_both], right[..., 2 * reach : 2 * (10 - reach)], atol=1e-5, rtol=0)
+
+
+def test_an_image_is_adapted_tile_by_tile_and_its_cost_told() -> None:
+    network, image = decided(), torch.rand(3, 33, 25)
+    engine = engine_of(network, 16, 4, Geometry())
+    restored, spent = adapt(network, engine, image)
+    expected = engine.restore(image, 0)
+    torch.testing.assert_close(restored, expected.image, atol=1e-5, rtol=0)
+    assert 0.5 * expected.cost < spent < expected.cost
+
+
+# What is told
+
+
+def test_the_readme_tells_what_is_counted() -> None:
+    with torch.device("meta"):
+        network = Pixel().build(PlainTask(scale=4))
+    assert isinstance(network, Network)
+    prices = network.prices((3, 32, 32))
+    text = README.read_text()
+    assert prices.forward == multiply_adds(network, (1, 3, 32, 32))
+    for name, price in {
+        "body, classifier, and what upsamplers make of features": prices.fixed,
+        "all pixels light": prices.fixed + prices.pixels * prices.light,
+        "all pixels heavy": prices.fixed + prices.pixels * prices.heavy,
+        "forward: both": prices.forward,
+    }.items():
+        assert f"| {name} | {price / 1e6:.2f} M | {price / prices.forward:.0%} |".replace("%", " %") in text
+    assert f"{parameters(network):,} parameters" in text
