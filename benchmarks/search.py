@@ -4,7 +4,7 @@
 
 The base of RECIPE is a supernet. For each of so many seeds it is trained as the recipe's stage `base` says, and what it
 found is measured (`searched`). The same stage then trains, from noise, what was found (`found anew`), and a network of
-as many blocks with 3x3 kernels and equal widths that costs at least as much (`uniform`): the cheapest such, whose blocks
+as many blocks with 3x3 kernels and equal widths that costs at least as much (`uniform`): the cheapest whose blocks
 are as wide inside as the features between them, or narrower by one or two. All see the same tiles. Cost is in
 multiply-adds for an LQ pixel; PSNR that of the mean squared error of all tiles together.
 """
