@@ -20,10 +20,11 @@ from lowvision_reducers import Channels
 from lowvision_sparsity import Sparse, Sparsity
 from lowvision_sparsity.blocks import Blocks, kept_of, nearest_divisor
 from lowvision_sparsity.pruning import make_sparse, ramp, sparse_weights
-from lowvision_sr import CARN, FSRCNN
+from lowvision_sr import CARN, FSRCNN, SRResNet
 
+README = Path(__file__).parents[2] / "plugins" / "lowvision-sparsity" / "README.md"
 SMALL = CARN(channels=8, layers=1, groups=2, skip="bicubic")
-HALF = Sparse(backbone=SMALL, sparsity=0.5)
+HALF = Sparse(of=SMALL, sparsity=0.5)
 TASK = PlainTask(scale=2)
 
 
@@ -116,12 +117,12 @@ def test_the_plugin_offers_backbone_and_reducer() -> None:
 
 def test_a_sparse_network_keeps_the_contract() -> None:
     inner = FSRCNN(channels=12, shrink=4, layers=1)
-    check_backbone(Sparse(backbone=inner, sparsity=0.5, ends=True), tasks=[TASK])
+    check_backbone(Sparse(of=inner, sparsity=0.5, ends=True), tasks=[TASK])
     check_backbone(HALF, tasks=[TASK], exportable=False)  # export is as above
 
 
 def test_a_network_is_as_sparse_as_it_says_from_the_start() -> None:
-    assert_balanced(seeded(Sparse(backbone=SMALL, sparsity=0.75, block=8)))
+    assert_balanced(seeded(Sparse(of=SMALL, sparsity=0.75, block=8)))
 
 
 def test_the_first_and_the_last_layer_stay_dense_unless_told() -> None:
@@ -132,7 +133,7 @@ def test_the_first_and_the_last_layer_stay_dense_unless_told() -> None:
 
 
 def test_weights_are_taken_away_gradually_and_after_every_step_exactly_the_wanted_number_is_left() -> None:
-    backbone = Sparse(backbone=SMALL, sparsity=0.75, block=8, settle=0.5)
+    backbone = Sparse(of=SMALL, sparsity=0.75, block=8, settle=0.5)
     network, let_through = seeded(backbone), list[list[set[int]]]()
     objective, optimizer = backbone.objective(network), torch.optim.Adam(network.parameters(), lr=1e-3)
     network.register_forward_pre_hook(lambda module, _: let_through.append([counts for counts, _ in non_zeros(module)]))
@@ -184,7 +185,7 @@ class Pruned(Backbone):
 
 
 def test_what_the_inner_backbone_says_trains_it_while_it_is_pruned() -> None:
-    backbone = Sparse(backbone=Pruned(), sparsity=2 / 3, block=9)
+    backbone = Sparse(of=Pruned(), sparsity=2 / 3, block=9)
     network = seeded(backbone)
     lq, _ = batch()
     losses = [backbone.objective(network)(lq, lq, progress) for progress in (0.0, 0.75)]
@@ -200,8 +201,8 @@ def test_a_network_without_layers_between_its_ends_is_refused_with_the_way_out()
             return nn.Conv2d(3, 3, 1)
 
     with pytest.raises(ValueError, match=r"Single has no layer that could be sparse .* say ends: true"):
-        Sparse(backbone=Single()).build(TASK)
-    assert_balanced(Sparse(backbone=Single(), sparsity=0.5, ends=True).build(TASK))
+        Sparse(of=Single()).build(TASK)
+    assert_balanced(Sparse(of=Single(), sparsity=0.5, ends=True).build(TASK))
 
 
 def test_constants_stay_as_they_are() -> None:
@@ -214,18 +215,18 @@ def test_constants_stay_as_they_are() -> None:
 def test_a_recipe_and_a_weights_file_spell_the_backbone_inside(tmp_path: Path) -> None:
     known = registry.load()
     made = tiny.architecture().only(-1)
-    made = made.replace(branches=(Sparse(backbone=made.branches[0], sparsity=0.5),))
+    made = made.replace(branches=(Sparse(of=made.branches[0], sparsity=0.5),))
     path = tiny.write_weights(tmp_path / "sparse.safetensors", made)
     header = weights.read_header(path, known)
     assert header.architecture == made
     assert_balanced(weights.load_network(path, made, known))
-    with pytest.raises(WeightsError, match=r"holds a backbone, sparse\(backbone=fsrcnn\(channels=12, .*sparsity=0.5"):
+    with pytest.raises(WeightsError, match=r"holds a backbone, sparse\(of=fsrcnn\(channels=12, .*sparsity=0.5"):
         weights.load_network(path, made.replace(branches=(SMALL,)), known)
 
 
 # A run
 
-SPARSE = "backbone={sparse: {backbone: {fsrcnn: {channels: 12, shrink: 4, layers: 1}}, sparsity: 0.5, block: 8}}"
+SPARSE = "backbone={sparse: {of: {fsrcnn: {channels: 12, shrink: 4, layers: 1}}, sparsity: 0.5, block: 8}}"
 LEVELS = "reduce={channels: [4, 8, 12], sparsity: [0.75, 0.5, 0.5]}"
 BASE = "base: {steps: 6, batch: 4, ema: 0.9, checkpoint_every: 2, valid_every: 3}, evaluate: null"
 REST = "rank: {limit: 30}, branches: {steps: 2, batch: 4}, joint: {steps: 2, batch: 6, ema: 0.9}"
@@ -314,7 +315,7 @@ def test_a_sparse_branch_inherits_the_weights_of_the_dense_base_and_masks_follow
 
 def test_a_sparse_backbone_is_narrowed_inside_and_hands_its_weights_down() -> None:
     narrow = Channels().reduce(HALF, 4)
-    assert narrow == HALF.replace(backbone=SMALL.replace(channels=4))
+    assert narrow == HALF.replace(of=SMALL.replace(channels=4))
     larger, middle, smaller = seeded(HALF), seeded(narrow, seed=1), seeded(narrow, seed=2)
     assert Channels().inherit(larger, middle)
     assert Sparsity().inherit(middle, smaller)
@@ -327,7 +328,7 @@ def test_a_sparse_backbone_is_narrowed_inside_and_hands_its_weights_down() -> No
 
 
 def test_the_exact_cost_is_that_of_the_dense_network_and_the_theoretical_one_that_of_what_is_not_zero() -> None:
-    shape, backbone = (1, 3, 16, 16), Sparse(backbone=SMALL, sparsity=0.5, ends=True)
+    shape, backbone = (1, 3, 16, 16), Sparse(of=SMALL, sparsity=0.5, ends=True)
     dense, sparse = seeded(SMALL), seeded(backbone)
     exact, skipped = multiply_adds(dense, shape), 0
     for name, module in sparse.named_modules():
@@ -338,3 +339,19 @@ def test_the_exact_cost_is_that_of_the_dense_network_and_the_theoretical_one_tha
     assert multiply_adds(sparse, shape) == exact
     assert theoretical_multiply_adds(sparse, shape) == exact - skipped
     assert theoretical_multiply_adds(dense, shape) == exact
+
+
+def told() -> list[list[str]]:
+    """The rows of the README's table of costs."""
+    table = README.read_text().split("| network | exact |")[1].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
+def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+    name, exact, half, quarter = row
+    dense = {"CARN, 64 channels": CARN(), "SRResNet": SRResNet(), "FSRCNN, with `ends: true`": FSRCNN()}[name]
+    task, shape, ends = PlainTask(scale=4), (1, 3, 32, 32), "ends" in name
+    sparse = [seeded(Sparse(of=dense, sparsity=share, ends=ends), task) for share in (0.5, 0.75)]
+    counted = [multiply_adds(sparse[0], shape), *(theoretical_multiply_adds(network, shape) for network in sparse)]
+    assert [exact, half, quarter] == [f"{count / 1e6:,.1f} M" for count in counted]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Sparse(Backbone):
     """Another backbone, equally many of whose weights are zero in every block (Yao et al., AAAI 2019)."""
 
-    backbone: BackboneChoice
+    of: BackboneChoice
     """The network whose weights become sparse."""
     sparsity: float = Field(default=0.75, gt=0, lt=1)
     """Share of the weights of every block that are zero; rounded to whole weights, of which at least one stays."""
@@ -29,32 +29,32 @@ class Sparse(Backbone):
 
     @property
     def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # not of the class: the inner backbone's
-        return self.backbone.scales
+        return self.of.scales
 
     @property
     def multiple_of(self) -> int:  # type: ignore[override]  # as above
-        return self.backbone.multiple_of
+        return self.of.multiple_of
 
     def build(self, task: Task) -> nn.Module:
         """Raises ValueError where the network has no layer that could be sparse."""
         from lowvision_sparsity.pruning import make_sparse
 
-        network = self.backbone.build(task)
+        network = self.of.build(task)
         if not make_sparse(network, self.sparsity, self.block, self.ends):
-            name = type(self.backbone).__name__
+            name = type(self.of).__name__
             raise ValueError(f"{name} has no layer that could be sparse between its first and its last; say ends: true")
         return network
 
     def reach(self, task: Task) -> int | None:
-        return self.backbone.reach(task)
+        return self.of.reach(task)
 
     def exits(self) -> int:
-        return self.backbone.exits()
+        return self.of.exits()
 
     def objective(self, network: nn.Module) -> nn.Module:
         from lowvision_sparsity.pruning import GradualPruning
 
-        return GradualPruning(network, self.backbone.objective(network), self.settle)
+        return GradualPruning(network, self.of.objective(network), self.settle)
 
 
 class Sparsity(Reducer):
@@ -73,12 +73,12 @@ class Sparsity(Reducer):
         share = float(level)
         if isinstance(backbone, Sparse):
             if share < backbone.sparsity:
-                name, has = type(backbone.backbone).__name__, backbone.sparsity
+                name, has = type(backbone.of).__name__, backbone.sparsity
                 raise ValueError(f"this sparse {name} has {has:g} zeros already; a reducer only makes smaller")
             return backbone.replace(sparsity=share)
         if share == 0:
             return backbone
-        return Sparse(backbone=backbone, sparsity=share, block=self.block, ends=self.ends, settle=self.settle)
+        return Sparse(of=backbone, sparsity=share, block=self.block, ends=self.ends, settle=self.settle)
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
         from lowvision_sparsity.pruning import inherit
