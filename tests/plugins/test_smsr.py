@@ -116,7 +116,7 @@ def test_a_schedule_of_no_length_is_over_at_once() -> None:
 # Sparse and masked-dense
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(
     batch=st.integers(1, 3),
     height=st.integers(1, 9),
@@ -138,7 +138,7 @@ def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
 
 
 @pytest.mark.parametrize("count", [0, 3, 8])
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(batch=st.integers(1, 3), height=st.integers(1, 11), width=st.integers(1, 11))
 def test_what_adapt_restores_is_what_forward_does(count: int, batch: int, height: int, width: int) -> None:
     network = built()
@@ -174,7 +174,7 @@ def test_with_every_position_marked_it_is_the_dense_network() -> None:
 # What it costs
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(
     batch=st.integers(1, 3),
     height=st.integers(1, 9),

@@ -79,10 +79,11 @@ class Network(nn.Module, Adaptive):
         """The image by soft masks, drawn at that or the last temperature, and the share that they keep, in [0,1]."""
         if tau is not None:
             self.tau.fill_(tau)
+        now = self.tau.clone()  # setting it anew must not disturb a backward pass that is still to come
         features = shallow = self.head(self.mean.take(lq))
         seen, shares = [], []
         for module in self.modules_of_body():
-            features, kept = module.learn(features, self.tau)
+            features, kept = module.learn(features, now)
             seen.append(features)
             shares.append(kept)
         return self._image(lq, shallow, seen), torch.stack(shares).mean()

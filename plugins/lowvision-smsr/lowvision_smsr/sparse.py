@@ -42,7 +42,8 @@ class Positions:
 
     def gather(self, maps: Tensor) -> Tensor:
         """What maps (B,h+2,w+2,c) have around each position: (N,9*c), taps outside."""
-        return maps.flatten(0, 2)[self.rows[:, None] + self.around].flatten(1)
+        rows = (self.rows[:, None] + self.around).flatten()
+        return maps.flatten(0, 2).index_select(0, rows).view(len(self.rows), TAPS * maps.shape[-1])
 
     def scatter(self, values: Tensor) -> Tensor:
         """Maps (B,h+2,w+2,c) that have values (N,c) at the positions, and 0 elsewhere."""

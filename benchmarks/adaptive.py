@@ -1,0 +1,101 @@
+"""How fast networks that decide by themselves are against their own static graph, turn by turn in one process.
+
+    python benchmarks/adaptive.py WEIGHTS|BACKBONE [SHARES]
+
+BACKBONE is a name, as `smsr`, with the options and the weights that it starts with, for super-resolution x2. SHARES of
+the static graph's multiply-adds, as 0.8,0.6, are set by `spend`. Prints, for batches of tiles of the sample
+photographs, milliseconds of processor time a tile on one thread, the median of a few rounds, which other work on the
+machine hardly touches; and how many times as fast as the static graph in the memory format that suits it better.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from lowvision import images, multiply_adds, registry, trained
+from lowvision.allocator import keep_memory
+from lowvision.contracts import Adaptive, Task
+from lowvision.registry import Registry
+
+TILE = 32
+BATCHES = (1, 16)
+ROUNDS = 7
+AS_TRAINED = "as trained"
+
+
+def main() -> None:
+    keep_memory()
+    torch.set_num_threads(1)
+    known, word = registry.load(), sys.argv[1]
+    shares = [float(share) for share in sys.argv[2].split(",")] if len(sys.argv) > 2 else [0.8, 0.6]
+    network, task = network_of(word, known)
+    assert isinstance(network, Adaptive), f"{word} does not decide by itself"
+    lq, gt = tiles(task, known, max(BATCHES))
+    dense = multiply_adds(network, (1, *lq.shape[1:]))
+    settings: dict[str, Adaptive] = {AS_TRAINED: network}
+    for share in shares:
+        other = copy.deepcopy(network)
+        other.spend(share, lq, gt)
+        settings[f"set to {share:g}"] = other
+    print(f"{word}: {dense / 1e6:.1f} million multiply-adds a tile of {TILE}x{TILE}")
+    print(f"{'':22}{'cost':>8}" + "".join(f"{f'batch {batch}':>18}" for batch in BATCHES))
+    channels_last = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    ways: dict[str, tuple[float, Callable[[Tensor], object]]] = {
+        "forward": (1.0, network),
+        "forward, channels last": (1.0, channels_last),
+    }
+    for name, chosen in settings.items():
+        ways[f"adapt, {name}"] = (chosen.adapt(lq)[1].double().mean().item() / dense, chosen.adapt)
+    taken = [seconds_a_tile([way for _, way in ways.values()], lq[:batch]) for batch in BATCHES]
+    for n, (name, (cost, _)) in enumerate(ways.items()):
+        figures = (f"{1e3 * s[n]:8.2f} ms {min(s[:2]) / s[n]:5.2f}x" for s in taken)
+        print(f"{name:22}{cost:>8.1%}" + "".join(f"{figure:>18}" for figure in figures))
+
+
+def network_of(word: str, known: Registry) -> tuple[nn.Module, Task]:
+    """The network of a weights file, or one that was just built."""
+    if Path(word).exists():
+        parts = trained.read(Path(word), known)
+        return parts.branches[-1].module(), parts.architecture.task
+    task = known.find("tasks", "sr").thing(scale=2)
+    torch.manual_seed(0)
+    return known.find("backbones", word).thing().build(task).eval(), task
+
+
+def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
+    """Tiles (N,C,h,w) and their truth, spread over the sample photographs."""
+    photos = known.find("datasets", "samples_test").thing().photos()
+    lq, gt = [], []
+    side = TILE * task.scale
+    for n in range(count):
+        image = images.to_tensor(images.read_rgb(photos[n % len(photos)].gt))
+        _, height, width = image.shape
+        top, left = (int((size - side) * (n + 0.5) / count) for size in (height, width))
+        gt.append(image[:, top : top + side, left : left + side])
+        lq.append(task.degrade(gt[-1], torch.Generator().manual_seed(n)))
+    return torch.stack(lq), torch.stack(gt)
+
+
+@torch.inference_mode()
+def seconds_a_tile(ways: list[Callable[[Tensor], object]], lq: Tensor) -> list[float]:
+    """Of each way, the median over rounds in which all take their turn."""
+    seconds: list[list[float]] = [[] for _ in ways]
+    for turn in range(ROUNDS + 1):
+        for way, own in zip(ways, seconds, strict=True):
+            began = time.process_time()
+            way(lq)
+            if turn:  # the first one fills caches
+                own.append((time.process_time() - began) / len(lq))
+    return [median(own) for own in seconds]
+
+
+if __name__ == "__main__":
+    main()
