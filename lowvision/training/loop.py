@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,7 +18,7 @@ from lowvision.errors import RecipeError, RunError, TrainingError
 from lowvision.training import checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
-from lowvision.training.objective import Objective
+from lowvision.training.objective import Objective, OwnObjective
 from lowvision.training.options import Fit
 from lowvision.training.tiles import Shares
 
@@ -79,6 +79,9 @@ def fit(
     average = _average(network, options)
     optimizer = make_optimizer([p for p in trainee.objective.parameters() if p.requires_grad], options)
     schedule = _schedule(optimizer, options)
+    if isinstance(trainee.objective, OwnObjective):
+        # It may let parts of the network rest for a while, which several processes must look for at every update.
+        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     objective, optimizer = accelerator.prepare(trainee.objective, optimizer)
     course = _resume(accelerator, folder, average, trainee.stage, log)
     objective.train()

@@ -55,9 +55,12 @@ class Network(nn.Module, Adaptive):
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         prices = self.prices(tiles.shape[1:])
         choice = (self._scores(tiles, prices) - self.eta.cpu() * dearness(prices)).argmax(dim=1)
+        numbers = choice.unique().tolist()
+        if len(numbers) == 1:  # nothing to gather
+            return self.way(numbers[0], tiles), prices[choice]
         height, width = (self.scale * side for side in tiles.shape[2:])
         restored = tiles.new_empty(*tiles.shape[:2], height, width)
-        for number in choice.unique().tolist():
+        for number in numbers:
             chosen = (choice == number).nonzero().flatten().to(tiles.device)
             restored[chosen] = self.way(number, tiles[chosen])
         return restored, prices[choice]
