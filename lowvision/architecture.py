@@ -56,15 +56,21 @@ class Architecture(Options):
         """Branch k alone, as a single network."""
         return self.replace(branches=(self.branches[k],), classifier=None)
 
+    def build(self) -> nn.Module:
+        """The single network, or the container: what a weights file of it holds."""
+        return self.build_container() if self.classifier else self.build_network()
+
     def build_network(self) -> nn.Module:
         """The single network, freshly initialised."""
         (backbone,) = self.branches
         return backbone.build(self.task)
 
     def build_container(self) -> RoutedContainer:
-        """The container, freshly initialised."""
+        """The container, freshly initialised; of a single network, one whose classifier does nothing."""
+        from torch import nn
+
         from lowvision.routing.container import RoutedContainer
 
-        assert self.classifier is not None
         branches = [backbone.build(self.task) for backbone in self.branches]
-        return RoutedContainer(self.classifier.build(self.task, len(branches)), branches)
+        classifier = self.classifier.build(self.task, len(branches)) if self.classifier else nn.Identity()
+        return RoutedContainer(classifier, branches)

@@ -36,7 +36,7 @@ def convert(path: Path, output: Path, known: Registry, wanted: Format | None = N
         raise WeightsError(f"{path}: is lowvision's own already; use it as it is")
     found = foreign.read(path, known, wanted)
     made = found.architecture
-    network = made.build_container() if made.classifier else made.build_network()
+    network = made.build()
     with torch.no_grad():
         network.load_state_dict(found.state, strict=False)  # it fits; a tensor of two names has one of them here
     provenance = weights.foreign_header(path, found, known).provenance

@@ -127,9 +127,7 @@ def base_cost(made: Architecture, height: int, width: int) -> int:
 def _counted(made: Architecture) -> RoutedContainer:
     """The container without weights, of which only the cost is asked."""
     with torch.device("meta"):
-        if made.classifier:
-            return made.build_container()
-        return RoutedContainer(torch.nn.Identity(), [backbone.build(made.task) for backbone in made.branches])
+        return made.build_container()
 
 
 def _no_classifier(tiles: Tensor) -> Tensor:

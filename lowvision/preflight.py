@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from lowvision import weights, zoo
 from lowvision.errors import LowvisionError, RecipeError
@@ -39,11 +38,9 @@ def check(recipe: Recipe, registry: Registry) -> None:
 
 
 def _networks(recipe: Recipe) -> Iterator[str]:
-    made = recipe.architecture
     try:
         with torch.device("meta"):
-            alone = not made.classifier
-            container = RoutedContainer(nn.Identity(), [made.build_network()]) if alone else made.build_container()
+            container = recipe.architecture.build_container()
     except (ValueError, RuntimeError, LowvisionError) as error:
         yield f"the container cannot be built: {error}"
         return

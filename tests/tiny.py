@@ -86,7 +86,7 @@ def architecture(channels: int = 3, scale: int = 2) -> Architecture:
 def write_weights(path: Path, made: Architecture) -> Path:
     """Weights of that architecture as a new network has them, the same every time."""
     torch.manual_seed(0)
-    network = made.build_container() if made.classifier else made.build_network()
+    network = made.build()
     weights.save(path, network, made, registry.load(), {})
     return path
 

@@ -24,14 +24,14 @@ def read(path: Path, known: Registry) -> Parts:
 
 
 def untrained(recipe: Path, folder: Path, known: Registry) -> Path:
-    """A weights file in `folder`, of the recipe's container before training; the same every time, so that its graphs
+    """A weights file in `folder`, of what the recipe trains, before training; the same every time, so that its graphs
     are cached. Raises RecipeError."""
     made = reading.read(recipe, known).architecture
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        container = made.build_container()
+        network = made.build()
     path = folder / f"{recipe.stem}.safetensors"
-    weights.save(path, container, made, known, {})
+    weights.save(path, network, made, known, {})
     return path
 
 

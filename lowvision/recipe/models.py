@@ -301,6 +301,8 @@ def _unmeasurable(recipe: Recipe) -> Iterator[Complaint]:
             yield Complaint(("stages", "evaluate", "compare"), "needs data.valid, where other classifiers are fitted")
         if classifier and not classifier.trained and (stages.joint or stages.calibrate):
             yield Complaint(("classifier",), "is not trained but fitted, which needs data.valid")
+        if stages.evaluate and stages.evaluate.budgets and len(recipe.branches) == 1:
+            yield Complaint(("stages", "evaluate", "budgets"), "needs data.valid, where one network is set to them")
     if classifier is None:
         return
     if stages.classifier and not classifier.trained:

@@ -79,9 +79,9 @@ def fit(
     average = _average(network, options)
     optimizer = make_optimizer([p for p in trainee.objective.parameters() if p.requires_grad], options)
     schedule = _schedule(optimizer, options)
-    if isinstance(trainee.objective, OwnObjective):
-        # It may let parts of the network rest for a while, which several processes must look for at every update.
-        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # A backbone's own may let parts of the network rest for a while: several processes must look for them each time.
+    rests = isinstance(trainee.objective, OwnObjective)
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=rests)
     objective, optimizer = accelerator.prepare(trainee.objective, optimizer)
     course = _resume(accelerator, folder, average, trainee.stage, log)
     objective.train()

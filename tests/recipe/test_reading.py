@@ -90,6 +90,13 @@ def test_several_branches_need_a_classifier_and_one_does_not(tmp_path: Path) -> 
     assert toys.read(tmp_path, alone + "  base:\n").classifier is None
 
 
+def test_one_network_is_set_to_budgets_on_photographs_of_their_own(tmp_path: Path) -> None:
+    text = "task: enlarge\nbackbone: net\ndata: {test: meadow}\nstages:\n  evaluate: {budgets: [0.5]}\n"
+    assert toys.complaints(tmp_path, text) == [
+        "r.yml:5: stages.evaluate.budgets: needs data.valid, where one network is set to them",
+    ]
+
+
 def test_laws_that_span_the_recipe_are_told_at_their_place(tmp_path: Path) -> None:
     overrides = ("backbone=halves", "task.enlarge.scale=8", "stages.joint.shares=[0.5, 0.5]")
     assert toys.complaints(tmp_path, toys.RECIPE + "tile: {size: 40}\n", *overrides) == [
