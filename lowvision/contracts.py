@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lowvision import docstrings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
     from torch import Generator, Tensor, nn
 
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
@@ -25,9 +29,22 @@ Skip = Literal["none", "nearest", "bilinear", "bicubic"]
 class Options(BaseModel):
     """A frozen, strict set of options; sequences are tuples, an unknown name is an error."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+    @classmethod
+    def described(cls) -> Mapping[str, str]:
+        """What each option means, where it says so: its `Field(description=...)`, or else the docstring below it."""
+        said = {name: field.description for name, field in cls.model_fields.items() if field.description}
+        below = docstrings.of_attributes(cls)
+        return {name: below[name] for name in cls.model_fields if name in below} | said
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        made = handler(schema)
+        properties = handler.resolve_ref_schema(made).get("properties", {})
+        for name, about in cls.described().items():
+            properties[name]["description"] = about
+        return made
 
     def replace(self, **changes: Any) -> Self:
         """A validated copy with some fields changed. Raises pydantic's ValidationError."""

@@ -38,7 +38,7 @@ def document(
         "stages": [
             {
                 "name": name,
-                "about": Stages.model_fields[name].description,
+                "about": Stages.described()[name],
                 # What the recipe says; the defaults are told by `lowvision check --resolved`.
                 "says": stage.model_dump(mode="json", exclude_unset=True),
             }

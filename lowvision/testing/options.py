@@ -16,8 +16,9 @@ def check_options(options: Options) -> None:
     kind = type(options)
     if not kind.__doc__ or kind.__doc__ == kind.__mro__[1].__doc__:
         raise AssertionError(f"{kind.__name__}: give the class a docstring; `lowvision ls` shows its first line")
-    for name, field in kind.model_fields.items():
-        if not field.description:
+    told = kind.described()
+    for name in kind.model_fields:
+        if name not in told:
             raise AssertionError(
                 f"{kind.__name__}: give the option '{name}' a docstring below it; editors and `lowvision show` tell it"
             )
