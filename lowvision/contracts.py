@@ -157,7 +157,8 @@ class Adaptive(ABC):
         """From now on `adapt` spends this share of forward's multiply-adds, in the mean over tiles like these.
 
         lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1] are tiles of photographs that nothing was trained on. Where the share
-        cannot be met, the nearest one below it that can; the least there is where that is dearer.
+        cannot be met, the nearest one below it that can; the least there is where that is dearer. What is set stands in
+        buffers of the network, finite numbers that another network with the same weights takes over.
         """
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from lowvision import weights, zoo
+from lowvision.contracts import Adaptive
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
@@ -44,6 +45,8 @@ def _networks(recipe: Recipe) -> Iterator[str]:
     except (ValueError, RuntimeError, LowvisionError) as error:
         yield f"the container cannot be built: {error}"
         return
+    if recipe.stages.calibrate and not recipe.classifier and not isinstance(container.branches.networks[-1], Adaptive):
+        yield "stages.calibrate: one network that does not decide by itself costs what it costs; leave the stage out"
     try:
         yield from _costs_that_do_not_rise(container, recipe)
     except (ValueError, RuntimeError, AssertionError) as error:  # the last is how timm says what it cannot take

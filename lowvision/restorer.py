@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,17 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision import curve as curves
-from lowvision import devices, engines, export, images, maps, registry, trained, weights
+from lowvision import devices, engines, export, images, maps, registry, settings, trained, weights
 from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
+from lowvision.contracts import Adaptive
 from lowvision.curve import Curve
 from lowvision.errors import DataError, UsageError
 from lowvision.images import Pixels
 from lowvision.registry import Registry
 from lowvision.resizing import resize
-from lowvision.routing import engine
+from lowvision.routing import adapting, engine
 from lowvision.routing.engine import Engine, Routes, Watch
+from lowvision.routing.regions import ALONE
 from lowvision.routing.tiling import Plan, unit
+from lowvision.settings import Setting
 
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
 """An image as the caller holds it."""
@@ -72,6 +77,10 @@ class Restorer:
     """The name of what runs its networks."""
     curve: Curve | None
     """PSNR against cost, where the stage `calibrate` measured it."""
+    settings: tuple[Setting, ...]
+    """What a single network that decides by itself may be set to, where the stage `calibrate` found it."""
+    _set_to: Callable[[int], Adaptive]
+    """That network, set to the setting of that number."""
     _engine: Engine
     """Runs the branches; the classifier of a single network is never asked."""
 
@@ -89,9 +98,32 @@ class Restorer:
         if budget is not None and not budget > 0:
             raise UsageError(f"a budget of {budget:g} is nothing; give a share of the base's cost, as 0.6")
         if self.architecture.classifier is None:
-            raise UsageError("a single network has no cheaper branch; leave budget or loss out, or take a container")
-        if max_loss is not None:
+            self._check_setting(max_loss)
+        elif max_loss is not None:
             self._knob(max_loss)
+
+    def _check_setting(self, max_loss: float | None) -> None:
+        """Raises UsageError where a single network cannot be set, or not to that loss."""
+        if self.settings:
+            self._set_to(0 if max_loss is None else self._losing(max_loss))
+        elif self._decides():
+            raise UsageError(
+                "this network decides by itself what it computes, but its file has no budgets; take one that a "
+                "recipe's stage calibrate left: runs/NAME/calibrate/network.safetensors"
+            )
+        else:
+            raise UsageError("a single network has no cheaper branch; leave budget or loss out, or take a container")
+
+    def _decides(self) -> bool:
+        with torch.device("meta"):
+            return isinstance(self.architecture.build_network(), Adaptive)
+
+    def _losing(self, max_loss: float) -> int:
+        """The number of the cheapest setting that loses so many dB, at most. Raises UsageError where there is none."""
+        try:
+            return settings.losing(self.settings, max_loss)
+        except ValueError as error:
+            raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
 
     def _knob(self, max_loss: float) -> float:
         """The k at which so many dB were lost, at most. Raises UsageError where none is known."""
@@ -118,19 +150,21 @@ class Restorer:
         watch: is called with (tiles done, tiles in all).
         max_loss: dB of PSNR that may be lost against the base on every tile, in the mean over the photographs that
         `curve` was measured on; the cheapest point of the curve that kept to it is taken. One image may lose more.
+        A single network that decides by itself is set to one of `settings`, and then run by PyTorch, tile by tile,
+        whatever the runtime: the dearest that keeps to the budget, or the cheapest that keeps to the loss, on the tiles
+        that it was found on. One image may cost more.
 
         Raises DataError for pixels that are not finite and for colour where the network restores grey alone,
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for what is no such image.
         """
         self.check_budget(budget, max_loss)
-        k = 0.0 if max_loss is None else self._knob(max_loss)
         planes, batched = _planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
         base_cost = engines.base_cost(self.architecture, height, width)  # counted here, so that it is not timed
         most = None if budget is None else int(budget * base_cost)
         began = time.perf_counter()
         made = _empty_like(image, self.scale)
-        routed = [self._one(one, made, n, most, k, _part(watch, n, len(planes))) for n, one in enumerate(planes)]
+        routed = [self._one(one, made, n, most, max_loss, _part(watch, n, len(planes))) for n, one in enumerate(planes)]
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()
         seconds = time.perf_counter() - began
@@ -154,23 +188,42 @@ class Restorer:
         seen = engine.Restored(images.to_tensor(image)[:3], choice, restored.cost, restored.plan)
         return images.to_uint8(maps.overlay(seen, 1, len(self.architecture.branches)))
 
-    def _one(self, planes: Tensor, made: Any, n: int, most: int | None, k: float, watch: Watch | None) -> Routes:
+    def _one(
+        self, planes: Tensor, made: Any, n: int, most: int | None, max_loss: float | None, watch: Watch | None
+    ) -> Routes:
         """Restore one image (C,H,W), on any device, into the nth of what is being made; C 1, 3 or 4 in and out."""
         colour, alpha = planes[:3], planes[3:]
         channels = self.architecture.task.channels
         if len(colour) > channels:
             raise DataError("is in colour, but these weights restore grey images; convert it, or take weights for RGB")
         lq = colour.expand(channels, -1, -1)
-        routes = self._engine.decide(lq, most, k) if self.architecture.classifier else self._engine.given(lq, 0)
+        chosen, routes, spent = self._chosen(lq, most, max_loss)
         row = 0
-        for band in self._engine.bands(lq, routes, watch):
+        for band in chosen.bands(lq, routes, watch):
             rows = band if len(colour) == channels else band.mean(dim=0, keepdim=True)
             _put(made, n, slice(0, len(colour)), row, rows)
             row += rows.shape[1]
         if len(alpha):
             size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
             _put(made, n, slice(3, 4), 0, resize(unit(alpha), size).clamp(0, 1))
-        return routes
+        return routes if spent is None else replace(routes, cost=int(sum(spent)))
+
+    def _chosen(
+        self, lq: Tensor, most: int | None, max_loss: float | None
+    ) -> tuple[Engine, Routes, list[Tensor] | None]:
+        """What restores an image, and how; and what will be told there of the cost, where it is not known before."""
+        if self.architecture.classifier:
+            k = 0.0 if max_loss is None else self._knob(max_loss)
+            return self._engine, self._engine.decide(lq, most, k), None
+        static = self._engine.given(lq, 0)
+        if max_loss is None and (most is None or most >= static.cost):
+            return self._engine, static, None
+        alone = replace(self._engine, geometry=ALONE).given(lq, 0)
+        number = settings.within(self.settings, most / alone.cost) if most is not None else self._losing(max_loss or 0)
+        if static.cost <= self.settings[number].share * alone.cost:  # merged tiles, which overlap less, may be cheaper
+            return self._engine, static, None
+        chosen, spent = adapting.by_itself(self._set_to(number), self._engine)
+        return chosen, alone, spent
 
 
 def load(
@@ -190,9 +243,23 @@ def load(
     chosen = engines.runtime_named(runtime, parts, known, place)
     if place == "cpu":
         keep_memory()
-    curve = curves.read(parts.header.measured)
-    engine = engines.build(parts, chosen, place)
-    return Restorer(parts.architecture, torch.device(place), known.name_of(chosen), curve, engine)
+
+    @functools.cache
+    def set_to(number: int) -> Adaptive:
+        network = parts.branches[-1].module().to(place).to(memory_format=torch.channels_last)
+        parts.header.settings[number].apply(network)
+        assert isinstance(network, Adaptive)
+        return network
+
+    return Restorer(
+        architecture=parts.architecture,
+        device=torch.device(place),
+        runtime=known.name_of(chosen),
+        curve=curves.read(parts.header.measured),
+        settings=parts.header.settings,
+        _set_to=set_to,
+        _engine=engines.build(parts, chosen, place),
+    )
 
 
 def _planes(image: NDArray[Any] | Tensor) -> Tensor:

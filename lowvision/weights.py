@@ -19,6 +19,7 @@ from lowvision.contracts import Backbone, Options
 from lowvision.errors import WeightsError
 from lowvision.foreign import Foreign
 from lowvision.registry import Registry
+from lowvision.settings import Setting
 from lowvision.state import difference, unshared
 from lowvision.writing import whole
 
@@ -50,6 +51,8 @@ class Header(Options):
     """What to build."""
     measured: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)
     """What was measured of it on `data.valid`, by name."""
+    settings: tuple[Setting, ...] = ()
+    """What a network that decides by itself may be set to."""
     plugins: dict[str, str] = Field(default_factory=dict)
     """The distributions whose plugins it needs, and their versions."""
     provenance: Provenance = Provenance()
@@ -63,6 +66,7 @@ def save(
     registry: Registry,
     measured: Mapping[str, Any],
     provenance: Provenance = Provenance(),  # noqa: B008  # frozen
+    settings: tuple[Setting, ...] = (),
 ) -> None:
     """Write a network or container; the file appears whole, by renaming."""
     facts = {name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()}
@@ -70,6 +74,7 @@ def save(
         kind=architecture.kind,  # type: ignore[arg-type]  # one of the two
         architecture=architecture,
         measured=facts,
+        settings=settings,
         plugins=_plugins(architecture, registry),
         provenance=provenance,
     )

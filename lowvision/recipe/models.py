@@ -126,10 +126,13 @@ class Joint(RoutedFit):
 
 
 class Calibrate(Options):
-    """Measures PSNR against cost on `data.valid`, and keeps the curve in the weights file: for `--max-loss`."""
+    """Measures PSNR against cost on `data.valid`, and keeps the curve in the weights file: for `--max-loss`.
+
+    One network that decides by itself is set to several shares of its cost instead, for `--budget` as well.
+    """
 
     points: int = Field(default=9, ge=3)
-    """Of the curve: all tiles cheap, as trained, all dear, and some between."""
+    """Of the curve: all tiles cheap, as trained, all dear, and some between; of one network so many shares, evenly."""
     size: int = Field(default=256, ge=16)
     """The middle of each photograph is measured: at most so many LQ pixels high and wide."""
     batch: int = Field(default=16, ge=1)
@@ -270,9 +273,11 @@ def _missing_classifier(recipe: Recipe) -> Iterator[Complaint]:
         return
     if len(recipe.branches) > 1:
         yield Complaint(("classifier",), MISSING)
-    for name in ("classifier", "joint", "calibrate"):
+    for name in ("classifier", "joint"):
         if getattr(recipe.stages, name):
             yield Complaint(("stages", name), "needs a classifier; the recipe names none")
+    if recipe.stages.calibrate and not (recipe.stages.base or recipe.branches[-1].weights):
+        yield Complaint(("stages", "calibrate"), "needs stages.base, or weights of its one branch")
 
 
 def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lowvision.contracts import Adaptive
 from lowvision.routing.engine import Engine
+from lowvision.routing.regions import ALONE
 
 
 def adapt(network: Adaptive, engine: Engine, image: Tensor) -> tuple[Tensor, int]:
@@ -15,6 +16,13 @@ def adapt(network: Adaptive, engine: Engine, image: Tensor) -> tuple[Tensor, int
 
     engine: knows the tiles; of its own networks none is asked.
     """
+    adapting, spent = by_itself(network, engine)
+    restored = adapting.restore(image, 0).image
+    return restored, int(sum(spent))
+
+
+def by_itself(network: Adaptive, engine: Engine) -> tuple[Engine, list[Tensor]]:
+    """An engine for the same tiles, whose only branch is the network, and a list of what is spent while it restores."""
     spent: list[Tensor] = []
 
     def run(tiles: Tensor) -> Tensor:
@@ -22,6 +30,4 @@ def adapt(network: Adaptive, engine: Engine, image: Tensor) -> tuple[Tensor, int
         spent.append(multiply_adds.sum())
         return restored
 
-    adapting = replace(engine, networks=replace(engine.networks, branches=(run,)))
-    restored = adapting.restore(image, 0).image
-    return restored, int(sum(spent))
+    return replace(engine, networks=replace(engine.networks, branches=(run,)), geometry=ALONE), spent

@@ -1,7 +1,8 @@
 """The stage `calibrate`: measures PSNR against cost over the budget's knob on `data.valid`, for `restore --max-loss`.
 
-Pieces of photographs go through the very engine that restores: were tiles measured one by one, the context that merged
-tiles gain, and what they lose where branches meet, would be missing.
+Of a container, pieces of photographs go through the very engine that restores: were tiles measured one by one, the
+context that merged tiles gain, and what they lose where branches meet, would be missing. One network that decides by
+itself works on tiles, and is set on tiles to several shares of its cost, for `--budget` as well.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from lowvision.metrics import psnrs
 from lowvision.recipe.models import Calibrate
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
+from lowvision.settings import Setting, distinct
 from lowvision.stages import container
-from lowvision.stages.job import CALIBRATED, Job
+from lowvision.stages.job import CALIBRATED, SET, Job
 from lowvision.training.photographs import Photograph, lq_of
+from lowvision.training.tiles import fixed_tiles
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,30 @@ class Point:
 
 
 def run(job: Job, options: Calibrate) -> None:
-    """Leaves the container, with its curve, in `calibrate/`."""
+    """Leaves the container with its curve, or the single network with what it may be set to, in `calibrate/`."""
+    if job.recipe.classifier:
+        _run_container(job, options)
+    else:
+        _run_network(job, options)
+    job.accelerator.wait_for_everyone()
+
+
+def _run_network(job: Job, options: Calibrate) -> None:
+    path = job.base_weights()
+    assert path  # a law of recipes
+    network = weights.load_network(path, job.architecture, job.registry).to(job.accelerator.device).eval()
+    lq, gt = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+    lq, gt = lq.to(job.accelerator.device), gt.to(job.accelerator.device)
+    shares = [number / (options.points + 1) for number in range(1, options.points + 1)]
+    settings = distinct([Setting.of(network, share, lq, gt) for share in shares])
+    if job.accelerator.is_main_process:
+        facts = weights.read_header(path, job.registry).measured
+        weights.save(job.folder / SET, network, job.architecture, job.registry, facts, job.provenance, settings)
+    for setting in settings:
+        job.log.say(f"calibrate: {setting.share:6.1%} of the base on tiles  {-setting.loss:+.3f} dB against it")
+
+
+def _run_container(job: Job, options: Calibrate) -> None:
     path = job.kept("joint") or job.kept("classifier")
     made = weights.load_container(path, job.architecture, job.registry) if path else container.assembled(job)
     curve = _curve(job, options, made)
@@ -59,7 +85,6 @@ def run(job: Job, options: Calibrate) -> None:
     for k, share, loss in zip(curve.k, curve.shares, curve.losses, strict=True):
         trained = "  (as trained)" if k == 0 else ""
         job.log.say(f"calibrate: {share:6.1%} of the base  {-loss:+.3f} dB against it on every tile{trained}")
-    job.accelerator.wait_for_everyone()
 
 
 def _curve(job: Job, options: Calibrate, made: RoutedContainer) -> Curve:

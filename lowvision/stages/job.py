@@ -21,6 +21,8 @@ from lowvision.weights import Provenance
 
 CALIBRATED = "calibrate/container.safetensors"
 """Where the stage `calibrate` leaves the container, with its curve, in a run's folder."""
+SET = "calibrate/network.safetensors"
+"""Where it leaves a single network, with what it may be set to."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Job:
 
     def container_weights(self) -> Path | None:
         """The container as the last stage that trained or calibrated it left it, as a file."""
-        if self.recipe.stages.calibrate:
+        if self.recipe.stages.calibrate and self.recipe.classifier:
             return self.folder / CALIBRATED
         return self.kept("joint") or self.kept("classifier")
 

@@ -9,8 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lowvision.contracts import Backbone, Leavable, Task
-from lowvision.testing import networks, options
+from lowvision.contracts import Adaptive, Backbone, Leavable, Task
+from lowvision.testing import adaptive, networks, options
 from lowvision.testing.subject import PlainTask, Subject, distance
 
 SCALES = (1, 2, 3, 4)
@@ -38,7 +38,8 @@ def check_backbone(
     Checked are: options that can be written and read; size of the output for sizes odd and small; `reach` and
     `multiple_of`; one seed, one network; independence of the batch; gradients for every parameter; cost that can be
     counted, and that falls with `channels` and `layers` where it has them, and by `fuse`; `exits`; safetensors;
-    channels_last; half precision; export. Raises AssertionError for the first thing that is wrong.
+    channels_last; half precision, and training in mixed precision; export; what an `Adaptive` network does before and
+    after it is set to a share. Raises AssertionError for the first thing that is wrong.
     """
     options.check_options(backbone)
     subjects = [subject_of(backbone, task) for task in tasks or _claimed(backbone)]
@@ -54,6 +55,8 @@ def check_backbone(
             _check_knob(backbone, knob, subject, task)
     _check_fuse(backbone, subject, task)
     _check_exits(backbone, subject, task)
+    if isinstance(subject.built(), Adaptive):
+        adaptive.check_adaptive(subject)
 
 
 def measured_reach(backbone: Backbone, task: Task | None = None, farthest: int = FARTHEST) -> int | None:

@@ -166,6 +166,27 @@ def check_half(subject: Subject) -> None:
             )
 
 
+def check_mixed(subject: Subject) -> None:
+    """It learns under autocast to bfloat16, as with `precision: bf16`: its losses have gradients that are finite."""
+    network, images = subject.built().train(), subject.images()
+    own = subject.objective(network)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = network(images)
+            losses = [output.float().mean()]
+            if own is not None:
+                losses += own(images, subject.images(output.shape), 0.5).values()
+        torch.stack([loss.float() for loss in losses]).sum().backward()
+    except RuntimeError as error:
+        raise subject.fail(
+            f"cannot be trained in mixed precision ({one_line(error)}); bring what is added to a buffer or a parameter "
+            "to its dtype, or say half=False"
+        ) from error
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            raise subject.fail(f"in mixed precision the gradient of {name} is not finite; or say half=False")
+
+
 def check_export(subject: Subject) -> None:
     """It can be written as an ONNX graph, and every runtime that is installed computes the same from it."""
     try:
@@ -221,6 +242,7 @@ def check_network(subject: Subject, *, half: bool, exportable: bool) -> None:
     check_channels_last(subject)
     if half:
         check_half(subject)
+        check_mixed(subject)
     if exportable:
         check_export(subject)
 

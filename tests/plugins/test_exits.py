@@ -22,6 +22,7 @@ from lowvision.architecture import Architecture
 from lowvision.errors import RecipeError
 from lowvision.metrics import psnr
 from lowvision.recipe import reading
+from lowvision.restorer import load
 from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
 from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
@@ -351,6 +352,10 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
     means = document["sets"][0]["mean"]
     assert means["adaptive"]["share_of_base_tiled"] == pytest.approx(1)
     assert means["adaptive@0.75"]["share_of_base_tiled"] < 0.9
+    kept = load(tmp_path / "run" / "calibrate" / "network.safetensors", "cpu", "torch")
+    image = images.read_rgb(next((photos / "valid").iterdir()))
+    assert len({setting.share for setting in kept.settings}) == len(kept.settings) > 1
+    assert kept.restore(image, budget=0.1).cost <= kept.restore(image).cost
 
 
 def test_leavable_is_what_it_asks_of_a_network() -> None:

@@ -145,3 +145,21 @@ def test_the_knob_has_its_ends_and_zero_and_as_many_turns_between_each():
     assert (found[0], found[-1]) == (9.0, -3.0)
     assert 0.0 in found
     assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("branch", "base", "complaint"),
+    [
+        ("fsrcnn: {channels: 4}", "{steps: 1}", "stages.calibrate: one network that does not decide by itself"),
+        ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of its one branch"),
+    ],
+)
+def test_one_network_is_set_where_it_decides_by_itself_and_has_weights(recipe, tmp_path, branch, base, complaint):
+    photos = recipe.parent / "photos"
+    alone = tmp_path / "alone.yml"
+    alone.write_text(
+        f"task: {{sr: {{scale: 2}}}}\nbranches: [{{{branch}}}]\ntile: {{size: 16, overlap: 4}}\n"
+        f"data: {{train: {photos}/train, valid: {photos}/valid}}\nstages: {{base: {base}, calibrate: }}\n"
+    )
+    with pytest.raises(RecipeError, match=complaint):
+        tiny.run(alone, tmp_path / "never")

@@ -136,6 +136,7 @@ class Standard(nn.Module):
         self.register_buffer("square", torch.ones(numbers))
 
     def forward(self, numbers: Tensor) -> Tensor:
+        numbers = numbers.to(self.mean.dtype)  # half of it in mixed precision, of which the mean would learn little
         if self.training:
             self.mean.lerp_(numbers.detach().mean(dim=0), PACE)
             self.square.lerp_(numbers.detach().square().mean(dim=0), PACE)

@@ -50,7 +50,7 @@ class MaskedConvolution(nn.Module):
         return self.activation(self.convolution(features) * kept)
 
 
-def hard(logits: Tensor, dim: int, offset: float = 0.0) -> Tensor:
+def hard(logits: Tensor, dim: int, offset: float | Tensor = 0.0) -> Tensor:
     """Whether the second of two logits along `dim`, plus the offset, is the larger; that dimension is 1 then."""
     first, second = logits.split(1, dim)
     return second + offset > first

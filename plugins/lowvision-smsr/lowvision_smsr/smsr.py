@@ -6,7 +6,7 @@ convolutions read concatenated in the paper has a convolution of its own for eac
 
 from __future__ import annotations
 
-from math import inf, pi, tan
+from math import pi, tan
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ BATCH = 16
 """Tiles that are looked at together while the share is set."""
 STEPS = 30
 """Of the bisection, at most."""
+ALL = 1e9
+"""An offset with which every position is marked; less it, none."""
 NEAR = 0.002
 """Relative to what may be spent: so near the bisection ends."""
 
@@ -29,13 +31,15 @@ class Network(nn.Module, Adaptive):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     tau: Tensor
+    offset: Tensor
+    """(), added to what speaks for a position, in `adapt` alone."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.offset = 0.0  # added to what speaks for a position, in `adapt` alone
         self._dense: dict[torch.Size, int] = {}
         self.register_buffer("tau", torch.ones(()))
+        self.register_buffer("offset", torch.zeros(()))
         self.mean = Mean(colours)
         self.head = nn.Sequential(
             nn.Conv2d(colours, channels, 3, padding=1),
@@ -103,9 +107,9 @@ class Network(nn.Module, Adaptive):
     def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
         allowed = share * self._dense_cost(lq)
         if share >= 1:
-            self.offset = inf
+            self.offset.fill_(ALL)
             return
-        if self._mean_cost(-inf, lq) > allowed:
+        if self._mean_cost(-ALL, lq) > allowed:
             return
         # Bisection, where an angle of -90 degrees marks no position and one of 90 all.
         low, high = -pi / 2, pi / 2
@@ -115,7 +119,7 @@ class Network(nn.Module, Adaptive):
             low, high = (middle, high) if spent <= allowed else (low, middle)
             if 0 <= allowed - spent <= NEAR * allowed:
                 break
-        self.offset = tan(low)
+        self.offset.fill_(tan(low))
 
     def _image(self, lq: Tensor, shallow: Tensor, seen: list[Tensor]) -> Tensor:
         features = shallow + self.collect_end(self.activation(self.collect(seen)))
@@ -131,5 +135,5 @@ class Network(nn.Module, Adaptive):
 
     def _mean_cost(self, offset: float, lq: Tensor) -> float:
         """Multiply-adds that `adapt` spends on a tile with that offset, which it keeps."""
-        self.offset = offset
+        self.offset.fill_(offset)
         return torch.cat([self.adapt(part)[1] for part in lq.split(BATCH)]).double().mean().item()
