@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,16 +106,34 @@ def in_a_child(work: Callable[..., None], *arguments: object) -> int:
     The process is forked from one that has torch but never used it: threads of torch do not survive a fork, and
     what waits for them waits for ever.
     """
+    (code,) = _in_children(work, arguments, [{}])
+    return code
+
+
+def in_two_processes(work: Callable[..., None], *arguments: object) -> list[int]:
+    """Call `work` in two processes that are to work together, as torchrun would start them; their exit codes."""
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        port = any_port.getsockname()[1]
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    return _in_children(work, arguments, [{**together, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"])
+
+
+def _in_children(
+    work: Callable[..., None], arguments: tuple[object, ...], surroundings: list[dict[str, str]]
+) -> list[int]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lowvision.run"])
-    child = context.Process(target=_by_itself, args=(work, arguments))
-    child.start()
-    child.join()
-    assert child.exitcode is not None
-    return child.exitcode
+    children = [context.Process(target=_by_itself, args=(work, arguments, own)) for own in surroundings]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    return [code for child in children if (code := child.exitcode) is not None]
 
 
-def _by_itself(work: Callable[..., None], arguments: tuple[object, ...]) -> None:
+def _by_itself(work: Callable[..., None], arguments: tuple[object, ...], surroundings: dict[str, str]) -> None:
+    os.environ.update(surroundings)
     torch.set_num_threads(1)  # as in conftest.py
     work(*arguments)
 

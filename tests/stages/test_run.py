@@ -254,6 +254,24 @@ def test_two_processes_learn_what_one_does(recipe, folder):
     assert shares[0] == pytest.approx(shares[1], rel=0.2)
 
 
+def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path):
+    alone = tmp_path / "pixel.yml"
+    photos = recipe.parent / "photos"
+    alone.write_text(
+        "task: {sr: {scale: 2}}\n"
+        "branches: [{pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2], heavy_until: 0.5}}]\n"
+        f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
+        "stages: {base: {steps: 6, batch: 4, lr: 1e-2, checkpoint_every: 3}, evaluate: null}\n"
+    )
+    assert tiny.in_two_processes(tiny.run, alone, tmp_path / "pair") == [0, 0]
+    fresh = reading.read(alone, registry.load())
+    torch.manual_seed(fresh.seed)
+    before = fresh.architecture.build_network().state_dict()
+    after = load_file(tmp_path / "pair" / "base" / "last.safetensors")
+    for part in ("heavy", "light"):  # one rests in the first half of the stage, the other in the second
+        assert not torch.equal(after[f"{part}.rest.1.weight"], before[f"{part}.rest.1.weight"])
+
+
 def test_weights_of_a_run_rebuild_without_the_recipe(folder):
     known = registry.load()
     header = weights.read_header(folder / "joint" / "best.safetensors", known)
