@@ -13,20 +13,22 @@ from lowvision.stages import judging
 from lowvision.stages.job import Job
 from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
-from lowvision.training.objective import RoutedObjective
+from lowvision.training.objective import EveryBranchObjective, RoutedObjective
 from lowvision.training.options import RoutedFit
 from lowvision.training.tiles import Grid
 
 
 def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
-    """Train the container on all tiles; weights go to the stage's folder."""
+    """Train the container on all tiles; a fitted classifier stays as it is. Weights go to the stage's folder."""
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
     cutter = job.cutter("train")
     samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), stage)
-    objective = RoutedObjective(container, options, frozen_branches)
+    classifier = job.recipe.classifier
+    learns = classifier is None or classifier.trained
+    objective = RoutedObjective(container, options, frozen_branches) if learns else EveryBranchObjective(container)
     trainee = Trainee(stage, objective, container, judging.of_container(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 

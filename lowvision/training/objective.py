@@ -110,6 +110,23 @@ class RoutedObjective(Objective):
         return {"shares": p.mean(dim=0), "chosen": chosen, "entropy": entropy}
 
 
+class EveryBranchObjective(Objective):
+    """L1 of every branch on every tile: what trains a container whose classifier is fitted and learns nothing.
+
+    Blended by such a classifier's probabilities, which nothing makes certain, branches would learn to be blended.
+    """
+
+    def __init__(self, container: RoutedContainer):
+        super().__init__()
+        self.branches = container.branches
+
+    def forward(
+        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        outputs = self.branches.all(lq)  # (B, M, C, s*h, s*w)
+        return {"image": image_loss(outputs, gt[:, None].expand_as(outputs))}, {}
+
+
 class RankingObjective(Objective):
     """Cross entropy between the classifier's word and the class of each tile: what makes it know the ranking."""
 

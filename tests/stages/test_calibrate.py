@@ -104,10 +104,12 @@ def test_what_is_calibrated_stays_and_a_killed_one_ends_the_same(recipe, folder,
     assert (other / "calibrate" / "container.safetensors").read_bytes() == calibrated.read_bytes()
 
 
-@pytest.mark.parametrize("classifier", ["high_frequency", "edge_table"])
-def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier, tmp_path):
+@pytest.mark.parametrize(
+    ("classifier", "joint"), [("high_frequency", "stages.joint.steps=1"), ("edge_table", "stages.joint=null")]
+)
+def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier, joint, tmp_path):
     short = [f"stages.{name}.steps=1" for name in ("base", "branches")]
-    other = ("stages.classifier=null", "stages.joint=null", f"classifier={classifier}", "stages.calibrate={points: 4}")
+    other = ("stages.classifier=null", joint, f"classifier={classifier}", "stages.calibrate={points: 4}")
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *short, *other) == 0
     kept = tmp_path / "run" / "calibrate" / "container.safetensors"
     assert measured(kept).losses[-1] == 0

@@ -10,7 +10,7 @@ from torch import nn
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.loop import Trainee, fit
-from lowvision.training.objective import OwnObjective, RankingObjective, RoutedObjective
+from lowvision.training.objective import EveryBranchObjective, OwnObjective, RankingObjective, RoutedObjective
 from lowvision.training.options import Fit, RoutedFit
 
 
@@ -53,6 +53,17 @@ def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
     whole, _ = target(lq, gt, 0.0, None, 12)
     part, _ = target(lq[:4], gt[:4], 0.0, target.survey(lq).detach(), 12)
     torch.testing.assert_close(part["average"], whole["average"])
+
+
+def test_under_a_fitted_classifier_every_branch_learns_from_every_tile():
+    container = objective().container.float()
+    lq, gt = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
+    losses, _ = EveryBranchObjective(container)(lq, gt, 0.0, None, 4)
+    alone = [(network(lq) - gt).abs().mean() for network in container.branches.networks]
+    torch.testing.assert_close(losses["image"], torch.stack(alone).mean())
+    losses["image"].backward()
+    assert all(p.grad is not None and p.grad.any() for p in container.branches.networks[0][0].parameters())
+    assert all(p.grad is None for p in container.classifier.parameters())
 
 
 def test_frozen_branches_learn_nothing_and_stay_in_eval():

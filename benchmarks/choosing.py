@@ -1,0 +1,121 @@
+"""Which classifier sends the tiles of photographs best to the branches of a container, at equal cost.
+
+    python benchmarks/choosing.py WEIGHTS PHOTOS [CLASSIFIER...]
+
+WEIGHTS is a file or the name of carried weights, PHOTOS a data set as a recipe spells it: `data.valid` of their recipe,
+as this table chooses what is carried, and sets that are reported must not choose. Classifiers without training are
+fitted on one half of the tiles, and judged with all others on the other half: those that plugins provide, and each
+CLASSIFIER as a recipe spells it, such as `high_frequency: {split: means}`. All follow the rule of `restore --budget`;
+costs are shares of the tiled base, each classifier's own included. PSNR (RGB) is the mean over photographs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lowvision import fitting, registry, weights, yaml_source, zoo
+from lowvision.choice import choose
+from lowvision.contracts import Classifier, Dataset
+from lowvision.metrics import psnr
+from lowvision.registry import Registry
+from lowvision.routing import budget, cost
+from lowvision.routing.container import Branches
+from lowvision.training import photographs
+from lowvision.training.tiles import Cutter, Grid
+
+TILES = 1024
+"""Of the photographs, that do not overlap; every other one fits, the others judge."""
+SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Of the cost of the base on every tile."""
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    known = registry.load()
+    path = zoo.find(Path(sys.argv[1]), known)
+    made = weights.read_header(path, known).architecture
+    container = weights.load_container(path, made, known).eval()
+    photos = cast(Dataset, choose("datasets", yaml_source.parse(sys.argv[2], "PHOTOS").value, known))
+    cutter = Cutter(photographs.load(photos, made.task), made.task, made.tile.size)
+    lq, gt, photograph = _tiles(cutter)
+    reached = _reached(container.branches, lq, gt)  # (N, M)
+    lesson, judged = fitting.Lesson(lq[::2], reached[::2]), lq[1::2]
+    errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
+    prices = np.array(container.branches.prices(tuple(lq.shape[1:])))
+    alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(prices)))
+    print(f"{len(judged)} tiles of {len(set(of))} photographs; each branch on all of them: {alone}")
+    print(f"{'':32}" + "".join(f"{share:>9.0%}" for share in SHARES) + "   undirected")
+    if made.classifier and made.classifier.trained:
+        _tell("as in the file", made.classifier, container.classifier, judged, errors, of, prices)
+    for name, classifier in _untrained(known):
+        _tell(name, classifier, fitting.fitted(classifier, made, lesson), judged, errors, of, prices)
+    lots = np.random.default_rng(0).normal(size=(len(judged), 1)) * np.arange(len(prices))
+    for name, scores in {"by lot": lots, "oracle": -errors}.items():
+        found = budget.steps(scores, budget.shares_of_dearest(prices))
+        found = found.worthwhile() if name == "oracle" else found
+        print(f"{name:32}" + "".join(f"{_within(found, share, 0, errors, of, prices):>9}" for share in SHARES))
+
+
+def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
+    yield from fitting.untrained(known)
+    for words in sys.argv[3:]:
+        yield words, cast(Classifier, choose("classifiers", yaml_source.parse(words, "CLASSIFIER").value, known))
+
+
+def _tiles(cutter: Cutter) -> tuple[Tensor, Tensor, Numbers]:
+    """lq, gt, and the number of each tile's photograph."""
+    grid = Grid(cutter.photographs, cutter.size, cutter.size)
+    spots = [grid.spot(int(number)) for number in np.random.default_rng(0).permutation(len(grid))[:TILES]]
+    pairs = [cutter.fixed(spot, n) for n, spot in enumerate(spots)]
+    lq, gt = (torch.stack(part) for part in zip(*pairs, strict=True))
+    return lq, gt, np.array([spot[0] for spot in spots])
+
+
+@torch.no_grad()
+def _reached(branches: Branches, lq: Tensor, gt: Tensor) -> Tensor:
+    """(N,M) in dB."""
+    pairs = list(zip(lq.split(16), gt.split(16), strict=True))
+    columns = [torch.cat([psnr(branches.one(some, k), truth) for some, truth in pairs]) for k in range(len(branches))]
+    return torch.stack(columns, dim=1)
+
+
+@torch.no_grad()
+def _tell(
+    name: str, classifier: Classifier, network: torch.nn.Module, lq: Tensor, errors: Array, of: Numbers, prices: Numbers
+) -> None:
+    scores = torch.cat([network(some) for some in lq.split(64)]).double().numpy()
+    own = cost.multiply_adds(network, (1, *lq.shape[1:]))
+    weigh = budget.shares_of_dearest if classifier.predicts == "psnr" else budget.logarithms
+    found = budget.steps(scores, weigh(prices))
+    cells = "".join(f"{_within(found, share, own, errors, of, prices):>9}" for share in SHARES)
+    choice = scores.argmax(axis=1)
+    undirected = _decibels(errors[np.arange(len(of)), choice], of)
+    print(f"{name:32}{cells}   {undirected:.3f} at {(prices[choice].mean() + own) / prices[-1]:.0%}")
+
+
+def _within(found: budget.Steps, share: float, own: int, errors: Array, of: Numbers, prices: Numbers) -> str:
+    """PSNR at that share of the base's cost; a dash where even the cheapest is dearer."""
+    most = (share * prices[-1] - own) * len(of)
+    choice, spent = budget.most_within(most, found, lambda made: int(prices[made].sum()))
+    return f"{_decibels(errors[np.arange(len(of)), choice], of):.3f}" if spent <= most else "-"
+
+
+def _decibels(errors: Array, of: Numbers) -> float:
+    """The mean over photographs of the PSNR of their tiles together."""
+    return float(np.mean([-10 * np.log10(errors[of == number].mean()) for number in np.unique(of)]))
+
+
+if __name__ == "__main__":
+    main()
