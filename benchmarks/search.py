@@ -1,4 +1,4 @@
-"""Whether a search finds a better network than equal widths: what each reaches on data.valid after the same training.
+"""Whether a search finds a better network than equal widths: what each reaches on data.test after the same training.
 
     python benchmarks/search.py RECIPE SEEDS [KEY=VALUE...]
 
@@ -32,7 +32,7 @@ from lowvision.training.tiles import fixed_tiles
 from lowvision_search import Block, Search, Searched, Supernet
 
 TILES = 256
-"""Of data.valid, that do not overlap."""
+"""Of data.test, that do not overlap."""
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def _price(backbone: Backbone, recipe: Recipe) -> int:
 @torch.no_grad()
 def _decibels(network: torch.nn.Module, recipe: Recipe, known: Registry) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        lq, gt = fixed_tiles(_job(recipe, known, Path(folder)).cutter("valid"), TILES, seed=0)
+        lq, gt = fixed_tiles(_job(recipe, known, Path(folder)).cutter("test"), TILES, seed=0)
     pairs = zip(lq.split(16), gt.split(16), strict=True)
     errors = torch.cat([10 ** (-psnr(network.eval()(some), truth) / 10) for some, truth in pairs])
     return -10 * np.log10(errors.mean().item())

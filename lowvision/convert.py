@@ -48,9 +48,9 @@ def convert(path: Path, output: Path, known: Registry, wanted: Format | None = N
 def reduce(path: Path, output: Path, known: Registry, reduction: Reduction) -> str:
     """Write to `output` that weights file with every branch reduced that can be and computes the same; a line of it.
 
-    What was measured of it stays true, save the curve, which is of other costs, and is left out. Raises UsageError
-    where it would replace its own source, WeightsError where no branch can be reduced, or one would compute something
-    else.
+    What was measured of it stays true, save the curve and settings, which are of other costs, and are left out. Raises
+    UsageError where it would replace its own source, WeightsError where no branch can be reduced, or one would compute
+    something else.
     """
     _spare(path, output)
     header = weights.read_header(path, known)
@@ -72,6 +72,7 @@ def reduce(path: Path, output: Path, known: Registry, reduction: Reduction) -> s
     weights.save(output, container or networks[0], smaller, known, facts, header.provenance)
     changed = sum(old != new for old, new in zip(made.branches, backbones, strict=True))
     lost = "; its curve is left out, for it is of other costs" if len(facts) < len(header.measured) else ""
+    lost += "; what it may be set to is left out, likewise" if header.settings else ""
     return f"{output}: {weights.brief(smaller, known)}, {changed} of {len(backbones)} reduced{lost}"
 
 

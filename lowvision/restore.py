@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lowvision import images, restorer
+from lowvision import images, restorer, trained
+from lowvision.contracts import Precision
 from lowvision.errors import LowvisionError, UsageError
 from lowvision.images import Image
 from lowvision.inputs import Input
@@ -80,15 +81,24 @@ Outcome = Done | Skipped | Failed
 
 
 def restore(
-    inputs: Sequence[Input], weights: Path, manner: Manner, registry: Registry, crew: Crew, device: str, runtime: str
+    inputs: Sequence[Input],
+    weights: Path,
+    manner: Manner,
+    registry: Registry,
+    crew: Crew,
+    device: str,
+    runtime: str,
+    precision: Precision = "f32",
 ) -> dict[str, Any]:
     """Restore every input, this process its share of them; the document of the whole crew.
 
     Raises WeightsError and RunError before the first file; a file that fails is told in the document.
     """
     began = time.perf_counter()
-    network = restorer.load(weights, device, runtime, registry)
+    network = restorer.load(weights, device, runtime, registry, precision)
     network.check_budget(manner.budget, manner.max_loss)
+    if crew.leads and network.settings and (manner.budget, manner.max_loss) != (None, None):
+        trained.tell("the network decides by itself what it computes: PyTorch runs it, tile by tile")
     own = crew.share(inputs)
     with telling(len(own), crew.leads) as progress:
         outcomes = [_outcome(given, network, manner, progress) for given in own]

@@ -10,9 +10,11 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from lowvision import Adaptive, multiply_adds, registry, settings, weights
+from lowvision import Adaptive, images, inputs, multiply_adds, registry, restore, settings, weights
 from lowvision.architecture import Architecture, Tile
 from lowvision.errors import UsageError
+from lowvision.processes import Crew
+from lowvision.restore import Manner
 from lowvision.restorer import Restorer, load
 from lowvision.settings import Setting
 
@@ -121,6 +123,19 @@ def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
     torch.testing.assert_close(together.image[1], alone.image)
     with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the least"):
         network.restore(images, max_loss=-99)
+
+
+def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images.write(tmp_path / "given.png", images.Image(images.to_uint8(torch.from_numpy(picture()).permute(2, 0, 1))))
+    planned = inputs.plan([str(tmp_path / "given.png")], tmp_path / "out", None, False)
+    spent = [
+        restore.restore(planned, file, Manner(budget=budget), KNOWN, Crew(0, 1), "cpu", "torch")["total"]["gmac"]
+        for budget in (0.4, None)
+    ]
+    assert spent[0] < spent[1]
+    assert capsys.readouterr().err.count("PyTorch runs it, tile by tile") == 1
 
 
 def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
