@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lowvision.contracts import Options as Options
     from lowvision.contracts import Part as Part
     from lowvision.contracts import Photo as Photo
+    from lowvision.contracts import Precision as Precision
     from lowvision.contracts import Recognised as Recognised
     from lowvision.contracts import Reducer as Reducer
     from lowvision.contracts import Runtime as Runtime
@@ -62,6 +63,7 @@ _HOMES = {
         "Recognised",
         "Reducer",
         "Runtime",
+        "Precision",
         "Skip",
         "Task",
         "Trained",

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
     from torch import Generator, Tensor, nn
 
+Precision = Literal["f32", "bf16"]
+"""What a network computes in: float32, or bfloat16, of 8 significant bits, which is faster where there are instructions
+for it."""
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
 """The interpolation that a super-resolution network may add to its output; `none` in most papers."""
 
@@ -259,12 +262,19 @@ class Trained(ABC):
         May take seconds when it is first asked for. Raises WeightsError where the network cannot be exported.
         """
 
+    def unfolded(self) -> Trained:
+        """The same whose graph has the layers of the module, one for one, where that is known: for comparisons."""
+        return self
+
 
 class Runtime(Options, ABC):
     """What runs a trained network."""
 
     batch: int = Field(default=4, ge=1)
     """How many tiles of one shape it likes to be given at a time; on CPUs more would leave the cache."""
+    precision: Precision = "f32"
+    """What convolutions and products are computed in; images, and what is added to them, stay float32. A runtime that
+    knows one alone narrows the type."""
 
     @abstractmethod
     def missing(self) -> str | None:

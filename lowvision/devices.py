@@ -1,4 +1,4 @@
-"""Which device a command works on, how many processes it may use, and what the CPU is called."""
+"""Which device a command works on, how many processes it may use, what the CPU is called and can do."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def check_processes(processes: int, device: str) -> None:
         what, available = "visible accelerators", torch.cuda.device_count() if device == "cuda" else 1
     if processes > available:
         raise RunError(f"--processes {processes}: there are {available} {what}; ask for at most {available}")
+
+
+def multiplies_bf16() -> bool:
+    """Whether the CPU has instructions for products of matrices in bfloat16 (AMX)."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def cpu_name() -> str:

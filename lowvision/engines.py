@@ -6,13 +6,13 @@ import functools
 import math
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from lowvision import fastest
 from lowvision.architecture import Architecture
-from lowvision.choice import choose
-from lowvision.contracts import Runtime
-from lowvision.errors import RunError
+from lowvision.contracts import Precision, Runtime
+from lowvision.errors import RunError, UsageError
 from lowvision.registry import Registry
 from lowvision.routing import cost, networks
 from lowvision.routing.budget import Weigh, logarithms, shares_of_dearest
@@ -79,18 +79,23 @@ def weighing(made: Architecture) -> Weigh:
     return shares_of_dearest if predicts_psnr else logarithms
 
 
-def runtime_named(name: str, parts: Parts, known: Registry, device: str, say: Say = tell) -> Runtime:
-    """The runtime of that name, with its default options; `auto`: the fastest here, which is said.
+def runtime_named(
+    name: str, parts: Parts, known: Registry, device: str, precision: Precision = "f32", say: Say = tell
+) -> Runtime:
+    """The runtime of that name, in that precision; `auto`: the fastest here, which is said.
 
-    Raises RecipeError for a name that nobody provides.
+    Raises RecipeError for a name that nobody provides, UsageError for a precision that it does not have.
     """
     if name == AUTO:
         size = parts.architecture.tile.size
-        found = fastest.find(parts, known, size, size, callers(device), device, say)
+        found = fastest.find(parts, known, size, size, callers(device), device, precision, say)
         say(f"runtime: {found}")
         name = found.name
-    known.find("runtimes", name)
-    return choose("runtimes", name, known)  # type: ignore[return-value]  # that menu holds runtimes
+    runtime: type[Runtime] = known.find("runtimes", name).thing
+    try:
+        return runtime(precision=precision)
+    except ValidationError:
+        raise UsageError(f"runtime {name} does not compute in {precision}; leave one of the two out") from None
 
 
 def geometry(made: Architecture) -> Geometry:

@@ -14,10 +14,11 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from lowvision import devices
-from lowvision.contracts import Runtime
+from lowvision.contracts import Precision, Runtime
 from lowvision.registry import Entry, Registry
 from lowvision.trained import Parts, Say, tell
 from lowvision.training import cache
@@ -28,7 +29,7 @@ ROUNDS = 4
 """After a first one that is not counted; fewer where they take longer than PATIENCE."""
 PATIENCE = 2.0
 """Seconds for one runtime."""
-AGREES = 0.01
+AGREES = 0.03
 """How far a runtime's output may be from another's; what is further off is wrong, not rounded."""
 
 
@@ -53,19 +54,26 @@ class Fastest:
 
 
 def find(
-    parts: Parts, known: Registry, height: int, width: int, callers: int = 1, device: str = "cpu", say: Say = tell
+    parts: Parts,
+    known: Registry,
+    height: int,
+    width: int,
+    callers: int = 1,
+    device: str = "cpu",
+    precision: Precision = "f32",
+    say: Say = tell,
 ) -> Fastest:
     """The fastest runtime for tiles (height,width) in LQ pixels, with so many threads calling at once.
 
-    Every runtime that this machine has, with its default options, restores the same noise by the last branch; one
+    Every runtime that this machine has and that knows the precision restores the same noise by the last branch; one
     that fails, or whose result is not that of the others, is left out. Takes seconds, the first time an export as
     well; the answer is kept until weights, libraries or machine change.
     """
     shelf = known.shelves["runtimes"]
-    facts = [parts.identity, height, width, callers, device, *_versions(shelf), *_machine()]
+    facts = [parts.identity, height, width, callers, device, precision, *_versions(shelf), *_machine()]
     path = cache.keep_file(
         f"{cache.key('fastest', facts)}.json",
-        lambda path: _write(path, _tried(parts, shelf, (height, width), callers, device, say)),
+        lambda path: _write(path, _tried(parts, shelf, (height, width), callers, device, precision, say)),
     )
     return Fastest(**json.loads(path.read_text()))
 
@@ -96,10 +104,22 @@ def seconds_a_call(call: Callable[[Tensor], Tensor], x: Tensor, callers: int = 1
 
 
 def _tried(
-    parts: Parts, shelf: Mapping[str, Entry], size: tuple[int, int], callers: int, device: str, say: Say
+    parts: Parts,
+    shelf: Mapping[str, Entry],
+    size: tuple[int, int],
+    callers: int,
+    device: str,
+    precision: Precision,
+    say: Say,
 ) -> Fastest:
-    runtimes: dict[str, Runtime] = {name: entry.thing() for name, entry in shelf.items()}
-    left_out = {name: reason for name, runtime in runtimes.items() if (reason := runtime.missing())}
+    runtimes: dict[str, Runtime] = {}
+    left_out: dict[str, str] = {}
+    for name, entry in shelf.items():
+        try:
+            runtimes[name] = entry.thing(precision=precision)
+        except ValidationError:
+            left_out[name] = f"it does not compute in {precision}"
+    left_out |= {name: reason for name, runtime in runtimes.items() if (reason := runtime.missing())}
     usable = [name for name in runtimes if name not in left_out]
     say(f"trying which runtime is the fastest here, {', '.join(usable)}; once, the answer is kept")
     x = torch.rand(TILES, parts.architecture.task.channels, *size, generator=torch.Generator().manual_seed(0))

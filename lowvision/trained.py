@@ -6,12 +6,12 @@ import copy
 import functools
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from lowvision import graph, weights
+from lowvision import folding, graph, weights
 from lowvision.architecture import Architecture
 from lowvision.contracts import Trained
 from lowvision.errors import WeightsError
@@ -60,16 +60,24 @@ class Network(Trained):
     """Gives the network; it is not changed."""
     say: Say
     """Is told when something takes long."""
+    folds: bool = True
+    """Whether its graph is rearranged to be fast (`lowvision/folding.py`); its module never is."""
 
     def module(self) -> nn.Module:
         return copy.deepcopy(self.original()).float().cpu().eval()
 
     def onnx(self) -> Path:
-        return cache.keep_file(f"{cache.key('onnx', self.identity, graph.maker())}.onnx", self._write)
+        return cache.keep_file(f"{cache.key('onnx', self.identity, self.folds, graph.maker())}.onnx", self._write)
+
+    def unfolded(self) -> Network:
+        return replace(self, folds=False)
 
     def _write(self, path: Path) -> None:
         self.say(f"exporting {self.name} to ONNX; once, it is kept in {cache.root()}")
-        graph.write(self.module(), path, self.channels, self.size, self.step)
+        network = self.module()
+        if self.folds:
+            network = folding.folded(network, self.channels, self.size)
+        graph.write(network, path, self.channels, self.size, self.step)
 
 
 def tell(line: str) -> None:

@@ -78,7 +78,7 @@ def test_the_base_of_the_paper_costs_on_the_whole_image_what_its_pixels_cost():
 def test_auto_picks_a_runtime_that_is_here_and_says_so(weights_file: Path):
     said: list[str] = []
     parts = trained.read(weights_file, KNOWN, said.append)
-    runtime = engines.runtime_named("auto", parts, KNOWN, "cpu", said.append)
+    runtime = engines.runtime_named("auto", parts, KNOWN, "cpu", say=said.append)
     assert said[-1].startswith(f"runtime: {KNOWN.name_of(runtime)}")
     assert runtime.missing() is None
 

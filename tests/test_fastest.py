@@ -92,6 +92,13 @@ def test_the_fastest_wins_and_the_unusable_are_told(parts: Parts) -> None:
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
 
 
+def test_one_that_lacks_the_precision_is_left_out(parts: Parts) -> None:
+    onnxruntime: Any = KNOWN.find("runtimes", "onnxruntime").thing
+    found = fastest.find(parts, runtimes(torch=TORCH, onnxruntime=onnxruntime), 16, 16, precision="bf16")
+    assert found.name == "torch"
+    assert found.left_out == {"onnxruntime": "it does not compute in bf16"}
+
+
 def test_the_answer_is_kept_until_something_changes(parts: Parts) -> None:
     said: list[str] = []
 
@@ -103,8 +110,9 @@ def test_the_answer_is_kept_until_something_changes(parts: Parts) -> None:
     assert said == ["trying which runtime is the fastest here, torch; once, the answer is kept"]
     find(callers=2)
     find(height=24)
+    find(precision="bf16")
     find(known=runtimes(torch=TORCH, slow=Slow))
-    assert len(said) == 4
+    assert len(said) == 5
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])

@@ -26,8 +26,8 @@ def bicubic(job: Job) -> Way:
 
 
 def whole(job: Job) -> Way:
-    """The base on the whole image at once: as PyTorch does it untouched, or by a runtime."""
-    made, base = job.parts.architecture, job.parts.branches[-1]
+    """The base on the whole image at once: as PyTorch does it untouched, or by a runtime, layer by layer."""
+    made, base = job.parts.architecture, job.parts.branches[-1].unfolded()
     height, width = job.image.shape[1:]
     step = made.branches[-1].multiple_of
     x = cut(job.image, 0, 0, *(-(-side // step) * step for side in (height, width)))[None]

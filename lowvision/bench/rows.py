@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lowvision import devices
 from lowvision.contracts import Runtime
 from lowvision.errors import UsageError
 from lowvision.registry import Registry
@@ -16,7 +17,13 @@ TUNED = "torch_tuned"
 """Eager too, with what our engine has: channels last, and memory that is kept."""
 COMPILED = "torch_compile"
 """PyTorch with kernels of its own making."""
-VARIANTS: Mapping[str, tuple[str, dict[str, Any]]] = {TUNED: ("torch", {}), COMPILED: ("torch", {"compile": True})}
+HALVED = "_bf16"
+"""At the end of a runtime's name: convolutions in bfloat16."""
+VARIANTS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    TUNED: ("torch", {}),
+    COMPILED: ("torch", {"compile": True}),
+    **{f"{name}{HALVED}": (name, {"precision": "bf16"}) for name in ("torch", "openvino")},
+}
 """Names of ours for a runtime with other options."""
 
 BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED = "bicubic", "base_whole", "base_tiled", "routed_tile_by_tile", "routed"
@@ -43,9 +50,12 @@ class Row:
 def usual(known: Registry) -> tuple[Row, ...]:
     """What is measured unless told: every way, in every runtime that makes a difference to it.
 
-    Not `routed:torch_compile`: each shape of a region is compiled for each branch, which takes many minutes.
+    bfloat16 where the processor has instructions for it. Not `routed:torch_compile`: each shape of a region is compiled
+    for each branch, which takes many minutes.
     """
-    others = [name for name in known.shelves["runtimes"] if name != PLAIN]
+    shelf = known.shelves["runtimes"]
+    halved = [f"{name}{HALVED}" for name in shelf if f"{name}{HALVED}" in VARIANTS and devices.multiplies_bf16()]
+    others = [name for name in (*shelf, *halved) if name != PLAIN]
     return (
         Row(BICUBIC, PLAIN),
         *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),

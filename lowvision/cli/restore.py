@@ -23,6 +23,13 @@ class Format(StrEnum):
     bmp = "bmp"
 
 
+class Precision(StrEnum):
+    """What `--precision` knows."""
+
+    f32 = "f32"
+    bf16 = "bf16"
+
+
 def restore(
     words: Annotated[
         list[str], typer.Argument(metavar="INPUT...", help="Image files, folders (with all below), quoted patterns.")
@@ -48,6 +55,10 @@ def restore(
     runtime: Annotated[
         str, typer.Option("--runtime", "--engine", help="What runs the networks; auto measures which is fastest, once.")
     ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="bf16 is faster where there are instructions for it; values differ slightly."),
+    ] = Precision.f32,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +76,7 @@ def restore(
     if processes > 1:
         raise typer.Exit(launched(processes, device))
     manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6), max_loss)
-    document = restore.restore(planned, weights, manner, known, crew, device, runtime)
+    document = restore.restore(planned, weights, manner, known, crew, device, runtime, precision.value)
     if crew.leads:
         answer(document, as_json, restore.text)
         raise typer.Exit(1 if document["failed"] else 0)

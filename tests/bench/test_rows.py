@@ -33,6 +33,19 @@ def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
     compiled = rows.runtime_of(Row(rows.WHOLE, rows.COMPILED), KNOWN)
     tuned = rows.runtime_of(Row(rows.WHOLE, rows.TUNED), KNOWN)
     assert compiled == tuned.replace(compile=True)
+    for name in ("torch", "openvino"):
+        halved = rows.runtime_of(Row(rows.ROUTED, f"{name}_bf16"), KNOWN)
+        assert halved == KNOWN.find("runtimes", name).thing(precision="bf16")
+
+
+def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for can in (True, False):
+        monkeypatch.setattr("lowvision.devices.multiplies_bf16", lambda can=can: can)
+        halved = {row for row in rows.usual(KNOWN) if row.runtime.endswith(rows.HALVED)}
+        ways = (rows.WHOLE, rows.ROUTED)
+        assert halved == (
+            {Row(way, f"{name}_bf16") for way in ways for name in ("torch", "openvino")} if can else set()
+        )
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,12 @@ class Torch(Runtime):
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         from lowvision_runtimes.torch_runtime import Prepared
 
-        return Prepared(network.module(), callers, device, self.compile)
+        return Prepared(network.module(), callers, device, self.compile, self.precision)
 
 
 class OpenVINO(Runtime):
     """OpenVINO on the CPU: fused layers, compiled anew for every shape."""
 
-    precision: Literal["f32", "bf16"] = "f32"
-    """What it computes in; bf16 is faster where the CPU has AMX, and rounds to 8 bits of mantissa."""
     shapes: int = Field(default=32, ge=1)
     """How many compiled shapes of a network are kept; the one used longest ago goes first."""
 
@@ -49,6 +47,9 @@ class OpenVINO(Runtime):
 
 class OnnxRuntime(Runtime):
     """ONNX Runtime on the CPU: one session for every shape."""
+
+    precision: Literal["f32"] = "f32"
+    """It has no other on CPUs."""
 
     def missing(self) -> str | None:
         return _absent("onnxruntime")

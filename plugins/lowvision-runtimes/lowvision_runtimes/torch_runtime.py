@@ -1,4 +1,4 @@
-"""A network run by PyTorch: inference mode, channels last."""
+"""A network run by PyTorch: inference mode, channels last; in bfloat16 by autocast."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lowvision import Precision
 from lowvision_runtimes import cores
 
 
 class Prepared:
     """(B,C,h,w) float32 on any device -> the output, on the device that it was prepared for."""
 
-    def __init__(self, module: nn.Module, callers: int, device: str, compiled: bool):
+    def __init__(self, module: nn.Module, callers: int, device: str, compiled: bool, precision: Precision):
         # mps gains nothing from channels last, and lacks kernels for it.
         self._layout = torch.contiguous_format if device == "mps" else torch.channels_last
         self._device = torch.device(device)
+        self._halved = precision == "bf16"
+        if self._halved:
+            _halve(module)
         self._network: Any = module.to(self._device).to(memory_format=self._layout)
         if compiled:
             self._network = torch.compile(self._network)
@@ -26,5 +30,14 @@ class Prepared:
         # PyTorch keeps this number for each calling thread; a new one begins with what was set last, by any.
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        with torch.inference_mode():
-            return self._network(x.to(self._device).contiguous(memory_format=self._layout))
+        given = x.to(self._device).contiguous(memory_format=self._layout)
+        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved, cache_enabled=False)
+        with torch.inference_mode(), autocast:
+            return self._network(given).float()  # as it is, where it is float32 already
+
+
+def _halve(module: nn.Module) -> None:
+    """Convolutions in bfloat16, once: autocast would round their weights anew in every call."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.to(torch.bfloat16)
