@@ -3,7 +3,8 @@
     python benchmarks/systems.py RUNS          # runs the recipes that have no report in RUNS yet, then writes
     python benchmarks/systems.py RUNS write    # writes what is there
 
-Each recipe takes minutes on two cores, an hour and more for all of them; a run that is there is not made again.
+Each recipe takes minutes on two cores, an hour and more for all of them; a run that is there is not made again. Those
+in benchmarks/systems give a system and the ClassSR container of its backbone as many tiles to learn from.
 """
 
 from __future__ import annotations
@@ -11,35 +12,52 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lowvision import devices, registry
+from accelerate import Accelerator
+
+from lowvision import devices, engines, images, registry, weights
+from lowvision.metrics import measure
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
+from lowvision.registry import Registry
 from lowvision.routing import cost
+from lowvision.routing.engine import Engine
+from lowvision.routing.regions import ALONE
+from lowvision.stages.job import Job
+from lowvision.training.log import Log
+from lowvision.training.photographs import Photograph, lq_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "systems.md"
+OWN = ROOT / "benchmarks" / "systems"
+"""Recipes that are not shipped."""
 TILE, IMAGE = (1, 3, 32, 32), (1, 3, 540, 960)
 WORDS = ("system", "routes", "knob", "row")
-COLUMNS = (*WORDS[:3], "parameters", "MMAC", "GMAC", "tiles", "input dB", "base dB", "row", "dB", "cost", "seconds")
+FIGURES = ("parameters", "MMAC", "GMAC", "tiles", "input dB", "base dB")
+COLUMNS = (*WORDS[:3], *FIGURES, "row", "dB", "cost", "seconds", "ClassSR dB")
 HEAD = """\
 # Systems
 
-Made by `python benchmarks/systems.py`: each system's recipe, as shipped, learned for minutes from the sample
-photographs, and its report was read. So this compares what minutes of training make of each idea, not what papers reach
-after days. Rows of one scale can be compared with each other; `tiles` says how much each has seen.
+Made by `python benchmarks/systems.py`: each system's recipe learned for minutes from the sample photographs, and its
+report was read. So this compares what minutes of training make of each idea, not what papers reach after days. Below
+each system stands, where it routes, the ClassSR container of the same backbone that has seen as many tiles. Rows of
+other scales or of other numbers of tiles cannot be compared.
 
 - **Parameters** are those of all that is kept: of every branch and the classifier, or of the one network.
 - **MMAC, GMAC**: exact multiply-adds of the largest network on a tile of 32x32, and on a whole image of 960x540.
-- **Tiles** were seen in training, in all stages together.
+- **Tiles** were shown in training to networks that restore, in all stages together; in lessons of a classifier alone
+  none of them runs.
 - **dB**: PSNR-Y, as many pixels as the scale cut off at each border, mean over the sample photographs that were held
-  out; **base** is the largest network on the whole image, **input** is bicubic.
+  out; **base** is the largest network on the whole image, as the stage `base` left it, **input** is bicubic.
 - **Cost and seconds** are shares of what the base takes on the same overlapping tiles, classifier included, measured in
-  the same process; seconds below 100 % are a gain. Where a system has no knob, the row is the base itself.
+  the same process; seconds below 100 % are a gain. Where a system has no knob, the row is the base itself. Seconds are
+  of one pass over three small photographs on a machine that others used too.
+- **ClassSR dB**: what that container makes of the same photographs, tile by tile, for the same multiply-adds as the row
+  has spent on each: classify-then-route at equal cost. `dearer`: even its cheapest branch costs more.
 """
 
 
@@ -51,28 +69,27 @@ class System:
     name: str
     routes: str
     knob: str
-    ways: tuple[str, ...]
-    """The rows of its report that show the knob; none: it has none."""
+    ways: tuple[str, ...] = ()
+    """The rows of its report that show the knob; none: those that begin with `adaptive`, or else the tiled base."""
+    classsr: str = ""
+    """The recipe of the ClassSR container that it is compared with."""
 
 
+TILES = "tiles to three networks"
 SYSTEMS = (
-    System("sr_fsrcnn", "ClassSR, FSRCNN", "tiles to three networks", "budget", ("routed",)),
-    System("sr_arm", "ARM, FSRCNN", "tiles to widths of one network", "eta", ()),
-    System("sr_carn", "ClassSR, CARN", "tiles to three networks", "budget", ("routed",)),
-    System("sr_pixel", "PCSR", "pixels to two upsamplers", "k", ()),
-    System("sr_smsr", "SMSR", "pixels and channels, by masks", "offset of the masks", ()),
-    System("sr_srresnet", "ClassSR, SRResNet", "tiles to three networks", "budget", ("routed",)),
-    System("sr_exits", "early exits, SRResNet", "tiles to exits of one network", "threshold", ()),
-    System("sr_esrt", "ESRT", "nothing; attention in segments", "segments", ()),
-    System("sr_acnet", "ACNet", "nothing; kernels fuse after training", "reparam", ()),
-    System(
-        "sr_sparse",
-        "balanced sparsity in ClassSR, FSRCNN",
-        "tiles to three networks, two of them sparse",
-        "budget",
-        ("routed",),
-    ),
-    System("sr_search", "sorted sparsestmax", "nothing; widths and operations are found", "share of cost", ()),
+    System("sr_arm", "ARM, FSRCNN", "tiles to widths of one network", "eta", classsr="classsr_fsrcnn"),
+    System("sr_pixel", "PCSR, FSRCNN's body", "pixels to two upsamplers", "k", classsr="classsr_fsrcnn"),
+    System("classsr_fsrcnn", "ClassSR, FSRCNN", TILES, "budget", ("routed",)),
+    System("sr_exits", "early exits, SRResNet", "tiles to exits of a network", "threshold", classsr="classsr_srresnet"),
+    System("classsr_srresnet", "ClassSR, SRResNet", TILES, "budget", ("routed",)),
+    System("sr_smsr", "SMSR", "pixels and channels, by masks", "offset of the masks", classsr="classsr_smsr"),
+    System("classsr_smsr", "ClassSR, SMSR without pressure", TILES, "budget", ("routed",)),
+    System("acnet", "ACNet", "nothing; kernels fuse after training", "reparam", classsr="classsr_acnet"),
+    System("classsr_acnet", "ClassSR, ACNet", TILES, "budget", ("routed",)),
+    System("esrt", "ESRT", "nothing; attention in segments", "segments", classsr="sr_esrt"),
+    System("sr_esrt", "ClassSR, ESRT", TILES, "budget", ("routed",)),
+    System("sr_sparse", "balanced sparsity in ClassSR, FSRCNN", f"{TILES}, two of them sparse", "budget", ("routed",)),
+    System("sr_search", "sorted sparsestmax", "nothing; widths and operations are found", "share of cost"),
 )
 
 
@@ -81,7 +98,10 @@ def main() -> None:
         case [runs]:
             for system in SYSTEMS:
                 if not _report(Path(runs), system).exists():
-                    subprocess.run(["lowvision", "run", system.recipe, "--runs", runs], check=True)
+                    own = OWN / f"{system.recipe}.yml"
+                    subprocess.run(
+                        ["lowvision", "run", str(own) if own.exists() else system.recipe, "--runs", runs], check=True
+                    )
         case [runs, "write"]:
             pass
         case _:
@@ -101,28 +121,64 @@ def _page(runs: Path) -> Iterator[str]:
     yield f"|{'|'.join('---' if name in WORDS else '---:' for name in COLUMNS)}|"
     measured = [system for system in SYSTEMS if _report(runs, system).exists()]
     for system in measured:
-        yield from _rows(system, runs / system.recipe)
+        yield from _rows(system, runs)
     yield ""
     if missing := [f"`{system.recipe}` ({system.name})" for system in SYSTEMS if system not in measured]:
         yield f"Not measured yet: {', '.join(missing)}."
         yield ""
 
 
-def _rows(system: System, folder: Path) -> Iterator[str]:
-    mean: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))["sets"][0]["mean"]
+def _rows(system: System, runs: Path) -> Iterator[str]:
+    document = json.loads(_report(runs, system).read_text(encoding="utf-8"))["sets"][0]
+    mean: dict[str, Any] = document["mean"]
     quality = next(name for name in mean["input"] if name.startswith("psnr_y@"))
     known = registry.load()
-    recipe = reading.read(folder / "recipe.resolved.yml", known)
+    recipe = reading.read(runs / system.recipe / "recipe.resolved.yml", known)
     base = recipe.architecture.only(-1).build_network()
     kept = recipe.architecture.build_container() if len(recipe.branches) > 1 else base
     about = [f"{system.name}, x{recipe.task.scale}", system.routes, system.knob, f"{cost.parameters(kept):,}"]
     about += [f"{cost.multiply_adds(base, TILE) / 1e6:.1f}", f"{cost.multiply_adds(base, IMAGE) / 1e9:.1f}"]
     about += [f"{_tiles(recipe):,}", f"{mean['input'][quality]:.2f}", f"{mean['base_whole'][quality]:.2f}"]
     found = system.ways or tuple(way for way in mean if way.startswith("adaptive")) or ("base_tiled",)
+    rival = Rival.of(runs / system.classsr, known) if (runs / system.classsr / "report.json").exists() else None
     for way in found:
         cells = [*about, way.replace("_", " "), f"{mean[way][quality]:.2f}", *_shares(mean[way], mean["base_tiled"])]
+        cells += [rival.at([image[way]["gmac"] for image in document["images"]], quality) if rival else ""]
         yield f"| {' | '.join(cells)} |"
         about = [""] * len(about)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A ClassSR container that restores what a system has restored, for as many multiply-adds."""
+
+    engine: Engine
+    photographs: tuple[Photograph, ...]
+    recipe: Recipe
+
+    @classmethod
+    def of(cls, folder: Path, known: Registry) -> Rival:
+        """What the run in that folder has left."""
+        recipe = reading.read(folder / "recipe.resolved.yml", known)
+        accelerator = Accelerator(cpu=True)
+        job = Job(recipe, known, accelerator, folder, Log(folder, speaks=False))
+        path = job.container_weights()
+        assert path
+        made = job.architecture
+        container = weights.load_container(path, made, known)
+        engine = engines.of_container(container, made, accelerator.device, geometry=ALONE, batch=16)
+        return cls(engine, job.photographs("test"), recipe)
+
+    def at(self, gmac: Sequence[float], quality: str) -> str:
+        """Its mean quality for so many billions of multiply-adds on each photograph, in words."""
+        reached = []
+        for number, (photograph, most) in enumerate(zip(self.photographs, gmac, strict=True)):
+            lq = lq_of(photograph, self.recipe.task, self.recipe.seed + number)
+            restored = self.engine.route(lq, round(most * 1e9))
+            if restored.cost > round(most * 1e9):
+                return "dearer"
+            reached.append(measure(restored.image, images.to_tensor(photograph.gt), self.recipe.task.scale)[quality])
+        return f"{sum(reached) / len(reached):.2f}"
 
 
 def _shares(row: dict[str, Any], tiled: dict[str, Any]) -> list[str]:
@@ -134,8 +190,6 @@ def _tiles(recipe: Recipe) -> int:
     seen = sum(stage.steps * stage.batch for stage in (stages.base, stages.classifier, stages.joint) if stage)
     if stages.branches:
         seen += len(recipe.branches) * stages.branches.steps * stages.branches.batch
-    if stages.classifier:
-        seen += stages.classifier.ranked_steps * stages.classifier.batch
     return seen
 
 
