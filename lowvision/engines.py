@@ -32,15 +32,19 @@ whose branches `benchmarks/branches.py` times on windows of several sizes; shall
 
 
 def build(parts: Parts, runtime: Runtime, device: str) -> Engine:
-    """The engine for trained networks. Raises RunError where the runtime cannot be used here."""
+    """The engine for trained networks. Raises RunError where the runtime cannot be used here.
+
+    The classifier decides in float32 whatever the runtime's precision: that changes values, and no tile's branch.
+    """
     reason = runtime.missing()
     if reason:
         raise RunError(reason)
     made, threads = parts.architecture, callers(device)
+    deciding = runtime.replace(precision="f32")
     counted = _counted(made)
     return Engine(
         networks=Networks(
-            classify=runtime.prepare(parts.classifier, threads, device) if parts.classifier else _no_classifier,
+            classify=deciding.prepare(parts.classifier, threads, device) if parts.classifier else _no_classifier,
             branches=tuple(runtime.prepare(branch, threads, device) for branch in parts.branches),
             prices=counted.branches.prices,
             classifier_price=counted.classifier_price,

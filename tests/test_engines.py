@@ -7,15 +7,16 @@ from typing import ClassVar
 
 import pytest
 import tiny
+import torch
 from torch import nn
 
 from lowvision import engines, registry, trained
 from lowvision.architecture import Architecture
 from lowvision.contracts import Backbone, Task
-from lowvision.errors import RecipeError, RunError
+from lowvision.errors import RecipeError, RunError, UsageError
 from lowvision.routing.regions import Geometry
 from lowvision_denoise import Denoising, DnCNN
-from lowvision_runtimes import OpenVINO
+from lowvision_runtimes import OpenVINO, Torch
 from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
 
 KNOWN = registry.load()
@@ -92,6 +93,21 @@ def test_a_runtime_that_is_not_installed_is_told(weights_file: Path, monkeypatch
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"pip install 'lowvision-framework\[openvino\]'"):
         engines.build(trained.read(weights_file, KNOWN), OpenVINO(), "cpu")
+
+
+def test_a_precision_that_a_runtime_lacks_is_told(weights_file: Path):
+    parts = trained.read(weights_file, KNOWN)
+    with pytest.raises(UsageError, match="runtime onnxruntime does not compute in bf16"):
+        engines.runtime_named("onnxruntime", parts, KNOWN, "cpu", "bf16")
+    assert engines.runtime_named("torch", parts, KNOWN, "cpu", "bf16") == Torch(precision="bf16")
+
+
+def test_bfloat16_changes_values_and_no_tiles_branch(weights_file: Path):
+    parts = trained.read(weights_file, KNOWN)
+    full, halved = (engines.build(parts, Torch(precision=name), "cpu") for name in ("f32", "bf16"))
+    tiles = torch.rand(4, 3, 32, 32)
+    assert torch.equal(full.networks.classify(tiles), halved.networks.classify(tiles))
+    assert not torch.equal(full.networks.branches[0](tiles), halved.networks.branches[0](tiles))
 
 
 def test_a_single_network_has_no_classifier_to_ask(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -19,19 +20,33 @@ AT_A_TIME = 16
 
 def of_network(job: Job) -> Judge | None:
     """The mean PSNR of one network; None where the recipe has no data.valid."""
+    mean = _mean_psnr(job)
+    if mean is None:
+        return None
+    return lambda network: {"psnr": mean(network)}
+
+
+def of_input(job: Job) -> float | None:
+    """The mean PSNR that is there before any network; None where the recipe has no data.valid."""
+    mean = _mean_psnr(job)
+    return mean and mean(job.recipe.task.baseline)
+
+
+def _mean_psnr(job: Job) -> Callable[[Callable[[Tensor], Tensor]], float] | None:
+    """Measures what makes images of tiles (B,C,h,w); None where the recipe has no data.valid."""
     tiles = _tiles(job)
     if tiles is None:
         return None
     lq, gt, count = tiles
 
     @torch.no_grad()
-    def judge(network: nn.Module) -> dict[str, Value]:
+    def mean(restore: Callable[[Tensor], Tensor]) -> float:
         total = torch.zeros((), device=job.accelerator.device)
         for some_lq, some_gt in zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True):
-            total += psnr(network(some_lq.to(total.device)), some_gt.to(total.device)).sum()
-        return {"psnr": job.accelerator.reduce(total, "sum").item() / count}
+            total += psnr(restore(some_lq.to(total.device)), some_gt.to(total.device)).sum()
+        return job.accelerator.reduce(total, "sum").item() / count
 
-    return judge
+    return mean
 
 
 def of_container(job: Job) -> Judge | None:

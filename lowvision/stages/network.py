@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +17,9 @@ from lowvision.training.log import Value
 from lowvision.training.loop import Trainee, fit
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
+
+LEAST_GAIN = 0.02
+"""Decibels above its input from which on a network is of use."""
 
 
 def started(job: Job, architecture: Architecture, path: Path | None) -> nn.Module:
@@ -42,7 +46,18 @@ def train(
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
     trainee = Trainee(stage, _objective(architecture, network), network, judging.of_network(job), keep)
-    fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    reached = fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    _tell_if_useless(job, stage, reached)
+
+
+def _tell_if_useless(job: Job, stage: str, reached: Mapping[str, Value]) -> None:
+    """A network with a skip that died in its first steps looks well: it returns its input, and its loss is small."""
+    there = judging.of_input(job) if reached else None
+    if there is not None and reached["psnr"] < there + LEAST_GAIN:  # type: ignore[operator]  # one number
+        job.log.say(
+            f"{stage}: {reached['psnr']:.2f} dB on data.valid, where the input has {there:.2f} dB: nothing that helps "
+            "was learned; give it a warmup or more steps, or change lr"
+        )
 
 
 def _objective(architecture: Architecture, network: nn.Module) -> Objective:

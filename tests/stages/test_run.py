@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -185,6 +186,16 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(reci
     wild = ("stages.base.lr=1e30", "stages.base.checkpoint_every=1", "stages.base.steps=40")
     assert tiny.in_a_child(run_into, TrainingError, "not finite", recipe, tmp_path / "run", *wild) == 0
     assert len(list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))) == 1
+
+
+def test_a_base_that_learned_nothing_is_told(recipe, tmp_path):
+    """Steps too small to change anything leave a network with a faint end and a skip where it began: at its input."""
+    words = ("stages.base.lr=1e-12", "stages.rank=null", "stages.branches=null", "stages.classifier=null")
+    run = tmp_path / "run"
+    assert tiny.in_a_child(tiny.run, recipe, run, *words, "stages.joint=null", "stages.evaluate=null") == 0
+    assert re.search(
+        r"base: \d+\.\d\d dB on data.valid, where the input has \d+\.\d\d dB: nothing", (run / "log.txt").read_text()
+    )
 
 
 def test_collapse_to_one_branch_is_explained(recipe, tmp_path):
