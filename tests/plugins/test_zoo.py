@@ -16,7 +16,11 @@ from lowvision.resizing import resize
 
 KNOWN = registry.load()
 CARRIED = {name: entry.thing().path() for name, entry in KNOWN.shelves["weights"].items()}
-RECIPES = {"sr-carn-x4": "zoo/sr_carn_x4", "denoise-dncnn": "zoo/denoise_dncnn"}
+RECIPES = {
+    "sr-carn-x4": "zoo/sr_carn_x4",
+    "sr-fsrcnn-x4": "zoo/sr_fsrcnn_x4",
+    "denoise-dncnn": "zoo/denoise_dncnn",
+}
 
 
 def test_all_together_are_small() -> None:

@@ -19,6 +19,13 @@ class SrCarnX4(Weights):
         return HERE / "sr-carn-x4.safetensors"
 
 
+class SrFsrcnnX4(Weights):
+    """Photographs four times as large, by FSRCNN in three sizes: a twentieth of CARN's cost, and less sharp."""
+
+    def path(self) -> Path:
+        return HERE / "sr-fsrcnn-x4.safetensors"
+
+
 class DenoiseDncnn(Weights):
     """Photographs without their noise, Gaussian of sigma 25, by DnCNN in three sizes."""
 
@@ -28,4 +35,4 @@ class DenoiseDncnn(Weights):
 
 @hookimpl
 def lowvision_weights() -> Mapping[str, type[Weights]]:
-    return {"sr-carn-x4": SrCarnX4, "denoise-dncnn": DenoiseDncnn}
+    return {"sr-carn-x4": SrCarnX4, "sr-fsrcnn-x4": SrFsrcnnX4, "denoise-dncnn": DenoiseDncnn}
