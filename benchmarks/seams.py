@@ -1,4 +1,4 @@
-"""Whether tile borders show in routed images: steps between neighbouring pixels there, against steps anywhere else.
+"""What merging tiles into windows does to routed images: whether borders show, and what context is worth.
 
     python benchmarks/seams.py WEIGHTS PHOTOS
 
@@ -6,13 +6,15 @@ restores the photographs of a folder (longer side 2048, degraded by the task of 
 `lowvision restore`. A step is the absolute difference of two neighbouring pixels of one row. Prints, for each
 photograph, the mean step across the middle of seams between tiles of *different* branches over the mean step in the
 same rows a few pixels to the left and right, inside the tiles; of the routed image, and beside it of two that have no
-seams: the base's on the whole image, and the original.
+seams: the base's on the whole image, and the original. Then PSNR on RGB: of the routed image, and of one with the same
+choice where each tile is restored on its own, as in training and in the paper.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from torch import Tensor
 
 from lowvision import engines, images, registry, trained
 from lowvision.folders import Folder
+from lowvision.metrics import psnrs
+from lowvision.routing.regions import ALONE
 from lowvision.routing.tiling import Plan
 from lowvision.training import photographs
 
@@ -34,21 +38,26 @@ def main() -> None:
     parts = trained.read(Path(path), known)
     task = parts.architecture.task
     engine = engines.build(parts, engines.runtime_named("torch", parts, known, "cpu"), "cpu")
+    alone = replace(engine, geometry=replace(ALONE, multiple_of=engine.geometry.multiple_of))
     base = parts.branches[-1].module()
     found: list[Sequence[float]] = []
     for number, photograph in enumerate(photographs.load(Folder(path=folder, longer_side=2048), task)):
         lq = photographs.lq_of(photograph, task, number)
-        restored = engine.route(lq)
+        restored, gt = engine.route(lq), images.to_tensor(photograph.gt)
         borders = between_branches(restored.plan, restored.choice, task.scale)
         with torch.inference_mode():
             whole = base(lq[None])[0]
-        found.append([excess(image, borders) for image in (restored.image, whole, images.to_tensor(photograph.gt))])
+        steps = [excess(image, borders) for image in (restored.image, whole, gt)]
+        tiles = alone.restore(lq, restored.choice).image
+        decibels = [psnrs(image, gt, task.scale)[f"psnr_rgb@crop{task.scale}"] for image in (restored.image, tiles)]
+        found.append([*steps, *decibels])
         print(f"{photograph.name:45} {told(found[-1])}", flush=True)
     print(f"{'mean':45} {told(np.mean(found, axis=0))}")
 
 
 def told(ratios: Sequence[float]) -> str:
-    return "  ".join(f"{name} {ratio:.3f}" for name, ratio in zip(("routed", "base", "original"), ratios, strict=True))
+    names = ("steps: routed", "base", "original", "dB: routed", "tiles alone")
+    return "  ".join(f"{name} {ratio:.3f}" for name, ratio in zip(names, ratios, strict=True))
 
 
 def between_branches(where: Plan, choice: Tensor, scale: int) -> Tensor:
