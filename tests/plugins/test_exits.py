@@ -345,6 +345,7 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
         "backbone.exits={of: {srresnet: {channels: 4, layers: 3}}, every: 1}",
         "tile.size=16",
         "stages.base={steps: 2, batch: 2}",
+        "stages.calibrate.points=3",
         "stages.evaluate.budgets=[0.75]",
     )
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
@@ -354,7 +355,7 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
     assert means["adaptive@0.75"]["share_of_base_tiled"] < 0.9
     kept = load(tmp_path / "run" / "calibrate" / "network.safetensors", "cpu", "torch")
     image = images.read_rgb(next((photos / "valid").iterdir()))
-    assert len({setting.share for setting in kept.settings}) == len(kept.settings) > 1
+    assert len({setting.share for setting in kept.settings}) == len(kept.settings)
     assert kept.restore(image, budget=0.1).cost <= kept.restore(image).cost
 
 
