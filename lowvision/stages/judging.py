@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -17,36 +18,45 @@ from lowvision.training.tiles import fixed_tiles
 
 AT_A_TIME = 16
 
+Restore = Callable[[Tensor], Tensor]
+"""lq (B,C,h,w) -> (B,C,h*scale,w*scale)."""
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""Of restored tiles and gt, one number for each: (B,)."""
+
 
 def of_network(job: Job) -> Judge | None:
     """The mean PSNR of one network; None where the recipe has no data.valid."""
-    mean = _mean_psnr(job)
-    if mean is None:
-        return None
-    return lambda network: {"psnr": mean(network)}
-
-
-def of_input(job: Job) -> float | None:
-    """The mean PSNR that is there before any network; None where the recipe has no data.valid."""
-    mean = _mean_psnr(job)
-    return mean and mean(job.recipe.task.baseline)
-
-
-def _mean_psnr(job: Job) -> Callable[[Callable[[Tensor], Tensor]], float] | None:
-    """Measures what makes images of tiles (B,C,h,w); None where the recipe has no data.valid."""
     tiles = _tiles(job)
     if tiles is None:
         return None
     lq, gt, count = tiles
+    return lambda network: {"psnr": _mean(job, network, lq, gt, count, psnr)}
 
-    @torch.no_grad()
-    def mean(restore: Callable[[Tensor], Tensor]) -> float:
-        total = torch.zeros((), device=job.accelerator.device)
+
+def gain(job: Job, network: nn.Module) -> float | None:
+    """By how many dB less a network errs than its input does, over all tiles together; None without data.valid.
+
+    Not a difference of mean PSNRs: those are mostly flat tiles', which have little to gain.
+    """
+    tiles = _tiles(job)
+    if tiles is None:
+        return None
+    network.eval()
+    ours, inputs = (_mean(job, restore, *tiles, _squared_errors) for restore in (network, job.recipe.task.baseline))
+    return 10 * math.log10(inputs / ours) if inputs and ours else math.inf
+
+
+def _mean(job: Job, restore: Restore, lq: Tensor, gt: Tensor, count: int, measure: Measure) -> float:
+    """Of what `measure` says of each restored tile; lq and gt are this process's of `count` tiles."""
+    total = torch.zeros((), device=job.accelerator.device)
+    with torch.no_grad():
         for some_lq, some_gt in zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True):
-            total += psnr(restore(some_lq.to(total.device)), some_gt.to(total.device)).sum()
-        return job.accelerator.reduce(total, "sum").item() / count
+            total += measure(restore(some_lq.to(total.device)), some_gt.to(total.device)).sum()
+    return job.accelerator.reduce(total, "sum").item() / count
 
-    return mean
+
+def _squared_errors(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).square().flatten(1).mean(dim=1)
 
 
 def of_container(job: Job) -> Judge | None:

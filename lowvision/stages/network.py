@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -46,17 +45,17 @@ def train(
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
     trainee = Trainee(stage, _objective(architecture, network), network, judging.of_network(job), keep)
-    reached = fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
-    _tell_if_useless(job, stage, reached)
+    fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    _tell_if_useless(job, stage, network)
 
 
-def _tell_if_useless(job: Job, stage: str, reached: Mapping[str, Value]) -> None:
+def _tell_if_useless(job: Job, stage: str, network: nn.Module) -> None:
     """A network with a skip that died in its first steps looks well: it returns its input, and its loss is small."""
-    there = judging.of_input(job) if reached else None
-    if there is not None and reached["psnr"] < there + LEAST_GAIN:  # type: ignore[operator]  # one number
+    gain = judging.gain(job, network)
+    if gain is not None and gain < LEAST_GAIN:
         job.log.say(
-            f"{stage}: {reached['psnr']:.2f} dB on data.valid, where the input has {there:.2f} dB: nothing that helps "
-            "was learned; give it a warmup or more steps, or change lr"
+            f"{stage}: on data.valid {gain:+.2f} dB against its input: nothing that helps was learned; give it a "
+            "warmup or more steps, or change lr"
         )
 
 
