@@ -119,10 +119,13 @@ def test_another_blur_is_a_word_in_the_recipe(task: Any) -> None:
     assert recipe.task == (Deblurring(kernel="disc", radius=(1, 3)) if isinstance(task, dict) else Deblurring())
 
 
-def test_the_recipe_asks_for_nothing_that_denoising_does_not() -> None:
+def test_the_recipe_asks_for_nothing_that_denoising_does_not_but_a_slower_start() -> None:
     known = registry.load()
     ours, theirs = (reading.read(path, known) for path in (RECIPE, RECIPE.with_name("denoise_dncnn.yml")))
-    assert ours.replace(task=theirs.task) == theirs
+    assert ours.replace(task=theirs.task, stages=theirs.stages) == theirs
+    ours_stages, their_stages = ours.stages, theirs.stages
+    assert ours_stages.base == their_stages.base.replace(warmup=100)
+    assert ours_stages.branches == their_stages.branches.replace(warmup=100, own_class=0.0)
 
 
 def test_listing_the_plugin_needs_no_torch() -> None:
