@@ -1,22 +1,28 @@
-"""How fast each branch alone is, in every runtime, on windows of one, two and four rows and columns of tiles.
+"""How fast each branch alone is, in every runtime and precision, on windows of one, two and four rows of tiles.
 
     python benchmarks/branches.py WEIGHTS
 
 It bounds what routing can reach: no plan of tiles makes a branch faster than this. As many threads call at once as the
-engine of `lowvision restore` has. Prints 10^9 multiply-adds a second, the best of a few rounds.
+engine of `lowvision restore` has. Prints 10^9 multiply-adds a second, the best of a few rounds: of the network as it is
+trained, and behind a stroke as restoring has it, where its end was folded (`lowvision/folding.py`).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import torch
+from pydantic import ValidationError
 
-from lowvision import engines, registry, trained
+from lowvision import devices, engines, registry, trained, zoo
 from lowvision.allocator import keep_memory
-from lowvision.contracts import Runtime
+from lowvision.contracts import Precision, Runtime
 from lowvision.fastest import seconds_a_call
+from lowvision.registry import Registry
 from lowvision.routing import cost
 
 MERGED = (1, 2, 4)
@@ -27,22 +33,31 @@ IN_A_ROW = 8
 def main() -> None:
     keep_memory()
     known = registry.load()
-    parts = trained.read(Path(sys.argv[1]), known)
+    parts = trained.read(zoo.find(Path(sys.argv[1]), known), known)
     tile, threads = parts.architecture.tile, engines.callers("cpu")
     sides = [n * (tile.size - tile.overlap) + tile.overlap for n in MERGED]
-    print(f"{'runtime':12} branch" + "".join(f"{f'{side}x{side}':>10}" for side in sides))
-    for name, entry in known.shelves["runtimes"].items():
-        runtime: Runtime = entry.thing()
-        if runtime.missing():
-            continue
+    print(f"{'runtime':12} precision  branch" + "".join(f"{f'{side}x{side}':>14}" for side in sides))
+    for name, precision, runtime in _runtimes(known):
         for k, branch in enumerate(parts.branches):
-            call = runtime.prepare(branch, threads, "cpu")
-            speeds = []
+            calls = [runtime.prepare(form, threads, "cpu") for form in (branch.unfolded(), branch)]
+            cells = []
             for side in sides:
                 x = torch.rand(1, parts.architecture.task.channels, side, side)
                 work = cost.multiply_adds(branch.module(), x.shape)
-                speeds.append(work / seconds_a_call(call, x, threads, IN_A_ROW) / 1e9)
-            print(f"{name:12} {k:6}" + "".join(f"{speed:10.1f}" for speed in speeds), flush=True)
+                speeds = [work / seconds_a_call(call, x, threads, IN_A_ROW) / 1e9 for call in calls]
+                cells.append(" / ".join(f"{speed:.1f}" for speed in speeds))
+            print(f"{name:12} {precision:9}  {k:6}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+
+
+def _runtimes(known: Registry) -> Iterator[tuple[str, Precision, Runtime]]:
+    """Those that can be used here, in every precision that they and the processor have."""
+    precisions = get_args(Precision) if devices.multiplies_bf16() else ("f32",)
+    for name, entry in known.shelves["runtimes"].items():
+        for precision in precisions:
+            with suppress(ValidationError):  # a runtime may know one alone
+                runtime: Runtime = entry.thing(precision=precision)
+                if not runtime.missing():
+                    yield name, precision, runtime
 
 
 if __name__ == "__main__":

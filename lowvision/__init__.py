@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lowvision.contracts import Dataset as Dataset
     from lowvision.contracts import Format as Format
     from lowvision.contracts import Leavable as Leavable
-    from lowvision.contracts import Options as Options
     from lowvision.contracts import Part as Part
     from lowvision.contracts import Photo as Photo
     from lowvision.contracts import Precision as Precision
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from lowvision.errors import WeightsError as WeightsError
     from lowvision.hookspecs import hookimpl as hookimpl
     from lowvision.metrics import psnr as psnr
+    from lowvision.options import Options as Options
     from lowvision.resizing import resize as resize
     from lowvision.resizing import upsample as upsample
     from lowvision.restorer import Restored as Restored
@@ -57,13 +57,12 @@ _HOMES = {
         "Dataset",
         "Format",
         "Leavable",
-        "Options",
         "Part",
         "Photo",
+        "Precision",
         "Recognised",
         "Reducer",
         "Runtime",
-        "Precision",
         "Skip",
         "Task",
         "Trained",
@@ -81,6 +80,7 @@ _HOMES = {
     ),
     "hookspecs": ("hookimpl",),
     "metrics": ("psnr",),
+    "options": ("Options",),
     "resizing": ("resize", "upsample"),
     "routing.budget": ("k_within",),
     "routing.cost": ("multiply_adds",),

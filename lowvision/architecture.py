@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from lowvision.choice import Choice
-from lowvision.contracts import Backbone, Classifier, Dataset, Options, Task
+from lowvision.contracts import Backbone, Classifier, Dataset, Task
+from lowvision.options import Options
 
 if TYPE_CHECKING:
     from torch import nn

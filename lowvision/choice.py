@@ -9,8 +9,8 @@ from pydantic_core import core_schema
 
 from lowvision import hookspecs
 from lowvision.complaints import Complaint, as_error, from_error, shown
-from lowvision.contracts import Options
 from lowvision.errors import LowvisionError
+from lowvision.options import Options
 from lowvision.registry import Registry
 
 

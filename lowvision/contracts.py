@@ -9,17 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from lowvision import docstrings
+from lowvision.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pydantic import GetJsonSchemaHandler
-    from pydantic_core import CoreSchema
     from torch import Generator, Tensor, nn
 
 Precision = Literal["f32", "bf16"]
@@ -27,32 +25,6 @@ Precision = Literal["f32", "bf16"]
 for it."""
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
 """The interpolation that a super-resolution network may add to its output; `none` in most papers."""
-
-
-class Options(BaseModel):
-    """A frozen, strict set of options; sequences are tuples, an unknown name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
-
-    @classmethod
-    def described(cls) -> Mapping[str, str]:
-        """What each option means, where it says so: its `Field(description=...)`, or else the docstring below it."""
-        said = {name: field.description for name, field in cls.model_fields.items() if field.description}
-        below = docstrings.of_attributes(cls)
-        return {name: below[name] for name in cls.model_fields if name in below} | said
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        made = handler(schema)
-        properties = handler.resolve_ref_schema(made).get("properties", {})
-        for name, about in cls.described().items():
-            properties[name]["description"] = about
-        return made
-
-    def replace(self, **changes: Any) -> Self:
-        """A validated copy with some fields changed. Raises pydantic's ValidationError."""
-        # model_copy(update=...) validates nothing.
-        return type(self).model_validate({**dict(self), **changes})
 
 
 class Task(Options, ABC):

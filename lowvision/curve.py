@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from lowvision.contracts import Options
+from lowvision.options import Options
 
 PREFIX = "curve/"
 KNOB = f"{PREFIX}k"

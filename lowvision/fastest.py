@@ -29,7 +29,7 @@ ROUNDS = 4
 """After a first one that is not counted; fewer where they take longer than PATIENCE."""
 PATIENCE = 2.0
 """Seconds for one runtime."""
-AGREES = 0.03
+AGREES: Mapping[Precision, float] = {"f32": 0.01, "bf16": 0.04}
 """How far a runtime's output may be from another's; what is further off is wrong, not rounded."""
 
 
@@ -132,15 +132,15 @@ def _tried(
             seconds[name] = seconds_a_call(call, x, callers) / TILES
         except Exception as error:  # whatever a stranger's runtime raises must not keep the others from working
             left_out[name] = " ".join(f"{type(error).__name__}: {error}".split())
-    return _judged(seconds, outputs, left_out)
+    return _judged(seconds, outputs, left_out, AGREES[precision])
 
 
-def _judged(seconds: dict[str, float], outputs: dict[str, Tensor], left_out: dict[str, str]) -> Fastest:
+def _judged(seconds: dict[str, float], outputs: dict[str, Tensor], left_out: dict[str, str], agrees: float) -> Fastest:
     """The fastest of those that agree with the first, which is the most trusted: PyTorch where there is a module."""
     trusted = "torch" if "torch" in outputs else next(iter(outputs), "")
     for name in list(seconds):
         far = (outputs[name] - outputs[trusted]).abs().max().item()
-        if not far <= AGREES:
+        if not far <= agrees:
             left_out[name] = f"its output is {far:.2g} away from that of {trusted}"
             del seconds[name]
     # Where nothing works PyTorch's own error is the one to see, when it is asked for in earnest.

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import pluggy
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Format, Options, Reducer, Runtime, Task, Weights
+from lowvision.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.options import Options
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)

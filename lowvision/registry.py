@@ -18,8 +18,8 @@ import pluggy
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, ValidationError
 
 from lowvision import folders, hookspecs
-from lowvision.contracts import Options
 from lowvision.errors import PluginError, RecipeError
+from lowvision.options import Options
 
 GROUP = "lowvision"
 NAME = re.compile(r"[a-z][a-z0-9_-]*")

@@ -98,7 +98,7 @@ def restore(
     network = restorer.load(weights, device, runtime, registry, precision)
     network.check_budget(manner.budget, manner.max_loss)
     if crew.leads and network.settings and (manner.budget, manner.max_loss) != (None, None):
-        trained.tell("the network decides by itself what it computes: PyTorch runs it, tile by tile")
+        trained.tell("the network decides by itself what it computes: PyTorch runs it in float32, tile by tile")
     own = crew.share(inputs)
     with telling(len(own), crew.leads) as progress:
         outcomes = [_outcome(given, network, manner, progress) for given in own]

@@ -10,8 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lowvision.contracts import Adaptive, Options
+from lowvision.contracts import Adaptive
 from lowvision.metrics import psnr
+from lowvision.options import Options
 from lowvision.routing.cost import multiply_adds
 
 AT_A_TIME = 16

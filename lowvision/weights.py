@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from lowvision import foreign
 from lowvision.architecture import Architecture
-from lowvision.contracts import Backbone, Options
+from lowvision.contracts import Backbone
 from lowvision.errors import WeightsError
 from lowvision.foreign import Foreign
+from lowvision.options import Options
 from lowvision.registry import Registry
 from lowvision.settings import Setting
 from lowvision.state import difference, unshared

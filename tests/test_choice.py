@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from lowvision.choice import Choice, choices_of, choose
 from lowvision.complaints import from_error
-from lowvision.contracts import Backbone, Options
+from lowvision.contracts import Backbone
+from lowvision.options import Options
 
 
 class Holder(Options):

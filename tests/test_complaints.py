@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from lowvision import complaints
 from lowvision.complaints import Complaint
-from lowvision.contracts import Options
+from lowvision.options import Options
 
 
 class Inner(Options):

@@ -18,9 +18,10 @@ import torch
 import typer
 from pydantic import BaseModel
 
-from lowvision import cli, contracts, folders, hookspecs, registry, testing, yaml_source
+from lowvision import cli, folders, hookspecs, registry, testing, yaml_source
 from lowvision.architecture import Tile
 from lowvision.errors import RecipeError
+from lowvision.options import Options
 from lowvision.recipe import models, reading
 from lowvision.training.options import Fit, RoutedFit
 
@@ -181,7 +182,7 @@ def test_every_word_of_the_menus_is_a_hook_that_the_tutorial_lists() -> None:
 
 
 @pytest.mark.parametrize("contract", hookspecs.MENUS.values(), ids=lambda contract: contract.__name__)
-def test_every_member_of_a_contract_is_told(contract: type[contracts.Options]) -> None:
+def test_every_member_of_a_contract_is_told(contract: type[Options]) -> None:
     table = sections(DOCS / "write-a-plugin.md", "###")[contract.__name__]
     told = {re.match(r"\w+", row[0].strip("`"))[0] for row in rows(table)}  # type: ignore[index]  # a row has a name
     own = {name for name in vars(contract) if not name.startswith("_") and not name.startswith("model_")}
@@ -200,7 +201,7 @@ def test_every_field_of_a_recipe_is_told_with_its_default(heading: str) -> None:
             assert default == "required", name
         elif field.default is None:
             assert default == "absent", name
-        elif isinstance(field.default, contracts.Options):
+        elif isinstance(field.default, Options):
             assert default == "its defaults", name
             assert field.default == type(field.default)()
         else:

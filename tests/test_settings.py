@@ -135,7 +135,7 @@ def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
         for budget in (0.4, None)
     ]
     assert spent[0] < spent[1]
-    assert capsys.readouterr().err.count("PyTorch runs it, tile by tile") == 1
+    assert capsys.readouterr().err.count("PyTorch runs it in float32, tile by tile") == 1
 
 
 def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:

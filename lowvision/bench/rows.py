@@ -53,9 +53,8 @@ def usual(known: Registry) -> tuple[Row, ...]:
     bfloat16 where the processor has instructions for it. Not `routed:torch_compile`: each shape of a region is compiled
     for each branch, which takes many minutes.
     """
-    shelf = known.shelves["runtimes"]
-    halved = [f"{name}{HALVED}" for name in shelf if f"{name}{HALVED}" in VARIANTS and devices.multiplies_bf16()]
-    others = [name for name in (*shelf, *halved) if name != PLAIN]
+    halved = [name for name in VARIANTS if name.endswith(HALVED)] if devices.multiplies_bf16() else []
+    others = [name for name in (*known.shelves["runtimes"], *halved) if name != PLAIN]
     return (
         Row(BICUBIC, PLAIN),
         *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),

@@ -17,7 +17,8 @@ from lowvision.architecture import (
 )
 from lowvision.choice import Choice
 from lowvision.complaints import MISSING, Complaint, as_error
-from lowvision.contracts import Backbone, Options, Reducer
+from lowvision.contracts import Backbone, Reducer
+from lowvision.options import Options
 from lowvision.training import augment
 from lowvision.training.options import Fit, RoutedFit
 

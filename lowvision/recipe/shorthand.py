@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from lowvision.choice import choose
 from lowvision.complaints import Complaint, from_error, shown
-from lowvision.contracts import Backbone, Options, Reducer
+from lowvision.contracts import Backbone, Reducer
 from lowvision.errors import LowvisionError
+from lowvision.options import Options
 from lowvision.recipe.models import Branch, Reduction
 from lowvision.registry import Registry
 from lowvision.yaml_source import KeyPath

@@ -17,46 +17,38 @@ from lowvision.training.loop import Judge
 from lowvision.training.tiles import fixed_tiles
 
 AT_A_TIME = 16
-
-Restore = Callable[[Tensor], Tensor]
-"""lq (B,C,h,w) -> (B,C,h*scale,w*scale)."""
-Measure = Callable[[Tensor, Tensor], Tensor]
-"""Of restored tiles and gt, one number for each: (B,)."""
+EXACT = 1e-12
+"""A squared error that counts as none."""
 
 
 def of_network(job: Job) -> Judge | None:
-    """The mean PSNR of one network; None where the recipe has no data.valid."""
-    tiles = _tiles(job)
-    if tiles is None:
-        return None
-    lq, gt, count = tiles
-    return lambda network: {"psnr": _mean(job, network, lq, gt, count, psnr)}
+    """The mean PSNR of one network, and its gain; None where the recipe has no data.valid.
 
-
-def gain(job: Job, network: nn.Module) -> float | None:
-    """By how many dB less a network errs than its input does, over all tiles together; None without data.valid.
-
-    Not a difference of mean PSNRs: those are mostly flat tiles', which have little to gain.
+    gain: by how many dB less it errs than its input does, over all tiles together. Not a difference of mean PSNRs:
+    those are mostly flat tiles', which have little to gain.
     """
     tiles = _tiles(job)
     if tiles is None:
         return None
-    network.eval()
-    ours, inputs = (_mean(job, restore, *tiles, _squared_errors) for restore in (network, job.recipe.task.baseline))
-    return 10 * math.log10(inputs / ours) if inputs and ours else math.inf
+    _, there = _measured(job, job.recipe.task.baseline, *tiles)
+
+    def judge(network: nn.Module) -> dict[str, Value]:
+        decibels, left = _measured(job, network, *tiles)
+        return {"psnr": decibels, "gain": 10 * math.log10(there / max(left, EXACT)) if there else 0.0}
+
+    return judge
 
 
-def _mean(job: Job, restore: Restore, lq: Tensor, gt: Tensor, count: int, measure: Measure) -> float:
-    """Of what `measure` says of each restored tile; lq and gt are this process's of `count` tiles."""
-    total = torch.zeros((), device=job.accelerator.device)
-    with torch.no_grad():
-        for some_lq, some_gt in zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True):
-            total += measure(restore(some_lq.to(total.device)), some_gt.to(total.device)).sum()
-    return job.accelerator.reduce(total, "sum").item() / count
-
-
-def _squared_errors(a: Tensor, b: Tensor) -> Tensor:
-    return (a - b).square().flatten(1).mean(dim=1)
+@torch.no_grad()
+def _measured(job: Job, restore: Callable[[Tensor], Tensor], lq: Tensor, gt: Tensor, count: int) -> tuple[float, float]:
+    """The mean PSNR and squared error of what becomes of tiles; lq and gt are this process's of `count`."""
+    sums = torch.zeros(2, device=job.accelerator.device)
+    for some_lq, some_gt in zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True):
+        restored, right = restore(some_lq.to(sums.device)), some_gt.to(sums.device)
+        sums[0] += psnr(restored, right).sum()
+        sums[1] += (restored - right).square().flatten(1).mean(dim=1).sum()
+    decibels, error = (job.accelerator.reduce(sums, "sum") / count).tolist()
+    return decibels, error
 
 
 def of_container(job: Job) -> Judge | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -45,14 +46,14 @@ def train(
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
     trainee = Trainee(stage, _objective(architecture, network), network, judging.of_network(job), keep)
-    fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
-    _tell_if_useless(job, stage, network)
+    reached = fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    _tell_if_useless(job, stage, reached)
 
 
-def _tell_if_useless(job: Job, stage: str, network: nn.Module) -> None:
+def _tell_if_useless(job: Job, stage: str, reached: Mapping[str, Value]) -> None:
     """A network with a skip that died in its first steps looks well: it returns its input, and its loss is small."""
-    gain = judging.gain(job, network)
-    if gain is not None and gain < LEAST_GAIN:
+    gain = reached.get("gain")
+    if isinstance(gain, float) and gain < LEAST_GAIN:
         job.log.say(
             f"{stage}: on data.valid {gain:+.2f} dB against its input: nothing that helps was learned; give it a "
             "warmup or more steps, or change lr"

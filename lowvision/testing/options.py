@@ -7,8 +7,8 @@ import json
 from pydantic import ValidationError
 
 from lowvision import registry, yaml_source
-from lowvision.contracts import Options
 from lowvision.errors import LowvisionError
+from lowvision.options import Options
 
 
 def check_options(options: Options) -> None:

@@ -9,7 +9,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from lowvision.contracts import Backbone, Options, Reducer, Task
+from lowvision.contracts import Backbone, Reducer, Task
+from lowvision.options import Options
 from lowvision.routing import cost
 from lowvision.testing import networks, options
 from lowvision.testing.backbones import subject_of

@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from lowvision.complaints import Complaint, close_to, from_error, shown
-from lowvision.contracts import Options
 from lowvision.errors import RecipeError
+from lowvision.options import Options
 
 Specification = str | Mapping[str, Any]
 """A transform's name, or its name with its arguments."""

@@ -69,8 +69,8 @@ def fit(
     folder: Path,
     log: Log,
     workers: int = 0,
-) -> None:
-    """Train, and leave `best.safetensors` and `last.safetensors` in `folder`.
+) -> dict[str, Value]:
+    """Train, and leave `best.safetensors` and `last.safetensors` in `folder`; what its judge said of the last, if any.
 
     Goes on from the newest checkpoint in `folder`. Raises TrainingError when the loss is not finite or the
     classifier collapses; the last good checkpoint is kept.
@@ -108,6 +108,7 @@ def fit(
         trainee.keep(folder / "last.safetensors", judged, course.facts)
     accelerator.wait_for_everyone()
     accelerator.free_memory()
+    return course.facts
 
 
 def _average(network: nn.Module, options: Fit) -> Any | None:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from lowvision.contracts import Options
+from lowvision.options import Options
 
 
 class Fit(Options):

@@ -9,7 +9,7 @@ import toys
 from pydantic import Field
 
 from lowvision.architecture import Architecture
-from lowvision.contracts import Options
+from lowvision.options import Options
 from lowvision.show import options
 
 

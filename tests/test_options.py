@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from lowvision import docstrings
-from lowvision.contracts import Options, Task
+from lowvision.contracts import Task
+from lowvision.options import Options, docstrings
 
 
 class Plain:
@@ -34,8 +34,8 @@ class Heir(Pair):
 
 
 def test_attributes_are_told_by_the_text_below_them() -> None:
-    assert docstrings.of_attributes(Plain) == {}
-    assert docstrings.of_attributes(Heir)["depth"] == "How deep."
+    assert docstrings(Plain) == {}
+    assert docstrings(Heir)["depth"] == "How deep."
     assert Pair.described() == {"width": "How wide;\nin two lines.", "named": "Said by its field."}
     assert Heir.described() == Pair.described() | {"depth": "How deep."}
 
