@@ -1,0 +1,86 @@
+"""What bfloat16 changes in restored images: PSNR, values of 8 bits, and the largest deviation before they are rounded.
+
+    python benchmarks/precision.py WEIGHTS PHOTOS
+
+restores the photographs of a folder (longer side 2048, degraded by the task of the weights) by PyTorch in float32, and
+then by OpenVINO, and by both in bfloat16. PSNR is that on RGB, the scale cut off at each border. Values are
+counted in the 8-bit result: which share differs from PyTorch's in float32, and by more than one. The deviation is the
+largest of all photographs, as a share of the range of values; beside it, that of the last branch on noise, by which
+`auto` compares runtimes.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lowvision import engines, fastest, images, registry, trained, zoo
+from lowvision.contracts import Precision
+from lowvision.folders import Folder
+from lowvision.metrics import psnrs
+from lowvision.training import photographs
+
+WAYS: tuple[tuple[str, Precision], ...] = (
+    ("torch", "f32"),
+    ("openvino", "f32"),
+    ("torch", "bf16"),
+    ("openvino", "bf16"),
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one runtime made in one precision."""
+
+    restored: list[Tensor]
+    """(C,s*H,s*W) of each photograph."""
+    of_noise: Tensor
+
+    def told(self, trusted: Made) -> str:
+        """How it differs from what is trusted, in words."""
+        pairs = list(zip(self.restored, trusted.restored, strict=True))
+        steps = np.concatenate([(_bytes(image) - _bytes(right)).ravel() for image, right in pairs])
+        differing, by_more = ((abs(steps) > least).mean() for least in (0, 1))
+        farthest = max(_far(image, right) for image, right in pairs)
+        return (
+            f"{differing:.2%} differ, {by_more:.4%} by more than one; at most {farthest:.1e}, "
+            f"on noise {_far(self.of_noise, trusted.of_noise):.1e}"
+        )
+
+
+def main() -> None:
+    known = registry.load()
+    parts = trained.read(zoo.find(Path(sys.argv[1]), known), known)
+    task, size = parts.architecture.task, parts.architecture.tile.size
+    photos = photographs.load(Folder(path=sys.argv[2], longer_side=2048), task)
+    given = [photographs.lq_of(photo, task, number) for number, photo in enumerate(photos)]
+    right = [images.to_tensor(photo.gt) for photo in photos]
+    noise = torch.rand(fastest.TILES, task.channels, size, size, generator=torch.Generator().manual_seed(0))
+    trusted: Made | None = None
+    for name, precision in WAYS:
+        engine = engines.build(parts, engines.runtime_named(name, parts, known, "cpu", precision), "cpu")
+        made = Made([engine.route(lq).image for lq in given], engine.networks.branches[-1](noise))
+        trusted = trusted or made  # PyTorch in float32 comes first
+        quality = [
+            psnrs(image, gt, task.scale)[f"psnr_rgb@crop{task.scale}"]
+            for image, gt in zip(made.restored, right, strict=True)
+        ]
+        print(f"{name:9} {precision:5} {sum(quality) / len(quality):.4f} dB  {made.told(trusted)}", flush=True)
+
+
+def _bytes(image: Tensor) -> NDArray[np.int16]:
+    return images.to_uint8(image).astype(np.int16)
+
+
+def _far(image: Tensor, right: Tensor) -> float:
+    return (image - right).abs().max().item()
+
+
+if __name__ == "__main__":
+    main()
