@@ -237,7 +237,7 @@ def load(
 
     device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is. runtime: what runs the networks, by its name;
     `auto`: the fastest that is installed, by a measurement that is kept. known: the plugins; None: those installed.
-    precision: `bf16` is twice as fast on CPUs that have instructions for it, and changes an 8-bit value now and then.
+    precision: `bf16` is faster where there are instructions for it, and changes an 8-bit value now and then.
     Raises WeightsError for a file that is damaged, too new, or needs a plugin that is missing, RunError for a device
     or a runtime that is not there.
     """
