@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -50,16 +52,17 @@ def _within(pixels: Tensor, window: Window, top: int, left: int, scale: int) -> 
 
 def _fade_in(part: Tensor, length: int, axis: int) -> None:
     if length:
-        part.narrow(axis, 0, length).mul_(_ramp(length, axis, part))
+        part.narrow(axis, 0, length).mul_(_ramp(length, axis, part.dtype, part.device))
 
 
 def _fade_out(part: Tensor, length: int, axis: int) -> None:
     if length:
         start = part.shape[axis] - length
-        part.narrow(axis, start, length).mul_(1 - _ramp(length, axis, part))
+        part.narrow(axis, start, length).mul_(1 - _ramp(length, axis, part.dtype, part.device))
 
 
-def _ramp(length: int, axis: int, like: Tensor) -> Tensor:
+@lru_cache(maxsize=64)  # an image has hundreds of seams, of few lengths
+def _ramp(length: int, axis: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Weights that rise from near 0 to near 1 along `axis`, symmetric in both directions."""
-    ramp = (torch.arange(length, dtype=like.dtype, device=like.device) + 0.5) / length
+    ramp = (torch.arange(length, dtype=dtype, device=device) + 0.5) / length
     return ramp if axis == -1 else ramp[:, None]

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from lowvision.routing.tiling import Plan, Span
 
@@ -63,25 +68,21 @@ class Window:
     """How many it stands for."""
 
 
-def merged(choice: Sequence[Sequence[int]], geometry: Geometry, first_row: int = 0) -> list[Region]:
+def merged(choice: NDArray[Any] | Sequence[Sequence[int]], geometry: Geometry, first_row: int = 0) -> list[Region]:
     """Cover rows of tiles, each with its branch, with as few and as large regions as a greedy search finds.
 
     first_row: which row of the image's tiles the first given one is.
     """
-    rows, columns = len(choice), len(choice[0])
-    free = [[True] * columns for _ in range(rows)]
+    branches = np.asarray(choice)
+    free = np.ones_like(branches, dtype=bool)
     regions = []
-    for height, width in geometry.shapes:
-        for row in range(rows - height + 1):
-            column = 0
-            while column <= columns - width:
-                if _is_one(choice, free, row, column, height, width):
-                    for taken in range(row, row + height):
-                        free[taken][column : column + width] = [False] * width
-                    regions.append(Region(first_row + row, column, height, width, choice[row][column]))
-                    column += width
-                else:
-                    column += 1
+    for shape in geometry.shapes:
+        height, width = shape
+        for row, column in _of_one_branch(branches, free, shape):
+            rectangle = free[row : row + height, column : column + width]
+            if rectangle.all():  # none of those just found took a part of it
+                rectangle[:] = False
+                regions.append(Region(first_row + row, column, height, width, int(branches[row, column])))
     return regions
 
 
@@ -95,14 +96,14 @@ def window(region: Region, where: Plan, geometry: Geometry) -> Window:
     return Window(top, left, height, width, rows, columns, fades, region.branch, region.rows * region.columns)
 
 
-def _is_one(
-    choice: Sequence[Sequence[int]], free: list[list[bool]], row: int, column: int, height: int, width: int
-) -> bool:
-    """Whether a rectangle of tiles is free and of one branch."""
-    branch = choice[row][column]
-    return all(
-        free[r][c] and choice[r][c] == branch for r in range(row, row + height) for c in range(column, column + width)
-    )
+def _of_one_branch(branches: NDArray[Any], free: NDArray[np.bool_], shape: tuple[int, int]) -> list[list[int]]:
+    """Row and column of every rectangle of free tiles of one branch, from top left to bottom right."""
+    if any(side > length for side, length in zip(shape, branches.shape, strict=True)):
+        return []
+    tiles, untaken = sliding_window_view(branches, shape), sliding_window_view(free, shape)
+    alike = tiles.min(axis=(2, 3)) == tiles.max(axis=(2, 3))
+    found: list[list[int]] = np.argwhere(alike & untaken.all(axis=(2, 3))).tolist()
+    return found
 
 
 def _reach(
