@@ -31,6 +31,7 @@ def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
     if not sum(_replaced(traced, node) for node in list(traced.graph.nodes)):
         return network
     traced.graph.lint()
+    traced.delete_all_unused_submodules()
     traced.recompile()
     noise = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -61,10 +61,14 @@ class Network(Trained):
     say: Say
     """Is told when something takes long."""
     folds: bool = True
-    """Whether its graph is rearranged to be fast (`lowvision/folding.py`); its module never is."""
+    """Whether it is rearranged to be fast (`lowvision/folding.py`)."""
 
     def module(self) -> nn.Module:
         return copy.deepcopy(self.original()).float().cpu().eval()
+
+    def folded(self) -> nn.Module:
+        network = self.module()
+        return folding.folded(network, self.channels, self.size) if self.folds else network
 
     def onnx(self) -> Path:
         return cache.keep_file(f"{cache.key('onnx', self.identity, self.folds, graph.maker())}.onnx", self._write)
@@ -74,10 +78,7 @@ class Network(Trained):
 
     def _write(self, path: Path) -> None:
         self.say(f"exporting {self.name} to ONNX; once, it is kept in {cache.root()}")
-        network = self.module()
-        if self.folds:
-            network = folding.folded(network, self.channels, self.size)
-        graph.write(network, path, self.channels, self.size, self.step)
+        graph.write(self.folded(), path, self.channels, self.size, self.step)
 
 
 def tell(line: str) -> None:

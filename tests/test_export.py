@@ -206,6 +206,18 @@ def test_a_weights_file_gives_every_network_as_a_module(container: Path) -> None
         assert not part.module().training
 
 
+def test_folded_a_network_computes_the_same_and_unfolded_it_has_the_layers_of_its_module(tmp_path: Path) -> None:
+    made = tiny.architecture().only(0)
+    network = trained.read(tiny.write_weights(tmp_path / "w.safetensors", made), KNOWN).branches[0]
+    x = torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(network.folded()(x), network.module()(x), rtol=0, atol=CLOSE)
+    enlarges = [
+        any(isinstance(part, nn.ConvTranspose2d) for part in form.modules())
+        for form in (network.module(), network.folded(), network.unfolded().folded())
+    ]
+    assert enlarges == [True, False, True]
+
+
 def test_a_module_is_the_callers_own(container: Path) -> None:
     branch = trained.read(container, KNOWN).branches[0]
     branch.module().double()

@@ -121,6 +121,17 @@ def test_calls_from_many_threads_leave_the_cores_of_this_one_alone(runtime: Runt
         torch.set_num_threads(1)
 
 
+def test_pytorch_on_a_cpu_runs_the_folded_network(trained: Kept) -> None:
+    class Folding(Kept):
+        def folded(self) -> nn.Module:
+            return nn.Upsample(scale_factor=2)
+
+    x = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(
+        Torch().prepare(Folding(trained.network, trained.graph), 1, "cpu")(x), nn.Upsample(scale_factor=2)(x)
+    )
+
+
 def test_the_module_is_not_needed_where_a_graph_will_do(runtime: Runtime, trained: Kept) -> None:
     class GraphAlone(Kept):
         def module(self) -> nn.Module:

@@ -26,7 +26,8 @@ class Torch(Runtime):
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         from lowvision_runtimes.torch_runtime import Prepared
 
-        return Prepared(network.module(), callers, device, self.compile, self.precision)
+        module = network.folded() if device == "cpu" else network.module()
+        return Prepared(module, callers, device, self.compile, self.precision)
 
 
 class OpenVINO(Runtime):
