@@ -96,7 +96,7 @@ def built(backbone: Backbone, seed: int) -> nn.Module:
 
 
 def silence(network: nn.Module, dropped: list[int], count: int) -> None:
-    """Make the network's dropped channels zero everywhere, and hardly ever read."""
+    """Make the network's dropped channels zero everywhere, and never read."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d) and module.out_channels % count == 0:
@@ -107,6 +107,10 @@ def silence(network: nn.Module, dropped: list[int], count: int) -> None:
                     module.bias[rows] = 0
             if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels % count == 0:
                 module.weight[:, [start + c for start in range(0, module.in_channels, count) for c in dropped]] = 0
+            if isinstance(module, nn.Conv2d) and module.groups > 1:
+                of_groups = module.weight.unflatten(0, (module.groups, -1))
+                for group, own in (divmod(c, count // module.groups) for c in dropped):
+                    of_groups[group, :, own] = 0
             if isinstance(module, nn.ConvTranspose2d):
                 module.weight[dropped] = 0
             if isinstance(module, nn.BatchNorm2d):
@@ -129,6 +133,19 @@ def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: 
     image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))
+
+
+def test_the_features_of_a_deep_stack_do_not_fade_where_it_inherits_a_part_of_each_layer() -> None:
+    backbone = DnCNN(channels=32, layers=12)
+    larger, smaller = (b.build(Denoising()).eval() for b in (backbone, backbone.replace(channels=8)))
+    for module in larger.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, generator=torch.Generator().manual_seed(0))
+            nn.init.zeros_(module.bias)
+    assert Channels().inherit(larger, smaller)
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    whole, part = ((network(image) - image).std() for network in (larger, smaller))
+    assert 0.3 < part / whole < 3
 
 
 @pytest.mark.parametrize("backbone", NETWORKS, ids=repr)

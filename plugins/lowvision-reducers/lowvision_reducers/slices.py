@@ -136,7 +136,13 @@ def _slice(large: nn.Module, name: str, like: Tensor, features: Features | None)
     # Along the second axis a group counts its own channels only.
     own = (second % tensor.shape[1]).view(groups, -1)  # (G, kept of each group)
     group = torch.arange(len(first)) // (len(first) // groups)  # (kept,)
-    return tensor[first[:, None], own[group]]
+    return _as_strong(tensor[first[:, None], own[group]], tensor[:, own[0]] if transposed else tensor[first])
+
+
+def _as_strong(kept: Tensor, whole: Tensor) -> Tensor:
+    """A part of weights, scaled to the norm of all: else the features of a deep stack fade from layer to layer."""
+    norm = kept.norm()
+    return kept * (whole.norm() / norm) if norm > 0 else kept
 
 
 def _kept(old: int, new: int, features: Features | None, concatenated: bool) -> Tensor:
