@@ -24,7 +24,6 @@ from torch import Tensor
 from lowvision import engines, images, registry, trained
 from lowvision.folders import Folder
 from lowvision.metrics import psnrs
-from lowvision.routing.regions import ALONE
 from lowvision.routing.tiling import Plan
 from lowvision.training import photographs
 
@@ -38,7 +37,7 @@ def main() -> None:
     parts = trained.read(Path(path), known)
     task = parts.architecture.task
     engine = engines.build(parts, engines.runtime_named("torch", parts, known, "cpu"), "cpu")
-    alone = replace(engine, geometry=replace(ALONE, multiple_of=engine.geometry.multiple_of))
+    alone = replace(engine, geometry=engine.geometry.alone)
     base = parts.branches[-1].module()
     found: list[Sequence[float]] = []
     for number, photograph in enumerate(photographs.load(Folder(path=folder, longer_side=2048), task)):

@@ -26,7 +26,6 @@ from lowvision.recipe.models import Recipe
 from lowvision.registry import Registry
 from lowvision.routing import cost
 from lowvision.routing.engine import Engine
-from lowvision.routing.regions import ALONE
 from lowvision.stages.job import Job
 from lowvision.training.log import Log
 from lowvision.training.photographs import Photograph, lq_of
@@ -166,7 +165,9 @@ class Rival:
         assert path
         made = job.architecture
         container = weights.load_container(path, made, known)
-        engine = engines.of_container(container, made, accelerator.device, geometry=ALONE, batch=16)
+        engine = engines.of_container(
+            container, made, accelerator.device, geometry=engines.geometry(made).alone, batch=16
+        )
         return cls(engine, job.photographs("test"), recipe)
 
     def at(self, gmac: Sequence[float], quality: str) -> str:

@@ -19,6 +19,7 @@ from lowvision.metrics import measure
 from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
 from lowvision.routing.engine import Engine, Restored
+from lowvision.routing.tiling import cut
 from lowvision.training.photographs import Photograph, lq_of
 
 Row = dict[str, Any]
@@ -132,9 +133,10 @@ class Evaluation:
 
     def _ways(self, lq: Tensor, gt: Tensor, seed: int, made: Mapping[str, Any]) -> dict[str, Restore]:
         """Every way beside the input, in the order in which they are run; `made` is what came of those before."""
-        price = cost.multiply_adds(self.base, (1, *lq.shape))  # counted here, so that the count is not timed
+        whole = self._suiting(lq)
+        price = cost.multiply_adds(self.base, (1, *whole.shape))  # counted here, so that the count is not timed
         ways: dict[str, Restore] = {
-            "base_whole": lambda: self._whole(lq, price),
+            "base_whole": lambda: self._whole(lq, whole, price),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
         }
         for name, network in self.adaptive.items():
@@ -164,8 +166,14 @@ class Evaluation:
         return ways
 
     @torch.inference_mode()
-    def _whole(self, lq: Tensor, price: int) -> Whole:
-        return Whole(self.base(lq[None])[0], price)
+    def _whole(self, lq: Tensor, suiting: Tensor, price: int) -> Whole:
+        height, width = (self.task.scale * side for side in lq.shape[1:])
+        return Whole(self.base(suiting[None])[0, :, :height, :width], price)
+
+    def _suiting(self, lq: Tensor) -> Tensor:
+        """The image with its last row and column repeated, up to a size that the base can take."""
+        step = self.base_engine.geometry.multiple_of
+        return cut(lq, 0, 0, *(-(-side // step) * step for side in lq.shape[1:]))
 
     def _quality(self, image: Tensor, gt: Tensor) -> dict[str, float]:
         crop = self.task.scale if self.task.scale > 1 else 0
@@ -194,5 +202,5 @@ def _timed(restore: Restore) -> tuple[Any, float]:
 
 
 def _finish_queued_work() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()

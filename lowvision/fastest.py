@@ -125,14 +125,42 @@ def _tried(
     x = torch.rand(TILES, parts.architecture.task.channels, *size, generator=torch.Generator().manual_seed(0))
     seconds: dict[str, float] = {}
     outputs: dict[str, Tensor] = {}
+    rigid: dict[str, str] = {}
     for name in usable:
         try:
             call = runtimes[name].prepare(parts.branches[-1], callers, device)
-            outputs[name] = call(x).cpu()
+            outputs[name] = _elsewhere(call, x).cpu()
             seconds[name] = seconds_a_call(call, x, callers) / TILES
         except Exception as error:  # whatever a stranger's runtime raises must not keep the others from working
-            left_out[name] = " ".join(f"{type(error).__name__}: {error}".split())
-    return _judged(seconds, outputs, left_out, AGREES[precision])
+            left_out[name] = _in_a_line(error)
+            continue
+        try:
+            _elsewhere(call, _narrower(x, parts.architecture.branches[-1].multiple_of))
+        except Exception as error:
+            rigid[name] = f"it takes tiles alone, not windows of other sizes: {_in_a_line(error)}"
+    if seconds.keys() - rigid.keys():  # what takes every size is preferred to what is fast
+        left_out |= rigid
+        seconds = {name: time for name, time in seconds.items() if name not in rigid}
+    answer = _judged(seconds, outputs, left_out, AGREES[precision])
+    for name in usable:
+        if name in answer.left_out:
+            say(f"runtime {name} is left out: {answer.left_out[name]}")
+    return answer
+
+
+def _narrower(x: Tensor, step: int) -> Tensor:
+    """Of half the width, as a multiple of `step`: a graph that was traced for one size does not take it."""
+    return x[..., : -(-x.shape[-1] // (2 * step)) * step]
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _elsewhere(call: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Called in a thread of its own: PyTorch keeps the number of cores that a call may use for the thread it is in."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call, x).result()
 
 
 def _judged(seconds: dict[str, float], outputs: dict[str, Tensor], left_out: dict[str, str], agrees: float) -> Fastest:

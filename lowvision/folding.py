@@ -24,19 +24,14 @@ def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
     channels, size: of a tile (B,channels,size,size) that it takes, on which the result is tried. Where nothing can be
     rearranged, or how the network computes cannot be traced, the network itself.
     """
+    noise = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
     try:
-        traced = fx.symbolic_trace(network)
+        traced = _rearranged(fx.symbolic_trace(network))
+        with torch.inference_mode():
+            agrees = traced is not None and (traced(noise) - network(noise)).abs().max() <= AGREES
     except Exception:  # a trace of a stranger's network fails in many ways
         return network
-    if not sum(_replaced(traced, node) for node in list(traced.graph.nodes)):
-        return network
-    traced.graph.lint()
-    traced.delete_all_unused_submodules()
-    traced.recompile()
-    noise = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        agrees = (traced(noise) - network(noise)).abs().max() <= AGREES
-    return traced if agrees else network
+    return traced if traced is not None and agrees else network
 
 
 def shuffled_last(convolution: nn.Conv2d, factor: int) -> nn.Sequential:
@@ -73,6 +68,16 @@ def enlarged_last(transposed: nn.ConvTranspose2d) -> nn.Sequential:
     return _dealt(wide.flatten(0, 2), transposed.bias, factor)
 
 
+def _rearranged(traced: fx.GraphModule) -> fx.GraphModule | None:
+    """With all that can be replaced; None where that is nothing."""
+    if not sum(_replaced(traced, node) for node in list(traced.graph.nodes)):
+        return None
+    traced.graph.lint()
+    traced.delete_all_unused_submodules()
+    traced.recompile()
+    return traced
+
+
 def _replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
     """Puts something faster in the place of a node, if it is one of those that can be."""
     module = _module(traced, node)
@@ -91,7 +96,9 @@ def _replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+    """That is called with one argument and nothing else, as by an output size."""
+    plain = node.op == "call_module" and len(node.args) == 1 and not node.kwargs
+    return traced.get_submodule(str(node.target)) if plain else None
 
 
 def _replace(traced: fx.GraphModule, node: fx.Node, module: nn.Module) -> None:

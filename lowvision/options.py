@@ -60,7 +60,7 @@ def docstrings(kind: type) -> Mapping[str, str]:
 def _own(kind: type) -> dict[str, str]:
     try:
         source = textwrap.dedent(inspect.getsource(kind))
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError):  # as of a class in a function, one of whose lines begins further left
         return {}
     (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.ClassDef)

@@ -26,7 +26,6 @@ from lowvision.registry import Registry
 from lowvision.resizing import resize
 from lowvision.routing import adapting, engine
 from lowvision.routing.engine import Engine, Routes, Watch
-from lowvision.routing.regions import ALONE
 from lowvision.routing.tiling import Plan, unit
 from lowvision.settings import Setting
 
@@ -218,7 +217,7 @@ class Restorer:
         static = self._engine.given(lq, 0)
         if max_loss is None and (most is None or most >= static.cost):
             return self._engine, static, None
-        alone = replace(self._engine, geometry=ALONE).given(lq, 0)
+        alone = replace(self._engine, geometry=self._engine.geometry.alone).given(lq, 0)
         number = settings.within(self.settings, most / alone.cost) if most is not None else self._losing(max_loss or 0)
         if static.cost <= self.settings[number].share * alone.cost:  # merged tiles, which overlap less, may be cheaper
             return self._engine, static, None
@@ -279,7 +278,7 @@ def _planes(image: NDArray[Any] | Tensor) -> Tensor:
             raise TypeError(f"an array must be uint8, uint16 or float32, not {image.dtype}")
         if image.ndim != 3:
             raise ValueError(f"an array must be (H,W,C), not {image.shape}; grey is (H,W,1)")
-        planes = torch.from_numpy(np.require(image, requirements=["W"])).permute(2, 0, 1)[None]
+        planes = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
     if planes.ndim != 4 or planes.shape[1] not in (1, 3, 4) or not planes.numel():
         raise ValueError(f"{tuple(image.shape)} is no image: C must be 1, 3 or 4, and every side at least 1")
     if planes.is_floating_point() and not planes.isfinite().all():

@@ -40,8 +40,8 @@ class Setting(Options):
         spent, lost = _measured(network, other, lq, gt)
         whole = multiply_adds(network, (1, *lq.shape[1:]))
         return cls(
-            share=float(spent.double().mean()) / whole,
-            loss=float(lost.double().mean()),
+            share=float(spent.cpu().double().mean()) / whole,
+            loss=float(lost.cpu().double().mean()),
             state={name: tuple(tensor.flatten().tolist()) for name, tensor in changed.items()},
         )
 

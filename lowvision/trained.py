@@ -93,7 +93,8 @@ def read(path: Path, known: Registry, say: Say = tell) -> Parts:
     """
     header = weights.read_header(path, known)
     made, content = header.architecture, cache.fingerprint(path)
-    identity = content
+    # By another version of a plugin the same tensors may compute something else.
+    identity = cache.key("weights", content, weights.plugins_of(made, known))
     if weights.is_foreign(path):
         # The file does not say what it is: with other plugins the same tensors may be another network.
         identity = cache.key("foreign", content, header.model_dump(mode="json", context=known))

@@ -76,7 +76,7 @@ def save(
         architecture=architecture,
         measured=facts,
         settings=settings,
-        plugins=_plugins(architecture, registry),
+        plugins=plugins_of(architecture, registry),
         provenance=provenance,
     )
     text = json.dumps(header.model_dump(mode="json", context=registry))
@@ -108,7 +108,7 @@ def foreign_header(path: Path, found: Foreign, registry: Registry) -> Header:
     return Header(
         kind=found.architecture.kind,  # type: ignore[arg-type]  # one of the two
         architecture=found.architecture,
-        plugins=_plugins(found.architecture, registry),
+        plugins=plugins_of(found.architecture, registry),
         provenance=Provenance(origin=f"{path.name} ({found.format})"),
     )
 
@@ -194,7 +194,8 @@ def recognised(header: Header, registry: Registry) -> str:
     return f"{header.provenance.origin}: {brief(header.architecture, registry)}"
 
 
-def _plugins(architecture: Architecture, registry: Registry) -> dict[str, str]:
+def plugins_of(architecture: Architecture, registry: Registry) -> dict[str, str]:
+    """The distributions whose plugins an architecture needs, and the versions that are here."""
     parts = [architecture.task, *architecture.branches, architecture.classifier]
     entries = [registry.entry_of(thing) for part in parts if part is not None for thing in (part, *_held(part))]
     return {entry.distribution: entry.version for entry in entries}

@@ -5,13 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
+import torch
+from torch import Tensor, nn
 
 from lowvision import registry
 from lowvision.errors import UsageError
 from lowvision.evaluate import evaluate
+from lowvision.evaluation import Evaluation
 from lowvision.folders import Folder
+from lowvision.routing import networks
+from lowvision.routing.container import RoutedContainer
+from lowvision.routing.cost import multiply_adds
+from lowvision.routing.engine import Engine
+from lowvision.routing.regions import Geometry
+from lowvision.training.photographs import Photograph
 
 RIVALS = ("high_frequency", "edge_table", "oracle")
 
@@ -68,3 +78,27 @@ def test_a_single_network_cannot_be_asked_to_route(photos):
     path = tiny.write_weights(photos / "single.safetensors", tiny.architecture().only(0))
     with pytest.raises(UsageError, match="a single network has nothing to route"):
         evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
+
+
+class Halving(nn.Module):
+    """Takes images of even sides alone, as a network that halves them and doubles them again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 2, stride=2), nn.ConvTranspose2d(4, 3, 2, stride=2)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        assert not any(side % 2 for side in lq.shape[2:])
+        return self.up(self.down(lq))
+
+
+def test_a_base_that_takes_some_sizes_alone_is_given_an_image_of_such_a_size(tmp_path):
+    np.save(tmp_path / "odd.npy", np.zeros((13, 21, 3), np.uint8))
+    base = Halving().eval()
+    alone = networks.of(RoutedContainer(nn.Identity(), [base]))
+    task = registry.load().find("tasks", "denoise").thing()
+    engine = Engine(alone, 1, 16, 4, geometry=Geometry(multiple_of=2))
+    evaluation = Evaluation(task, base, None, engine, 0, torch.device("cpu"))
+    seen = evaluation.see(Photograph("odd", tmp_path / "odd.npy", None, 1), 0)
+    assert seen.images["base_whole"].shape == seen.images["base_tiled"].shape == (3, 13, 21)
+    assert seen.rows["base_whole"]["gmac"] * 1e9 == multiply_adds(base, (1, 3, 14, 22))

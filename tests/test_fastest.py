@@ -52,6 +52,20 @@ class Broken(Slow):
         raise OverflowError("too fast\nby far")
 
 
+class Rigid(Slow):
+    """Right and quick, for square tiles alone."""
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        module = network.module()
+
+        def call(x: Tensor) -> Tensor:
+            if x.shape[-1] != x.shape[-2]:
+                raise ValueError("not a tile")
+            return module(x).detach()
+
+        return call
+
+
 class Absent(Slow):
     """Not on this machine."""
 
@@ -90,6 +104,29 @@ def test_the_fastest_wins_and_the_unusable_are_told(parts: Parts) -> None:
     assert found.left_out["wrong"].endswith("away from that of torch")
     assert found.left_out["broken"] == "OverflowError: too fast by far"
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
+
+
+def test_one_that_takes_tiles_alone_is_used_only_where_there_is_no_other(parts: Parts) -> None:
+    found = fastest.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
+    assert found.name == "slow"
+    assert found.left_out == {"rigid": "it takes tiles alone, not windows of other sizes: ValueError: not a tile"}
+    assert fastest.find(parts, runtimes(rigid=Rigid), 16, 16).name == "rigid"
+
+
+def test_trying_leaves_the_caller_its_cores(parts: Parts) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        fastest.find(parts, runtimes(torch=TORCH), 16, 16, callers=3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_fails_is_told_when_it_is_tried(parts: Parts) -> None:
+    said: list[str] = []
+    fastest.find(parts, runtimes(torch=TORCH, broken=Broken, absent=Absent), 16, 16, say=said.append)
+    assert said[1:] == ["runtime broken is left out: OverflowError: too fast by far"]
 
 
 def test_one_that_lacks_the_precision_is_left_out(parts: Parts) -> None:

@@ -36,6 +36,24 @@ class Branching(Shuffling):
         return self.last(features) + features[:, :3]
 
 
+class Sized(nn.Module):
+    """One that asks for a size of what it enlarges, which a folded one could not give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 3, 4, 2, 1)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.up(lq, output_size=[2 * lq.shape[2], 2 * lq.shape[3]])
+
+
+class Named(Shuffling):
+    """One that calls its shuffle with a keyword."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.last(self.shuffle(input=self.wide(lq)))
+
+
 class Deciding(Shuffling):
     """One that looks at its input before it computes: it cannot be traced."""
 
@@ -95,6 +113,8 @@ def test_a_transposed_convolution_becomes_one_and_a_shuffle(
         Shuffling(2, side=7),  # looks further than the neighbouring blocks
         Branching(2),
         Deciding(2),
+        Sized(),
+        Named(2),
         nn.Sequential(nn.ConvTranspose2d(3, 3, 4, stride=2)),  # leaves a border
         nn.Sequential(nn.Conv2d(3, 3, 3, padding=1)),
     ],

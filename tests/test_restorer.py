@@ -58,6 +58,11 @@ def test_an_array_and_a_tensor_are_restored_alike(network: Restorer) -> None:
     np.testing.assert_array_equal(network.restore(array).image, images.to_uint8(as_tensor))
 
 
+def test_a_view_of_an_array_is_restored_as_its_copy_is(network: Restorer) -> None:
+    view = picture()[::-1, :, ::-1]  # as from BGR to RGB
+    assert np.array_equal(network.restore(view).image, network.restore(view.copy()).image)
+
+
 def test_a_batch_is_restored_as_its_images_are(network: Restorer) -> None:
     x = torch.rand(2, 3, 24, 40)
     both, first, second = network.restore(x), network.restore(x[0]), network.restore(x[1])

@@ -17,7 +17,6 @@ from lowvision.bench import shares
 from lowvision.bench.dissection import Dissected, emptied, watched
 from lowvision.bench.job import DEVICE, Facts, Job, Tiles, Way
 from lowvision.routing.engine import Engine, Routes
-from lowvision.routing.regions import ALONE
 
 SIZES = (1, 2, 4, 8)
 """Tiles for the base that are tried, as multiples of the trained tile."""
@@ -103,7 +102,7 @@ def _of_base(job: Job) -> Engine:
     header = parts.header.replace(architecture=made.only(-1), kind="backbone")
     alone = replace(parts, header=header, branches=parts.branches[-1:], classifier=None)
     engine = engines.build(alone, job.runtime, DEVICE)
-    return replace(engine, geometry=replace(ALONE, multiple_of=engine.geometry.multiple_of))
+    return replace(engine, geometry=engine.geometry.alone)
 
 
 def _candidates(job: Job) -> list[Tiles]:

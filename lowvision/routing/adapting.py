@@ -8,7 +8,6 @@ from torch import Tensor
 
 from lowvision.contracts import Adaptive
 from lowvision.routing.engine import Engine
-from lowvision.routing.regions import ALONE
 
 
 def adapt(network: Adaptive, engine: Engine, image: Tensor) -> tuple[Tensor, int]:
@@ -30,4 +29,5 @@ def by_itself(network: Adaptive, engine: Engine) -> tuple[Engine, list[Tensor]]:
         spent.append(multiply_adds.sum())
         return restored
 
-    return replace(engine, networks=replace(engine.networks, branches=(run,)), geometry=ALONE), spent
+    networks = replace(engine.networks, branches=(run,))
+    return replace(engine, networks=networks, geometry=engine.geometry.alone), spent

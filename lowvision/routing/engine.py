@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -15,7 +15,7 @@ from lowvision.routing import budget as budgets
 from lowvision.routing.blending import Band
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
-from lowvision.routing.regions import ALONE, Geometry, Window, merged, window
+from lowvision.routing.regions import Geometry, Window, merged, window
 from lowvision.routing.tiling import Plan, cut, plan, split
 from lowvision.routing.workers import in_order
 
@@ -95,7 +95,7 @@ class Engine:
     """Height and width of a tile, in LQ pixels."""
     overlap: int
     """By how much neighbours overlap, in LQ pixels."""
-    geometry: Geometry = ALONE
+    geometry: Geometry = field(default_factory=Geometry)
     """How tiles are merged, and with how much context they are restored; as given, every tile is on its own."""
     batch: int = 16
     """Tiles of one branch that are restored at a time; merged ones count as what they were, one window is the least."""

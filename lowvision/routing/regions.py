@@ -29,14 +29,15 @@ class Geometry:
     """Height and width of a window are multiples of this."""
 
     @property
+    def alone(self) -> Geometry:
+        """Every tile on its own, as it was trained, in windows of sizes that suit as well: what the paper does."""
+        return Geometry(multiple_of=self.multiple_of)
+
+    @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of tiles that a region may have, the largest first; few, as runtimes compile for each."""
         sides = [1 << power for power in range(self.merge.bit_length())]
         return tuple(sorted(((r, c) for r in sides for c in sides), key=lambda shape: -shape[0] * shape[1]))
-
-
-ALONE = Geometry()
-"""Every tile on its own, as it was trained: what the paper does."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from lowvision.registry import Registry
 from lowvision.routing import networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
-from lowvision.routing.regions import ALONE
+from lowvision.routing.regions import Geometry
 from lowvision.stages.job import Job
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.photographs import Photograph
@@ -116,7 +116,10 @@ def judge(
     base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
     alone = RoutedContainer(nn.Identity(), [base])
     task, tile = architecture.task, architecture.tile
-    base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, batch=options.batch)
+    merged = engines.geometry(architecture)
+    base_engine = Engine(
+        networks.of(alone), task.scale, tile.size, tile.overlap, geometry=merged.alone, batch=options.batch
+    )
     adaptive = {"adaptive": base} if isinstance(base, Adaptive) else {}
     of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive)
     if container is None:
@@ -124,9 +127,9 @@ def judge(
     of_container = partial(engines.of_container, device=device, batch=options.batch)
     return replace(
         of_base,
-        engine=of_container(container, architecture, geometry=ALONE),
-        rivals=None if lesson is None else _rivals(container, architecture, known, lesson, of_container),
-        merging=of_container(container, architecture, geometry=engines.geometry(architecture)),
+        engine=of_container(container, architecture, geometry=merged.alone),
+        rivals=None if lesson is None else _rivals(container, architecture, known, lesson, of_container, merged.alone),
+        merging=of_container(container, architecture, geometry=merged),
         budgets=options.budgets,
     )
 
@@ -137,12 +140,13 @@ def _rivals(
     known: Registry,
     lesson: Lesson,
     of_container: Callable[..., Engine],
+    geometry: Geometry,
 ) -> dict[str, Rival]:
     """The same branches under every classifier that needs no training."""
     rivals = {}
     for name, classifier in fitting.untrained(known):
         other = RoutedContainer(fitting.fitted(classifier, architecture, lesson), container.branches.networks)
-        engine = of_container(other, architecture.replace(classifier=classifier), geometry=ALONE)
+        engine = of_container(other, architecture.replace(classifier=classifier), geometry=geometry)
         rivals[name] = Rival((type(classifier).__doc__ or name).partition("\n")[0], engine)
     return rivals
 

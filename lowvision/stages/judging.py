@@ -34,7 +34,8 @@ def of_network(job: Job) -> Judge | None:
 
     def judge(network: nn.Module) -> dict[str, Value]:
         decibels, left = _measured(job, network, *tiles)
-        return {"psnr": decibels, "gain": 10 * math.log10(there / max(left, EXACT)) if there else 0.0}
+        gain = 10 * math.log10(there / max(left, EXACT)) if there and math.isfinite(left) else 0.0
+        return {"psnr": decibels, "gain": gain}
 
     return judge
 

@@ -136,4 +136,4 @@ class Network(nn.Module, Adaptive):
     def _mean_cost(self, offset: float, lq: Tensor) -> float:
         """Multiply-adds that `adapt` spends on a tile with that offset, which it keeps."""
         self.offset.fill_(offset)
-        return torch.cat([self.adapt(part)[1] for part in lq.split(BATCH)]).double().mean().item()
+        return torch.cat([self.adapt(part)[1] for part in lq.split(BATCH)]).cpu().double().mean().item()
