@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lowvision import engines
@@ -34,7 +33,7 @@ def tiled(job: Job) -> Way:
         engine = replace(engine, size=job.tiles.size, batch=job.tiles.batch)
     routes = engine.given(job.image, 0)
     facts = {"tile": engine.size, "batch": engine.batch}
-    return Way(lambda: _restored(engine, job.image, routes), cost=lambda: routes.cost, facts=lambda: facts)
+    return Way(lambda: engine.restored(job.image, routes).image, cost=lambda: routes.cost, facts=lambda: facts)
 
 
 def search(job: Job) -> Way:
@@ -46,7 +45,7 @@ def search(job: Job) -> Way:
     def run() -> None:
         for tiles in _candidates(job):
             its = replace(engine, size=tiles.size, batch=tiles.batch)
-            once = partial(_restored, its, job.image, its.given(job.image, 0))
+            once = partial(its.restored, job.image, its.given(job.image, 0))
             seconds[tiles] = _timed(once)
             if seconds[tiles] < CLOSE * min(seconds.values()):  # the first run compiled, and took memory
                 seconds[tiles] = min(seconds[tiles], _timed(once))
@@ -71,7 +70,7 @@ def routed(job: Job) -> Way:
     def restored(by: Engine) -> Tensor:
         decided = by.decide(image)
         last[:] = [given or decided]
-        return _restored(by, image, last[0])
+        return by.restored(image, last[0]).image
 
     def run() -> Tensor:
         calls.begin()
@@ -111,17 +110,6 @@ def _candidates(job: Job) -> list[Tiles]:
     bounded = made.branches[-1].reach(made.task) is not None
     sizes = [n for n in SIZES if n == 1 or (bounded and n * made.tile.size <= shorter)]
     return list(dict.fromkeys(Tiles(n * made.tile.size, max(1, some // n**2)) for n in sizes for some in TOGETHER))
-
-
-def _restored(engine: Engine, image: Tensor, routes: Routes) -> Tensor:
-    """The whole restored image (C,s*H,s*W), put together from its bands."""
-    channels, height, width = image.shape
-    made = torch.empty(channels, engine.scale * height, engine.scale * width)
-    row = 0
-    for band in engine.bands(image, routes):
-        made[:, row : row + band.shape[1]] = band
-        row += band.shape[1]
-    return made
 
 
 def _timed(run: Callable[[], Any]) -> float:

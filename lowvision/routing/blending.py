@@ -8,21 +8,17 @@ import torch
 from torch import Tensor
 
 from lowvision.routing.regions import Window
-from lowvision.routing.tiling import Span
 
 
 class Band:
     """Rows of the restored image that are being put together."""
 
-    def __init__(self, rows: Span, columns: int, scale: int, like: Tensor, unfinished: Tensor | None = None):
-        """rows, columns: of the image before it is scaled. like: has the channels and the kind of the result.
+    def __init__(self, pixels: Tensor, first: int, scale: int):
+        """pixels: (C,h,s*W), zeros but for the first rows, which are as the band above left them.
 
-        unfinished: the first rows (C,h,s*W), as the band above left them.
+        first: the row of the image before it is scaled where the band begins.
         """
-        self._first, self._scale = rows[0], scale
-        self._pixels = like.new_zeros(like.shape[-3], scale * (rows[1] - rows[0]), scale * columns)
-        if unfinished is not None:
-            self._pixels[:, : unfinished.shape[1]] = unfinished
+        self._pixels, self._first, self._scale = pixels, first, scale
 
     def add(self, restored: Tensor, window: Window) -> None:
         """Add a restored window (C,s*height,s*width), which is changed by that."""

@@ -16,7 +16,7 @@ from lowvision.routing.blending import Band
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry, Window, merged, window
-from lowvision.routing.tiling import Plan, cut, plan, split
+from lowvision.routing.tiling import Plan, cut, plan, split, unit
 from lowvision.routing.workers import in_order
 
 CLASSIFIED_AT_ONCE = 64
@@ -40,6 +40,8 @@ class Stretch:
     top: int
     bottom: int
     """The pixels of the image that they touch: rows `top` .. `bottom` - 1."""
+    width: int
+    """Of the image."""
     finished: int
     """From this row of pixels on the next stretch has a part in the image."""
 
@@ -108,11 +110,11 @@ class Engine:
 
     def route(self, image: Tensor, budget: int | None = None) -> Restored:
         """Restore an image; the classifier chooses the branch of each tile, within so many multiply-adds."""
-        return self._restored(image, self.decide(image, budget))
+        return self.restored(image, self.decide(image, budget))
 
     def restore(self, image: Tensor, choice: Tensor | int) -> Restored:
         """Restore an image by a choice made elsewhere: one branch for each tile (N,), or one for all."""
-        return self._restored(image, self.given(image, choice))
+        return self.restored(image, self.given(image, choice))
 
     def decide(self, image: Tensor, budget: int | None = None, k: float = 0.0) -> Routes:
         """What the classifier chooses for an image: within a budget, or by the budget's rule at a given k.
@@ -144,8 +146,14 @@ class Engine:
         return Routes(where, chosen, self._cost(image, where, chosen))
 
     @torch.inference_mode()
-    def bands(self, image: Tensor, routes: Routes, watch: Watch | None = None) -> Iterator[Tensor]:
-        """The restored image from top to bottom, in bands (C,h,s*W) that are made as they are asked for."""
+    def bands(
+        self, image: Tensor, routes: Routes, watch: Watch | None = None, whole: Tensor | None = None
+    ) -> Iterator[Tensor]:
+        """The restored image from top to bottom, in bands (C,h,s*W) that are made as they are asked for.
+
+        whole: zeros (C,s*H,s*W) of the networks' kind and device, of which the bands are parts then; as given, each
+        has memory of its own.
+        """
         where, limit = routes.plan, Limit(self.batch)
         batches = (b for s in self._stretches(where, image.shape[0]) for b in self._batches(routes, s, limit))
         results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
@@ -154,7 +162,7 @@ class Engine:
         for stretch, made in groupby(results, key=lambda result: result[0].stretch):
             band: Band | None = None
             for batch, restored in made:
-                band = band or Band((stretch.top, stretch.bottom), where.width, self.scale, restored, unfinished)
+                band = band or self._band(stretch, restored, unfinished, whole)
                 for piece, each in zip(restored, batch.windows, strict=True):
                     band.add(piece, each)
                     done += each.tiles
@@ -164,9 +172,24 @@ class Engine:
             unfinished = band.below(stretch.finished)
             yield band.above(stretch.finished)
 
-    def _restored(self, image: Tensor, routes: Routes) -> Restored:
-        whole = torch.cat(list(self.bands(image, routes)), dim=1)
+    def restored(self, image: Tensor, routes: Routes) -> Restored:
+        """The whole image, restored by those routes."""
+        channels, height, width = image.shape
+        size, kind = (channels, self.scale * height, self.scale * width), unit(image[:, :0]).dtype
+        whole = torch.zeros(size, dtype=kind, device=self.device or image.device)
+        for _ in self.bands(image, routes, whole=whole):
+            pass
         return Restored(whole, routes.choice, routes.cost, routes.plan)
+
+    def _band(self, stretch: Stretch, restored: Tensor, unfinished: Tensor | None, whole: Tensor | None) -> Band:
+        """Where windows like the restored ones (B,C,h,w) of a stretch are put together."""
+        first, rows = stretch.top, self.scale * (stretch.bottom - stretch.top)
+        if whole is not None:
+            return Band(whole.narrow(1, self.scale * first, rows), first, self.scale)
+        pixels = restored.new_zeros(restored.shape[1], rows, self.scale * stretch.width)
+        if unfinished is not None:
+            pixels[:, : unfinished.shape[1]] = unfinished
+        return Band(pixels, first, self.scale)
 
     def _plan(self, image: Tensor) -> Plan:
         _, height, width = image.shape
@@ -201,7 +224,7 @@ class Engine:
             last = min(first + together, rows)
             top = where.seams_down[first - 1][0] if first else 0
             finished, bottom = where.seams_down[last - 1] if last < rows else (where.height, where.height)
-            yield Stretch(first, last, top, bottom, finished)
+            yield Stretch(first, last, top, bottom, where.width, finished)
 
     def _windows(self, where: Plan, choice: Tensor, stretch: Stretch) -> list[Window]:
         columns = len(where.lefts)
