@@ -235,6 +235,8 @@ class Trained(ABC):
     def onnx(self) -> Path:
         """A self-contained ONNX file: one input and one output, of dynamic batch, height and width.
 
+        Height and width are those of a tile where the network can be traced for one size alone.
+
         May take seconds when it is first asked for. Raises WeightsError where the network cannot be exported.
         """
 

@@ -14,7 +14,7 @@ from lowvision.registry import Registry
 PLAIN = "torch"
 """As most people run a network: eager, contiguous, PyTorch's own threads and allocator."""
 TUNED = "torch_tuned"
-"""Eager too, with what our engine has: channels last, and memory that is kept."""
+"""Eager and as trained too, with what our engine has besides: channels last, and memory that is kept."""
 COMPILED = "torch_compile"
 """PyTorch with kernels of its own making."""
 HALVED = "_bf16"
