@@ -136,7 +136,10 @@ def _slice(large: nn.Module, name: str, like: Tensor, features: Features | None)
     # Along the second axis a group counts its own channels only.
     own = (second % tensor.shape[1]).view(groups, -1)  # (G, kept of each group)
     group = torch.arange(len(first)) // (len(first) // groups)  # (kept,)
-    return _as_strong(tensor[first[:, None], own[group]], tensor[:, own[0]] if transposed else tensor[first])
+    kept = tensor[first[:, None], own[group]]
+    if not isinstance(large, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        return kept  # it scales, or normalizes, and sums nothing
+    return _as_strong(kept, tensor[:, own[0]] if transposed else tensor[first])
 
 
 def _as_strong(kept: Tensor, whole: Tensor) -> Tensor:
