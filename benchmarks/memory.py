@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import lowvision
-from lowvision import images
+from lowvision import images, registry, zoo
 
 CORNER = 256
 
 
 def main() -> None:
     weights, photo, runtime = sys.argv[1:]
-    network = lowvision.load(weights, "cpu", runtime)
+    network = lowvision.load(zoo.find(Path(weights), registry.load()), "cpu", runtime)
     image = images.read(photo).pixels
     network.restore(image[:CORNER, :CORNER])
     loaded, began = mebibytes("VmRSS"), time.perf_counter()

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowvision import engines, images, registry, trained
+from lowvision import engines, images, registry, trained, zoo
 from lowvision.folders import Folder
 from lowvision.metrics import psnrs
 from lowvision.routing.tiling import Plan
@@ -34,7 +34,7 @@ INSIDE = (-40, -36, -32, -28, 28, 32, 36, 40)
 def main() -> None:
     path, folder = sys.argv[1:]
     known = registry.load()
-    parts = trained.read(Path(path), known)
+    parts = trained.read(zoo.find(Path(path), known), known)
     task = parts.architecture.task
     engine = engines.build(parts, engines.runtime_named("torch", parts, known, "cpu"), "cpu")
     alone = replace(engine, geometry=engine.geometry.alone)

@@ -20,6 +20,7 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry
+from lowvision.routing.tiling import up
 from lowvision.trained import Parts, Say, tell
 
 AUTO = "auto"
@@ -114,7 +115,7 @@ def geometry(made: Architecture) -> Geometry:
     base = _counted(made.only(-1)).branches.networks[0]
     for merge in MERGES:
         side = merge * (made.tile.size - made.tile.overlap) + made.tile.overlap
-        side = -(-side // multiple) * multiple
+        side = up(side, multiple)
         if 4 * cost.largest_tensor(base, (1, made.task.channels, side, side)) <= FEATURES:
             return Geometry(merge, multiple_of=multiple)
     return Geometry(multiple_of=multiple)
@@ -129,7 +130,7 @@ def callers(device: str) -> int:
 def base_cost(made: Architecture, height: int, width: int) -> int:
     """Multiply-adds of the base, the last branch, on a whole image of so many LQ pixels."""
     step = made.branches[-1].multiple_of
-    shape = (made.task.channels, *(-(-side // step) * step for side in (height, width)))
+    shape = (made.task.channels, up(height, step), up(width, step))
     return networks.of(_counted(made.only(-1))).prices(shape)[0]
 
 

@@ -19,7 +19,7 @@ from lowvision.metrics import measure
 from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
 from lowvision.routing.engine import Engine, Restored
-from lowvision.routing.tiling import cut
+from lowvision.routing.tiling import suiting
 from lowvision.training.photographs import Photograph, lq_of
 
 Row = dict[str, Any]
@@ -133,7 +133,7 @@ class Evaluation:
 
     def _ways(self, lq: Tensor, gt: Tensor, seed: int, made: Mapping[str, Any]) -> dict[str, Restore]:
         """Every way beside the input, in the order in which they are run; `made` is what came of those before."""
-        whole = self._suiting(lq)
+        whole = suiting(lq, self.base_engine.geometry.multiple_of)
         price = cost.multiply_adds(self.base, (1, *whole.shape))  # counted here, so that the count is not timed
         ways: dict[str, Restore] = {
             "base_whole": lambda: self._whole(lq, whole, price),
@@ -166,14 +166,10 @@ class Evaluation:
         return ways
 
     @torch.inference_mode()
-    def _whole(self, lq: Tensor, suiting: Tensor, price: int) -> Whole:
+    def _whole(self, lq: Tensor, whole: Tensor, price: int) -> Whole:
+        """whole: lq in a size that the base can take."""
         height, width = (self.task.scale * side for side in lq.shape[1:])
-        return Whole(self.base(suiting[None])[0, :, :height, :width], price)
-
-    def _suiting(self, lq: Tensor) -> Tensor:
-        """The image with its last row and column repeated, up to a size that the base can take."""
-        step = self.base_engine.geometry.multiple_of
-        return cut(lq, 0, 0, *(-(-side // step) * step for side in lq.shape[1:]))
+        return Whole(self.base(whole[None])[0, :, :height, :width], price)
 
     def _quality(self, image: Tensor, gt: Tensor) -> dict[str, float]:
         crop = self.task.scale if self.task.scale > 1 else 0

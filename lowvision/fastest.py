@@ -20,6 +20,7 @@ from torch import Tensor
 from lowvision import devices
 from lowvision.contracts import Precision, Runtime
 from lowvision.registry import Entry, Registry
+from lowvision.routing.tiling import up
 from lowvision.trained import Parts, Say, tell
 from lowvision.training import cache
 
@@ -51,6 +52,17 @@ class Fastest:
             return self.name
         own = shown.pop(self.name)
         return f"{self.name} ({own} ms a tile{''.join(f'; {name} {time}' for name, time in shown.items())})"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of trying one runtime."""
+
+    output: Tensor
+    seconds: float
+    """For one tile."""
+    rigid: str
+    """Why it takes no windows of another size than a tile's; empty where it does."""
 
 
 def find(
@@ -123,54 +135,51 @@ def _tried(
     usable = [name for name in runtimes if name not in left_out]
     say(f"trying which runtime is the fastest here, {', '.join(usable)}; once, the answer is kept")
     x = torch.rand(TILES, parts.architecture.task.channels, *size, generator=torch.Generator().manual_seed(0))
-    seconds: dict[str, float] = {}
-    outputs: dict[str, Tensor] = {}
-    rigid: dict[str, str] = {}
+    trials: dict[str, Trial] = {}
     for name in usable:
         try:
-            call = runtimes[name].prepare(parts.branches[-1], callers, device)
-            outputs[name] = _elsewhere(call, x).cpu()
-            seconds[name] = seconds_a_call(call, x, callers) / TILES
+            trials[name] = _trial(runtimes[name], parts, x, callers, device)
         except Exception as error:  # whatever a stranger's runtime raises must not keep the others from working
             left_out[name] = _in_a_line(error)
-            continue
-        try:
-            _elsewhere(call, _narrower(x, parts.architecture.branches[-1].multiple_of))
-        except Exception as error:
-            rigid[name] = f"it takes tiles alone, not windows of other sizes: {_in_a_line(error)}"
-    if seconds.keys() - rigid.keys():  # what takes every size is preferred to what is fast
-        left_out |= rigid
-        seconds = {name: time for name, time in seconds.items() if name not in rigid}
-    answer = _judged(seconds, outputs, left_out, AGREES[precision])
+    answer = _judged(trials, left_out, AGREES[precision])
     for name in usable:
         if name in answer.left_out:
             say(f"runtime {name} is left out: {answer.left_out[name]}")
     return answer
 
 
-def _narrower(x: Tensor, step: int) -> Tensor:
-    """Of half the width, as a multiple of `step`: a graph that was traced for one size does not take it."""
-    return x[..., : -(-x.shape[-1] // (2 * step)) * step]
+def _trial(runtime: Runtime, parts: Parts, x: Tensor, callers: int, device: str) -> Trial:
+    step = parts.architecture.branches[-1].multiple_of
+    narrower = x[..., : up(x.shape[-1] // 2, step)]
+    call = runtime.prepare(parts.branches[-1], callers, device)
+    # Not in this thread: PyTorch keeps for each how many cores a call may use, and a runtime sets that.
+    with ThreadPoolExecutor(1) as thread:
+        output = thread.submit(call, x).result().cpu()
+        error = thread.submit(call, narrower).exception()
+    return Trial(output, seconds_a_call(call, x, callers) / TILES, _in_a_line(error) if error else "")
 
 
-def _in_a_line(error: Exception) -> str:
+def _in_a_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _elsewhere(call: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Called in a thread of its own: PyTorch keeps the number of cores that a call may use for the thread it is in."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(call, x).result()
+def _judged(trials: Mapping[str, Trial], left_out: dict[str, str], agrees: float) -> Fastest:
+    """The fastest of those that agree with the first, which is the most trusted: PyTorch where there is a module.
 
-
-def _judged(seconds: dict[str, float], outputs: dict[str, Tensor], left_out: dict[str, str], agrees: float) -> Fastest:
-    """The fastest of those that agree with the first, which is the most trusted: PyTorch where there is a module."""
-    trusted = "torch" if "torch" in outputs else next(iter(outputs), "")
-    for name in list(seconds):
-        far = (outputs[name] - outputs[trusted]).abs().max().item()
-        if not far <= agrees:
+    One that takes tiles alone, as a graph that was traced for one size, is the last resort.
+    """
+    trusted = "torch" if "torch" in trials else next(iter(trials), "")
+    right: dict[str, Trial] = {}
+    for name, trial in trials.items():
+        far = (trial.output - trials[trusted].output).abs().max().item()
+        if far <= agrees:
+            right[name] = trial
+        else:  # NaN too
             left_out[name] = f"its output is {far:.2g} away from that of {trusted}"
-            del seconds[name]
+    if not all(trial.rigid for trial in right.values()):
+        for name in [name for name, trial in right.items() if trial.rigid]:
+            left_out[name] = f"it takes tiles alone, not windows of other sizes: {right.pop(name).rigid}"
+    seconds = {name: trial.seconds for name, trial in right.items()}
     # Where nothing works PyTorch's own error is the one to see, when it is asked for in earnest.
     return Fastest(min(seconds, key=lambda name: seconds[name], default="torch"), seconds, left_out)
 

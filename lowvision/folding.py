@@ -26,12 +26,14 @@ def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
     """
     noise = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
     try:
-        traced = _rearranged(fx.symbolic_trace(network))
+        traced = fx.symbolic_trace(network)
+        if not _rearrange(traced):
+            return network
         with torch.inference_mode():
-            agrees = traced is not None and (traced(noise) - network(noise)).abs().max() <= AGREES
+            agrees = (traced(noise) - network(noise)).abs().max() <= AGREES
     except Exception:  # a trace of a stranger's network fails in many ways
         return network
-    return traced if traced is not None and agrees else network
+    return traced if agrees else network
 
 
 def shuffled_last(convolution: nn.Conv2d, factor: int) -> nn.Sequential:
@@ -68,14 +70,13 @@ def enlarged_last(transposed: nn.ConvTranspose2d) -> nn.Sequential:
     return _dealt(wide.flatten(0, 2), transposed.bias, factor)
 
 
-def _rearranged(traced: fx.GraphModule) -> fx.GraphModule | None:
-    """With all that can be replaced; None where that is nothing."""
-    if not sum(_replaced(traced, node) for node in list(traced.graph.nodes)):
-        return None
+def _rearrange(traced: fx.GraphModule) -> bool:
+    """Replaces all that can be; whether that is anything."""
+    count = sum(_replaced(traced, node) for node in list(traced.graph.nodes))
     traced.graph.lint()
     traced.delete_all_unused_submodules()
     traced.recompile()
-    return traced
+    return count > 0
 
 
 def _replaced(traced: fx.GraphModule, node: fx.Node) -> bool:

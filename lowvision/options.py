@@ -59,10 +59,9 @@ def docstrings(kind: type) -> Mapping[str, str]:
 
 def _own(kind: type) -> dict[str, str]:
     try:
-        source = textwrap.dedent(inspect.getsource(kind))
-    except (OSError, TypeError, SyntaxError):  # as of a class in a function, one of whose lines begins further left
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    except (OSError, TypeError, SyntaxError):  # the last: a class in a function, with a line at the margin
         return {}
-    (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.ClassDef)
     return {
         attribute.target.id: inspect.cleandoc(text.value.value)

@@ -93,11 +93,10 @@ def read(path: Path, known: Registry, say: Say = tell) -> Parts:
     """
     header = weights.read_header(path, known)
     made, content = header.architecture, cache.fingerprint(path)
-    # By another version of a plugin the same tensors may compute something else.
-    identity = cache.key("weights", content, weights.plugins_of(made, known))
-    if weights.is_foreign(path):
-        # The file does not say what it is: with other plugins the same tensors may be another network.
-        identity = cache.key("foreign", content, header.model_dump(mode="json", context=known))
+    # By another version of a plugin the same tensors may compute something else; and what a foreign file is does not
+    # stand in it: with other plugins it may be another network.
+    described = header.model_dump(mode="json", context=known) if weights.is_foreign(path) else None
+    identity = cache.key("weights", content, weights.plugins_of(made, known), described)
 
     @functools.cache
     def loaded() -> tuple[list[nn.Module], nn.Module | None]:

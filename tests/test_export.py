@@ -258,6 +258,15 @@ def test_other_weights_have_another_graph(container: Path, tmp_path: Path) -> No
     assert len(names) == 2
 
 
+def test_by_another_version_of_a_plugin_weights_have_another_graph(
+    container: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = trained.read(container, KNOWN).identity
+    assert trained.read(container, KNOWN).identity == before
+    monkeypatch.setattr(weights, "plugins_of", lambda *_: {"lowvision-sr": "another"})
+    assert trained.read(container, KNOWN).identity != before
+
+
 def test_weights_that_change_while_they_are_used_are_not_kept_under_the_old_name(tmp_path: Path) -> None:
     path = tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture().only(0))
     branch = trained.read(path, KNOWN).branches[0]

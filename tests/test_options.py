@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
+import pytest
 from pydantic import ConfigDict, Field
 
 from lowvision.contracts import Task
@@ -44,6 +48,17 @@ def test_a_class_without_source_says_nothing() -> None:
     namespace: dict[str, type[Options]] = {}
     exec('class Made(Pair):\n    more: int = 1\n    """Nobody finds this."""', {"Pair": Pair}, namespace)
     assert namespace["Made"].described() == Pair.described()
+
+
+def test_a_class_whose_source_cannot_be_read_by_itself_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "margin.py").write_text(
+        "from lowvision import Options\n\n\ndef made():\n    class Made(Options):\n        more: int = 1\n"
+        '        """One line,\nand one at the margin."""\n\n    return Made\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("margin").made().described() == {}
 
 
 def test_the_schema_tells_what_pydantic_would() -> None:

@@ -14,7 +14,7 @@ from lowvision.bench.job import DEVICE, Job, Way
 from lowvision.bench.rows import PLAIN, TUNED
 from lowvision.errors import UsageError
 from lowvision.routing.container import RoutedContainer
-from lowvision.routing.tiling import cut, plan
+from lowvision.routing.tiling import cut, plan, suiting
 
 
 def bicubic(job: Job) -> Way:
@@ -29,8 +29,7 @@ def whole(job: Job) -> Way:
     """The base on the whole image at once: as PyTorch does it untouched, or by a runtime, layer by layer."""
     made, base = job.parts.architecture, job.parts.branches[-1].unfolded()
     height, width = job.image.shape[1:]
-    step = made.branches[-1].multiple_of
-    x = cut(job.image, 0, 0, *(-(-side // step) * step for side in (height, width)))[None]
+    x = suiting(job.image, made.branches[-1].multiple_of)[None]
     if job.row.runtime == TUNED:
         keep_memory()
     plain = job.row.runtime == PLAIN

@@ -43,13 +43,13 @@ class EdgeTable(nn.Module):
     @torch.no_grad()
     def fit(self, tiles: Tensor, psnr: Tensor) -> None:
         """Make the table from tiles (N,C,h,w) and what each way reaches on them, psnr (N,ways) in dB."""
-        bins, edges, psnr = len(self.table), self.edges(tiles).cpu(), psnr.cpu()  # MPS has no float64
+        bins, edges = len(self.table), self.edges(tiles)
         shares = torch.arange(1, bins, dtype=torch.float64) / bins
-        self.limits.copy_(edges.double().quantile(shares).float())
-        of = self.bin_of(edges.to(self.limits.device)).cpu()
-        means = {n: psnr[of == n].double().mean(dim=0) for n in of.unique().tolist()}
+        self.limits.copy_(edges.cpu().double().quantile(shares))  # on the CPU: MPS has no float64
+        of, reached = self.bin_of(edges).cpu(), psnr.cpu().double()
+        means = {n: reached[of == n].mean(dim=0) for n in of.unique().tolist()}
         for n in range(bins):
             # Of many tiles that are alike some bins get none; they say what the nearest one does.
             nearest = min(means, key=lambda there: abs(there - n))
             # More capacity is never held to do worse: chance alone would say so.
-            self.table[n] = means[nearest].cummax(dim=0).values.float()
+            self.table[n] = means[nearest].cummax(dim=0).values

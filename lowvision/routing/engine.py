@@ -40,8 +40,6 @@ class Stretch:
     top: int
     bottom: int
     """The pixels of the image that they touch: rows `top` .. `bottom` - 1."""
-    width: int
-    """Of the image."""
     finished: int
     """From this row of pixels on the next stretch has a part in the image."""
 
@@ -162,7 +160,11 @@ class Engine:
         for stretch, made in groupby(results, key=lambda result: result[0].stretch):
             band: Band | None = None
             for batch, restored in made:
-                band = band or self._band(stretch, restored, unfinished, whole)
+                if band is None:
+                    rows = slice(self.scale * stretch.top, self.scale * stretch.bottom)
+                    size = (len(restored[0]), rows.stop - rows.start, self.scale * where.width)
+                    pixels = _begun(restored.new_zeros(size), unfinished) if whole is None else whole[:, rows]
+                    band = Band(pixels, stretch.top, self.scale)
                 for piece, each in zip(restored, batch.windows, strict=True):
                     band.add(piece, each)
                     done += each.tiles
@@ -180,16 +182,6 @@ class Engine:
         for _ in self.bands(image, routes, whole=whole):
             pass
         return Restored(whole, routes.choice, routes.cost, routes.plan)
-
-    def _band(self, stretch: Stretch, restored: Tensor, unfinished: Tensor | None, whole: Tensor | None) -> Band:
-        """Where windows like the restored ones (B,C,h,w) of a stretch are put together."""
-        first, rows = stretch.top, self.scale * (stretch.bottom - stretch.top)
-        if whole is not None:
-            return Band(whole.narrow(1, self.scale * first, rows), first, self.scale)
-        pixels = restored.new_zeros(restored.shape[1], rows, self.scale * stretch.width)
-        if unfinished is not None:
-            pixels[:, : unfinished.shape[1]] = unfinished
-        return Band(pixels, first, self.scale)
 
     def _plan(self, image: Tensor) -> Plan:
         _, height, width = image.shape
@@ -224,7 +216,7 @@ class Engine:
             last = min(first + together, rows)
             top = where.seams_down[first - 1][0] if first else 0
             finished, bottom = where.seams_down[last - 1] if last < rows else (where.height, where.height)
-            yield Stretch(first, last, top, bottom, where.width, finished)
+            yield Stretch(first, last, top, bottom, finished)
 
     def _windows(self, where: Plan, choice: Tensor, stretch: Stretch) -> list[Window]:
         columns = len(where.lefts)
@@ -258,3 +250,10 @@ class Engine:
     def _prepared(self, tiles: Tensor) -> Tensor:
         """Tiles where the networks are, channels last."""
         return tiles.to(self.device or tiles.device).contiguous(memory_format=torch.channels_last)
+
+
+def _begun(zeros: Tensor, unfinished: Tensor | None) -> Tensor:
+    """A band whose first rows are as the band above left them."""
+    if unfinished is not None:
+        zeros[:, : unfinished.shape[1]] = unfinished
+    return zeros

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from lowvision.routing.tiling import Plan, Span
+from lowvision.routing.tiling import Plan, Span, up
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _reach(
 ) -> tuple[int, int]:
     """Start and length of a window along one axis: shifted into the image at a border, cut only if it is smaller."""
     wanted = where.size + (count - 1) * (where.size - where.overlap) + 2 * geometry.halo
-    wanted = min(_up(wanted, geometry.multiple_of), _up(length, geometry.multiple_of))
+    wanted = min(up(wanted, geometry.multiple_of), up(length, geometry.multiple_of))
     return max(0, min(starts[first] - geometry.halo, length - wanted)), wanted
 
 
@@ -121,7 +121,3 @@ def _kept(first: int, count: int, seams: Sequence[Span], length: int) -> tuple[S
     before = seams[first - 1] if first else (0, 0)
     after = seams[first + count - 1] if first + count - 1 < len(seams) else (length, length)
     return (before[0], after[1]), before[1] - before[0], after[1] - after[0]
-
-
-def _up(length: int, multiple: int) -> int:
-    return -(-length // multiple) * multiple

@@ -75,6 +75,17 @@ def cut(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     return functional.pad(piece[None], missing, mode="replicate")[0] if any(missing) else piece
 
 
+def up(length: int, multiple: int) -> int:
+    """The least multiple that is no less than the length."""
+    return -(-length // multiple) * multiple
+
+
+def suiting(image: Tensor, multiple: int) -> Tensor:
+    """The whole image (C,H,W), see `unit`, its edges repeated until each side is a multiple."""
+    height, width = image.shape[1:]
+    return cut(image, 0, 0, up(height, multiple), up(width, multiple))
+
+
 def unit(image: Tensor) -> Tensor:
     """Floating numbers as they are; unsigned integers as their share of their whole range, in float32."""
     return image if image.is_floating_point() else image.float() / torch.iinfo(image.dtype).max

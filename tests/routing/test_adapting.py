@@ -12,8 +12,10 @@ from lowvision.routing import networks
 from lowvision.routing.adapting import adapt
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
+from lowvision.routing.regions import Geometry
 
 TILE = 8
+ALONE = Geometry()
 
 
 class Reluctant(nn.Module, Adaptive):
@@ -38,8 +40,16 @@ class Reluctant(nn.Module, Adaptive):
         self.threshold = lq.mean(dim=(1, 2, 3)).quantile(1 - share).item()
 
 
-def engine_of(network: nn.Module) -> Engine:
-    return Engine(networks.of(RoutedContainer(nn.Identity(), [network])), 2, TILE, 2)
+class Even(Reluctant):
+    """One that takes even sides alone."""
+
+    def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        assert not any(side % 2 for side in tiles.shape[2:])
+        return super().adapt(tiles)
+
+
+def engine_of(network: nn.Module, geometry: Geometry = ALONE) -> Engine:
+    return Engine(networks.of(RoutedContainer(nn.Identity(), [network])), 2, TILE, 2, geometry)
 
 
 @settings(deadline=None, max_examples=20)
@@ -51,6 +61,12 @@ def test_as_trained_it_restores_as_its_tiles_do_and_costs_as_much(height, width)
     restored, spent = adapt(network, engine, image)
     torch.testing.assert_close(restored, expected.image)
     assert spent == expected.cost
+
+
+def test_its_tiles_have_sizes_that_it_takes():
+    network = Even().eval()
+    restored, _ = adapt(network, engine_of(network, Geometry(merge=2, multiple_of=2)), torch.rand(3, 5, 21))
+    assert restored.shape == (3, 10, 42)
 
 
 def test_what_is_not_computed_is_not_counted():

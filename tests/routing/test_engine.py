@@ -13,6 +13,7 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.regions import Geometry
 
+ALONE = Geometry()
 GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 5))
 
 
@@ -30,9 +31,6 @@ def seeing(reach: int, scale: int = 2) -> nn.Module:
     torch.manual_seed(0)
     layers = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()) for _ in range(reach)]
     return nn.Sequential(*layers, nn.Upsample(scale_factor=scale)).eval()
-
-
-ALONE = Geometry()
 
 
 def engine(container: RoutedContainer, geometry: Geometry = ALONE, callers: int = 1, batch: int = 3) -> Engine:

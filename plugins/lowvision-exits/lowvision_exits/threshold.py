@@ -20,9 +20,8 @@ def solved(share: float, capacities: Tensor, prices: Prices) -> float:
     """
     if share >= 1:
         return NEVER
-    passed = (
-        capacities.cpu().double().cummax(dim=1).values
-    )  # (N, exits - 1): a tile leaves where this exceeds the threshold
+    # (N, exits - 1): a tile leaves where this exceeds the threshold.
+    passed = capacities.cpu().double().cummax(dim=1).values
     seen = passed.flatten().unique()  # ascending
     between = (seen[1:] + seen[:-1]) / 2  # not at a capacity itself, which another batch may round otherwise
     thresholds = [ALWAYS, *between.tolist()]
