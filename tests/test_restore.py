@@ -282,7 +282,6 @@ def test_ctrl_c_leaves_whole_files_alone(place: Path, weights_file: Path) -> Non
     assert all(path.suffix == ".png" and images.read(path).pixels.shape == (128, 128, 3) for path in made)
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 def test_two_processes_share_the_files_and_answer_as_one(place: Path, weights_file: Path, restored: Any) -> None:
     for n in range(5):
         images.write(f"in/{n}.png", Image(pixels()))

@@ -17,6 +17,8 @@ from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 from lowvision.registry import Plugin, Registry
 
+NEVER = "recipes name it, and no test trains it"
+
 
 class Enlarge(Task):
     """Makes images larger."""
@@ -24,10 +26,10 @@ class Enlarge(Task):
     scale: int = Field(default=4, ge=1)
 
     def degrade(self, gt: Any, generator: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(NEVER)
 
     def baseline(self, lq: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(NEVER)
 
 
 class Net(Backbone):
@@ -51,7 +53,7 @@ class Net(Backbone):
         return self
 
     def build(self, task: Task) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(NEVER)
 
     def reach(self, task: Task) -> int | None:
         return None
@@ -72,7 +74,7 @@ class Gauge(Classifier):
     """A threshold, or two."""
 
     def build(self, task: Task, classes: int) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(NEVER)
 
 
 class Channels(Reducer):
