@@ -27,7 +27,7 @@ class Tile(Options):
     size: int = Field(default=32, ge=8)
     """Height and width."""
     overlap: int = Field(default=4, ge=0)
-    """How far neighbours overlap in test, where they are blended."""
+    """How far neighbours overlap in test, at least, where they are blended."""
 
     @model_validator(mode="after")
     def _advances(self) -> Self:

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from lowvision import devices, fitting, report, trained, weights
+from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
 from lowvision.contracts import Adaptive, Dataset
 from lowvision.errors import UsageError
@@ -53,6 +54,8 @@ def evaluate(
         folder = output or Path(nowhere)
         folder.mkdir(parents=True, exist_ok=True)
         accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
+        if accelerator.device.type == "cpu":
+            keep_memory()
         options = Evaluate(pictures=4 if output else 0, budgets=budgets)
         cutter = _cutter(fit_on, architecture) if fit_on else None
         lesson = fitting.lesson(container.branches, cutter, 0, accelerator.device) if container and cutter else None

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from lowvision import devices, preflight, processes
+from lowvision.allocator import keep_memory
 from lowvision.errors import RunError
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
@@ -42,6 +43,8 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
     """Run every stage of the recipe that is not finished in `folder`, and leave the report there."""
     preflight.check(recipe, registry)
     accelerator = _accelerator(recipe, folder, device)
+    if accelerator.device.type == "cpu":
+        keep_memory()
     if accelerator.is_main_process:
         _open_folder(folder, recipe, registry, source, restart)
     accelerator.wait_for_everyone()

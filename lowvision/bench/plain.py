@@ -46,7 +46,7 @@ def tile_by_tile(job: Job) -> Way:
     """Routed as in the reference implementation of Kong et al. 2021: its loop takes one tile at a time.
 
     One batch a tile, contiguous, on PyTorch's own threads and allocator; tiles are averaged where they overlap. Unlike
-    the reference the last tiles lie flush with the border, so that no pixel is lost.
+    the reference they cover the whole image, as ours do.
     """
     parts, made = job.routable(), job.parts.architecture
     assert parts.classifier

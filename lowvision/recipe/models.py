@@ -111,6 +111,18 @@ class Branches(Fit):
     """Share of the tiles that are of the branch's own class, as in the paper; the others are of all classes."""
     from_base: bool = True
     """Start from the base: its own network from its weights, a smaller one from what its reducers hand down of them."""
+    steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Updates of each branch, in place of `steps`: a small one has more to learn than the base's own, which goes on."""
+
+    @model_validator(mode="after")
+    def _warmup_ends_in_each(self) -> Self:
+        if self.steps_each and self.warmup >= min(self.steps_each):
+            raise ValueError(f"warmup {self.warmup} must end before the least of steps_each {list(self.steps_each)}")
+        return self
+
+    def of(self, k: int) -> Branches:
+        """What branch k is trained by."""
+        return self if self.steps_each is None else self.model_copy(update={"steps": self.steps_each[k]})
 
 
 class ClassifierStage(RoutedFit):
@@ -222,7 +234,7 @@ class Recipe(Options):
             *_impossible_scales(self),
             *_unfit_tiles(self),
             *_false_reductions(self),
-            *_wrong_shares(self),
+            *_wrong_lengths(self),
             *_missing_classifier(self),
             *_missing_stages(self),
         ]
@@ -260,13 +272,11 @@ def _false_reductions(recipe: Recipe) -> Iterator[Complaint]:
             yield Complaint(("branches", k, "reduced"), f"leads from the base to {reached!r}, not {branch.backbone!r}")
 
 
-def _wrong_shares(recipe: Recipe) -> Iterator[Complaint]:
-    for name in ("classifier", "joint"):
-        stage: RoutedFit | None = getattr(recipe.stages, name)
-        if stage and stage.shares is not None and len(stage.shares) != len(recipe.branches):
-            yield Complaint(
-                ("stages", name, "shares"), f"has {len(stage.shares)} values for {len(recipe.branches)} branches"
-            )
+def _wrong_lengths(recipe: Recipe) -> Iterator[Complaint]:
+    for name, option in (("branches", "steps_each"), ("classifier", "shares"), ("joint", "shares")):
+        values = getattr(getattr(recipe.stages, name), option, None)
+        if values is not None and len(values) != len(recipe.branches):
+            yield Complaint(("stages", name, option), f"has {len(values)} values for {len(recipe.branches)} branches")
 
 
 def _missing_classifier(recipe: Recipe) -> Iterator[Complaint]:

@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(height: int, width: int, size: int, overlap: int) -> Plan:
-    """Tiles of `size` that overlap their neighbours by `overlap`; the last of a row or column is flush with the border.
+    """As few tiles of `size` as overlap their neighbours by `overlap` at least, evenly spread from border to border.
 
     An image smaller than a tile gets one tile, which reaches over the border. Raises ValueError for an empty image.
     """
@@ -92,9 +92,9 @@ def unit(image: Tensor) -> Tensor:
 
 
 def _starts(length: int, size: int, stride: int) -> tuple[int, ...]:
-    if length <= size:
-        return (0,)
-    return (*range(0, length - size, stride), length - size)
+    room = max(0, length - size)
+    steps = up(room, stride) // stride
+    return (0, *(round(n * room / steps) for n in range(1, steps + 1)))
 
 
 def _seams(starts: tuple[int, ...], size: int, overlap: int) -> tuple[Span, ...]:

@@ -22,7 +22,7 @@ def run(job: Job, options: Branches) -> None:
         of_all = job.samples(cutter, everywhere, f"{stage}/everywhere")
         own = job.samples(cutter, ranking.of_class(k), stage) if ranking else None
         samples = Mixed(own, of_all, options.own_class) if own else of_all
-        network.train(job, stage, job.architecture.only(k), options, samples, _started(job, options, k))
+        network.train(job, stage, job.architecture.only(k), options.of(k), samples, _started(job, options, k))
 
 
 def _started(job: Job, options: Branches, k: int) -> nn.Module:

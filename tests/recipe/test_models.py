@@ -40,6 +40,11 @@ def test_a_branch_may_be_a_bare_backbone() -> None:
             "stages.joint.shares=[0.5, 0.2, 0.2]",
             "r.yml:11: stages.joint: shares [0.5, 0.2, 0.2] sum to 0.9; they must sum to 1",
         ),
+        ("stages.branches.steps_each=[9]", "command line: stages.branches.steps_each: has 1 values for 3 branches"),
+        (
+            "stages.branches={warmup: 50, steps_each: [90, 50, 9]}",
+            "command line: stages.branches: warmup 50 must end before the least of steps_each [90, 50, 9]",
+        ),
         ("stages.classifier.shares=[1]", "command line: stages.classifier.shares: has 1 values for 3 branches"),
         (
             "tile={size: 16, overlap: 9}",

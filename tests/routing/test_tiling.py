@@ -36,11 +36,24 @@ def test_a_seam_lies_within_the_overlap_of_its_two_tiles_and_beside_every_other_
 
 
 def test_seams_are_as_wide_as_the_overlap_wherever_there_is_room():
-    assert plan(70, 32, 32, 4).seams_down == ((28, 32), (47, 51))
+    assert plan(70, 32, 32, 4).seams_down == ((23, 27), (42, 46))
 
 
-def test_the_last_tile_is_flush_with_the_border():
-    assert plan(70, 32, 32, 4).tops == (0, 28, 38)
+def test_tiles_are_evenly_spread_from_border_to_border():
+    assert plan(70, 32, 32, 4).tops == (0, 19, 38)
+
+
+def test_the_papers_grid_is_kept_where_it_fills_the_image():
+    assert plan(508, 32, 32, 4).tops == tuple(range(0, 480, 28))
+
+
+@settings(max_examples=80, deadline=None)
+@given(length=st.integers(1, 4000), size=st.integers(8, 64), half=st.floats(0, 0.5))
+def test_there_are_no_more_tiles_than_cover_the_image_and_no_two_steps_differ_by_more_than_a_pixel(length, size, half):
+    starts, stride = plan(length, 1, size, int(size * half)).tops, size - int(size * half)
+    assert (len(starts) - 2) * stride + size < length or len(starts) == 1
+    steps = [after - before for before, after in pairwise(starts)]
+    assert not steps or max(steps) - min(steps) <= 1
 
 
 def test_an_image_smaller_than_a_tile_is_filled_with_its_edge_pixels():

@@ -73,12 +73,23 @@ def test_metrics_tell_losses_shares_entropy_and_rate(folder):
     assert [e["step"] for e in read_metrics(folder) if "valid_psnr" in e and e["stage"] == "base"] == [3, 6]
 
 
-def test_the_branch_that_is_the_base_starts_from_the_base_and_the_rest_from_noise(recipe, folder):
-    made = recipe.parent / "one-step"
-    tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps=1", "stages.joint=null")
-    base = load_file(made / "base" / "last.safetensors")
-    last = load_file(made / "branches" / "2" / "last.safetensors")
+@pytest.fixture(scope="module")
+def of_own_lengths(recipe) -> Path:
+    made = recipe.parent / "of-own-lengths"
+    assert tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null") == 0
+    return made
+
+
+def test_the_branch_that_is_the_base_starts_from_the_base_and_the_rest_from_noise(of_own_lengths):
+    base = load_file(of_own_lengths / "base" / "last.safetensors")
+    last = load_file(of_own_lengths / "branches" / "2" / "last.safetensors")
     assert all((base[name] - last[name]).abs().max() < 2e-3 for name in base)
+
+
+def test_each_branch_learns_for_as_many_steps_as_are_its_own(of_own_lengths):
+    metrics = [entry for entry in read_metrics(of_own_lengths) if "loss" in entry]
+    reached = [max(m["step"] for m in metrics if m["stage"] == f"branches/{k}") for k in range(3)]
+    assert reached == [3, 2, 1]
 
 
 def test_finished_stages_are_skipped_and_the_same_recipe_resumes(recipe, folder):
