@@ -20,7 +20,7 @@ from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
 from lowvision.contracts import Adaptive, Precision
 from lowvision.curve import Curve
-from lowvision.errors import DataError, UsageError
+from lowvision.errors import DataError, UsageError, WeightsError
 from lowvision.images import Pixels
 from lowvision.registry import Registry
 from lowvision.resizing import resize
@@ -104,7 +104,14 @@ class Restorer:
     def _check_setting(self, max_loss: float | None) -> None:
         """Raises UsageError where a single network cannot be set, or not to that loss."""
         if self.settings:
-            self._set_to(0 if max_loss is None else self._losing(max_loss))
+            number = 0 if max_loss is None else self._losing(max_loss)
+            try:
+                self._set_to(number)
+            except WeightsError:
+                raise UsageError(
+                    "this network decides by itself what it computes, and an exported package holds its static graph "
+                    "alone; leave budget or loss out, or give the weights file that it was exported from"
+                ) from None
         elif self._decides():
             raise UsageError(
                 "this network decides by itself what it computes, but its file has no budgets; take one that a "

@@ -10,7 +10,7 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from lowvision import Adaptive, images, inputs, multiply_adds, registry, restore, settings, weights
+from lowvision import Adaptive, export, images, inputs, multiply_adds, registry, restore, settings, weights
 from lowvision.architecture import Architecture, Tile
 from lowvision.errors import UsageError
 from lowvision.processes import Crew
@@ -145,3 +145,11 @@ def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
     single = load(tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(-1)), "cpu", "torch")
     with pytest.raises(UsageError, match="a single network has no cheaper branch"):
         single.restore(picture(), budget=0.6)
+
+
+def test_an_exported_package_of_such_a_network_names_the_way_out(file: Path, tmp_path: Path) -> None:
+    export.write(file, tmp_path / "package", KNOWN)
+    exported = load(tmp_path / "package", "cpu", "onnxruntime")
+    assert exported.restore(picture()).image.shape
+    with pytest.raises(UsageError, match="exported package holds its static graph alone; .* the weights file"):
+        exported.restore(picture(), budget=0.6)
