@@ -1,19 +1,19 @@
 """How far tiles should overlap, and be merged: what is lost, and what it costs.
 
-    python benchmarks/overlap.py WEIGHTS PHOTOS [LONGER_SIDE]
+    python benchmarks/overlap.py WEIGHTS PHOTOS [--longer-side 2048] [--overlaps 4 3 2]
 
-restores the photographs of a folder (longer side 2048 unless told, degraded by the task of the weights) by PyTorch, in
-bfloat16 where the CPU has instructions for it, with tiles that overlap by 4, 3 and 2 pixels: each on its own, as in
-the paper, and merged as `lowvision restore` does. Prints means over photographs: PSNR on RGB, the scale cut off at each
-border, and the exact cost as a share of the base on the whole image; of the base on every tile, of what the classifier
-chooses by itself, and of what it chooses within 75 % of the base's cost.
+restores the photographs of a folder (degraded by the task of the weights; brought to that longer side, 0: as they are)
+by PyTorch, in bfloat16 where the CPU has instructions for it, with tiles that overlap by so many pixels and are merged
+as `lowvision restore` does; first, by the largest overlap, with each tile on its own as in the paper. Prints means over
+photographs: PSNR on RGB, the scale cut off at each border, and the exact cost as a share of the base on the whole image;
+of the base on every tile, of what the classifier chooses by itself, and of what it chooses within budgets.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,41 +25,43 @@ from lowvision.metrics import psnrs
 from lowvision.routing.engine import Engine
 from lowvision.training import photographs
 
-OVERLAPS = (4, 3, 2)
-BUDGET = 0.75
+BUDGETS = (0.85, 0.75, 0.65)
 
 
 def main() -> None:
-    path, folder = sys.argv[1:3]
-    longer_side = int(sys.argv[3]) if len(sys.argv) > 3 else 2048
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("weights", type=Path)
+    words.add_argument("photos")
+    words.add_argument("--longer-side", type=int, default=2048)
+    words.add_argument("--overlaps", type=int, nargs="+", default=[4, 3, 2])
+    said = words.parse_args()
     known = registry.load()
-    parts = trained.read(zoo.find(Path(path), known), known)
+    parts = trained.read(zoo.find(said.weights, known), known)
     task = parts.architecture.task
     runtime = engines.runtime_named("torch", parts, known, "cpu", "bf16" if devices.multiplies_bf16() else "f32")
     built = engines.build(parts, runtime, "cpu")
-    ways = {
-        (overlap, merged): replace(built, overlap=overlap, geometry=built.geometry if merged else built.geometry.alone)
-        for overlap, merged in product(OVERLAPS, (False, True))
-    }
-    found: dict[tuple[int, bool], list[list[tuple[float, float]]]] = {way: [] for way in ways}
-    for number, photograph in enumerate(photographs.load(Folder(path=folder, longer_side=longer_side), task)):
+    first = max(said.overlaps)
+    ways = {f"{first}, alone": replace(built, overlap=first, geometry=built.geometry.alone)}
+    ways |= {f"{overlap}, merged": replace(built, overlap=overlap) for overlap in said.overlaps}
+    found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in ways}
+    folder = Folder(path=said.photos, longer_side=said.longer_side or None)
+    for number, photograph in enumerate(photographs.load(folder, task)):
         lq, gt = photographs.lq_of(photograph, task, number), images.to_tensor(photograph.gt)
         whole = engines.base_cost(parts.architecture, *lq.shape[1:])
         for way, engine in ways.items():
             found[way].append(measured(engine, lq, gt, whole))
         print(f"{photograph.name} done", file=sys.stderr, flush=True)
-    print(f"{'overlap':8} {'tiles':8} {'base':>16} {'as trained':>16} {f'at {BUDGET:.0%}':>16}")
-    for (overlap, merged), of_all in found.items():
-        cells = " ".join(f"{decibels:9.3f} {share:5.1%}" for decibels, share in np.mean(of_all, axis=0))
-        print(f"{overlap:<8} {'merged' if merged else 'alone':8} {cells}")
+    print(f"{'overlap':10}", *(f"{name:>14}" for name in ("base", "as trained", *(f"at {b:.0%}" for b in BUDGETS))))
+    for way, of_all in found.items():
+        print(f"{way:10}", *(f"{decibels:7.3f} {share:6.1%}" for decibels, share in np.mean(of_all, axis=0)))
 
 
 def measured(engine: Engine, lq: Tensor, gt: Tensor, whole: int) -> list[tuple[float, float]]:
-    """PSNR, and the cost as a share of the base on the whole image: base, as trained, within the budget."""
+    """PSNR, and the cost as a share of the base on the whole image: base, as trained, within the budgets."""
     base = engine.restore(lq, len(engine.networks.branches) - 1)
-    routed, thrifty = engine.route(lq), engine.route(lq, int(BUDGET * whole))
+    routed = [engine.route(lq), *(engine.route(lq, int(budget * whole)) for budget in BUDGETS)]
     name = f"psnr_rgb@crop{engine.scale}"
-    return [(psnrs(made.image, gt, engine.scale)[name], made.cost / whole) for made in (base, routed, thrifty)]
+    return [(psnrs(made.image, gt, engine.scale)[name], made.cost / whole) for made in (base, *routed)]
 
 
 if __name__ == "__main__":

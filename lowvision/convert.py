@@ -137,7 +137,7 @@ def _output(network: nn.Module, tile: torch.Tensor) -> torch.Tensor:
 
 def _spare(path: Path, output: Path) -> None:
     """Raise UsageError where `output` is the file at `path`."""
-    if output.exists() and output.samefile(path):
+    if output.exists() and path.exists() and output.samefile(path):
         raise UsageError(f"{output}: would replace the file that is converted; give another -o")
 
 

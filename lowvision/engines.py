@@ -21,6 +21,7 @@ from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry
 from lowvision.routing.tiling import up
+from lowvision.routing.workers import TEAMS
 from lowvision.trained import Parts, Say, tell
 
 AUTO = "auto"
@@ -123,7 +124,7 @@ def geometry(made: Architecture) -> Geometry:
 
 def callers(device: str) -> int:
     """Threads that restore at the same time: one a core; an accelerator is kept busy by one."""
-    return torch.get_num_threads() if device == "cpu" else 1
+    return TEAMS.size if device == "cpu" else 1
 
 
 @functools.lru_cache(maxsize=256)  # a folder holds many images of few sizes

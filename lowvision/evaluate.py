@@ -52,7 +52,10 @@ def evaluate(
     found = {name: photographs.load(dataset, architecture.task) for name, dataset in sets.items()}
     with tempfile.TemporaryDirectory() as nowhere:
         folder = output or Path(nowhere)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be made a folder: {error.strerror}; give another -o") from None
         accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
         if accelerator.device.type == "cpu":
             keep_memory()

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 WIDTH, HEIGHT, ORIENTATION, ALPHA, ICC = 256, 257, 274, 338, 34675
+MEANING, SAMPLES = 262, 277
+"""Tags that tell what a TIFF's numbers mean, and how many make a pixel."""
+WHITE_IS_ZERO, CMYK = 0, 5
+"""Values of MEANING."""
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 FOLDERS = frozenset({EXIF, GPS, INTEROPERABILITY})
 """Tags whose value is the place of another directory."""
@@ -43,8 +47,8 @@ def orientation(block: bytes) -> int:
     """How the pixels of an EXIF block's image must be turned, 1..8; 1 (not at all) without a valid tag."""
     try:
         order = _byte_order(block)
-        for at, tag, *_ in _entries(block, order):
-            if tag == ORIENTATION:
+        for at, tag, kind, count in _entries(block, order):
+            if (tag, kind, count) == (ORIENTATION, SHORT, 1):
                 turn = int(struct.unpack_from(f"{order}H", block, at + 8)[0])
                 return turn if 1 <= turn <= 8 else 1
     except DAMAGED:
@@ -112,15 +116,25 @@ def from_tiff(tiff: bytes) -> tuple[bytes | None, bytes | None]:
 
 def size_of_tiff(tiff: bytes) -> tuple[int, int] | None:
     """Width and height of a TIFF file's first image, in pixels; None where it does not tell."""
+    width, height = _numbers(tiff, WIDTH, HEIGHT)
+    return None if width is None or height is None else (width, height)
+
+
+def layout_of_tiff(tiff: bytes) -> tuple[int | None, int | None]:
+    """What a TIFF file's numbers mean (`WHITE_IS_ZERO`, `CMYK` ...) and how many make a pixel, as far as it tells."""
+    meaning, samples = _numbers(tiff, MEANING, SAMPLES)
+    return meaning, samples
+
+
+def _numbers(tiff: bytes, *wanted: int) -> list[int | None]:
+    """The values of some tags of a TIFF file's first directory, each None where it does not tell."""
     try:
         order = _byte_order(tiff)
         directory = _read(tiff, order, _first(tiff, order), depth=0)
     except DAMAGED:
-        return None
-    width, height = directory.get(WIDTH), directory.get(HEIGHT)
-    if not isinstance(width, Tag) or not isinstance(height, Tag):
-        return None
-    return int.from_bytes(width.value, "little"), int.from_bytes(height.value, "little")
+        return [None] * len(wanted)
+    found = [directory.get(tag) for tag in wanted]
+    return [int.from_bytes(tag.value, "little") if isinstance(tag, Tag) else None for tag in found]
 
 
 def into_tiff(tiff: bytes, exif: bytes | None, icc: bytes | None, alpha: bool) -> bytes:

@@ -66,7 +66,7 @@ class Image:
         return self.pixels[..., 3:] if self.pixels.shape[-1] == 4 else None
 
 
-def read(path: Path | str, largest: int | None = None) -> Image:
+def read(path: Path | str, largest: float | None = None) -> Image:
     """The image in a file: PNG, JPEG, TIFF, WebP, BMP, and whatever else this OpenCV decodes.
 
     Palettes and bits become 8-bit values, CMYK becomes RGB, grey with alpha becomes RGB with alpha; the orientation is
@@ -166,7 +166,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _refuse_larger(path: Path, content: bytes, largest: int) -> None:
+def _refuse_larger(path: Path, content: bytes, largest: float) -> None:
     """Raises DataError where a file's header tells of more pixels than allowed: a small file may unpack to much."""
     size = headers.size(content)
     if size and size[0] * size[1] > largest:
@@ -196,7 +196,19 @@ def _decoded(path: Path, content: bytes) -> tuple[Pixels, dict[int, bytes]]:
         raise DataError(f"{path}: has pixels that are NaN or infinite; set them to numbers first")
     swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
     pixels = raw[..., None] if raw.ndim == 2 else cv2.cvtColor(raw, swap[raw.shape[2]])
+    if content.startswith(TIFF):
+        pixels = _of_tiff(path, content, pixels)
     return pixels, {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
+
+
+def _of_tiff(path: Path, content: bytes, pixels: Pixels) -> Pixels:
+    """What OpenCV makes of a TIFF's pixels, set right where that is not what they mean."""
+    meaning, samples = tags.layout_of_tiff(content)
+    if samples == 2:
+        raise DataError(f"{path}: grey with alpha in a TIFF, whose alpha would be lost; convert it to PNG")
+    if meaning == tags.WHITE_IS_ZERO and pixels.dtype == np.uint16:
+        return np.iinfo(np.uint16).max - pixels
+    return pixels[..., :3] if meaning == tags.CMYK else pixels
 
 
 def _unreadable(path: Path, content: bytes) -> str:

@@ -85,7 +85,7 @@ def _images(word: str, output: Path) -> Iterator[tuple[Path, Path]]:
         root, found = path.parent, iter([path])
     elif glob.has_magic(word):
         root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
-        found = _matching(path, output)
+        found = _matching(path, root, output)
     else:
         raise UsageError(f"{word}: no such file or folder")
     first = next(found, None)
@@ -108,12 +108,14 @@ def _below(folder: Path, output: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(files) if _is_image(name))
 
 
-def _matching(pattern: Path, output: Path) -> Iterator[Path]:
-    """The images whose path matches a pattern, but for hidden ones and earlier results."""
+def _matching(pattern: Path, root: Path, output: Path) -> Iterator[Path]:
+    """The images below the root whose path matches a pattern, but for hidden ones and earlier results."""
     results = output.resolve()
+    holds_results = root.resolve() in results.parents
     for name in sorted(glob.iglob(str(pattern), recursive=True)):
         path = Path(name)
-        if _is_image(path.name) and path.is_file() and results not in path.resolve().parents:
+        is_result = holds_results and results in path.resolve().parents
+        if _is_image(path.name) and path.is_file() and not is_result:
             yield path
 
 

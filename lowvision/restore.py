@@ -37,7 +37,7 @@ class Manner:
     """Whether a route map is written beside each result."""
     skips_existing: bool = False
     """Whether an image is left alone whose result is there."""
-    largest: int | None = None
+    largest: float | None = None
     """The most pixels that an image may have."""
     max_loss: float | None = None
     """dB of PSNR that may be lost, by the curve of the weights; not beside a budget."""
@@ -125,7 +125,7 @@ def text(document: dict[str, Any]) -> str:
         shares = " / ".join(f"{share:.0%}" for share in total["shares"])
         lines[0] += f"; branches {shares}; cost {total['share_of_base']:.0%} of the base on whole images"
     lines[0] += f"; {total['seconds']:.1f} s"
-    lines += [f"failed: {_printable(failed['input'])}: {failed['reason']}" for failed in document["failed"]]
+    lines += [f"failed: {_printable(failed['input'])}: {_printable(failed['reason'])}" for failed in document["failed"]]
     return "\n".join(lines)
 
 
@@ -140,12 +140,13 @@ def _outcome(given: Input, network: Restorer, manner: Manner, progress: Progress
         done = _restored(given, network, manner, progress)
     except Exception as error:  # one file, whatever is wrong with it, must not cost the others
         reason = _reason(error, given.path)
-        progress.end(f"{name}: failed: {reason}")
+        progress.end(f"{name}: failed: {_printable(reason)}")
         return Failed(given, reason)
     sizes = f"{done.width}x{done.height} -> {done.width * network.scale}x{done.height * network.scale}"
     spent = f"{done.cost / done.base_cost:.0%} of the base, {done.seconds:.2f} s"
     if manner.budget and done.cost > manner.budget * done.base_cost:
-        spent += f"; over the budget of {manner.budget:.0%}: nothing is cheaper"
+        reason = "its setting was found on other tiles" if network.settings else "nothing is cheaper"
+        spent += f"; over the budget of {manner.budget:.0%}: {reason}"
     progress.end(f"{name} -> {_printable(given.result)}: {sizes}, {spent}")
     return done
 

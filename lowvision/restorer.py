@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
 from lowvision.contracts import Adaptive, Precision
 from lowvision.curve import Curve
-from lowvision.errors import DataError, UsageError, WeightsError
+from lowvision.errors import DataError, UsageError
 from lowvision.images import Pixels
 from lowvision.registry import Registry
 from lowvision.resizing import resize
@@ -94,8 +95,8 @@ class Restorer:
             return
         if budget is not None and max_loss is not None:
             raise UsageError("a budget and a largest loss are two ways to say one thing; give one of them")
-        if budget is not None and not budget > 0:
-            raise UsageError(f"a budget of {budget:g} is nothing; give a share of the base's cost, as 0.6")
+        if budget is not None and not 0 < budget < math.inf:
+            raise UsageError(f"a budget of {budget:g} is no share of a cost; give a share of the base's cost, as 0.6")
         if self.architecture.classifier is None:
             self._check_setting(max_loss)
         elif max_loss is not None:
@@ -104,14 +105,7 @@ class Restorer:
     def _check_setting(self, max_loss: float | None) -> None:
         """Raises UsageError where a single network cannot be set, or not to that loss."""
         if self.settings:
-            number = 0 if max_loss is None else self._losing(max_loss)
-            try:
-                self._set_to(number)
-            except WeightsError:
-                raise UsageError(
-                    "this network decides by itself what it computes, and an exported package holds its static graph "
-                    "alone; leave budget or loss out, or give the weights file that it was exported from"
-                ) from None
+            self._set_to(0 if max_loss is None else self._losing(max_loss))
         elif self._decides():
             raise UsageError(
                 "this network decides by itself what it computes, but its file has no budgets; take one that a "
@@ -257,6 +251,11 @@ def load(
 
     @functools.cache
     def set_to(number: int) -> Adaptive:
+        if path.is_dir():
+            raise UsageError(
+                f"{path}: this network decides by itself what it computes, and an exported package holds its static "
+                "graph alone; leave budget or loss out, or give the weights file that it was exported from"
+            )
         network = parts.branches[-1].module().to(place).to(memory_format=torch.channels_last)
         parts.header.settings[number].apply(network)
         assert isinstance(network, Adaptive)

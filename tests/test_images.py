@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import PIL.ImageOps
 import pytest
 import torch
 
+from lowvision import exif as tags
 from lowvision import images
 from lowvision.errors import DataError
 from lowvision.images import Image
@@ -128,6 +130,36 @@ def test_orientation_is_applied_once(tmp_path: Path, suffix: str, turn: int) -> 
     for pixels in (image.pixels, images.read(tmp_path / f"b{suffix}").pixels):
         assert pixels.shape == upright.shape
         assert np.abs(pixels - upright).max() <= TOLERANCE.get(suffix, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, dtype: type) -> None:
+    grey = photograph(1, dtype)
+    images.write(tmp_path / "a.tif", Image(grey))
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    at = content.rindex(struct.pack("<HHLH", 262, 3, 1, 1))  # black is zero
+    struct.pack_into("<H", content, at + 8, 0)
+    (tmp_path / "a.tif").write_bytes(content)
+    assert np.array_equal(images.read(tmp_path / "a.tif").pixels, np.iinfo(dtype).max - grey)
+
+
+def test_a_cmyk_tiff_has_no_alpha(tmp_path: Path) -> None:
+    PIL.Image.fromarray(photograph()).convert("CMYK").save(tmp_path / "a.tif")
+    pixels = images.read(tmp_path / "a.tif").pixels
+    assert pixels.shape == (H, W, 3)
+    assert np.abs(pixels.astype(int) - photograph()).max() <= TOLERANCE[".jpg"]
+
+
+def test_a_tiff_of_grey_with_alpha_is_an_error_rather_than_without_its_alpha(tmp_path: Path) -> None:
+    PIL.Image.fromarray(photograph()).convert("LA").save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match="grey with alpha in a TIFF.*PNG"):
+        images.read(tmp_path / "a.tif")
+
+
+def test_an_orientation_that_is_no_short_counts_as_none() -> None:
+    block = struct.pack("<2sHLHHHLLL", b"II", 42, 8, 1, 274, 4, 1, 6, 0)
+    assert tags.orientation(block) == 1
+    assert tags.orientation(block.replace(struct.pack("<HH", 274, 4), struct.pack("<HH", 274, 3))) == 6
 
 
 def test_a_big_endian_block_with_a_thumbnail_loses_only_the_thumbnail(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_a_pattern_is_mirrored_below_its_part_without_wildcards(photos: Path, pa
     assert results(pattern) == found
 
 
+def test_a_pattern_finds_images_below_the_folder_of_results(photos: Path) -> None:
+    assert results("photos/*.png", output=".") == ["b.png"]
+    assert results("photos/*.JPG", output="photos", ending=".png") == ["photos/a.png"]
+
+
 def test_a_name_with_brackets_is_that_file(photos: Path) -> None:
     (photos / "x[1].png").touch()
     assert results("photos/x[1].png") == ["out/x[1].png"]

@@ -148,7 +148,7 @@ def test_a_budget_is_a_share_of_the_base_on_the_whole_image(network: Restorer, s
 
 
 def test_a_budget_that_means_nothing_is_refused(network: Restorer, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a budget of 0 is nothing"):
+    with pytest.raises(UsageError, match="a budget of 0 is no share of a cost"):
         network.restore(picture(), budget=0)
     alone = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
     with pytest.raises(UsageError, match="has no cheaper branch"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def evaluate(
         for name, folder in _named(folders).items()
     }
     known, budgets = registry.load(), tuple(dict.fromkeys(budget or ()))
-    if any(share <= 0 for share in budgets):
+    if not all(0 < share < math.inf for share in budgets):
         raise UsageError("a budget is a share of the base's cost above 0, as 0.6")
     fit_on = _photographs(compare, downscale, longer_side, known) if compare else None
     document = evaluate(weights, sets, known, output, device, budgets, fit_on)

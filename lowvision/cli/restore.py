@@ -75,7 +75,7 @@ def restore(
     restore.check_writable(output)
     if processes > 1:
         raise typer.Exit(launched(processes, device))
-    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, int(max_megapixels * 1e6), max_loss)
+    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, max_megapixels * 1e6, max_loss)
     document = restore.restore(planned, weights, manner, known, crew, device, runtime, precision.value)
     if crew.leads:
         answer(document, as_json, restore.text)

@@ -114,11 +114,9 @@ class Branches(Fit):
     steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """Updates of each branch, in place of `steps`: a small one has more to learn than the base's own, which goes on."""
 
-    @model_validator(mode="after")
-    def _warmup_ends_in_each(self) -> Self:
-        if self.steps_each and self.warmup >= min(self.steps_each):
-            raise ValueError(f"warmup {self.warmup} must end before the least of steps_each {list(self.steps_each)}")
-        return self
+    @property
+    def fewest_steps(self) -> int:
+        return min(self.steps_each) if self.steps_each else self.steps
 
     def of(self, k: int) -> Branches:
         """What branch k is trained by."""

@@ -62,7 +62,7 @@ def _as_written(complaint: Complaint, full: Mapping[str, Any], said: Mapping[str
         told = "is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches"
     elif len(path) == 1 and path[0] not in Recipe.model_fields:
         told = "unknown key" + close_to(str(path[0]), [*Recipe.model_fields, *SHORT_FORMS])
-    elif path[:1] == ("data",) and isinstance(word := full["data"].get(path[-1]), str):
+    elif path[:1] == ("data",) and len(path) > 1 and isinstance(word := full["data"].get(path[-1]), str):
         told = f"{message}; a folder is written with a slash, as ./{word}"
     else:
         told = message

@@ -30,7 +30,7 @@ def schema(registry: Registry) -> Schema:
         "$schema": DIALECT,
         "properties": {**_short_forms(registry.shelves["reducers"], of_file), **recipe["properties"]},
         "required": [],
-        "anyOf": [{"required": ["extends"]}, {"required": ["task", "classifier"]}],
+        "anyOf": [{"required": ["extends"]}, {"required": ["task"]}],
         "$defs": definitions,
     }
     return _with_menus(written)

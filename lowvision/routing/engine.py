@@ -94,7 +94,7 @@ class Engine:
     size: int
     """Height and width of a tile, in LQ pixels."""
     overlap: int
-    """By how much neighbours overlap, in LQ pixels."""
+    """By how much neighbours overlap at least, in LQ pixels."""
     geometry: Geometry = field(default_factory=Geometry)
     """How tiles are merged, and with how much context they are restored; as given, every tile is on its own."""
     batch: int = 16

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TypeVar
 
 import torch
@@ -25,7 +27,7 @@ def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: 
     if threads == 1:
         yield from map(work, things)
         return
-    with _without_teams(), ThreadPoolExecutor(threads) as pool:
+    with TEAMS.resting(), ThreadPoolExecutor(threads) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for thing in things:
@@ -39,16 +41,42 @@ def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: 
                 future.cancel()
 
 
-@contextmanager
-def _without_teams() -> Iterator[None]:
-    """Each thread computes by itself.
+@dataclass
+class Teams:
+    """The threads that PyTorch computes with, of which the process has one number for all who restore in it."""
 
-    OpenMP's threads wait for more work by spinning: after every small operation of the caller's, as blending, they
-    would keep the cores from those that restore.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    _resting: int = 0
+    """How many want each thread to compute by itself."""
+    _size: int = 1
+    """Threads of PyTorch when the first of them came."""
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def size(self) -> int:
+        """Threads that a computation may have, whoever restores at this moment."""
+        with self._lock:
+            return self._size if self._resting else torch.get_num_threads()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Each thread computes by itself, until the last who wants that has left.
+
+        OpenMP's threads wait for more work by spinning: after every small operation of the caller's, as blending, they
+        would keep the cores from those that restore.
+        """
+        with self._lock:
+            if not self._resting:
+                self._size = torch.get_num_threads()
+            self._resting += 1
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._resting -= 1
+                if not self._resting:
+                    torch.set_num_threads(self._size)
+
+
+TEAMS = Teams()
+"""Of this process."""

@@ -29,6 +29,9 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     classifier = job.recipe.classifier
     learns = classifier is None or classifier.trained
     objective = RoutedObjective(container, options, frozen_branches) if learns else EveryBranchObjective(container)
+    # What a backbone's own objective trains beside what its network computes has no part in a container's.
+    parts = zip(job.architecture.branches, container.branches.networks, strict=True)
+    objective.rests = any(backbone.objective(network) is not None for backbone, network in parts)
     trainee = Trainee(stage, objective, container, judging.of_container(job), keep)
     fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 

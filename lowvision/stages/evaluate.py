@@ -89,8 +89,7 @@ def measure(
             seen = judge.see(photographs[number], number)
             rows.append((number, _image_row(seen)))
             log.say(_progress_line(seen, number, len(photographs)))
-            if number < shown:
-                _keep_pictures(seen, pictures / name / seen.name, architecture)
+            _keep_pictures(seen, pictures / name / seen.name, architecture, number < shown)
         gathered = sorted(gather_object(rows), key=lambda numbered: numbered[0])
         everything = [row for _, row in gathered]
         ways = [{way: m for way, m in row.items() if isinstance(m, dict)} for row in everything]
@@ -111,8 +110,8 @@ def judge(
     device: torch.device,
 ) -> Evaluation:
     """Everything that is measured. lesson: what other classifiers are fitted to, where they are to be compared."""
-    # The base is run as a user would run it: plain eager, default memory format. It may be part of the container, so
-    # a copy is made.
+    # The base is run as a user would run it: plain eager, default memory format; but memory is kept for it as for ours.
+    # It may be part of the container, so a copy is made.
     base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
     alone = RoutedContainer(nn.Identity(), [base])
     task, tile = architecture.task, architecture.tile
@@ -182,7 +181,11 @@ def _progress_line(seen: Seen, number: int, count: int) -> str:
     return f"evaluate: {number + 1}/{count} {seen.name}  {shown} dB"
 
 
-def _keep_pictures(seen: Seen, folder: Path, architecture: Architecture) -> None:
+def _keep_pictures(seen: Seen, folder: Path, architecture: Architecture, wanted: bool) -> None:
+    for old in folder.glob("*.png"):  # of an earlier evaluation: it would stand beside figures of this one
+        old.unlink()
+    if not wanted:
+        return
     pictures = {way: seen.images[way] for way in SHOWN if way in seen.images} | {"gt": seen.gt}
     if seen.routed is not None:
         pictures["map"] = maps.overlay(seen.routed, architecture.task.scale, len(architecture.branches))

@@ -44,6 +44,9 @@ def run(job: Job, options: Rank) -> None:
     cutter = job.cutter("train")
     grid = Grid(cutter.photographs, cutter.size, options.stride or cutter.size // 2)
     numbers = _drawn(len(grid), options.limit, job.recipe.seed)
+    branches = len(job.recipe.branches)
+    if len(numbers) < branches:
+        raise RunError(f"stages.rank: {len(numbers)} tiles cannot be of {branches} classes; raise limit, or add data")
     measured = _measure(network, cutter, grid, numbers, options.batch, job)
     if job.accelerator.is_main_process:
         _write(job, cutter, [grid.spot(int(n)) for n in numbers], measured)

@@ -6,12 +6,14 @@ It lives in `$LOWVISION_CACHE` (default `~/.cache/lowvision`) and holds at most 
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +77,9 @@ def keep_file(name: str, write: Callable[[Path], None]) -> Path:
     Raises RunError where it cannot be written.
     """
     path = _place(name)
-    if path.exists():
-        path.touch()
+    with suppress(FileNotFoundError):
+        with suppress(PermissionError):  # another user's
+            os.utime(path)
         return path
     try:
         with whole(path) as part:
@@ -88,8 +91,32 @@ def keep_file(name: str, write: Callable[[Path], None]) -> Path:
 
 @functools.lru_cache(maxsize=100_000)
 def open_array(path: Path) -> np.ndarray:
-    """The array in that file, memory-mapped and read-only."""
-    return np.load(path, mmap_mode="r")
+    """The array in that file, memory-mapped and read-only. Raises RunError where no more files may be open."""
+    try:
+        return np.load(path, mmap_mode="r")
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+    _allow_more_files()
+    try:
+        return np.load(path, mmap_mode="r")
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise RunError(
+            "each photograph is an open file, and the system allows no more of them; allow more (ulimit -n), or use "
+            "fewer photographs or scales"
+        ) from None
+
+
+def _allow_more_files() -> None:
+    """As many as the system lets this user have."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def size() -> int:

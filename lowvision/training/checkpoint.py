@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lowvision.errors import RunError
+from lowvision.state import unshared
 
 LOOP = "loop.json"
 AVERAGE = "average.safetensors"
@@ -39,7 +40,8 @@ def _save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, An
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         if average is not None:
-            save_file({name: tensor.contiguous() for name, tensor in average.state_dict().items()}, partial / AVERAGE)
+            state = unshared(average.state_dict())
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial / AVERAGE)
         (partial / LOOP).write_text(json.dumps({"step": step, **facts}))
         shutil.rmtree(done, ignore_errors=True)
         partial.rename(done)
@@ -58,5 +60,5 @@ def restore(accelerator: Accelerator, path: Path, average: nn.Module | None) -> 
     """Put everything that `accelerator` prepared back to that checkpoint; the loop's facts, `step` among them."""
     accelerator.load_state(str(path))
     if average is not None:
-        average.load_state_dict(load_file(path / AVERAGE))
+        average.load_state_dict(load_file(path / AVERAGE), strict=False)  # second names of a tensor are not there
     return json.loads((path / LOOP).read_text())

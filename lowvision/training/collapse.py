@@ -30,7 +30,7 @@ def since(facts: dict[str, Value], step: int, began: int | None) -> int | None:
 
 def stop_if_lasting(stage: str, step: int, began: int | None, steps: int) -> None:
     """Raises TrainingError, with advice, where a collapse has lasted too long."""
-    if began is not None and step - began >= min(PATIENCE, steps // 2):
+    if began is not None and step - began >= max(1, min(PATIENCE, steps // 2)):
         raise TrainingError(
             f"{stage}: one branch has had over {SHARE:.0%} of the tiles since step {began}: the classifier has "
             f"collapsed. Check that the branches are trained (stages base, rank, branches), lower lr (2e-4; 1e-3 "

@@ -18,7 +18,7 @@ from lowvision.errors import RecipeError, RunError, TrainingError
 from lowvision.training import checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
-from lowvision.training.objective import Objective, OwnObjective
+from lowvision.training.objective import Objective
 from lowvision.training.options import Fit
 from lowvision.training.tiles import Shares
 
@@ -79,9 +79,7 @@ def fit(
     average = _average(network, options)
     optimizer = make_optimizer([p for p in trainee.objective.parameters() if p.requires_grad], options)
     schedule = _schedule(optimizer, options)
-    # A backbone's own may let parts of the network rest for a while: several processes must look for them each time.
-    rests = isinstance(trainee.objective, OwnObjective)
-    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=rests)
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=trainee.objective.rests)
     objective, optimizer = accelerator.prepare(trainee.objective, optimizer)
     course = _resume(accelerator, folder, average, trainee.stage, log)
     objective.train()
@@ -125,7 +123,7 @@ def make_optimizer(parameters: list[nn.Parameter], options: Fit) -> torch.optim.
 
     try:
         return create_optimizer_v2(parameters, options.optimizer, options.lr, options.weight_decay, betas=options.betas)
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
+    except (TypeError, ValueError, AssertionError, LookupError) as error:
         raise RecipeError(f"optimizer '{options.optimizer}' cannot be made: {error}") from None
 
 
@@ -168,7 +166,11 @@ def _batches(
         )
     shares = Shares(first_step, options.steps, options.batch, accelerator.process_index, processes)
     loader = DataLoader(
-        samples, batch_sampler=shares, num_workers=workers, pin_memory=accelerator.device.type == "cuda"
+        samples,
+        batch_sampler=shares,
+        num_workers=workers,
+        pin_memory=accelerator.device.type == "cuda",
+        generator=torch.Generator(),  # else it would draw from torch's own, which a resumed run has put back already
     )
     for pair in loader:
         lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)

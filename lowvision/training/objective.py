@@ -15,6 +15,9 @@ from lowvision.training.options import RoutedFit
 class Objective(nn.Module, ABC):
     """What a stage makes small."""
 
+    rests: bool = False
+    """Whether parts of what it trains may have no gradient: several processes must look for them each time."""
+
     def survey(self, lq: Tensor) -> Tensor | None:
         """What the loss must know of the whole global batch, as sums over tiles; None: nothing.
 
@@ -48,6 +51,8 @@ class RestorationObjective(Objective):
 
 class OwnObjective(Objective):
     """What the backbone of a network says that trains it."""
+
+    rests = True
 
     def __init__(self, own: nn.Module):
         super().__init__()

@@ -45,10 +45,15 @@ class Fit(Options):
     log_every: int = Field(default=50, ge=1)
     """Steps between lines in `metrics.jsonl`."""
 
+    @property
+    def fewest_steps(self) -> int:
+        """Of all that it trains."""
+        return self.steps
+
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
-        if self.warmup >= self.steps:
-            raise ValueError(f"warmup {self.warmup} must end before steps {self.steps}")
+        if self.warmup >= self.fewest_steps:
+            raise ValueError(f"warmup {self.warmup} must end before steps {self.fewest_steps}")
         return self
 
     @model_validator(mode="after")

@@ -42,7 +42,7 @@ def built(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
 def decided(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
     """One whose classifier counts, and finds some pixels heavy and some light."""
     network = built(backbone, task)
-    network.head_start.zero_()
+    network.unasked.fill_(False)
     images = torch.rand(4, task.channels, 16, 16, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         logits = network.logits(network.features(images))
@@ -200,10 +200,10 @@ def test_the_heavy_upsampler_learns_first_and_then_rests() -> None:
 
     for progress in (0.0, 0.39):
         assert changed_by(progress) == {"body", "heavy"}
-        assert network.head_start > 0
+        assert network.unasked
     for progress in (0.4, 1.0):
         assert changed_by(progress) == {"light", "classifier"}
-        assert network.head_start == 0
+        assert not network.unasked
 
 
 def test_the_average_loss_is_nothing_where_half_is_heavy_and_its_weight_where_all_is() -> None:
@@ -231,7 +231,7 @@ def test_the_blended_image_is_weighed_by_probability() -> None:
 def test_a_classifier_that_learned_is_kept_with_the_weights() -> None:
     network, other = decided(), built()
     other.load_state_dict(network.state_dict())
-    assert other.head_start == 0
+    assert not other.unasked
 
 
 def test_a_network_starts_at_the_interpolation_and_a_few_steps_leave_it_behind() -> None:

@@ -43,7 +43,7 @@ def test_a_branch_may_be_a_bare_backbone() -> None:
         ("stages.branches.steps_each=[9]", "command line: stages.branches.steps_each: has 1 values for 3 branches"),
         (
             "stages.branches={warmup: 50, steps_each: [90, 50, 9]}",
-            "command line: stages.branches: warmup 50 must end before the least of steps_each [90, 50, 9]",
+            "command line: stages.branches: warmup 50 must end before steps 9",
         ),
         ("stages.classifier.shares=[1]", "command line: stages.classifier.shares: has 1 values for 3 branches"),
         (

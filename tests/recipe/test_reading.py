@@ -97,6 +97,11 @@ def test_one_network_is_set_to_budgets_on_photographs_of_their_own(tmp_path: Pat
     ]
 
 
+def test_data_that_is_no_mapping_is_told_where_it_stands(tmp_path: Path) -> None:
+    (told,) = toys.complaints(tmp_path, "task: enlarge\nbackbone: net\ndata: ./photos\nstages:\n  base:\n")
+    assert told.startswith("r.yml:3: data: ")
+
+
 def test_laws_that_span_the_recipe_are_told_at_their_place(tmp_path: Path) -> None:
     overrides = ("backbone=halves", "task.enlarge.scale=8", "stages.joint.shares=[0.5, 0.5]")
     assert toys.complaints(tmp_path, toys.RECIPE + "tile: {size: 40}\n", *overrides) == [

@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from lowvision.routing.workers import AHEAD, in_order
+from lowvision.routing.workers import AHEAD, TEAMS, in_order
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -42,6 +42,17 @@ def test_threads_compute_by_themselves_while_there_are_several_and_then_as_befor
     results.close()
     assert torch.get_num_threads() == 2
     assert list(in_order(lambda _: torch.get_num_threads(), range(2), 1)) == [2, 2]
+
+
+def test_two_who_restore_at_once_leave_the_threads_as_they_were(two_torch_threads):
+    first, second = (in_order(str, range(9), 2) for _ in range(2))
+    next(first)
+    next(second)
+    assert TEAMS.size == 2
+    first.close()
+    assert torch.get_num_threads() == 1
+    second.close()
+    assert torch.get_num_threads() == TEAMS.size == 2
 
 
 @pytest.fixture

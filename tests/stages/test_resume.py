@@ -40,7 +40,7 @@ MOMENTS = {
 }
 
 
-def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str) -> None:
+def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str, *overrides: str) -> None:
     """Run it, and die when the function of that name in that place is called for the `number`th time."""
     owner = pkgutil.resolve_name(place)
     original, calls = getattr(owner, name), []
@@ -52,7 +52,7 @@ def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str) 
         return original(*args, **kwargs)
 
     setattr(owner, name, deadly)
-    tiny.run(recipe, folder)
+    tiny.run(recipe, folder, *overrides)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -76,3 +76,18 @@ def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
     steps = [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(folder)]
     assert len(steps) == len(set(steps))
     assert steps == [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(recipe.parent / "uninterrupted")]
+
+
+def test_a_network_that_draws_while_it_learns_resumes_bit_for_bit_too(recipe):
+    overrides = (
+        "backbone={smsr: {channels: 8, layers: 1}}",
+        "reduce=null",
+        "classifier=null",
+        *(f"stages.{name}=null" for name in ("rank", "branches", "classifier", "joint")),
+    )
+    whole, killed = recipe.parent / "draws", recipe.parent / "draws-killed"
+    assert tiny.in_a_child(tiny.run, recipe, whole, *overrides) == 0
+    assert tiny.in_a_child(run_and_die, recipe, killed, 5, "lowvision.training.loop", "update", *overrides) == -9
+    assert tiny.in_a_child(tiny.run, recipe, killed, *overrides) == 0
+    states = [load_file(folder / "base" / "last.safetensors") for folder in (whole, killed)]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from lowvision import registry, weights
-from lowvision.errors import RecipeError, RunError, TrainingError
+from lowvision.errors import RecipeError, RunError, TrainingError, UsageError
 from lowvision.recipe import reading
 from lowvision.stages.job import Job
 from lowvision.training.log import Log, read_metrics
@@ -118,13 +118,28 @@ def test_evaluate_measures_the_weights_of_a_run_again(recipe, folder, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
-def test_a_single_network_can_be_evaluated_too(recipe, folder):
+def test_a_single_network_can_be_evaluated_too_and_shows_no_earlier_pictures(recipe, folder, tmp_path):
     from lowvision.evaluate import evaluate
     from lowvision.folders import Folder
 
     sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
-    document = evaluate(folder / "base" / "last.safetensors", sets, registry.load(), None, "cpu")
+    earlier = tmp_path / "pictures" / "seen" / "seen" / "map.png"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(b"")
+    document = evaluate(folder / "base" / "last.safetensors", sets, registry.load(), tmp_path, "cpu")
     assert list(document["sets"][0]["mean"]) == ["input", "base_whole", "base_tiled"]
+    shown = {path.name for path in earlier.parent.iterdir()}
+    assert shown == {"input.png", "base_whole.png", "gt.png"}
+
+
+def test_a_report_is_not_put_where_a_file_is(recipe, folder, tmp_path):
+    from lowvision.evaluate import evaluate
+    from lowvision.folders import Folder
+
+    (tmp_path / "report").touch()
+    sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
+    with pytest.raises(UsageError, match="cannot be made a folder"):
+        evaluate(folder / "base" / "last.safetensors", sets, registry.load(), tmp_path / "report", "cpu")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import tiny
 
 from lowvision.errors import RunError
 from lowvision.training import cache
@@ -48,6 +49,37 @@ def test_what_fails_while_it_is_written_leaves_nothing(monkeypatch, tmp_path):
         cache.keep(cache.key("a"), array)
     assert cache.size() == 0
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+
+
+def test_another_users_file_is_used_as_it_is(monkeypatch):
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    path = cache.keep(cache.key("a"), array)
+    monkeypatch.setattr(os, "utime", refused)
+    assert cache.keep(cache.key("a"), lambda: pytest.fail("it is there")) == path
+
+
+def open_more_arrays_than_files_may_be_open(most: int) -> None:
+    import resource
+
+    held = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held + 5, held + most))
+    cache.open_array.cache_clear()
+    paths = [cache.keep(cache.key("open", n), array) for n in range(20)]
+    opened = [cache.open_array(path) for path in paths]
+    assert all((each == 1).all() for each in opened)
+
+
+def fail_to_open_so_many(most: int) -> None:
+    with pytest.raises(RunError, match="ulimit -n"):
+        open_more_arrays_than_files_may_be_open(most)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux alone tells how many files are open")
+def test_more_files_may_be_open_than_at_first_and_too_many_are_told():
+    assert tiny.in_a_child(open_more_arrays_than_files_may_be_open, 60) == 0
+    assert tiny.in_a_child(fail_to_open_so_many, 15) == 0
 
 
 def test_what_was_used_longest_ago_goes_first_and_what_is_in_use_stays(monkeypatch):

@@ -28,6 +28,8 @@ class Exits(Backbone):
         name, blocks = type(self.of).__name__, self.of.exits()
         if blocks == 0:
             raise ValueError(f"{name} cannot be left before its end; give `of` a network that runs block after block")
+        if type(self.of).objective is not Backbone.objective:
+            raise ValueError(f"{name} is trained in a way of its own, which exits would replace; put it around exits")
         if self.every >= blocks:
             raise ValueError(f"every {self.every} leaves {name}, of {blocks} blocks, no exit before its end; give less")
         return self

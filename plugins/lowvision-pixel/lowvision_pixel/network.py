@@ -25,8 +25,8 @@ class Network(nn.Module, Adaptive):
     Both take for each pixel the upsampler that the classifier says; before it has learned, the heavy one.
     """
 
-    head_start: Tensor
-    """(), what the heavy upsampler's logit has more."""
+    unasked: Tensor
+    """(), whether the classifier is not asked yet: a truth value, which no moving average blurs."""
     k: Tensor
     """(), how much `adapt` weighs what upsamplers cost; 0 as trained."""
 
@@ -54,7 +54,7 @@ class Network(nn.Module, Adaptive):
             look_for_detail(self.body[0])  # type: ignore[arg-type]  # a convolution
         for part in (self.heavy, self.light, self.classifier):
             nn.init.normal_(part.last.weight, std=FAINT)
-        self.register_buffer("head_start", torch.tensor(UNASKED))
+        self.register_buffer("unasked", torch.tensor(True))
         self.register_buffer("k", torch.zeros(()))
         self._counted: dict[tuple[int, ...], Prices] = {}
 
@@ -76,7 +76,7 @@ class Network(nn.Module, Adaptive):
     def logits(self, features: Tensor) -> Tensor:
         """(B,h,w,channels) -> (B,h,w,scale^2,2): light and heavy, of every pixel of the enlarged image."""
         logits = self.classifier.at_all(self.classifier.enter(features))
-        return torch.cat([logits[..., :1], logits[..., 1:] + self.head_start], dim=-1)
+        return torch.cat([logits[..., :1], logits[..., 1:] + UNASKED * self.unasked], dim=-1)
 
     def image(self, pixels: Tensor, lq: Tensor) -> Tensor:
         """(B,h,w,scale^2,colours) -> (B,colours,h*scale,w*scale), with the skip."""

@@ -19,7 +19,7 @@ class HeavyThenLight(nn.Module):
         network = self.network
         if progress < self.heavy_until:
             return {"image": nn.functional.l1_loss(network.all_by(network.heavy, lq), gt)}
-        network.head_start.zero_()
+        network.unasked.fill_(False)
         with torch.no_grad():
             features = network.features(lq)
             heavy = network.heavy.at_all(network.heavy.enter(features))
