@@ -152,7 +152,7 @@ def test_a_cmyk_tiff_has_no_alpha(tmp_path: Path) -> None:
 
 def test_a_tiff_of_grey_with_alpha_is_an_error_rather_than_without_its_alpha(tmp_path: Path) -> None:
     PIL.Image.fromarray(photograph()).convert("LA").save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match="grey with alpha in a TIFF.*PNG"):
+    with pytest.raises(DataError, match=r"grey with alpha in a TIFF.*PNG"):
         images.read(tmp_path / "a.tif")
 
 

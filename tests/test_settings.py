@@ -151,5 +151,5 @@ def test_an_exported_package_of_such_a_network_names_the_way_out(file: Path, tmp
     export.write(file, tmp_path / "package", KNOWN)
     exported = load(tmp_path / "package", "cpu", "onnxruntime")
     assert exported.restore(picture()).image.shape
-    with pytest.raises(UsageError, match="exported package holds its static graph alone; .* the weights file"):
+    with pytest.raises(UsageError, match=r"exported package holds its static graph alone; .* the weights file"):
         exported.restore(picture(), budget=0.6)
