@@ -5,7 +5,8 @@
 restores the photographs of a folder (degraded by the task of the weights; brought to that longer side, 0: as they are)
 by PyTorch, in bfloat16 where the CPU has instructions for it, with tiles that overlap by so many pixels and are merged
 as `lowvision restore` does; first, by the largest overlap, with each tile on its own as in the paper. Prints means over
-photographs: PSNR on RGB, the scale cut off at each @, of what the classifier chooses by itself, and of what it chooses within budgets.
+photographs: PSNR on RGB, the scale cut off at each border, and the exact cost as a share of the base on the whole
+image; of the base on every tile, of what the classifier chooses by itself, and of what it chooses within budgets.
 """
 
 from __future__ import annotations
