@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import struct
@@ -34,6 +35,7 @@ def photograph(channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
     return chosen.astype(np.float32) if dtype is np.float32 else (chosen * np.iinfo(dtype).max).round().astype(dtype)
 
 
+@functools.cache  # it tells the second in which it was made
 def icc_profile() -> bytes:
     return PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
