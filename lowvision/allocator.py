@@ -14,7 +14,7 @@ def keep_memory() -> None:
     """For this process, from here on; without effect where the C library is not glibc.
 
     As it is, glibc maps every large tensor anew and the kernel clears its pages at first touch: a third of the time
-    of a convolutional network on large images, a fifth or more of that of training one.
+    of a convolutional network on large images, about a sixth of that of training one (`benchmarks/train_memory.py`).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

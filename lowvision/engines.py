@@ -28,9 +28,9 @@ AUTO = "auto"
 """Instead of a runtime's name: the fastest that is installed."""
 MERGES = (8, 4, 2)
 """Rows and columns of tiles that a region may have."""
-FEATURES = 64 * 2**20
-"""Bytes that the largest tensor of a window may take: what a window takes is a part of what restoring takes, however
-large the image. Larger windows overlap less, and no slower for that: `benchmarks/branches.py` times CARN's branches."""
+FEATURES = 16 * 2**20
+"""Bytes that the largest tensor of a window may take. Larger windows overlap less, but runtimes keep memory for each of
+their sizes: docs/benchmarks.md, "How far tiles overlap". Shallow networks would bear more."""
 
 
 def build(parts: Parts, runtime: Runtime, device: str) -> Engine:

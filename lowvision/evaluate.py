@@ -15,7 +15,7 @@ from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
 from lowvision.contracts import Adaptive, Dataset
 from lowvision.errors import UsageError
-from lowvision.recipe.models import Evaluate
+from lowvision.recipe.stages import Evaluate
 from lowvision.registry import Registry
 from lowvision.stages.evaluate import judge, measure
 from lowvision.training import photographs

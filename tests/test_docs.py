@@ -22,7 +22,7 @@ from lowvision import cli, folders, hookspecs, registry, testing, yaml_source
 from lowvision.architecture import Tile
 from lowvision.errors import RecipeError
 from lowvision.options import Options
-from lowvision.recipe import models, reading
+from lowvision.recipe import models, reading, stages
 from lowvision.training.options import Fit, RoutedFit
 
 ROOT = Path(__file__).parents[1]
@@ -44,14 +44,14 @@ TABLES: dict[str, list[type[BaseModel]]] = {
     "`data`": [models.Data],
     "A folder": [folders.Folder],
     "Every stage that trains": [Fit],
-    "`stages`": [models.Stages],
-    "`stages.rank`": [models.Rank],
-    "`stages.branches`": [models.Branches],
-    "`stages.base`": [models.Base],
-    "`stages.classifier` and `stages.joint`": [models.Joint, RoutedFit],
-    "`stages.classifier` alone": [models.ClassifierStage],
-    "`stages.calibrate`": [models.Calibrate],
-    "`stages.evaluate`": [models.Evaluate],
+    "`stages`": [stages.Stages],
+    "`stages.rank`": [stages.Rank],
+    "`stages.branches`": [stages.Branches],
+    "`stages.base`": [stages.Base],
+    "`stages.classifier` and `stages.joint`": [stages.Joint, RoutedFit],
+    "`stages.classifier` alone": [stages.ClassifierStage],
+    "`stages.calibrate`": [stages.Calibrate],
+    "`stages.evaluate`": [stages.Evaluate],
 }
 """The tables of docs/recipes.md by their headings, and the models whose fields each lists."""
 

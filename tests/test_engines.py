@@ -27,7 +27,7 @@ def alone(backbone: Backbone) -> Architecture:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "merge"), [(FSRCNN(), 8), (CARN(), 4), (SRResNet(), 4), (RCAN(layers=1, blocks=1), 1)]
+    ("backbone", "merge"), [(FSRCNN(), 8), (CARN(), 2), (SRResNet(), 2), (RCAN(layers=1, blocks=1), 1)]
 )
 def test_tiles_are_merged_as_far_as_features_stay_small_and_never_before_global_attention(backbone, merge):
     assert engines.geometry(alone(backbone)) == Geometry(merge)

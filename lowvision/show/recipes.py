@@ -7,7 +7,7 @@ from typing import Any
 
 from lowvision import shipped
 from lowvision.recipe import reading
-from lowvision.recipe.models import Stages
+from lowvision.recipe.stages import Stages
 from lowvision.registry import Registry
 from lowvision.show import networks
 

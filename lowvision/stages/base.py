@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lowvision.recipe.models import Base
+from lowvision.recipe.stages import Base
 from lowvision.stages import network
 from lowvision.stages.job import Job
 from lowvision.training.tiles import Grid

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from lowvision.recipe.models import Branch, Branches
+from lowvision.recipe.models import Branch
+from lowvision.recipe.stages import Branches
 from lowvision.stages import network, rank
 from lowvision.stages.job import Job
 from lowvision.training.tiles import Grid, Mixed

@@ -19,7 +19,7 @@ from torch import Tensor
 from lowvision import engines, images, weights
 from lowvision.curve import Curve
 from lowvision.metrics import psnrs
-from lowvision.recipe.models import Calibrate
+from lowvision.recipe.stages import Calibrate
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.settings import Setting, distinct

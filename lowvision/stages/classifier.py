@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from lowvision import weights
-from lowvision.recipe.models import ClassifierStage
+from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
 from lowvision.stages import container, rank
 from lowvision.stages.job import Job

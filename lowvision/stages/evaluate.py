@@ -19,7 +19,7 @@ from lowvision.architecture import Architecture
 from lowvision.contracts import Adaptive
 from lowvision.evaluation import Evaluation, Rival, Seen
 from lowvision.fitting import Lesson
-from lowvision.recipe.models import Evaluate
+from lowvision.recipe.stages import Evaluate
 from lowvision.registry import Registry
 from lowvision.routing import networks
 from lowvision.routing.container import RoutedContainer

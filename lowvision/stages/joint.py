@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lowvision import weights
-from lowvision.recipe.models import Joint
+from lowvision.recipe.stages import Joint
 from lowvision.stages import container
 from lowvision.stages.job import Job
 

@@ -12,7 +12,7 @@ from torch import nn
 from lowvision import weights
 from lowvision.errors import RunError
 from lowvision.metrics import psnr
-from lowvision.recipe.models import Rank
+from lowvision.recipe.stages import Rank
 from lowvision.stages.job import Job
 from lowvision.training.tiles import Cutter, Grid, Listed
 

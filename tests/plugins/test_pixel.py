@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from lowvision import Task, upsample
@@ -232,6 +233,14 @@ def test_a_classifier_that_learned_is_kept_with_the_weights() -> None:
     network, other = decided(), built()
     other.load_state_dict(network.state_dict())
     assert not other.unasked
+
+
+def test_a_moving_average_asks_the_classifier_as_soon_as_the_network_does() -> None:
+    network = built()
+    average = ModelEmaV3(network, decay=0.999)
+    network.unasked.fill_(False)
+    average.update(network)
+    assert not average.module.unasked
 
 
 def test_a_network_starts_at_the_interpolation_and_a_few_steps_leave_it_behind() -> None:

@@ -12,7 +12,8 @@ from lowvision import registry
 from lowvision.contracts import Backbone
 from lowvision.folders import Folder
 from lowvision.recipe import reading
-from lowvision.recipe.models import Base, Branches, ClassifierStage, Joint, Rank, Recipe
+from lowvision.recipe.models import Recipe
+from lowvision.recipe.stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.training.options import Fit
 
 FOLDER = Path(__file__).parents[2] / "recipes"

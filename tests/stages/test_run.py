@@ -309,6 +309,24 @@ def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path)
         assert not torch.equal(after[f"{part}.rest.1.weight"], before[f"{part}.rest.1.weight"])
 
 
+def test_two_processes_train_a_container_whose_networks_hold_more_than_they_compute_with(recipe, tmp_path):
+    mixed = tmp_path / "mixed.yml"
+    photos = recipe.parent / "photos"
+    mixed.write_text(
+        "task: {sr: {scale: 2}}\nclassifier: class_module\nbranches:\n"
+        "- pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2]}\n"
+        "- fsrcnn: {channels: 4, shrink: 4, layers: 1}\n"
+        f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
+        "stages: {joint: {steps: 3, batch: 4, checkpoint_every: 3}, evaluate: null}\n"
+    )
+    assert tiny.in_two_processes(tiny.run, mixed, tmp_path / "pair") == [0, 0]
+
+
+def test_fewer_tiles_than_branches_are_no_ranking(recipe, tmp_path):
+    with pytest.raises(RunError, match=r"stages.rank: 2 tiles cannot be of 3 classes; raise limit, or add data"):
+        tiny.run(recipe, tmp_path / "few", "stages.rank.limit=2", "stages.base.steps=1")
+
+
 def test_weights_of_a_run_rebuild_without_the_recipe(folder):
     known = registry.load()
     header = weights.read_header(folder / "joint" / "best.safetensors", known)
