@@ -58,6 +58,12 @@ class Backbone(Options, ABC):
     multiple_of: ClassVar[int] = 1
     """Height and width of its input must be multiples of this."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if isinstance(cls.scales, int):
+            raise TypeError(f"{cls.__name__}.scales is {cls.scales}; write scales = ({cls.scales},)")
+
     @abstractmethod
     def build(self, task: Task) -> nn.Module:
         """A network (B,C,h,w) in [0,1] -> (B,C,h*scale,w*scale), freshly initialised."""

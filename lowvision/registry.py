@@ -7,10 +7,12 @@ import functools
 import importlib
 import os
 import re
+import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -77,8 +79,7 @@ class Registry:
             try:
                 offered = list(_ask(plugin))
             except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not reach the others
-                reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line, however many it had
-                broken.append(Broken(plugin.name, plugin.distribution, reason))
+                broken.append(Broken(plugin.name, plugin.distribution, _reason(error, plugin)))
                 continue
             for menu, entry in offered:
                 offers[menu, entry.name].append(entry)
@@ -205,13 +206,33 @@ def _one_of(menu: str) -> str:
     return menu if menu == "weights" else menu.removesuffix("s")
 
 
+def _reason(error: BaseException, plugin: Plugin) -> str:
+    """Why a plugin is broken, in one line, with the place in its own module where there is one."""
+    if isinstance(error, ModuleNotFoundError) and error.name == plugin.module and plugin.point:
+        return (
+            f"its entry point {plugin.point} names the module {plugin.module}, which is not there; mend it in "
+            "pyproject.toml and install it again"
+        )
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    own = [
+        f"{Path(frame.f_code.co_filename).name}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if f"{frame.f_globals.get('__name__')}.".startswith(f"{plugin.module}.")
+    ]
+    return f"{told} ({own[-1]})" if own else told
+
+
 def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
     """What one plugin offers, as (menu, entry). Raises whatever is wrong with it."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     module = importlib.import_module(plugin.module)
     manager.register(module)
-    manager.check_pending()
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        hooks = ", ".join(f"lowvision_{menu}" for menu in hookspecs.MENUS)
+        raise PluginError(f"{error}; the hooks are {hooks}") from None
     if not manager.get_hookcallers(module):
         raise PluginError(f"{plugin.module} offers nothing: mark a function such as lowvision_tasks with @hookimpl")
     for menu, contract in hookspecs.MENUS.items():
@@ -228,16 +249,22 @@ def _checked(menu: str, contract: type[Options], offer: Any) -> Iterable[tuple[s
         if not (isinstance(name, str) and NAME.fullmatch(name)):
             raise PluginError(f"lowvision_{menu}: name {name!r} must be lower-case letters, digits, _ and -")
         if not (isinstance(thing, type) and issubclass(thing, contract)):
-            raise PluginError(f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}")
+            made = "; return the class, without ()" if isinstance(thing, contract) else ""
+            raise PluginError(
+                f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}{made}"
+            )
         if missing := getattr(thing, "__abstractmethods__", None):
             raise PluginError(f"lowvision_{menu}: '{name}' does not define {', '.join(sorted(missing))}")
-        if wrong := _wrong_options(thing):
+        if wrong := _wrong_options(thing, contract):
             raise PluginError(f"lowvision_{menu}: '{name}' has {wrong}")
         yield name, thing
 
 
-def _wrong_options(thing: type[Options]) -> str | None:
+def _wrong_options(thing: type[Options], contract: type[Options]) -> str | None:
     """What is wrong with the options that a class declares, whatever a recipe may say of them."""
+    for name in thing.model_fields.keys() - contract.model_fields.keys():
+        if hasattr(contract, name):
+            return f"an option '{name}', which every {contract.__name__} has as its own; write `{name} = ...`, untyped"
     try:
         thing.model_rebuild()  # a type that was unknown when the class was made may have come since
         thing.model_validate({})
@@ -246,5 +273,6 @@ def _wrong_options(thing: type[Options]) -> str | None:
     except ValidationError as error:
         for problem in error.errors():
             if problem["type"] != "missing" and problem["loc"]:
-                return f"an option '{problem['loc'][0]}' that does not allow its own default: {problem['msg']}"
+                option, default = problem["loc"][0], problem["input"]
+                return f"an option '{option}' that does not allow its own default {default!r}: {problem['msg']}"
     return None

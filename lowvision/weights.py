@@ -121,8 +121,12 @@ def header_of(raw: dict[str, Any], path: Path, registry: Registry) -> Header:
         return Header.model_validate(_with_tuples(raw), context=registry)
     except ValidationError as error:
         needs = ", ".join(f"{name} {version}" for name, version in raw.get("plugins", {}).items())
-        reasons = "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
-        raise WeightsError(f"{path}: cannot be rebuilt: {reasons} (it was made with {needs})") from None
+        # A branch that is missing is told already: no word of the list that is too short then.
+        told = [e["msg"].removeprefix("Value error, ") for e in error.errors() if e["type"] != "too_short"]
+        reasons = "; ".join(dict.fromkeys(told or [str(error)]))
+        raise WeightsError(
+            f"{path}: cannot be rebuilt: {reasons}; it was made with {needs}: install what is missing of them"
+        ) from None
 
 
 def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:

@@ -24,24 +24,42 @@ GOOD = """
     def lowvision_datasets():
         return {"album": Album}
 """
+NET = """
+    from lowvision import Backbone, hookimpl
+
+    class Net(Backbone):
+        scales = 2
+
+        def build(self, task):
+            return None
+
+        def reach(self, task):
+            return 0
+
+    @hookimpl
+    def lowvision_backbones():
+        return {"net": Net}
+"""
 BROKEN = {
-    "ModuleNotFoundError": "import no_such_package_anywhere",
+    "No module named 'no_such_package_anywhere' (acme_bad.py, line 1)": "import no_such_package_anywhere",
     "SystemExit": "raise SystemExit('not on this machine')",
     "one two": "raise ValueError('one\\n  two')",
-    "unknown hook 'lowvision_dataset'": GOOD.replace("lowvision_datasets", "lowvision_dataset"),
+    "the hooks are lowvision_tasks, lowvision_backbones": GOOD.replace("lowvision_datasets", "lowvision_dataset"),
     "mark a function such as lowvision_tasks with @hookimpl": GOOD.replace("@hookimpl", ""),
     "must return a mapping name -> class, not list": GOOD.replace('{"album": Album}', "[Album]"),
     "must return a mapping name -> class, not NoneType": GOOD.replace("return {", "{"),
     "'album' must be a subclass of Dataset, not <class 'int'>": GOOD.replace(": Album}", ": int}"),
-    "'album' must be a subclass of Dataset, not Album(": GOOD.replace(": Album}", ": Album()}"),
+    "; return the class, without ()": GOOD.replace(": Album}", ": Album()}"),
     "name 'My-Album' must be lower-case": GOOD.replace('"album"', '"My-Album"'),
     "'album' does not define photos": GOOD.replace("def photos", "def fotos"),
-    "'album' has an option 'count' that does not allow its own default": GOOD.replace(
+    "'album' has an option 'count' that does not allow its own default 'many'": GOOD.replace(
         "def photos", 'count: int = "many"\n\n        def photos'
     ),
     "'album' has an option whose type is unknown": "from __future__ import annotations\n"
     + dedent(GOOD).replace("    def photos", "    size: Sise = 3\n\n    def photos"),
     "Unable to generate pydantic-core schema": GOOD.replace("def photos", "size: object() = 3\n\n        def photos"),
+    "'net' has an option 'multiple_of', which every Backbone has as its own": NET.replace("scales", "multiple_of: int"),
+    "Net.scales is 2; write scales = (2,) (acme_bad.py, line 4)": NET,
     "declared in the hookimpl": GOOD.replace("lowvision_datasets()", "lowvision_datasets(config)"),
     "ZeroDivisionError": GOOD.replace("return {", "return {1 / 0: 0, "),
 }
@@ -94,6 +112,7 @@ def test_shelves_are_read_only(write: Write) -> None:
         shelf["album"] = None  # type: ignore[index]  # that it is impossible is the claim
 
 
+@pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's word for what the reason says
 @pytest.mark.parametrize("reason", BROKEN)
 def test_a_broken_plugin_is_named_with_its_reason_and_stops_no_other(write: Write, reason: str) -> None:
     known = Registry([write("acme_bad", BROKEN[reason]), write("acme_album", GOOD, "other")])
@@ -211,3 +230,8 @@ def test_strict_is_1_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "yes")
     with pytest.raises(PluginError, match="LOWVISION_STRICT is 'yes'; give 1"):
         registry.load()
+
+
+def test_an_entry_point_to_a_module_that_is_not_there_is_told_as_such() -> None:
+    (broken,) = Registry([Plugin("acme_typo", "acme", "1.0", "album")]).broken
+    assert broken.reason.startswith("its entry point album names the module acme_typo, which is not there")

@@ -161,7 +161,8 @@ def _false_reductions(recipe: Recipe) -> Iterator[Complaint]:
             for step in branch.reduced:
                 reached = step.of(reached)
         except ValueError as error:
-            yield Complaint(("branches", k, "reduced"), str(error))
+            listed = "levels, and branches, go from the smallest to the last, which is the base"
+            yield Complaint(("branches", k, "reduced"), f"{error}; {listed}")
             continue
         if branch.reduced and reached != branch.backbone:
             yield Complaint(("branches", k, "reduced"), f"leads from the base to {reached!r}, not {branch.backbone!r}")

@@ -27,7 +27,7 @@ def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: 
     if threads == 1:
         yield from map(work, things)
         return
-    with TEAMS.resting(), ThreadPoolExecutor(threads) as pool:
+    with TEAMS.resting(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for thing in things:
@@ -43,12 +43,12 @@ def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: 
 
 @dataclass
 class Teams:
-    """The threads that PyTorch computes with, of which the process has one number for all who restore in it."""
+    """The threads that PyTorch computes with: each thread has a number of its own, and a new one gets the last set."""
 
     _resting: int = 0
-    """How many want each thread to compute by itself."""
+    """How many restore at this moment, in whose threads that number is 1."""
     _size: int = 1
-    """Threads of PyTorch when the first of them came."""
+    """What it was when the first of them came."""
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -59,7 +59,7 @@ class Teams:
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Each thread computes by itself, until the last who wants that has left.
+        """The thread that enters computes by itself, as those that it begins should.
 
         OpenMP's threads wait for more work by spinning: after every small operation of the caller's, as blending, they
         would keep the cores from those that restore.
@@ -74,8 +74,7 @@ class Teams:
         finally:
             with self._lock:
                 self._resting -= 1
-                if not self._resting:
-                    torch.set_num_threads(self._size)
+                torch.set_num_threads(self._size)
 
 
 TEAMS = Teams()

@@ -89,7 +89,9 @@ def measure(
             seen = judge.see(photographs[number], number)
             rows.append((number, _image_row(seen)))
             log.say(_progress_line(seen, number, len(photographs)))
-            _keep_pictures(seen, pictures / name / seen.name, architecture, number < shown)
+            _forget_pictures(pictures / name / seen.name)
+            if number < shown:
+                _keep_pictures(seen, pictures / name / seen.name, architecture)
         gathered = sorted(gather_object(rows), key=lambda numbered: numbered[0])
         everything = [row for _, row in gathered]
         ways = [{way: m for way, m in row.items() if isinstance(m, dict)} for row in everything]
@@ -181,11 +183,13 @@ def _progress_line(seen: Seen, number: int, count: int) -> str:
     return f"evaluate: {number + 1}/{count} {seen.name}  {shown} dB"
 
 
-def _keep_pictures(seen: Seen, folder: Path, architecture: Architecture, wanted: bool) -> None:
-    for old in folder.glob("*.png"):  # of an earlier evaluation: it would stand beside figures of this one
+def _forget_pictures(folder: Path) -> None:
+    """Those of an earlier evaluation, which would stand beside figures of this one."""
+    for old in folder.glob("*.png"):
         old.unlink()
-    if not wanted:
-        return
+
+
+def _keep_pictures(seen: Seen, folder: Path, architecture: Architecture) -> None:
     pictures = {way: seen.images[way] for way in SHOWN if way in seen.images} | {"gt": seen.gt}
     if seen.routed is not None:
         pictures["map"] = maps.overlay(seen.routed, architecture.task.scale, len(architecture.branches))

@@ -92,12 +92,7 @@ def keep_file(name: str, write: Callable[[Path], None]) -> Path:
 @functools.lru_cache(maxsize=100_000)
 def open_array(path: Path) -> np.ndarray:
     """The array in that file, memory-mapped and read-only. Raises RunError where no more files may be open."""
-    try:
-        return np.load(path, mmap_mode="r")
-    except OSError as error:
-        if error.errno != errno.EMFILE:
-            raise
-    _allow_more_files()
+    _allow_many_files()
     try:
         return np.load(path, mmap_mode="r")
     except OSError as error:
@@ -109,8 +104,9 @@ def open_array(path: Path) -> np.ndarray:
         ) from None
 
 
-def _allow_more_files() -> None:
-    """As many as the system lets this user have."""
+@functools.cache
+def _allow_many_files() -> None:
+    """As many as the system lets this user have; usually far fewer are allowed at first."""
     try:
         import resource
     except ImportError:  # not on Windows

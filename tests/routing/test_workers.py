@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -44,15 +45,26 @@ def test_threads_compute_by_themselves_while_there_are_several_and_then_as_befor
     assert list(in_order(lambda _: torch.get_num_threads(), range(2), 1)) == [2, 2]
 
 
-def test_two_who_restore_at_once_leave_the_threads_as_they_were(two_torch_threads):
-    first, second = (in_order(str, range(9), 2) for _ in range(2))
-    next(first)
-    next(second)
-    assert TEAMS.size == 2
-    first.close()
-    assert torch.get_num_threads() == 1
-    second.close()
-    assert torch.get_num_threads() == TEAMS.size == 2
+def test_two_who_restore_at_once_leave_every_thread_as_it_was(two_torch_threads):
+    both_have_begun, first_has_left = threading.Barrier(2, timeout=10), threading.Event()
+    seen = {}
+
+    def restore(name: str) -> None:
+        results = in_order(lambda _: torch.get_num_threads(), range(9), 2)
+        within = [next(results)]
+        both_have_begun.wait()
+        if name == "second":
+            first_has_left.wait(10)
+            assert TEAMS.size == 2
+        within += results
+        first_has_left.set()
+        seen[name] = (set(within), torch.get_num_threads())
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(restore, ("first", "second")))
+        assert seen == {"first": ({1}, 2), "second": ({1}, 2)}
+    with ThreadPoolExecutor(1) as new:
+        assert new.submit(torch.get_num_threads).result() == torch.get_num_threads() == TEAMS.size == 2
 
 
 @pytest.fixture
