@@ -97,7 +97,7 @@ def _tell(
 ) -> None:
     scores = torch.cat([network(some) for some in lq.split(64)]).double().numpy()
     own = cost.multiply_adds(network, (1, *lq.shape[1:]))
-    weigh = budget.shares_of_dearest if classifier.predicts == "psnr" else budget.logarithms
+    weigh = budget.logarithms if classifier.predicts == "class" else budget.shares_of_dearest
     found = budget.steps(scores, weigh(prices))
     cells = "".join(f"{_within(found, share, own, errors, of, prices):>9}" for share in SHARES)
     choice = scores.argmax(axis=1)

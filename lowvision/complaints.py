@@ -81,6 +81,7 @@ def _path_in(value: Any, details: ErrorDetails) -> KeyPath:
 
     Pydantic also counts the members of a union and keys that a validator filled in.
     """
+    missing = details["type"] == "missing" or details.get("ctx", {}).get("told") == MISSING
     path: list[str | int] = []
     for key in details["loc"]:
         is_key = isinstance(value, dict) and key in value
@@ -88,7 +89,8 @@ def _path_in(value: Any, details: ErrorDetails) -> KeyPath:
         if is_key or is_index:
             path.append(key)
             value = value[key]
-    missing = details["type"] == "missing" or details.get("ctx", {}).get("told") == MISSING
+        elif missing and isinstance(value, str) and key == value:  # a choice by its bare name
+            path.append(key)
     if missing and isinstance(details["loc"][-1], str):
         path.append(details["loc"][-1])
     return tuple(path)

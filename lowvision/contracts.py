@@ -148,8 +148,9 @@ class Classifier(Options, ABC):
 
     trained: ClassVar[bool] = True
     """Whether stages train it; one that they do not is fitted to tiles by `fit`."""
-    predicts: ClassVar[Literal["class", "psnr"]] = "class"
-    """What its answers are: logits of classes, or the PSNR in dB that each branch would reach."""
+    predicts: ClassVar[Literal["class", "psnr", "error"]] = "class"
+    """What its answers are: logits of classes, the PSNR in dB that each branch would reach, or minus its mean squared
+    error, which over tiles adds up to that of the image."""
 
     @abstractmethod
     def build(self, task: Task, classes: int) -> nn.Module:

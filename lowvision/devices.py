@@ -34,8 +34,9 @@ def check_processes(processes: int, device: str) -> None:
 
 
 def multiplies_bf16() -> bool:
-    """Whether the CPU has instructions for products of matrices in bfloat16 (AMX)."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    """Whether the CPU has instructions for products in bfloat16: AMX, or those of AVX-512."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def cpu_name() -> str:

@@ -81,8 +81,8 @@ def of_container(
 
 def weighing(made: Architecture) -> Weigh:
     """What a budget weighs the classifier's answers against."""
-    predicts_psnr = made.classifier is not None and made.classifier.predicts == "psnr"
-    return shares_of_dearest if predicts_psnr else logarithms
+    predicts_classes = made.classifier is None or made.classifier.predicts == "class"
+    return logarithms if predicts_classes else shares_of_dearest
 
 
 def runtime_named(

@@ -13,7 +13,7 @@ from torch import nn
 from lowvision import devices, fitting, report, trained, weights
 from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
-from lowvision.contracts import Adaptive, Dataset
+from lowvision.contracts import Adaptive, Dataset, Task
 from lowvision.errors import UsageError
 from lowvision.recipe.stages import Evaluate
 from lowvision.registry import Registry
@@ -31,15 +31,18 @@ def evaluate(
     device: str,
     budgets: tuple[float, ...] = (),
     fit_on: Dataset | None = None,
+    task: Task | None = None,
 ) -> dict[str, Any]:
     """The report's document; with `output` the whole report and its pictures are left there too.
 
     The base is the container's last branch. budgets: shares of its cost on the whole image, at which to measure too.
     fit_on: photographs to fit classifiers without training on, which are then compared, beside an oracle.
-    Raises WeightsError and DataError, and UsageError where a single network is asked to route.
+    task: the degradation to measure at, where it is not the one that the weights were trained for.
+    Raises WeightsError and DataError, and UsageError where a single network is asked to route, or for a task whose
+    images have another size or other channels.
     """
     header = weights.read_header(path, registry)
-    architecture = header.architecture
+    architecture = header.architecture if task is None else _at(header.architecture, task, registry)
     if weights.is_foreign(path):
         trained.tell(weights.recognised(header, registry))
     container = None
@@ -74,6 +77,14 @@ def evaluate(
         if output:
             report.write(folder, document, [], folder / "pictures")
     return document
+
+
+def _at(made: Architecture, task: Task, registry: Registry) -> Architecture:
+    """The same networks for another task."""
+    if (task.scale, task.channels) != (made.task.scale, made.task.channels):
+        asked, trained = (f"{registry.name_of(t)} of scale {t.scale}, {t.channels} channels" for t in (task, made.task))
+        raise UsageError(f"--task: {asked}; the weights are for {trained}")
+    return made.replace(task=task)
 
 
 def _cutter(dataset: Dataset, made: Architecture) -> Cutter:

@@ -19,6 +19,7 @@ from lowvision.architecture import Architecture, Tile
 from lowvision.contracts import Format, Part, Recognised
 from lowvision.errors import WeightsError
 from lowvision.registry import Registry
+from lowvision.routing.container import branch_prefix
 from lowvision.state import difference, few
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "network", "generator")
@@ -194,7 +195,7 @@ def _state(recognised: Recognised, made: Architecture) -> dict[str, Tensor]:
         container = made.build_container()
     parts = {"classifier.": (recognised.classifier, container.classifier)}
     for k, part in enumerate(recognised.branches):
-        parts[f"branches.networks.{k}."] = (part, container.branches.networks[k])
+        parts[branch_prefix(k)] = (part, container.branches.networks[k])
     return {
         prefix + name: tensor
         for prefix, (part, network) in parts.items()

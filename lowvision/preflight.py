@@ -102,7 +102,7 @@ def _photographs(recipe: Recipe) -> Iterator[str]:
 
 
 def _weights(recipe: Recipe, registry: Registry) -> Iterator[str]:
-    stages = {f"stages.{name}": getattr(recipe.stages, name) for name in ("base", "classifier", "joint")}
+    stages = {f"stages.{name}": getattr(recipe.stages, name) for name in ("base", "branches", "classifier", "joint")}
     named = {f"{path}.start": stage.start for path, stage in stages.items() if stage}
     named |= {f"branches.{k}.weights": branch.weights for k, branch in enumerate(recipe.branches)}
     if recipe.stages.rank:

@@ -60,6 +60,8 @@ class Plugin:
     version: str
     point: str = ""
     """The entry point's own name; empty for the core's."""
+    attribute: str = ""
+    """What the entry point names within the module; there should be nothing, as hooks stand in the module itself."""
 
     @property
     def name(self) -> str:
@@ -192,7 +194,7 @@ def named() -> Mapping[str, list[Plugin]]:
     """Every module that an entry point of group `lowvision` names, as each distribution that names it calls it."""
     modules: dict[str, list[Plugin]] = defaultdict(list)
     for point in metadata.entry_points(group=GROUP):
-        modules[point.module].append(Plugin(point.module, *_called(point.dist), point.name))
+        modules[point.module].append(Plugin(point.module, *_called(point.dist), point.name, point.attr or ""))
     return modules
 
 
@@ -224,6 +226,9 @@ def _reason(error: BaseException, plugin: Plugin) -> str:
 
 def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
     """What one plugin offers, as (menu, entry). Raises whatever is wrong with it."""
+    if plugin.attribute:
+        named = f"{plugin.module}:{plugin.attribute}"
+        raise PluginError(f"its entry point {plugin.point} names {named}; name the module alone, where its hooks stand")
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     module = importlib.import_module(plugin.module)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision import curve as curves
-from lowvision import devices, engines, export, images, maps, registry, settings, trained, weights
+from lowvision import devices, engines, export, images, maps, registry, settings, trained, weights, zoo
 from lowvision.allocator import keep_memory
 from lowvision.architecture import Architecture
 from lowvision.contracts import Adaptive, Precision
@@ -227,7 +227,7 @@ class Restorer:
 
 
 def load(
-    path: Path | str,
+    path: Path | str | None = None,
     device: str = "auto",
     runtime: str = engines.AUTO,
     known: Registry | None = None,
@@ -235,13 +235,16 @@ def load(
 ) -> Restorer:
     """The container, or the single network, in a weights file or in an exported package, ready for use.
 
-    device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is. runtime: what runs the networks, by its name;
-    `auto`: the fastest that is installed, by a measurement that is kept. known: the plugins; None: those installed.
-    precision: `bf16` is faster where there are instructions for it, and changes an 8-bit value now and then.
-    Raises WeightsError for a file that is damaged, too new, or needs a plugin that is missing, RunError for a device
-    or a runtime that is not there.
+    path: a file, a package's folder, or the name of weights that a plugin carries, as `sr-carn-x4`; None: those that
+    `lowvision restore` takes unless told. device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is. runtime:
+    what runs the networks, by its name; `auto`: the fastest that is installed, by a measurement that is kept. known:
+    the plugins; None: those installed. precision: `bf16` is faster where there are instructions for it, and changes an
+    8-bit value now and then.
+    Raises WeightsError for a file that is absent, damaged, too new, or needs a plugin that is missing, RunError for a
+    device or a runtime that is not there.
     """
-    path, known, place = Path(path), known or registry.load(), devices.choose(device)
+    known, place = known or registry.load(), devices.choose(device)
+    path = zoo.default(known) if path is None else zoo.find(Path(path), known)
     parts = export.read(path, known) if path.is_dir() else trained.read(path, known)
     if not path.is_dir() and weights.is_foreign(path):
         trained.tell(weights.recognised(parts.header, known))

@@ -20,6 +20,7 @@ from lowvision.errors import WeightsError
 from lowvision.foreign import Foreign
 from lowvision.options import Options
 from lowvision.registry import Registry
+from lowvision.routing.container import branch_prefix
 from lowvision.settings import Setting
 from lowvision.state import difference, unshared
 from lowvision.writing import whole
@@ -130,25 +131,48 @@ def header_of(raw: dict[str, Any], path: Path, registry: Registry) -> Header:
 
 
 def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
-    """The single network `wanted` with the weights in that file. Raises WeightsError where they are another's."""
+    """The single network `wanted` with the weights in that file. Raises WeightsError where they are another's.
+
+    A container's file gives those of the branch that is this very network; of several, the last.
+    """
     network = wanted.build_network()
-    _load_into(network, path, wanted, registry)
+    header, state = _read(path, registry)
+    _load_into(network, path, wanted, registry, *_branch_like(wanted, header.architecture, state))
     return network
 
 
 def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
     """The container `wanted` with the weights in that file. Raises WeightsError where they are another's."""
     container = wanted.build_container()
-    _load_into(container, path, wanted, registry)
+    header, state = _read(path, registry)
+    _load_into(container, path, wanted, registry, header.architecture, state)
     return container
 
 
-def _load_into(network: nn.Module, path: Path, wanted: Architecture, registry: Registry) -> None:
-    header, state = _read(path, registry)
+def _branch_like(
+    wanted: Architecture, found: Architecture, state: Mapping[str, Tensor]
+) -> tuple[Architecture, Mapping[str, Tensor]]:
+    """Of a container the last branch that is the network `wanted`, where there is one; else all that was found."""
+    if found.classifier:
+        for k in reversed(range(len(found.branches))):
+            if _fits(found.only(k), wanted):
+                prefix = branch_prefix(k)
+                return found.only(k), {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    return found, state
+
+
+def _load_into(
+    network: nn.Module,
+    path: Path,
+    wanted: Architecture,
+    registry: Registry,
+    found: Architecture,
+    state: Mapping[str, Tensor],
+) -> None:
     misfit = difference(network.state_dict(), state)
-    if misfit or not _fits(header.architecture, wanted):
+    if misfit or not _fits(found, wanted):
         raise WeightsError(
-            f"{path}: holds a {header.kind}, {shown(header.architecture, registry)}; "
+            f"{path}: holds a {found.kind}, {shown(found, registry)}; "
             f"wanted is a {wanted.kind}, {shown(wanted, registry)}" + (f": {misfit}" if misfit else "")
         )
     with torch.no_grad():

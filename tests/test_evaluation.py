@@ -80,6 +80,26 @@ def test_a_single_network_cannot_be_asked_to_route(photos):
         evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
 
 
+def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos):
+    known = registry.load()
+
+    def task(name: str, **options: Any) -> Any:
+        return known.find("tasks", name).thing(**options)
+
+    made = tiny.architecture().only(0)
+    network = known.find("backbones", "dncnn").thing(channels=4, layers=3)
+    path = tiny.write_weights(photos / "noise.safetensors", made.replace(task=task("denoise"), branches=(network,)))
+    sets = {"seen": Folder(path=str(photos / "valid"))}
+    at = [evaluate(path, sets, known, None, "cpu", task=task("denoise", sigma=sigma)) for sigma in (5, 50)]
+    weak, strong = (document["sets"][0]["mean"]["input"]["psnr_rgb@crop0"] for document in at)
+    assert weak > strong + 15
+    assert at[1]["task"]["denoise"]["sigma"] == 50
+    with pytest.raises(
+        UsageError, match="--task: sr of scale 4, 3 channels; the weights are for denoise of scale 1, 3"
+    ):
+        evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
+
+
 class Halving(nn.Module):
     """Takes images of even sides alone, as a network that halves them and doubles them again."""
 

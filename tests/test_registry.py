@@ -235,3 +235,10 @@ def test_strict_is_1_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_entry_point_to_a_module_that_is_not_there_is_told_as_such() -> None:
     (broken,) = Registry([Plugin("acme_typo", "acme", "1.0", "album")]).broken
     assert broken.reason.startswith("its entry point album names the module acme_typo, which is not there")
+
+
+def test_an_entry_point_names_a_module_and_nothing_in_it() -> None:
+    (broken,) = Registry([Plugin("lowvision_sr", "acme", "1.0", "album", "hooks")]).broken
+    assert broken.reason.endswith(
+        "its entry point album names lowvision_sr:hooks; name the module alone, where its hooks stand"
+    )

@@ -178,6 +178,14 @@ def test_the_face_loads_and_restores(weights_file: Path) -> None:
     assert lowvision.load(str(weights_file), device="cpu").restore(picture()).image.shape == (80, 104, 3)
 
 
+def test_carried_weights_are_loaded_by_their_name_and_the_default_by_none() -> None:
+    named, default = lowvision.load("sr-carn-x4", "cpu", "torch"), lowvision.load(None, "cpu", "torch")
+    assert named.architecture == default.architecture
+    assert named.architecture.task.scale == 4
+    with pytest.raises(WeightsError, match="did you mean 'sr-carn-x4'"):
+        lowvision.load("sr-carn-x5")
+
+
 def test_loading_tells_what_is_wrong(weights_file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         load(tmp_path / "none.safetensors")

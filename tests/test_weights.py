@@ -92,10 +92,13 @@ def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
         weights.load_container(path, container().replace(branches=skips), KNOWN)
 
 
-def test_a_container_is_no_network(saved):
-    path, _ = saved
+def test_a_container_gives_the_branch_that_is_wanted_and_none_that_it_has_not(saved):
+    path, made = saved
+    for k, theirs in enumerate(made.branches.networks):
+        own = weights.load_network(path, container().only(k), KNOWN)
+        assert all(torch.equal(a, b) for a, b in zip(own.parameters(), theirs.parameters(), strict=True))
     with pytest.raises(WeightsError, match="holds a container"):
-        weights.load_network(path, container().only(-1), KNOWN)
+        weights.load_network(path, container(channels=(8, 9)).only(-1), KNOWN)
 
 
 def test_bad_files_are_told(saved, tmp_path):

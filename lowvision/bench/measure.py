@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from lowvision.bench import networks, photograph, shares, workers
+from lowvision.bench.crew import Crew
 from lowvision.bench.document import LeftOut, Measured, Outcome, Size, document
 from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, Row
-from lowvision.bench.workers import RowError, Worker
+from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
 from lowvision.registry import Registry
 from lowvision.trained import Say, tell
@@ -73,26 +73,24 @@ def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any
     loaded: dict[Row, dict[str, Any]] = {}
     runs: dict[Row, list[dict[str, Any]]] = {}
     left_out: list[LeftOut] = []
-    with ExitStack() as stack:
-        ready: dict[Row, Worker] = {}
+    with Crew(lambda line: say(f"{size}: {line}")) as crew:
         for row in (Row(PEAK, PLAIN), *rows):
             say(f"{size}: {row} warms up")
             try:
                 its = {**job, "row": asdict(row), "tiles": _best_tiles(row, job) if row.what == TILED else None}
-                worker = stack.enter_context(workers.started())
-                loaded[row] = worker.warm_up(its)
-                ready[row], runs[row] = worker, []
+                loaded[row] = crew.warm_up(row, its)
+                runs[row] = []
             except RowError as error:
                 left_out.append(_told(LeftOut(row, size, str(error)), say))
         for n in range(rounds):
             say(f"{size}: round {n + 1} of {rounds}")
-            for row, worker in list(ready.items()):
+            for row in list(runs):
                 try:
-                    runs[row].append(worker.run())
+                    runs[row].append(crew.run(row))
                 except RowError as error:
                     left_out.append(_told(LeftOut(row, size, str(error)), say))
-                    del ready[row]
-    return Outcome(tuple(Measured(row, size, loaded[row], tuple(runs[row])) for row in ready), tuple(left_out))
+                    del runs[row]
+    return Outcome(tuple(Measured(row, size, loaded[row], tuple(its)) for row, its in runs.items()), tuple(left_out))
 
 
 def _best_tiles(row: Row, job: Mapping[str, Any]) -> dict[str, int]:

@@ -11,19 +11,27 @@ from contextlib import suppress
 from pathlib import Path
 
 KIB, MIB = 1024, 2**20
+STATUS = "/proc/self/status"
 LEAST = 0.3
 """Seconds: the machine's clock of CPU time ticks every 10 ms, on each core."""
 
 
-def resident() -> float:
-    """MiB of memory that this process has now; at its peak where the system does not tell."""
-    return _status("VmRSS") or peak()
+def resident(process: int | None = None) -> float:
+    """MiB of memory that this process has now, at its peak where the system does not tell; or another: then 0."""
+    if process is not None:
+        return _told(f"/proc/{process}/status", "VmRSS") or 0.0
+    return _told(STATUS, "VmRSS") or peak()
 
 
 def peak() -> float:
     """MiB of memory that this process had at most since it began."""
     told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return _status("VmHWM") or told * (1 if sys.platform == "darwin" else KIB) / MIB
+    return _told(STATUS, "VmHWM") or told * (1 if sys.platform == "darwin" else KIB) / MIB
+
+
+def available() -> float | None:
+    """MiB that processes could have besides what they have; None where the system does not tell."""
+    return _told("/proc/meminfo", "MemAvailable")
 
 
 class Strangers:
@@ -55,10 +63,10 @@ def _machine_seconds() -> float | None:
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def _status(name: str) -> float | None:
-    """MiB, from what Linux tells of a process."""
+def _told(path: str, name: str) -> float | None:
+    """MiB, from what Linux tells of a process or of the machine."""
     try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", _read("/proc/self/status"), re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+) kB$", _read(path), re.MULTILINE)
     except OSError:
         return None
     return int(found[1]) * KIB / MIB if found else None

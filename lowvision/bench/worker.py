@@ -36,7 +36,7 @@ def main() -> None:
         way = ways.prepare(_job(json.loads(sys.stdin.readline())))
         loaded = vitals.resident()
         way.run()  # compiles what has to be, and fills caches
-        answer({"rss_before_mib": loaded, "gmac": way.cost() / 1e9, **way.facts()})
+        answer({"rss_before_mib": loaded, "peak_rss_mib": vitals.peak(), "gmac": way.cost() / 1e9, **way.facts()})
         for _ in sys.stdin:
             answer(_measured(way))
     except Exception as error:  # whatever a stranger's runtime raises is told, and costs this row alone

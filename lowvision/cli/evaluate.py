@@ -13,7 +13,8 @@ from lowvision.cli.words import AsJson, Device, WeightsFile
 from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
-    from lowvision.contracts import Dataset
+    from lowvision.contracts import Dataset, Task
+    from lowvision.options import Options
     from lowvision.registry import Registry
 
 
@@ -36,6 +37,12 @@ def evaluate(
             metavar="PHOTOS", help="Compare with classifiers that need no training, fitted on this folder or data set."
         ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK", help="Measure at another task of this scale than trained for, as '{denoise: {sigma: 15}}'."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A folder for the report and its pictures.")
     ] = None,
@@ -55,28 +62,39 @@ def evaluate(
     if not all(0 < share < math.inf for share in budgets):
         raise UsageError("a budget is a share of the base's cost above 0, as 0.6")
     fit_on = _photographs(compare, downscale, longer_side, known) if compare else None
-    document = evaluate(weights, sets, known, output, device, budgets, fit_on)
+    other: Task | None = _chosen("tasks", task, "--task", known) if task else None  # type: ignore[assignment]
+    document = evaluate(weights, sets, known, output, device, budgets, fit_on, other)
     answer(document, as_json, report.text)
 
 
 def _photographs(words: str, downscale: float, longer_side: int | None, known: Registry) -> Dataset:
     """A data set as a recipe would write it; any other word is a folder, whose photographs are treated as the others.
 
-    Raises RecipeError and UsageError.
+    Raises UsageError.
     """
-    from pydantic import ValidationError
-
     from lowvision import yaml_source
-    from lowvision.choice import choose
     from lowvision.folders import Folder
 
     value = yaml_source.parse(words, "--compare").value
     if isinstance(value, str) and value not in known.shelves["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
+    return _chosen("datasets", words, "--compare", known)  # type: ignore[return-value]  # that menu holds data sets
+
+
+def _chosen(menu: str, words: str, option: str, known: Registry) -> Options:
+    """What an option says in the words of a recipe. Raises UsageError."""
+    from pydantic import ValidationError
+
+    from lowvision import yaml_source
+    from lowvision.choice import choose
+
     try:
-        return choose("datasets", value, known)  # type: ignore[return-value]  # that menu holds data sets
-    except (ValueError, ValidationError) as error:
-        raise UsageError(f"--compare {words}: {error}") from None
+        return choose(menu, yaml_source.parse(words, option).value, known)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip() for fault in error.errors())
+        raise UsageError(f"{option} {words}: {told}") from None
+    except ValueError as error:
+        raise UsageError(f"{option} {words}: {error}") from None
 
 
 def _named(folders: list[Path]) -> dict[str, Path]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from lowvision.layers.attending import ChannelAttention as ChannelAttention
 from lowvision.layers.colour import Mean as Mean
 from lowvision.layers.edges import EdgeTable as EdgeTable
+from lowvision.layers.edges import blurred as blurred
+from lowvision.layers.edges import gaussian as gaussian
 from lowvision.layers.enlarging import STEPS as STEPS
 from lowvision.layers.enlarging import add_skip as add_skip
 from lowvision.layers.enlarging import shuffling as shuffling

@@ -14,7 +14,8 @@ class Base(Fit):
     """Trains the base, the largest branch's network, alone on all tiles."""
 
     start: str | None = None
-    """A weights file, or the name of shipped weights, to start from; goes before the last branch's `weights`."""
+    """A weights file, or the name of shipped weights, to start from; goes before the last branch's `weights`. Of a
+    container's file it takes the branch that is this very network."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn for every one that is learned from: the one with the most detail is; 1: any, as in the paper."""
 
@@ -37,6 +38,9 @@ class Branches(Fit):
 
     own_class: float = Field(default=1.0, ge=0, le=1)
     """Share of the tiles that are of the branch's own class, as in the paper; the others are of all classes."""
+    start: str | None = None
+    """A weights file of a container, or the name of a shipped one, whose branches they start from, instead of from the
+    base or their `weights`; the base's own network goes on from the base that the run has trained."""
     from_base: bool = True
     """Start from the base: its own network from its weights, a smaller one from what its reducers hand down of them."""
     steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None

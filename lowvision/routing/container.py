@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from lowvision.routing import cost
 
 
+def branch_prefix(k: int) -> str:
+    """What stands before the names of branch k's tensors in the state of a container."""
+    return f"branches.networks.{k}."
+
+
 @dataclass(frozen=True)
 class Routed:
     """What `route` made of a batch of tiles."""

@@ -115,7 +115,7 @@ def _task(options: Any, known: Registry, scale: int | None, entry: Entry) -> Tas
     possible = options.scales if isinstance(options, Backbone) and options.scales else SCALES
     if scale is not None and isinstance(options, Backbone) and options.scales and scale not in options.scales:
         raise UsageError(f"{entry.name} can be built for scale {', '.join(map(str, options.scales))}, not {scale}")
-    tasks = sorted(known.shelves["tasks"].values(), key=lambda task: task.plugin != entry.plugin)
+    tasks = sorted(known.shelves["tasks"].values(), key=lambda task: (task.plugin != entry.plugin, task.name))
     for asked in [scale] if scale is not None else sorted(possible, reverse=True):
         for task in tasks:
             try:

@@ -27,13 +27,13 @@ def run(job: Job, options: Branches) -> None:
 
 
 def _started(job: Job, options: Branches, k: int) -> nn.Module:
-    """Branch k with the weights that it starts from: the base's, its own file's, slices of the base's, or noise."""
+    """Branch k with the weights that it starts from: the base's, those of a file, slices of the base's, or noise."""
     branch = job.recipe.branches[k]
     base = job.base_weights() if options.from_base else None
     if base and branch.backbone == job.recipe.base:
         return network.started(job, job.architecture.only(k), base)
-    if branch.weights:
-        return network.started(job, job.architecture.only(k), job.named(branch.weights))
+    if file := options.start or branch.weights:
+        return network.started(job, job.architecture.only(k), job.named(file))
     inherited = _inherited(job, branch, base) if base else None
     return inherited or network.started(job, job.architecture.only(k), None)
 

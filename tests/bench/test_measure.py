@@ -88,11 +88,12 @@ class Pretended:
     def __init__(self, asked: list[str], fails_in_run: int | None):
         self._asked, self._fails_in_run, self._runs = asked, fails_in_run, 0
         self._what = ""
+        self.number = 0
 
     def warm_up(self, job: dict[str, Any]) -> dict[str, Any]:
         self._what = job["row"]["what"]
         self._asked.append(f"{self._what} warms up, {job['tiles']}")
-        return {"gmac": 1.0, "rss_before_mib": 1.0, "tile": 32, "batch": 4}
+        return {"gmac": 1.0, "rss_before_mib": 1.0, "peak_rss_mib": 2.0, "tile": 32, "batch": 4}
 
     def run(self) -> dict[str, Any]:
         self._runs += 1

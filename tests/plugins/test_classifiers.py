@@ -129,7 +129,7 @@ def test_listing_the_plugin_needs_neither_torch_nor_timm() -> None:
     assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"
 
 
-FREE = [HighFrequency(), HighFrequency(split="means"), EdgeTable(), EdgeTable(bins=3)]
+FREE = [HighFrequency(), HighFrequency(split="means"), EdgeTable(), EdgeTable(bins=3), EdgeTable(blur=1.5)]
 
 
 def tiles_of_rising_detail(count: int = 60) -> torch.Tensor:
@@ -165,7 +165,7 @@ def test_a_fit_is_kept_in_the_state_and_costs_next_to_nothing(classifier) -> Non
     assert not torch.equal(fitted(tiles), again(tiles))
     again.load_state_dict(fitted.state_dict())
     assert torch.equal(fitted(tiles), again(tiles))
-    assert multiply_adds(fitted, TILE) < 20_000  # the Class-Module: 3.8 million
+    assert multiply_adds(fitted, TILE) < 30_000  # the Class-Module: 3.8 million
 
 
 class Both(torch.nn.Module):
@@ -182,7 +182,7 @@ class Both(torch.nn.Module):
 def test_what_needs_no_training_becomes_a_graph_that_agrees(tmp_path) -> None:
     tiles = tiles_of_rising_detail()
     networks = []
-    for classifier in (HighFrequency(), EdgeTable()):
+    for classifier in (HighFrequency(), EdgeTable(), EdgeTable(blur=1.5)):
         networks.append(classifier.build(AnyTask(), 3))
         classifier.fit(networks[-1], tiles, psnr_of_branches(tiles))
     both = Both(*networks).eval()
@@ -221,23 +221,40 @@ def test_high_frequency_keeps_the_thresholds_that_it_is_given() -> None:
         classifier.build(AnyTask(), 4)
 
 
-def test_the_edge_table_says_the_mean_psnr_of_tiles_alike_and_never_less_for_more_capacity() -> None:
+def test_the_edge_table_says_the_mean_error_of_tiles_alike_and_never_more_for_more_capacity() -> None:
     tiles, classifier = tiles_of_rising_detail(60), EdgeTable(bins=6)
     psnr = psnr_of_branches(tiles)
     psnr[:, 1] -= 100  # by chance, say
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr)
     told = network(tiles)
-    torch.testing.assert_close(told[:10], psnr[:10].mean(dim=0).cummax(dim=0).values.expand(10, 3))
+    errors = 10 ** (-psnr[:10] / 10)
+    torch.testing.assert_close(told[:10], -errors.mean(dim=0).cummin(dim=0).values.expand(10, 3))
     assert told[:, 1].equal(told[:, 0])
+
+
+def test_an_edge_is_found_below_noise_where_the_edge_table_blurs() -> None:
+    torch.manual_seed(0)
+    ramp = torch.linspace(0, 1, 32).expand(40, 3, 32, 32)
+    step = (ramp > 0.5).float()
+    noise = 0.2 * torch.randn(40, 3, 32, 32)
+
+    def apart(blur: float) -> float:
+        """By how many standard deviations of the noise a step is told from a ramp."""
+        network = EdgeTable(blur=blur).build(AnyTask(), 3)
+        with_step, without = (network.edges(tiles + noise) for tiles in (step, ramp))  # type: ignore[operator]  # it has
+        return float((with_step.mean() - without.mean()) / without.std())
+
+    assert apart(1.5) > 3 * apart(0)
 
 
 def test_bins_of_the_edge_table_without_a_tile_say_what_the_nearest_does() -> None:
     tiles, classifier = torch.rand(1, 3, 32, 32).expand(8, -1, -1, -1), EdgeTable(bins=5)
     network = classifier.build(AnyTask(), 2)
     classifier.fit(network, tiles, torch.tensor([[30.0, 31.0]]).expand(8, 2))
-    assert network(torch.zeros(1, 3, 32, 32)).tolist() == [[30.0, 31.0]]
-    assert network.table.tolist() == [[30.0, 31.0]] * 5  # type: ignore[union-attr, operator]  # a buffer
+    errors = -torch.tensor([[1e-3, 10**-3.1]])
+    torch.testing.assert_close(network(torch.zeros(1, 3, 32, 32)), errors)
+    torch.testing.assert_close(network.table, errors.expand(5, 2))  # type: ignore[call-overload]  # a buffer
 
 
 @pytest.mark.parametrize("thresholds", [(0.2, 0.1), (0.1, 0.1), (0.0, 0.5), (0.5, 1.0)])

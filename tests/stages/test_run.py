@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from lowvision import registry, weights
 from lowvision.errors import RecipeError, RunError, TrainingError, UsageError
 from lowvision.recipe import reading
+from lowvision.routing.container import branch_prefix
 from lowvision.stages.job import Job
 from lowvision.training.log import Log, read_metrics
 
@@ -166,9 +167,23 @@ def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "b", *begun) == 0
 
 
+def test_base_and_branches_can_start_from_those_of_a_container(recipe, folder, tmp_path):
+    container = folder / "joint" / "last.safetensors"
+    still = [f"stages.{stage}={{start: {container}, steps: 1, batch: 4, lr: 1e-9}}" for stage in ("base", "branches")]
+    rest = [f"stages.{stage}=null" for stage in ("classifier", "joint", "evaluate")]
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *still, *rest) == 0
+    theirs = load_file(container)
+    for k, stage in (0, "branches/0"), (1, "branches/1"), (2, "branches/2"), (2, "base"):
+        own = load_file(tmp_path / "run" / stage / "last.safetensors")
+        assert own
+        for name, tensor in own.items():
+            assert torch.allclose(tensor, theirs[branch_prefix(k) + name], atol=1e-7), (stage, name)
+
+
 def test_weights_to_start_from_may_be_named_as_a_plugin_carries_them(recipe, tmp_path):
-    with pytest.raises(RecipeError, match=r"stages.joint.start: .*did you mean 'sr-carn-x4'"):
-        tiny.run(recipe, tmp_path / "run", "stages.joint.start=sr-carn-x5")
+    for stage in ("branches", "joint"):
+        with pytest.raises(RecipeError, match=rf"stages.{stage}.start: .*did you mean 'sr-carn-x4'"):
+            tiny.run(recipe, tmp_path / "run", f"stages.{stage}.start=sr-carn-x5")
     shipped = FOLDER / "sr_finetune.yml"
     job = Job(
         reading.read(shipped, registry.load()), registry.load(), Accelerator(cpu=True), tmp_path, Log(tmp_path, False)
@@ -284,7 +299,10 @@ def test_two_processes_learn_what_one_does(recipe, folder):
     for end in ("base/last", "branches/1/last", "classifier/last", "joint/last"):
         together, alone = load_file(pair / f"{end}.safetensors"), load_file(folder / f"{end}.safetensors")
         for name in alone:
-            torch.testing.assert_close(together[name], alone[name], rtol=1e-3, atol=2e-5, msg=f"{end}: {name}")
+            off = (together[name] - alone[name]).abs()
+            # Where a gradient is nothing but rounding, Adam makes a step of it: of a few values, a part of one step.
+            assert off.max() < 2e-4, (end, name)
+            assert (off > 2e-5 + 1e-3 * alone[name].abs()).float().mean() < 0.01, (end, name)
     header = weights.read_header(pair / "calibrate" / "container.safetensors", registry.load())
     assert len(header.measured["curve/k"]) == 4  # measured by one of them: there is one photograph
     shares = [json.loads((f / "report.json").read_text())["sets"][0]["mean"]["routed"]["gmac"] for f in (pair, folder)]

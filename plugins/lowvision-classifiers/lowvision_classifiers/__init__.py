@@ -82,24 +82,27 @@ class HighFrequency(Classifier):
 
 
 class EdgeTable(Classifier):
-    """Training-free: looks up what PSNR each branch reaches on tiles of so much edge (ARM, Chen et al. 2022)."""
+    """Training-free: looks up the error that each branch leaves on tiles of so much edge (after ARM, ECCV 2022)."""
 
     trained: ClassVar[bool] = False
-    predicts: ClassVar[Literal["class", "psnr"]] = "psnr"
+    predicts: ClassVar[Literal["class", "psnr", "error"]] = "error"
 
     bins: int = Field(default=16, ge=1)
     """Into how many ranges of mean |Laplacian| tiles are sorted, equally many in each."""
+    blur: float = Field(default=0.0, ge=0, le=8)
+    """Sigma of a Gaussian blur before edges are looked for, in LQ pixels, so that noise is not taken for edges."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         from lowvision import layers
 
-        return layers.EdgeTable(ways=classes, bins=self.bins)
+        return layers.EdgeTable(ways=classes, bins=self.bins, blur=self.blur)
 
     def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
         from lowvision import layers
 
         assert isinstance(network, layers.EdgeTable)
-        network.fit(tiles, psnr)
+        # Errors add up over an image's tiles; the mean of decibels would make much of tiles that are good anyway.
+        network.fit(tiles, -(10 ** (-psnr.double() / 10)))
 
 
 @hookimpl

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lowvision.layers import blurred, gaussian
 
 FAINTEST = 1e-4
 """Added before logarithms: a fortieth of a grey level of 8 bits, so that flat tiles have one."""
@@ -31,9 +32,7 @@ class Network(nn.Module):
         found = tuple(k / classes for k in range(1, classes)) if thresholds is None else thresholds
         if len(found) != classes - 1:
             raise ValueError(f"high_frequency has {len(found)} thresholds; {classes} branches need {classes - 1}")
-        radius = math.ceil(2 * sigma)
-        weights = torch.exp(-torch.arange(-radius, radius + 1).square() / (2 * sigma**2))
-        self.register_buffer("kernel", weights / weights.sum(), persistent=False)
+        self.register_buffer("kernel", gaussian(sigma), persistent=False)
         self.register_buffer("thresholds", torch.tensor(found))
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -43,12 +42,7 @@ class Network(nn.Module):
     def detail(self, lq: Tensor) -> Tensor:
         """(B,C,h,w) -> (B,): the mean of |x - blurred x|, x the mean of the colours."""
         grey = lq.mean(dim=1, keepdim=True)
-        radius = len(self.kernel) // 2
-        wide = functional.pad(grey, (radius,) * 4, mode="replicate")
-        blurred = functional.conv2d(
-            functional.conv2d(wide, self.kernel[None, None, None]), self.kernel[None, None, :, None]
-        )
-        return (grey - blurred).abs().mean(dim=(1, 2, 3))
+        return (grey - blurred(grey, self.kernel)).abs().mean(dim=(1, 2, 3))
 
 
 @torch.no_grad()

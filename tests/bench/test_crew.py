@@ -1,0 +1,57 @@
+"""Claims about the processes of a bench where memory is short."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lowvision.bench import vitals
+from lowvision.bench.crew import Crew
+from lowvision.bench.rows import Row
+from lowvision.bench.workers import RowError
+
+FIRST, SECOND = Row("bicubic", "torch"), Row("base_whole", "torch")
+
+
+@pytest.fixture
+def jobs(weights_file: Path, tmp_path: Path) -> dict[Row, dict[str, Any]]:
+    np.save(tmp_path / "x.npy", np.zeros((3, 48, 64), np.float32))
+    job = {"weights": str(weights_file), "image": str(tmp_path / "x.npy"), "shares": None, "tiles": None}
+    return {row: {**job, "row": asdict(row)} for row in (FIRST, SECOND)}
+
+
+def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
+    jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with Crew(said.append) as crew:
+        crew.warm_up(FIRST, jobs[FIRST])
+        monkeypatch.setattr(vitals, "available", lambda: 100.0)
+        crew.warm_up(SECOND, jobs[SECOND])
+        assert said == ["memory is short: bicubic:torch ends, and will warm up again at its turn"]
+        assert crew.run(FIRST)["seconds"] > 0
+        assert said[1:] == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
+
+
+@pytest.mark.parametrize("free", [1e6, None])
+def test_where_it_is_not_or_nobody_tells_all_stay(
+    jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, free: float | None
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(vitals, "available", lambda: free)
+    with Crew(said.append) as crew:
+        for row, job in jobs.items():
+            crew.warm_up(row, job)
+        assert all(crew.run(row)["seconds"] > 0 for row in jobs)
+    assert not said
+
+
+def test_one_that_fails_ends(jobs: dict[Row, dict[str, Any]]) -> None:
+    with Crew(lambda line: None) as crew:
+        with pytest.raises(RowError, match="no runtime named 'nope'"):
+            crew.warm_up(FIRST, {**jobs[FIRST], "row": {"what": "routed", "runtime": "nope"}})
+        assert crew.warm_up(SECOND, jobs[SECOND])["peak_rss_mib"] > 50
