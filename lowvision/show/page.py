@@ -23,7 +23,8 @@ def _lines(document: Document) -> Iterator[str]:
 
 def _thing(document: Document) -> Iterator[str]:
     owner = f"{document['plugin']} ({document['distribution']} {document['version']}".rstrip() + ")"
-    yield f"{document['name']}: a {document['kind']} of {owner}"
+    kind = document["kind"] if document["menu"] == "weights" else f"a {document['kind']}"
+    yield f"{document['name']}: {kind} of {owner}"
     yield from (f"  {line}".rstrip() for line in document["about"].splitlines())
     yield from _columns(
         [(option["name"], option["type"], _default(option), option["about"]) for option in document["options"]]

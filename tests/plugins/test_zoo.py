@@ -19,6 +19,7 @@ CARRIED = {name: entry.thing().path() for name, entry in KNOWN.shelves["weights"
 RECIPES = {
     "sr-carn-x4": "zoo/sr_carn_x4",
     "sr-fsrcnn-x4": "zoo/sr_fsrcnn_x4",
+    "denoise-dncnn-blind": "zoo/denoise_dncnn_blind",
     "denoise-dncnn": "zoo/denoise_dncnn",
 }
 

@@ -26,8 +26,15 @@ class SrFsrcnnX4(Weights):
         return HERE / "sr-fsrcnn-x4.safetensors"
 
 
+class DenoiseDncnnBlind(Weights):
+    """Photographs without their noise, Gaussian of any strength from sigma 5 to 50, by DnCNN in three sizes."""
+
+    def path(self) -> Path:
+        return HERE / "denoise-dncnn-blind.safetensors"
+
+
 class DenoiseDncnn(Weights):
-    """Photographs without their noise, Gaussian of sigma 25, by DnCNN in three sizes."""
+    """Photographs without their noise, Gaussian of sigma 25 and no other, by DnCNN in three sizes."""
 
     def path(self) -> Path:
         return HERE / "denoise-dncnn.safetensors"
@@ -35,4 +42,9 @@ class DenoiseDncnn(Weights):
 
 @hookimpl
 def lowvision_weights() -> Mapping[str, type[Weights]]:
-    return {"sr-carn-x4": SrCarnX4, "sr-fsrcnn-x4": SrFsrcnnX4, "denoise-dncnn": DenoiseDncnn}
+    return {
+        "sr-carn-x4": SrCarnX4,
+        "sr-fsrcnn-x4": SrFsrcnnX4,
+        "denoise-dncnn-blind": DenoiseDncnnBlind,
+        "denoise-dncnn": DenoiseDncnn,
+    }
