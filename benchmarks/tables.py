@@ -53,13 +53,14 @@ class Subject:
     recipe: str
     """The shipped recipe that made them, whose `data.valid` was held out of training."""
     sets: tuple[str, ...]
-    """Folders below DATA; after `@` the longer side to which photographs are brought."""
+    """Folders below DATA; after `@` the longer side to which photographs are brought, after ` sigma ` the strength of
+    noise, where weights learned several."""
     compared: tuple[str, ...]
     """Those of them on which routing is compared with other classifiers too, which takes half as long again."""
     published: str
     """What papers report, with their convention."""
     picture: str
-    """A photograph's piece as each way restores it, beside the page."""
+    """A photograph's piece as each way restores it, beside the page; shown where it is there."""
 
 
 SUBJECTS = (
@@ -93,6 +94,15 @@ SUBJECTS = (
         "32 channels. ClassSR-DnCNN, sigma 25: 31.23 dB at 73 % (Test2K), 32.28 at 67 % (Test4K).",
         "crops-denoise.jpg",
     ),
+    Subject(
+        "denoise-dncnn-blind",
+        "zoo/denoise_dncnn_blind",
+        tuple(f"denoise/CBSD68 sigma {sigma}" for sigma in (15, 25, 50)),
+        (),
+        "CDnCNN-B of 20 layers and 64 channels, blind: 33.89 dB at sigma 15, 31.23 at 25, 27.92 at 50 on CBSD68 "
+        "(Zhang et al. 2017).",
+        "crops-denoise-blind.jpg",
+    ),
 )
 
 
@@ -112,11 +122,13 @@ def _measure(subject: Subject, name: str, data: Path, wanted: Sequence[str]) -> 
     path = _kept(subject, name)
     if path.exists() or not all(word in path.name for word in wanted):
         return
-    folder, _, side = name.partition("@")
+    where, _, sigma = name.partition(" sigma ")
+    folder, _, side = where.partition("@")
     words = ["lowvision", "evaluate", subject.weights, str(data / folder), "--json"]
     words += ["--compare", json.dumps(_held_out(subject, data))] if name in subject.compared else []
     words += [word for budget in BUDGETS for word in ("--budget", budget)]
     words += ["--longer-side", side] if side else []
+    words += ["--task", json.dumps({"denoise": {"sigma": float(sigma)}})] if sigma else []
     answer = subprocess.run(words, check=True, stdout=subprocess.PIPE)
     document = json.loads(answer.stdout)
     document["made"] = {"date": datetime.now(UTC).date().isoformat(), "machine": devices.cpu_name()}
@@ -132,7 +144,7 @@ def _held_out(subject: Subject, data: Path) -> dict[str, Any]:
 
 
 def _kept(subject: Subject, name: str) -> Path:
-    return MEASURED / f"{subject.weights}--{name.replace('/', '-')}.json"
+    return MEASURED / f"{subject.weights}--{name.replace('/', '-').replace(' ', '-')}.json"
 
 
 def _page() -> list[str]:

@@ -102,7 +102,7 @@ class EdgeTable(Classifier):
 
         assert isinstance(network, layers.EdgeTable)
         # Errors add up over an image's tiles; the mean of decibels would make much of tiles that are good anyway.
-        network.fit(tiles, -(10 ** (-psnr.double() / 10)))
+        network.fit(tiles, -(10 ** (-psnr.cpu().double() / 10)))  # on the CPU: MPS has no float64
 
 
 @hookimpl
