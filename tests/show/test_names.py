@@ -50,7 +50,8 @@ def test_everything_on_a_menu_is_told(menu: str, name: str) -> None:
     assert told["about"]
     assert [option["name"] for option in told["options"]] == list(getattr(entry.thing, "model_fields", ()))
     assert all(option["type"] != "anything" for option in told["options"])
-    assert page.text([told]).startswith(f"{name}: a {told['kind']} of {entry.plugin} (")
+    kind = "weights" if told["kind"] == "weights" else f"a {told['kind']}"
+    assert page.text([told]).startswith(f"{name}: {kind} of {entry.plugin} (")
 
 
 def test_facts_of_a_contract_are_told() -> None:
