@@ -1,12 +1,13 @@
-"""How far tiles should overlap, and be merged: what is lost, and what it costs.
+"""How far tiles should overlap, be merged, and see beyond themselves: what is lost, and what it costs.
 
-    python benchmarks/overlap.py WEIGHTS PHOTOS [--longer-side 2048] [--overlaps 4 3 2]
+    python benchmarks/overlap.py WEIGHTS PHOTOS [--longer-side 2048] [--overlaps 4 3 2] [--halos 0]
 
 restores the photographs of a folder (degraded by the task of the weights; brought to that longer side, 0: as they are)
 by PyTorch, in bfloat16 where the CPU has instructions for it, with tiles that overlap by so many pixels and are merged
-as `lowvision restore` does; first, by the largest overlap, with each tile on its own as in the paper. Prints means over
-photographs: PSNR on RGB, the scale cut off at each border, and the exact cost as a share of the base on the whole
-image; of the base on every tile, of what the classifier chooses by itself, and of what it chooses within budgets.
+as `lowvision restore` does, in windows with so many pixels of context more; first, by the largest overlap, with each
+tile on its own as in the paper. Prints means over photographs: PSNR on RGB, the scale cut off at each border, and the
+exact cost as a share of the base on the whole image; of the base on every tile, of what the classifier chooses by
+itself, and of what it chooses within budgets.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main() -> None:
     words.add_argument("photos")
     words.add_argument("--longer-side", type=int, default=2048)
     words.add_argument("--overlaps", type=int, nargs="+", default=[4, 3, 2])
+    words.add_argument("--halos", type=int, nargs="+", default=[0])
     said = words.parse_args()
     known = registry.load()
     parts = trained.read(zoo.find(said.weights, known), known)
@@ -42,7 +44,10 @@ def main() -> None:
     built = engines.build(parts, runtime, "cpu")
     first = max(said.overlaps)
     ways = {f"{first}, alone": replace(built, overlap=first, geometry=built.geometry.alone)}
-    ways |= {f"{overlap}, merged": replace(built, overlap=overlap) for overlap in said.overlaps}
+    for halo in said.halos:
+        geometry = replace(built.geometry, halo=halo)
+        name = f"halo {halo}" if halo else "merged"
+        ways |= {f"{o}, {name}": replace(built, overlap=o, geometry=geometry) for o in said.overlaps}
     found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in ways}
     folder = Folder(path=said.photos, longer_side=said.longer_side or None)
     for number, photograph in enumerate(photographs.load(folder, task)):

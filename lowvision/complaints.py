@@ -54,6 +54,11 @@ def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> li
     return [Complaint(path, "; or ".join(several)) for path, several in sentences.items()]
 
 
+def in_words(error: ValidationError) -> str:
+    """The errors that `as_error` made, in a line, each behind its path."""
+    return "; ".join(f"{'.'.join(map(str, details['loc']))}: {details['msg']}" for details in error.errors())
+
+
 def close_to(word: str, known: Iterable[str]) -> str:
     """A hint at the nearest known word, or the known words, to be put behind a complaint."""
     names = list(known)

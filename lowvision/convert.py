@@ -15,7 +15,7 @@ from torch import nn
 from lowvision import curve, foreign, weights, yaml_source
 from lowvision.architecture import Architecture
 from lowvision.choice import choose
-from lowvision.complaints import shown
+from lowvision.complaints import in_words, shown
 from lowvision.contracts import Backbone, Format
 from lowvision.errors import UsageError, WeightsError
 from lowvision.recipe.models import Reduction
@@ -88,7 +88,7 @@ def reduction_named(word: str, known: Registry) -> Reduction:
         ((name, level),) = said.items()
         return Reduction(reducer=choose("reducers", name, known), level=level)  # type: ignore[arg-type]  # of that menu
     except ValidationError as error:
-        raise UsageError(f"--reduce: {_told(error)}") from None
+        raise UsageError(f"--reduce: {in_words(error)}") from None
     except ValueError as error:
         raise UsageError(f"--reduce: {error}") from None
 
@@ -102,7 +102,7 @@ def format_named(word: str, known: Registry) -> Format:
         said = yaml_source.parse(word, "--format").value
         return choose("formats", said, known)  # type: ignore[return-value]  # that menu holds formats
     except ValidationError as error:
-        raise UsageError(f"--format: {_told(error)}") from None
+        raise UsageError(f"--format: {in_words(error)}") from None
     except ValueError as error:
         raise UsageError(f"--format: {error}") from None
 
@@ -139,7 +139,3 @@ def _spare(path: Path, output: Path) -> None:
     """Raise UsageError where `output` is the file at `path`."""
     if output.exists() and path.exists() and output.samefile(path):
         raise UsageError(f"{output}: would replace the file that is converted; give another -o")
-
-
-def _told(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, details['loc']))}: {details['msg']}" for details in error.errors())

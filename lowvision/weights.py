@@ -136,16 +136,14 @@ def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Mod
     A container's file gives those of the branch that is this very network; of several, the last.
     """
     network = wanted.build_network()
-    header, state = _read(path, registry)
-    _load_into(network, path, wanted, registry, *_branch_like(wanted, header.architecture, state))
+    _load_into(network, path, wanted, registry, *_branch_like(wanted, *_read(path, registry)))
     return network
 
 
 def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
     """The container `wanted` with the weights in that file. Raises WeightsError where they are another's."""
     container = wanted.build_container()
-    header, state = _read(path, registry)
-    _load_into(container, path, wanted, registry, header.architecture, state)
+    _load_into(container, path, wanted, registry, *_read(path, registry))
     return container
 
 
@@ -179,14 +177,14 @@ def _load_into(
         network.load_state_dict(state, strict=False)
 
 
-def _read(path: Path, registry: Registry) -> tuple[Header, Mapping[str, Tensor]]:
+def _read(path: Path, registry: Registry) -> tuple[Architecture, Mapping[str, Tensor]]:
     text = _header_text(path)
     if text is None:
         found = foreign.read(path, registry)
-        return foreign_header(path, found, registry), found.state
+        return found.architecture, found.state
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    return header_of(json.loads(text), path, registry), state
+    return header_of(json.loads(text), path, registry).architecture, state
 
 
 def _header_text(path: Path) -> str | None:

@@ -12,7 +12,9 @@ from lowvision.bench.workers import RowError, Worker
 from lowvision.trained import Say
 
 RESERVE = 1024.0
-"""MiB that stay free besides what a row had at its peak."""
+"""MiB that stay free besides what a row wants."""
+GROWTH = 2.0
+"""How many times as much as the first run another may take: ONNX Runtime's takes 1.8 times."""
 
 
 class Crew:
@@ -21,8 +23,8 @@ class Crew:
     def __init__(self, say: Say):
         self._say = say
         self._jobs: dict[Row, Mapping[str, Any]] = {}
-        self._peaks: dict[Row, float] = {}
-        """MiB that a row's process had at most."""
+        self._wants: dict[Row, float] = {}
+        """MiB that a row's process had at most in its last run; before one that is timed, what it may come to."""
         self._warm: dict[Row, tuple[Worker, ExitStack]] = {}
 
     def __enter__(self) -> Self:
@@ -38,29 +40,30 @@ class Crew:
         process = ExitStack()
         worker = process.enter_context(workers.started())
         self._jobs[row], self._warm[row] = job, (worker, process)
-        return self._told(row, lambda: worker.warm_up(job))
+        told = self._told(row, lambda: worker.warm_up(job))
+        self._wants.setdefault(row, GROWTH * told["peak_rss_mib"])
+        return told
 
     def run(self, row: Row) -> dict[str, Any]:
         """One timed run of a row that warmed up before; what it told. Raises RowError."""
-        if row in self._warm:
-            self._make_room(row)
-        else:
+        if row not in self._warm:
             self.warm_up(row, self._jobs[row])
-        return self._told(row, self._warm[row][0].run)
+        self._make_room(row)
+        told = self._told(row, self._warm[row][0].run)
+        self._wants[row] = told["peak_rss_mib"]
+        return told
 
     def _told(self, row: Row, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            told = ask()
+            return ask()
         except RowError:
             self._end(row)
             raise
-        self._peaks[row] = told["peak_rss_mib"]
-        return told
 
     def _make_room(self, row: Row) -> None:
-        """End others, those that hold most first, until the row can have what it, or else the largest, ever had."""
+        """End others, those that hold most first, until the row can have what it wants; a new one, what the largest."""
         held = {other: vitals.resident(worker.number) for other, (worker, _) in self._warm.items()}
-        most = self._peaks.get(row, max(self._peaks.values(), default=0.0)) - held.pop(row, 0.0)
+        most = self._wants.get(row, max(self._wants.values(), default=0.0)) - held.pop(row, 0.0)
         while held and (free := vitals.available()) is not None and free - most < RESERVE:
             largest = max(held, key=lambda other: held[other])
             self._say(f"memory is short: {largest} ends, and will warm up again at its turn")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,7 +62,7 @@ def evaluate(
     if not all(0 < share < math.inf for share in budgets):
         raise UsageError("a budget is a share of the base's cost above 0, as 0.6")
     fit_on = _photographs(compare, downscale, longer_side, known) if compare else None
-    other: Task | None = _chosen("tasks", task, "--task", known) if task else None  # type: ignore[assignment]
+    other = _task(task, known) if task else None
     document = evaluate(weights, sets, known, output, device, budgets, fit_on, other)
     answer(document, as_json, report.text)
 
@@ -78,23 +78,30 @@ def _photographs(words: str, downscale: float, longer_side: int | None, known: R
     value = yaml_source.parse(words, "--compare").value
     if isinstance(value, str) and value not in known.shelves["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
-    return _chosen("datasets", words, "--compare", known)  # type: ignore[return-value]  # that menu holds data sets
+    return _chosen("datasets", value, "--compare", known)  # type: ignore[return-value]  # that menu holds data sets
 
 
-def _chosen(menu: str, words: str, option: str, known: Registry) -> Options:
+def _task(words: str, known: Registry) -> Task:
+    """A task as a recipe would write it. Raises UsageError."""
+    from lowvision import yaml_source
+
+    value = yaml_source.parse(words, "--task").value
+    return _chosen("tasks", value, "--task", known)  # type: ignore[return-value]  # that menu holds tasks
+
+
+def _chosen(menu: str, value: Any, option: str, known: Registry) -> Options:
     """What an option says in the words of a recipe. Raises UsageError."""
     from pydantic import ValidationError
 
-    from lowvision import yaml_source
     from lowvision.choice import choose
+    from lowvision.complaints import in_words
 
     try:
-        return choose(menu, yaml_source.parse(words, option).value, known)
+        return choose(menu, value, known)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip() for fault in error.errors())
-        raise UsageError(f"{option} {words}: {told}") from None
+        raise UsageError(f"{option}: {in_words(error)}") from None
     except ValueError as error:
-        raise UsageError(f"{option} {words}: {error}") from None
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _named(folders: list[Path]) -> dict[str, Path]:

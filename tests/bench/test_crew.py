@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lowvision.bench import vitals
-from lowvision.bench.crew import Crew
+from lowvision.bench.crew import RESERVE, Crew
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError
 
@@ -35,6 +35,18 @@ def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
         assert said == ["memory is short: bicubic:torch ends, and will warm up again at its turn"]
         assert crew.run(FIRST)["seconds"] > 0
         assert said[1:] == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
+
+
+def test_a_row_that_has_run_but_once_is_given_room_to_grow(
+    jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with Crew(said.append) as crew:
+        peak = crew.warm_up(FIRST, jobs[FIRST])["peak_rss_mib"]
+        crew.warm_up(SECOND, jobs[SECOND])
+        monkeypatch.setattr(vitals, "available", lambda: RESERVE + peak / 2)
+        crew.run(FIRST)
+        assert said == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
 
 
 @pytest.mark.parametrize("free", [1e6, None])

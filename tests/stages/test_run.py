@@ -309,14 +309,19 @@ def test_two_processes_learn_what_one_does(recipe, folder):
     assert shares[0] == pytest.approx(shares[1], rel=0.2)
 
 
+def of_pixels(photos: Path, path: Path, rest: str) -> Path:
+    """A recipe that holds `rest` beside task, tile and data."""
+    data = f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
+    path.write_text("task: {sr: {scale: 2}}\n" + data + rest)
+    return path
+
+
 def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path):
-    alone = tmp_path / "pixel.yml"
-    photos = recipe.parent / "photos"
-    alone.write_text(
-        "task: {sr: {scale: 2}}\n"
+    alone = of_pixels(
+        recipe.parent / "photos",
+        tmp_path / "pixel.yml",
         "branches: [{pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2], heavy_until: 0.5}}]\n"
-        f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
-        "stages: {base: {steps: 6, batch: 4, lr: 1e-2, checkpoint_every: 3}, evaluate: null}\n"
+        "stages: {base: {steps: 6, batch: 4, lr: 1e-2, checkpoint_every: 3}, evaluate: null}\n",
     )
     assert tiny.in_two_processes(tiny.run, alone, tmp_path / "pair") == [0, 0]
     fresh = reading.read(alone, registry.load())
@@ -328,14 +333,13 @@ def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path)
 
 
 def test_two_processes_train_a_container_whose_networks_hold_more_than_they_compute_with(recipe, tmp_path):
-    mixed = tmp_path / "mixed.yml"
-    photos = recipe.parent / "photos"
-    mixed.write_text(
-        "task: {sr: {scale: 2}}\nclassifier: class_module\nbranches:\n"
+    mixed = of_pixels(
+        recipe.parent / "photos",
+        tmp_path / "mixed.yml",
+        "classifier: class_module\nbranches:\n"
         "- pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2]}\n"
         "- fsrcnn: {channels: 4, shrink: 4, layers: 1}\n"
-        f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
-        "stages: {joint: {steps: 3, batch: 4, checkpoint_every: 3}, evaluate: null}\n"
+        "stages: {joint: {steps: 3, batch: 4, checkpoint_every: 3}, evaluate: null}\n",
     )
     assert tiny.in_two_processes(tiny.run, mixed, tmp_path / "pair") == [0, 0]
 
