@@ -20,10 +20,13 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from lowvision import images, multiply_adds, registry, trained
-from lowvision.allocator import keep_memory
-from lowvision.contracts import Adaptive, Task
-from lowvision.registry import Registry
+from lowvision import multiply_adds
+from lowvision.imaging import io
+from lowvision.inference import trained_networks
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Adaptive, Task
+from lowvision.plugins.registry import Registry
+from lowvision.system.allocator import keep_memory
 
 TILE = 32
 BATCHES = (1, 16)
@@ -63,7 +66,7 @@ def main() -> None:
 def network_of(word: str, known: Registry) -> tuple[nn.Module, Task]:
     """The network of a weights file, or one that was just built."""
     if Path(word).exists():
-        parts = trained.read(Path(word), known)
+        parts = trained_networks.read(Path(word), known)
         return parts.branches[-1].module(), parts.architecture.task
     task = known.find("tasks", "sr").thing(scale=2)
     torch.manual_seed(0)
@@ -76,7 +79,7 @@ def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
     lq, gt = [], []
     side = TILE * task.scale
     for n in range(count):
-        image = images.to_tensor(images.read_rgb(photos[n % len(photos)].gt))
+        image = io.to_tensor(io.read_rgb(photos[n % len(photos)].gt))
         _, height, width = image.shape
         top, left = (int((size - side) * (n + 0.5) / count) for size in (height, width))
         gt.append(image[:, top : top + side, left : left + side])

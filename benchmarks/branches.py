@@ -4,7 +4,7 @@
 
 It bounds what routing can reach: no plan of tiles makes a branch faster than this. As many threads call at once as the
 engine of `lowvision restore` has. Prints 10^9 multiply-adds a second, the best of a few rounds: of the network as it is
-trained, and behind a stroke as restoring has it, where its end was folded (`lowvision/folding.py`).
+trained, and behind a stroke as restoring has it, where its end was folded (`lowvision/inference/folding.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from typing import get_args
 import torch
 from pydantic import ValidationError
 
-from lowvision import devices, engines, registry, trained, zoo
-from lowvision.allocator import keep_memory
-from lowvision.contracts import Precision, Runtime
-from lowvision.fastest import seconds_a_call
-from lowvision.registry import Registry
+from lowvision.inference import engines, trained_networks
+from lowvision.inference.autotune import seconds_a_call
+from lowvision.models import pretrained
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Precision, Runtime
+from lowvision.plugins.registry import Registry
 from lowvision.routing import cost
+from lowvision.system import devices
+from lowvision.system.allocator import keep_memory
 
 MERGED = (1, 2, 4)
 IN_A_ROW = 8
@@ -33,7 +36,7 @@ IN_A_ROW = 8
 def main() -> None:
     keep_memory()
     known = registry.load()
-    parts = trained.read(zoo.find(Path(sys.argv[1]), known), known)
+    parts = trained_networks.read(pretrained.find(Path(sys.argv[1]), known), known)
     tile, threads = parts.architecture.tile, engines.callers("cpu")
     sides = [n * (tile.size - tile.overlap) + tile.overlap for n in MERGED]
     print(f"{'runtime':12} precision  branch" + "".join(f"{f'{side}x{side}':>14}" for side in sides))

@@ -21,15 +21,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision import fitting, registry, weights, yaml_source, zoo
-from lowvision.choice import choose
-from lowvision.contracts import Classifier, Dataset
-from lowvision.metrics import psnr
-from lowvision.registry import Registry
+from lowvision.config import yaml_reader
+from lowvision.data import photographs
+from lowvision.data.tiles import Cutter, Grid
+from lowvision.evaluation import fitting
+from lowvision.imaging.metrics import psnr
+from lowvision.models import pretrained, weights
+from lowvision.plugins import registry
+from lowvision.plugins.choice import choose
+from lowvision.plugins.contracts import Classifier, Dataset
+from lowvision.plugins.registry import Registry
 from lowvision.routing import budget, cost
 from lowvision.routing.container import Branches
-from lowvision.training import photographs
-from lowvision.training.tiles import Cutter, Grid
 
 TILES = 1024
 """Of the photographs, that do not overlap; every other one fits, the others judge."""
@@ -44,10 +47,10 @@ def main() -> None:
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     known = registry.load()
-    path = zoo.find(Path(sys.argv[1]), known)
+    path = pretrained.find(Path(sys.argv[1]), known)
     made = weights.read_header(path, known).architecture
     container = weights.load_container(path, made, known).eval()
-    photos = cast(Dataset, choose("datasets", yaml_source.parse(sys.argv[2], "PHOTOS").value, known))
+    photos = cast(Dataset, choose("datasets", yaml_reader.parse(sys.argv[2], "PHOTOS").value, known))
     cutter = Cutter(photographs.load(photos, made.task), made.task, made.tile.size)
     lq, gt, photograph = _tiles(cutter)
     reached = _reached(container.branches, lq, gt)  # (N, M)
@@ -71,7 +74,7 @@ def main() -> None:
 def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
     yield from fitting.untrained(known)
     for words in sys.argv[3:]:
-        yield words, cast(Classifier, choose("classifiers", yaml_source.parse(words, "CLASSIFIER").value, known))
+        yield words, cast(Classifier, choose("classifiers", yaml_reader.parse(words, "CLASSIFIER").value, known))
 
 
 def _tiles(cutter: Cutter) -> tuple[Tensor, Tensor, Numbers]:

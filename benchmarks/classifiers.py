@@ -20,17 +20,19 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from lowvision import registry, weights, yaml_source
-from lowvision.choice import choose
-from lowvision.metrics import psnr
+from lowvision.config import yaml_reader
+from lowvision.data.tiles import fixed_tiles
+from lowvision.imaging.metrics import psnr
+from lowvision.models import weights
+from lowvision.pipeline.stages import classifier as stage
+from lowvision.pipeline.stages.job import Job
+from lowvision.plugins import registry
+from lowvision.plugins.choice import choose
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
-from lowvision.registry import Registry
 from lowvision.routing import budget, cost
 from lowvision.routing.container import RoutedContainer
-from lowvision.stages import classifier as stage
-from lowvision.stages.job import Job
 from lowvision.training.log import Log
-from lowvision.training.tiles import fixed_tiles
 
 TILES = 256
 """Of data.valid, that do not overlap."""
@@ -42,7 +44,7 @@ def main() -> None:
     run, steps, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     known = registry.load()
     trained = weights.load_container(path := run / "joint" / "best.safetensors", _made(path, known), known).eval()
-    job = _job(run, run, str(yaml_source.read(run / "recipe.resolved.yml").value["classifier"]), known)
+    job = _job(run, run, str(yaml_reader.read(run / "recipe.resolved.yml").value["classifier"]), known)
     lq, gt = fixed_tiles(job.cutter("valid"), TILES, job.recipe.seed)
     errors = torch.stack([_errors(branch, lq, gt) for branch in trained.branches.networks], dim=1).numpy()  # (N, M)
     prices = np.array(trained.branches.prices(tuple(lq.shape[1:]))) / 1e6
@@ -62,7 +64,7 @@ def _made(path: Path, known: Registry):  # type: ignore[no-untyped-def]  # an Ar
 def _job(run: Path, folder: Path, classifier: str, known: Registry) -> Job:
     """The run's recipe with another classifier, in another folder."""
     recipe = reading.read(run / "recipe.resolved.yml", known)
-    said = yaml_source.parse(classifier, "classifier").value
+    said = yaml_reader.parse(classifier, "classifier").value
     recipe = recipe.replace(classifier=choose("classifiers", said, known))
     return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False, None))
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import lowvision
-from lowvision import images, registry, resizing
+from lowvision.imaging import io, resize
+from lowvision.plugins import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
 LONGER_SIDE = 2048
@@ -55,7 +56,7 @@ def main() -> None:
         case [data]:
             for comparison in COMPARISONS:
                 drawn = _drawn(comparison, Path(data) / "photos" / "val")
-                images.write(DOCS / comparison.file, images.Image(drawn), quality=88)
+                io.write(DOCS / comparison.file, io.Image(drawn), quality=88)
         case _:
             sys.exit(__doc__)
 
@@ -69,20 +70,20 @@ def _drawn(comparison: Comparison, photographs: Path) -> Pixels:
     task = last.architecture.task
     lq = task.degrade(gt, torch.Generator().manual_seed(0))
     restored = {name: restorer.restore(lq) for name, restorer in restorers.items()}
-    routes = last.route_map(images.to_uint8(lq), restored[comparison.weights[-1]])
+    routes = last.route_map(io.to_uint8(lq), restored[comparison.weights[-1]])
     panels = {"branches": routes.repeat(task.scale, axis=0).repeat(task.scale, axis=1)}
-    panels["given"] = images.to_uint8(task.baseline(lq[None])[0])
-    panels |= {name: images.to_uint8(made.image) for name, made in restored.items()}
-    panels["original"] = images.to_uint8(gt)
+    panels["given"] = io.to_uint8(task.baseline(lq[None])[0])
+    panels |= {name: io.to_uint8(made.image) for name, made in restored.items()}
+    panels["original"] = io.to_uint8(gt)
     return np.concatenate([_labelled(_middle(panel), name) for name, panel in panels.items()], axis=1)
 
 
 def _piece(comparison: Comparison, photographs: Path) -> Tensor:
     """(3,SIDE+2*MARGIN,SIDE+2*MARGIN) in [0,1]."""
-    whole = images.to_tensor(images.read_rgb(photographs / f"{comparison.photograph}.jpg"))
+    whole = io.to_tensor(io.read_rgb(photographs / f"{comparison.photograph}.jpg"))
     height, width = whole.shape[1:]
     share = LONGER_SIDE / max(height, width)
-    small = resizing.resize(whole, (round(share * height), round(share * width))).clamp(0, 1)
+    small = resize.resize(whole, (round(share * height), round(share * width))).clamp(0, 1)
     down, right = (slice(at - MARGIN, at + SIDE + MARGIN) for at in (comparison.top, comparison.left))
     return small[:, down, right]
 
@@ -95,7 +96,7 @@ def _labelled(panel: Pixels, name: str) -> Pixels:
     """A piece with its name below it, and a gap to the right."""
     framed = np.full((SIDE + LINE, SIDE + GAP, 3), 255, dtype=np.uint8)
     framed[:SIDE, :SIDE] = panel
-    images.draw_text(framed, name, 0, SIDE + LINE - 9, SIZE, (0, 0, 0))
+    io.draw_text(framed, name, 0, SIDE + LINE - 9, SIZE, (0, 0, 0))
     return framed
 
 

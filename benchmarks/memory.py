@@ -13,15 +13,17 @@ import time
 from pathlib import Path
 
 import lowvision
-from lowvision import images, registry, zoo
+from lowvision.imaging import io
+from lowvision.models import pretrained
+from lowvision.plugins import registry
 
 CORNER = 256
 
 
 def main() -> None:
     weights, photo, runtime = sys.argv[1:]
-    network = lowvision.load(zoo.find(Path(weights), registry.load()), "cpu", runtime)
-    image = images.read(photo).pixels
+    network = lowvision.load(pretrained.find(Path(weights), registry.load()), "cpu", runtime)
+    image = io.read(photo).pixels
     network.restore(image[:CORNER, :CORNER])
     loaded, began = mebibytes("VmRSS"), time.perf_counter()
     restored = network.restore(image)

@@ -20,11 +20,15 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from lowvision import devices, engines, images, registry, trained, zoo
-from lowvision.folders import Folder
-from lowvision.metrics import psnrs
+from lowvision.data import photographs
+from lowvision.imaging import io
+from lowvision.imaging.metrics import psnrs
+from lowvision.inference import engines, trained_networks
+from lowvision.models import pretrained
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing.engine import Engine
-from lowvision.training import photographs
+from lowvision.system import devices
 
 BUDGETS = (0.85, 0.75, 0.65)
 
@@ -38,7 +42,7 @@ def main() -> None:
     words.add_argument("--halos", type=int, nargs="+", default=[0])
     said = words.parse_args()
     known = registry.load()
-    parts = trained.read(zoo.find(said.weights, known), known)
+    parts = trained_networks.read(pretrained.find(said.weights, known), known)
     task = parts.architecture.task
     runtime = engines.runtime_named("torch", parts, known, "cpu", "bf16" if devices.multiplies_bf16() else "f32")
     built = engines.build(parts, runtime, "cpu")
@@ -51,7 +55,7 @@ def main() -> None:
     found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in ways}
     folder = Folder(path=said.photos, longer_side=said.longer_side or None)
     for number, photograph in enumerate(photographs.load(folder, task)):
-        lq, gt = photographs.lq_of(photograph, task, number), images.to_tensor(photograph.gt)
+        lq, gt = photographs.lq_of(photograph, task, number), io.to_tensor(photograph.gt)
         whole = engines.base_cost(parts.architecture, *lq.shape[1:])
         for way, engine in ways.items():
             found[way].append(measured(engine, lq, gt, whole))

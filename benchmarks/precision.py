@@ -20,11 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision import engines, fastest, images, registry, trained, zoo
-from lowvision.contracts import Precision
-from lowvision.folders import Folder
-from lowvision.metrics import psnrs
-from lowvision.training import photographs
+from lowvision.data import photographs
+from lowvision.imaging import io
+from lowvision.imaging.metrics import psnrs
+from lowvision.inference import autotune, engines, trained_networks
+from lowvision.models import pretrained
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Precision
+from lowvision.plugins.folder_dataset import Folder
 
 WAYS: tuple[tuple[str, Precision], ...] = (
     ("torch", "f32"),
@@ -56,12 +59,12 @@ class Made:
 
 def main() -> None:
     known = registry.load()
-    parts = trained.read(zoo.find(Path(sys.argv[1]), known), known)
+    parts = trained_networks.read(pretrained.find(Path(sys.argv[1]), known), known)
     task, size = parts.architecture.task, parts.architecture.tile.size
     photos = photographs.load(Folder(path=sys.argv[2], longer_side=2048), task)
     given = [photographs.lq_of(photo, task, number) for number, photo in enumerate(photos)]
-    right = [images.to_tensor(photo.gt) for photo in photos]
-    noise = torch.rand(fastest.TILES, task.channels, size, size, generator=torch.Generator().manual_seed(0))
+    right = [io.to_tensor(photo.gt) for photo in photos]
+    noise = torch.rand(autotune.TILES, task.channels, size, size, generator=torch.Generator().manual_seed(0))
     trusted: Made | None = None
     for name, precision in WAYS:
         engine = engines.build(parts, engines.runtime_named(name, parts, known, "cpu", precision), "cpu")
@@ -75,7 +78,7 @@ def main() -> None:
 
 
 def _bytes(image: Tensor) -> NDArray[np.int16]:
-    return images.to_uint8(image).astype(np.int16)
+    return io.to_uint8(image).astype(np.int16)
 
 
 def _far(image: Tensor, right: Tensor) -> float:

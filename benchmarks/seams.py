@@ -21,11 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowvision import engines, images, registry, trained, zoo
-from lowvision.folders import Folder
-from lowvision.metrics import psnrs
+from lowvision.data import photographs
+from lowvision.imaging import io
+from lowvision.imaging.metrics import psnrs
+from lowvision.inference import engines, trained_networks
+from lowvision.models import pretrained
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing.tiling import Plan
-from lowvision.training import photographs
 
 INSIDE = (-40, -36, -32, -28, 28, 32, 36, 40)
 """Pixels from a border: beyond the seam, not yet at the next one, and multiples of 4, since x4 leaves a pattern."""
@@ -34,7 +37,7 @@ INSIDE = (-40, -36, -32, -28, 28, 32, 36, 40)
 def main() -> None:
     path, folder = sys.argv[1:]
     known = registry.load()
-    parts = trained.read(zoo.find(Path(path), known), known)
+    parts = trained_networks.read(pretrained.find(Path(path), known), known)
     task = parts.architecture.task
     engine = engines.build(parts, engines.runtime_named("torch", parts, known, "cpu"), "cpu")
     alone = replace(engine, geometry=engine.geometry.alone)
@@ -42,7 +45,7 @@ def main() -> None:
     found: list[Sequence[float]] = []
     for number, photograph in enumerate(photographs.load(Folder(path=folder, longer_side=2048), task)):
         lq = photographs.lq_of(photograph, task, number)
-        restored, gt = engine.route(lq), images.to_tensor(photograph.gt)
+        restored, gt = engine.route(lq), io.to_tensor(photograph.gt)
         borders = between_branches(restored.plan, restored.choice, task.scale)
         with torch.inference_mode():
             whole = base(lq[None])[0]

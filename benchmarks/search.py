@@ -19,16 +19,18 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from lowvision import Backbone, registry, weights
-from lowvision.metrics import psnr
+from lowvision import Backbone
+from lowvision.data.tiles import fixed_tiles
+from lowvision.imaging.metrics import psnr
+from lowvision.models import weights
+from lowvision.pipeline.stages import base
+from lowvision.pipeline.stages.job import Job
+from lowvision.plugins import registry
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Branch, Recipe
-from lowvision.registry import Registry
 from lowvision.routing.cost import multiply_adds
-from lowvision.stages import base
-from lowvision.stages.job import Job
 from lowvision.training.log import Log
-from lowvision.training.tiles import fixed_tiles
 from lowvision_search import Block, Search, Searched, Supernet
 
 TILES = 256

@@ -19,16 +19,20 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from lowvision import devices, engines, images, registry, weights
-from lowvision.metrics import measure
+from lowvision.data.photographs import Photograph, lq_of
+from lowvision.imaging import io
+from lowvision.imaging.metrics import measure
+from lowvision.inference import engines
+from lowvision.models import weights
+from lowvision.pipeline.stages.job import Job
+from lowvision.plugins import registry
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
-from lowvision.registry import Registry
 from lowvision.routing import cost
 from lowvision.routing.engine import Engine
-from lowvision.stages.job import Job
+from lowvision.system import devices
 from lowvision.training.log import Log
-from lowvision.training.photographs import Photograph, lq_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "systems.md"
@@ -178,7 +182,7 @@ class Rival:
             restored = self.engine.route(lq, round(most * 1e9))
             if restored.cost > round(most * 1e9):
                 return "dearer"
-            reached.append(measure(restored.image, images.to_tensor(photograph.gt), self.recipe.task.scale)[quality])
+            reached.append(measure(restored.image, io.to_tensor(photograph.gt), self.recipe.task.scale)[quality])
         return f"{sum(reached) / len(reached):.2f}"
 
 

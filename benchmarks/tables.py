@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lowvision import devices, report, yaml_source
+from lowvision import report
+from lowvision.config import yaml_reader
+from lowvision.system import devices
 
 Document = dict[str, Any]
 """What `lowvision evaluate --json` prints."""
@@ -139,7 +141,7 @@ def _measure(subject: Subject, name: str, data: Path, wanted: Sequence[str]) -> 
 def _held_out(subject: Subject, data: Path) -> dict[str, Any]:
     """The recipe's `data.valid`, where it lies below DATA."""
     source = (ROOT / "recipes" / f"{subject.recipe}.yml").read_text(encoding="utf-8")
-    folder: dict[str, Any] = yaml_source.parse(source, subject.recipe).value["data"]["valid"]["folder"]
+    folder: dict[str, Any] = yaml_reader.parse(source, subject.recipe).value["data"]["valid"]["folder"]
     return {"folder": {**folder, "path": str(data / folder["path"])}}
 
 

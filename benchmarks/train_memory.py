@@ -2,9 +2,9 @@
 
     python benchmarks/train_memory.py [--network carn] [--batch 8] [--rounds 4] [--threads 1] [--precision bf16]
 
-`lowvision run` tells the C library to keep memory (`lowvision/allocator.py`). A process that has done so once cannot go
-back, so each round is two processes, one of each kind in turn; each takes the fastest of twenty steps. Prints both and
-their ratio for every round, and the median of the ratios.
+`lowvision run` makes the C library keep its memory (`lowvision/system/allocator.py`). A process that has done so once
+cannot go back, so each round is two processes, one of each kind in turn; each takes the fastest of twenty steps. Prints
+both and their ratio for every round, and the median of the ratios.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import time
 import torch
 from accelerate import Accelerator
 
-from lowvision import registry
-from lowvision.allocator import keep_memory
+from lowvision.plugins import registry
+from lowvision.system.allocator import keep_memory
 from lowvision.training.loop import update
 from lowvision.training.objective import RestorationObjective
 from lowvision.training.options import Fit

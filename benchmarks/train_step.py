@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from lowvision import registry
-from lowvision.architecture import Architecture
+from lowvision.models.architecture import Architecture
+from lowvision.plugins import registry
 from lowvision.training.loop import update
 from lowvision.training.objective import RoutedObjective
 from lowvision.training.options import RoutedFit

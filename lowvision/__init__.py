@@ -10,23 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lowvision.architecture import BackboneChoice as BackboneChoice
-    from lowvision.contracts import Adaptive as Adaptive
-    from lowvision.contracts import Backbone as Backbone
-    from lowvision.contracts import Classifier as Classifier
-    from lowvision.contracts import Dataset as Dataset
-    from lowvision.contracts import Format as Format
-    from lowvision.contracts import Leavable as Leavable
-    from lowvision.contracts import Part as Part
-    from lowvision.contracts import Photo as Photo
-    from lowvision.contracts import Precision as Precision
-    from lowvision.contracts import Recognised as Recognised
-    from lowvision.contracts import Reducer as Reducer
-    from lowvision.contracts import Runtime as Runtime
-    from lowvision.contracts import Skip as Skip
-    from lowvision.contracts import Task as Task
-    from lowvision.contracts import Trained as Trained
-    from lowvision.contracts import Weights as Weights
+    from lowvision.config.options import Options as Options
     from lowvision.errors import DataError as DataError
     from lowvision.errors import LowvisionError as LowvisionError
     from lowvision.errors import PluginError as PluginError
@@ -35,22 +19,38 @@ if TYPE_CHECKING:
     from lowvision.errors import TrainingError as TrainingError
     from lowvision.errors import UsageError as UsageError
     from lowvision.errors import WeightsError as WeightsError
-    from lowvision.hookspecs import hookimpl as hookimpl
-    from lowvision.metrics import psnr as psnr
-    from lowvision.options import Options as Options
-    from lowvision.resizing import resize as resize
-    from lowvision.resizing import upsample as upsample
-    from lowvision.restorer import Restored as Restored
-    from lowvision.restorer import Restorer as Restorer
-    from lowvision.restorer import load as load
+    from lowvision.imaging.metrics import psnr as psnr
+    from lowvision.imaging.resize import resize as resize
+    from lowvision.imaging.resize import upsample as upsample
+    from lowvision.inference.restorer import Restored as Restored
+    from lowvision.inference.restorer import Restorer as Restorer
+    from lowvision.inference.restorer import load as load
+    from lowvision.models.architecture import BackboneChoice as BackboneChoice
+    from lowvision.plugins.contracts import Adaptive as Adaptive
+    from lowvision.plugins.contracts import Backbone as Backbone
+    from lowvision.plugins.contracts import Classifier as Classifier
+    from lowvision.plugins.contracts import Dataset as Dataset
+    from lowvision.plugins.contracts import Format as Format
+    from lowvision.plugins.contracts import Leavable as Leavable
+    from lowvision.plugins.contracts import Part as Part
+    from lowvision.plugins.contracts import Photo as Photo
+    from lowvision.plugins.contracts import Precision as Precision
+    from lowvision.plugins.contracts import Recognised as Recognised
+    from lowvision.plugins.contracts import Reducer as Reducer
+    from lowvision.plugins.contracts import Runtime as Runtime
+    from lowvision.plugins.contracts import Skip as Skip
+    from lowvision.plugins.contracts import Task as Task
+    from lowvision.plugins.contracts import Trained as Trained
+    from lowvision.plugins.contracts import Weights as Weights
+    from lowvision.plugins.hookspecs import hookimpl as hookimpl
     from lowvision.routing.budget import k_within as k_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "architecture": ("BackboneChoice",),
-    "contracts": (
+    "models.architecture": ("BackboneChoice",),
+    "plugins.contracts": (
         "Adaptive",
         "Backbone",
         "Classifier",
@@ -78,13 +78,13 @@ _HOMES = {
         "UsageError",
         "WeightsError",
     ),
-    "hookspecs": ("hookimpl",),
-    "metrics": ("psnr",),
-    "options": ("Options",),
-    "resizing": ("resize", "upsample"),
+    "plugins.hookspecs": ("hookimpl",),
+    "imaging.metrics": ("psnr",),
+    "config.options": ("Options",),
+    "imaging.resize": ("resize", "upsample"),
     "routing.budget": ("k_within",),
     "routing.cost": ("multiply_adds",),
-    "restorer": ("Restored", "Restorer", "load"),
+    "inference.restorer": ("Restored", "Restorer", "load"),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 

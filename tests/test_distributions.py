@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lowvision import shipped
+from lowvision.recipe import shipped
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))

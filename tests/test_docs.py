@@ -18,10 +18,12 @@ import torch
 import typer
 from pydantic import BaseModel
 
-from lowvision import cli, folders, hookspecs, registry, testing, yaml_source
-from lowvision.architecture import Tile
+from lowvision import cli, testing
+from lowvision.config import yaml_reader
+from lowvision.config.options import Options
 from lowvision.errors import RecipeError
-from lowvision.options import Options
+from lowvision.models.architecture import Tile
+from lowvision.plugins import folder_dataset, hookspecs, registry
 from lowvision.recipe import models, reading, stages
 from lowvision.training.options import Fit, RoutedFit
 
@@ -42,7 +44,7 @@ TABLES: dict[str, list[type[BaseModel]]] = {
     "A branch": [models.Branch],
     "`tile`": [Tile],
     "`data`": [models.Data],
-    "A folder": [folders.Folder],
+    "A folder": [folder_dataset.Folder],
     "Every stage that trains": [Fit],
     "`stages`": [stages.Stages],
     "`stages.rank`": [stages.Rank],
@@ -92,7 +94,7 @@ def fields_of(kinds: list[type[BaseModel]]) -> dict[str, Any]:
 
 def default_of(cell: str) -> Any:
     """The default that a table's cell tells."""
-    return yaml_source.parse(cell.strip("`"), "docs").value
+    return yaml_reader.parse(cell.strip("`"), "docs").value
 
 
 def slugs(page: Path) -> set[str]:
@@ -240,7 +242,7 @@ def test_the_folders_shown_are_data_sets(tmp_path: Path) -> None:
     path = tmp_path / "r.yml"
     path.write_text(f"task: sr\nclassifier: class_module\nbackbone: carn\n{data}")
     recipe = reading.read(path, registry.load())
-    assert all(isinstance(s, folders.Folder) for s in (recipe.data.train, recipe.data.valid, recipe.data.test))
+    assert all(isinstance(s, folder_dataset.Folder) for s in (recipe.data.train, recipe.data.valid, recipe.data.test))
 
 
 @pytest.fixture
@@ -367,7 +369,7 @@ def test_every_word_of_the_glossary_has_a_sentence() -> None:
 
 
 def test_the_citation_names_this_version_and_the_paper() -> None:
-    citation = yaml_source.read(ROOT / "CITATION.cff").value
+    citation = yaml_reader.read(ROOT / "CITATION.cff").value
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (citation["cff-version"], citation["type"]) == ("1.2.0", "software")
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])

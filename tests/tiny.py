@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
-from lowvision import images, registry, weights
-from lowvision.architecture import Architecture, Tile
+from lowvision.imaging import io
+from lowvision.models import weights
+from lowvision.models.architecture import Architecture, Tile
+from lowvision.plugins import registry
 from lowvision.recipe import reading
 
 RECIPE = """
@@ -38,8 +40,8 @@ def write_photographs(folder: Path) -> None:
     (folder / "train").mkdir(parents=True)
     (folder / "valid").mkdir()
     for n, path in enumerate(samples[:3]):
-        images.write(folder / "train" / f"{n}.png", images.Image(images.read_rgb(path)[100:180, 100:196]))
-    images.write(folder / "valid" / "seen.png", images.Image(images.read_rgb(samples[-1])[100:164, 100:150]))
+        io.write(folder / "train" / f"{n}.png", io.Image(io.read_rgb(path)[100:180, 100:196]))
+    io.write(folder / "valid" / "seen.png", io.Image(io.read_rgb(samples[-1])[100:164, 100:150]))
 
 
 def write_recipe(folder: Path) -> Path:
@@ -94,7 +96,7 @@ def write_weights(path: Path, made: Architecture) -> Path:
 
 def run(recipe: Path, folder: Path, *overrides: str, restart: bool = False) -> None:
     """Run it in this process."""
-    from lowvision.run import run
+    from lowvision.pipeline.run import run
 
     known = registry.load()
     run(reading.read(recipe, known, overrides), known, recipe, folder, restart, "cpu")
@@ -123,7 +125,7 @@ def _in_children(
     work: Callable[..., None], arguments: tuple[object, ...], surroundings: list[dict[str, str]]
 ) -> list[int]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lowvision.run"])
+    context.set_forkserver_preload(["lowvision.pipeline.run"])
     children = [context.Process(target=_by_itself, args=(work, arguments, own)) for own in surroundings]
     for child in children:
         child.start()

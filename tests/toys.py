@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field, model_validator
 
-from lowvision.contracts import Backbone, Classifier, Dataset, Photo, Reducer, Skip, Task
 from lowvision.errors import RecipeError
-from lowvision.hookspecs import hookimpl
+from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Photo, Reducer, Skip, Task
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.registry import Plugin, Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
-from lowvision.registry import Plugin, Registry
 
 NEVER = "recipes name it, and no test trains it"
 
@@ -129,7 +129,12 @@ def lowvision_datasets() -> Mapping[str, type[Dataset]]:
 
 
 def registry() -> Registry:
-    return Registry([Plugin(__name__, "lowvision-toys", "1.0"), Plugin("lowvision.folders", "lowvision-framework", "")])
+    return Registry(
+        [
+            Plugin(__name__, "lowvision-toys", "1.0"),
+            Plugin("lowvision.plugins.folder_dataset", "lowvision-framework", ""),
+        ]
+    )
 
 
 RECIPE = """\

@@ -9,7 +9,7 @@ from typing import Any, Self
 from lowvision.bench import vitals, workers
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError, Worker
-from lowvision.trained import Say
+from lowvision.inference.trained_networks import Say
 
 RESERVE = 1024.0
 """MiB that stay free besides what a row wants."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from lowvision import devices
-from lowvision.architecture import Architecture
 from lowvision.bench.rows import BICUBIC, PEAK, PLAIN, ROUTED, TILE_BY_TILE, TILED, TUNED, WHOLE, Row
-from lowvision.registry import Registry
+from lowvision.models.architecture import Architecture
+from lowvision.plugins.registry import Registry
+from lowvision.system import devices
 
 SCHEMA = 1
 """Raised when the document changes in a way that its readers would notice."""

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lowvision.bench import rows, shares
 from lowvision.bench.rows import Row
-from lowvision.contracts import Runtime
 from lowvision.errors import RunError, UsageError
-from lowvision.registry import Registry
+from lowvision.inference.trained_networks import Parts
+from lowvision.plugins.contracts import Runtime
+from lowvision.plugins.registry import Registry
 from lowvision.routing.tiling import plan
-from lowvision.trained import Parts
 
 DEVICE = "cpu"
 """The only one that is measured: on an accelerator neither cores nor memory of a process would tell anything."""

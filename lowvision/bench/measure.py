@@ -17,8 +17,8 @@ from lowvision.bench.document import LeftOut, Measured, Outcome, Size, document
 from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, Row
 from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
-from lowvision.registry import Registry
-from lowvision.trained import Say, tell
+from lowvision.inference.trained_networks import Say, tell
+from lowvision.plugins.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from lowvision import export as package
-from lowvision import trained, weights
 from lowvision.errors import LowvisionError
+from lowvision.inference import package, trained_networks
+from lowvision.inference.trained_networks import Parts
+from lowvision.models import weights
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
-from lowvision.registry import Registry
-from lowvision.trained import Parts
 
 RECIPES = (".yml", ".yaml")
 """How the names of recipes end."""
@@ -20,7 +20,7 @@ RECIPES = (".yml", ".yaml")
 
 def read(path: Path, known: Registry) -> Parts:
     """The networks of a weights file or an exported package. Raises WeightsError."""
-    return package.read(path, known) if path.is_dir() else trained.read(path, known)
+    return package.read(path, known) if path.is_dir() else trained_networks.read(path, known)
 
 
 def untrained(recipe: Path, folder: Path, known: Registry) -> Path:

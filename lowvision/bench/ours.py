@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lowvision import engines
-from lowvision.allocator import keep_memory
 from lowvision.bench import shares
 from lowvision.bench.dissection import Dissected, emptied, watched
 from lowvision.bench.job import DEVICE, Facts, Job, Tiles, Way
+from lowvision.inference import engines
 from lowvision.routing.engine import Engine, Routes
+from lowvision.system.allocator import keep_memory
 
 SIZES = (1, 2, 4, 8)
 """Tiles for the base that are tried, as multiples of the trained tile."""

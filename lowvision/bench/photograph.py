@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowvision import images
-from lowvision.contracts import Task
 from lowvision.errors import UsageError
-from lowvision.registry import Registry
-from lowvision.resizing import resize
+from lowvision.imaging import io
+from lowvision.imaging.resize import resize
+from lowvision.plugins.contracts import Task
+from lowvision.plugins.registry import Registry
 
 SAMPLES = "samples_test"
 """The named set whose first photograph is taken where the user gives none."""
@@ -24,7 +24,7 @@ def lq(path: Path | None, size: tuple[int, int], task: Task, known: Registry) ->
 
     path: the photograph; None: a sample. size: height and width in LQ pixels. Raises DataError where it cannot be read.
     """
-    rgb = images.to_tensor(images.read_rgb(path or sample(known)))
+    rgb = io.to_tensor(io.read_rgb(path or sample(known)))
     gt = _filling(rgb, (size[0] * task.scale, size[1] * task.scale))
     if task.channels == 1:
         gt = torch.einsum("c,chw->hw", gt.new_tensor(LUMA), gt)[None]

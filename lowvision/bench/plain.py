@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lowvision import engines
-from lowvision.allocator import keep_memory
 from lowvision.bench import shares
 from lowvision.bench.job import DEVICE, Job, Way
 from lowvision.bench.rows import PLAIN, TUNED
 from lowvision.errors import UsageError
+from lowvision.inference import engines
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.tiling import cut, plan, suiting
+from lowvision.system.allocator import keep_memory
 
 
 def bicubic(job: Job) -> Way:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lowvision import devices
-from lowvision.contracts import Runtime
 from lowvision.errors import UsageError
-from lowvision.registry import Registry
+from lowvision.plugins.contracts import Runtime
+from lowvision.plugins.registry import Registry
+from lowvision.system import devices
 
 PLAIN = "torch"
 """As most people run a network: eager, contiguous, PyTorch's own threads and allocator."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lowvision.allocator import keep_memory
 from lowvision.bench import ours, peak, plain, rows
 from lowvision.bench.job import Job, Way
+from lowvision.system.allocator import keep_memory
 
 
 def prepare(job: Job) -> Way:

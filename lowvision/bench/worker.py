@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from lowvision import registry
 from lowvision.bench import networks, vitals, ways
 from lowvision.bench.job import Job, Tiles, Way
 from lowvision.bench.rows import Row
 from lowvision.errors import LowvisionError
+from lowvision.plugins import registry
 from lowvision.routing.memory import is_out_of_memory
 
 Answer = Mapping[str, Any]

@@ -34,9 +34,9 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Time every way to restore an image on this machine's CPU, each in a process of its own, turn by turn."""
-    from lowvision import registry
     from lowvision.bench import measure, table
     from lowvision.bench import rows as ways
+    from lowvision.plugins import registry
 
     known = registry.load()
     wanted = measure.Wanted(

@@ -11,7 +11,7 @@ family = typer.Typer(help="The cache of photographs and graphs: its size, or `cl
 def cache_size(context: typer.Context) -> None:
     """The cache of photographs and graphs: its size, or `clear`."""
     if context.invoked_subcommand is None:
-        from lowvision.training import cache
+        from lowvision.system import cache
 
         typer.echo(f"{cache.root()}: {_gigabytes(cache.size())} of at most {_gigabytes(cache.limit())}")
 
@@ -19,7 +19,7 @@ def cache_size(context: typer.Context) -> None:
 @family.command("clear")
 def cache_clear() -> None:
     """Delete what is cached; it is made again when it is needed."""
-    from lowvision.training import cache
+    from lowvision.system import cache
 
     typer.echo(f"{cache.root()}: {_gigabytes(cache.clear())} freed")
 

@@ -16,13 +16,13 @@ def check(
     build: Annotated[bool, typer.Option("--build", help="Also try networks, files and names.")] = False,
 ) -> None:
     """Tell everything that is wrong with a recipe."""
-    from lowvision import registry
+    from lowvision.plugins import registry
     from lowvision.recipe import reading
 
     known = registry.load()
     found = reading.read(recipe, known, overrides or ())
     if build:
-        from lowvision import preflight
+        from lowvision.pipeline import preflight
 
         preflight.check(found, known)
     typer.echo(reading.resolved(found, known).rstrip() if resolved else f"{recipe}: nothing wrong")

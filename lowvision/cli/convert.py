@@ -26,8 +26,9 @@ def convert(
     ] = None,
 ) -> None:
     """Write another program's weights as a weights file of lowvision's own; or any, reduced."""
-    from lowvision import convert, registry
+    from lowvision.commands import convert
     from lowvision.errors import UsageError
+    from lowvision.plugins import registry
 
     known = registry.load()
     if reduce is not None:

@@ -10,7 +10,7 @@ from lowvision.cli.answers import answer
 from lowvision.cli.words import AsJson
 
 if TYPE_CHECKING:
-    from lowvision.shipped import Copy
+    from lowvision.recipe.shipped import Copy
 
 
 def cp(
@@ -20,7 +20,8 @@ def cp(
     as_json: AsJson = False,
 ) -> None:
     """Copy a shipped recipe, to edit it."""
-    from lowvision import registry, shipped
+    from lowvision.plugins import registry
+    from lowvision.recipe import shipped
 
     made = shipped.copy(recipe, destination, registry.load(), force)
     document = {"recipe": made.name, "file": str(made.file), "extends": made.extends}

@@ -10,7 +10,7 @@ from lowvision.cli.words import AsJson
 
 def doctor(as_json: AsJson = False) -> None:
     """Look for what is wrong with this installation. Exits with 1 where something is."""
-    from lowvision import doctor
+    from lowvision.commands import doctor
 
     document = doctor.document()
     answer(document, as_json, doctor.text)

@@ -13,9 +13,9 @@ from lowvision.cli.words import AsJson, Device, WeightsFile
 from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
-    from lowvision.contracts import Dataset, Task
-    from lowvision.options import Options
-    from lowvision.registry import Registry
+    from lowvision.config.options import Options
+    from lowvision.plugins.contracts import Dataset, Task
+    from lowvision.plugins.registry import Registry
 
 
 def evaluate(
@@ -50,9 +50,10 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a weights file on folders of photographs: quality, exact cost and seconds beside its own base."""
-    from lowvision import registry, report
-    from lowvision.evaluate import evaluate
-    from lowvision.folders import Folder
+    from lowvision import report
+    from lowvision.commands.evaluate import evaluate
+    from lowvision.plugins import registry
+    from lowvision.plugins.folder_dataset import Folder
 
     sets = {
         name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side)
@@ -72,10 +73,10 @@ def _photographs(words: str, downscale: float, longer_side: int | None, known: R
 
     Raises UsageError.
     """
-    from lowvision import yaml_source
-    from lowvision.folders import Folder
+    from lowvision.config import yaml_reader
+    from lowvision.plugins.folder_dataset import Folder
 
-    value = yaml_source.parse(words, "--compare").value
+    value = yaml_reader.parse(words, "--compare").value
     if isinstance(value, str) and value not in known.shelves["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
     return _chosen("datasets", value, "--compare", known)  # type: ignore[return-value]  # that menu holds data sets
@@ -83,9 +84,9 @@ def _photographs(words: str, downscale: float, longer_side: int | None, known: R
 
 def _task(words: str, known: Registry) -> Task:
     """A task as a recipe would write it. Raises UsageError."""
-    from lowvision import yaml_source
+    from lowvision.config import yaml_reader
 
-    value = yaml_source.parse(words, "--task").value
+    value = yaml_reader.parse(words, "--task").value
     return _chosen("tasks", value, "--task", known)  # type: ignore[return-value]  # that menu holds tasks
 
 
@@ -93,8 +94,8 @@ def _chosen(menu: str, value: Any, option: str, known: Registry) -> Options:
     """What an option says in the words of a recipe. Raises UsageError."""
     from pydantic import ValidationError
 
-    from lowvision.choice import choose
-    from lowvision.complaints import in_words
+    from lowvision.config.validation import in_words
+    from lowvision.plugins.choice import choose
 
     try:
         return choose(menu, value, known)

@@ -15,7 +15,8 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
 ) -> None:
     """Write every network of a weights file as an ONNX graph, and a manifest, into a folder."""
-    from lowvision import export, registry
+    from lowvision.inference import package
+    from lowvision.plugins import registry
 
-    export.write(weights, output, registry.load())
+    package.write(weights, output, registry.load())
     typer.echo(f"{output}: {', '.join(sorted(path.name for path in output.iterdir()))}")

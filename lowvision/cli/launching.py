@@ -7,7 +7,7 @@ import sys
 
 def launched(processes: int, device: str) -> int:
     """The exit code of this process's command, done by several processes."""
-    from lowvision.processes import launch
+    from lowvision.system.processes import launch
 
     return launch(_words_without("--processes"), processes, device)
 

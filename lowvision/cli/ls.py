@@ -13,7 +13,7 @@ from lowvision.errors import UsageError
 
 def _menus() -> list[str]:
     """What can be listed, for a shell that completes words."""
-    from lowvision import listing
+    from lowvision.commands import listing
 
     return list(listing.LISTED)
 
@@ -25,7 +25,8 @@ def ls(
     as_json: AsJson = False,
 ) -> None:
     """List what recipes can name, what can run a network, and the recipes that are shipped."""
-    from lowvision import listing, registry
+    from lowvision.commands import listing
+    from lowvision.plugins import registry
 
     if menu is not None and menu not in listing.LISTED:
         raise UsageError(f"no menu '{menu}'; there are {', '.join(listing.LISTED)}")

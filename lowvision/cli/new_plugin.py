@@ -31,7 +31,8 @@ def new_plugin(
     as_json: AsJson = False,
 ) -> None:
     """Make a plugin: a whole distribution with one small working component, its tests and a recipe."""
-    from lowvision import registry, scaffold
+    from lowvision import scaffold
+    from lowvision.plugins import registry
 
     made = scaffold.render(distribution, kind.value, output, registry.load())
     document = {"folder": str(made.folder), "kind": made.kind, "name": made.name}

@@ -10,7 +10,8 @@ from lowvision.cli.words import AsJson
 
 def plugins(as_json: AsJson = False) -> None:
     """List the installed plugins, the broken ones with the reason."""
-    from lowvision import listing, registry
+    from lowvision.commands import listing
+    from lowvision.plugins import registry
 
     known = registry.load()
     if as_json:

@@ -63,12 +63,15 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Restore images with a weights file; goes on after a bad one. Exits with 1 where some failed."""
-    from lowvision import export, inputs, registry, restore, trained, zoo
-    from lowvision.processes import join
+    from lowvision.commands import inputs, restore
+    from lowvision.inference import package, trained_networks
+    from lowvision.models import pretrained
+    from lowvision.plugins import registry
+    from lowvision.system.processes import join
 
     known = registry.load()
-    weights = weights or zoo.default(known)
-    _ = export.read(weights, known) if weights.is_dir() else trained.read(weights, known)
+    weights = weights or pretrained.default(known)
+    _ = package.read(weights, known) if weights.is_dir() else trained_networks.read(weights, known)
     crew = join(device)
     planned = inputs.plan(words, output, form and f".{form}", maps)
     crew.wait()  # no process may write before all have looked: it could change what they find

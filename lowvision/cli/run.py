@@ -23,13 +23,13 @@ def run(
 ) -> None:
     """Run a recipe from its first stage to its report; the same command again goes on where it stopped."""
     changes = [*(overrides or ()), *([] if seed is None else [f"seed={seed}"])]
-    from lowvision import registry
+    from lowvision.plugins import registry
     from lowvision.recipe import reading
 
     known = registry.load()
     found = reading.read(recipe, known, changes)
     if processes > 1:
         raise typer.Exit(launched(processes, device))
-    from lowvision import run
+    from lowvision.pipeline import run
 
     run.run(found, known, recipe, runs / (name or recipe.stem), restart, device)

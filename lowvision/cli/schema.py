@@ -9,7 +9,7 @@ import typer
 
 def schema() -> None:
     """Print the JSON schema of recipes, for editors."""
-    from lowvision import registry
+    from lowvision.plugins import registry
     from lowvision.recipe.schema import schema
 
     typer.echo(json.dumps(schema(registry.load()), indent=1, ensure_ascii=False))

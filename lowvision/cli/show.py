@@ -27,8 +27,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Tell what a name is: options, parameters, exact cost, and who provides it."""
-    from lowvision import registry
-    from lowvision.show import names, page, wanted
+    from lowvision.commands.show import names, page, wanted
+    from lowvision.plugins import registry
 
     documents = names.documents(name, registry.load(), wanted.read(changes or (), size, scale))
     answer(documents, as_json, page.text)

@@ -10,7 +10,8 @@ import typer
 
 def _found(word: Path) -> Path:
     """The recipe that the word means."""
-    from lowvision import registry, shipped
+    from lowvision.plugins import registry
+    from lowvision.recipe import shipped
 
     return shipped.find(word, registry.load())
 
@@ -23,9 +24,10 @@ RecipeFile = Annotated[
 
 def carried(word: Path | None) -> Path | None:
     """The weights file that the word means; where there is none, none."""
-    from lowvision import registry, zoo
+    from lowvision.models import pretrained
+    from lowvision.plugins import registry
 
-    return word and zoo.find(word, registry.load())
+    return word and pretrained.find(word, registry.load())
 
 
 WeightsFile = Annotated[

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lowvision.contracts import Skip
-from lowvision.resizing import upsample
+from lowvision.imaging.resize import upsample
+from lowvision.plugins.contracts import Skip
 
 STEPS = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
 """The factors, one after the other, that lead to each scale."""

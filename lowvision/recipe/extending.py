@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lowvision import shipped, yaml_source
-from lowvision.choice import choices_of
-from lowvision.complaints import shown
+from lowvision.config import yaml_reader
+from lowvision.config.validation import shown
+from lowvision.config.yaml_reader import KeyPath, Mark, Source
 from lowvision.errors import RecipeError
-from lowvision.registry import Registry
-from lowvision.yaml_source import KeyPath, Mark, Source
+from lowvision.plugins.choice import choices_of
+from lowvision.plugins.registry import Registry
+from lowvision.recipe import shipped
 
 COMMAND_LINE = Mark("command line", 0)
 
@@ -57,7 +58,7 @@ def gather(path: Path, known: Registry, overrides: Sequence[str] = ()) -> Source
 
 
 def _with_parents(path: Path, children: tuple[Path, ...], known: Registry) -> Source:
-    source = _with_sections(yaml_source.read(path), known)
+    source = _with_sections(yaml_reader.read(path), known)
     if not isinstance(source.value, dict):
         found = "is empty" if source.value is None else f"holds {shown(source.value)}"
         raise RecipeError(f"{path}: {found}; a recipe is a mapping with keys such as task, backbone and stages")
@@ -117,7 +118,7 @@ def _overridden(source: Source, override: str, known: Registry) -> Source:
         raise RecipeError(f"{COMMAND_LINE}: '{override}' sets nothing; write key=value, as stages.base.steps=1000")
     path = tuple(int(key) if key.isdigit() else key for key in name.strip().split("."))
     try:
-        new = yaml_source.parse(text, COMMAND_LINE.file)
+        new = yaml_reader.parse(text, COMMAND_LINE.file)
     except RecipeError as error:
         raise RecipeError(f"{COMMAND_LINE}: {name}: {str(error).split(': ', 1)[1]}") from None
     try:

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lowvision.architecture import (
+from lowvision.config.options import Options
+from lowvision.config.validation import MISSING, Complaint, as_error
+from lowvision.data import augment
+from lowvision.models.architecture import (
     Architecture,
     BackboneChoice,
     ClassifierChoice,
@@ -15,12 +18,9 @@ from lowvision.architecture import (
     TaskChoice,
     Tile,
 )
-from lowvision.choice import Choice
-from lowvision.complaints import MISSING, Complaint, as_error
-from lowvision.contracts import Backbone, Reducer
-from lowvision.options import Options
+from lowvision.plugins.choice import Choice
+from lowvision.plugins.contracts import Backbone, Reducer
 from lowvision.recipe.stages import Stages
-from lowvision.training import augment
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
 USUAL = ("D4",)

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lowvision import yaml_source
-from lowvision.complaints import Complaint, close_to, from_error
+from lowvision.config import yaml_reader
+from lowvision.config.validation import Complaint, close_to, from_error
+from lowvision.config.yaml_reader import KeyPath, Mark
 from lowvision.errors import RecipeError
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import extending, shorthand
 from lowvision.recipe.models import Recipe
-from lowvision.registry import Registry
-from lowvision.yaml_source import KeyPath, Mark
 
 SHORT_FORMS = ("backbone", "reduce", "extends")
 """What a file may say besides the fields of a Recipe."""
@@ -40,7 +40,7 @@ def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) ->
 
 def resolved(recipe: Recipe, registry: Registry) -> str:
     """The YAML of a recipe with every default filled in; `read` makes an equal recipe of it."""
-    return yaml_source.dump(_plain(recipe, registry))
+    return yaml_reader.dump(_plain(recipe, registry))
 
 
 def _plain(recipe: Recipe, registry: Registry) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lowvision.plugins.registry import Entry, Registry
 from lowvision.recipe.models import Recipe
-from lowvision.registry import Entry, Registry
 
 Schema = dict[str, Any]
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from lowvision.choice import choose
-from lowvision.complaints import Complaint, from_error, shown
-from lowvision.contracts import Backbone, Reducer
+from lowvision.config.options import Options
+from lowvision.config.validation import Complaint, from_error, shown
+from lowvision.config.yaml_reader import KeyPath
 from lowvision.errors import LowvisionError
-from lowvision.options import Options
+from lowvision.plugins.choice import choose
+from lowvision.plugins.contracts import Backbone, Reducer
+from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Branch, Reduction
-from lowvision.registry import Registry
-from lowvision.yaml_source import KeyPath
 
 Level = int | float | str
 
@@ -93,7 +93,7 @@ def _of_file(
     branch: dict[str, str], path: KeyPath, registry: Registry
 ) -> tuple[Branch, list[Complaint]] | tuple[None, list[Complaint]]:
     """The network that is in a weights file, and starts from it."""
-    from lowvision import weights  # imports torch, which most recipes need not wait for
+    from lowvision.models import weights  # imports torch, which most recipes need not wait for
 
     ((name, file),) = branch.items()
     try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lowvision.options import Options
+from lowvision.config.options import Options
 from lowvision.training.options import Fit, RoutedFit
 
 

@@ -7,7 +7,7 @@ from html import escape
 from itertools import accumulate
 from typing import Any
 
-from lowvision.palette import colours, hexadecimal
+from lowvision.imaging.palette import colours, hexadecimal
 from lowvision.report.axis import Axis, fitted
 from lowvision.report.table import is_number
 

@@ -12,7 +12,7 @@ from lowvision.errors import RunError
 from lowvision.report.page import html
 from lowvision.report.plain import text
 from lowvision.report.table import Document
-from lowvision.writing import whole
+from lowvision.system.atomic import whole
 
 
 def write(folder: Path, document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Path | None) -> None:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lowvision.palette import colours, hexadecimal
+from lowvision.imaging.palette import colours, hexadecimal
 from lowvision.report import curves, table
 from lowvision.report.pictures import shown
 from lowvision.report.plain import image_rows

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lowvision import images
-from lowvision.resizing import resize
+from lowvision.imaging import io
+from lowvision.imaging.resize import resize
 
 MAP_WIDTH = 900
 """A map that is wider is shrunk to so many pixels."""
@@ -44,7 +44,7 @@ def shown(folder: Path, ways: Iterable[str]) -> Shown:
 
 
 def _read(path: Path) -> Tensor:
-    return images.to_tensor(images.read_rgb(path))
+    return io.to_tensor(io.read_rgb(path))
 
 
 def _telling_place(found: Mapping[str, Tensor]) -> tuple[int, int]:
@@ -68,6 +68,6 @@ def _fitted(chart: Tensor) -> Tensor:
 
 
 def _address(image: Tensor, suffix: str) -> str:
-    content = images.encoded(images.Image(images.to_uint8(image)), suffix, quality=88)
+    content = io.encoded(io.Image(io.to_uint8(image)), suffix, quality=88)
     kind = "jpeg" if suffix == ".jpg" else suffix[1:]
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from lowvision.contracts import Adaptive
+from lowvision.plugins.contracts import Adaptive
 from lowvision.routing.engine import Engine
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 from lowvision.errors import UsageError
-from lowvision.registry import Registry
+from lowvision.plugins.registry import Registry
 
 TEMPLATES = Path(__file__).parent / "templates"
 EVERY = "every"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lowvision.contracts import Adaptive
+from lowvision.plugins.contracts import Adaptive
 from lowvision.routing.cost import multiply_adds
 from lowvision.testing.networks import CLOSE
 from lowvision.testing.subject import Subject, distance

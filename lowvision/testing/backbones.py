@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lowvision.contracts import Adaptive, Backbone, Leavable, Task
+from lowvision.plugins.contracts import Adaptive, Backbone, Leavable, Task
 from lowvision.testing import adaptive, networks, options
 from lowvision.testing.subject import PlainTask, Subject, distance
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lowvision.contracts import Classifier, Task
+from lowvision.plugins.contracts import Classifier, Task
 from lowvision.testing import networks, options
 from lowvision.testing.subject import PlainTask, Subject
 

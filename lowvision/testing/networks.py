@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from lowvision import graph, registry
-from lowvision.contracts import Trained
 from lowvision.errors import LowvisionError
+from lowvision.inference import onnx_graph
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Trained
 from lowvision.routing import cost
 from lowvision.testing.subject import Subject, copy_of, distance, one_line, short
 
@@ -192,7 +193,7 @@ def check_mixed(subject: Subject) -> None:
 def check_export(subject: Subject) -> None:
     """It can be written as an ONNX graph, and every runtime that is installed computes the same from it."""
     try:
-        graph.maker()
+        onnx_graph.maker()
     except LowvisionError as error:
         warnings.warn(f"{subject.name}: export is not checked: {error}", stacklevel=2)
         return
@@ -200,7 +201,7 @@ def check_export(subject: Subject) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         try:
-            graph.write(copy_of(network), path, subject.shape[1], *_sides(subject))
+            onnx_graph.write(copy_of(network), path, subject.shape[1], *_sides(subject))
         except LowvisionError as error:
             raise subject.fail(f"{error}; or say exportable=False") from error
         for name, entry in registry.load().shelves["runtimes"].items():

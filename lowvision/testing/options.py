@@ -6,9 +6,10 @@ import json
 
 from pydantic import ValidationError
 
-from lowvision import registry, yaml_source
+from lowvision.config import yaml_reader
+from lowvision.config.options import Options
 from lowvision.errors import LowvisionError
-from lowvision.options import Options
+from lowvision.plugins import registry
 
 
 def check_options(options: Options) -> None:
@@ -24,7 +25,7 @@ def check_options(options: Options) -> None:
             )
     try:
         known = registry.load()  # by which a choice among the options is spelt
-        written = yaml_source.parse(json.dumps(options.model_dump(mode="json", context=known)), kind.__name__).value
+        written = yaml_reader.parse(json.dumps(options.model_dump(mode="json", context=known)), kind.__name__).value
         again = kind.model_validate(written, context=known)
     except (ValidationError, TypeError, ValueError, LowvisionError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -11,7 +11,7 @@ HEAVY = ("torch", "timm", "cv2", "numpy", "scipy")
 PROGRAM = """
 import json, sys
 module, heavy = sys.argv[1], sys.argv[2:]
-from lowvision.registry import Plugin, Registry
+from lowvision.plugins.registry import Plugin, Registry
 before = set(sys.modules)
 known = Registry([Plugin(module, module, "")])
 loaded = sorted(set(heavy) & (set(sys.modules) - before))

@@ -9,8 +9,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from lowvision.contracts import Backbone, Reducer, Task
-from lowvision.options import Options
+from lowvision.config.options import Options
+from lowvision.plugins.contracts import Backbone, Reducer, Task
 from lowvision.routing import cost
 from lowvision.testing import networks, options
 from lowvision.testing.backbones import subject_of

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from lowvision.contracts import Task
+from lowvision.plugins.contracts import Task
 
 
 class PlainTask(Task):

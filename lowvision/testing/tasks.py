@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from lowvision.contracts import Task
+from lowvision.plugins.contracts import Task
 from lowvision.testing import options
 from lowvision.testing.subject import one_line, short
 

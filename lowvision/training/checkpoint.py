@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lowvision.errors import RunError
-from lowvision.state import unshared
+from lowvision.models.state_dict import unshared
 
 LOOP = "loop.json"
 AVERAGE = "average.safetensors"

@@ -14,13 +14,13 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from lowvision.data.tiles import Shares
 from lowvision.errors import RecipeError, RunError, TrainingError
 from lowvision.training import checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.options import Fit
-from lowvision.training.tiles import Shares
 
 Judge = Callable[[nn.Module], dict[str, Value]]
 """From a network to facts on `data.valid`, `psnr` among them; every process calls it."""

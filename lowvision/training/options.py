@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from lowvision.options import Options
+from lowvision.config.options import Options
 
 
 class Fit(Options):

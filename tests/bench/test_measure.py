@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import tiny
 
-from lowvision import registry
 from lowvision.bench import measure, table, workers
 from lowvision.bench.document import Size
 from lowvision.bench.measure import Wanted
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
+from lowvision.plugins import registry
 
 KNOWN = registry.load()
 

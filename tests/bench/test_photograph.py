@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from lowvision import images, registry
 from lowvision.bench import photograph
 from lowvision.errors import DataError
-from lowvision.images import Image
+from lowvision.imaging import io
+from lowvision.imaging.io import Image
+from lowvision.plugins import registry
 
 KNOWN = registry.load()
 
@@ -35,7 +36,7 @@ def test_grey_networks_get_grey() -> None:
 def test_the_users_photograph_is_its_middle_in_the_wanted_format(tmp_path: Path) -> None:
     pixels = np.zeros((60, 100, 3), dtype=np.uint8)
     pixels[:, 20:80] = 255  # 60 x 60 in the middle
-    images.write(tmp_path / "a.png", Image(pixels))
+    io.write(tmp_path / "a.png", Image(pixels))
     lq = photograph.lq(tmp_path / "a.png", (24, 24), task("sr", scale=2), KNOWN)
     assert lq[:, 3:-3, 3:-3].min() > 0.98
     with pytest.raises(DataError, match=r"none\.png"):

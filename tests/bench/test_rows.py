@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lowvision import registry
 from lowvision.bench import rows
 from lowvision.bench.rows import Row
 from lowvision.errors import LowvisionError, UsageError
+from lowvision.plugins import registry
 
 KNOWN = registry.load()
 
@@ -40,7 +40,7 @@ def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
 
 def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for can in (True, False):
-        monkeypatch.setattr("lowvision.devices.multiplies_bf16", lambda can=can: can)
+        monkeypatch.setattr("lowvision.system.devices.multiplies_bf16", lambda can=can: can)
         halved = {row for row in rows.usual(KNOWN) if row.runtime.endswith(rows.HALVED)}
         ways = (rows.WHOLE, rows.ROUTED)
         assert halved == (

@@ -9,11 +9,12 @@ import tiny
 import torch
 from torch import Tensor
 
-from lowvision import engines, registry
 from lowvision.bench import networks, rows, ways
 from lowvision.bench.job import Job, Tiles
 from lowvision.bench.rows import Row
 from lowvision.errors import UsageError
+from lowvision.inference import engines
+from lowvision.plugins import registry
 
 KNOWN = registry.load()
 IMAGE = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tiny
 import torch
-from plugins.test_sr_reference import fsrcnn_layout
+from first_party.test_sr_reference import fsrcnn_layout
 
 from cli.saying import Say
 

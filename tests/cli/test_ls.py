@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cli.saying import Say
-from lowvision import registry
-from lowvision.hookspecs import MENUS
-from lowvision.shipped import recipes
+from lowvision.plugins import registry
+from lowvision.plugins.hookspecs import MENUS
+from lowvision.recipe.shipped import recipes
 
 
 def test_ls_lists_a_menu(say: Say) -> None:

@@ -28,7 +28,7 @@ def test_exit_codes(say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseExcep
     def fail() -> None:
         raise raised
 
-    monkeypatch.setattr("lowvision.registry.load", fail)
+    monkeypatch.setattr("lowvision.plugins.registry.load", fail)
     said = say("plugins")
     assert (said.code, said.err) == (code, err)
 
@@ -43,7 +43,7 @@ def test_the_version_is_told(say: Say) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    assert not imports("--help") & {"torch", "pydantic", "numpy", "yaml", "rich.console", "lowvision.registry"}
+    assert not imports("--help") & {"torch", "pydantic", "numpy", "yaml", "rich.console", "lowvision.plugins.registry"}
 
 
 @pytest.mark.parametrize("words", [("check", "{recipe}"), ("ls",), ("plugins",), ("schema",)])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cli.saying import Say
-from lowvision import images
-from lowvision.images import Image
+from lowvision.imaging import io
+from lowvision.imaging.io import Image
 
 
 def test_restore_without_any_weights_says_where_from(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_restore_tells_wrong_words_before_anything_is_written(say: Say, weights_
 
 def test_restore_prints_a_line_or_a_document(say: Say, weights_file: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    images.write(tmp_path / "in" / "a b é.png", Image(np.zeros((8, 9, 3), dtype=np.uint8)))
+    io.write(tmp_path / "in" / "a b é.png", Image(np.zeros((8, 9, 3), dtype=np.uint8)))
     words = ("restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(weights_file), "--map")
     said = say(*words)
     assert said.code == 0

@@ -11,7 +11,7 @@ import toys
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lowvision import yaml_source
+from lowvision.config import yaml_reader
 from lowvision.errors import RecipeError
 from lowvision.recipe import reading
 
@@ -169,7 +169,7 @@ changes = st.fixed_dictionaries(
         "precision": st.sampled_from(["no", "fp16", "bf16"]),
         "stages.base.lr": st.floats(1e-12, 1e12).map(repr),
         "stages.joint": st.just("null"),
-        "stages.rank": word.map(lambda text: yaml_source.dump({"weights": text})),
+        "stages.rank": word.map(lambda text: yaml_reader.dump({"weights": text})),
         "data.train": st.sampled_from(["./some where", "{folder: {path: x, only: [a*b, '010', 'no']}}"]),
         "backbone.net.skip": st.sampled_from(["none", "bicubic"]),
         "trackers": st.sampled_from(["[]", "[tensorboard, '1e-4']"]),
@@ -188,7 +188,7 @@ def test_any_recipe_survives_the_way_to_text_and_back(tmp_path: Path, change: di
 def test_reading_imports_no_torch(tmp_path: Path) -> None:
     (tmp_path / "r.yml").write_text(toys.RECIPE)
     program = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import toys; from lowvision import registry;"
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import toys; from lowvision.plugins import registry;"
         "from lowvision.recipe import reading, schema;"
         "reading.resolved(reading.read(sys.argv[2], toys.registry()), toys.registry()); schema.schema(registry.load());"
         "sys.exit('torch' in sys.modules)"

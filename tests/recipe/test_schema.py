@@ -9,11 +9,11 @@ from typing import Any
 
 import toys
 
-from lowvision import registry
+from lowvision.plugins import registry
 from lowvision.recipe.schema import schema
 
 ROOT = Path(__file__).parents[2]
-FIRST_PARTY = ("lowvision.folders", "lowvision_")
+FIRST_PARTY = ("lowvision.plugins.folder_dataset", "lowvision_")
 
 
 def parts(part: Any) -> Iterator[dict[str, Any]]:

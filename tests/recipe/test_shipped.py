@@ -1,152 +1,160 @@
-"""Claims about the recipes that come with the project."""
+"""Claims about the recipes that come with lowvision and its plugins: their names, and copies of them."""
 
 from __future__ import annotations
 
-import re
+import os
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lowvision import registry
-from lowvision.contracts import Backbone
-from lowvision.folders import Folder
-from lowvision.recipe import reading
-from lowvision.recipe.models import Recipe
-from lowvision.recipe.stages import Base, Branches, ClassifierStage, Joint, Rank
-from lowvision.training.options import Fit
+from lowvision.errors import RecipeError, UsageError
+from lowvision.plugins import registry
+from lowvision.plugins.registry import Plugin, Registry
+from lowvision.recipe import reading, shipped
 
-FOLDER = Path(__file__).parents[2] / "recipes"
-ALL = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yml"))
-BASES = ("sr_fsrcnn", "sr_carn", "sr_srresnet", "sr_rcan", "denoise_dncnn")
-SYSTEMS = ("sr_esrt", "sr_acnet", "sr_smsr", "sr_sparse", "sr_arm", "sr_pixel", "sr_search", "sr_exits")
-MINUTES = (*BASES, *SYSTEMS, "sr_finetune")
-TABLE_4 = ("sr_srresnet_table4_a", "sr_srresnet_table4_b")
+KNOWN = registry.load()
+ALL = shipped.recipes(KNOWN)
 
 
-def read(name: str) -> Recipe:
-    return reading.read(FOLDER / name, registry.load())
+def test_every_recipe_has_a_name_and_the_quick_ones_come_first() -> None:
+    there = [path.relative_to(shipped.folder()) for path in shipped.folder().rglob("*.yml")]
+    assert {Path(f"{name}.yml") for name in ALL} == set(there)  # no plugin of ours carries any
+    assert "sr_carn" in ALL
+    assert "paper/sr_carn" in ALL
+    assert [name.count("/") for name in ALL] == sorted(name.count("/") for name in ALL)
 
 
-def held(backbone: Backbone) -> Iterator[Backbone]:
-    """The backbone, the one that stands in its options, and so on."""
-    yield backbone
-    for _, value in backbone:
-        if isinstance(value, Backbone):
-            yield from held(value)
-
-
-def knobs(recipe: Recipe, *names: str) -> list[tuple[int, ...]]:
-    return [tuple(getattr(branch.backbone, name) for name in names) for branch in recipe.branches]
-
-
-def as_in_the_paper(stage: Fit) -> Fit:
-    """The stage without what the paper does not say: how often it is looked at and kept."""
-    return stage.replace(valid_every=500, checkpoint_every=500)
-
-
-def test_every_recipe_of_the_plan_is_there() -> None:
-    assert {f"{name}.yml" for name in MINUTES} <= set(ALL)
-    assert {f"paper/{name}.yml" for name in (*BASES, *TABLE_4)} <= set(ALL)
+def test_an_installed_package_carries_its_recipes_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "lowvision" / "shipped.py"))
+    (tmp_path / "recipes").mkdir()  # of somebody else, beside the package
+    (tmp_path / "lowvision" / "recipes" / "more").mkdir(parents=True)
+    (tmp_path / "lowvision" / "recipes" / "more" / "one.yml").touch()
+    assert [*shipped.recipes(Registry([]))] == ["more/one"]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_shipped_recipe_has_no_fault(name: str) -> None:
-    assert read(name).stages.evaluate is not None
+def test_a_recipe_says_what_it_is(name: str) -> None:
+    assert shipped.about(ALL[name]).endswith(".")
+    assert "schema" not in shipped.about(ALL[name])
+
+
+def test_a_word_is_a_file_or_the_name_of_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shipped.find(Path("paper/sr_carn"), KNOWN) == ALL["paper/sr_carn"]
+    Path("sr_carn").mkdir()  # such as an exported package
+    assert shipped.find(Path("sr_carn"), KNOWN) == ALL["sr_carn"]
+    Path("sr_fsrcnn").touch()
+    assert shipped.find(Path("sr_fsrcnn"), KNOWN) == Path("sr_fsrcnn")
+    assert shipped.find(Path("none.yml"), KNOWN) == Path("none.yml")  # its reader tells
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("sr_carnn", "sr_carnn: no such file, and no shipped recipe of that name; did you mean 'sr_carn'?"),
+        ("xyz", "no shipped recipe of that name; there are de"),
+        (
+            "recipes/sr_carn.yml",
+            "recipes/sr_carn.yml: no such file; the shipped recipe is called sr_carn alone",
+        ),
+        ("recipes/paper/sr_carn.yml", "is called paper/sr_carn alone"),
+    ],
+)
+def test_a_word_that_is_neither_gets_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError) as caught:
+        shipped.find(Path(word), KNOWN)
+    assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_shipped_recipe_points_editors_to_the_schema(name: str) -> None:
-    first = (FOLDER / name).read_text().partition("\n")[0]
-    found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
-    assert found
-    assert (FOLDER / name).parent.joinpath(found[1]).resolve() == (FOLDER / "schema.json").resolve()
+def test_a_copy_says_the_same(tmp_path: Path, name: str) -> None:
+    made = shipped.copy(name, str(tmp_path / "mine.yml"), KNOWN)
+    assert reading.read(made.file, KNOWN) == reading.read(ALL[name], KNOWN)
+    assert (made.extends is None) == ("extends:" not in ALL[name].read_text())
+    assert made.file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
 
 
-@pytest.mark.parametrize("name", MINUTES)
-def test_a_default_recipe_runs_on_photographs_that_packages_carry(name: str) -> None:
-    known = registry.load()
-    data = read(f"{name}.yml").data
-    sets = {key: known.name_of(value) for key in ("train", "valid", "test") if (value := getattr(data, key))}
-    assert sets == {"train": "samples_train", "valid": "samples_valid", "test": "samples_test"}
+def test_a_copy_goes_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shipped.copy("sr_carn", ".", KNOWN).file == Path("sr_carn.yml")
+    assert shipped.copy("paper/sr_carn", "new/folder", KNOWN).file == Path("new/folder/sr_carn.yml")
+    assert shipped.copy("sr_carn", "new/mine.yaml", KNOWN).file == Path("new/mine.yaml")
+    assert sorted(path.name for path in Path("new").rglob("*")) == ["folder", "mine.yaml", "sr_carn.yml"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(Path("sr_carn.yml").stat().st_mode) == 0o666 & ~mask
 
 
-@pytest.mark.parametrize("name", [name for name in MINUTES if name.startswith("sr_")])
-def test_a_default_super_resolution_starts_from_bicubic(name: str) -> None:
-    innermost = [[*held(branch.backbone)][-1] for branch in read(f"{name}.yml").branches]
-    assert {getattr(backbone, "skip") for backbone in innermost} == {"bicubic"}  # noqa: B009  # not an option of every Backbone
+def test_a_copy_replaces_nothing_unless_forced(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=r"mine\.yml: is there already; give another .* or --force"):
+        shipped.copy("sr_carn", str(mine), KNOWN)
+    assert mine.read_text() == "mine"
+    assert shipped.copy("sr_carn", str(mine), KNOWN, force=True).file == mine
+    assert "carn" in mine.read_text()
 
 
-@pytest.mark.parametrize("name", BASES)
-def test_a_paper_recipe_has_the_papers_schedule(name: str) -> None:
-    stages = read(f"paper/{name}.yml").stages
-    lr = 1e-3 if name == "sr_fsrcnn" else 2e-4
-    batch = 60 if name == "sr_rcan" else 96
-    assert stages.base is not None
-    assert stages.branches is not None
-    assert stages.classifier is not None
-    assert stages.joint is not None
-    assert as_in_the_paper(stages.base) == Base(steps=1_000_000, batch=16, lr=lr)
-    assert stages.rank == Rank(stride=16)
-    assert as_in_the_paper(stages.branches) == Branches(from_base=False, steps=500_000, batch=16, lr=lr)
-    assert as_in_the_paper(stages.classifier) == ClassifierStage(steps=200_000, batch=batch, lr=2e-4)
-    assert as_in_the_paper(stages.joint) == Joint(steps=200_000, batch=batch, lr=2e-4)
+def test_a_recipe_is_not_copied_over_itself() -> None:
+    with pytest.raises(UsageError, match="is the shipped recipe itself"):
+        shipped.copy("sr_carn", str(shipped.folder()), KNOWN, force=True)
 
 
-def test_a_stage_follows_the_paper_unless_it_says_otherwise() -> None:
-    stage = ClassifierStage()
-    assert (stage.schedule, stage.min_lr, stage.optimizer, stage.betas) == ("cosine", 1e-7, "adam", (0.9, 0.99))
-    assert (stage.weight_decay, stage.clip, stage.ema, stage.warmup) == (0, None, None, 0)
-    assert (stage.image_weight, stage.class_weight, stage.average_weight) == (1000, 0.5, 3)
+def test_only_what_is_shipped_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").touch()
+    with pytest.raises(RecipeError, match=r"mine\.yml: is not shipped; `lowvision ls recipes`"):
+        shipped.copy(str(tmp_path / "mine.yml"), str(tmp_path / "other.yml"), KNOWN)
+    with pytest.raises(RecipeError, match="did you mean 'sr_carn'"):
+        shipped.copy("sr_carnn", str(tmp_path), KNOWN)
 
 
-@pytest.mark.parametrize("name", BASES)
-def test_a_paper_recipe_has_the_papers_data_and_tiles(name: str) -> None:
-    recipe = read(f"paper/{name}.yml")
-    assert (recipe.tile.size, recipe.tile.overlap) == (32, 4)
-    assert isinstance(recipe.data.train, Folder)
-    assert recipe.data.train.path.endswith("DIV2K_train_HR")
-    assert recipe.data.train.scales == (1, 0.9, 0.8, 0.7, 0.6)
-    assert recipe.data.augment == ("D4",)
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"sr_carn\.yml: cannot be written: "):
+        shipped.copy("sr_carn", str(tmp_path / "file" / "below"), KNOWN)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize(
-    ("name", "channels"),
-    [
-        ("sr_fsrcnn", [16, 36, 56]),
-        ("sr_carn", [36, 52, 64]),
-        ("sr_srresnet", [36, 52, 64]),
-        ("sr_rcan", [36, 50, 64]),
-        ("denoise_dncnn", [38, 52, 64]),
-    ],
-)
-def test_a_paper_recipe_has_the_papers_channels(name: str, channels: list[int]) -> None:
-    assert knobs(read(f"paper/{name}.yml"), "channels") == [(width,) for width in channels]
+@pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """A plugin whose package carries two recipes, one that extends lowvision's and one that extends its own."""
+    package = tmp_path / "acme_recipes"
+    (package / "recipes" / "more").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from lowvision import hookimpl\n\n@hookimpl\ndef lowvision_datasets():\n    return {}\n"
+    )
+    (package / "recipes" / "short.yml").write_text("# CARN in no time.\nextends: sr_carn\nstages: {base: {steps: 1}}\n")
+    (package / "recipes" / "more" / "seeded.yml").write_text("# Another seed.\nextends: ../short.yml\nseed: 7\n")
+    (tmp_path / "recipes").mkdir()  # beside a lone module: nobody's
+    (tmp_path / "recipes" / "lost.yml").write_text("seed: 1\n")
+    (tmp_path / "acme_lone.py").write_text((package / "__init__.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = ("acme_recipes", "acme_lone", "acme_missing")
+    yield Registry([*registry.installed(), *(Plugin(module, "acme", "1.0") for module in modules)])
+    for module in modules:
+        sys.modules.pop(module, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("sr_fsrcnn", {"shrink": 12, "layers": 4, "skip": "none"}),
-        ("sr_carn", {"layers": 3, "groups": 4, "skip": "none"}),
-        ("sr_srresnet", {"layers": 16, "skip": "bilinear"}),  # the paper's MSRResNet adds the enlarged input
-        ("sr_rcan", {"layers": 10, "blocks": 20, "reduction": 16, "skip": "none"}),
-        ("denoise_dncnn", {"layers": 17, "batch_norm": True}),
-    ],
-)
-def test_a_paper_recipe_has_the_papers_network(name: str, options: dict[str, object]) -> None:
-    for branch in read(f"paper/{name}.yml").branches:
-        assert {option: getattr(branch.backbone, option) for option in options} == options
+def test_a_plugin_carries_recipes_in_its_package_under_its_own_name(acme: Registry) -> None:
+    found = shipped.recipes(acme)
+    assert [name for name in found if name not in ALL] == ["acme-recipes/more/seeded", "acme-recipes/short"]
+    assert shipped.about(found["acme-recipes/short"]) == "CARN in no time."
+    assert list(found)[: len(ALL)] == list(ALL)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("sr_srresnet_table4_a", [(38, 12), (54, 14), (64, 16)]),
-        ("sr_srresnet_table4_b", [(42, 8), (56, 12), (64, 16)]),
-    ],
-)
-def test_table_4_makes_channels_and_layers_smaller_together(name: str, settings: list[tuple[int, int]]) -> None:
-    recipe = read(f"paper/{name}.yml")
-    assert knobs(recipe, "channels", "layers") == settings
-    assert recipe.stages == read("paper/sr_srresnet.yml").stages
+def test_a_plugins_recipe_is_found_extended_and_copied_by_its_name(acme: Registry, tmp_path: Path) -> None:
+    seeded = reading.read(shipped.find(Path("acme-recipes/more/seeded"), acme), acme)
+    assert seeded.stages.base is not None
+    assert (seeded.seed, seeded.stages.base.steps) == (7, 1)
+    made = shipped.copy("acme-recipes/more/seeded", str(tmp_path / "mine.yml"), acme)
+    assert (made.name, made.extends) == ("acme-recipes/more/seeded", "acme-recipes/short")
+    assert reading.read(made.file, acme) == seeded
+    assert shipped.copy("acme-recipes/short", str(tmp_path / "short.yml"), acme).extends == "sr_carn"
+    with pytest.raises(RecipeError, match="did you mean 'acme-recipes/short'"):
+        shipped.find(Path("acme-recipes/shirt"), acme)

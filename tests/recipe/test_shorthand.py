@@ -9,9 +9,9 @@ import pytest
 import tiny
 import toys
 
-from lowvision import registry
 from lowvision.errors import RecipeError
-from lowvision.folders import Folder
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
 from lowvision.recipe import reading
 from lowvision.recipe.models import Branch
 

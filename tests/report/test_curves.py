@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as xml
 
-from lowvision.palette import colours, hexadecimal
+from lowvision.imaging.palette import colours, hexadecimal
 from lowvision.report import curves
 
 

@@ -34,7 +34,7 @@ def test_a_failing_disk_leaves_the_old_report(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lowvision.writing.os.replace", refuse)
+    monkeypatch.setattr("lowvision.system.atomic.os.replace", refuse)
     with pytest.raises(RunError, match=r"report\.json: cannot write: No space left"):
         report.write(tmp_path, document(3), [], None)
     assert json.loads((tmp_path / "report.json").read_text()) == document(2)

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import torch
 from documents import document, measured
 
-from lowvision import images, report
+from lowvision import report
+from lowvision.imaging import io
 
 VOID = {"meta", "img", "br"}
 DRAWN = {"path", "circle", "polygon", "polyline"}
@@ -54,7 +55,7 @@ def test_the_page_is_whole_and_points_nowhere(tmp_path):
     folder = tmp_path / "birds" / "bird"
     folder.mkdir(parents=True)
     for name in ("input", "base_whole", "routed", "gt", "map"):
-        images.write(folder / f"{name}.png", images.Image(images.to_uint8(torch.rand(3, 90, 90))))
+        io.write(folder / f"{name}.png", io.Image(io.to_uint8(torch.rand(3, 90, 90))))
     page = report.html(document(2), METRICS, tmp_path)
     checker = read(page)
     assert len(checker.sources) == 5

@@ -8,20 +8,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowvision import images
+from lowvision.imaging import io
 from lowvision.report.pictures import MAP_WIDTH, PIECE, shown
 
 
 def put(folder: Path, **pictures: Tensor) -> None:
     for name, picture in pictures.items():
-        images.write(folder / f"{name}.png", images.Image(images.to_uint8(picture)))
+        io.write(folder / f"{name}.png", io.Image(io.to_uint8(picture)))
 
 
-def pixels(address: str, folder: Path) -> images.Pixels:
+def pixels(address: str, folder: Path) -> io.Pixels:
     kind, content = address.split(";base64,")
     path = folder / f"shown.{kind.removeprefix('data:image/')}"
     path.write_bytes(base64.b64decode(content))
-    return images.read(path).pixels
+    return io.read(path).pixels
 
 
 def test_the_piece_lies_where_base_and_input_differ_most(tmp_path):

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import tiny
 
-from lowvision import registry, scaffold
+from lowvision import scaffold
+from lowvision.plugins import registry
 
 pytest.importorskip("hatchling")
 pytest.importorskip("pip")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lowvision import registry, scaffold
+from lowvision import scaffold
 from lowvision.errors import UsageError
+from lowvision.plugins import registry
 from lowvision.scaffold.rendering import ENDING, TEMPLATES
 
 KNOWN = registry.load()

@@ -28,8 +28,9 @@ class Network(nn.Module):
 
     def _initialise(self) -> None:
         kaiming(self, SILU_GAIN_SLOPE)
-        for block in self.blocks:
-            weaken(block.end)
+        for module in self.modules():
+            if isinstance(module, Block):
+                weaken(module.end)
         faint(self.last)
         if self.skip != "none":
             look_for_detail(self.head)

@@ -1,0 +1,108 @@
+"""What the installed plugins provide, as lines for a person and as plain values for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lowvision.plugins.contracts import Runtime
+from lowvision.plugins.hookspecs import MENUS
+from lowvision.plugins.registry import LIMIT, Entry, Registry
+from lowvision.recipe import shipped
+
+RECIPES = "recipes"
+LISTED = (*MENUS, RECIPES)
+"""What can be listed."""
+
+
+def menus(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Each menu and the shipped recipes, or `only` one of them, and what stands on it.
+
+    Raises KeyError for a menu that there is not.
+    """
+    return {
+        menu: _recipes(registry) if menu == RECIPES else [_entry(entry) for entry in registry.shelves[menu].values()]
+        for menu in ([only] if only else LISTED)
+    }
+
+
+def plugins(registry: Registry) -> list[dict[str, Any]]:
+    """Every plugin: where it comes from, what it provides, and why it provides nothing where it does not."""
+    reasons = {broken.plugin: broken.reason for broken in registry.broken}
+    return [
+        {
+            "name": plugin.name,
+            "module": plugin.module,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "provides": _provided(registry, plugin.name),
+            "broken": reasons.get(plugin.name),
+            "left_out": plugin in registry.left_out,
+        }
+        for plugin in (*registry.plugins, *registry.left_out)
+    ]
+
+
+def menu_lines(registry: Registry, only: str | None = None) -> Iterator[str]:
+    """The menus as lines: a name, what it is, and whose it is."""
+    for menu, entries in menus(registry, only).items():
+        yield f"{menu}:"
+        width = max((len(entry["name"]) for entry in entries), default=0)
+        for entry in entries:
+            missing = f"; {entry['missing']}" if entry.get("missing") else ""
+            owner = f" ({entry['plugin']}{missing})" if "plugin" in entry else ""
+            yield f"  {entry['name']:{width}}  {entry['about']}{owner}"
+        if not entries:
+            yield "  none"
+
+
+def plugin_lines(registry: Registry) -> Iterator[str]:
+    """The plugins as lines: what each provides, or why it is broken; then the names that two of them claim."""
+    for plugin in plugins(registry):
+        yield f"{plugin['name']} {plugin['version']}".rstrip() + f" (from {plugin['distribution']})"
+        if plugin["broken"]:
+            yield f"  BROKEN: {plugin['broken']}"
+        if plugin["left_out"]:
+            yield f"  left out by {LIMIT}"
+        for menu, names in plugin["provides"].items():
+            yield f"  {menu}: {', '.join(names)}"
+    for (menu, name), entries in registry.clashes.items():
+        owners = " and ".join(entry.plugin for entry in entries)
+        yield f"CLASH: {menu[:-1]} '{name}' is claimed by {owners}; neither can be used"
+
+
+def about(entry: Entry) -> str:
+    """The first line of what the thing says of itself."""
+    return (entry.thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "about": about(entry),
+        "plugin": entry.plugin,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        **_usable(entry),
+    }
+
+
+def _recipes(registry: Registry) -> list[dict[str, Any]]:
+    """The shipped recipes: the first line of what each says of itself, and its file."""
+    return [
+        {"name": name, "about": shipped.about(path).partition("\n")[0], "file": str(path)}
+        for name, path in shipped.recipes(registry).items()
+    ]
+
+
+def _usable(entry: Entry) -> dict[str, str | None]:
+    """Of a runtime, what it misses on this machine."""
+    return {"missing": entry.thing().missing()} if issubclass(entry.thing, Runtime) else {}
+
+
+def _provided(registry: Registry, plugin: str) -> dict[str, list[str]]:
+    provided = {
+        menu: [entry.name for entry in shelf.values() if entry.plugin == plugin]
+        for menu, shelf in registry.shelves.items()
+    }
+    return {menu: names for menu, names in provided.items() if names}

@@ -1,0 +1,84 @@
+"""What a name means, and the document about it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from lowvision.commands.show import things
+from lowvision.commands.show.wanted import Wanted
+from lowvision.errors import UsageError
+from lowvision.models import pretrained
+from lowvision.plugins import hookspecs
+from lowvision.plugins.registry import Entry, Registry
+from lowvision.recipe import shipped
+
+NETWORKS = ("backbones", "classifiers")
+"""The menus whose things have a cost."""
+
+
+def documents(word: str, known: Registry, wanted: Wanted) -> list[dict[str, Any]]:
+    """A document about everything of that name: `carn`, `backbones.carn`, `sr_carn`, a file, an exported package.
+
+    Raises UsageError for a name that nothing has, and for questions that the thing cannot answer; PluginError where
+    two plugins claim the name; what is wrong with a file as its reader does.
+    """
+    entries = _entries(word, known)
+    if entries:
+        told = [_of_thing(entry, menu, known, wanted, len(entries)) for menu, entry in entries]
+        return told + [_file(entry, known) for menu, entry in entries if menu == "weights"]
+    path = shipped.recipes(known).get(word, Path(word))
+    if path.suffix in shipped.ENDINGS:
+        from lowvision.commands.show import recipes
+
+        _no_scale(word, wanted, "a recipe has a task of its own; change it with task.NAME.scale=N")
+        return [recipes.document(word, path, known, wanted.changes, wanted.width, wanted.height)]
+    if path.exists():
+        from lowvision.commands.show import files
+
+        _no_scale(word, wanted, "weights belong to a task of one scale")
+        if wanted.changes:
+            raise UsageError(f"{word}: weights have no options to change; leave {wanted.changes[0]} out")
+        return [files.document(path, known, wanted.width, wanted.height)]
+    raise UsageError(_unknown(word, known))
+
+
+def _entries(word: str, known: Registry) -> list[tuple[str, Entry]]:
+    """All things of that name, each with its menu. Raises PluginError where two plugins claim it."""
+    menu, _, name = word.rpartition(".")
+    menus = hookspecs.MENUS if not menu else [menu] if menu in hookspecs.MENUS else []
+    taken = [there for there in menus if name in known.shelves[there] or (there, name) in known.clashes]
+    return [(there, known.find(there, name)) for there in taken]
+
+
+def _of_thing(entry: Entry, menu: str, known: Registry, wanted: Wanted, alike: int) -> dict[str, Any]:
+    document = things.document(entry, menu)
+    if menu in NETWORKS and alike == 1:
+        from lowvision.commands.show import networks
+
+        return {**document, "network": networks.document(entry, menu, known, wanted)}
+    if wanted != Wanted():
+        if alike > 1:
+            raise UsageError(f"{entry.name} stands on several menus; say which, as {menu}.{entry.name}")
+        raise UsageError(f"{entry.name} is none of {' and '.join(NETWORKS)}: it has no cost, so ask its name alone")
+    return document
+
+
+def _file(entry: Entry, known: Registry) -> dict[str, Any]:
+    """What the file says of itself that a plugin carries."""
+    from lowvision.commands.show import files
+
+    return files.document(pretrained.find(Path(entry.name), known), known, None, None)
+
+
+def _no_scale(word: str, wanted: Wanted, reason: str) -> None:
+    if wanted.scale is not None:
+        raise UsageError(f"{word}: --scale is for backbones and classifiers; {reason}")
+
+
+def _unknown(word: str, known: Registry) -> str:
+    names = {name for shelf in known.shelves.values() for name in shelf} | {*shipped.recipes(known)}
+    near = difflib.get_close_matches(word, sorted(names), n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "`lowvision ls` lists all names"
+    return f"nothing is called '{word}', and there is no such file; {hint}{known.absent()}"

@@ -1,0 +1,48 @@
+"""A recipe: what it would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lowvision.commands.show import networks
+from lowvision.plugins.registry import Registry
+from lowvision.recipe import reading, shipped
+from lowvision.recipe.stages import Stages
+
+
+def document(
+    name: str, path: Path, known: Registry, overrides: tuple[str, ...], width: int | None, height: int | None
+) -> dict[str, Any]:
+    """Its networks and what they cost on a tile (or an input of that size), its data, and its stages in order.
+
+    Raises RecipeError with everything that is wrong with it.
+    """
+    recipe = reading.read(path, known, overrides)
+    size = recipe.tile.size
+    made = networks.of_architecture(recipe.architecture, known, width or size, height or size)
+    sets = {name: getattr(recipe.data, name) for name in ("train", "valid", "test")}
+    stages = {name: getattr(recipe.stages, name) for name in Stages.model_fields}
+    return {
+        "kind": "recipe",
+        "name": name,
+        "about": shipped.about(path),
+        "file": str(path),
+        **made,
+        "data": {
+            name: {known.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
+            for name, value in sets.items()
+            if value is not None
+        },
+        "stages": [
+            {
+                "name": name,
+                "about": Stages.described()[name],
+                # What the recipe says; the defaults are told by `lowvision check --resolved`.
+                "says": stage.model_dump(mode="json", exclude_unset=True),
+            }
+            for name, stage in stages.items()
+            if stage is not None
+        ],
+        "seed": recipe.seed,
+    }

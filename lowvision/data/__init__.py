@@ -1,0 +1,1 @@
+"""Turn photographs into tiles for training, calibration and evaluation."""

@@ -1,0 +1,200 @@
+"""Tiles of photographs: where they may lie, how one is cut, and which ones a training step sees."""
+
+from __future__ import annotations
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import data
+
+from lowvision.data.augment import Augment
+from lowvision.data.photographs import Photograph
+from lowvision.errors import DataError
+from lowvision.imaging import io
+from lowvision.plugins.contracts import Task
+
+Spot = tuple[int, int, int]
+"""Number of a photograph, top and left of a tile in LQ pixels."""
+
+
+class Pool(ABC):
+    """Tiles by number."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def spot(self, number: int) -> Spot: ...
+
+
+class Grid(Pool):
+    """Every tile of a grid over photographs; at stride 1, every tile there is."""
+
+    def __init__(self, photographs: Sequence[Photograph], size: int, stride: int):
+        self._shapes = [_grid_shape(photograph, size, stride) for photograph in photographs]
+        self._ends = np.cumsum([rows * columns for rows, columns in self._shapes])
+        self._stride = stride
+        if not len(self):
+            raise DataError(
+                f"no photograph is as large as a tile of {size} LQ pixels; use larger ones or smaller tiles"
+            )
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def spot(self, number: int) -> Spot:
+        photograph = int(np.searchsorted(self._ends, number, side="right"))
+        inside = number - (int(self._ends[photograph - 1]) if photograph else 0)
+        row, column = divmod(inside, self._shapes[photograph][1])
+        return photograph, row * self._stride, column * self._stride
+
+
+@dataclass(frozen=True)
+class Listed(Pool):
+    """Tiles at given spots (N,3)."""
+
+    spots: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.spots)
+
+    def spot(self, number: int) -> Spot:
+        photograph, top, left = self.spots[number].tolist()
+        return photograph, top, left
+
+
+def too_small(photographs: Sequence[Photograph], size: int) -> list[str]:
+    """Names of the photographs from which no tile can be cut."""
+    return [photograph.name for photograph in photographs if min(photograph.lq_size) < size]
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Cuts pairs of tiles out of photographs."""
+
+    photographs: tuple[Photograph, ...]
+    task: Task
+    size: int
+    """Height and width of a tile, in LQ pixels."""
+
+    def fixed(self, spot: Spot, seed: int) -> tuple[Tensor, Tensor]:
+        """lq (C,size,size) and gt (C,s*size,s*size) in [0,1]; a random degradation follows from `seed`."""
+        lq, gt = self._cut(spot)
+        return self._pair(lq, gt, seed)
+
+    def augmented(self, spot: Spot, augment: Augment, seed: int) -> tuple[Tensor, Tensor]:
+        """As `fixed`, after augmentation; both follow from `seed`."""
+        lq, gt = self._cut(spot)
+        turned_lq, turned_gt = augment(gt if lq is None else lq, gt, seed)
+        return self._pair(None if lq is None else turned_lq, turned_gt, seed)
+
+    def detail(self, spot: Spot) -> float:
+        """How lively a tile is: the mean difference of neighbouring rows and columns, of its lq where there is one."""
+        lq, gt = self._cut(spot)
+        values = (gt if lq is None else lq).astype(np.int32)
+        return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
+
+    def _cut(self, spot: Spot) -> tuple[np.ndarray | None, np.ndarray]:
+        number, top, left = spot
+        photograph, s = self.photographs[number], self.task.scale
+        gt = photograph.gt[s * top : s * (top + self.size), s * left : s * (left + self.size)]
+        lq = photograph.lq
+        return (None if lq is None else lq[top : top + self.size, left : left + self.size]), gt
+
+    def _pair(self, lq: np.ndarray | None, gt: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
+        clean = io.to_tensor(gt)
+        if lq is None:
+            return self.task.degrade(clean, torch.Generator().manual_seed(seed)), clean
+        return io.to_tensor(lq), clean
+
+
+@dataclass(frozen=True)
+class Samples(data.Dataset[tuple[Tensor, Tensor]]):
+    """An endless sequence of augmented tiles; sample n follows from (seed, purpose, n) and nothing else.
+
+    So any number of processes and workers, and a resumed run, see the same tiles in the same order.
+    """
+
+    cutter: Cutter
+    pool: Pool
+    augment: Augment
+    seed: int
+    purpose: str
+    """What the samples are for, such as `base`, so that stages do not repeat each other's draws."""
+    candidates: int = 1
+    """Tiles drawn for a sample, of which the one with the most detail is taken."""
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        draw = np.random.default_rng((self.seed, zlib.crc32(self.purpose.encode()), number))
+        spots = [self.pool.spot(int(draw.integers(len(self.pool)))) for _ in range(self.candidates)]
+        spot = spots[0] if self.candidates == 1 else max(spots, key=self.cutter.detail)
+        return self.cutter.augmented(spot, self.augment, int(draw.integers(2**31)))
+
+
+@dataclass(frozen=True)
+class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
+    """Two sequences evenly interleaved, so that every batch holds the same share of each."""
+
+    own: Samples
+    others: Samples
+    share: float
+    """Of `own`, 0 .. 1."""
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        is_own = int((number + 1) * self.share) > int(number * self.share)
+        return (self.own if is_own else self.others)[number]
+
+
+@dataclass(frozen=True)
+class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
+    """Tiles with their class: as many of each, one after the other."""
+
+    of_class: tuple[Samples, ...]
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """lq (C,h,w) and the number of its class, a scalar."""
+        turn, k = divmod(number, len(self.of_class))
+        lq, _ = self.of_class[k][turn]
+        return lq, torch.tensor(k)
+
+
+@dataclass(frozen=True)
+class Shares(data.Sampler[list[int]]):
+    """For every step, the numbers of the samples that one of several processes sees."""
+
+    first_step: int
+    steps: int
+    batch: int
+    """Of all processes together."""
+    process: int
+    processes: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch // self.processes
+        for step in range(self.first_step, self.steps):
+            start = step * self.batch + self.process * share
+            yield list(range(start, start + share))
+
+    def __len__(self) -> int:
+        return self.steps - self.first_step
+
+
+def fixed_tiles(cutter: Cutter, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """At most `count` tiles that do not overlap, drawn once: lq (N,C,size,size), gt (N,C,s*size,s*size)."""
+    grid = Grid(cutter.photographs, cutter.size, cutter.size)
+    numbers = np.random.default_rng(seed).permutation(len(grid))[:count]
+    pairs = [cutter.fixed(grid.spot(int(number)), seed + n) for n, number in enumerate(numbers)]
+    lq, gt = zip(*pairs, strict=True)
+    return torch.stack(lq), torch.stack(gt)
+
+
+def _grid_shape(photograph: Photograph, size: int, stride: int) -> tuple[int, int]:
+    height, width = photograph.lq_size
+    if min(height, width) < size:
+        return 0, 0
+    return (height - size) // stride + 1, (width - size) // stride + 1

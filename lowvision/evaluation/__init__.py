@@ -1,0 +1,1 @@
+"""Measure a container on photographs, and fit classifiers that need no training."""

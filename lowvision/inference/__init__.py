@@ -1,0 +1,1 @@
+"""Go from weights to pixels: runtimes, engines, the restorer."""

@@ -1,0 +1,128 @@
+"""An exported package: a folder with the ONNX graph of every network and a manifest, without PyTorch's weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lowvision.errors import UsageError, WeightsError
+from lowvision.inference import onnx_graph, trained_networks
+from lowvision.inference.trained_networks import Parts, Say, tell
+from lowvision.models import weights
+from lowvision.plugins.contracts import Trained
+from lowvision.plugins.registry import Registry
+
+SCHEMA = 1
+"""Raised when an older lowvision could no longer read what is written."""
+MANIFEST = "manifest.json"
+CLASSIFIER = "classifier.onnx"
+
+
+@dataclass(frozen=True)
+class Graph(Trained):
+    """A network of which the graph alone was kept."""
+
+    path: Path
+
+    def module(self) -> nn.Module:
+        raise WeightsError(
+            f"{self.path}: an exported network has no PyTorch module; "
+            "use another runtime than torch, or the weights file"
+        )
+
+    def onnx(self) -> Path:
+        return self.path
+
+
+def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
+    """Export the networks of a weights file into a folder that does not exist yet; it appears whole, by renaming.
+
+    Raises UsageError where the folder exists or cannot be written, WeightsError where a network cannot be exported.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder}: exists already; choose another folder, or delete it first")
+    parts = trained_networks.read(path, known, say)
+    made = {name_of(k): branch for k, branch in enumerate(parts.branches)}
+    if parts.classifier:
+        made[CLASSIFIER] = parts.classifier
+    graphs = {name: network.onnx() for name, network in made.items()}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error}") from None
+    try:
+        for name, file in graphs.items():
+            shutil.copyfile(file, temporary / name)
+        manifest = {
+            "schema": SCHEMA,
+            **parts.header.model_dump(mode="json", context=known),
+            "exporter": onnx_graph.maker(),
+            "files": {name: _sha256(temporary / name) for name in graphs},
+        }
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        temporary.chmod(0o777 & ~_umask())  # a temporary folder is its owner's alone
+        os.rename(temporary, folder)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read(folder: Path, known: Registry) -> Parts:
+    """The networks of an exported package.
+
+    Raises WeightsError where it is not one, is damaged, too new, or needs a plugin that is not there.
+    """
+    files, described = _manifest(folder)
+    header = weights.header_of(described, folder, known)
+    wanted = [name_of(k) for k in range(len(header.architecture.branches))]
+    wanted += [CLASSIFIER] if header.architecture.classifier else []
+    for name in wanted:
+        if not (folder / name).is_file() or files.get(name) != _sha256(folder / name):
+            raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
+    branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
+    classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
+    identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    return Parts(header, identity, branches, classifier)
+
+
+def name_of(k: int) -> str:
+    """The file of branch k."""
+    return f"branch_{k}.onnx"
+
+
+def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """The sha256 of each file by its name, and the header as JSON says it."""
+    path = folder / MANIFEST
+    try:
+        found = json.loads(path.read_text())
+        schema, files = int(found.pop("schema")), dict(found.pop("files"))
+        found.pop("exporter", None)  # for people
+    except (FileNotFoundError, NotADirectoryError):
+        raise WeightsError(f"{folder}: no exported package: it has no {MANIFEST}") from None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{path}: not a manifest of an exported package ({error})") from None
+    if schema > SCHEMA:
+        raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({SCHEMA}); upgrade it")
+    return files, found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    """What the user takes from the permissions of a new folder; it can only be read by setting it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,78 @@
+"""The route map of a restored image: which branch restored which part of it, in colour, with a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lowvision.imaging import io
+from lowvision.imaging.palette import Colour, colours
+from lowvision.routing.engine import Restored
+
+TINT = 0.45
+"""How much of a map is the colour of the class; the rest is the image."""
+FADED = 0.65
+"""How much of the image's own colour is taken out first, so that a blue sky does not look like a class."""
+PAPER: Colour = (24, 27, 33)
+INK: Colour = (232, 234, 238)
+
+
+def overlay(restored: Restored, scale: int, branches: int) -> Tensor:
+    """The restored image (C,s*H,s*W), C 1 or 3, under one translucent colour a class -> (3,s*H+legend,s*W) in [0,1].
+
+    A tile's colour ends in the middle of its overlaps. The legend below tells the share of tiles of each branch; an
+    image that is narrower than an entry of the legend gets a margin on its right.
+    """
+    image = restored.image.detach().cpu().float().clamp(0, 1)
+    classes = _classes(restored, scale)  # (s*H, s*W)
+    tints = torch.tensor(colours(branches)).float() / 255  # (M, 3)
+    grey = image.mean(dim=0, keepdim=True)
+    faded = image + FADED * (grey - image)  # (C, s*H, s*W)
+    tinted = faded + TINT * (tints[classes].permute(2, 0, 1) - faded)  # (3, s*H, s*W)
+
+    entries = [f"branch {k}  {share:.0%}" for k, share in enumerate(restored.shares(branches))]
+    strip = io.to_tensor(_legend(entries, colours(branches), tinted.shape[2]))
+    margin = strip.new_tensor(PAPER)[:, None, None] / 255
+    page = margin.repeat(1, tinted.shape[1] + strip.shape[1], strip.shape[2])  # (3, s*H+legend, W)
+    page[:, : tinted.shape[1], : tinted.shape[2]] = tinted
+    page[:, tinted.shape[1] :] = strip
+    return page
+
+
+def _classes(restored: Restored, scale: int) -> Tensor:
+    """The class of every pixel, (s*H,s*W)."""
+    where = restored.plan
+    grid = restored.choice.detach().cpu().long().unflatten(0, (len(where.tops), len(where.lefts)))
+    rows = torch.tensor(_extents(where.tops, where.size, scale, where.height))
+    columns = torch.tensor(_extents(where.lefts, where.size, scale, where.width))
+    return grid.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
+
+
+def _extents(starts: Sequence[int], size: int, scale: int, length: int) -> list[int]:
+    """How many pixels of an axis belong to each tile; neighbours meet in the middle of their overlap."""
+    seams = [scale * (start + size + following) // 2 for start, following in pairwise(starts)]
+    borders = [0, *seams, scale * length]
+    return [end - begin for begin, end in pairwise(borders)]
+
+
+def _legend(entries: Sequence[str], tints: Sequence[Colour], width: int) -> NDArray[np.uint8]:
+    """A strip (h,>=width,3) with a patch of colour beside each entry, in as many lines as they need."""
+    letter = max(13, min(width // 45, 48))  # readable also once a large map is shrunk to fit a page
+    line, gap = 2 * letter, 2 * letter
+    lengths = [letter + letter // 2 + io.text_width(entry, letter) for entry in entries]
+    columns = max(1, (width - letter + gap) // (max(lengths) + gap))
+    lines = -(-len(entries) // columns)
+    strip = np.empty((lines * line + letter // 2, max(width, max(lengths) + 2 * letter), 3), np.uint8)
+    strip[:] = PAPER
+    for k, (entry, tint) in enumerate(zip(entries, tints, strict=True)):
+        row, column = divmod(k, columns)
+        left = letter + column * (max(lengths) + gap)
+        top = letter // 4 + row * line + (line - letter) // 2
+        strip[top : top + letter, left : left + letter] = tint
+        io.draw_text(strip, entry, left + letter + letter // 2, top + letter - letter // 7, letter, INK)
+    return strip

@@ -1,0 +1,1 @@
+"""Store trained networks: architecture as a value, weights files, calibration."""

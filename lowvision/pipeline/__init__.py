@@ -1,0 +1,1 @@
+"""Execute a recipe: preflight checks, the run folder, the stages."""

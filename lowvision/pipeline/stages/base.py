@@ -1,0 +1,18 @@
+"""The stage `base`: trains the largest network alone on all tiles, the paper's "-O"."""
+
+from __future__ import annotations
+
+from lowvision.data.tiles import Grid
+from lowvision.pipeline.stages import network
+from lowvision.pipeline.stages.job import Job
+from lowvision.recipe.stages import Base
+
+
+def run(job: Job, options: Base) -> None:
+    """Leaves the base's weights in `base/`."""
+    cutter = job.cutter("train")
+    start = options.start or job.recipe.branches[-1].weights
+    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), "base", options.candidates)
+    architecture = job.architecture.only(-1)
+    fresh = network.started(job, architecture, job.named(start) if start else None)
+    network.train(job, "base", architecture, options, samples, fresh)

@@ -1,0 +1,51 @@
+"""The stage `classifier`: trains the classifier while the branches are frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from lowvision.data.tiles import Ranked
+from lowvision.models import weights
+from lowvision.pipeline.stages import container, rank
+from lowvision.pipeline.stages.job import Job
+from lowvision.recipe.stages import ClassifierStage
+from lowvision.routing.container import RoutedContainer
+from lowvision.training.log import Value
+from lowvision.training.loop import Trainee, fit
+from lowvision.training.objective import RankingObjective
+
+RANKED = "classifier/ranked"
+"""Where the container is kept after its classifier has learned the ranking."""
+
+
+def run(job: Job, options: ClassifierStage) -> None:
+    """Leaves the container's weights in `classifier/`."""
+    ranked = job.folder / RANKED / "last.safetensors"
+    if options.ranked_steps and not ranked.exists():
+        _learn_ranking(job, options, _start(job, options))
+    path = ranked if options.ranked_steps else None
+    start = weights.load_container(path, job.architecture, job.registry) if path else _start(job, options)
+    container.train(job, "classifier", options, start, frozen_branches=True)
+
+
+def _start(job: Job, options: ClassifierStage) -> RoutedContainer:
+    if options.start:
+        return weights.load_container(job.named(options.start), job.architecture, job.registry)
+    return container.assembled(job)
+
+
+def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -> None:
+    """Teach the classifier the classes of the ranked tiles."""
+
+    def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
+        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
+
+    cutter = job.cutter("train")
+    ranking = rank.read(job, cutter)
+    classes = range(len(job.recipe.branches))
+    samples = Ranked(tuple(job.samples(cutter, ranking.of_class(k), f"{RANKED}/{k}") for k in classes))
+    trainee = Trainee(RANKED, RankingObjective(start), start, None, keep)
+    how = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
+    fit(trainee, samples, how, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)

@@ -1,0 +1,55 @@
+"""Trains a container: what the stages `classifier` and `joint` have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lowvision.data.tiles import Grid
+from lowvision.evaluation import fitting
+from lowvision.models import weights
+from lowvision.pipeline.stages import judging
+from lowvision.pipeline.stages.job import Job
+from lowvision.routing.container import RoutedContainer
+from lowvision.training.log import Value
+from lowvision.training.loop import Trainee, fit
+from lowvision.training.objective import EveryBranchObjective, RoutedObjective
+from lowvision.training.options import RoutedFit
+
+
+def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
+    """Train the container on all tiles; a fitted classifier stays as it is. Weights go to the stage's folder."""
+
+    def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
+        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
+
+    cutter = job.cutter("train")
+    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), stage)
+    classifier = job.recipe.classifier
+    learns = classifier is None or classifier.trained
+    objective = RoutedObjective(container, options, frozen_branches) if learns else EveryBranchObjective(container)
+    # What a backbone's own objective trains beside what its network computes has no part in a container's.
+    parts = zip(job.architecture.branches, container.branches.networks, strict=True)
+    objective.rests = any(backbone.objective(network) is not None for backbone, network in parts)
+    trainee = Trainee(stage, objective, container, judging.of_container(job), keep)
+    fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+
+
+def assembled(job: Job) -> RoutedContainer:
+    """A container of the branches that earlier stages trained, with a fresh classifier, or one fitted to tiles."""
+    torch.manual_seed(job.recipe.seed)
+    container = job.architecture.build_container()
+    for k in range(len(job.recipe.branches)):
+        path = job.branch_weights(k)
+        if path is None:
+            job.log.say(f"branch {k} is not pre-trained: the classifier may collapse; add stages.branches")
+            continue
+        trained = weights.load_network(path, job.architecture.only(k), job.registry)
+        container.branches.networks[k].load_state_dict(trained.state_dict())
+    classifier = job.recipe.classifier
+    if classifier and not classifier.trained:
+        lesson = fitting.lesson(container.branches, job.cutter("valid"), job.recipe.seed, job.accelerator.device)
+        container.classifier = fitting.fitted(classifier, job.architecture, lesson)
+    return container

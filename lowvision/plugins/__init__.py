@@ -1,0 +1,1 @@
+"""Define what plugins provide and find it: contracts, hooks, registry."""

@@ -1,0 +1,165 @@
+"""Claims about what a name means to `show`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import toys
+
+from lowvision.commands.show import names, page, things, wanted
+from lowvision.commands.show.wanted import Wanted
+from lowvision.errors import PluginError, RecipeError, UsageError, WeightsError
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Task
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.registry import Plugin, Registry
+
+KNOWN = registry.load()
+ALL = [(menu, name) for menu, shelf in KNOWN.shelves.items() for name in shelf]
+
+
+class Net(toys.Enlarge):
+    """A task that is called like a backbone."""
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]  # as a plugin may
+        """Whether it is enlarged much."""
+        return self.scale > 4
+
+
+@hookimpl
+def lowvision_tasks() -> dict[str, type[Task]]:
+    return {"net": Net, "enlarge": Net}
+
+
+def show(word: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
+    """The one document about a name."""
+    (document,) = names.documents(word, KNOWN, wanted.read(changes, size, scale))
+    return document
+
+
+@pytest.mark.parametrize(("menu", "name"), ALL)
+def test_everything_on_a_menu_is_told(menu: str, name: str) -> None:
+    entry = KNOWN.find(menu, name)
+    told = things.document(entry, menu)
+    assert (told["menu"], told["name"], told["version"]) == (menu, name, entry.version)
+    assert told["about"]
+    assert [option["name"] for option in told["options"]] == list(getattr(entry.thing, "model_fields", ()))
+    assert all(option["type"] != "anything" for option in told["options"])
+    kind = "weights" if told["kind"] == "weights" else f"a {told['kind']}"
+    assert page.text([told]).startswith(f"{name}: {kind} of {entry.plugin} (")
+
+
+def test_facts_of_a_contract_are_told() -> None:
+    assert show("dncnn")["facts"] == {"multiple_of": 1, "scales": (1,)}
+    assert show("denoise")["facts"] == {"random": True}
+
+
+def test_a_fact_that_follows_from_options_is_told_so() -> None:
+    known = Registry([Plugin(__name__, "more", "1")])
+    (told,) = names.documents("tasks.net", known, Wanted())
+    assert told["facts"] == {"random": "follows from the options"}
+    assert "random  follows from the options" in page.text([told])
+
+
+def test_a_runtime_tells_what_it_misses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
+    assert "openvino is not installed" in show("openvino")["missing"]
+    assert "openvino is not installed; pip install" in page.text([show("openvino")])
+
+
+def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
+    known = Registry([Plugin(__name__, "more", "1"), *toys.registry().plugins])
+    documents = names.documents("net", known, Wanted())
+    assert [document["menu"] for document in documents] == ["tasks", "backbones"]
+    assert "\n\nnet: a backbone of toys (lowvision-toys 1.0)\n" in page.text(documents)
+    with pytest.raises(UsageError, match=r"net stands on several menus; say which, as tasks\.net"):
+        names.documents("net", known, Wanted(changes=("channels=8",)))
+    with pytest.raises(PluginError, match="task 'enlarge' is claimed by"):
+        names.documents("enlarge", known, Wanted())
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("crn", "nothing is called 'crn', and there is no such file; did you mean 'carn'?"),
+        ("sr_carnn", "did you mean 'sr_carn'?"),
+        ("tasks.carn", "nothing is called 'tasks.carn', and there is no such file; "),
+        ("xyzzy", "`lowvision ls` lists all names"),
+        ("none.safetensors", "nothing is called 'none.safetensors', and there is no such file"),
+    ],
+)
+def test_a_name_that_nothing_has_gets_the_way_out(word: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        show(word)
+    assert told in str(caught.value)
+
+
+def test_a_name_may_be_missing_because_its_plugin_is() -> None:
+    known = Registry([Plugin("no_such_module", "acme", "1.0")])
+    with pytest.raises(UsageError, match="plugin no-such-module failed to load: ModuleNotFoundError"):
+        names.documents("carn", known, Wanted())
+
+
+def test_a_recipe_tells_what_it_would_do() -> None:
+    told = show("sr_carn")
+    assert (told["kind"], told["name"], told["task"]["sr"]["scale"]) == ("recipe", "sr_carn", 4)
+    assert [branch["carn"]["channels"] for branch in told["branches"]] == [36, 52, 64]
+    prices = [branch["multiply_adds"] for branch in told["branches"]]
+    assert prices == sorted(prices)
+    assert [stage["name"] for stage in told["stages"]][:3] == ["base", "rank", "branches"]
+    assert told["stages"][0]["says"].items() >= {"steps": 200, "batch": 12}.items()
+    assert set(told["data"]) == {"train", "valid", "test"}
+    text = page.text([told])
+    assert "branch 0    carn (channels 36, " in text
+    assert f"{prices[0] / prices[-1]:.0%} of the base" in text
+    assert re.search(r"base +Trains the base on all tiles\. +steps 200, batch 12", text)
+
+
+def test_a_recipe_takes_overrides_and_another_size() -> None:
+    told = show("sr_fsrcnn", "reduce.channels=[8, 16]", "stages.joint=null", size="64x32")
+    assert [branch["fsrcnn"]["channels"] for branch in told["branches"]] == [8, 16]
+    assert told["size"] == [64, 32]
+    assert "joint" not in [stage["name"] for stage in told["stages"]]
+    with pytest.raises(RecipeError, match="unknown key"):
+        show("sr_fsrcnn", "sede=3")
+    with pytest.raises(UsageError, match="--scale is for backbones and classifiers; a recipe has a task of its own"):
+        show("sr_fsrcnn", scale=2)
+    with pytest.raises(RecipeError, match=r"none\.yml: no such file"):
+        show("none.yml")
+
+
+def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> None:
+    told = show(str(weights_file))
+    made = tiny.architecture()
+    assert (told["kind"], told["holds"], told["bytes"]) == ("weights file", "container", weights_file.stat().st_size)
+    assert told["tile"]["size"] == made.tile.size
+    assert [branch["fsrcnn"]["channels"] for branch in told["branches"]] == [b.channels for b in made.branches]  # type: ignore[attr-defined]  # they are FSRCNN
+    assert told["classifier"]["parameters"] > 0
+    assert told["plugins"] == {"lowvision-framework": registry.load().find("tasks", "sr").version}
+    text = page.text([told])
+    assert text.startswith(f"{weights_file.name}: a weights file that holds a container\n")
+    for words in ({"changes": ("a=1",)}, {"scale": 2}):
+        with pytest.raises(UsageError, match="weights"):
+            names.documents(str(weights_file), KNOWN, Wanted(**words))  # type: ignore[arg-type]  # of two types
+
+
+def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_text("nothing of the kind")
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        show(str(tmp_path / "a.safetensors"))
+    with pytest.raises(WeightsError):
+        show(str(tmp_path))
+
+
+def test_weights_that_are_carried_tell_what_their_file_says() -> None:
+    carried, file = names.documents("sr-carn-x4", KNOWN, Wanted())
+    assert carried["plugin"] == "lowvision-zoo"
+    assert file["provenance"]["license"] == "Apache-2.0"
+    assert len(file["branches"]) == 3
+    text = page.text([carried, file])
+    assert "license     Apache-2.0" in text

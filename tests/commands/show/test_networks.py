@@ -1,0 +1,108 @@
+"""Claims about what `show` tells of a network's cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lowvision.commands.show import names, page, wanted
+from lowvision.errors import UsageError
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Backbone
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.registry import Plugin, Registry
+
+KNOWN = registry.load()
+
+
+class File(Backbone):
+    """A network whose file must be given."""
+
+    path: str
+    """The file."""
+    multiple_of = 8
+
+    def build(self, task: Any) -> Any:
+        raise OSError(f"{self.path} is not there")
+
+    def reach(self, task: Any) -> None:
+        return None
+
+
+@hookimpl
+def lowvision_backbones() -> dict[str, type[Backbone]]:
+    return {"file": File}
+
+
+def network(word: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
+    known = Registry([*KNOWN.plugins, Plugin(__name__, "files", "1.0")])
+    (document,) = names.documents(word, known, wanted.read(changes, size, scale))
+    return {**document["network"], "text": page.text([document])}
+
+
+def test_parameters_and_cost_are_those_of_the_network_that_is_built() -> None:
+    task = KNOWN.find("tasks", "sr").thing(scale=3)
+    built = KNOWN.find("backbones", "fsrcnn").thing(channels=16, layers=2).build(task)
+    told = network("fsrcnn", "channels=16", "layers=2", size="40x24", scale=3)
+    assert told["parameters"] == sum(parameter.numel() for parameter in built.parameters())
+    # Every weight is used once a pixel of the input: the 5x5, 1x1 and 3x3 convolutions, and the 9x9 transposed one.
+    weights = sum(parameter.numel() for parameter in built.parameters() if parameter.ndim == 4)
+    assert told["multiply_adds"] == weights * 40 * 24
+    assert told["size"] == [40, 24]
+    assert told["task"]["sr"]["scale"] == 3
+    assert told["with"].items() >= {"channels": 16, "layers": 2, "shrink": 12}.items()
+    assert f"{told['parameters']:,} parameters, {told['multiply_adds'] / 1e6:.2f} M multiply-adds" in told["text"]
+
+
+def test_without_words_it_is_the_largest_scale_and_a_tile() -> None:
+    assert network("carn")["task"]["sr"]["scale"] == 4
+    assert network("carn")["size"] == [32, 32]
+    ((_, task),) = network("dncnn")["task"].items()
+    assert task["scale"] == 1
+
+
+def test_a_classifier_has_a_cost_too() -> None:
+    told = network("class_module", size="64x64")
+    last = 32 * 3  # features by classes, once an image
+    assert told["multiply_adds"] - last == 4 * (network("class_module")["multiply_adds"] - last) > 0
+    assert "reach" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "told"),
+    [
+        (("carn", "channels=37"), {}, "carn: channels 37 must be a multiple of groups 4"),
+        (("carn", "chanels=36"), {}, "carn: chanels unknown key (did you mean 'channels'?)"),
+        (("carn", "channels=a b"), {}, "carn: channels must be a whole number, not 'a b'"),
+        (("carn", "channels=0", "layers=0"), {}, "carn: channels must be at least 1, not 0\ncarn: layers must be"),
+        (("carn", "channels"), {}, "carn: 'channels' sets nothing; write OPTION=VALUE, as channels=36"),
+        (("carn", "channels=010"), {}, "carn: channels: 010 is read differently by different readers"),
+        (("carn",), {"scale": 5}, "carn can be built for scale 1, 2, 3, 4, not 5"),
+        (("carn",), {"size": "32"}, "--size 32: give width and height of the input in pixels, as 32x32"),
+        (("carn",), {"size": "0x8"}, "--size 0x8: give"),
+        (("channels", "least=1"), {}, "channels is none of backbones and classifiers: it has no cost"),
+        (("file", "path=a"), {"size": "12x8"}, "height and width of its input must be multiples of 8, not 12x8"),
+        (("file", "path=a"), {}, "file: cannot be built or counted: OSError: a is not there"),
+    ],
+)
+def test_a_question_that_has_no_answer_is_told(words: tuple[str, ...], options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        network(*words, **options)
+    assert told in str(caught.value)
+
+
+def test_a_network_that_needs_an_option_says_so_and_shows_the_rest() -> None:
+    told = network("file")
+    assert told["problem"] == "path is missing; give options as `lowvision show file OPTION=VALUE`"
+    assert "cost         path is missing" in told["text"]
+    assert "path  text  required  The file." in told["text"]
+
+
+def test_where_no_task_fits_the_cost_is_not_known() -> None:
+    known = Registry([Plugin("lowvision_sr", "lowvision-sr", "1"), Plugin(__name__, "files", "1.0")])
+    with pytest.raises(UsageError, match="class_module: no task of scale 4, 3, 2, 1 is installed"):
+        names.documents(
+            "class_module", Registry([Plugin("lowvision_classifiers", "c", "1")]), wanted.read((), None, None)
+        )
+    assert names.documents("carn", known, wanted.read((), None, None))

@@ -1,0 +1,75 @@
+"""Claims about options in words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+import toys
+from pydantic import Field
+
+from lowvision.commands.show import options
+from lowvision.config.options import Options
+from lowvision.models.architecture import Architecture
+
+
+class Inner(Options):
+    """A model inside another."""
+
+    size: int = 1
+
+
+class Everything(Options):
+    """An option of every kind."""
+
+    whole: int = Field(default=3, ge=1, le=9)
+    """A number of
+    things."""
+    part: float = Field(gt=0, lt=1)
+    word: str | None = None
+    either: Literal["a", "b"] = "a"
+    one: Literal[1] = 1
+    flag: bool = False
+    pair: Annotated[float, Field(ge=0)] | tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = 1.0
+    several: tuple[int, ...] = (1, 2)
+    inner: Inner = Inner()
+
+
+KINDS = {
+    "whole": "whole number, at least 1, at most 9",
+    "part": "number, more than 0, less than 1",
+    "word": "text",
+    "either": "a, b",
+    "one": "1",
+    "flag": "true or false",
+    "pair": "number, at least 0, or list of 2: number, at least 0",
+    "several": "list of whole number",
+    "inner": "mapping",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_type_is_told_in_words(name: str) -> None:
+    told = {option["name"]: option["type"] for option in options.documents(Everything)}
+    assert told.keys() == KINDS.keys()
+    assert told[name] == KINDS[name]
+
+
+def test_an_option_has_a_default_and_a_meaning_or_must_be_given() -> None:
+    told = {option["name"]: option for option in options.documents(Everything)}
+    assert told["whole"].items() >= {"required": False, "default": 3, "about": "A number of things."}.items()
+    assert told["part"]["required"]
+    assert told["word"]["default"] is None
+    assert told["several"]["default"] == [1, 2]
+    assert told["inner"]["default"] == {"size": 1}
+
+
+def test_a_choice_is_told_by_its_menu() -> None:
+    told = {option["name"]: option["type"] for option in options.documents(Architecture)}
+    assert told["task"] == "choice of tasks"
+    assert told["branches"] == "list of choice of backbones"
+
+
+def test_a_thing_without_options_has_none() -> None:
+    assert options.documents(toys.Layers) == []
+    assert options.documents(int) == []

@@ -1,0 +1,184 @@
+"""Claims about `lowvision convert`: what it writes, what it says, and that the file is used like any other."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from first_party import test_sr_reference as reference
+
+import lowvision
+from lowvision.commands import convert, evaluate
+from lowvision.errors import UsageError, WeightsError
+from lowvision.imaging import io
+from lowvision.models import weights
+from lowvision.models.architecture import Architecture
+from lowvision.plugins import folder_dataset, registry
+
+KNOWN = registry.load()
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A container of two FSRCNNs as the reference implementation saves it."""
+    torch.manual_seed(0)
+    branches = [reference.fsrcnn_layout(d, 4, 1) for d in (4, 8)]
+    path = tmp_path / "FSRCNN_branch2.pth"
+    torch.save({f"module.{name}": tensor for name, tensor in reference.container_layout(branches).items()}, path)
+    return path
+
+
+def test_what_is_written_is_the_same_network_and_tells_where_it_came_from(theirs: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made" / "ours.safetensors"
+    said = convert.convert(theirs, output, KNOWN)
+    numbers = sum(tensor.numel() for tensor in torch.load(theirs, weights_only=True).values())
+    assert said == (
+        f"{output}: a container of fsrcnn, fsrcnn for sr x4, {numbers:,} parameters, from FSRCNN_branch2.pth (classsr)"
+    )
+    assert not weights.is_foreign(output)
+    before, after = (weights.read_header(path, KNOWN) for path in (theirs, output))
+    assert before == after
+    assert after.provenance.origin == "FSRCNN_branch2.pth (classsr)"
+    networks = [weights.load_container(path, after.architecture, KNOWN) for path in (theirs, output)]
+    assert all(torch.equal(a, b) for a, b in zip(*(n.state_dict().values() for n in networks), strict=True))
+
+
+def test_the_header_holds_no_folder_of_this_machine(theirs: Path, tmp_path: Path) -> None:
+    convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN)
+    raw = (tmp_path / "ours.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    assert str(tmp_path) not in json.dumps(json.loads(raw[8 : 8 + length]))
+
+
+def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="would replace the file that is converted"):
+        convert.convert(theirs, theirs, KNOWN)
+    own = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture())
+    with pytest.raises(WeightsError, match="is lowvision's own already"):
+        convert.convert(own, tmp_path / "ours.safetensors", KNOWN)
+
+
+def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> None:
+    wanted = convert.format_named("classsr: {scale: 2}", KNOWN)
+    assert "for sr x2" in convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN, wanted)
+    assert convert.format_named("classsr", KNOWN) == KNOWN.find("formats", "classsr").thing()
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("clasr", "--format: clasr: no format named 'clasr'; did you mean 'classsr'?"),
+        ("classsr: {scale: 5}", "--format: classsr.scale: must be 2, 3 or 4, not 5"),
+        ("[classsr]", "--format: give one name, or one name with its options"),
+    ],
+)
+def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        convert.format_named(word, KNOWN)
+    assert str(caught.value).startswith(told)
+
+
+def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, capsys) -> None:
+    output = tmp_path / "ours.safetensors"
+    convert.convert(theirs, output, KNOWN)
+    photo = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    restored = [lowvision.load(path, "cpu", "torch").restore(photo) for path in (theirs, output)]
+    assert capsys.readouterr().err == "FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4\n"
+    assert restored[0].image.shape == (160, 224, 3)
+    assert np.array_equal(restored[0].image, restored[1].image)
+    assert np.array_equal(restored[0].choice, restored[1].choice)
+
+
+def test_another_programs_file_is_evaluated(theirs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    io.write(folder / "a.png", io.Image(np.full((64, 64, 3), 90, np.uint8)))
+    sets = {"photos": folder_dataset.Folder(path=str(folder))}
+    document = evaluate.evaluate(theirs, sets, KNOWN, None, "cpu")
+    assert document["task"] == {"sr": {"scale": 4, "channels": 3}}
+
+
+# Reduced
+
+
+FUSED = convert.reduction_named("{reparam: fused}", KNOWN)
+
+
+def acnet(*channels: int, fused: bool = False) -> Architecture:
+    """Small ACNets x2: one alone, several in a container."""
+    return Architecture.model_validate(
+        {
+            "task": {"sr": {"scale": 2}},
+            "branches": tuple({"acnet": {"channels": width, "layers": 2, "fused": fused}} for width in channels),
+            "classifier": "class_module" if len(channels) > 1 else None,
+            "tile": {"size": 16},
+        },
+        context=KNOWN,
+    )
+
+
+def test_a_single_network_is_fused_and_restores_the_same_for_less(tmp_path: Path) -> None:
+    path, output = tiny.write_weights(tmp_path / "acnet.safetensors", acnet(4)), tmp_path / "fused.safetensors"
+    said = convert.reduce(path, output, KNOWN, FUSED)
+    assert said == f"{output}: acnet for sr x2, 1 of 1 reduced"
+    assert weights.read_header(output, KNOWN).architecture == acnet(4, fused=True)
+    image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    before, after = (lowvision.load(file, "cpu", "torch").restore(image) for file in (path, output))
+    assert np.abs(before.image.astype(int) - after.image).max() <= 1  # a value may lie between two of 8 bits
+    assert after.cost < before.cost
+
+
+def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> None:
+    made = acnet(4, 8, 12).replace(branches=(acnet(4, fused=True).branches + acnet(8, 12).branches))
+    path = tmp_path / "container.safetensors"
+    torch.manual_seed(0)
+    network = made.build_container()
+    facts = {"psnr_rgb": 30.0, "curve/k": (0.0,), "curve/psnr_rgb": (30.0,)}
+    provenance = weights.Provenance(about="For tests.", license="Apache-2.0")
+    weights.save(path, network, made, KNOWN, facts, provenance)
+    output = tmp_path / "fused.safetensors"
+    said = convert.reduce(path, output, KNOWN, FUSED)
+    assert "a container of acnet, acnet, acnet for sr x2, 2 of 3 reduced; its curve is left out" in said
+    header = weights.read_header(output, KNOWN)
+    assert header.architecture == acnet(4, 8, 12, fused=True)
+    assert (header.measured, header.provenance) == ({"psnr_rgb": 30.0}, provenance)
+    fused = weights.load_container(output, header.architecture, KNOWN).eval()
+    tiles = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(tiles), network.eval()(tiles), atol=1e-5, rtol=1e-5)
+
+
+def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    output = tmp_path / "reduced.safetensors"
+    fsrcnn = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
+    with pytest.raises(WeightsError, match="no branch is reduced: branch 0: FSRCNN has no parallel convolutions"):
+        convert.reduce(fsrcnn, output, KNOWN, FUSED)
+    fewer = convert.reduction_named("{channels: 2}", KNOWN)
+    with pytest.raises(WeightsError, match=r"FSRCNN at level 2 computes something else \(off by .*to be trained"):
+        convert.reduce(fsrcnn, output, KNOWN, fewer)
+    fused = tiny.write_weights(tmp_path / "fused.safetensors", acnet(4, fused=True))
+    with pytest.raises(WeightsError, match="no branch is reduced: each is already what it would be"):
+        convert.reduce(fused, output, KNOWN, FUSED)
+    with pytest.raises(UsageError, match="would replace the file"):
+        convert.reduce(fused, fused, KNOWN, FUSED)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("reparam", "give a reducer and its level, as '{reparam: fused}', not 'reparam'"),
+        ("{reparam: fused, channels: 8}", "give a reducer and its level"),
+        ("{repram: fused}", "no reducer named 'repram'; did you mean 'reparam'"),
+        ("{channels: [8]}", "level"),
+    ],
+)
+def test_a_reduction_that_is_none_is_told(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^--reduce: .*{re.escape(message)}"):
+        convert.reduction_named(word, KNOWN)

@@ -1,0 +1,165 @@
+"""Claims about `lowvision doctor`: each thing that can be wrong is found, and told with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lowvision.commands import doctor
+
+Install = Callable[..., None]
+GOOD = """
+from lowvision import Dataset, hookimpl
+
+class Album(Dataset):
+    def photos(self):
+        return ()
+
+@hookimpl
+def lowvision_datasets():
+    return {"patient_album": Album}
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Leaves what pip leaves of a distribution: its metadata, and a module that it names as a plugin."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, module: str = "", source: str = "", requires: tuple[str, ...] = ()) -> None:
+        info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {r}" for r in requires)]
+        (info / "METADATA").write_text("\n".join(lines) + "\n")
+        if module:
+            (info / "entry_points.txt").write_text(f"[lowvision]\n{module.removeprefix('patient_')} = {module}\n")
+            (tmp_path / f"{module}.py").write_text(source)
+
+    return write
+
+
+def found(part: str) -> dict[str, str]:
+    """The one problem that is told with these words."""
+    (problem,) = [problem for problem in doctor.document()["problems"] if part in problem["what"]]
+    return problem
+
+
+def test_an_installation_is_told_whole() -> None:
+    told = doctor.document()
+    names = {dependency["name"] for dependency in told["dependencies"]}
+    assert {"torch", "pydantic", "openvino"} <= names
+    assert not {"ruff", "pytest"} & names
+    assert told["cores"]["all"] >= told["cores"]["usable"] >= 1
+    assert told["devices"][0] == "cpu"
+    assert told["runtimes"]["torch"] is None
+    assert any(plugin.startswith("lowvision-sr ") for plugin in told["plugins"])
+    text = doctor.text(told)
+    assert "runtime torch: ready" in text
+    assert text.endswith("nothing wrong") == (not told["problems"])
+
+
+def test_the_unrelated_distribution_of_our_name_is_found(install: Install) -> None:
+    install("lowvision")
+    assert found("'lowvision' 1.0, of an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
+
+
+def test_two_distributions_of_opencv_are_found(install: Install) -> None:
+    install("opencv-python")
+    install("opencv-contrib-python")
+    way_out = found("opencv-python and opencv-contrib-python are installed at once")["way_out"]
+    assert way_out.startswith(
+        "pip uninstall opencv-python-headless opencv-python opencv-contrib-python, then pip install"
+    )
+
+
+def test_two_distributions_that_bring_one_plugin_are_found(install: Install) -> None:
+    install("patient-a", "patient_twin", GOOD)
+    install("patient-b", "patient_twin", GOOD)
+    problem = found("patient-a and patient-b both bring the plugin patient_twin")
+    assert problem["way_out"] == "pip uninstall patient-b, then reinstall patient-a"
+
+
+def test_a_broken_plugin_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("patient-c", "patient_broken", "import no_such_package_anywhere")
+    monkeypatch.setenv("LOWVISION_STRICT", "1")  # which keeps other commands from answering
+    problem = found("plugin patient-broken (from patient-c) failed to load: ModuleNotFoundError")
+    assert problem["way_out"].endswith("pip uninstall patient-c")
+    text = doctor.text(doctor.document())
+    assert "LOWVISION_STRICT=1" in text
+    assert "    update it or what it imports, or pip uninstall patient-c" in text.splitlines()
+
+
+def test_a_name_that_two_plugins_claim_is_found(install: Install) -> None:
+    install("patient-d", "patient_one", GOOD)
+    install("patient-e", "patient_two", GOOD)
+    problem = found("'patient_album' of datasets is claimed by patient-one (from patient-d) and patient-two (from pat")
+    assert "LOWVISION_PLUGINS" in problem["way_out"]
+
+
+def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", "sr,runtimes")
+    told = doctor.document()
+    assert [plugin.split()[0] for plugin in told["plugins"]] == [
+        "lowvision.plugins.folder_dataset",
+        "lowvision-runtimes",
+        "lowvision-sr",
+    ]
+    assert "lowvision-denoise" in told["left_out"]
+    assert "left out by LOWVISION_PLUGINS: " in doctor.text(told)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [
+        ("LOWVISION_PLUGINS", "sr,xyz", "LOWVISION_PLUGINS: no plugin 'xyz'; there are "),
+        ("LOWVISION_STRICT", "yes", "LOWVISION_STRICT is 'yes'"),
+        ("LOWVISION_CACHE_LIMIT", "much", "LOWVISION_CACHE_LIMIT is 'much'; give a number of GiB"),
+        ("LOWVISION_CACHE", "FILE/cache", "cache: the cache cannot be written"),
+    ],
+)
+def test_a_variable_that_is_wrong_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str
+) -> None:
+    (tmp_path / "FILE").touch()
+    monkeypatch.setenv(variable, value.replace("FILE", str(tmp_path / "FILE")))
+    assert variable in found(what)["way_out"]
+
+
+def test_a_dependency_that_is_missing_or_too_old_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    requires = (
+        "numpy>=999",
+        "no-such-thing>=1",
+        "no-such-extra>=1; extra == 'fast'",
+        "pydantic>=999; extra == 'fast'",
+        "no-such-tool; extra == 'dev'",
+        "no-such-platform; sys_platform == 'nowhere'",
+        "pluggy>=1",
+    )
+    install("patient-framework", requires=requires)
+    monkeypatch.setattr(doctor, "DISTRIBUTION", "patient-framework")
+    assert (
+        found("no-such-thing is not installed; wanted is no-such-thing>=1")["way_out"]
+        == "pip install 'no-such-thing>=1'"
+    )
+    assert found("numpy ")["what"].endswith("is installed; wanted is numpy>=999")
+    assert found("pydantic ")["way_out"] == "pip install 'pydantic>=999'"
+    told = doctor.document()
+    assert [dependency["name"] for dependency in told["dependencies"]][2:] == ["no-such-extra", "pydantic", "pluggy"]
+    assert not [problem for problem in told["problems"] if "no-such-extra" in problem["what"]]
+
+
+def test_a_framework_that_is_not_installed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DISTRIBUTION", "no-such-framework")
+    assert found("no-such-framework is not installed")["way_out"]
+    assert doctor.text(doctor.document()).startswith("lowvision is not installed, Python ")
+
+
+def test_a_pytorch_that_cannot_be_imported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> Any:
+        raise OSError("libtorch_cpu.so: cannot open shared object file")
+
+    monkeypatch.setattr(doctor, "import_module", fail)
+    assert found("PyTorch cannot be imported: OSError: libtorch_cpu.so")["way_out"].startswith("pip install")

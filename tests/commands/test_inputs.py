@@ -1,0 +1,134 @@
+"""Claims about which images the words of a command mean, and where their results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lowvision.commands.inputs import Input, plan
+from lowvision.errors import UsageError
+
+TREE = ("b.png", "a.JPG", "sub/c.tif", "sub/deeper/d x.webp", "süß/é.bmp", "notes.txt", ".hidden.png", ".thumbs/e.png")
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with images in folders, from whose parent commands are run."""
+    monkeypatch.chdir(tmp_path)
+    for name in TREE:
+        path = Path("photos", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return Path("photos")
+
+
+def results(*words: str, output: str = "out", **more: str | bool) -> list[str]:
+    return [given.result.as_posix() for given in plan(words, Path(output), **more)]  # type: ignore[arg-type]  # by name
+
+
+def test_a_folder_is_mirrored_with_all_its_images_in_a_stable_order(photos: Path) -> None:
+    assert plan(["photos"], Path("out")) == tuple(
+        Input(photos / name, Path("out") / name)
+        for name in ("a.JPG", "b.png", "sub/c.tif", "sub/deeper/d x.webp", "süß/é.bmp")
+    )
+
+
+def test_files_go_into_the_folder_under_their_own_names(photos: Path) -> None:
+    assert results("photos/sub/c.tif", "photos/b.png") == ["out/c.tif", "out/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("photos/*.png", ["out/b.png"]),
+        ("photos/**/*", ["out/a.JPG", "out/b.png", "out/sub/c.tif", "out/sub/deeper/d x.webp", "out/süß/é.bmp"]),
+        ("photos/s*/?.[bt]*", ["out/sub/c.tif", "out/süß/é.bmp"]),
+        ("photos/sub/**/d*", ["out/deeper/d x.webp"]),
+    ],
+)
+def test_a_pattern_is_mirrored_below_its_part_without_wildcards(photos: Path, pattern: str, found: list[str]) -> None:
+    assert results(pattern) == found
+
+
+def test_a_pattern_finds_images_below_the_folder_of_results(photos: Path) -> None:
+    assert results("photos/*.png", output=".") == ["b.png"]
+    assert results("photos/*.JPG", output="photos", ending=".png") == ["photos/a.png"]
+
+
+def test_a_name_with_brackets_is_that_file(photos: Path) -> None:
+    (photos / "x[1].png").touch()
+    assert results("photos/x[1].png") == ["out/x[1].png"]
+
+
+def test_one_file_may_name_its_result(photos: Path) -> None:
+    assert results("photos/b.png", output="large.JPG") == ["large.JPG"]
+    Path("folder.png").mkdir()
+    assert results("photos/b.png", output="folder.png") == ["folder.png/b.png"]
+
+
+def test_a_format_replaces_the_ending_and_a_map_stands_beside_the_result(photos: Path) -> None:
+    given, *_ = plan(["photos/sub"], Path("out"), ending=".png", maps=True)
+    assert (given.result, given.map) == (Path("out/c.png"), Path("out/c.map.png"))
+
+
+def test_a_file_that_cannot_be_written_as_it_is_becomes_png(photos: Path) -> None:
+    assert results("photos/notes.txt") == ["out/notes.png"]
+
+
+def test_the_same_image_twice_is_restored_once(photos: Path) -> None:
+    assert results("photos/b.png", "photos/b.png") == ["out/b.png"]
+    assert results("photos", "photos/b.png") == results("photos")
+
+
+def test_what_is_hidden_is_found_where_it_is_named(photos: Path) -> None:
+    assert results("photos/.hidden.png") == ["out/.hidden.png"]
+    assert results("photos/.thumbs") == ["out/e.png"]
+
+
+@pytest.mark.parametrize("words", ["photos", "photos/**/*.png"])
+def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str) -> None:
+    Path("photos/out").mkdir()
+    Path("photos/out/b.png").touch()
+    assert all("out/out" not in result for result in results(words, output="photos/out"))
+
+
+@pytest.mark.parametrize(
+    ("words", "output", "more", "reason"),
+    [
+        (["nope.png"], "out", {}, "no such file"),
+        (["photos/*.bmp"], "out", {}, r"photos/\*\.bmp: no images"),
+        (["photos/b.png"], "photos", {}, "would replace an input"),
+        (["photos/b.png"], "photos/b.png", {}, "would replace an input"),
+        (["photos"], "photos", {}, "would replace an input"),
+        (["photos/b.png", "photos/sub/c.tif"], "photos/sub", {"ending": ".tif"}, "would replace an input"),
+        (["photos/b.png", "other/b.png"], "out", {}, "would both become out/b.png"),
+        (["photos/b.png", "other/b.map.png"], "out", {"maps": True}, "would both become out/b.map.png"),
+        (["photos"], "out.png", {}, "give a folder"),
+        (["photos/b.png"], "photos/notes.txt", {}, "give a folder"),
+        (["photos/b.png"], "out.gif", {}, "cannot write '.gif'"),
+        (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave one of them out"),
+        (["empty"], "out", {}, "empty: no images"),
+    ],
+)
+def test_words_that_cannot_be_meant_are_refused(
+    photos: Path, words: list[str], output: str, more: dict[str, str | bool], reason: str
+) -> None:
+    for name in ("other/b.png", "other/b.map.png", "empty/readme"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    with pytest.raises(UsageError, match=reason):
+        results(*words, output=output, **more)
+
+
+def test_an_input_behind_a_link_is_not_replaced(photos: Path) -> None:
+    Path("link").symlink_to("photos")
+    with pytest.raises(UsageError, match="would replace an input"):
+        plan(["photos/b.png"], Path("link"))
+
+
+def test_thousands_of_names_are_planned_without_opening_one(photos: Path) -> None:
+    Path("many").mkdir()
+    for n in range(3000):
+        Path(f"many/{n:04}.png").touch()
+    assert len(plan(["many"], Path("out"), maps=True)) == 3000

@@ -1,0 +1,85 @@
+"""Claims about the listings of menus and plugins."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from lowvision.commands import listing
+from lowvision.plugins.contracts import Dataset
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.registry import Plugin, Registry
+
+
+class Hill(Dataset):
+    """Photographs of a hill.
+
+    From all sides.
+    """
+
+    def photos(self):  # type: ignore[no-untyped-def]  # never asked
+        return ()
+
+
+@hookimpl
+def lowvision_datasets():  # type: ignore[no-untyped-def]  # the hook's own types say it
+    return {"hill": Hill}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    twin = ModuleType("twin")
+    twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module made by hand
+    monkeypatch.setitem(sys.modules, "twin", twin)
+    return Registry(
+        [Plugin("lowvision.plugins.folder_dataset", "lowvision-framework", ""), Plugin("no_such_module", "acme", "2.0")]
+    )
+
+
+def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
+    assert list(listing.plugin_lines(registry)) == [
+        "lowvision.folders (from lowvision-framework)",
+        "  datasets: folder",
+        "no-such-module 2.0 (from acme)",
+        "  BROKEN: ModuleNotFoundError: No module named 'no_such_module'",
+    ]
+
+
+def test_a_thing_is_listed_by_its_name_its_first_line_and_its_plugin() -> None:
+    known = Registry([Plugin(__name__, "hills", "1.0")])
+    assert list(listing.menu_lines(known, "datasets")) == [
+        "datasets:",
+        f"  hill  Photographs of a hill. ({known.plugins[0].name})",
+    ]
+    assert list(listing.menu_lines(known, "tasks")) == ["tasks:", "  none"]
+
+
+def test_a_name_that_two_plugins_claim_is_listed_with_both(registry: Registry) -> None:
+    known = Registry([Plugin(__name__, "hills", "1.0"), Plugin("twin", "twins", "1.0")])
+    last = list(listing.plugin_lines(known))[-1]
+    assert last == f"CLASH: dataset 'hill' is claimed by {known.plugins[0].name} and twin; neither can be used"
+
+
+def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
+    known = Registry([Plugin("lowvision_runtimes", "lowvision-framework", "")])
+    lines = {line.split()[0]: line for line in listing.menu_lines(known, "runtimes")}
+    way_out = "pip install 'lowvision-framework[openvino]'"
+    assert lines["openvino"].endswith(f"(lowvision-runtimes; openvino is not installed; {way_out})")
+    assert lines["torch"].endswith("(lowvision-runtimes)")
+    assert listing.menus(known)["runtimes"][0]["missing"] is None
+
+
+def test_a_plugin_that_is_left_out_is_listed_so() -> None:
+    known = Registry([], left_out=[Plugin("acme_album", "acme", "2.0", "album")])
+    assert list(listing.plugin_lines(known)) == ["acme-album 2.0 (from acme)", "  left out by LOWVISION_PLUGINS"]
+    assert listing.plugins(known)[0]["left_out"]
+
+
+def test_the_shipped_recipes_are_a_listing_of_their_own() -> None:
+    ((name, recipes),) = listing.menus(Registry([]), "recipes").items()
+    assert name == "recipes"
+    assert all(recipe["about"].endswith(".") and "\n" not in recipe["about"] for recipe in recipes)
+    assert list(listing.menus(Registry([])))[-1] == "recipes"

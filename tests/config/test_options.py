@@ -1,0 +1,81 @@
+"""The texts below attributes are found in source, inherited ones too, and are those that pydantic itself would find."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from pydantic import ConfigDict, Field
+
+from lowvision.config.options import Options, docstrings
+from lowvision.plugins.contracts import Task
+
+
+class Plain:
+    """No field at all."""
+
+    told = 1
+    """An attribute without annotation is no option."""
+
+
+class Pair(Options):
+    """Two options."""
+
+    width: int = 8
+    """How wide;
+    in two lines."""
+    depth: int = 2
+    named: int = Field(default=1, description="Said by its field.")
+    """And by its docstring, which gives way."""
+
+
+class Heir(Pair):
+    """Says anew what the other left out."""
+
+    depth: int = 3
+    """How deep."""
+
+
+def test_attributes_are_told_by_the_text_below_them() -> None:
+    assert docstrings(Plain) == {}
+    assert docstrings(Heir)["depth"] == "How deep."
+    assert Pair.described() == {"width": "How wide;\nin two lines.", "named": "Said by its field."}
+    assert Heir.described() == Pair.described() | {"depth": "How deep."}
+
+
+def test_a_class_without_source_says_nothing() -> None:
+    namespace: dict[str, type[Options]] = {}
+    exec('class Made(Pair):\n    more: int = 1\n    """Nobody finds this."""', {"Pair": Pair}, namespace)
+    assert namespace["Made"].described() == Pair.described()
+
+
+def test_a_class_whose_source_cannot_be_read_by_itself_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "margin.py").write_text(
+        "from lowvision import Options\n\n\ndef made():\n    class Made(Options):\n        more: int = 1\n"
+        '        """One line,\nand one at the margin."""\n\n    return Made\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("margin").made().described() == {}
+
+
+def test_the_schema_tells_what_pydantic_would() -> None:
+    class Theirs(Task):
+        """A task whose docstrings pydantic reads by itself."""
+
+        model_config = ConfigDict(use_attribute_docstrings=True)
+        radius: float = 1.0
+        """How far it is spread."""
+
+    class Ours(Task):
+        """A task whose docstrings are read when asked for."""
+
+        radius: float = 1.0
+        """How far it is spread."""
+
+    theirs, ours = (kind.model_json_schema()["properties"] for kind in (Theirs, Ours))
+    assert Theirs.model_fields["radius"].description == "How far it is spread."
+    assert ours == theirs
+    assert ours["channels"]["description"].startswith("Colour channels")

@@ -1,0 +1,84 @@
+"""Claims about the plain sentences in which a recipe's faults are told."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from pydantic import Field, ValidationError
+
+from lowvision.config import validation
+from lowvision.config.options import Options
+from lowvision.config.validation import Complaint
+
+
+class Inner(Options):
+    width: int = 1
+
+
+class Sample(Options):
+    whole: int = Field(default=2, ge=0, multiple_of=2)
+    number: float = Field(default=1.0, gt=0, le=5)
+    text: str = ""
+    flag: bool = False
+    pair: tuple[float, float] = (0.0, 1.0)
+    some: tuple[int, ...] = Field(default=(1,), min_length=1)
+    word: Literal["one", "two", 3] = "one"
+    either: float | tuple[int, int] = 1.0
+    inner: Inner = Inner()
+    inners: tuple[Inner, ...] = ()
+
+
+def told(**options: Any) -> dict[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        Sample.model_validate(options)
+    found = validation.from_error(caught.value, Sample, options)
+    return {".".join(map(str, complaint.path)): complaint.message for complaint in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("whole", "3", "must be a whole number, not '3'"),
+        ("whole", 1e3, "must be a whole number, not 1000.0; write 1000"),
+        ("whole", 1.5, "must be a whole number, not 1.5"),
+        ("whole", None, "must be a whole number, not nothing"),
+        ("whole", True, "must be a whole number, not true"),
+        ("whole", -2, "must be at least 0, not -2"),
+        ("whole", 3, "must be a multiple of 2, not 3"),
+        ("number", "1e-4", "must be a number, not '1e-4'"),
+        ("number", 0, "must be more than 0, not 0"),
+        ("number", 6, "must be at most 5, not 6"),
+        ("number", {"a": 1}, "must be a number, not a mapping of a"),
+        ("text", 3, "must be text, not 3"),
+        ("flag", "yes", "must be true or false, not 'yes'"),
+        ("pair", 3, "must be a list, not 3"),
+        ("pair", (1, 2, 3), "must be a list of at most 2, not [1, 2, 3]"),
+        ("pair", (1,), "has too few values"),
+        ("some", (), "must be a list of at least 1, not []"),
+        ("word", "tow", "must be 'one', 'two' or 3, not 'tow' (did you mean 'two'?)"),
+        ("either", "x", "must be a number, not 'x'; or must be a list, not 'x'"),
+        ("inner", 3, "must be a mapping of options, not 3"),
+        ("colour", 3, "unknown key; there are whole, number, text, flag, pair, some, word, either, inner, inners"),
+        ("txet", 3, "unknown key (did you mean 'text'?)"),
+    ],
+)
+def test_a_fault_is_told_in_a_plain_sentence(name: str, value: Any, sentence: str) -> None:
+    assert told(**{name: value}) == {name: sentence}
+
+
+def test_a_hint_comes_from_the_model_at_the_place() -> None:
+    assert told(inner={"widht": 1}, inners=({}, {"widht": 1})) == {
+        "inner.widht": "unknown key (did you mean 'width'?)",
+        "inners.1.widht": "unknown key (did you mean 'width'?)",
+    }
+
+
+def test_sentences_pass_through_a_validator_as_they_are() -> None:
+    made = validation.as_error("Sample", [Complaint(("inner", "width"), "is {odd}")])
+    assert validation.from_error(made, Sample, {"inner": {"width": 1}}) == [Complaint(("inner", "width"), "is {odd}")]
+
+
+def test_long_values_are_cut_short() -> None:
+    assert len(told(whole="x" * 1000)["whole"]) < 120
+    assert len(told(whole=tuple(range(1000)))["whole"]) < 120

@@ -1,0 +1,127 @@
+"""Photographs are decoded, shrunk and degraded once; what cannot be used is told, all of it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowvision.data import photographs
+from lowvision.errors import DataError
+from lowvision.imaging import io
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
+
+KNOWN = registry.load()
+SR = KNOWN.find("tasks", "sr").thing
+DENOISE = KNOWN.find("tasks", "denoise").thing
+
+
+def draw(height: int, width: int, dtype=np.uint8, channels: int = 3) -> np.ndarray:
+    top = np.iinfo(dtype).max
+    ramp = np.linspace(0, top, height * width * channels).reshape(height, width, channels)
+    return ramp.astype(dtype)
+
+
+def put(folder: Path, name: str, pixels: np.ndarray) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    io.write(path, io.Image(pixels))
+    return path
+
+
+def loaded(folder: Path, task, **options):
+    return photographs.load(Folder(path=str(folder), **options), task)
+
+
+def test_gt_is_cut_to_a_multiple_of_the_scale_and_lq_is_the_tasks(tmp_path):
+    put(tmp_path, "a.png", draw(41, 50))
+    (photograph,) = loaded(tmp_path, SR(scale=4))
+    assert photograph.gt.shape == (40, 48, 3)
+    assert photograph.lq.shape == (10, 12, 3)
+    assert photograph.lq_size == (10, 12)
+    wanted = SR(scale=4).degrade(io.to_tensor(photograph.gt), None)
+    assert np.abs(io.to_uint8(wanted).astype(int) - photograph.lq).max() <= 1
+
+
+def test_a_random_degradation_is_not_stored_and_follows_from_its_seed(tmp_path):
+    put(tmp_path, "a.png", draw(20, 20))
+    (photograph,) = loaded(tmp_path, DENOISE())
+    assert photograph.lq is None
+    noisy = [photographs.lq_of(photograph, DENOISE(), seed) for seed in (1, 1, 2)]
+    assert noisy[0].equal(noisy[1])
+    assert not noisy[0].equal(noisy[2])
+
+
+def test_soft_photographs_are_shrunk_first_and_every_size_is_its_own(tmp_path):
+    put(tmp_path, "a.png", draw(80, 120))
+    found = loaded(tmp_path, SR(scale=2), downscale=2.0, scales=(1.0, 0.5))
+    assert [(p.name, p.gt.shape) for p in found] == [("a", (40, 60, 3)), ("a@0.5", (20, 30, 3))]
+
+
+def test_a_longer_side_shrinks_only_what_exceeds_it(tmp_path):
+    put(tmp_path, "large.png", draw(60, 120))
+    put(tmp_path, "small.png", draw(20, 30))
+    found = loaded(tmp_path, SR(scale=2), longer_side=60)
+    assert [p.gt.shape[:2] for p in found] == [(30, 60), (20, 30)]
+
+
+def test_sixteen_bits_stay_sixteen_bits(tmp_path):
+    put(tmp_path, "deep.png", draw(16, 16, np.uint16))
+    (photograph,) = loaded(tmp_path, SR(scale=2))
+    assert photograph.gt.dtype == photograph.lq.dtype == np.uint16
+
+
+def test_a_grey_task_sees_luma(tmp_path):
+    put(tmp_path, "a.png", draw(16, 16))
+    (photograph,) = loaded(tmp_path, SR(scale=2, channels=1))
+    assert photograph.gt.shape == (16, 16, 1)
+
+
+def test_pairs_are_taken_as_they_are(tmp_path):
+    put(tmp_path, "gt/a.png", draw(20, 20))
+    put(tmp_path, "lq/a.png", draw(10, 10))
+    (photograph,) = loaded(tmp_path, SR(scale=2))
+    assert np.array_equal(photograph.lq, draw(10, 10))
+
+
+def test_a_pair_of_the_wrong_ratio_is_told_with_both_sizes(tmp_path):
+    put(tmp_path, "gt/a.png", draw(20, 20))
+    put(tmp_path, "lq/a.png", draw(9, 10))
+    with pytest.raises(DataError, match=r"10x9 does not go with gt 20x20; at scale 2 it must be 10x10"):
+        loaded(tmp_path, SR(scale=2))
+
+
+def test_pairs_that_do_not_match_are_told_with_counts_and_names(tmp_path):
+    put(tmp_path, "gt/a.png", draw(20, 20))
+    put(tmp_path, "gt/b.png", draw(20, 20))
+    put(tmp_path, "lq/a.png", draw(10, 10))
+    with pytest.raises(DataError, match=r"(?s)2.*1.*b"):
+        loaded(tmp_path, SR(scale=2))
+
+
+def test_all_damaged_images_are_named_at_once(tmp_path):
+    put(tmp_path, "good.png", draw(20, 20))
+    whole = put(tmp_path, "cut.png", draw(60, 60)).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.png").write_text("not an image")
+    with pytest.raises(DataError) as told:
+        loaded(tmp_path, SR(scale=2))
+    assert all(name in str(told.value) for name in ("cut.png", "empty.jpg", "text.png"))
+    assert "good.png" not in str(told.value)
+
+
+def test_processes_that_prepare_their_shares_leave_nothing_to_do(tmp_path, monkeypatch):
+    for n in range(5):
+        put(tmp_path, f"{n}.png", draw(16 + n, 16))
+    folder = Folder(path=str(tmp_path))
+    for process in range(2):
+        photographs.prepare(folder, SR(scale=2), (process, 2))
+
+    def never(*_):
+        raise AssertionError("decoded twice")
+
+    monkeypatch.setattr(io, "read_rgb", never)
+    assert len(photographs.load(folder, SR(scale=2))) == 5

@@ -1,0 +1,124 @@
+"""Claims about measuring a container at budgets, and beside what other classifiers make of its cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from lowvision.commands.evaluate import evaluate
+from lowvision.data.photographs import Photograph
+from lowvision.errors import UsageError
+from lowvision.evaluation.measure import Evaluation
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
+from lowvision.routing import networks
+from lowvision.routing.container import RoutedContainer
+from lowvision.routing.cost import multiply_adds
+from lowvision.routing.engine import Engine
+from lowvision.routing.regions import Geometry
+
+RIVALS = ("high_frequency", "edge_table", "oracle")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation")
+    tiny.write_photographs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def document(photos) -> dict[str, Any]:
+    path = tiny.write_weights(photos / "container.safetensors", tiny.architecture())
+    sets = {"seen": Folder(path=str(photos / "valid"))}
+    fit_on = Folder(path=str(photos / "train"))
+    return evaluate(path, sets, registry.load(), None, "cpu", (1.0, 3.0), fit_on)
+
+
+def test_rivals_spend_no_more_than_the_classifiers_own_choice(document):
+    (row,) = document["sets"][0]["images"]
+    for way in RIVALS:
+        assert row[way]["gmac"] <= max(row["routed"]["gmac"], row["branch_0"]["gmac"] * 1.01)
+        assert sum(row[way]["shares"]) == pytest.approx(1)
+
+
+def test_no_choice_is_better_than_the_oracles(document):
+    # Random weights, and so little cost that both are the cheapest branch, would make this empty: shares tell.
+    (row,) = document["sets"][0]["images"]
+    psnr = {way: row[way]["psnr_rgb@crop2"] for way in (*RIVALS, "routed", "random")}
+    assert all(psnr["oracle"] >= value - 2e-3 for way, value in psnr.items() if way != "oracle"), psnr
+
+
+def test_the_report_says_what_rivals_are_and_keeps_its_schema(document):
+    assert document["schema"] == 1
+    assert set(document["classifiers"]) >= {"high_frequency", "edge_table"}
+    assert "blur" in document["classifiers"]["high_frequency"]
+
+
+def test_a_budget_is_kept_and_a_larger_one_used(document):
+    (row,) = document["sets"][0]["images"]
+    assert row["routed@3"]["share_of_base_whole"] <= 3
+    assert row["routed@1"]["gmac"] < row["routed@3"]["gmac"]
+
+
+def test_without_being_asked_nothing_is_compared(photos):
+    path = tiny.write_weights(photos / "again.safetensors", tiny.architecture())
+    found = evaluate(path, {"seen": Folder(path=str(photos / "valid"))}, registry.load(), None, "cpu")
+    assert not {*RIVALS, "routed@1"} & set(found["sets"][0]["mean"])
+    assert "classifiers" not in found
+
+
+def test_a_single_network_cannot_be_asked_to_route(photos):
+    path = tiny.write_weights(photos / "single.safetensors", tiny.architecture().only(0))
+    with pytest.raises(UsageError, match="a single network has nothing to route"):
+        evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
+
+
+def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos):
+    known = registry.load()
+
+    def task(name: str, **options: Any) -> Any:
+        return known.find("tasks", name).thing(**options)
+
+    made = tiny.architecture().only(0)
+    network = known.find("backbones", "dncnn").thing(channels=4, layers=3)
+    path = tiny.write_weights(photos / "noise.safetensors", made.replace(task=task("denoise"), branches=(network,)))
+    sets = {"seen": Folder(path=str(photos / "valid"))}
+    at = [evaluate(path, sets, known, None, "cpu", task=task("denoise", sigma=sigma)) for sigma in (5, 50)]
+    weak, strong = (document["sets"][0]["mean"]["input"]["psnr_rgb@crop0"] for document in at)
+    assert weak > strong + 15
+    assert at[1]["task"]["denoise"]["sigma"] == 50
+    with pytest.raises(
+        UsageError, match="--task: sr of scale 4, 3 channels; the weights are for denoise of scale 1, 3"
+    ):
+        evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
+
+
+class Halving(nn.Module):
+    """Takes images of even sides alone, as a network that halves them and doubles them again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 2, stride=2), nn.ConvTranspose2d(4, 3, 2, stride=2)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        assert not any(side % 2 for side in lq.shape[2:])
+        return self.up(self.down(lq))
+
+
+def test_a_base_that_takes_some_sizes_alone_is_given_an_image_of_such_a_size(tmp_path):
+    np.save(tmp_path / "odd.npy", np.zeros((13, 21, 3), np.uint8))
+    base = Halving().eval()
+    alone = networks.of(RoutedContainer(nn.Identity(), [base]))
+    task = registry.load().find("tasks", "denoise").thing()
+    engine = Engine(alone, 1, 16, 4, geometry=Geometry(multiple_of=2))
+    evaluation = Evaluation(task, base, None, engine, 0, torch.device("cpu"))
+    seen = evaluation.see(Photograph("odd", tmp_path / "odd.npy", None, 1), 0)
+    assert seen.images["base_whole"].shape == seen.images["base_tiled"].shape == (3, 13, 21)
+    assert seen.rows["base_whole"]["gmac"] * 1e9 == multiply_adds(base, (1, 3, 14, 22))

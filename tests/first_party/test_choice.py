@@ -1,0 +1,55 @@
+"""Claims about the grammar of a choice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+import toys
+from pydantic import ValidationError
+
+from lowvision.config.options import Options
+from lowvision.config.validation import from_error
+from lowvision.plugins.choice import Choice, choices_of, choose
+from lowvision.plugins.contracts import Backbone
+
+
+class Holder(Options):
+    net: Annotated[Backbone, Choice("backbones")]
+
+
+@pytest.mark.parametrize("value", ["net", {"net": {}}, {"net": None}, {"net": {"channels": 64}}])
+def test_a_choice_is_a_name_or_a_name_with_its_options(value: Any) -> None:
+    assert choose("backbones", value, toys.registry()) == toys.Net(channels=64)
+
+
+def test_what_is_chosen_already_is_taken_as_it_is() -> None:
+    net = toys.Net(layers=2)
+    assert Holder.model_validate({"net": net}).net is net
+
+
+@pytest.mark.parametrize("value", [None, 3, {}, {"net": {}, "halves": {}}, ("net",)])
+def test_anything_else_is_no_choice(value: Any) -> None:
+    with pytest.raises(ValueError, match="give one name, or one name with its options; not"):
+        choose("backbones", value, toys.registry())
+
+
+def test_faults_lie_below_the_name() -> None:
+    value = {"net": {"channels": 0, "skip": 3}}
+    with pytest.raises(ValidationError) as caught:
+        choose("backbones", value, toys.registry())
+    found = from_error(caught.value, Options, value)
+    assert [complaint.path for complaint in found] == [("net", "channels"), ("net", "skip")]
+
+
+def test_a_choice_is_spelt_with_all_its_options_and_read_back() -> None:
+    registry = toys.registry()
+    holder = Holder(net=toys.Net(layers=2))
+    spelt = holder.model_dump(context=registry)
+    assert spelt == {"net": {"net": {"channels": 64, "layers": 2, "groups": 4, "skip": "none"}}}
+    assert Holder.model_validate(spelt, context=registry) == holder
+
+
+def test_options_that_are_choices_are_known_with_their_menus() -> None:
+    assert choices_of(Holder) == {"net": "backbones"}
+    assert choices_of(toys.Net) == {}

@@ -1,0 +1,245 @@
+"""Claims about how plugins are asked, kept apart and named; the plugins here are real modules in a temporary folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from lowvision import PluginError, RecipeError
+from lowvision.plugins import hookspecs, registry
+from lowvision.plugins.registry import Plugin, Registry
+
+GOOD = """
+    from lowvision import Dataset, hookimpl
+
+    class Album(Dataset):
+        def photos(self):
+            return ()
+
+    @hookimpl
+    def lowvision_datasets():
+        return {"album": Album}
+"""
+NET = """
+    from lowvision import Backbone, hookimpl
+
+    class Net(Backbone):
+        scales = 2
+
+        def build(self, task):
+            return None
+
+        def reach(self, task):
+            return 0
+
+    @hookimpl
+    def lowvision_backbones():
+        return {"net": Net}
+"""
+BROKEN = {
+    "No module named 'no_such_package_anywhere' (acme_bad.py, line 1)": "import no_such_package_anywhere",
+    "SystemExit": "raise SystemExit('not on this machine')",
+    "one two": "raise ValueError('one\\n  two')",
+    "the hooks are lowvision_tasks, lowvision_backbones": GOOD.replace("lowvision_datasets", "lowvision_dataset"),
+    "mark a function such as lowvision_tasks with @hookimpl": GOOD.replace("@hookimpl", ""),
+    "must return a mapping name -> class, not list": GOOD.replace('{"album": Album}', "[Album]"),
+    "must return a mapping name -> class, not NoneType": GOOD.replace("return {", "{"),
+    "'album' must be a subclass of Dataset, not <class 'int'>": GOOD.replace(": Album}", ": int}"),
+    "; return the class, without ()": GOOD.replace(": Album}", ": Album()}"),
+    "name 'My-Album' must be lower-case": GOOD.replace('"album"', '"My-Album"'),
+    "'album' does not define photos": GOOD.replace("def photos", "def fotos"),
+    "'album' has an option 'count' that does not allow its own default 'many'": GOOD.replace(
+        "def photos", 'count: int = "many"\n\n        def photos'
+    ),
+    "'album' has an option whose type is unknown": "from __future__ import annotations\n"
+    + dedent(GOOD).replace("    def photos", "    size: Sise = 3\n\n    def photos"),
+    "Unable to generate pydantic-core schema": GOOD.replace("def photos", "size: object() = 3\n\n        def photos"),
+    "'net' has an option 'multiple_of', which every Backbone has as its own": NET.replace("scales", "multiple_of: int"),
+    "Net.scales is 2; write scales = (2,) (acme_bad.py, line 4)": NET,
+    "declared in the hookimpl": GOOD.replace("lowvision_datasets()", "lowvision_datasets(config)"),
+    "ZeroDivisionError": GOOD.replace("return {", "return {1 / 0: 0, "),
+}
+"""What the reason says -> a module that is broken so."""
+Write = Callable[..., Plugin]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Writes a module that can be imported until the test ends, and gives it as a plugin of a distribution."""
+    monkeypatch.syspath_prepend(tmp_path)
+    written: list[str] = []
+
+    def write_module(module: str, source: str, distribution: str = "acme") -> Plugin:
+        (tmp_path / f"{module}.py").write_text(dedent(source))
+        importlib.invalidate_caches()
+        written.append(module)
+        return Plugin(module, distribution, "1.0")
+
+    yield write_module
+    for module in written:
+        sys.modules.pop(module, None)
+
+
+def write_entry_point(folder: Path, distribution: str, module: str, name: str = "acme") -> None:
+    """What pip leaves of a distribution that names a module under our group."""
+    info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[lowvision]\n{name} = {module}\n")
+
+
+def test_a_shelf_tells_the_thing_and_who_brought_it(write: Write) -> None:
+    known = Registry([write("acme_album", GOOD)])
+    entry = known.find("datasets", "album")
+    assert (entry.name, entry.plugin, entry.distribution, entry.version) == ("album", "acme-album", "acme", "1.0")
+    assert known.name_of(entry.thing()) == "album"
+    assert known.entry_of(entry.thing()) is entry
+
+
+def test_every_menu_has_a_shelf_and_a_hook() -> None:
+    known = Registry([])
+    assert known.shelves.keys() == hookspecs.MENUS.keys()
+    assert all(hasattr(hookspecs, f"lowvision_{menu}") for menu in hookspecs.MENUS)
+
+
+def test_shelves_are_read_only(write: Write) -> None:
+    shelf = Registry([write("acme_album", GOOD)]).shelves["datasets"]
+    with pytest.raises(TypeError):
+        shelf["album"] = None  # type: ignore[index]  # that it is impossible is the claim
+
+
+@pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's word for what the reason says
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_broken_plugin_is_named_with_its_reason_and_stops_no_other(write: Write, reason: str) -> None:
+    known = Registry([write("acme_bad", BROKEN[reason]), write("acme_album", GOOD, "other")])
+    assert [entry.plugin for entry in known.shelves["datasets"].values()] == ["acme-album"]
+    (broken,) = known.broken
+    assert (broken.plugin, broken.distribution) == ("acme-bad", "acme")
+    assert reason in broken.reason
+    assert "\n" not in broken.reason
+
+
+def test_an_unknown_name_gets_the_nearest_one_and_its_owner(write: Write) -> None:
+    known = Registry([write("acme_album", GOOD)])
+    with pytest.raises(RecipeError, match=r"no dataset named 'albums'; did you mean 'album'\? \(from acme-album\)"):
+        known.find("datasets", "albums")
+
+
+def test_an_unlike_name_gets_all_names_and_the_plugins_that_failed(write: Write) -> None:
+    known = Registry([write("acme_album", GOOD), write("acme_bad", "import no_such_package_anywhere")])
+    with pytest.raises(RecipeError, match=r"there are album; plugin acme-bad failed to load: ModuleNotFoundError"):
+        known.find("datasets", "xyz")
+    with pytest.raises(RecipeError, match="no task named 'sr'; there are none"):
+        known.find("tasks", "sr")
+
+
+def test_a_name_that_two_plugins_claim_is_an_error_with_both_owners(write: Write) -> None:
+    plugins = [write("acme_album", GOOD), write("zoo_album", GOOD, "zoo")]
+    for order in (plugins, plugins[::-1]):
+        known = Registry(order)
+        assert not known.shelves["datasets"]
+        with pytest.raises(PluginError, match=r"dataset 'album' is claimed by") as caught:
+            known.find("datasets", "album")
+        assert "acme-album (acme)" in str(caught.value)
+        assert "zoo-album (zoo)" in str(caught.value)
+
+
+def test_a_thing_of_no_plugin_has_no_name() -> None:
+    with pytest.raises(PluginError, match="int is not provided by any installed plugin"):
+        Registry([]).name_of(3)
+
+
+def test_a_module_that_two_distributions_name_is_one_plugin(tmp_path: Path, write: Write) -> None:
+    write("acme_album", GOOD)
+    write_entry_point(tmp_path, "acme-bundle", "acme_album")
+    write_entry_point(tmp_path, "acme-album", "acme_album")
+    assert [plugin.module for plugin in registry.installed()].count("acme_album") == 1
+    assert registry.load().find("datasets", "album").plugin == "acme-album"
+
+
+def test_an_installed_plugin_that_fails_leaves_the_rest_standing(tmp_path: Path, write: Write) -> None:
+    write("acme_bad", "import no_such_package_anywhere")
+    write_entry_point(tmp_path, "acme-bad", "acme_bad")
+    known = registry.load()
+    assert "acme-bad" in {broken.plugin for broken in known.broken}
+    assert "folder" in known.shelves["datasets"]
+
+
+@pytest.fixture
+def two(tmp_path: Path, write: Write) -> None:
+    """Two installed plugins: one that works, and one that is broken."""
+    write("acme_album", GOOD)
+    write("acme_bad", "import no_such_package_anywhere")
+    write_entry_point(tmp_path, "acme-album", "acme_album", "album")
+    write_entry_point(tmp_path, "acme-bad", "acme_bad", "bad")
+
+
+@pytest.mark.parametrize("names", ["album", "acme-album", "acme_album", " album , ", "album,acme_album"])
+@pytest.mark.usefixtures("two")
+def test_only_the_plugins_that_the_variable_names_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", names)
+    known = registry.load()
+    assert [plugin.name for plugin in known.plugins] == ["lowvision.plugins.folder_dataset", "acme-album"]
+    assert known.shelves["datasets"].keys() == {"album", "folder"}
+    assert not known.broken
+    assert "acme-bad" in {plugin.name for plugin in known.left_out}
+    assert "acme_bad" not in sys.modules
+    with pytest.raises(RecipeError, match="no task named 'sr'; there are none; LOWVISION_PLUGINS leaves out acme-bad,"):
+        known.find("tasks", "sr")
+
+
+@pytest.mark.parametrize("names", ["", " ", ","])
+@pytest.mark.usefixtures("two")
+def test_without_names_in_the_variable_all_plugins_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", names)
+    assert {plugin.module for plugin in registry.load().plugins} >= {"acme_album", "acme_bad", "lowvision_sr"}
+
+
+@pytest.mark.usefixtures("two")
+def test_a_plugin_that_the_variable_names_but_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_PLUGINS", "album,albun")
+    with pytest.raises(PluginError, match=r"LOWVISION_PLUGINS: no plugin 'albun'; there are album, bad, "):
+        registry.load()
+
+
+@pytest.mark.usefixtures("two")
+def test_when_strict_a_broken_plugin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_STRICT", "1")
+    with pytest.raises(PluginError, match=r"plugin acme-bad \(from acme-bad\) failed to load: ModuleNotFoundError"):
+        registry.load()
+    monkeypatch.setenv("LOWVISION_STRICT", "0")
+    assert registry.load().broken
+
+
+def test_when_strict_a_name_that_two_plugins_claim_is_an_error(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("acme_album", "zoo_album"):
+        write(module, GOOD)
+        write_entry_point(tmp_path, module.replace("_", "-"), module)
+    monkeypatch.setenv("LOWVISION_STRICT", "1")
+    with pytest.raises(PluginError, match=r"dataset 'album' is claimed by acme-album .* and zoo-album .*; neither"):
+        registry.load()
+
+
+def test_strict_is_1_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWVISION_STRICT", "yes")
+    with pytest.raises(PluginError, match="LOWVISION_STRICT is 'yes'; give 1"):
+        registry.load()
+
+
+def test_an_entry_point_to_a_module_that_is_not_there_is_told_as_such() -> None:
+    (broken,) = Registry([Plugin("acme_typo", "acme", "1.0", "album")]).broken
+    assert broken.reason.startswith("its entry point album names the module acme_typo, which is not there")
+
+
+def test_an_entry_point_names_a_module_and_nothing_in_it() -> None:
+    (broken,) = Registry([Plugin("lowvision_sr", "acme", "1.0", "album", "hooks")]).broken
+    assert broken.reason.endswith(
+        "its entry point album names lowvision_sr:hooks; name the module alone, where its hooks stand"
+    )

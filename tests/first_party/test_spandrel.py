@@ -1,0 +1,360 @@
+"""Claims about lowvision-spandrel: networks of spandrel's own making are saved as others save them, and come back."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import check_output
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+import lowvision
+from lowvision import DataError, WeightsError
+from lowvision.models import external_weights, weights
+from lowvision.plugins import registry
+from lowvision.recipe import reading
+from lowvision.testing import PlainTask, check_backbone
+from lowvision_spandrel import Spandrel, SpandrelFile, Unknown, layout, lowvision_backbones
+
+spandrel = pytest.importorskip("spandrel")
+from spandrel.architectures.Compact import Compact  # noqa: E402  # only where there is spandrel
+from spandrel.architectures.DAT import DAT  # noqa: E402
+from spandrel.architectures.DnCNN import DnCNN  # noqa: E402
+from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
+from spandrel.architectures.RCAN import RCAN  # noqa: E402
+from spandrel.architectures.SwinIR import SwinIR  # noqa: E402
+from spandrel.architectures.Uformer import Uformer  # noqa: E402
+
+KNOWN = registry.load()
+
+
+def swinir() -> nn.Module:
+    layers: dict[str, Any] = {"embed_dim": 8, "depths": [2], "num_heads": [2], "window_size": 4}
+    return SwinIR(img_size=16, upscale=2, upsampler="pixelshuffledirect", **layers)
+
+
+def dat() -> nn.Module:
+    layers: dict[str, Any] = {"embed_dim": 16, "depth": [2], "num_heads": [2], "split_size": [4, 8]}
+    return DAT(img_size=16, upscale=2, upsampler="pixelshuffledirect", **layers)
+
+
+MAKERS: dict[str, Callable[[], nn.Module]] = {
+    "Compact x2": lambda: Compact(num_feat=4, num_conv=1, upscale=2),
+    "Compact grey x3": lambda: Compact(num_in_ch=1, num_out_ch=1, num_feat=4, num_conv=1, upscale=3),
+    "ESRGAN x4": lambda: ESRGAN(num_filters=4, num_blocks=1, scale=4),
+    "ESRGAN x2 that folds pixels": lambda: ESRGAN(in_nc=12, num_filters=4, num_blocks=1, scale=4, shuffle_factor=2),
+    "SwinIR x2": swinir,
+    "RCAN x2, which writes into its input": lambda: RCAN(n_resgroups=1, n_resblocks=1, n_feats=16, scale=2),
+    "DAT x2, whose options are in a buffer": dat,
+    "DnCNN x1, grey": lambda: DnCNN(in_nc=1, out_nc=1, nc=4, nb=8, act_mode="BR"),
+    "DnCNN x1, which wants a map of noise": lambda: DnCNN(in_nc=4, out_nc=3, nc=4, nb=8, act_mode="R", mode="FDnCNN"),
+}
+
+
+def made(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return MAKERS[name]().eval()
+
+
+def saved(folder: Path, network: nn.Module, name: str = "theirs.pth") -> Path:
+    """The network as programs of this kind save it."""
+    path = folder / name
+    torch.save({"params_ema": network.state_dict()}, path)
+    return path
+
+
+def recognised(network: nn.Module) -> Spandrel:
+    found = SpandrelFile().recognise(network.state_dict())
+    assert found is not None
+    choice = found.branches[0].choice
+    assert isinstance(choice, Spandrel)
+    return choice
+
+
+@pytest.fixture(params=MAKERS)
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    return made(request.param)
+
+
+def test_a_file_becomes_its_network_with_its_weights(network: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path, network)
+    found = external_weights.read(path, KNOWN, SpandrelFile())
+    ours = found.architecture.build_network().eval()
+    ours.load_state_dict(found.state)
+    theirs = spandrel.ModelLoader().load_from_file(path).eval()
+    task = found.architecture.task
+    assert (task.scale, task.channels) == (theirs.scale, theirs.input_channels)
+    image = torch.rand(1, task.channels, 16, 24)
+    before = image.clone()
+    with torch.no_grad():
+        assert torch.equal(ours(image).clamp(0, 1), theirs(image.clone()))
+    assert torch.equal(image, before)
+
+
+def test_every_size_is_restored(network: nn.Module) -> None:
+    backbone = recognised(network)
+    (scale,) = backbone.scales
+    channels = backbone._blueprint.channels
+    ours = backbone.build(PlainTask(scale=scale, channels=channels)).eval()
+    with torch.no_grad():
+        for height, width in ((1, 1), (7, 13), (18, 33)):
+            assert ours(torch.rand(1, channels, height, width)).shape == (1, channels, scale * height, scale * width)
+
+
+def test_our_own_file_rebuilds_it_without_theirs(network: nn.Module, tmp_path: Path) -> None:
+    theirs, own = saved(tmp_path, network), tmp_path / "own.safetensors"
+    header = weights.read_header(theirs, KNOWN)
+    first = weights.load_network(theirs, header.architecture, KNOWN).eval()
+    weights.save(own, first, header.architecture, KNOWN, {})
+    theirs.unlink()
+    assert str(tmp_path).encode() not in own.read_bytes()
+    again = weights.read_header(own, KNOWN)
+    assert again.architecture == header.architecture
+    second = weights.load_network(own, again.architecture, KNOWN).eval()
+    image = torch.rand(1, header.architecture.task.channels, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(first(image), second(image))
+
+
+def test_precision_order_and_older_names_make_no_other_backbone() -> None:
+    network = made("ESRGAN x4")
+    backbone = recognised(network)
+    state = {name: tensor.half() for name, tensor in reversed(network.state_dict().items())}
+    assert SpandrelFile().recognise(state).branches[0].choice == backbone  # type: ignore[union-attr]  # it is one
+    newer = {
+        name.replace("model.1.sub.0.RDB", "body.0.rdb")
+        .replace(".0.weight", ".weight")
+        .replace(".0.bias", ".bias")
+        .replace("model.1.sub.1", "conv_body")
+        .replace("model.weight", "conv_first.weight")
+        .replace("model.bias", "conv_first.bias")
+        .replace("model.3", "conv_up1")
+        .replace("model.6", "conv_up2")
+        .replace("model.8", "conv_hr")
+        .replace("model.10", "conv_last"): tensor
+        for name, tensor in network.state_dict().items()
+    }
+    assert "body.0.rdb1.conv1.weight" in newer
+    assert SpandrelFile().recognise(newer).branches[0].choice == backbone  # type: ignore[union-attr]  # as above
+
+
+def test_it_is_spelt_shortly_and_reads_back() -> None:
+    backbone = recognised(made("SwinIR x2"))
+    spelt = KNOWN.spelt(backbone)
+    assert spelt["spandrel"]["network"] == "SwinIR small s16w4 64nf 8dim 1conv 1unshuf x2"
+    assert len(json.dumps(spelt)) < 800
+    assert Spandrel(**spelt["spandrel"]) == backbone
+    assert Spandrel(layout=backbone.layout, network="another").network == backbone.network
+    assert hash(Spandrel(layout=backbone.layout)) == hash(backbone)
+
+
+@pytest.mark.parametrize("name", ["Compact x2", "SwinIR x2"])
+def test_it_keeps_the_contract_of_backbones(name: str) -> None:
+    backbone = recognised(made(name))
+    task = PlainTask(scale=backbone.scales[0], channels=backbone._blueprint.channels)
+    check_backbone(backbone, tasks=[task], half=name.startswith("Compact"), exportable=name.startswith("Compact"))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_esrgan_sees_as_far_as_is_told(scale: int) -> None:
+    backbone, task = recognised(ESRGAN(num_filters=2, num_blocks=1, scale=scale)), PlainTask(scale=scale)
+    reach = backbone.reach(task)
+    assert reach == 19
+    row = torch.rand(1, 3, 1, 2 * 25 + 1, dtype=torch.double, requires_grad=True)
+    torch.manual_seed(0)
+    backbone.build(task).double()(row)[..., 25 * scale : 26 * scale].sum().backward()
+    assert row.grad is not None
+    (seen,) = row.grad.abs().sum(dim=(0, 1, 2)).nonzero(as_tuple=True)
+    farthest = (seen - 25).abs().max()
+    assert reach - 1 <= farthest <= reach
+
+
+def test_a_file_of_another_network_is_refused_in_words_that_can_be_read(tmp_path: Path) -> None:
+    header = weights.read_header(saved(tmp_path, made("SwinIR x2"), "swin.pth"), KNOWN)
+    with pytest.raises(WeightsError) as caught:
+        weights.load_network(saved(tmp_path, made("Compact x2")), header.architecture, KNOWN)
+    assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; wanted is a backbone, spandrel(network=SwinIR" in str(
+        caught.value
+    )
+    assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
+def test_a_network_asks_for_multiples_of_its_own() -> None:
+    assert [recognised(made(name)).multiple_of for name in ("ESRGAN x4", "ESRGAN x2 that folds pixels")] == [1, 4]
+
+
+def test_tiles_are_no_smaller_than_the_network_takes() -> None:
+    made_for = SpandrelFile(size=8, overlap=2).recognise(swinir().state_dict())
+    assert made_for is not None
+    assert made_for.tile == (16, 2)
+
+
+def test_a_task_of_another_scale_or_other_channels_is_told() -> None:
+    backbone = recognised(made("Compact x2"))
+    with pytest.raises(ValueError, match="Compact 4nf 1nc x2 has scale 2; the task has scale 4"):
+        backbone.build(PlainTask(scale=4))
+    with pytest.raises(ValueError, match="has channels 3; the task has channels 1"):
+        backbone.build(PlainTask(scale=2, channels=1))
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (lambda: Uformer(img_size=128, embed_dim=4, win_size=8), "square images alone"),
+        (
+            lambda: Compact(num_in_ch=4, num_out_ch=4, num_feat=4, num_conv=1),
+            "makes 4 channels of 4; lowvision",
+        ),
+        (lambda: ESRGAN(out_nc=1, num_filters=4, num_blocks=1), "makes 1 channels of 3"),
+    ],
+    ids=["square", "alpha", "other channels"],
+)
+def test_what_is_no_network_for_images_as_ours_is_refused(
+    network: Callable[[], nn.Module], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match=f"cannot be taken over: .*{reason}"):
+        weights.read_header(saved(tmp_path, network()), KNOWN)
+
+
+def test_what_spandrel_takes_for_another_network_is_told_with_its_reason() -> None:
+    state = {"body.0.weight": torch.zeros(4, 3, 3, 3), "body.1.weight": torch.zeros(4)}
+    with pytest.raises(ValueError, match="spandrel takes it for a network that it then cannot build"):
+        SpandrelFile().recognise(state)
+
+
+def test_what_nobody_knows_is_left_to_others() -> None:
+    assert SpandrelFile().recognise({"some.weight": torch.zeros(3)}) is None
+
+
+@pytest.mark.parametrize("word", ["", "a", "QlpoOTFBWSZTWQ==", layout.pack({"some.weight": torch.zeros(3)})])
+def test_a_layout_of_nothing_is_refused(word: str) -> None:
+    with pytest.raises(ValidationError, match=r"is no layout of a network|recognises no network"):
+        Spandrel(layout=word)
+
+
+def test_without_spandrel_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = made("Compact x2")
+    theirs, own = saved(tmp_path, network), tmp_path / "own.safetensors"
+    header = weights.read_header(theirs, KNOWN)
+    weights.save(own, weights.load_network(theirs, header.architecture, KNOWN), header.architecture, KNOWN, {})
+    monkeypatch.setattr("lowvision_spandrel.find_spec", lambda name: None)
+    way_out = r"spandrel is not installed; pip install 'lowvision-framework\[spandrel\]'"
+    for path in (theirs, own):
+        with pytest.raises(WeightsError, match=way_out):
+            weights.read_header(path, KNOWN)
+    with pytest.raises(WeightsError, match=way_out):
+        external_weights.read(theirs, KNOWN, SpandrelFile())
+    assert "spandrel" in lowvision_backbones()
+
+
+def test_listing_the_plugin_needs_neither_torch_nor_spandrel() -> None:
+    program = (
+        "import sys, lowvision_spandrel as s; s.lowvision_backbones(); s.lowvision_formats(); s.lowvision_tasks();"
+        "print({'torch', 'spandrel'} & set(sys.modules))"
+    )
+    assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"
+
+
+def test_the_unknown_task_measures_by_pairs_alone() -> None:
+    lq = torch.rand(1, 3, 5, 7)
+    assert Unknown().baseline(lq) is lq
+    assert Unknown(scale=3).baseline(lq).shape == (1, 3, 15, 21)
+    with pytest.raises(DataError, match="give a folder with gt/ and lq/"):
+        Unknown().degrade(lq[0], torch.Generator())
+
+
+def test_a_file_restores_as_a_whole_image_does(tmp_path: Path) -> None:
+    network = made("Compact x2")
+    path = saved(tmp_path, network)
+    image = np.random.default_rng(0).integers(0, 256, (150, 170, 3), dtype=np.uint8)
+    restored = lowvision.load(path, device="cpu", runtime="torch").restore(image).image
+    theirs = spandrel.ModelLoader().load_from_file(path)
+    whole = theirs((torch.from_numpy(image).permute(2, 0, 1)[None] / 255).float())[0].permute(1, 2, 0)
+    assert restored.shape == (300, 340, 3)
+    assert np.abs(restored.astype(int) - (whole * 255).round().numpy().astype(int)).max() <= 1
+
+
+RECIPE = """
+task: {{sr: {{scale: 2}}}}
+branches: [{{spandrel: {small}}}, {{weights: {large}}}]
+classifier: class_module
+tile: {{size: 16, overlap: 4}}
+data: {{train: {photos}/train, valid: {photos}/valid, test: {photos}/valid, valid_tiles: 8, workers: 0}}
+stages:
+  rank: {{limit: 40}}
+  classifier: {{ranked_steps: 4, steps: 3, batch: 4, micro_batch: 2}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A recipe that routes between a Compact and a SwinIR from files."""
+    tiny.write_photographs(tmp_path / "photos")
+    small, large = saved(tmp_path, made("Compact x2"), "small.pth"), saved(tmp_path, made("SwinIR x2"), "large.pth")
+    path = tmp_path / "two.yml"
+    path.write_text(RECIPE.format(photos=tmp_path / "photos", small=small, large=large))
+    return path
+
+
+def test_two_files_are_routed_between_and_the_result_needs_neither(recipe: Path, tmp_path: Path) -> None:
+    tiny.run(recipe, tmp_path / "run")
+    files = {name: torch.load(tmp_path / name)["params_ema"] for name in ("small.pth", "large.pth")}
+    for name in files:
+        (tmp_path / name).unlink()
+    made_by_it = tmp_path / "run" / "classifier" / "last.safetensors"
+    header = weights.read_header(made_by_it, KNOWN)
+    container = weights.load_container(made_by_it, header.architecture, KNOWN)
+    for branch, state in zip(container.branches.networks, files.values(), strict=True):
+        ours = branch.state_dict()
+        assert all(torch.equal(ours[f"network.{key}"], tensor) for key, tensor in state.items())
+    assert str(tmp_path).encode() not in made_by_it.read_bytes()
+    told = json.loads((tmp_path / "run" / "report.json").read_text())
+    ways = told["sets"][0]["mean"]
+    assert ways["branch_0"]["gmac"] < ways["branch_1"]["gmac"]
+    image = np.zeros((9, 40, 3), np.uint8)
+    assert lowvision.load(made_by_it, device="cpu", runtime="torch").restore(image).image.shape == (18, 80, 3)
+
+
+def test_a_resolved_recipe_names_network_and_file(recipe: Path) -> None:
+    found = reading.read(recipe, KNOWN)
+    again = recipe.with_name("resolved.yml")
+    again.write_text(reading.resolved(found, KNOWN))
+    assert "network: Compact 4nf 1nc x2" in again.read_text()
+    assert reading.read(again, KNOWN) == found
+
+
+def test_without_training_the_classifier_is_fitted(recipe: Path, tmp_path: Path) -> None:
+    changes = ["stages={calibrate: {}, evaluate: null}", "classifier=high_frequency"]
+    tiny.run(recipe, tmp_path / "run", *changes)
+    made_by_it = tmp_path / "run" / "calibrate" / "container.safetensors"
+    assert weights.read_header(made_by_it, KNOWN).kind == "container"
+
+
+def test_the_recipes_of_the_page_have_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spandrel.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, Compact(num_feat=4, num_conv=1, upscale=4), "tiny.pth")
+    saved(tmp_path, made("ESRGAN x4"), "big.pth")
+    recipes = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(recipes) == 2
+    for text in recipes:
+        Path("r.yml").write_text(text)
+        found = reading.read("r.yml", KNOWN)
+        assert [branch.weights for branch in found.branches] == ["tiny.pth", "big.pth"]
+
+
+def test_a_backbone_may_be_a_file(recipe: Path) -> None:
+    text = recipe.read_text().replace("branches: [{", "backbone: {").replace("}, {weights", "} #", 1)
+    recipe.write_text(text)
+    (branch,) = reading.read(recipe, KNOWN).branches
+    assert branch.weights is not None
+    assert branch.weights.endswith("small.pth")

@@ -1,0 +1,90 @@
+"""Claims about the weights that are carried: whole, small, described, and good for something."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+import lowvision
+from lowvision.imaging import io, metrics
+from lowvision.imaging.resize import resize
+from lowvision.models import calibration, pretrained, weights
+from lowvision.plugins import registry
+from lowvision.recipe import reading, shipped
+
+KNOWN = registry.load()
+CARRIED = {name: entry.thing().path() for name, entry in KNOWN.shelves["weights"].items()}
+RECIPES = {
+    "sr-carn-x4": "zoo/sr_carn_x4",
+    "sr-fsrcnn-x4": "zoo/sr_fsrcnn_x4",
+    "denoise-dncnn-blind": "zoo/denoise_dncnn_blind",
+    "denoise-dncnn": "zoo/denoise_dncnn",
+}
+
+
+def test_all_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in CARRIED.values()) < 25e6
+
+
+def test_every_one_has_a_recipe() -> None:
+    assert CARRIED.keys() == RECIPES.keys()
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_the_header_tells_everything_and_no_place_on_a_machine(name: str) -> None:
+    header = weights.read_header(CARRIED[name], KNOWN)
+    assert header.provenance.license == "Apache-2.0"
+    assert "photographs" in header.provenance.about
+    found = calibration.read(header.measured)
+    assert found is not None
+    assert found.metric.startswith("psnr_rgb@crop")
+    assert min(found.losses) < 0.02
+    with safe_open(CARRIED[name], framework="pt") as file:
+        raw = file.metadata()["lowvision"]
+    texts = _texts(json.loads(raw))
+    assert not [text for text in texts if text.startswith(("/", "~")) or "\\" in text]
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_it_is_what_its_recipe_makes(name: str) -> None:
+    path = shipped.recipes(KNOWN)[RECIPES[name]]
+    recipe, header = reading.read(path, KNOWN, []), weights.read_header(CARRIED[name], KNOWN)
+    assert header.architecture == recipe.architecture
+    assert header.provenance == weights.Provenance(about=recipe.about, license=recipe.license)
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_a_photograph_is_restored_better_than_without(name: str, photograph: torch.Tensor) -> None:
+    task = weights.read_header(CARRIED[name], KNOWN).architecture.task
+    lq = task.degrade(photograph, torch.Generator().manual_seed(0))
+    network = lowvision.load(CARRIED[name], device="cpu", runtime="torch")
+    restored = network.restore(lq, max_loss=0.1).image
+    gain = metrics.psnr(restored[None], photograph[None]) - metrics.psnr(task.baseline(lq[None]), photograph[None])
+    assert gain > (0.3 if task.scale > 1 else 5)
+
+
+def test_restore_takes_the_larger_photographs_unless_told() -> None:
+    assert pretrained.default(KNOWN) == CARRIED["sr-carn-x4"]
+
+
+@pytest.fixture(scope="module")
+def photograph() -> torch.Tensor:
+    """(3,160,160) in [0,1], of the samples to measure on."""
+    photos = KNOWN.find("datasets", "samples_test").thing().photos()
+    whole = io.to_tensor(io.read_rgb(Path(photos[0].gt)))[:, :320, 160:480]
+    return resize(whole, (160, 160)).clamp(0, 1)
+
+
+def _texts(value: object) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case dict():
+            return [text for each in value.items() for part in each for text in _texts(part)]
+        case list():
+            return [text for part in value for text in _texts(part)]
+    return []

@@ -1,0 +1,173 @@
+"""The fastest runtime is found by trying, told with its figures, and remembered."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+from lowvision.inference import autotune, trained_networks
+from lowvision.inference.autotune import Fastest
+from lowvision.inference.trained_networks import Parts
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Runtime, Trained
+from lowvision.plugins.registry import Entry, Registry
+
+KNOWN = registry.load()
+
+
+class Slow(Runtime):
+    """Right, after a while."""
+
+    def missing(self) -> str | None:
+        return None
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        module = network.module()
+
+        def call(x: Tensor) -> Tensor:
+            time.sleep(0.2)
+            return module(x).detach()
+
+        return call
+
+
+class Wrong(Slow):
+    """Quick, and not what the network gives."""
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        return lambda x: torch.zeros(len(x), 3, 2 * x.shape[2], 2 * x.shape[3])
+
+
+class Broken(Slow):
+    """Raises what nobody expects."""
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        raise OverflowError("too fast\nby far")
+
+
+class Rigid(Slow):
+    """Right and quick, for square tiles alone."""
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        module = network.module()
+
+        def call(x: Tensor) -> Tensor:
+            if x.shape[-1] != x.shape[-2]:
+                raise ValueError("not a tile")
+            return module(x).detach()
+
+        return call
+
+
+class Absent(Slow):
+    """Not on this machine."""
+
+    def missing(self) -> str | None:
+        return "acme is not installed; pip install acme"
+
+
+@dataclasses.dataclass
+class Shelves:
+    """As much of a registry as is looked at."""
+
+    shelves: dict[str, dict[str, Entry]]
+
+
+def runtimes(**things: type[Runtime]) -> Registry:
+    shelf = {name: Entry(name, thing, "test", "lowvision-framework", "1") for name, thing in things.items()}
+    return cast(Registry, Shelves({"runtimes": shelf}))
+
+
+TORCH: Any = KNOWN.find("runtimes", "torch").thing
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
+    return trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
+
+
+def test_the_fastest_wins_and_the_unusable_are_told(parts: Parts) -> None:
+    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
+    found = autotune.find(parts, known, 16, 16)
+    assert found.name == "torch"
+    assert found.seconds.keys() == {"torch", "slow"}
+    assert found.seconds["slow"] >= 0.2 / autotune.TILES
+    assert found.left_out.keys() == {"wrong", "broken", "absent"}
+    assert found.left_out["wrong"].endswith("away from that of torch")
+    assert found.left_out["broken"] == "OverflowError: too fast by far"
+    assert found.left_out["absent"] == "acme is not installed; pip install acme"
+
+
+def test_one_that_takes_tiles_alone_is_used_only_where_there_is_no_other(parts: Parts) -> None:
+    found = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
+    assert found.name == "slow"
+    assert found.left_out == {"rigid": "it takes tiles alone, not windows of other sizes: ValueError: not a tile"}
+    assert autotune.find(parts, runtimes(rigid=Rigid), 16, 16).name == "rigid"
+
+
+def test_trying_leaves_the_caller_its_cores(parts: Parts) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        autotune.find(parts, runtimes(torch=TORCH), 16, 16, callers=3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_fails_is_told_when_it_is_tried(parts: Parts) -> None:
+    said: list[str] = []
+    autotune.find(parts, runtimes(torch=TORCH, broken=Broken, absent=Absent), 16, 16, say=said.append)
+    assert said[1:] == ["runtime broken is left out: OverflowError: too fast by far"]
+
+
+def test_one_that_lacks_the_precision_is_left_out(parts: Parts) -> None:
+    onnxruntime: Any = KNOWN.find("runtimes", "onnxruntime").thing
+    found = autotune.find(parts, runtimes(torch=TORCH, onnxruntime=onnxruntime), 16, 16, precision="bf16")
+    assert found.name == "torch"
+    assert found.left_out == {"onnxruntime": "it does not compute in bf16"}
+
+
+def test_the_answer_is_kept_until_something_changes(parts: Parts) -> None:
+    said: list[str] = []
+
+    def find(**changes: Any) -> Fastest:
+        given: dict[str, Any] = {"known": runtimes(torch=TORCH), "height": 16, "width": 16, "say": said.append}
+        return autotune.find(parts, **(given | changes))
+
+    assert find() == find()
+    assert said == ["trying which runtime is the fastest here, torch; once, the answer is kept"]
+    find(callers=2)
+    find(height=24)
+    find(precision="bf16")
+    find(known=runtimes(torch=TORCH, slow=Slow))
+    assert len(said) == 5
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_the_real_ones_agree_with_torch(parts: Parts, name: str) -> None:
+    pytest.importorskip(name)
+    pytest.importorskip("onnxscript")
+    known = runtimes(torch=TORCH, **{name: KNOWN.find("runtimes", name).thing})
+    found = autotune.find(parts, known, 16, 16, callers=2)
+    assert found.seconds.keys() == {"torch", name}
+    assert found.left_out == {}
+
+
+def test_many_callers_are_timed_together() -> None:
+    alone, together = (autotune.seconds_a_call(lambda x: time.sleep(0.02), torch.zeros(1), n) for n in (1, 4))  # type: ignore[arg-type, return-value]  # its output is not looked at
+    assert together < alone / 2
+
+
+def test_it_is_told_with_its_figures() -> None:
+    assert str(Fastest("b", {"a": 0.0314, "b": 0.0157}, {})) == "b (15.7 ms a tile; a 31.4)"
+    assert str(Fastest("torch", {}, {})) == "torch"

@@ -1,0 +1,121 @@
+"""The engine for given weights: how far tiles are merged, which runtime, and what the base costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import tiny
+import torch
+from torch import nn
+
+from lowvision.errors import RecipeError, RunError, UsageError
+from lowvision.inference import engines, trained_networks
+from lowvision.models.architecture import Architecture
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Backbone, Task
+from lowvision.routing.regions import Geometry
+from lowvision_denoise import Denoising, DnCNN
+from lowvision_runtimes import OpenVINO, Torch
+from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
+
+KNOWN = registry.load()
+
+
+def alone(backbone: Backbone) -> Architecture:
+    return Architecture(task=SuperResolution(scale=4), branches=(backbone,))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "merge"), [(FSRCNN(), 8), (CARN(), 2), (SRResNet(), 2), (RCAN(layers=1, blocks=1), 1)]
+)
+def test_tiles_are_merged_as_far_as_features_stay_small_and_never_before_global_attention(backbone, merge):
+    assert engines.geometry(alone(backbone)) == Geometry(merge)
+
+
+def test_one_branch_that_sees_everything_keeps_all_tiles_alone():
+    mixed = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(), RCAN(layers=1, blocks=1)))
+    assert engines.geometry(mixed).merge == 1
+
+
+class Sixes(Backbone):
+    """A convolution that is said to want a multiple of six."""
+
+    multiple_of: ClassVar[int] = 6
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Conv2d(task.channels, task.channels, 3, padding=1)
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+
+class Fours(Backbone):
+    """Another, of four."""
+
+    multiple_of: ClassVar[int] = 4
+
+    def build(self, task: Task) -> nn.Module:
+        return nn.Conv2d(task.channels, task.channels, 3, padding=1)
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+
+def test_a_window_suits_every_branch():
+    made = Architecture(task=Denoising(), branches=(Fours(), Sixes()), tile={"size": 24})
+    assert engines.geometry(made) == Geometry(8, multiple_of=12)
+
+
+def test_denoising_keeps_features_at_the_size_of_the_image_and_merges_far():
+    assert engines.geometry(Architecture(task=Denoising(), branches=(DnCNN(),))).merge == 8
+
+
+def test_the_base_of_the_paper_costs_on_the_whole_image_what_its_pixels_cost():
+    container = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(channels=16), FSRCNN(channels=56)))
+    assert engines.base_cost(container, 96, 64) == 6 * engines.base_cost(container, 32, 32)
+
+
+def test_auto_picks_a_runtime_that_is_here_and_says_so(weights_file: Path):
+    said: list[str] = []
+    parts = trained_networks.read(weights_file, KNOWN, said.append)
+    runtime = engines.runtime_named("auto", parts, KNOWN, "cpu", say=said.append)
+    assert said[-1].startswith(f"runtime: {KNOWN.name_of(runtime)}")
+    assert runtime.missing() is None
+
+
+def test_a_runtime_that_nobody_provides_is_told(weights_file: Path):
+    with pytest.raises(RecipeError, match="did you mean 'openvino'"):
+        engines.runtime_named("openvin", trained_networks.read(weights_file, KNOWN), KNOWN, "cpu")
+
+
+def test_a_runtime_that_is_not_installed_is_told(weights_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lowvision_runtimes.find_spec", lambda name: None)
+    with pytest.raises(RunError, match=r"pip install 'lowvision-framework\[openvino\]'"):
+        engines.build(trained_networks.read(weights_file, KNOWN), OpenVINO(), "cpu")
+
+
+def test_a_precision_that_a_runtime_lacks_is_told(weights_file: Path):
+    parts = trained_networks.read(weights_file, KNOWN)
+    with pytest.raises(UsageError, match="runtime onnxruntime does not compute in bf16"):
+        engines.runtime_named("onnxruntime", parts, KNOWN, "cpu", "bf16")
+    assert engines.runtime_named("torch", parts, KNOWN, "cpu", "bf16") == Torch(precision="bf16")
+
+
+def test_bfloat16_changes_values_and_no_tiles_branch(weights_file: Path):
+    parts = trained_networks.read(weights_file, KNOWN)
+    full, halved = (engines.build(parts, Torch(precision=name), "cpu") for name in ("f32", "bf16"))
+    tiles = torch.rand(4, 3, 32, 32)
+    assert torch.equal(full.networks.classify(tiles), halved.networks.classify(tiles))
+    assert not torch.equal(full.networks.branches[0](tiles), halved.networks.branches[0](tiles))
+
+
+def test_a_single_network_has_no_classifier_to_ask(tmp_path: Path):
+    path = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
+    engine = engines.build(
+        trained_networks.read(path, KNOWN),
+        engines.runtime_named("torch", trained_networks.read(path, KNOWN), KNOWN, "cpu"),
+        "cpu",
+    )
+    assert len(engine.networks.branches) == 1

@@ -1,0 +1,131 @@
+"""A network whose end is rearranged computes what it did, whatever its input; what cannot be is left as it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lowvision.inference import folding
+
+CLOSE = 1e-5
+"""The sums of a convolution in another order."""
+SIDES = st.integers(1, 12)
+
+
+class Shuffling(nn.Module):
+    """A pixel shuffle, and a convolution behind it."""
+
+    def __init__(self, factor: int, side: int = 3, bias: bool = True, outputs: int = 3):
+        super().__init__()
+        self.wide = nn.Conv2d(3, 5 * factor**2, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(factor)
+        self.last = nn.Conv2d(5, outputs, side, padding=side // 2, bias=bias)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.last(self.shuffle(torch.relu(self.wide(lq))))
+
+
+class Branching(Shuffling):
+    """One whose shuffled features are used twice: they have to be there."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        features = self.shuffle(self.wide(lq))
+        return self.last(features) + features[:, :3]
+
+
+class Sized(nn.Module):
+    """One that asks for a size of what it enlarges, which a folded one could not give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 3, 4, 2, 1)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.up(lq, output_size=[2 * lq.shape[2], 2 * lq.shape[3]])
+
+
+class Named(Shuffling):
+    """One that calls its shuffle with a keyword."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.last(self.shuffle(input=self.wide(lq)))
+
+
+class Deciding(Shuffling):
+    """One that looks at its input before it computes: it cannot be traced."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return super().forward(lq if lq.mean() > 0 else -lq)
+
+
+def off(network: nn.Module, folded: nn.Module, height: int, width: int) -> float:
+    x = torch.rand(2, 3, height, width)
+    with torch.inference_mode():
+        return (network(x) - folded(x)).abs().max().item()
+
+
+def shuffles(network: nn.Module) -> list[type[nn.Module]]:
+    """What there is besides containers, in order."""
+    return [
+        type(part) for part in network.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.PixelShuffle)
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    factor=st.sampled_from([2, 3, 4]), side=st.sampled_from([1, 3, 5]), bias=st.booleans(), height=SIDES, width=SIDES
+)
+def test_a_shuffle_comes_behind_the_last_convolution(
+    factor: int, side: int, bias: bool, height: int, width: int
+) -> None:
+    network = Shuffling(factor, side, bias).eval()
+    folded = folding.folded(network, 3, 8)
+    assert folded is not network
+    assert off(network, folded, height, width) < CLOSE
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shape=st.sampled_from(
+        [(9, 4, 4, 3), (9, 3, 3, 0), (9, 2, 4, 1), (4, 2, 1, 0), (2, 2, 0, 0), (3, 3, 0, 0), (6, 4, 1, 0)]
+    ),
+    bias=st.booleans(),
+    height=SIDES,
+    width=SIDES,
+)
+def test_a_transposed_convolution_becomes_one_and_a_shuffle(
+    shape: tuple[int, int, int, int], bias: bool, height: int, width: int
+) -> None:
+    side, stride, padding, more = shape
+    network = nn.Sequential(nn.ConvTranspose2d(3, 4, side, stride, padding, more, bias=bias)).eval()
+    folded = folding.folded(network, 3, 8)
+    assert shuffles(folded)[-2:] == [nn.Conv2d, nn.PixelShuffle]
+    assert off(network, folded, height, width) < CLOSE
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Shuffling(2, outputs=folding.LANES),  # it fills all lanes as it is
+        Shuffling(2, side=7),  # looks further than the neighbouring blocks
+        Branching(2),
+        Deciding(2),
+        Sized(),
+        Named(2),
+        nn.Sequential(nn.ConvTranspose2d(3, 3, 4, stride=2)),  # leaves a border
+        nn.Sequential(nn.Conv2d(3, 3, 3, padding=1)),
+    ],
+)
+def test_what_gains_nothing_or_cannot_be_is_left_alone(network: nn.Module) -> None:
+    assert folding.folded(network.eval(), 3, 8) is network
+
+
+def test_the_original_stays_as_it_is() -> None:
+    network = Shuffling(2).eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    folding.folded(network, 3, 8)
+    assert shuffles(network) == [nn.Conv2d, nn.PixelShuffle, nn.Conv2d]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -1,0 +1,372 @@
+"""An exported network gives what the network gives, in every runtime; a package holds all that is needed to restore."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from lowvision import cli, upsample
+from lowvision.commands.show import names
+from lowvision.commands.show.wanted import Wanted
+from lowvision.errors import UsageError, WeightsError
+from lowvision.inference import onnx_graph, package, trained_networks
+from lowvision.models import weights
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Backbone, Runtime, Task
+from lowvision.system import cache
+
+pytest.importorskip("onnxscript")
+
+KNOWN = registry.load()
+RUNTIMES = ("openvino", "onnxruntime")
+CLOSE = 1e-5
+"""Of outputs in [0,1], for one operator."""
+AGREES = 1e-4
+"""Of outputs in [0,1], for a whole network."""
+SHAPES = ((2, 3, 20, 24), (1, 3, 17, 9), (3, 3, 8, 8))
+
+
+class Kept:
+    """As much of a trained network as a runtime of graphs looks at."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def onnx(self) -> Path:
+        return self.path
+
+
+class Enlarge(nn.Module):
+    """An interpolation as a network."""
+
+    def __init__(self, scale: int, mode: Any):
+        super().__init__()
+        self.scale, self.mode = scale, mode
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return upsample(lq, self.scale, self.mode)
+
+
+def pick(menu: str, name: str, **options: Any) -> Any:
+    return KNOWN.find(menu, name).thing(**options)
+
+
+def each_runtime(path: Path) -> dict[str, Callable[[Tensor], Tensor]]:
+    """The graph in that file by every graph runtime that is installed."""
+    found: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
+    return {name: r.prepare(Kept(path), 1, "cpu") for name, r in found.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
+
+
+def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
+    """How far each runtime is from PyTorch, at the most, over all shapes."""
+    calls = each_runtime(path)
+    if not calls:
+        pytest.skip("neither openvino nor onnxruntime is installed")
+    far = dict.fromkeys(calls, 0.0)
+    for shape in shapes:
+        x = torch.rand(shape)
+        with torch.inference_mode():
+            right = network(x)
+        for name, call in calls.items():
+            assert call(x).shape == right.shape
+            far[name] = max(far[name], (call(x) - right).abs().max().item())
+    return far
+
+
+def awake(network: nn.Module) -> nn.Module:
+    """The network with weights under which every layer matters, as after training, and outputs of image range."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, a=1.0 if module.bias is None else 0.25)
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)  # type: ignore[union-attr]  # it tracks
+            module.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]  # as above
+    last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+    x = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        network.eval()
+        before = network(x)
+        last.weight *= 2
+        moved = (network(x) - before).std()  # what the last layer adds
+        last.weight *= 0.1 / moved
+    return network
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_an_interpolation_is_the_same_at_every_pixel(mode: str, scale: int, tmp_path: Path) -> None:
+    network = Enlarge(scale, mode).eval()
+    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
+    far = furthest(network, tmp_path / "g.onnx", (*SHAPES, (1, 3, 1, 1), (1, 3, 2, 33), (2, 3, 3, 1)))
+    assert max(far.values()) < CLOSE, far
+
+
+BACKBONES = {
+    "fsrcnn": (pick("backbones", "fsrcnn", layers=2), 3),
+    "carn": (pick("backbones", "carn", channels=16, layers=1, skip="bicubic"), 4),
+    "carn_batch_norm": (pick("backbones", "carn", channels=16, layers=1, batch_norm=True), 2),
+    "srresnet": (pick("backbones", "srresnet", channels=16, layers=2), 4),
+    "rcan": (pick("backbones", "rcan", channels=16, layers=1, blocks=2), 2),
+    "dncnn": (pick("backbones", "dncnn", channels=16, layers=5), 1),
+    "dncnn_batch_norm": (pick("backbones", "dncnn", channels=16, layers=5, batch_norm=True), 1),
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_shipped_backbone_is_the_same_in_every_runtime(name: str, tmp_path: Path) -> None:
+    backbone, scale = BACKBONES[name]
+    network = awake(backbone.build(pick("tasks", "sr", scale=scale) if scale > 1 else pick("tasks", "denoise")))
+    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, backbone.multiple_of)
+    far = furthest(network, tmp_path / "g.onnx")
+    assert max(far.values()) < AGREES, far
+
+
+@pytest.mark.parametrize("classifier", [pick("classifiers", "class_module"), pick("classifiers", "timm")], ids=repr)
+def test_every_shipped_classifier_is_the_same_in_every_runtime(classifier: Any, tmp_path: Path) -> None:
+    network = awake(classifier.build(pick("tasks", "sr"), 3))
+    onnx_graph.write(network, tmp_path / "g.onnx", 3, 32, 1)
+    far = furthest(network, tmp_path / "g.onnx", ((2, 3, 32, 32), (1, 3, 32, 32), (7, 3, 32, 32), (2, 3, 40, 48)))
+    assert max(far.values()) < AGREES, far
+
+
+class OnlySquare(nn.Module):
+    """A network whose trace holds for one height and width."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        assert lq.shape[2] == lq.shape[3] == 16
+        return lq * 2
+
+
+def test_a_network_that_wants_one_size_keeps_a_dynamic_batch(tmp_path: Path) -> None:
+    network = OnlySquare().eval()
+    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
+    assert max(furthest(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
+
+
+class Whimsical(nn.Module):
+    """A network whose path depends on its pixels."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return lq * 2 if lq.mean() > 0.5 else lq
+
+
+def test_what_cannot_be_exported_names_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be exported, use runtime torch"):
+        onnx_graph.write(Whimsical().eval(), tmp_path / "g.onnx", 3, 16, 1)
+    assert not (tmp_path / "g.onnx").exists()
+
+
+def test_a_missing_exporter_names_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("lowvision.inference.onnx_graph.find_spec", lambda library: None)
+    with pytest.raises(WeightsError, match="needs onnx and onnxscript; pip install 'lowvision-framework"):
+        onnx_graph.write(OnlySquare(), tmp_path / "g.onnx", 3, 16, 1)
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_weights(tmp_path_factory.mktemp("weights") / "w.safetensors", tiny.architecture())
+
+
+@pytest.fixture(scope="module")
+def exported(container: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packages") / "deep" / "w"
+    package.write(container, folder, KNOWN, lambda line: None)
+    return folder
+
+
+@pytest.fixture
+def copied(exported: Path, tmp_path: Path) -> Path:
+    """A copy of the package that a test may damage."""
+    folder = tmp_path / "w"
+    folder.mkdir()
+    for file in exported.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def test_a_package_is_shown_like_its_weights(exported: Path, container: Path) -> None:
+    (told,), (original,) = (names.documents(str(path), KNOWN, Wanted()) for path in (exported, container))
+    assert (told["kind"], original["kind"]) == ("exported package", "weights file")
+    assert all(told[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured"))
+
+
+def test_a_weights_file_gives_every_network_as_a_module(container: Path) -> None:
+    parts = trained_networks.read(container, KNOWN)
+    right = weights.load_container(container, tiny.architecture(), KNOWN).eval()
+    x = torch.rand(2, 3, 16, 16)
+    for part, network in zip(
+        [*parts.branches, parts.classifier], [*right.branches.networks, right.classifier], strict=True
+    ):
+        assert torch.equal(part.module()(x), network(x))
+        assert not part.module().training
+
+
+def test_folded_a_network_computes_the_same_and_unfolded_it_has_the_layers_of_its_module(tmp_path: Path) -> None:
+    made = tiny.architecture().only(0)
+    network = trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", made), KNOWN).branches[0]
+    x = torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(network.folded()(x), network.module()(x), rtol=0, atol=CLOSE)
+    enlarges = [
+        any(isinstance(part, nn.ConvTranspose2d) for part in form.modules())
+        for form in (network.module(), network.folded(), network.unfolded().folded())
+    ]
+    assert enlarges == [True, False, True]
+
+
+def test_a_module_is_the_callers_own(container: Path) -> None:
+    branch = trained_networks.read(container, KNOWN).branches[0]
+    branch.module().double()
+    assert next(branch.module().parameters()).dtype == torch.float32
+
+
+def test_a_single_network_has_one_branch_and_no_classifier(tmp_path: Path) -> None:
+    path = tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(0))
+    parts = trained_networks.read(path, KNOWN)
+    assert len(parts.branches) == 1
+    assert parts.classifier is None
+    package.write(path, tmp_path / "p", KNOWN, lambda line: None)
+    assert {file.name for file in (tmp_path / "p").iterdir()} == {"branch_0.onnx", "manifest.json"}
+    assert package.read(tmp_path / "p", KNOWN).classifier is None
+
+
+def test_a_graph_is_made_once_said_and_found_again(
+    container: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    assert (
+        trained_networks.read(container, KNOWN, said.append).branches[0].onnx().read_bytes()
+        == (exported / "branch_0.onnx").read_bytes()
+    )
+    assert said == []  # the package has made it
+    monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path))
+    branch = trained_networks.read(container, KNOWN, said.append).branches[0]
+    assert branch.onnx() == branch.onnx()
+    assert said == [f"exporting branch 0 of w.safetensors to ONNX; once, it is kept in {tmp_path}"]
+    assert cache.size() == branch.onnx().stat().st_size
+    assert cache.clear() > 0
+    assert not branch.onnx().parent.parent.samefile(container.parent)
+
+
+def test_other_weights_have_another_graph(container: Path, tmp_path: Path) -> None:
+    other = tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture().only(0))
+    names = {trained_networks.read(path, KNOWN).identity for path in (container, other)}
+    assert len(names) == 2
+
+
+def test_by_another_version_of_a_plugin_weights_have_another_graph(
+    container: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = trained_networks.read(container, KNOWN).identity
+    assert trained_networks.read(container, KNOWN).identity == before
+    monkeypatch.setattr(weights, "plugins_of", lambda *_: {"lowvision-sr": "another"})
+    assert trained_networks.read(container, KNOWN).identity != before
+
+
+def test_weights_that_change_while_they_are_used_are_not_kept_under_the_old_name(tmp_path: Path) -> None:
+    path = tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture().only(0))
+    branch = trained_networks.read(path, KNOWN).branches[0]
+    network = tiny.architecture().only(0).build_network()
+    weights.save(path, network, tiny.architecture().only(0), KNOWN, {"psnr": 1.0})
+    with pytest.raises(WeightsError, match="changed while it was in use"):
+        branch.module()
+
+
+def test_a_package_holds_all_that_is_needed_to_restore(exported: Path, container: Path) -> None:
+    assert {file.name for file in exported.iterdir()} == {
+        "branch_0.onnx",
+        "branch_1.onnx",
+        "branch_2.onnx",
+        "classifier.onnx",
+        "manifest.json",
+    }
+    packed, kept = package.read(exported, KNOWN), trained_networks.read(container, KNOWN)
+    assert packed.header == kept.header
+    x = torch.rand(3, 3, 16, 16)
+    for graph_alone, whole in zip(
+        [*packed.branches, packed.classifier], [*kept.branches, kept.classifier], strict=True
+    ):
+        for call in each_runtime(graph_alone.onnx()).values():
+            torch.testing.assert_close(call(x), whole.module()(x).detach(), rtol=0, atol=CLOSE)
+        with pytest.raises(WeightsError, match=r"use another runtime than torch"):
+            graph_alone.module()
+
+
+def test_a_manifest_names_versions_and_no_place(exported: Path, container: Path) -> None:
+    text = (exported / "manifest.json").read_text()
+    manifest = json.loads(text)
+    assert manifest["schema"] == package.SCHEMA
+    assert manifest["plugins"] == {"lowvision-framework": KNOWN.entry_of(tiny.architecture().task).version}
+    assert manifest["architecture"]["tile"] == {"size": 16, "overlap": 4}
+    assert str(container.parent) not in text
+    assert str(exported.parent) not in text
+
+
+def test_a_folder_that_exists_is_left_alone(container: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="exists already; choose another folder, or delete it first"):
+        package.write(container, tmp_path, KNOWN)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_export_that_fails_leaves_nothing(container: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(package.shutil, "copyfile", full_disk)
+    with pytest.raises(UsageError, match=r"cannot be written: .*No space left"):
+        package.write(container, tmp_path / "p", KNOWN, lambda line: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_package_is_refused(copied: Path) -> None:
+    (copied / "branch_1.onnx").write_bytes(b"other")
+    with pytest.raises(WeightsError, match=r"branch_1\.onnx is missing or damaged"):
+        package.read(copied, KNOWN)
+
+
+def test_a_package_of_a_newer_schema_is_refused(copied: Path) -> None:
+    manifest = json.loads((copied / "manifest.json").read_text()) | {"schema": 2}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match=r"schema 2 is newer than this lowvision reads \(1\)"):
+        package.read(copied, KNOWN)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "1"}', '{"schema": 1, "files": {}}'])
+def test_what_is_no_manifest_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"no exported package"):
+        package.read(tmp_path, KNOWN)
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(WeightsError):
+        package.read(tmp_path, KNOWN)
+
+
+def test_the_command_exports(container: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.app(["export", str(container), "-o", str(tmp_path / "p")], standalone_mode=False)
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'p'}: branch_0.onnx, branch_1.onnx, branch_2.onnx, classifier.onnx, manifest.json\n"
+    )
+
+
+def test_a_strangers_backbone_may_be_exported_too(tmp_path: Path) -> None:
+    class Stride(Backbone):
+        multiple_of = 8
+
+        def build(self, task: Task) -> nn.Module:
+            down = nn.Conv2d(3, 8, 8, stride=8)
+            return nn.Sequential(down, nn.GELU(), nn.ConvTranspose2d(8, 3, 8, stride=8))
+
+        def reach(self, task: Task) -> int:
+            return 8
+
+    network = Stride().build(pick("tasks", "denoise")).eval()
+    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, Stride.multiple_of)
+    far = furthest(network, tmp_path / "g.onnx", ((1, 3, 24, 40), (3, 3, 8, 8)))
+    assert max(far.values()) < CLOSE, far

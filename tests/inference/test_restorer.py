@@ -1,0 +1,223 @@
+"""Claims about restoring arrays and tensors with the network in a weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lowvision
+from lowvision.errors import DataError, RunError, UsageError, WeightsError
+from lowvision.imaging import io
+from lowvision.imaging.resize import resize
+from lowvision.inference.restorer import Restorer, load
+from lowvision.models import weights
+from lowvision.models.calibration import Curve
+from lowvision.plugins import registry
+from lowvision.routing import cost
+
+
+@pytest.fixture(scope="module")
+def network(weights_file: Path) -> Restorer:
+    return load(weights_file, "cpu", "torch")
+
+
+def picture(height: int = 40, width: int = 52, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
+    unit = np.random.default_rng(0).random((height, width, channels), dtype=np.float32)
+    return unit if dtype is np.float32 else (unit * np.iinfo(dtype).max).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_result_is_of_the_kind_that_was_given(network: Restorer, channels: int, dtype: type) -> None:
+    image = network.restore(picture(channels=channels, dtype=dtype)).image
+    assert (image.shape, image.dtype) == ((80, 104, channels), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 20, 30), (1, 20, 30), (2, 3, 20, 30), (2, 4, 20, 30)])
+def test_tensors_come_back_as_tensors(network: Restorer, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    x = torch.rand(shape).to(dtype)
+    restored = network.restore(x)
+    assert (restored.image.shape, restored.image.dtype) == ((*shape[:-2], 40, 60), dtype)
+    assert restored.choice.shape == (*shape[:-3], 2, 3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40))
+def test_every_size_is_restored(network: Restorer, height: int, width: int) -> None:
+    assert network.restore(picture(height, width)).image.shape == (2 * height, 2 * width, 3)
+
+
+def test_an_array_and_a_tensor_are_restored_alike(network: Restorer) -> None:
+    array = picture()
+    as_tensor = network.restore(io.to_tensor(array)).image
+    np.testing.assert_array_equal(network.restore(array).image, io.to_uint8(as_tensor))
+
+
+def test_a_view_of_an_array_is_restored_as_its_copy_is(network: Restorer) -> None:
+    view = picture()[::-1, :, ::-1]  # as from BGR to RGB
+    assert np.array_equal(network.restore(view).image, network.restore(view.copy()).image)
+
+
+def test_a_batch_is_restored_as_its_images_are(network: Restorer) -> None:
+    x = torch.rand(2, 3, 24, 40)
+    both, first, second = network.restore(x), network.restore(x[0]), network.restore(x[1])
+    assert torch.equal(both.image, torch.stack([first.image, second.image]))
+    assert both.cost == first.cost + second.cost
+    assert both.base_cost == 2 * first.base_cost
+
+
+def test_grey_is_the_mean_of_what_the_network_makes_of_it_three_times(network: Restorer) -> None:
+    x = torch.rand(1, 24, 24)
+    as_colour = network.restore(x.expand(3, -1, -1)).image
+    torch.testing.assert_close(network.restore(x).image, as_colour.mean(dim=0, keepdim=True))
+
+
+def test_alpha_is_resampled_and_does_not_touch_the_colours(network: Restorer) -> None:
+    x = torch.rand(4, 24, 24)
+    restored = network.restore(x).image
+    torch.testing.assert_close(restored[3:], resize(x[3:], (48, 48)).clamp(0, 1))
+    assert torch.equal(restored[:3], network.restore(x[:3]).image)
+
+
+def test_the_route_and_its_cost_are_told(network: Restorer) -> None:
+    restored = network.restore(picture(40, 52))
+    assert restored.choice.shape == (3, 4)
+    assert sum(restored.tiles) == 12
+    assert restored.tiles == tuple(np.bincount(restored.choice.ravel(), minlength=3))
+    assert sum(restored.shares) == pytest.approx(1)
+    base = network.architecture.only(-1).build_network()
+    assert restored.base_cost == cost.multiply_adds(base, (1, 3, 40, 52))
+    assert restored.share_of_base == restored.cost / restored.base_cost
+    assert restored.seconds > 0
+
+
+def test_a_watch_is_told_of_all_tiles(network: Restorer) -> None:
+    told: list[tuple[int, int]] = []
+    network.restore(torch.rand(2, 3, 40, 52), watch=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1] == (24, 24)
+
+
+def test_a_single_network_is_a_container_of_one_branch(tmp_path: Path) -> None:
+    alone = tiny.architecture().only(-1)
+    restored = load(tiny.write_weights(tmp_path / "base.safetensors", alone), "cpu", "torch").restore(picture())
+    assert restored.image.shape == (80, 104, 3)
+    assert restored.shares == (1.0,)
+    assert not restored.choice.any()
+
+
+def test_weights_for_grey_refuse_colour_and_restore_grey_with_and_without_alpha(tmp_path: Path) -> None:
+    grey = load(tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), "cpu", "torch")
+    assert grey.restore(picture(channels=1)).image.shape == (80, 104, 1)
+    with pytest.raises(DataError, match="restore grey images"):
+        grey.restore(picture(channels=3))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused(network: Restorer, value: float) -> None:
+    image = picture(dtype=np.float32)
+    image[3, 4, 1] = value
+    with pytest.raises(DataError, match="NaN or infinite"):
+        network.restore(image)
+
+
+def test_what_is_no_image_is_refused(network: Restorer) -> None:
+    with pytest.raises(TypeError, match="float64"):
+        network.restore(np.zeros((8, 8, 3)))
+    with pytest.raises(TypeError, match=r"torch\.uint8"):
+        network.restore(torch.zeros(3, 8, 8, dtype=torch.uint8))
+    for shape in [(8, 8), (8, 8, 2), (0, 8, 3)]:
+        with pytest.raises(ValueError, match=r"\(H,W,C\)|no image"):
+            network.restore(np.zeros(shape, dtype=np.uint8))
+    with pytest.raises(ValueError, match="no image"):
+        network.restore(torch.zeros(8, 8, 3))
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7, 1.0, 1.2])
+def test_a_budget_is_a_share_of_the_base_on_the_whole_image(network: Restorer, share: float) -> None:
+    image = picture(200, 160)
+    cheapest, dearest = (network.restore(image, budget=extreme).share_of_base for extreme in (1e-9, 1e9))
+    spent = network.restore(image, budget=share).share_of_base
+    assert spent <= max(share, cheapest)
+    assert spent >= min(share - 0.02, dearest)
+
+
+def test_a_budget_that_means_nothing_is_refused(network: Restorer, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a budget of 0 is no share of a cost"):
+        network.restore(picture(), budget=0)
+    alone = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
+    with pytest.raises(UsageError, match="has no cheaper branch"):
+        load(alone, "cpu", "torch").restore(picture(), budget=0.5)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_every_runtime_restores_alike(network: Restorer, weights_file: Path, runtime: str) -> None:
+    image = picture(90, 120, dtype=np.float32)
+    other = load(weights_file, "cpu", runtime).restore(image)
+    expected = network.restore(image)
+    np.testing.assert_array_equal(other.choice, expected.choice)
+    np.testing.assert_allclose(other.image, expected.image, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_route_map_shows_the_input_and_a_legend(network: Restorer, channels: int) -> None:
+    image = picture(channels=channels)
+    drawn = network.route_map(image, network.restore(image))
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[0] > 40
+    assert drawn.shape[1] >= 52
+    assert drawn.shape[2] == 3
+
+
+def test_the_face_loads_and_restores(weights_file: Path) -> None:
+    assert lowvision.load(str(weights_file), device="cpu").restore(picture()).image.shape == (80, 104, 3)
+
+
+def test_carried_weights_are_loaded_by_their_name_and_the_default_by_none() -> None:
+    named, default = lowvision.load("sr-carn-x4", "cpu", "torch"), lowvision.load(None, "cpu", "torch")
+    assert named.architecture == default.architecture
+    assert named.architecture.task.scale == 4
+    with pytest.raises(WeightsError, match="did you mean 'sr-carn-x4'"):
+        lowvision.load("sr-carn-x5")
+
+
+def test_loading_tells_what_is_wrong(weights_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        load(tmp_path / "none.safetensors")
+    with pytest.raises(RunError, match="no device 'gpu'"):
+        load(weights_file, "gpu")
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    """Weights that say that they lose 1 dB with all tiles cheap, 0.1 as trained, and nothing with all tiles dear."""
+    made, path = tiny.architecture(), tmp_path_factory.mktemp("calibrated") / "container.safetensors"
+    torch.manual_seed(0)
+    known = registry.load()
+    curve = Curve(metric="psnr_rgb@crop2", k=(1e3, 0, -1e3), shares=(0.4, 0.7, 1.1), psnr=(30, 30.9, 31), base=31)
+    weights.save(path, made.build_container(), made, known, curve.measured())
+    return load(path, "cpu", "torch", known)
+
+
+def test_a_largest_loss_is_the_cheapest_point_that_keeps_to_it(calibrated: Restorer) -> None:
+    image = picture()
+    assert calibrated.restore(image, max_loss=2).tiles[0] == calibrated.restore(image).plan.count
+    assert calibrated.restore(image, max_loss=0).tiles[-1] == calibrated.restore(image).plan.count
+    as_trained = calibrated.restore(image, max_loss=0.5)
+    np.testing.assert_array_equal(as_trained.choice, calibrated.restore(image).choice)
+
+
+def test_a_loss_that_means_nothing_is_refused_with_the_way_out(calibrated: Restorer, network: Restorer) -> None:
+    with pytest.raises(UsageError, match=r"do not know .*give a budget instead, or take .*calibrate/container"):
+        network.restore(picture(), max_loss=0.05)
+    with pytest.raises(UsageError, match="give one of them"):
+        calibrated.restore(picture(), budget=0.5, max_loss=0.05)
+    with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the least that was lost .* 0\.000 dB"):
+        calibrated.restore(picture(), max_loss=-1)

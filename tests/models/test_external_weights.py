@@ -1,0 +1,239 @@
+"""Claims about files of other programs: what is taken off, who recognises them, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lowvision.errors import WeightsError
+from lowvision.inference import trained_networks
+from lowvision.models import external_weights, weights
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Format, Part, Recognised
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.registry import Plugin, Registry
+from lowvision_sr import FSRCNN, SuperResolution
+
+BACKBONE = FSRCNN(channels=4, shrink=3, layers=1)
+STATE = BACKBONE.build(SuperResolution(scale=2)).state_dict()
+"""The tensors of a small network under our names, which no format of this repository knows."""
+
+
+class Same(Format):
+    """Our own names, without a header; every part as a recipe names it."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        if "features.0.weight" not in state:
+            return None
+        choice = {"fsrcnn": {"channels": 4, "shrink": 3, "layers": 1}}
+        return Recognised({"sr": {"scale": 2}}, (Part(choice, state),), tile=(24, 6))
+
+
+class Twin(Format):
+    """What Same knows too."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        return Same().recognise(state)
+
+
+class Any_(Format):
+    """Claims every file."""
+
+    general: ClassVar[bool] = True
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        return Recognised(SuperResolution(scale=2), (Part(BACKBONE, state),))
+
+
+class Raising(Format):
+    """Is broken."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        raise RuntimeError("what is this?")
+
+
+class Refusing(Format):
+    """Knows the layout, and cannot take it over."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        raise ValueError("its attention is of a kind that nobody has")
+
+
+@pytest.fixture
+def knowing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes a registry of the installed plugins that knows these formats besides, and none of its own."""
+
+    def make(**formats: type[Format]) -> Registry:
+        @hookimpl
+        def lowvision_formats() -> Mapping[str, type[Format]]:
+            return formats
+
+        module = ModuleType("more_formats")
+        module.lowvision_formats = lowvision_formats  # type: ignore[attr-defined]  # a module takes any name
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        installed = [plugin for plugin in registry.installed() if plugin.module != "lowvision_spandrel"]
+        return Registry([*installed, Plugin(module.__name__, "more", "1")])
+
+    return make
+
+
+def saved(state: Any, folder: Path, name: str = "theirs.pth") -> Path:
+    torch.save(state, folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize("inner", [("params",), ("params_ema",), ("state_dict",), ("model",), ("net", "params"), ()])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_what_lies_around_the_tensors_is_taken_off(inner: tuple[str, ...], prefix: str, tmp_path) -> None:
+    state: Any = {prefix + name: tensor for name, tensor in STATE.items()}
+    for key in reversed(inner):
+        state = {"epoch": 3, key: state}
+    read = external_weights.tensors(saved(state, tmp_path))
+    assert read.keys() == STATE.keys()
+    assert all(torch.equal(read[name], STATE[name]) for name in STATE)
+
+
+def test_averaged_weights_are_preferred(tmp_path) -> None:
+    averaged = {name: tensor + 1 for name, tensor in STATE.items()}
+    read = external_weights.tensors(saved({"params": STATE, "params_ema": averaged}, tmp_path))
+    assert all(torch.equal(read[name], averaged[name]) for name in STATE)
+
+
+def test_the_older_way_of_pytorch_to_write_is_read(tmp_path) -> None:
+    path = tmp_path / "old.pth"
+    torch.save(STATE, path, _use_new_zipfile_serialization=False)
+    assert external_weights.tensors(path).keys() == STATE.keys()
+
+
+class Runs:
+    """Would run code when it is opened."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("must-not-be-there",)
+
+
+def test_a_file_that_would_run_code_is_refused_with_what_it_needs_and_the_way_out(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = saved({"params": STATE, "more": Runs()}, tmp_path)
+    with pytest.raises(WeightsError, match=r"needs posix\.mkdir.*refused.*torch\.save\(network\.state_dict"):
+        external_weights.tensors(path)
+    assert not (tmp_path / "must-not-be-there").exists()
+
+
+def test_what_is_no_file_of_tensors_is_told(tmp_path) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        external_weights.tensors(tmp_path / "nowhere.pth")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        external_weights.tensors(tmp_path)
+    with pytest.raises(WeightsError, match="holds no tensors by name, but epoch, lr; known are a bare state dict"):
+        external_weights.tensors(saved({"epoch": 3, "lr": 0.1}, tmp_path))
+    with pytest.raises(WeightsError, match="holds no tensors by name, but list"):
+        external_weights.tensors(saved([1, 2], tmp_path))
+    with pytest.raises(WeightsError, match="holds no tensors by name, but nothing"):
+        external_weights.tensors(saved({}, tmp_path))
+    whole = saved(STATE, tmp_path).read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="not a whole PyTorch file"):
+        external_weights.tensors(tmp_path / "cut.pth")
+    (tmp_path / "text.pth").write_text("hello, these are no weights")
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        external_weights.tensors(tmp_path / "text.pth")
+
+
+def test_parts_may_be_named_as_a_recipe_names_them(tmp_path, knowing) -> None:
+    found = external_weights.read(saved(STATE, tmp_path), knowing(same=Same))
+    assert found.format == "same"
+    assert found.architecture.branches == (BACKBONE,)
+    assert found.architecture.task == SuperResolution(scale=2)
+    assert (found.architecture.tile.size, found.architecture.tile.overlap) == (24, 6)
+
+
+def test_safetensors_without_our_header_are_another_programs(tmp_path, knowing) -> None:
+    path = tmp_path / "theirs.safetensors"
+    save_file(STATE, path)
+    assert weights.is_foreign(path)
+    assert weights.read_header(path, knowing(same=Same)).provenance.origin == "theirs.safetensors (same)"
+
+
+def test_half_precision_is_read_as_float32(tmp_path, knowing) -> None:
+    known = knowing(same=Same)
+    path = saved({name: tensor.half() for name, tensor in STATE.items()}, tmp_path)
+    network = weights.load_network(path, weights.read_header(path, known).architecture, known)
+    assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32}
+
+
+def test_a_format_that_knows_everything_is_asked_last(tmp_path, knowing) -> None:
+    path = saved(STATE, tmp_path)
+    assert external_weights.read(path, knowing(any=Any_, same=Same)).format == "same"
+    assert external_weights.read(path, knowing(any=Any_)).format == "any"
+
+
+def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
+    known = knowing(same=Same, twin=Twin)
+    path = saved(STATE, tmp_path)
+    with pytest.raises(
+        WeightsError, match="same and twin both recognise it; say which by `lowvision convert --format`"
+    ):
+        external_weights.read(path, known)
+    assert external_weights.read(path, known, Twin()).format == "twin"
+
+
+def test_a_file_that_nobody_knows_is_told_with_who_was_asked_and_what_is_in_it(tmp_path, knowing) -> None:
+    path = saved({"strange.weight": torch.zeros(1)}, tmp_path)
+    with pytest.raises(WeightsError, match=r"no format recognises it; there are .*same.*1 tensors: strange\.weight"):
+        external_weights.read(path, knowing(same=Same))
+    with pytest.raises(WeightsError, match=r"is not in the format 'same'"):
+        external_weights.read(path, knowing(same=Same), Same())
+
+
+def test_a_broken_format_does_not_stand_in_the_way_of_others_and_is_told_where_none_is_left(tmp_path, knowing) -> None:
+    path = saved(STATE, tmp_path)
+    assert external_weights.read(path, knowing(raising=Raising, same=Same)).format == "same"
+    with pytest.raises(WeightsError, match=r"no format recognises it.*; format raising failed: RuntimeError: what is"):
+        external_weights.read(path, knowing(raising=Raising))
+    with pytest.raises(WeightsError, match=r"theirs\.pth: format raising failed"):
+        external_weights.read(path, knowing(raising=Raising), Raising())
+
+
+def test_a_format_that_cannot_take_a_file_over_says_why(tmp_path, knowing) -> None:
+    with pytest.raises(WeightsError, match="is in the format 'refusing', but cannot be taken over: its attention is"):
+        external_weights.read(saved(STATE, tmp_path), knowing(refusing=Refusing))
+
+
+def test_what_does_not_fit_is_named(tmp_path, knowing) -> None:
+    known = knowing(same=Same)
+    state = STATE | {"extra": torch.zeros(1), "enlarge.bias": torch.zeros(4)}
+    del state["features.2.bias"]
+    with pytest.raises(WeightsError) as told:
+        external_weights.read(saved(state, tmp_path), known)
+    assert "1 missing: features.2.bias" in str(told.value)
+    assert "1 unexpected: extra" in str(told.value)
+    assert "1 of another shape: enlarge.bias (4,) instead of (3,)" in str(told.value)
+
+
+def test_a_network_that_no_plugin_provides_is_told(tmp_path, knowing) -> None:
+    class Acme(Format):
+        """Names what is not there."""
+
+        def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+            return Recognised("sr", (Part("acme_net", state),))
+
+    with pytest.raises(WeightsError, match=r"'acme'.*no backbone named 'acme_net'"):
+        external_weights.read(saved(STATE, tmp_path), knowing(acme=Acme))
+
+
+def test_the_same_file_read_as_another_network_never_shares_its_graphs(tmp_path, knowing) -> None:
+    path = saved(STATE, tmp_path)
+    same, other = (
+        trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", Any_))
+    )
+    assert same.identity != other.identity

@@ -1,0 +1,160 @@
+"""What a network that decides by itself is set to stands in its weights file, and restoring by a budget applies it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from lowvision import Adaptive, multiply_adds
+from lowvision.commands import inputs, restore
+from lowvision.commands.restore import Manner
+from lowvision.errors import UsageError
+from lowvision.imaging import io
+from lowvision.inference import package
+from lowvision.inference.restorer import Restorer, load
+from lowvision.models import operating_points, weights
+from lowvision.models.architecture import Architecture, Tile
+from lowvision.models.operating_points import Setting
+from lowvision.plugins import registry
+from lowvision.system.processes import Crew
+
+KNOWN = registry.load()
+SIZE = 12
+SHARES = (0.2, 0.4, 0.6)
+
+
+def pick(menu: str, name: str, **options: object) -> object:
+    return KNOWN.find(menu, name).thing(**options)
+
+
+MADE = Architecture(
+    task=pick("tasks", "sr", scale=2),
+    branches=(pick("backbones", "arm", widths=(2, 4, 8), shrink=4, layers=1, bins=4),),
+    tile=Tile(size=SIZE, overlap=2),
+)
+
+
+def tiles(count: int = 24) -> tuple[Tensor, Tensor]:
+    """lq (count,3,SIZE,SIZE) of more and more contrast, and gt twice as large."""
+    gt = torch.rand(count, 3, 2 * SIZE, 2 * SIZE, generator=torch.Generator().manual_seed(0))
+    gt *= torch.linspace(0, 1, count)[:, None, None, None]
+    return nn.functional.avg_pool2d(gt, 2), gt
+
+
+def fresh() -> nn.Module:
+    torch.manual_seed(0)
+    return MADE.build_network().eval()
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Setting, ...]:
+    return tuple(Setting.of(fresh(), share, *tiles()) for share in SHARES)
+
+
+@pytest.fixture(scope="module")
+def file(found: tuple[Setting, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("settings") / "network.safetensors"
+    weights.save(path, fresh(), MADE, KNOWN, {}, settings=found)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(file: Path) -> Restorer:
+    return load(file, "cpu", "torch")
+
+
+def picture(height: int = 60, width: int = 47) -> np.ndarray:
+    """More and more contrast from left to right, as tiles have."""
+    contrast = np.linspace(0, 0.35, width, dtype=np.float32)[:, None]
+    return np.random.default_rng(0).random((height, width, 3), np.float32) * contrast
+
+
+def test_a_setting_tells_what_is_really_spent_and_leaves_the_network_as_it_was(found: tuple[Setting, ...]) -> None:
+    network, (lq, gt) = fresh(), tiles()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    again = Setting.of(network, SHARES[1], lq, gt)
+    assert again == found[1]
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    again.apply(network)
+    assert isinstance(network, Adaptive)
+    spent = network.adapt(lq)[1].double().mean() / multiply_adds(network, (1, *lq.shape[1:]))
+    assert spent == pytest.approx(again.share)
+    assert SHARES[1] - 1 / len(lq) <= again.share <= SHARES[1]
+
+
+def test_it_survives_a_weights_file_exactly(file: Path, found: tuple[Setting, ...]) -> None:
+    assert weights.read_header(file, KNOWN).settings == found
+
+
+@pytest.mark.parametrize(("share", "number"), [(0.1, 0), (0.2, 0), (0.45, 1), (0.4, 1), (5, 2)])
+def test_the_dearest_within_a_share_is_taken_and_the_cheapest_where_none_is(share: float, number: int) -> None:
+    known = [Setting(share=s, loss=1 - s, state={}) for s in SHARES]
+    assert operating_points.within(known, share) == number
+    assert operating_points.within(known[::-1], share) == len(known) - 1 - number
+
+
+def test_the_cheapest_that_keeps_to_a_loss_is_taken() -> None:
+    known = [Setting(share=s, loss=1 - s, state={}) for s in SHARES]
+    assert [operating_points.losing(known, loss) for loss in (2, 0.7, 0.4)] == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"the least that was lost on data.valid is 0\.400 dB"):
+        operating_points.losing(known, 0.3)
+
+
+def test_a_budget_is_that_of_the_whole_image_and_changes_cost_and_image(network: Restorer) -> None:
+    image = picture()
+    plain, spent = network.restore(image), []
+    for budget in (0.4, 0.7, 1.0):
+        restored = network.restore(image, budget=budget)
+        spent.append(restored.share_of_base)
+        assert restored.image.shape == plain.image.shape
+        assert np.abs(restored.image - plain.image).max() > 0
+    assert spent == sorted(set(spent))
+    assert max(spent) < plain.share_of_base
+    assert network.restore(image, budget=9.0).cost == plain.cost  # the static graph, merged and by its runtime
+
+
+def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
+    network: Restorer, found: tuple[Setting, ...]
+) -> None:
+    images = torch.from_numpy(picture()).permute(2, 0, 1).expand(2, -1, -1, -1)
+    together = network.restore(images, max_loss=found[1].loss)
+    alone = network.restore(images[0], max_loss=found[1].loss)
+    assert together.cost == 2 * alone.cost
+    torch.testing.assert_close(together.image[1], alone.image)
+    with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the least"):
+        network.restore(images, max_loss=-99)
+
+
+def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    io.write(tmp_path / "given.png", io.Image(io.to_uint8(torch.from_numpy(picture()).permute(2, 0, 1))))
+    planned = inputs.plan([str(tmp_path / "given.png")], tmp_path / "out", None, False)
+    spent = [
+        restore.restore(planned, file, Manner(budget=budget), KNOWN, Crew(0, 1), "cpu", "torch")["total"]["gmac"]
+        for budget in (0.4, None)
+    ]
+    assert spent[0] < spent[1]
+    assert capsys.readouterr().err.count("PyTorch runs it in float32, tile by tile") == 1
+
+
+def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
+    plain = load(tiny.write_weights(tmp_path / "plain.safetensors", MADE), "cpu", "torch")
+    with pytest.raises(UsageError, match=r"decides by itself .* no budgets; .*/calibrate/network\.safetensors"):
+        plain.restore(picture(), budget=0.6)
+    single = load(tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(-1)), "cpu", "torch")
+    with pytest.raises(UsageError, match="a single network has no cheaper branch"):
+        single.restore(picture(), budget=0.6)
+
+
+def test_an_exported_package_of_such_a_network_names_the_way_out(file: Path, tmp_path: Path) -> None:
+    package.write(file, tmp_path / "package", KNOWN)
+    exported = load(tmp_path / "package", "cpu", "onnxruntime")
+    assert exported.restore(picture()).image.shape
+    with pytest.raises(UsageError, match=r"exported package holds its static graph alone; .* the weights file"):
+        exported.restore(picture(), budget=0.6)

@@ -1,0 +1,69 @@
+"""Claims about weights that plugins carry: how a command's word finds one, and which is taken where none is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lowvision import Weights, WeightsError, hookimpl
+from lowvision.errors import UsageError
+from lowvision.models import pretrained
+from lowvision.plugins.registry import Plugin, Registry
+
+HERE = Path(__file__)
+
+
+class Large(Weights):
+    """For prints."""
+
+    default = True
+
+    def path(self) -> Path:
+        return HERE
+
+
+class Lost(Weights):
+    """Whose file is gone."""
+
+    def path(self) -> Path:
+        return HERE.with_name("gone.safetensors")
+
+
+@hookimpl
+def lowvision_weights() -> dict[str, type[Weights]]:
+    return {"acme-x4": Large, "acme-lost": Lost}
+
+
+KNOWN = Registry([Plugin(__name__, "acme", "1.0")])
+
+
+def test_a_word_is_a_file_or_a_name(tmp_path: Path) -> None:
+    assert pretrained.find(tmp_path, KNOWN) == tmp_path
+    assert pretrained.find(Path("acme-x4"), KNOWN) == HERE
+
+
+def test_a_word_that_is_neither_gets_the_nearest_name() -> None:
+    with pytest.raises(
+        WeightsError, match=r"acme-x2: no such file, and no weights of that name; did you mean 'acme-x4'\?"
+    ):
+        pretrained.find(Path("acme-x2"), KNOWN)
+    with pytest.raises(WeightsError, match="carried by plugins are none"):
+        pretrained.find(Path("acme-x4"), Registry([]))
+
+
+def test_a_carried_file_that_is_gone_is_told_with_its_plugin() -> None:
+    with pytest.raises(WeightsError, match=r"gone\.safetensors: is missing, though .* carries it as 'acme-lost'"):
+        pretrained.find(Path("acme-lost"), KNOWN)
+
+
+def test_the_one_that_says_so_is_taken_where_none_is_named() -> None:
+    assert pretrained.default(KNOWN) == HERE
+    with pytest.raises(UsageError, match=r"which weights[?] give -m FILE; a recipe makes your own"):
+        pretrained.default(Registry([]))
+
+
+def test_two_that_say_so_are_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lost, "default", True)
+    with pytest.raises(UsageError, match=r"which weights[?] give -m NAME, one of acme-lost, acme-x4"):
+        pretrained.default(KNOWN)

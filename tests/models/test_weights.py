@@ -1,0 +1,184 @@
+"""A weights file rebuilds its network; one that does not fit says what is missing and what is too much."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+
+import pytest
+import torch
+from torch import nn
+
+from lowvision.errors import WeightsError
+from lowvision.models import state_dict, weights
+from lowvision.models.architecture import Architecture, Tile
+from lowvision.plugins import registry
+
+KNOWN = registry.load()
+
+
+def pick(menu: str, name: str, **options):
+    return KNOWN.find(menu, name).thing(**options)
+
+
+def container(channels=(4, 8), backbone="fsrcnn", scale=2) -> Architecture:
+    return Architecture(
+        task=pick("tasks", "sr", scale=scale),
+        branches=tuple(pick("backbones", backbone, channels=c) for c in channels),
+        classifier=pick("classifiers", "class_module"),
+        tile=Tile(size=16, overlap=2),
+    )
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "made.safetensors"
+    made = container().build_container()
+    weights.save(path, made, container(), KNOWN, {"psnr": 30.5, "shares": [0.25, 0.75]})
+    return path, made
+
+
+def test_the_header_alone_rebuilds_the_container(saved):
+    path, made = saved
+    header = weights.read_header(path, KNOWN)
+    assert header.kind == "container"
+    assert header.architecture == container()
+    assert header.measured == {"psnr": 30.5, "shares": (0.25, 0.75)}
+    again = weights.load_container(path, header.architecture, KNOWN)
+    tiles = torch.rand(2, 3, 16, 16)
+    assert torch.equal(again.eval().route(tiles).image, made.eval().route(tiles).image)
+
+
+def test_one_branch_is_a_network_of_its_own(tmp_path):
+    only = container().only(-1)
+    assert only.kind == "backbone"
+    network = only.build_network()
+    weights.save(tmp_path / "n.safetensors", network, only, KNOWN, {})
+    again = weights.load_network(tmp_path / "n.safetensors", only, KNOWN)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+def test_nothing_in_the_header_but_json_and_no_path_of_this_machine(saved):
+    path, _ = saved
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    metadata = json.loads(raw[8 : 8 + length])["__metadata__"]
+    assert set(metadata) == {"lowvision"}
+    assert str(path.parent) not in metadata["lowvision"]
+    assert json.loads(metadata["lowvision"])["plugins"] == {"lowvision-framework": KNOWN.plugins[1].version}
+
+
+def test_weights_of_another_size_are_told_with_both_and_the_shapes(saved):
+    path, _ = saved
+    with pytest.raises(WeightsError) as told:
+        weights.load_container(path, container(channels=(4, 9)), KNOWN)
+    assert "channels=9" in str(told.value)
+    assert "channels=8" in str(told.value)
+    assert "of another shape" in str(told.value)
+
+
+def test_weights_of_another_network_name_what_is_missing_and_unexpected(saved):
+    path, _ = saved
+    with pytest.raises(WeightsError, match=r"(?s)missing: .*unexpected: "):
+        weights.load_container(path, container(channels=(8, 12), backbone="carn"), KNOWN)
+
+
+def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
+    path, _ = saved
+    with pytest.raises(WeightsError, match=r"for sr x2; wanted .* for sr x3"):
+        weights.load_container(path, container(scale=3), KNOWN)
+    skips = tuple(b.replace(skip="bicubic") for b in container().branches)
+    with pytest.raises(WeightsError, match=r"skip=none.*skip=bicubic"):
+        weights.load_container(path, container().replace(branches=skips), KNOWN)
+
+
+def test_a_container_gives_the_branch_that_is_wanted_and_none_that_it_has_not(saved):
+    path, made = saved
+    for k, theirs in enumerate(made.branches.networks):
+        own = weights.load_network(path, container().only(k), KNOWN)
+        assert all(torch.equal(a, b) for a, b in zip(own.parameters(), theirs.parameters(), strict=True))
+    with pytest.raises(WeightsError, match="holds a container"):
+        weights.load_network(path, container(channels=(8, 9)).only(-1), KNOWN)
+
+
+def test_bad_files_are_told(saved, tmp_path):
+    path, _ = saved
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        weights.read_header(cut, KNOWN)
+    pickled = tmp_path / "old.pth"
+    torch.save({"x": torch.zeros(1)}, pickled)
+    with pytest.raises(WeightsError, match="no format recognises it"):
+        weights.read_header(pickled, KNOWN)
+    pickled.write_bytes(pickle.dumps({"x": 1}, protocol=2))
+    with pytest.raises(WeightsError, match="not a whole PyTorch file"):
+        weights.read_header(pickled, KNOWN)
+    with pytest.raises(WeightsError, match="no such file"):
+        weights.read_header(tmp_path / "nowhere.safetensors", KNOWN)
+
+
+def changed(path, **facts):
+    """The file with some facts of its header changed."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    head = json.loads(raw[8 : 8 + length])
+    head["__metadata__"]["lowvision"] = json.dumps(json.loads(head["__metadata__"]["lowvision"]) | facts)
+    text = json.dumps(head).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + length :])
+    return path
+
+
+def test_a_newer_format_is_told(saved):
+    with pytest.raises(WeightsError, match="format 99 is newer"):
+        weights.read_header(changed(saved[0], format=99), KNOWN)
+
+
+def test_a_backbone_that_no_plugin_provides_is_told_with_what_it_needs(saved):
+    header = weights.read_header(saved[0], KNOWN).model_dump(mode="json", context=KNOWN)
+    header["architecture"]["branches"] = [{"acme_net": {}}]
+    path = changed(saved[0], architecture=header["architecture"], plugins={"lowvision-acme": "1.2"})
+    with pytest.raises(WeightsError, match=r"(?s)acme_net.*lowvision-acme 1\.2"):
+        weights.read_header(path, KNOWN)
+
+
+def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
+    path, made = saved
+    before = path.read_bytes()
+
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(weights, "serialized", full_disk)
+    with pytest.raises(WeightsError, match="No space left"):
+        weights.save(path, made, container(), KNOWN, {})
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("start", [b"\x80\x03", b"PK"], ids=["pickle", "zip"])
+def test_a_header_whose_length_looks_like_a_pickle_is_a_header_all_the_same(saved, start):
+    path, _ = saved
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    longer = int.from_bytes(start, "little") + (0x10000 if start == b"\x80\x03" else 0)  # beyond what it holds
+    padded = whole[8 : 8 + length].ljust(longer)  # safetensors takes spaces behind the header
+    path.write_bytes(longer.to_bytes(8, "little") + padded + whole[8 + length :])
+    assert path.read_bytes().startswith(start)
+    assert weights.read_header(path, KNOWN).architecture == container()
+
+
+class Tied(nn.Module):
+    """Two names for one convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 3, 1)
+        self.second = self.first
+
+
+def test_what_two_parts_share_is_stored_once():
+    stored = weights._stored_once(Tied())
+    assert sorted(stored) == ["first.bias", "first.weight"]
+    assert state_dict.difference(Tied().state_dict(), stored) == ""

@@ -1,0 +1,168 @@
+"""The stage `calibrate` measures what a run's container loses at what cost, and leaves weights that know it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from lowvision.errors import RecipeError
+from lowvision.imaging.io import read_rgb
+from lowvision.inference.restorer import load
+from lowvision.models import calibration, weights
+from lowvision.pipeline.stages.calibrate import knobs
+from lowvision.plugins import registry
+
+NO_TRAINING = tuple(f"stages.{name}=null" for name in ("base", "rank", "branches", "classifier"))
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tiny.write_recipe(tmp_path_factory.mktemp("calibrate"))
+    tiny.write_weights(path.parent / "start.safetensors", tiny.architecture())
+    return path
+
+
+def overrides(recipe: Path) -> tuple[str, ...]:
+    """A joint stage of one step, and the curve of what it leaves."""
+    joint = f"stages.joint={{steps: 1, batch: 6, start: {recipe.parent}/start.safetensors}}"
+    return (*NO_TRAINING, joint, "stages.calibrate={points: 6}", "stages.evaluate=null")
+
+
+@pytest.fixture(scope="module")
+def folder(recipe) -> Path:
+    made = recipe.parent / "run"
+    assert tiny.in_a_child(tiny.run, recipe, made, *overrides(recipe)) == 0
+    return made
+
+
+@pytest.fixture(scope="module")
+def calibrated(folder) -> Path:
+    return folder / "calibrate" / "container.safetensors"
+
+
+def measured(path: Path) -> calibration.Curve:
+    found = calibration.read(weights.read_header(path, registry.load()).measured)
+    assert found
+    return found
+
+
+def test_it_leads_from_all_tiles_cheap_through_as_trained_to_the_base_itself(calibrated):
+    found = measured(calibrated)
+    assert found.metric == "psnr_rgb@crop2"
+    assert 0 in found.k
+    assert all(before > after for before, after in pairwise(found.k))
+    assert found.shares[0] == min(found.shares)
+    assert found.shares[-1] > found.shares[0]
+    assert found.losses[-1] == 0
+
+
+def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
+    before = folder / "joint" / "last.safetensors"
+    ours, theirs = load_file(calibrated), load_file(before)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    headers = [weights.read_header(path, registry.load()).measured for path in (before, calibrated)]
+    assert headers[0].items() <= headers[1].items()
+
+
+def test_a_point_says_what_restoring_spends_and_reaches(recipe, calibrated):
+    found, network = measured(calibrated), load(calibrated, "cpu", "torch")
+    gt = read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
+    task = network.architecture.task
+    lq = task.degrade(torch.from_numpy(gt).permute(2, 0, 1) / 255, torch.Generator())
+    lq = lq.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    for loss, share, psnr in zip(found.losses, found.shares, found.psnr, strict=True):
+        restored = network.restore(lq, max_loss=loss)
+        cheapest = found.point(loss)
+        assert restored.share_of_base == pytest.approx(found.shares[cheapest])
+        error = np.square(restored.image[2:-2, 2:-2].astype(float) - gt[2:-2, 2:-2]).mean()
+        assert -10 * np.log10(error / 255**2) == pytest.approx(found.psnr[cheapest], abs=1e-3)
+        assert found.shares[cheapest] <= share
+        assert found.psnr[cheapest] >= psnr - 1e-9
+
+
+def die_measuring(recipe: Path, folder: Path) -> None:
+    from lowvision.pipeline.stages import calibrate
+
+    calibrate._points = lambda *_: tiny.die()
+    tiny.run(recipe, folder, *overrides(recipe))
+
+
+def test_what_is_calibrated_stays_and_a_killed_one_ends_the_same(recipe, folder, calibrated):
+    before = calibrated.stat().st_mtime_ns
+    assert tiny.in_a_child(tiny.run, recipe, folder, *overrides(recipe)) == 0
+    assert calibrated.stat().st_mtime_ns == before
+    other = recipe.parent / "killed"
+    assert tiny.in_a_child(die_measuring, recipe, other) == -9
+    assert not (other / "calibrate" / "done.json").exists()
+    assert tiny.in_a_child(tiny.run, recipe, other, *overrides(recipe)) == 0
+    assert (other / "calibrate" / "container.safetensors").read_bytes() == calibrated.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("classifier", "joint"), [("high_frequency", "stages.joint.steps=1"), ("edge_table", "stages.joint=null")]
+)
+def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier, joint, tmp_path):
+    short = [f"stages.{name}.steps=1" for name in ("base", "branches")]
+    other = ("stages.classifier=null", joint, f"classifier={classifier}", "stages.calibrate={points: 4}")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *short, *other) == 0
+    kept = tmp_path / "run" / "calibrate" / "container.safetensors"
+    assert measured(kept).losses[-1] == 0
+    image = np.random.default_rng(0).random((40, 40, 3), dtype=np.float32)
+    network = load(kept, "cpu", "torch")
+    assert network.restore(image, budget=2.0).cost > network.restore(image, budget=1.0).cost
+    assert "routed" in (tmp_path / "run" / "report.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (("data.valid=null",), "stages.calibrate: needs data.valid"),
+        (("stages.classifier=null", "stages.joint=null"), "stages.calibrate: needs stages.classifier or stages.joint"),
+        (("classifier=edge_table",), "stages.classifier: has nothing to train; leave it out"),
+        (
+            ("classifier=edge_table", "stages.classifier=null", "stages.joint=null", "stages.calibrate=null"),
+            "classifier: is fitted where the container is put together; add stages.calibrate",
+        ),
+        (
+            ("stages.calibrate=null", "stages.evaluate.compare=true", "data.valid=null"),
+            "stages.evaluate.compare: needs data.valid, where other classifiers are fitted",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_told_before_a_run(recipe, changes, complaint):
+    with pytest.raises(RecipeError, match=complaint):
+        tiny.run(recipe, recipe.parent / "never", "stages.calibrate={points: 4}", *changes)
+
+
+def test_the_knob_has_its_ends_and_zero_and_as_many_turns_between_each():
+    assert knobs(np.array([]), 5) == [0.0]
+    turns = np.array([8.0, 6.0, 4.0, 2.0, 1.0, -2.0])
+    found = knobs(turns, 5)
+    assert (found[0], found[-1]) == (9.0, -3.0)
+    assert 0.0 in found
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("branch", "base", "complaint"),
+    [
+        ("fsrcnn: {channels: 4}", "{steps: 1}", "stages.calibrate: one network that does not decide by itself"),
+        ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of its one branch"),
+    ],
+)
+def test_one_network_is_set_where_it_decides_by_itself_and_has_weights(recipe, tmp_path, branch, base, complaint):
+    photos = recipe.parent / "photos"
+    alone = tmp_path / "alone.yml"
+    alone.write_text(
+        f"task: {{sr: {{scale: 2}}}}\nbranches: [{{{branch}}}]\ntile: {{size: 16, overlap: 4}}\n"
+        f"data: {{train: {photos}/train, valid: {photos}/valid}}\nstages: {{base: {base}, calibrate: }}\n"
+    )
+    with pytest.raises(RecipeError, match=complaint):
+        tiny.run(alone, tmp_path / "never")

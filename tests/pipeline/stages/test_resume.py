@@ -1,0 +1,93 @@
+"""A run that is killed at any moment goes on and ends with the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import pkgutil
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+ENDS = ("base/last", "branches/0/last", "branches/2/last", "classifier/last", "joint/last", "joint/best")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    return tiny.write_recipe(tmp_path_factory.mktemp("resume"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(recipe) -> dict[str, dict[str, torch.Tensor]]:
+    folder = recipe.parent / "uninterrupted"
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
+    return weights(folder)
+
+
+def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return {end: load_file(folder / f"{end}.safetensors") for end in ENDS}
+
+
+MOMENTS = {
+    "in the middle of the base": (4, "lowvision.training.loop", "update"),
+    "inside the second checkpoint, before it is whole": (2, "accelerate.Accelerator", "save_state"),
+    "before the second checkpoint, which is whole, gets its name": (2, "pathlib.Path", "rename"),
+    "before weights that are written get their name": (2, "os", "replace"),
+    "after the tiles are ranked": (1, "lowvision.pipeline.stages.rank", "_write"),
+    "in the second branch": (12, "lowvision.training.loop", "update"),
+    "in the joint stage, after a checkpoint": (25, "lowvision.training.loop", "update"),
+}
+
+
+def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str, *overrides: str) -> None:
+    """Run it, and die when the function of that name in that place is called for the `number`th time."""
+    owner = pkgutil.resolve_name(place)
+    original, calls = getattr(owner, name), []
+
+    def deadly(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == number:
+            tiny.die()
+        return original(*args, **kwargs)
+
+    setattr(owner, name, deadly)
+    tiny.run(recipe, folder, *overrides)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed(moment, recipe, uninterrupted):
+    folder = recipe.parent / moment.replace(" ", "-")
+    assert tiny.in_a_child(run_and_die, recipe, folder, *MOMENTS[moment]) == -9
+    assert not (folder / "report.json").exists()
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
+    assert (folder / "report.json").exists()
+    for end, state in weights(folder).items():
+        for name, tensor in state.items():
+            assert torch.equal(tensor, uninterrupted[end][name]), f"{end}: {name}"
+
+
+def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
+    from lowvision.training import log
+
+    folder = recipe.parent / "told-once"
+    assert tiny.in_a_child(run_and_die, recipe, folder, 6, "lowvision.training.loop", "update") == -9
+    tiny.in_a_child(tiny.run, recipe, folder)
+    steps = [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(folder)]
+    assert len(steps) == len(set(steps))
+    assert steps == [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(recipe.parent / "uninterrupted")]
+
+
+def test_a_network_that_draws_while_it_learns_resumes_bit_for_bit_too(recipe):
+    overrides = (
+        "backbone={smsr: {channels: 8, layers: 1}}",
+        "reduce=null",
+        "classifier=null",
+        *(f"stages.{name}=null" for name in ("rank", "branches", "classifier", "joint")),
+    )
+    whole, killed = recipe.parent / "draws", recipe.parent / "draws-killed"
+    assert tiny.in_a_child(tiny.run, recipe, whole, *overrides) == 0
+    assert tiny.in_a_child(run_and_die, recipe, killed, 5, "lowvision.training.loop", "update", *overrides) == -9
+    assert tiny.in_a_child(tiny.run, recipe, killed, *overrides) == 0
+    states = [load_file(folder / "base" / "last.safetensors") for folder in (whole, killed)]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())

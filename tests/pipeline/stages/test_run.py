@@ -1,0 +1,357 @@
+"""A recipe runs from its first stage to its report, alone or in company, and says what stands in its way."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from lowvision.errors import RecipeError, RunError, TrainingError, UsageError
+from lowvision.models import weights
+from lowvision.pipeline.stages.job import Job
+from lowvision.plugins import registry
+from lowvision.recipe import reading
+from lowvision.routing.container import branch_prefix
+from lowvision.training.log import Log, read_metrics
+
+FOLDER = Path(__file__).parents[3] / "recipes"
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    return tiny.write_recipe(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def folder(recipe) -> Path:
+    made = recipe.parent / "alone"
+    assert tiny.in_a_child(tiny.run, recipe, made) == 0
+    return made
+
+
+def test_the_folder_holds_everything_that_the_run_was(folder):
+    names = {path.name for path in folder.iterdir()}
+    stages = {"base", "rank", "branches", "classifier", "joint", "evaluate"}
+    files = {"recipe.yml", "recipe.resolved.yml", "environment.json", "log.txt", "metrics.jsonl"}
+    assert stages | files | {"report.json", "report.txt", "report.html"} <= names
+    assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__.split("+")[0]
+
+
+def test_the_report_has_every_way_with_its_protocol_cost_and_seconds(folder):
+    report = json.loads((folder / "report.json").read_text())
+    assert report["schema"] == 1
+    assert report["task"] == {"sr": {"scale": 2, "channels": 3}}
+    (measured,) = report["sets"]
+    ways = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
+    assert list(measured["mean"]) == ways
+    for image in measured["images"]:
+        assert {"name", "height", "width", *ways} == set(image)
+        for way in ways:
+            assert {"psnr_rgb@crop2", "psnr_y@crop2", "ssim_y@crop2"} <= set(image[way])
+        for way in ways[1:]:
+            assert image[way]["seconds"] > 0
+            assert image[way]["share_of_base_whole"] > 0
+        assert image["base_tiled"]["share_of_base_tiled"] == 1
+        assert sum(image["routed"]["shares"]) == pytest.approx(1)
+        costs = [image[f"branch_{k}"]["gmac"] for k in range(3)]
+        assert costs == sorted(costs)
+        assert image["branch_2"]["gmac"] == image["base_tiled"]["gmac"]
+
+
+def test_metrics_tell_losses_shares_entropy_and_rate(folder):
+    joint = [entry for entry in read_metrics(folder) if entry["stage"] == "joint" and "loss" in entry]
+    assert [entry["step"] for entry in joint] == [2, 4]
+    assert {"image", "class", "average", "shares", "entropy", "lr", "data_share"} <= set(joint[0])
+    assert joint[0]["loss"] == pytest.approx(joint[0]["image"] + joint[0]["class"] + joint[0]["average"], rel=1e-5)
+    assert [e["step"] for e in read_metrics(folder) if "valid_psnr" in e and e["stage"] == "base"] == [3, 6]
+
+
+@pytest.fixture(scope="module")
+def of_own_lengths(recipe) -> Path:
+    made = recipe.parent / "of-own-lengths"
+    assert tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null") == 0
+    return made
+
+
+def test_the_branch_that_is_the_base_starts_from_the_base_and_the_rest_from_noise(of_own_lengths):
+    base = load_file(of_own_lengths / "base" / "last.safetensors")
+    last = load_file(of_own_lengths / "branches" / "2" / "last.safetensors")
+    assert all((base[name] - last[name]).abs().max() < 2e-3 for name in base)
+
+
+def test_each_branch_learns_for_as_many_steps_as_are_its_own(of_own_lengths):
+    metrics = [entry for entry in read_metrics(of_own_lengths) if "loss" in entry]
+    reached = [max(m["step"] for m in metrics if m["stage"] == f"branches/{k}") for k in range(3)]
+    assert reached == [3, 2, 1]
+
+
+def test_finished_stages_are_skipped_and_the_same_recipe_resumes(recipe, folder):
+    before = (folder / "joint" / "last.safetensors").stat().st_mtime_ns
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
+    assert (folder / "joint" / "last.safetensors").stat().st_mtime_ns == before
+    assert "joint: finished already" in (folder / "log.txt").read_text()
+
+
+def test_a_folder_of_another_recipe_is_refused_with_the_ways_out(recipe, folder):
+    with pytest.raises(RunError, match=r"another recipe; --name .* --restart"):
+        tiny.run(recipe, folder, "seed=1")
+
+
+def test_evaluate_measures_the_weights_of_a_run_again(recipe, folder, tmp_path):
+    from lowvision.commands.evaluate import evaluate
+    from lowvision.plugins.folder_dataset import Folder
+
+    known = registry.load()
+    sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
+    document = evaluate(folder / "joint" / "last.safetensors", sets, known, tmp_path / "out", "cpu")
+    first = json.loads((folder / "report.json").read_text())["sets"][0]["mean"]
+    again = document["sets"][0]["mean"]
+    assert again["routed"]["psnr_y@crop2"] == pytest.approx(first["routed"]["psnr_y@crop2"], abs=1e-6)
+    assert again["routed"]["gmac"] == first["routed"]["gmac"]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_single_network_can_be_evaluated_too_and_shows_no_earlier_pictures(recipe, folder, tmp_path):
+    from lowvision.commands.evaluate import evaluate
+    from lowvision.plugins.folder_dataset import Folder
+
+    sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
+    earlier = tmp_path / "pictures" / "seen" / "seen" / "map.png"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(b"")
+    document = evaluate(folder / "base" / "last.safetensors", sets, registry.load(), tmp_path, "cpu")
+    assert list(document["sets"][0]["mean"]) == ["input", "base_whole", "base_tiled"]
+    shown = {path.name for path in earlier.parent.iterdir()}
+    assert shown == {"input.png", "base_whole.png", "gt.png"}
+
+
+def test_a_report_is_not_put_where_a_file_is(recipe, folder, tmp_path):
+    from lowvision.commands.evaluate import evaluate
+    from lowvision.plugins.folder_dataset import Folder
+
+    (tmp_path / "report").touch()
+    sets = {"seen": Folder(path=str(recipe.parent / "photos" / "valid"))}
+    with pytest.raises(UsageError, match="cannot be made a folder"):
+        evaluate(folder / "base" / "last.safetensors", sets, registry.load(), tmp_path / "report", "cpu")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0"),
+        ("stages.classifier=null",),
+        ("stages.rank=null", "stages.branches=null", "stages.classifier=null", "stages.joint=null"),
+    ],
+    ids=["no branches", "no classifier", "base alone"],
+)
+def test_stages_can_be_left_out(recipe, overrides, tmp_path):
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
+    assert (tmp_path / "run" / "report.txt").exists()
+
+
+def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
+    base, container = folder / "base" / "last.safetensors", folder / "classifier" / "last.safetensors"
+    left_out = ("stages.base=null", "stages.rank=null", "stages.branches=null", "stages.classifier=null")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "a", *left_out, f"stages.joint.start={container}") == 0
+    again, first = (load_file(f / "joint" / "last.safetensors") for f in (tmp_path / "a", folder))
+    assert all(torch.equal(again[name], first[name]) for name in first)
+    begun = ("stages.base=null", f"stages.rank.weights={base}")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "b", *begun) == 0
+
+
+def test_base_and_branches_can_start_from_those_of_a_container(recipe, folder, tmp_path):
+    container = folder / "joint" / "last.safetensors"
+    still = [f"stages.{stage}={{start: {container}, steps: 1, batch: 4, lr: 1e-9}}" for stage in ("base", "branches")]
+    rest = [f"stages.{stage}=null" for stage in ("classifier", "joint", "evaluate")]
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *still, *rest) == 0
+    theirs = load_file(container)
+    for k, stage in (0, "branches/0"), (1, "branches/1"), (2, "branches/2"), (2, "base"):
+        own = load_file(tmp_path / "run" / stage / "last.safetensors")
+        assert own
+        for name, tensor in own.items():
+            assert torch.allclose(tensor, theirs[branch_prefix(k) + name], atol=1e-7), (stage, name)
+
+
+def test_weights_to_start_from_may_be_named_as_a_plugin_carries_them(recipe, tmp_path):
+    for stage in ("branches", "joint"):
+        with pytest.raises(RecipeError, match=rf"stages.{stage}.start: .*did you mean 'sr-carn-x4'"):
+            tiny.run(recipe, tmp_path / "run", f"stages.{stage}.start=sr-carn-x5")
+    shipped = FOLDER / "sr_finetune.yml"
+    job = Job(
+        reading.read(shipped, registry.load()), registry.load(), Accelerator(cpu=True), tmp_path, Log(tmp_path, False)
+    )
+    assert weights.load_container(job.named("sr-carn-x4"), job.architecture, job.registry)
+
+
+def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
+    from lowvision.errors import WeightsError
+
+    other = folder / "branches" / "0" / "last.safetensors"
+    with pytest.raises(WeightsError, match="of another shape"):
+        tiny.run(recipe, tmp_path / "run", f"stages.base.start={other}")
+
+
+def test_one_branch_is_enough(recipe, tmp_path):
+    overrides = ("reduce=null", "stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
+
+
+def test_costs_that_do_not_rise_are_told_before_anything_is_written(recipe, tmp_path):
+    with pytest.raises(RecipeError, match=r"branch 0 costs .* branch 1 .*cheapest to the dearest"):
+        tiny.run(recipe, tmp_path / "run", "reduce.channels=[8, 4, 12]")
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_augmentations_and_models_are_told_before_anything_is_written(recipe, tmp_path):
+    with pytest.raises(RecipeError, match="HorizontalFlip"):
+        tiny.run(recipe, tmp_path / "run", "data.augment=[HorizontalFlp]")
+    with pytest.raises(RecipeError, match="resnet"):
+        tiny.run(recipe, tmp_path / "run", "classifier={timm: {model: resnetten}}")
+    assert not (tmp_path / "run").exists()
+
+
+def run_into(error: type[Exception], message: str, recipe: Path, folder: Path, *overrides: str) -> None:
+    with pytest.raises(error, match=message):
+        tiny.run(recipe, folder, *overrides)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(recipe, tmp_path):
+    wild = ("stages.base.lr=1e30", "stages.base.checkpoint_every=1", "stages.base.steps=40")
+    assert tiny.in_a_child(run_into, TrainingError, "not finite", recipe, tmp_path / "run", *wild) == 0
+    assert len(list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))) == 1
+
+
+@pytest.mark.parametrize(("lr", "told"), [("1e-14", True), ("2e-3", False)])
+def test_a_base_that_learned_nothing_is_told(recipe, tmp_path, lr, told):
+    """Steps too small to change anything leave a network with a faint end and a skip where it began: at its input."""
+    alone = tuple(f"stages.{stage}=null" for stage in ("rank", "branches", "classifier", "joint", "evaluate"))
+    run = tmp_path / "run"
+    assert tiny.in_a_child(tiny.run, recipe, run, f"stages.base.lr={lr}", "stages.base.steps=400", *alone) == 0
+    said = re.search(r"base: on data.valid [+-]0.0\d dB against its input: nothing", (run / "log.txt").read_text())
+    assert bool(said) == told
+
+
+def test_collapse_to_one_branch_is_explained(recipe, tmp_path):
+    one_sided = (
+        "stages.classifier.steps=60",
+        "stages.classifier.lr=0.05",
+        "stages.classifier.average_weight=0",
+        "stages.classifier.class_weight=100",
+    )
+    message = r"collapsed.*branches are trained"
+    assert tiny.in_a_child(run_into, TrainingError, message, recipe, tmp_path / "run", *one_sided) == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told(recipe, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(RunError, match="cannot be written"):
+        tiny.run(recipe, tmp_path / "runs" / "x")
+
+
+def run_on_a_full_disk(recipe: Path, folder: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))  # no file may grow beyond this
+    message = r"checkpoint cannot be written|File too large"
+    run_into(RunError, message, recipe, folder, "backbone.fsrcnn.channels=56", "reduce.channels=[16, 36, 56]")
+
+
+def test_a_full_disk_is_told_and_what_was_whole_stays_whole(recipe, tmp_path):
+    assert tiny.in_a_child(run_on_a_full_disk, recipe, tmp_path / "run") == 0
+    assert not list((tmp_path / "run").rglob("step-*"))
+    assert not (tmp_path / "run" / "base" / "last.safetensors").exists()
+
+
+def test_unknown_devices_and_too_many_processes_are_told():
+    from lowvision.system import devices
+
+    with pytest.raises(RunError, match="no device 'gpu'"):
+        devices.choose("gpu")
+    with pytest.raises(RunError, match="--processes 999"):
+        devices.check_processes(999, "cpu")
+
+
+def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
+    from lowvision.training.loop import _batches
+    from lowvision.training.options import Fit
+
+    class Three:
+        num_processes, process_index = 3, 0
+
+    with pytest.raises(RunError, match="batch 4 cannot be shared by 3 processes"):
+        next(_batches(None, Fit(batch=4), 0, Three(), 0))
+
+
+def test_two_processes_learn_what_one_does(recipe, folder):
+    command = [sys.executable, "-m", "lowvision", "run", str(recipe), "stages.calibrate={points: 4}"]
+    command += ["--runs", str(recipe.parent), "--name", "pair"]
+    done = subprocess.run(
+        [*command, "--processes", "2", "--device", "cpu"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    pair = recipe.parent / "pair"
+    for end in ("base/last", "branches/1/last", "classifier/last", "joint/last"):
+        together, alone = load_file(pair / f"{end}.safetensors"), load_file(folder / f"{end}.safetensors")
+        for name in alone:
+            off = (together[name] - alone[name]).abs()
+            # Where a gradient is nothing but rounding, Adam makes a step of it: of a few values, a part of one step.
+            assert off.max() < 2e-4, (end, name)
+            assert (off > 2e-5 + 1e-3 * alone[name].abs()).float().mean() < 0.01, (end, name)
+    header = weights.read_header(pair / "calibrate" / "container.safetensors", registry.load())
+    assert len(header.measured["curve/k"]) == 4  # measured by one of them: there is one photograph
+    shares = [json.loads((f / "report.json").read_text())["sets"][0]["mean"]["routed"]["gmac"] for f in (pair, folder)]
+    assert shares[0] == pytest.approx(shares[1], rel=0.2)
+
+
+def of_pixels(photos: Path, path: Path, rest: str) -> Path:
+    """A recipe that holds `rest` beside task, tile and data."""
+    data = f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
+    path.write_text("task: {sr: {scale: 2}}\n" + data + rest)
+    return path
+
+
+def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path):
+    alone = of_pixels(
+        recipe.parent / "photos",
+        tmp_path / "pixel.yml",
+        "branches: [{pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2], heavy_until: 0.5}}]\n"
+        "stages: {base: {steps: 6, batch: 4, lr: 1e-2, checkpoint_every: 3}, evaluate: null}\n",
+    )
+    assert tiny.in_two_processes(tiny.run, alone, tmp_path / "pair") == [0, 0]
+    fresh = reading.read(alone, registry.load())
+    torch.manual_seed(fresh.seed)
+    before = fresh.architecture.build_network().state_dict()
+    after = load_file(tmp_path / "pair" / "base" / "last.safetensors")
+    for part in ("heavy", "light"):  # one rests in the first half of the stage, the other in the second
+        assert not torch.equal(after[f"{part}.rest.1.weight"], before[f"{part}.rest.1.weight"])
+
+
+def test_two_processes_train_a_container_whose_networks_hold_more_than_they_compute_with(recipe, tmp_path):
+    mixed = of_pixels(
+        recipe.parent / "photos",
+        tmp_path / "mixed.yml",
+        "classifier: class_module\nbranches:\n"
+        "- pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2]}\n"
+        "- fsrcnn: {channels: 4, shrink: 4, layers: 1}\n"
+        "stages: {joint: {steps: 3, batch: 4, checkpoint_every: 3}, evaluate: null}\n",
+    )
+    assert tiny.in_two_processes(tiny.run, mixed, tmp_path / "pair") == [0, 0]
+
+
+def test_fewer_tiles_than_branches_are_no_ranking(recipe, tmp_path):
+    with pytest.raises(RunError, match=r"stages.rank: 2 tiles cannot be of 3 classes; raise limit, or add data"):
+        tiny.run(recipe, tmp_path / "few", "stages.rank.limit=2", "stages.base.steps=1")
+
+
+def test_weights_of_a_run_rebuild_without_the_recipe(folder):
+    known = registry.load()
+    header = weights.read_header(folder / "joint" / "best.safetensors", known)
+    assert len(header.architecture.branches) == 3
+    assert header.measured["psnr"] > 10

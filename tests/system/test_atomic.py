@@ -1,0 +1,50 @@
+"""Claims about files that appear whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lowvision.system.atomic import whole
+
+
+def test_a_file_is_there_when_it_is_whole_and_folders_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with whole(path) as part:
+        part.write_text("all of it")
+        assert not path.exists()
+        assert part.parent == path.parent  # the same disk
+    assert path.read_text() == "all of it"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+def test_what_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole(path) as part:
+        part.write_text("half" + str(1 / part.write_text("")))  # raises when there is a part already
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_others_may_read_what_they_may_read_of_any_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with whole(tmp_path / "made") as part:
+        part.touch()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "made")]
+    assert modes[0] == modes[1]
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    def write(n: int) -> None:
+        with whole(tmp_path / "file.txt") as part:
+            part.write_text(str(n) * 9)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert (tmp_path / "file.txt").read_text() in {str(n) * 9 for n in range(8)}
+    assert os.listdir(tmp_path) == ["file.txt"]

@@ -1,0 +1,60 @@
+"""Claims about several processes for one command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lowvision.errors import RunError
+from lowvision.system import processes
+from lowvision.system.processes import Crew
+
+
+def test_the_shares_of_a_crew_are_all_that_there_is() -> None:
+    things = list(range(7))
+    shares = [list(Crew(index, 3).share(things)) for index in range(3)]
+    assert shares == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+def test_a_process_alone_is_a_crew_that_waits_for_nobody() -> None:
+    crew = processes.join("cpu")
+    crew.wait()
+    assert crew == Crew(0, 1)
+    assert crew.leads
+    assert crew.gather(["a", "b"]) == ["a", "b"]
+
+
+def test_processes_that_do_not_work_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(RunError, match="4 processes were started but 1 work together"):
+        processes.check_together(1)
+
+
+def test_more_processes_than_cores_are_refused() -> None:
+    with pytest.raises(RunError, match="ask for at most"):
+        processes.launch([], (os.cpu_count() or 1) + 1, "cpu")
+
+
+ASLEEP = "import time; print('asleep', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
+LAUNCHER = (
+    "import os, sys; from lowvision.system import processes; sys.exit(processes._run(sys.argv[1:], dict(os.environ)))"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_would_stop_the_command_is_handed_on_and_waited_for(number: int) -> None:
+    command = [sys.executable, "-c", LAUNCHER, sys.executable, "-c", ASLEEP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as launcher:
+        assert launcher.stdout is not None
+        try:
+            assert launcher.stdout.readline() == "asleep\n"
+            time.sleep(0.2)  # its handlers are set right after the child has been started
+            launcher.send_signal(number)
+            assert launcher.wait(timeout=30) == processes.INTERRUPTED
+        finally:
+            launcher.kill()  # else leaving would wait for it

@@ -1,0 +1,45 @@
+"""Claims about how the progress of many files is told."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress as Bars
+
+from lowvision.system.progress import Lines, TwoBars, telling
+
+
+def test_elsewhere_than_on_a_terminal_each_file_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with telling(2, leads=True) as progress:
+        for name in ("a [b].png", "c" * 200):
+            progress.begin(name)
+            progress.move(1, 4)
+            progress.end(f"{name}: done")
+    assert capsys.readouterr().err == f"1/2 a [b].png: done\n2/2 {'c' * 200}: done\n"
+
+
+def test_on_a_terminal_bars_tell_files_and_tiles_and_lines_stand_above() -> None:
+    shown = io.StringIO()
+    with Bars(console=Console(file=shown, force_terminal=True, width=100)) as bars:
+        progress = TwoBars(bars, 2)
+        progress.begin("a [b].png")
+        progress.move(3, 4)
+        files, tiles = bars.tasks
+        assert (files.completed, files.total) == (0.75, 2)
+        assert (tiles.description, tiles.completed, tiles.total) == ("a [b].png", 3, 4)
+        progress.end("a [b].png: done")
+        assert files.completed == 1
+        progress.begin("folder/" * 20 + "next.png")
+        assert tiles.completed == 0
+        assert len(tiles.description) == 40
+        assert tiles.description.endswith("/next.png")
+    assert "a [b].png: done" in shown.getvalue()
+
+
+def test_who_does_not_lead_is_silent_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "is_terminal", property(lambda console: True))
+    with telling(1, leads=False) as progress:
+        assert isinstance(progress, Lines)
+        assert progress._console.quiet
