@@ -3,7 +3,7 @@
     python benchmarks/adaptive.py WEIGHTS|BACKBONE [SHARES]
 
 BACKBONE is a name, as `smsr`, with the options and the weights that it starts with, for super-resolution x2. SHARES of
-the static graph's multiply-adds, as 0.8,0.6, are set by `spend`. Prints, for batches of tiles of the sample
+the static graph's multiply-adds, as 0.8,0.6, are set by `set_budget`. Prints, for batches of tiles of the sample
 photographs, milliseconds of processor time a tile on one thread, the median of a few rounds, which other work on the
 machine hardly touches; and how many times as fast as the static graph in the memory format that suits it better.
 """
@@ -46,7 +46,7 @@ def main() -> None:
     settings: dict[str, Adaptive] = {AS_TRAINED: network}
     for share in shares:
         other = copy.deepcopy(network)
-        other.spend(share, lq, gt)
+        other.set_budget(share, lq, gt)
         settings[f"set to {share:g}"] = other
     print(f"{word}: {dense / 1e6:.1f} million multiply-adds a tile of {TILE}x{TILE}")
     print(f"{'':22}{'cost':>8}" + "".join(f"{f'batch {batch}':>18}" for batch in BATCHES))
@@ -68,14 +68,14 @@ def network_of(word: str, known: Registry) -> tuple[nn.Module, Task]:
     if Path(word).exists():
         parts = trained_networks.read(Path(word), known)
         return parts.branches[-1].module(), parts.architecture.task
-    task = known.find("tasks", "sr").thing(scale=2)
+    task = known.find("tasks", "sr").component(scale=2)
     torch.manual_seed(0)
-    return known.find("backbones", word).thing().build(task).eval(), task
+    return known.find("backbones", word).component().build(task).eval(), task
 
 
 def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
     """Tiles (N,C,h,w) and their truth, spread over the sample photographs."""
-    photos = known.find("datasets", "samples_test").thing().photos()
+    photos = known.find("datasets", "samples_test").component().photos()
     lq, gt = [], []
     side = TILE * task.scale
     for n in range(count):

@@ -55,10 +55,10 @@ def main() -> None:
 def _runtimes(known: Registry) -> Iterator[tuple[str, Precision, Runtime]]:
     """Those that can be used here, in every precision that they and the processor have."""
     precisions = get_args(Precision) if devices.multiplies_bf16() else ("f32",)
-    for name, entry in known.shelves["runtimes"].items():
+    for name, entry in known["runtimes"].items():
         for precision in precisions:
             with suppress(ValidationError):  # a runtime may know one alone
-                runtime: Runtime = entry.thing(precision=precision)
+                runtime: Runtime = entry.component(precision=precision)
                 if not runtime.missing():
                     yield name, precision, runtime
 

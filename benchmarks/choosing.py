@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lowvision.config import yaml_reader
 from lowvision.data import photographs
-from lowvision.data.tiles import Cutter, Grid
+from lowvision.data.tiles import Grid, TileExtractor
 from lowvision.evaluation import fitting
 from lowvision.imaging.metrics import psnr
 from lowvision.models import pretrained, weights
@@ -51,8 +51,8 @@ def main() -> None:
     made = weights.read_header(path, known).architecture
     container = weights.load_container(path, made, known).eval()
     photos = cast(Dataset, choose("datasets", yaml_reader.parse(sys.argv[2], "PHOTOS").value, known))
-    cutter = Cutter(photographs.load(photos, made.task), made.task, made.tile.size)
-    lq, gt, photograph = _tiles(cutter)
+    extractor = TileExtractor(photographs.load(photos, made.task), made.task, made.tile.size)
+    lq, gt, photograph = _tiles(extractor)
     reached = _reached(container.branches, lq, gt)  # (N, M)
     lesson, judged = fitting.Lesson(lq[::2], reached[::2]), lq[1::2]
     errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
@@ -77,13 +77,13 @@ def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
         yield words, cast(Classifier, choose("classifiers", yaml_reader.parse(words, "CLASSIFIER").value, known))
 
 
-def _tiles(cutter: Cutter) -> tuple[Tensor, Tensor, Numbers]:
+def _tiles(extractor: TileExtractor) -> tuple[Tensor, Tensor, Numbers]:
     """lq, gt, and the number of each tile's photograph."""
-    grid = Grid(cutter.photographs, cutter.size, cutter.size)
-    spots = [grid.spot(int(number)) for number in np.random.default_rng(0).permutation(len(grid))[:TILES]]
-    pairs = [cutter.fixed(spot, n) for n, spot in enumerate(spots)]
+    grid = Grid(extractor.photographs, extractor.size, extractor.size)
+    coords_list = [grid.coords(int(number)) for number in np.random.default_rng(0).permutation(len(grid))[:TILES]]
+    pairs = [extractor.fixed(coords, n) for n, coords in enumerate(coords_list)]
     lq, gt = (torch.stack(part) for part in zip(*pairs, strict=True))
-    return lq, gt, np.array([spot[0] for spot in spots])
+    return lq, gt, np.array([coords[0] for coords in coords_list])
 
 
 @torch.no_grad()

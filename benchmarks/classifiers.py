@@ -45,7 +45,7 @@ def main() -> None:
     known = registry.load()
     trained = weights.load_container(path := run / "joint" / "best.safetensors", _made(path, known), known).eval()
     job = _job(run, run, str(yaml_reader.read(run / "recipe.resolved.yml").value["classifier"]), known)
-    lq, gt = fixed_tiles(job.cutter("valid"), TILES, job.recipe.seed)
+    lq, gt = fixed_tiles(job.extractor("valid"), TILES, job.recipe.seed)
     errors = torch.stack([_errors(branch, lq, gt) for branch in trained.branches.networks], dim=1).numpy()  # (N, M)
     prices = np.array(trained.branches.prices(tuple(lq.shape[1:]))) / 1e6
     alone = " ".join(f"{_decibels(errors[:, k])} at {price:.1f}" for k, price in enumerate(prices))

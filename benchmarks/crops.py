@@ -64,7 +64,7 @@ def main() -> None:
 def _drawn(comparison: Comparison, photographs: Path) -> Pixels:
     gt = _piece(comparison, photographs)
     known = registry.load()
-    carried = {name: known.find("weights", name).thing().path() for name in comparison.weights}
+    carried = {name: known.find("weights", name).component().path() for name in comparison.weights}
     restorers = {name: lowvision.load(path, device="cpu", runtime="torch") for name, path in carried.items()}
     last = restorers[comparison.weights[-1]]
     task = last.architecture.task

@@ -105,7 +105,7 @@ def _price(backbone: Backbone, recipe: Recipe) -> int:
 @torch.no_grad()
 def _decibels(network: torch.nn.Module, recipe: Recipe, known: Registry) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        lq, gt = fixed_tiles(_job(recipe, known, Path(folder)).cutter("test"), TILES, seed=0)
+        lq, gt = fixed_tiles(_job(recipe, known, Path(folder)).extractor("test"), TILES, seed=0)
     pairs = zip(lq.split(16), gt.split(16), strict=True)
     errors = torch.cat([10 ** (-psnr(network.eval()(some), truth) / 10) for some, truth in pairs])
     return -10 * np.log10(errors.mean().item())

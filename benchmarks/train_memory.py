@@ -61,7 +61,7 @@ def fastest_step(said: argparse.Namespace) -> float:
     torch.set_num_threads(said.threads)
     torch.manual_seed(0)
     known = registry.load()
-    network = known.find("backbones", said.network).thing().build(known.find("tasks", "sr").thing(scale=SCALE))
+    network = known.find("backbones", said.network).component().build(known.find("tasks", "sr").component(scale=SCALE))
     accelerator = Accelerator(cpu=True, mixed_precision=said.precision)
     objective = RestorationObjective(network.to(memory_format=torch.channels_last).train())
     optimizer = torch.optim.Adam(objective.parameters(), lr=1e-6)

@@ -81,12 +81,12 @@ def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: i
     """A function that does one update of the weights."""
     known = registry.load()
     torch.manual_seed(0)
-    task = known.find("tasks", "sr").thing(scale=SCALE)
-    backbone = known.find("backbones", network).thing
+    task = known.find("tasks", "sr").component(scale=SCALE)
+    backbone = known.find("backbones", network).component
     architecture = Architecture(
         task=task,
         branches=tuple(backbone(channels=channels) for channels in CHANNELS[network]),
-        classifier=known.find("classifiers", "class_module").thing(),
+        classifier=known.find("classifiers", "class_module").component(),
     )
     options = RoutedFit(batch=batch, micro_batch=part)
     objective = RoutedObjective(architecture.build_container(), options, frozen_branches=stage == "classifier")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Backbone as Backbone
     from lowvision.plugins.contracts import Classifier as Classifier
     from lowvision.plugins.contracts import Dataset as Dataset
+    from lowvision.plugins.contracts import EarlyExit as EarlyExit
     from lowvision.plugins.contracts import Format as Format
-    from lowvision.plugins.contracts import Leavable as Leavable
     from lowvision.plugins.contracts import Part as Part
     from lowvision.plugins.contracts import Photo as Photo
     from lowvision.plugins.contracts import Precision as Precision
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
-    from lowvision.routing.budget import k_within as k_within
+    from lowvision.routing.budget import cost_weight_within as cost_weight_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
 
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ _HOMES = {
         "Classifier",
         "Dataset",
         "Format",
-        "Leavable",
+        "EarlyExit",
         "Part",
         "Photo",
         "Precision",
@@ -82,7 +82,7 @@ _HOMES = {
     "imaging.metrics": ("psnr",),
     "config.options": ("Options",),
     "imaging.resize": ("resize", "upsample"),
-    "routing.budget": ("k_within",),
+    "routing.budget": ("cost_weight_within",),
     "routing.cost": ("multiply_adds",),
     "inference.restorer": ("Restored", "Restorer", "load"),
 }

@@ -179,11 +179,11 @@ def test_no_page_tells_to_install_the_unrelated_distribution(page: Path) -> None
 def test_every_word_of_the_menus_is_a_hook_that_the_tutorial_lists() -> None:
     told = [row[:3] for row in rows(sections(DOCS / "write-a-plugin.md", "##")["Hooks"])]
     assert told == [
-        [f"`lowvision_{menu}`", f"`{menu}`", f"`{contract.__name__}`"] for menu, contract in hookspecs.MENUS.items()
+        [f"`lowvision_{kind}`", f"`{kind}`", f"`{contract.__name__}`"] for kind, contract in hookspecs.KINDS.items()
     ]
 
 
-@pytest.mark.parametrize("contract", hookspecs.MENUS.values(), ids=lambda contract: contract.__name__)
+@pytest.mark.parametrize("contract", hookspecs.KINDS.values(), ids=lambda contract: contract.__name__)
 def test_every_member_of_a_contract_is_told(contract: type[Options]) -> None:
     table = sections(DOCS / "write-a-plugin.md", "###")[contract.__name__]
     told = {re.match(r"\w+", row[0].strip("`"))[0] for row in rows(table)}  # type: ignore[index]  # a row has a name
@@ -290,7 +290,7 @@ def test_the_tutorials_own_tests_pass(tutorial: registry.Registry) -> None:
 
 
 def test_the_failure_shown_is_that_of_the_check(tutorial: registry.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = tutorial.find("backbones", "plain").thing
+    plain = tutorial.find("backbones", "plain").component
     monkeypatch.setattr(plain, "reach", lambda self, task: 2)
     with pytest.raises(AssertionError) as caught:
         testing.check_backbone(plain(channels=8))
@@ -332,7 +332,7 @@ def test_one_of_each_works(tutorial: registry.Registry, tmp_path: Path) -> None:
     assert prices[0] < prices[1] < prices[2]
     testing.check_task(recipe.task)
     testing.check_classifier(recipe.architecture.classifier, exportable=False)  # type: ignore[arg-type]  # it has one
-    testing.check_reducer(tutorial.find("reducers", "halved").thing(), recipe.base, [2, 1, 0])
+    testing.check_reducer(tutorial.find("reducers", "halved").component(), recipe.base, [2, 1, 0])
 
 
 def test_the_face_is_told_whole() -> None:

@@ -35,8 +35,8 @@ stages:
 
 def write_photographs(folder: Path) -> None:
     """Crops of the sample photographs: three to learn from, one to look at."""
-    shelf = registry.load().shelves["datasets"]
-    samples = [p.gt for name in ("samples_train", "samples_test") for p in shelf[name].thing().photos()]
+    provided = registry.load()["datasets"]
+    samples = [p.gt for name in ("samples_train", "samples_test") for p in provided[name].component().photos()]
     (folder / "train").mkdir(parents=True)
     (folder / "valid").mkdir()
     for n, path in enumerate(samples[:3]):
@@ -73,8 +73,8 @@ def architecture(channels: int = 3, scale: int = 2) -> Architecture:
     """Three branches and a classifier, small enough for any test."""
     known = registry.load()
 
-    def pick(menu: str, name: str, **options: Any) -> Any:
-        return known.find(menu, name).thing(**options)
+    def pick(kind: str, name: str, **options: Any) -> Any:
+        return known.find(kind, name).component(**options)
 
     return Architecture(
         task=pick("tasks", "sr", scale=scale, channels=channels),

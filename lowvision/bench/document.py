@@ -77,8 +77,8 @@ def document(
     return {
         "schema": SCHEMA,
         **facts,
-        "task": known.spelt(made.task),
-        "branches": [known.spelt(branch) for branch in made.branches],
+        "task": known.serialize(made.task),
+        "branches": [known.serialize(branch) for branch in made.branches],
         "machine": machine(),
         "peak_gmac_per_s": peak,
         "rows": rows,

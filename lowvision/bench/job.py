@@ -11,7 +11,7 @@ from torch import Tensor
 from lowvision.bench import rows, shares
 from lowvision.bench.rows import Row
 from lowvision.errors import RunError, UsageError
-from lowvision.inference.trained_networks import Parts
+from lowvision.inference.trained_networks import ModelBundle
 from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing.tiling import plan
@@ -40,7 +40,7 @@ class Job:
     row: Row
     image: Tensor
     """(C,h,w)."""
-    parts: Parts
+    parts: ModelBundle
     """The networks."""
     known: Registry
     shares: tuple[float, ...] | None = None
@@ -56,7 +56,7 @@ class Job:
             raise RunError(reason)
         return found
 
-    def routable(self) -> Parts:
+    def routable(self) -> ModelBundle:
         """The networks. Raises UsageError where there is no classifier among them."""
         if self.parts.classifier is None:
             raise UsageError("a single network has no classifier: nothing can be routed")

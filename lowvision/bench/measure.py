@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lowvision.bench import networks, photograph, shares, workers
-from lowvision.bench.crew import Crew
 from lowvision.bench.document import LeftOut, Measured, Outcome, Size, document
+from lowvision.bench.pool import WorkerPool
 from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, Row
 from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
@@ -55,7 +55,7 @@ def measure(wanted: Wanted, known: Registry, say: Say = tell) -> dict[str, Any]:
         subject = networks.untrained(wanted.subject, folder, known) if untrained else wanted.subject
         parts = networks.read(subject, known)
         made = parts.architecture
-        if any(row.runtime in known.shelves["runtimes"] and row.runtime != PLAIN for row in wanted.rows):
+        if any(row.runtime in known["runtimes"] and row.runtime != PLAIN for row in wanted.rows):
             networks.export(parts)
         forced = shares.read(wanted.shares, len(made.branches)) if wanted.shares else None
         outcomes = []
@@ -73,12 +73,12 @@ def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any
     loaded: dict[Row, dict[str, Any]] = {}
     runs: dict[Row, list[dict[str, Any]]] = {}
     left_out: list[LeftOut] = []
-    with Crew(lambda line: say(f"{size}: {line}")) as crew:
+    with WorkerPool(lambda line: say(f"{size}: {line}")) as pool:
         for row in (Row(PEAK, PLAIN), *rows):
             say(f"{size}: {row} warms up")
             try:
                 its = {**job, "row": asdict(row), "tiles": _best_tiles(row, job) if row.what == TILED else None}
-                loaded[row] = crew.warm_up(row, its)
+                loaded[row] = pool.warm_up(row, its)
                 runs[row] = []
             except RowError as error:
                 left_out.append(_told(LeftOut(row, size, str(error)), say))
@@ -86,7 +86,7 @@ def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any
             say(f"{size}: round {n + 1} of {rounds}")
             for row in list(runs):
                 try:
-                    runs[row].append(crew.run(row))
+                    runs[row].append(pool.run(row))
                 except RowError as error:
                     left_out.append(_told(LeftOut(row, size, str(error)), say))
                     del runs[row]

@@ -9,7 +9,7 @@ import torch
 
 from lowvision.errors import LowvisionError
 from lowvision.inference import package, trained_networks
-from lowvision.inference.trained_networks import Parts
+from lowvision.inference.trained_networks import ModelBundle
 from lowvision.models import weights
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
@@ -18,7 +18,7 @@ RECIPES = (".yml", ".yaml")
 """How the names of recipes end."""
 
 
-def read(path: Path, known: Registry) -> Parts:
+def read(path: Path, known: Registry) -> ModelBundle:
     """The networks of a weights file or an exported package. Raises WeightsError."""
     return package.read(path, known) if path.is_dir() else trained_networks.read(path, known)
 
@@ -35,7 +35,7 @@ def untrained(recipe: Path, folder: Path, known: Registry) -> Path:
     return path
 
 
-def export(parts: Parts) -> None:
+def export(parts: ModelBundle) -> None:
     """Put the graphs of all networks into the cache, so that making them counts for no row's memory.
 
     What cannot be exported is told by the rows that need it.

@@ -33,9 +33,9 @@ def lq(path: Path | None, size: tuple[int, int], task: Task, known: Registry) ->
 
 def sample(known: Registry) -> Path:
     """A photograph that an installed package carries. Raises UsageError where none does."""
-    if SAMPLES not in known.shelves["datasets"]:
+    if SAMPLES not in known["datasets"]:
         raise UsageError(f"no sample photographs: no plugin provides {SAMPLES}; give one with --image")
-    return known.find("datasets", SAMPLES).thing().photos()[0].gt
+    return known.find("datasets", SAMPLES).component().photos()[0].gt
 
 
 def _filling(photo: Tensor, size: tuple[int, int]) -> Tensor:

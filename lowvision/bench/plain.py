@@ -54,7 +54,7 @@ def tile_by_tile(job: Job) -> Way:
     size, scale = made.tile.size, made.task.scale
     channels, height, width = job.image.shape
     where = plan(height, width, size, made.tile.overlap)
-    spots = [(top, left) for top in where.tops for left in where.lefts]
+    coords_list = [(top, left) for top in where.tops for left in where.lefts]
     forced = job.choice()
     choice = torch.zeros(where.count, dtype=torch.int64)
 
@@ -62,7 +62,7 @@ def tile_by_tile(job: Job) -> Way:
     def run() -> Tensor:
         total = torch.zeros(channels, scale * height, scale * width)
         times = torch.zeros(1, scale * height, scale * width)
-        for n, (top, left) in enumerate(spots):
+        for n, (top, left) in enumerate(coords_list):
             tile = cut(job.image, top, left, size, size)[None]  # (1, C, size, size)
             found = container.classify(tile).argmax()  # also where shares are forced: it is part of what routing takes
             choice[n] = found if forced is None else forced[n]

@@ -54,7 +54,7 @@ def usual(known: Registry) -> tuple[Row, ...]:
     for each branch, which takes many minutes.
     """
     halved = [name for name in VARIANTS if name.endswith(HALVED)] if devices.multiplies_bf16() else []
-    others = [name for name in (*known.shelves["runtimes"], *halved) if name != PLAIN]
+    others = [name for name in (*known["runtimes"], *halved) if name != PLAIN]
     return (
         Row(BICUBIC, PLAIN),
         *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),
@@ -84,7 +84,7 @@ def named(words: Sequence[str], known: Registry) -> tuple[Row, ...]:
 def runtime_of(row: Row, known: Registry) -> Runtime:
     """What runs the networks of a row. Raises RecipeError for a runtime that nobody provides."""
     name, options = VARIANTS.get(row.runtime, (row.runtime, {}))
-    found: Runtime = known.find("runtimes", name).thing(**options)
+    found: Runtime = known.find("runtimes", name).component(**options)
     return found
 
 

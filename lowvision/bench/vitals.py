@@ -34,7 +34,7 @@ def available() -> float | None:
     return _told("/proc/meminfo", "MemAvailable")
 
 
-class Strangers:
+class OtherLoad:
     """How busy other processes keep the machine, from when this is made."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Strangers:
         return max(0.0, all_now - self._all - own) / seconds
 
 
-def die_first() -> None:
+def prefer_oom_kill() -> None:
     """Where memory runs out, let the system end this process, not a stranger's."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

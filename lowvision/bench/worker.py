@@ -31,7 +31,7 @@ Answer = Mapping[str, Any]
 def main() -> None:
     """Answer until nobody asks any more; after a failure only that is told."""
     answer = _way_out()
-    vitals.die_first()
+    vitals.prefer_oom_kill()
     try:
         way = ways.prepare(_job(json.loads(sys.stdin.readline())))
         loaded = vitals.resident()
@@ -57,7 +57,7 @@ def _job(said: Mapping[str, Any]) -> Job:
 
 def _measured(way: Way) -> Answer:
     """One timed run."""
-    strangers = vitals.Strangers()
+    strangers = vitals.OtherLoad()
     began = time.perf_counter()
     way.run()
     seconds = time.perf_counter() - began

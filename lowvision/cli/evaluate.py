@@ -77,7 +77,7 @@ def _photographs(words: str, downscale: float, longer_side: int | None, known: R
     from lowvision.plugins.folder_dataset import Folder
 
     value = yaml_reader.parse(words, "--compare").value
-    if isinstance(value, str) and value not in known.shelves["datasets"]:
+    if isinstance(value, str) and value not in known["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
     return _chosen("datasets", value, "--compare", known)  # type: ignore[return-value]  # that menu holds data sets
 
@@ -90,7 +90,7 @@ def _task(words: str, known: Registry) -> Task:
     return _chosen("tasks", value, "--task", known)  # type: ignore[return-value]  # that menu holds tasks
 
 
-def _chosen(menu: str, value: Any, option: str, known: Registry) -> Options:
+def _chosen(kind: str, value: Any, option: str, known: Registry) -> Options:
     """What an option says in the words of a recipe. Raises UsageError."""
     from pydantic import ValidationError
 
@@ -98,7 +98,7 @@ def _chosen(menu: str, value: Any, option: str, known: Registry) -> Options:
     from lowvision.plugins.choice import choose
 
     try:
-        return choose(menu, value, known)
+        return choose(kind, value, known)
     except ValidationError as error:
         raise UsageError(f"{option}: {in_words(error)}") from None
     except ValueError as error:

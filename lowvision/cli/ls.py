@@ -19,7 +19,7 @@ def _menus() -> list[str]:
 
 
 def ls(
-    menu: Annotated[
+    kind: Annotated[
         str | None, typer.Argument(autocompletion=_menus, help="One menu: tasks, backbones, recipes, ...")
     ] = None,
     as_json: AsJson = False,
@@ -28,12 +28,12 @@ def ls(
     from lowvision.commands import listing
     from lowvision.plugins import registry
 
-    if menu is not None and menu not in listing.LISTED:
-        raise UsageError(f"no menu '{menu}'; there are {', '.join(listing.LISTED)}")
+    if kind is not None and kind not in listing.LISTED:
+        raise UsageError(f"no menu '{kind}'; there are {', '.join(listing.LISTED)}")
     known = registry.load()
     if as_json:
-        print_json(listing.menus(known, menu))
+        print_json(listing.kinds(known, kind))
     else:
-        typer.echo("\n".join(listing.menu_lines(known, menu)))
+        typer.echo("\n".join(listing.menu_lines(known, kind)))
     for fault in registry.faults(known):
         typer.echo(fault, err=True)

@@ -72,14 +72,16 @@ def restore(
     known = registry.load()
     weights = weights or pretrained.default(known)
     _ = package.read(weights, known) if weights.is_dir() else trained_networks.read(weights, known)
-    crew = join(device)
+    group = join(device)
     planned = inputs.plan(words, output, form and f".{form}", maps)
-    crew.wait()  # no process may write before all have looked: it could change what they find
+    group.wait()  # no process may write before all have looked: it could change what they find
     restore.check_writable(output)
     if processes > 1:
         raise typer.Exit(launched(processes, device))
-    manner = restore.Manner(budget, quality, strip_metadata, maps, skip_existing, max_megapixels * 1e6, max_loss)
-    document = restore.restore(planned, weights, manner, known, crew, device, runtime, precision.value)
-    if crew.leads:
+    manner = restore.RestoreOptions(
+        budget, quality, strip_metadata, maps, skip_existing, max_megapixels * 1e6, max_loss
+    )
+    document = restore.restore(planned, weights, manner, known, group, device, runtime, precision.value)
+    if group.is_main_process:
         answer(document, as_json, restore.text)
         raise typer.Exit(1 if document["failed"] else 0)

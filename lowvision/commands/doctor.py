@@ -176,10 +176,10 @@ def _plugins() -> tuple[Registry, list[Problem]]:
     ]
     problems += [
         Problem(
-            f"'{name}' of {menu} is claimed by {' and '.join(f'{e.plugin} (from {e.distribution})' for e in entries)}",
+            f"'{name}' of {kind} is claimed by {' and '.join(f'{e.plugin} (from {e.distribution})' for e in entries)}",
             f"uninstall one of them, or name the plugins that you want in {registry.LIMIT}; so neither can be used",
         )
-        for (menu, name), entries in known.clashes.items()
+        for (kind, name), entries in known.clashes.items()
     ]
     return known, problems
 
@@ -187,8 +187,8 @@ def _plugins() -> tuple[Registry, list[Problem]]:
 def _runtimes(known: Registry) -> dict[str, str | None]:
     """Each runtime, and why it cannot be used where it cannot."""
     found: dict[str, str | None] = {}
-    for name, entry in known.shelves["runtimes"].items():
-        runtime: Runtime = entry.thing()
+    for name, entry in known["runtimes"].items():
+        runtime: Runtime = entry.component()
         found[name] = runtime.missing()
     return found
 

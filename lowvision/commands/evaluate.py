@@ -12,7 +12,7 @@ from torch import nn
 
 from lowvision import report
 from lowvision.data import photographs
-from lowvision.data.tiles import Cutter, fixed_tiles
+from lowvision.data.tiles import TileExtractor, fixed_tiles
 from lowvision.errors import UsageError
 from lowvision.evaluation import fitting
 from lowvision.inference import trained_networks
@@ -67,15 +67,17 @@ def evaluate(
         if accelerator.device.type == "cpu":
             keep_memory()
         options = Evaluate(pictures=4 if output else 0, budgets=budgets)
-        cutter = _cutter(fit_on, architecture) if fit_on else None
-        lesson = fitting.lesson(container.branches, cutter, 0, accelerator.device) if container and cutter else None
+        extractor = _cutter(fit_on, architecture) if fit_on else None
+        lesson = (
+            fitting.lesson(container.branches, extractor, 0, accelerator.device) if container and extractor else None
+        )
         log = Log(folder, speaks=True)
         evaluation = judge(architecture, base, container, options, registry, lesson, 0, accelerator.device)
-        if evaluation.adaptive and budgets and cutter:
-            evaluation = evaluation.spending(budgets, *fixed_tiles(cutter, fitting.TILES, 0))
+        if evaluation.adaptive and budgets and extractor:
+            evaluation = evaluation.spending(budgets, *fixed_tiles(extractor, fitting.TILES, 0))
         document = {
             "schema": 1,
-            "task": registry.spelt(architecture.task),
+            "task": registry.serialize(architecture.task),
             **measure(evaluation, architecture, found, options.pictures, accelerator, log, folder / "pictures"),
         }
         if output:
@@ -91,8 +93,8 @@ def _at(made: Architecture, task: Task, registry: Registry) -> Architecture:
     return made.replace(task=task)
 
 
-def _cutter(dataset: Dataset, made: Architecture) -> Cutter:
-    return Cutter(photographs.load(dataset, made.task), made.task, made.tile.size)
+def _cutter(dataset: Dataset, made: Architecture) -> TileExtractor:
+    return TileExtractor(photographs.load(dataset, made.task), made.task, made.tile.size)
 
 
 def _require_choice(path: Path, network: nn.Module, budgets: tuple[float, ...], fit_on: Dataset | None) -> None:

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from lowvision.plugins.contracts import Runtime
-from lowvision.plugins.hookspecs import MENUS
+from lowvision.plugins.hookspecs import KINDS
 from lowvision.plugins.registry import LIMIT, Entry, Registry
 from lowvision.recipe import shipped
 
 RECIPES = "recipes"
-LISTED = (*MENUS, RECIPES)
+LISTED = (*KINDS, RECIPES)
 """What can be listed."""
 
 
-def menus(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
+def kinds(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
     """Each menu and the shipped recipes, or `only` one of them, and what stands on it.
 
     Raises KeyError for a menu that there is not.
     """
     return {
-        menu: _recipes(registry) if menu == RECIPES else [_entry(entry) for entry in registry.shelves[menu].values()]
-        for menu in ([only] if only else LISTED)
+        kind: _recipes(registry) if kind == RECIPES else [_entry(entry) for entry in registry[kind].values()]
+        for kind in ([only] if only else LISTED)
     }
 
 
@@ -45,8 +45,8 @@ def plugins(registry: Registry) -> list[dict[str, Any]]:
 
 def menu_lines(registry: Registry, only: str | None = None) -> Iterator[str]:
     """The menus as lines: a name, what it is, and whose it is."""
-    for menu, entries in menus(registry, only).items():
-        yield f"{menu}:"
+    for kind, entries in kinds(registry, only).items():
+        yield f"{kind}:"
         width = max((len(entry["name"]) for entry in entries), default=0)
         for entry in entries:
             missing = f"; {entry['missing']}" if entry.get("missing") else ""
@@ -64,16 +64,16 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
             yield f"  BROKEN: {plugin['broken']}"
         if plugin["left_out"]:
             yield f"  left out by {LIMIT}"
-        for menu, names in plugin["provides"].items():
-            yield f"  {menu}: {', '.join(names)}"
-    for (menu, name), entries in registry.clashes.items():
+        for kind, names in plugin["provides"].items():
+            yield f"  {kind}: {', '.join(names)}"
+    for (kind, name), entries in registry.clashes.items():
         owners = " and ".join(entry.plugin for entry in entries)
-        yield f"CLASH: {menu[:-1]} '{name}' is claimed by {owners}; neither can be used"
+        yield f"CLASH: {kind[:-1]} '{name}' is claimed by {owners}; neither can be used"
 
 
 def about(entry: Entry) -> str:
     """The first line of what the thing says of itself."""
-    return (entry.thing.__doc__ or "").strip().partition("\n")[0]
+    return (entry.component.__doc__ or "").strip().partition("\n")[0]
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -97,12 +97,12 @@ def _recipes(registry: Registry) -> list[dict[str, Any]]:
 
 def _usable(entry: Entry) -> dict[str, str | None]:
     """Of a runtime, what it misses on this machine."""
-    return {"missing": entry.thing().missing()} if issubclass(entry.thing, Runtime) else {}
+    return {"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}
 
 
 def _provided(registry: Registry, plugin: str) -> dict[str, list[str]]:
     provided = {
-        menu: [entry.name for entry in shelf.values() if entry.plugin == plugin]
-        for menu, shelf in registry.shelves.items()
+        kind: [entry.name for entry in provided.values() if entry.plugin == plugin]
+        for kind, provided in registry.items()
     }
-    return {menu: names for menu, names in provided.items() if names}
+    return {kind: names for kind, names in provided.items() if names}

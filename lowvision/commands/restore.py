@@ -17,7 +17,7 @@ from lowvision.inference import restorer, trained_networks
 from lowvision.inference.restorer import Restorer
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
-from lowvision.system.processes import Crew
+from lowvision.system.processes import ProcessGroup
 from lowvision.system.progress import Progress, telling
 
 SCHEMA = 1
@@ -25,7 +25,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Manner:
+class RestoreOptions:
     """How images are to be restored and written."""
 
     budget: float | None = None
@@ -84,28 +84,28 @@ Outcome = Done | Skipped | Failed
 def restore(
     inputs: Sequence[Input],
     weights: Path,
-    manner: Manner,
+    manner: RestoreOptions,
     registry: Registry,
-    crew: Crew,
+    group: ProcessGroup,
     device: str,
     runtime: str,
     precision: Precision = "f32",
 ) -> dict[str, Any]:
-    """Restore every input, this process its share of them; the document of the whole crew.
+    """Restore every input, this process its share of them; the document of all processes.
 
     Raises WeightsError and RunError before the first file; a file that fails is told in the document.
     """
     began = time.perf_counter()
     network = restorer.load(weights, device, runtime, registry, precision)
     network.check_budget(manner.budget, manner.max_loss)
-    if crew.leads and network.settings and (manner.budget, manner.max_loss) != (None, None):
+    if group.is_main_process and network.settings and (manner.budget, manner.max_loss) != (None, None):
         trained_networks.tell(
             "the network decides by itself what it computes: PyTorch runs it in float32, tile by tile"
         )
-    own = crew.share(inputs)
-    with telling(len(own), crew.leads) as progress:
+    own = group.shard(inputs)
+    with telling(len(own), group.is_main_process) as progress:
         outcomes = [_outcome(given, network, manner, progress) for given in own]
-    everything = crew.gather(outcomes)
+    everything = group.gather(outcomes)
     return _document(everything, network, registry, manner, time.perf_counter() - began)
 
 
@@ -132,7 +132,7 @@ def text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _outcome(given: Input, network: Restorer, manner: Manner, progress: Progress) -> Outcome:
+def _outcome(given: Input, network: Restorer, manner: RestoreOptions, progress: Progress) -> Outcome:
     """Restore one file; tells of its progress."""
     name = _printable(given.path)
     progress.begin(name)
@@ -154,7 +154,7 @@ def _outcome(given: Input, network: Restorer, manner: Manner, progress: Progress
     return done
 
 
-def _restored(given: Input, network: Restorer, manner: Manner, progress: Progress) -> Done:
+def _restored(given: Input, network: Restorer, manner: RestoreOptions, progress: Progress) -> Done:
     image = io.read(given.path, manner.largest)
     restored = network.restore(image.pixels, manner.budget, progress.move, manner.max_loss)
     exif, icc = (None, None) if manner.strips_metadata else (image.exif, image.icc)
@@ -166,7 +166,7 @@ def _restored(given: Input, network: Restorer, manner: Manner, progress: Progres
     return Done(given, height, width, restored.tiles, restored.cost, restored.base_cost, restored.seconds)
 
 
-def _targets(given: Input, manner: Manner) -> tuple[Path, ...]:
+def _targets(given: Input, manner: RestoreOptions) -> tuple[Path, ...]:
     return (given.result, given.map) if manner.draws_maps else (given.result,)
 
 
@@ -180,7 +180,7 @@ def _reason(error: Exception, path: Path) -> str:
 
 
 def _document(
-    outcomes: Sequence[Outcome], network: Restorer, registry: Registry, manner: Manner, seconds: float
+    outcomes: Sequence[Outcome], network: Restorer, registry: Registry, manner: RestoreOptions, seconds: float
 ) -> dict[str, Any]:
     """What came of all files, of what JSON can hold; names and units as in reports."""
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
@@ -192,7 +192,7 @@ def _document(
         total |= _spent(tiles, sum(one.cost for one in done), sum(one.base_cost for one in done))
     return {
         "schema": SCHEMA,
-        "task": registry.spelt(network.architecture.task),
+        "task": registry.serialize(network.architecture.task),
         "images": [_image(one, manner) for one in done],
         "skipped": [str(one.given.path) for one in skipped],
         "failed": [{"input": str(one.given.path), "reason": one.reason} for one in failed],
@@ -200,7 +200,7 @@ def _document(
     }
 
 
-def _image(one: Done, manner: Manner) -> dict[str, Any]:
+def _image(one: Done, manner: RestoreOptions) -> dict[str, Any]:
     return {
         "input": str(one.given.path),
         "result": str(one.given.result),

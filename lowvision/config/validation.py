@@ -19,18 +19,18 @@ MISSING = "is missing"
 
 
 @dataclass(frozen=True)
-class Complaint:
+class ValidationIssue:
     """One thing that is wrong: where in the recipe, and a sentence with the way out."""
 
     path: KeyPath
     message: str
 
-    def below(self, *path: str | int) -> Complaint:
+    def below(self, *path: str | int) -> ValidationIssue:
         """The same complaint seen from further up."""
-        return Complaint((*path, *self.path), self.message)
+        return ValidationIssue((*path, *self.path), self.message)
 
 
-def as_error(title: str, complaints: Iterable[Complaint]) -> ValidationError:
+def as_error(title: str, complaints: Iterable[ValidationIssue]) -> ValidationError:
     """The complaints as an error that a pydantic validator may raise; the paths are kept."""
     return ValidationError.from_exception_data(
         title,
@@ -42,7 +42,7 @@ def as_error(title: str, complaints: Iterable[Complaint]) -> ValidationError:
     )
 
 
-def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[Complaint]:
+def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[ValidationIssue]:
     """The complaints in an error that `model` raised about `value`, each path once."""
     sentences: dict[KeyPath, list[str]] = {}
     for details in error.errors():
@@ -51,7 +51,7 @@ def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> li
         if sentence not in sentences.setdefault(path, []):
             sentences[path].append(sentence)
     # A field of several types complains once for each.
-    return [Complaint(path, "; or ".join(several)) for path, several in sentences.items()]
+    return [ValidationIssue(path, "; or ".join(several)) for path, several in sentences.items()]
 
 
 def in_words(error: ValidationError) -> str:

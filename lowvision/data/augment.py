@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from lowvision.config.options import Options
-from lowvision.config.validation import Complaint, close_to, from_error, shown
+from lowvision.config.validation import ValidationIssue, close_to, from_error, shown
 from lowvision.errors import RecipeError
 
 Specification = str | Mapping[str, Any]
@@ -56,7 +56,7 @@ def build(specifications: Sequence[Specification]) -> Augment:
     return Augment(made)
 
 
-def complaints(specifications: Sequence[Specification]) -> Iterator[Complaint]:
+def complaints(specifications: Sequence[Specification]) -> Iterator[ValidationIssue]:
     """What is wrong with names and arguments, each under its number in the list."""
     for k, specification in enumerate(specifications):
         made = _made(specification)
@@ -82,23 +82,25 @@ def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
     return image.repeat(scale, 0).repeat(scale, 1)
 
 
-def _made(specification: Any) -> Any | list[Complaint]:
+def _made(specification: Any) -> Any | list[ValidationIssue]:
     """The transform, or what is wrong with what was said of it."""
     if isinstance(specification, str):
         specification = {specification: {}}
     if not (isinstance(specification, Mapping) and len(specification) == 1):
-        return [Complaint((), f"give one name, or one name with its arguments; not {shown(specification)}")]
+        return [ValidationIssue((), f"give one name, or one name with its arguments; not {shown(specification)}")]
     ((name, arguments),) = specification.items()
     name = str(name)
     kind, wrong = _kind(name)
     if wrong:
-        return [Complaint((name,), wrong)]
+        return [ValidationIssue((name,), wrong)]
     if not isinstance(arguments, Mapping | None):
-        return [Complaint((name,), f"must be a mapping of arguments, not {shown(arguments)}")]
+        return [ValidationIssue((name,), f"must be a mapping of arguments, not {shown(arguments)}")]
     known = [argument for argument in inspect.signature(kind.__init__).parameters if argument != "self"]
     unknown = [str(argument) for argument in arguments or {} if argument not in known]
     if unknown:
-        return [Complaint((name, argument), f"unknown argument{close_to(argument, known)}") for argument in unknown]
+        return [
+            ValidationIssue((name, argument), f"unknown argument{close_to(argument, known)}") for argument in unknown
+        ]
     return _called(kind, name, dict(arguments or {}))
 
 
@@ -112,13 +114,13 @@ def _kind(name: str) -> tuple[Any, str]:
         return kind, ""
     if isinstance(kind, type) and issubclass(kind, albumentations.ImageOnlyTransform):
         return None, "changes how pixels look, and lq must stay what the task made of gt; take a geometric one"
-    things = [getattr(albumentations, each) for each in dir(albumentations)]
-    geometric = [t.__name__ for t in things if isinstance(t, type) and issubclass(t, albumentations.DualTransform)]
+    components = [getattr(albumentations, each) for each in dir(albumentations)]
+    geometric = [t.__name__ for t in components if isinstance(t, type) and issubclass(t, albumentations.DualTransform)]
     hint = close_to(name, geometric)
     return None, "albumentations has no geometric transform of that name" + (hint if hint.startswith(" (") else "")
 
 
-def _called(kind: Any, name: str, arguments: dict[str, Any]) -> Any | list[Complaint]:
+def _called(kind: Any, name: str, arguments: dict[str, Any]) -> Any | list[ValidationIssue]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # albumentations only warns of what it then does not do
         try:
@@ -126,4 +128,4 @@ def _called(kind: Any, name: str, arguments: dict[str, Any]) -> Any | list[Compl
         except (UserWarning, ValueError, TypeError) as error:
             if isinstance(error.__cause__, ValidationError):
                 return [c.below(name) for c in from_error(error.__cause__, Options, arguments)]
-            return [Complaint((name,), " ".join(str(error).split()))]
+            return [ValidationIssue((name,), " ".join(str(error).split()))]

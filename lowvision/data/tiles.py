@@ -18,7 +18,7 @@ from lowvision.errors import DataError
 from lowvision.imaging import io
 from lowvision.plugins.contracts import Task
 
-Spot = tuple[int, int, int]
+Coords = tuple[int, int, int]
 """Number of a photograph, top and left of a tile in LQ pixels."""
 
 
@@ -29,7 +29,7 @@ class Pool(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def spot(self, number: int) -> Spot: ...
+    def coords(self, number: int) -> Coords: ...
 
 
 class Grid(Pool):
@@ -47,7 +47,7 @@ class Grid(Pool):
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
-    def spot(self, number: int) -> Spot:
+    def coords(self, number: int) -> Coords:
         photograph = int(np.searchsorted(self._ends, number, side="right"))
         inside = number - (int(self._ends[photograph - 1]) if photograph else 0)
         row, column = divmod(inside, self._shapes[photograph][1])
@@ -58,13 +58,13 @@ class Grid(Pool):
 class Listed(Pool):
     """Tiles at given spots (N,3)."""
 
-    spots: np.ndarray
+    coords_list: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.spots)
+        return len(self.coords_list)
 
-    def spot(self, number: int) -> Spot:
-        photograph, top, left = self.spots[number].tolist()
+    def coords(self, number: int) -> Coords:
+        photograph, top, left = self.coords_list[number].tolist()
         return photograph, top, left
 
 
@@ -74,7 +74,7 @@ def too_small(photographs: Sequence[Photograph], size: int) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Cutter:
+class TileExtractor:
     """Cuts pairs of tiles out of photographs."""
 
     photographs: tuple[Photograph, ...]
@@ -82,25 +82,25 @@ class Cutter:
     size: int
     """Height and width of a tile, in LQ pixels."""
 
-    def fixed(self, spot: Spot, seed: int) -> tuple[Tensor, Tensor]:
+    def fixed(self, coords: Coords, seed: int) -> tuple[Tensor, Tensor]:
         """lq (C,size,size) and gt (C,s*size,s*size) in [0,1]; a random degradation follows from `seed`."""
-        lq, gt = self._cut(spot)
+        lq, gt = self._cut(coords)
         return self._pair(lq, gt, seed)
 
-    def augmented(self, spot: Spot, augment: Augment, seed: int) -> tuple[Tensor, Tensor]:
+    def augmented(self, coords: Coords, augment: Augment, seed: int) -> tuple[Tensor, Tensor]:
         """As `fixed`, after augmentation; both follow from `seed`."""
-        lq, gt = self._cut(spot)
+        lq, gt = self._cut(coords)
         turned_lq, turned_gt = augment(gt if lq is None else lq, gt, seed)
         return self._pair(None if lq is None else turned_lq, turned_gt, seed)
 
-    def detail(self, spot: Spot) -> float:
+    def detail(self, coords: Coords) -> float:
         """How lively a tile is: the mean difference of neighbouring rows and columns, of its lq where there is one."""
-        lq, gt = self._cut(spot)
+        lq, gt = self._cut(coords)
         values = (gt if lq is None else lq).astype(np.int32)
         return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
 
-    def _cut(self, spot: Spot) -> tuple[np.ndarray | None, np.ndarray]:
-        number, top, left = spot
+    def _cut(self, coords: Coords) -> tuple[np.ndarray | None, np.ndarray]:
+        number, top, left = coords
         photograph, s = self.photographs[number], self.task.scale
         gt = photograph.gt[s * top : s * (top + self.size), s * left : s * (left + self.size)]
         lq = photograph.lq
@@ -120,7 +120,7 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
     So any number of processes and workers, and a resumed run, see the same tiles in the same order.
     """
 
-    cutter: Cutter
+    extractor: TileExtractor
     pool: Pool
     augment: Augment
     seed: int
@@ -131,9 +131,9 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         draw = np.random.default_rng((self.seed, zlib.crc32(self.purpose.encode()), number))
-        spots = [self.pool.spot(int(draw.integers(len(self.pool)))) for _ in range(self.candidates)]
-        spot = spots[0] if self.candidates == 1 else max(spots, key=self.cutter.detail)
-        return self.cutter.augmented(spot, self.augment, int(draw.integers(2**31)))
+        coords_list = [self.pool.coords(int(draw.integers(len(self.pool)))) for _ in range(self.candidates)]
+        coords = coords_list[0] if self.candidates == 1 else max(coords_list, key=self.extractor.detail)
+        return self.extractor.augmented(coords, self.augment, int(draw.integers(2**31)))
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
 
 
 @dataclass(frozen=True)
-class Shares(data.Sampler[list[int]]):
+class DistributedBatchSampler(data.Sampler[list[int]]):
     """For every step, the numbers of the samples that one of several processes sees."""
 
     first_step: int
@@ -184,11 +184,11 @@ class Shares(data.Sampler[list[int]]):
         return self.steps - self.first_step
 
 
-def fixed_tiles(cutter: Cutter, count: int, seed: int) -> tuple[Tensor, Tensor]:
+def fixed_tiles(extractor: TileExtractor, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """At most `count` tiles that do not overlap, drawn once: lq (N,C,size,size), gt (N,C,s*size,s*size)."""
-    grid = Grid(cutter.photographs, cutter.size, cutter.size)
+    grid = Grid(extractor.photographs, extractor.size, extractor.size)
     numbers = np.random.default_rng(seed).permutation(len(grid))[:count]
-    pairs = [cutter.fixed(grid.spot(int(number)), seed + n) for n, number in enumerate(numbers)]
+    pairs = [extractor.fixed(grid.coords(int(number)), seed + n) for n, number in enumerate(numbers)]
     lq, gt = zip(*pairs, strict=True)
     return torch.stack(lq), torch.stack(gt)
 

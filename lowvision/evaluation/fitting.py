@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lowvision.data.tiles import Cutter, fixed_tiles
+from lowvision.data.tiles import TileExtractor, fixed_tiles
 from lowvision.imaging.metrics import psnr
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Classifier
@@ -31,9 +31,9 @@ class Lesson:
     """(N,M) in dB."""
 
 
-def lesson(branches: Branches, cutter: Cutter, seed: int, device: torch.device) -> Lesson:
+def lesson(branches: Branches, extractor: TileExtractor, seed: int, device: torch.device) -> Lesson:
     """Restore tiles, drawn once, by every branch; the branches are left on the device and in eval()."""
-    lq, gt = (tiles.to(device) for tiles in fixed_tiles(cutter, TILES, seed))
+    lq, gt = (tiles.to(device) for tiles in fixed_tiles(extractor, TILES, seed))
     branches.to(device).eval()
     with torch.no_grad():
         reached = [
@@ -52,7 +52,7 @@ def fitted(classifier: Classifier, made: Architecture, learned: Lesson) -> nn.Mo
 
 def untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
     """Every classifier that plugins provide and that needs no training, with its default options, by name."""
-    for name, entry in known.shelves["classifiers"].items():
-        classifier = cast(Classifier, entry.thing())
+    for name, entry in known["classifiers"].items():
+        classifier = cast(Classifier, entry.component())
         if not classifier.trained:
             yield name, classifier

@@ -94,7 +94,7 @@ class Evaluation:
         adaptive = dict(self.adaptive)
         for budget in budgets:
             adaptive[f"adaptive@{budget:g}"] = network = copy.deepcopy(self.adaptive["adaptive"])
-            network.spend(budget, lq.to(self.device), gt.to(self.device))
+            network.set_budget(budget, lq.to(self.device), gt.to(self.device))
         return replace(self, adaptive=adaptive)
 
     def warm_up(self) -> None:

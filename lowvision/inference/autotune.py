@@ -17,7 +17,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from lowvision.inference.trained_networks import Parts, Say, tell
+from lowvision.inference.trained_networks import ModelBundle, Say, tell
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Entry, Registry
 from lowvision.routing.tiling import up
@@ -54,7 +54,7 @@ class Fastest:
 
 
 @dataclass(frozen=True)
-class Trial:
+class BenchmarkResult:
     """What came of trying one runtime."""
 
     output: Tensor
@@ -65,7 +65,7 @@ class Trial:
 
 
 def find(
-    parts: Parts,
+    parts: ModelBundle,
     known: Registry,
     height: int,
     width: int,
@@ -80,11 +80,11 @@ def find(
     that fails, or whose result is not that of the others, is left out. Takes seconds, the first time an export as
     well; the answer is kept until weights, libraries or machine change.
     """
-    shelf = known.shelves["runtimes"]
-    facts = [parts.identity, height, width, callers, device, precision, *_versions(shelf), *_machine()]
+    provided = known["runtimes"]
+    facts = [parts.identity, height, width, callers, device, precision, *_versions(provided), *_machine()]
     path = cache.keep_file(
         f"{cache.key('fastest', facts)}.json",
-        lambda path: _write(path, _tried(parts, shelf, (height, width), callers, device, precision, say)),
+        lambda path: _write(path, _tried(parts, provided, (height, width), callers, device, precision, say)),
     )
     return Fastest(**json.loads(path.read_text()))
 
@@ -115,8 +115,8 @@ def seconds_a_call(call: Callable[[Tensor], Tensor], x: Tensor, callers: int = 1
 
 
 def _tried(
-    parts: Parts,
-    shelf: Mapping[str, Entry],
+    parts: ModelBundle,
+    provided: Mapping[str, Entry],
     size: tuple[int, int],
     callers: int,
     device: str,
@@ -125,16 +125,16 @@ def _tried(
 ) -> Fastest:
     runtimes: dict[str, Runtime] = {}
     left_out: dict[str, str] = {}
-    for name, entry in shelf.items():
+    for name, entry in provided.items():
         try:
-            runtimes[name] = entry.thing(precision=precision)
+            runtimes[name] = entry.component(precision=precision)
         except ValidationError:
             left_out[name] = f"it does not compute in {precision}"
     left_out |= {name: reason for name, runtime in runtimes.items() if (reason := runtime.missing())}
     usable = [name for name in runtimes if name not in left_out]
     say(f"trying which runtime is the fastest here, {', '.join(usable)}; once, the answer is kept")
     x = torch.rand(TILES, parts.architecture.task.channels, *size, generator=torch.Generator().manual_seed(0))
-    trials: dict[str, Trial] = {}
+    trials: dict[str, BenchmarkResult] = {}
     for name in usable:
         try:
             trials[name] = _trial(runtimes[name], parts, x, callers, device)
@@ -147,7 +147,7 @@ def _tried(
     return answer
 
 
-def _trial(runtime: Runtime, parts: Parts, x: Tensor, callers: int, device: str) -> Trial:
+def _trial(runtime: Runtime, parts: ModelBundle, x: Tensor, callers: int, device: str) -> BenchmarkResult:
     step = parts.architecture.branches[-1].multiple_of
     narrower = x[..., : up(x.shape[-1] // 2, step)]
     call = runtime.prepare(parts.branches[-1], callers, device)
@@ -155,20 +155,20 @@ def _trial(runtime: Runtime, parts: Parts, x: Tensor, callers: int, device: str)
     with ThreadPoolExecutor(1) as thread:
         output = thread.submit(call, x).result().cpu()
         error = thread.submit(call, narrower).exception()
-    return Trial(output, seconds_a_call(call, x, callers) / TILES, _in_a_line(error) if error else "")
+    return BenchmarkResult(output, seconds_a_call(call, x, callers) / TILES, _in_a_line(error) if error else "")
 
 
 def _in_a_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _judged(trials: Mapping[str, Trial], left_out: dict[str, str], agrees: float) -> Fastest:
+def _judged(trials: Mapping[str, BenchmarkResult], left_out: dict[str, str], agrees: float) -> Fastest:
     """The fastest of those that agree with the first, which is the most trusted: PyTorch where there is a module.
 
     One that takes tiles alone, as a graph that was traced for one size, is the last resort.
     """
     trusted = "torch" if "torch" in trials else next(iter(trials), "")
-    right: dict[str, Trial] = {}
+    right: dict[str, BenchmarkResult] = {}
     for name, trial in trials.items():
         far = (trial.output - trials[trusted].output).abs().max().item()
         if far <= agrees:
@@ -187,10 +187,10 @@ def _write(path: Path, answer: Fastest) -> None:
     path.write_text(json.dumps(asdict(answer)))
 
 
-def _versions(shelf: Mapping[str, Entry]) -> list[str]:
+def _versions(provided: Mapping[str, Entry]) -> list[str]:
     """Every runtime and all that its distribution can require, with the versions that are installed."""
-    found = {f"{name} {entry.distribution} {entry.version}" for name, entry in shelf.items()}
-    for distribution in {entry.distribution for entry in shelf.values()}:
+    found = {f"{name} {entry.distribution} {entry.version}" for name, entry in provided.items()}
+    for distribution in {entry.distribution for entry in provided.values()}:
         for requirement in metadata.requires(distribution) or ():
             name = re.split(r"[^\w.-]", requirement)[0]
             try:

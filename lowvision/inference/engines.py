@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lowvision.errors import RunError, UsageError
 from lowvision.inference import autotune
-from lowvision.inference.trained_networks import Parts, Say, tell
+from lowvision.inference.trained_networks import ModelBundle, Say, tell
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Registry
@@ -33,7 +33,7 @@ FEATURES = 16 * 2**20
 their sizes: docs/benchmarks.md, "How far tiles overlap". Shallow networks would bear more."""
 
 
-def build(parts: Parts, runtime: Runtime, device: str) -> Engine:
+def build(parts: ModelBundle, runtime: Runtime, device: str) -> Engine:
     """The engine for trained networks. Raises RunError where the runtime cannot be used here.
 
     The classifier decides in float32 whatever the runtime's precision: that changes values, and no tile's branch.
@@ -86,7 +86,7 @@ def weighing(made: Architecture) -> Weigh:
 
 
 def runtime_named(
-    name: str, parts: Parts, known: Registry, device: str, precision: Precision = "f32", say: Say = tell
+    name: str, parts: ModelBundle, known: Registry, device: str, precision: Precision = "f32", say: Say = tell
 ) -> Runtime:
     """The runtime of that name, in that precision; `auto`: the fastest here, which is said.
 
@@ -97,7 +97,7 @@ def runtime_named(
         found = autotune.find(parts, known, size, size, callers(device), device, precision, say)
         say(f"runtime: {found}")
         name = found.name
-    runtime: type[Runtime] = known.find("runtimes", name).thing
+    runtime: type[Runtime] = known.find("runtimes", name).component
     try:
         return runtime(precision=precision)
     except ValidationError:

@@ -15,7 +15,7 @@ from torch import nn
 
 from lowvision.errors import UsageError, WeightsError
 from lowvision.inference import onnx_graph, trained_networks
-from lowvision.inference.trained_networks import Parts, Say, tell
+from lowvision.inference.trained_networks import ModelBundle, Say, tell
 from lowvision.models import weights
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
@@ -77,7 +77,7 @@ def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read(folder: Path, known: Registry) -> Parts:
+def read(folder: Path, known: Registry) -> ModelBundle:
     """The networks of an exported package.
 
     Raises WeightsError where it is not one, is damaged, too new, or needs a plugin that is not there.
@@ -92,7 +92,7 @@ def read(folder: Path, known: Registry) -> Parts:
     branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
     classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    return Parts(header, identity, branches, classifier)
+    return ModelBundle(header, identity, branches, classifier)
 
 
 def name_of(k: int) -> str:

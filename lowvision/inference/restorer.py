@@ -24,7 +24,7 @@ from lowvision.models import calibration as curves
 from lowvision.models import operating_points, pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import Curve
-from lowvision.models.operating_points import Setting
+from lowvision.models.operating_points import OperatingPoint
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Adaptive, Precision
 from lowvision.plugins.registry import Registry
@@ -81,7 +81,7 @@ class Restorer:
     """The name of what runs its networks."""
     curve: Curve | None
     """PSNR against cost, where the stage `calibrate` measured it."""
-    settings: tuple[Setting, ...]
+    settings: tuple[OperatingPoint, ...]
     """What a single network that decides by itself may be set to, where the stage `calibrate` found it."""
     _set_to: Callable[[int], Adaptive]
     """That network, set to the setting of that number."""

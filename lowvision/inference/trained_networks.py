@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Parts:
+class ModelBundle:
     """What a weights file, or an exported package, consists of."""
 
     header: Header
@@ -87,7 +87,7 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def read(path: Path, known: Registry, say: Say = tell) -> Parts:
+def read(path: Path, known: Registry, say: Say = tell) -> ModelBundle:
     """The networks of a weights file; it is read when one of them is asked for a form that is not cached.
 
     Raises WeightsError where the file is not one, or needs a plugin that is not there.
@@ -126,4 +126,4 @@ def read(path: Path, known: Registry, say: Say = tell) -> Parts:
         for k, backbone in enumerate(made.branches)
     )
     classifier = None if made.classifier is None else part("the classifier", 1, lambda: loaded()[1])  # type: ignore[arg-type, return-value]  # there is one
-    return Parts(header, identity, branches, classifier)
+    return ModelBundle(header, identity, branches, classifier)

@@ -7,20 +7,20 @@ Public, as the face is. It imports torch: a plugin imports it where its networks
 
 from __future__ import annotations
 
-from lowvision.layers.attending import ChannelAttention as ChannelAttention
-from lowvision.layers.colour import Mean as Mean
+from lowvision.layers.blocks import HOURGLASS_SLOPE as HOURGLASS_SLOPE
+from lowvision.layers.blocks import ChannelAttention as ChannelAttention
+from lowvision.layers.blocks import ResidualBlock as ResidualBlock
+from lowvision.layers.blocks import SplitConv as SplitConv
+from lowvision.layers.blocks import hourglass as hourglass
+from lowvision.layers.colour import MeanShift as MeanShift
 from lowvision.layers.edges import EdgeTable as EdgeTable
 from lowvision.layers.edges import blurred as blurred
 from lowvision.layers.edges import gaussian as gaussian
-from lowvision.layers.enlarging import STEPS as STEPS
-from lowvision.layers.enlarging import add_skip as add_skip
-from lowvision.layers.enlarging import shuffling as shuffling
-from lowvision.layers.halving import halved as halved
-from lowvision.layers.initial import faint as faint
-from lowvision.layers.initial import kaiming as kaiming
-from lowvision.layers.initial import look_for_detail as look_for_detail
-from lowvision.layers.initial import weaken as weaken
-from lowvision.layers.joining import Joined as Joined
-from lowvision.layers.narrowing import HOURGLASS_SLOPE as HOURGLASS_SLOPE
-from lowvision.layers.narrowing import hourglass as hourglass
-from lowvision.layers.residual import ResidualBlock as ResidualBlock
+from lowvision.layers.init import init_kaiming_ as init_kaiming_
+from lowvision.layers.init import init_near_zero_ as init_near_zero_
+from lowvision.layers.init import init_zero_mean_ as init_zero_mean_
+from lowvision.layers.init import scale_residual_ as scale_residual_
+from lowvision.layers.resample import STEPS as STEPS
+from lowvision.layers.resample import add_skip as add_skip
+from lowvision.layers.resample import halved as halved
+from lowvision.layers.resample import upsampler as upsampler

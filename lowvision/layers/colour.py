@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean R, G, B of the DIV2K training photographs in [0,1]."""
+"""MeanShift R, G, B of the DIV2K training photographs in [0,1]."""
 
 
-class Mean(nn.Module):
+class MeanShift(nn.Module):
     """The mean colour as a constant: (1,C,1,1); for grey, the mean of the three."""
 
     value: Tensor
@@ -20,8 +20,8 @@ class Mean(nn.Module):
         value = rgb if colours == len(mean) else rgb.mean().expand(colours)
         self.register_buffer("value", value.reshape(1, -1, 1, 1).clone(), persistent=False)
 
-    def take(self, image: Tensor) -> Tensor:
+    def sub(self, image: Tensor) -> Tensor:
         return image - self.value
 
-    def give(self, image: Tensor) -> Tensor:
+    def add(self, image: Tensor) -> Tensor:
         return image + self.value

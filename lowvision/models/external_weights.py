@@ -29,7 +29,7 @@ PREFIX = "module."
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ExternalWeights:
     """What another program's file holds, in our terms."""
 
     architecture: Architecture
@@ -40,7 +40,7 @@ class Foreign:
     """The name of the format that recognised it."""
 
 
-def read(path: Path, known: Registry, wanted: Format | None = None) -> Foreign:
+def read(path: Path, known: Registry, wanted: Format | None = None) -> ExternalWeights:
     """What that file holds, by the format `wanted`, or by the one that recognises it.
 
     Raises WeightsError where the file is damaged, would run code, is recognised by none or by two, or does not fit
@@ -56,7 +56,7 @@ def read(path: Path, known: Registry, wanted: Format | None = None) -> Foreign:
         raise WeightsError(f"{path}: is not in the format '{name}'; it holds {_few(state)}")
     try:
         made = _architecture(recognised, known)
-        return Foreign(made, _state(recognised, made), name)
+        return ExternalWeights(made, _state(recognised, made), name)
     except ValidationError as error:
         raise WeightsError(f"{path}: is in the format '{name}', but cannot be built: {_reasons(error)}") from None
     except _Misfit as error:
@@ -134,7 +134,7 @@ class _Failed(Exception):
 
 def _first(state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[Format, Recognised]:
     """The format that knows these tensors, and what they are. Those that know everything are asked last."""
-    formats: list[Format] = [entry.thing() for entry in known.shelves["formats"].values()]
+    formats: list[Format] = [entry.component() for entry in known["formats"].values()]
     failed: list[str] = []
     for general in (False, True):
         answers: list[tuple[Format, Recognised]] = []
@@ -149,7 +149,7 @@ def _first(state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[Fo
             raise WeightsError(f"{path}: {names} both recognise it; say which by `lowvision convert --format`")
         if answers:
             return answers[0]
-    names = ", ".join(known.shelves["formats"]) or "none"
+    names = ", ".join(known["formats"]) or "none"
     raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failed)}")
 
 

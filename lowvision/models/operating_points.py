@@ -19,8 +19,8 @@ AT_A_TIME = 16
 """Tiles that are looked at together."""
 
 
-class Setting(Options):
-    """What `Adaptive.spend` set for one share, and what came of it on the tiles that it was set on."""
+class OperatingPoint(Options):
+    """What `Adaptive.set_budget` set for one share, and what came of it on the tiles that it was set on."""
 
     share: float = Field(ge=0)
     """What is spent, in the mean over tiles, of the multiply-adds of the static graph on them."""
@@ -34,7 +34,7 @@ class Setting(Options):
         """For a share, found on tiles lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1]; the network stays as it is."""
         other = copy.deepcopy(network)
         assert isinstance(other, Adaptive)
-        other.spend(share, lq, gt)
+        other.set_budget(share, lq, gt)
         before, after = network.state_dict(), other.state_dict()
         changed = {name: tensor for name, tensor in after.items() if not torch.equal(tensor, before[name])}
         spent, lost = _measured(network, other, lq, gt)
@@ -64,12 +64,12 @@ def _measured(static: nn.Module, adaptive: Adaptive, lq: Tensor, gt: Tensor) -> 
     return torch.cat(spent), torch.cat(lost)
 
 
-def distinct(settings: Sequence[Setting]) -> tuple[Setting, ...]:
+def distinct(settings: Sequence[OperatingPoint]) -> tuple[OperatingPoint, ...]:
     """Without those that another one equals: shares that cannot be met are set to the least there is, or the next."""
     return tuple(setting for n, setting in enumerate(settings) if setting not in settings[:n])
 
 
-def within(settings: Sequence[Setting], share: float) -> int:
+def within(settings: Sequence[OperatingPoint], share: float) -> int:
     """The number of the dearest that spends at most that share; where none does, of the cheapest."""
     affordable = [n for n, setting in enumerate(settings) if setting.share <= share]
     if not affordable:
@@ -77,7 +77,7 @@ def within(settings: Sequence[Setting], share: float) -> int:
     return max(affordable, key=lambda n: settings[n].share)
 
 
-def losing(settings: Sequence[Setting], max_loss: float) -> int:
+def losing(settings: Sequence[OperatingPoint], max_loss: float) -> int:
     """The number of the cheapest that loses at most so many dB. Raises ValueError where none does."""
     kept = [n for n, setting in enumerate(settings) if setting.loss <= max_loss]
     if not kept:

@@ -20,27 +20,29 @@ def find(word: Path, known: Registry) -> Path:
     """
     if word.exists():
         return word
-    name, shelf = str(word), known.shelves["weights"]
-    if name in shelf or ("weights", name) in known.clashes:
+    name, provided = str(word), known["weights"]
+    if name in provided or ("weights", name) in known.clashes:
         return _file(name, known)
-    near = difflib.get_close_matches(name, shelf, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"carried by plugins are {', '.join(sorted(shelf)) or 'none'}"
+    near = difflib.get_close_matches(name, provided, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"carried by plugins are {', '.join(sorted(provided)) or 'none'}"
     raise WeightsError(f"{word}: no such file, and no weights of that name; {hint}")
 
 
 def default(known: Registry) -> Path:
     """The file of the weights to take where none are named. Raises UsageError where that is not clear."""
-    shelf = known.shelves["weights"]
-    named = [name for name, entry in shelf.items() if issubclass(entry.thing, Weights) and entry.thing.default]
+    provided = known["weights"]
+    named = [
+        name for name, entry in provided.items() if issubclass(entry.component, Weights) and entry.component.default
+    ]
     if len(named) == 1:
         return _file(named[0], known)
-    there = ", ".join(sorted(named or shelf))
+    there = ", ".join(sorted(named or provided))
     raise UsageError(f"which weights? give -m {f'NAME, one of {there}' if there else f'FILE; {TRAIN_ONE}'}")
 
 
 def _file(name: str, known: Registry) -> Path:
     entry = known.find("weights", name)
-    carried: Weights = entry.thing()
+    carried: Weights = entry.component()
     path = carried.path()
     if not path.is_file():
         raise WeightsError(f"{path}: is missing, though {entry.plugin} carries it as '{name}'; install it again")

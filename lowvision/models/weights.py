@@ -17,8 +17,8 @@ from lowvision.config.options import Options
 from lowvision.errors import WeightsError
 from lowvision.models import external_weights
 from lowvision.models.architecture import Architecture
-from lowvision.models.external_weights import Foreign
-from lowvision.models.operating_points import Setting
+from lowvision.models.external_weights import ExternalWeights
+from lowvision.models.operating_points import OperatingPoint
 from lowvision.models.state_dict import difference, unshared
 from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.registry import Registry
@@ -53,7 +53,7 @@ class Header(Options):
     """What to build."""
     measured: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)
     """What was measured of it on `data.valid`, by name."""
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[OperatingPoint, ...] = ()
     """What a network that decides by itself may be set to."""
     plugins: dict[str, str] = Field(default_factory=dict)
     """The distributions whose plugins it needs, and their versions."""
@@ -68,7 +68,7 @@ def save(
     registry: Registry,
     measured: Mapping[str, Any],
     provenance: Provenance = Provenance(),  # noqa: B008  # frozen
-    settings: tuple[Setting, ...] = (),
+    settings: tuple[OperatingPoint, ...] = (),
 ) -> None:
     """Write a network or container; the file appears whole, by renaming."""
     facts = {name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()}
@@ -104,7 +104,7 @@ def is_foreign(path: Path) -> bool:
     return _header_text(path) is None
 
 
-def foreign_header(path: Path, found: Foreign, registry: Registry) -> Header:
+def foreign_header(path: Path, found: ExternalWeights, registry: Registry) -> Header:
     """The header that another program's file would have if lowvision had written it."""
     return Header(
         kind=found.architecture.kind,  # type: ignore[arg-type]  # one of the two
@@ -223,7 +223,7 @@ def recognised(header: Header, registry: Registry) -> str:
 def plugins_of(architecture: Architecture, registry: Registry) -> dict[str, str]:
     """The distributions whose plugins an architecture needs, and the versions that are here."""
     parts = [architecture.task, *architecture.branches, architecture.classifier]
-    entries = [registry.entry_of(thing) for part in parts if part is not None for thing in (part, *_held(part))]
+    entries = [registry.entry_of(component) for part in parts if part is not None for component in (part, *_held(part))]
     return {entry.distribution: entry.version for entry in entries}
 
 

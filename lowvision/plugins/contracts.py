@@ -83,7 +83,7 @@ class Backbone(Options, ABC):
         return None
 
     def exits(self) -> int:
-        """After how many of its blocks its network, which is then a `Leavable`, may be left; 0: it may not be."""
+        """After how many of its blocks its network, which is then a `EarlyExit`, may be left; 0: it may not be."""
         return 0
 
     def fuse(self) -> Backbone | None:
@@ -95,7 +95,7 @@ class Backbone(Options, ABC):
         return None
 
 
-class Leavable(ABC):
+class EarlyExit(ABC):
     """Mixed into the nn.Module of a backbone that runs block after block and can make its image after any of them.
 
     forward is to enter, to advance through every block from 0, and to leave. Left after k blocks it computes what the
@@ -103,18 +103,18 @@ class Leavable(ABC):
     """
 
     @abstractmethod
-    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+    def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
         """What the first block reads of lq (B,C,h,w), each of B rows: the features, and whatever else is needed later.
 
         The features come first, here and after every block: (B,F,h',w'), of one shape all along.
         """
 
     @abstractmethod
-    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+    def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         """What there is after that block, made from what there was before it, which stays as it is."""
 
     @abstractmethod
-    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+    def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
         """The image (B,C,h*scale,w*scale), from what there is after any block and lq (B,C,h,w)."""
 
 
@@ -122,7 +122,7 @@ class Adaptive(ABC):
     """Mixed into the nn.Module of a backbone that decides by itself how much of a tile to compute: masks, exits.
 
     Its forward stays a static graph, which costs the same for every tile and which every runtime can run. As trained,
-    and until `spend` is called, `adapt` gives the same image.
+    and until `set_budget` is called, `adapt` gives the same image.
     """
 
     @abstractmethod
@@ -134,7 +134,7 @@ class Adaptive(ABC):
         """
 
     @abstractmethod
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         """From now on `adapt` spends this share of forward's multiply-adds, in the mean over tiles like these.
 
         lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1] are tiles of photographs that nothing was trained on. Where the share

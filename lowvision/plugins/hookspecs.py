@@ -16,7 +16,7 @@ PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-MENUS: Mapping[str, type[Options]] = {
+KINDS: Mapping[str, type[Options]] = {
     "tasks": Task,
     "backbones": Backbone,
     "reducers": Reducer,

@@ -1,4 +1,4 @@
-"""Asks every installed plugin once what it provides and keeps the answers on read-only shelves."""
+"""Ask every installed plugin once for its components and keep them, read-only, by kind and name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,10 +33,10 @@ STRICT = "LOWVISION_STRICT"
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing on a shelf and who put it there."""
+    """A component and the plugin that provides it."""
 
     name: str
-    thing: type
+    component: type
     plugin: str
     distribution: str
     version: str
@@ -68,8 +68,8 @@ class Plugin:
         return self.module.replace("_", "-")
 
 
-class Registry:
-    """Read-only shelves, one a menu, each from a name to an Entry."""
+class Registry(Mapping[str, Mapping[str, Entry]]):
+    """Read-only components: `registry[kind][name]` is an Entry; kinds are those of `hookspecs.KINDS`."""
 
     def __init__(self, plugins: Iterable[Plugin], left_out: Iterable[Plugin] = ()):
         self.plugins: tuple[Plugin, ...] = tuple(plugins)
@@ -83,32 +83,43 @@ class Registry:
             except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not reach the others
                 broken.append(Broken(plugin.name, plugin.distribution, _reason(error, plugin)))
                 continue
-            for menu, entry in offered:
-                offers[menu, entry.name].append(entry)
+            for kind, entry in offered:
+                offers[kind, entry.name].append(entry)
         self.broken: tuple[Broken, ...] = tuple(broken)
         self.clashes: Mapping[tuple[str, str], list[Entry]] = {k: v for k, v in offers.items() if len(v) > 1}
-        shelves: dict[str, dict[str, Entry]] = {menu: {} for menu in hookspecs.MENUS}
-        for (menu, name), entries in offers.items():
+        provided: dict[str, dict[str, Entry]] = {kind: {} for kind in hookspecs.KINDS}
+        for (kind, name), entries in offers.items():
             if len(entries) == 1:
-                shelves[menu][name] = entries[0]
-        self.shelves: Mapping[str, Mapping[str, Entry]] = MappingProxyType(
-            {menu: MappingProxyType(shelf) for menu, shelf in shelves.items()}
-        )
+                provided[kind][name] = entries[0]
+        self._provided = {kind: MappingProxyType(entries) for kind, entries in provided.items()}
 
-    def find(self, menu: str, name: str) -> Entry:
+    def __getitem__(self, kind: str) -> Mapping[str, Entry]:
+        return self._provided[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._provided)
+
+    def __len__(self) -> int:
+        return len(self._provided)
+
+    # Two registries are the same only if they are one object: entries hold classes, and caches key by registry.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def find(self, kind: str, name: str) -> Entry:
         """The entry of that name. Raises PluginError when two plugins claim it, RecipeError when none does."""
-        if (menu, name) in self.clashes:
-            owners = " and ".join(f"{e.plugin} ({e.distribution})" for e in self.clashes[menu, name])
-            raise PluginError(f"{_one_of(menu)} '{name}' is claimed by {owners}; uninstall one of them")
-        shelf = self.shelves[menu]
-        if name in shelf:
-            return shelf[name]
-        near = difflib.get_close_matches(name, shelf, n=1)
+        if (kind, name) in self.clashes:
+            owners = " and ".join(f"{e.plugin} ({e.distribution})" for e in self.clashes[kind, name])
+            raise PluginError(f"{_one_of(kind)} '{name}' is claimed by {owners}; uninstall one of them")
+        provided = self[kind]
+        if name in provided:
+            return provided[name]
+        near = difflib.get_close_matches(name, provided, n=1)
         if near:
-            hint = f"did you mean '{near[0]}'? (from {shelf[near[0]].plugin})"
+            hint = f"did you mean '{near[0]}'? (from {provided[near[0]].plugin})"
         else:
-            hint = f"there are {', '.join(sorted(shelf)) or 'none'}"
-        raise RecipeError(f"no {_one_of(menu)} named '{name}'; {hint}{self.absent()}")
+            hint = f"there are {', '.join(sorted(provided)) or 'none'}"
+        raise RecipeError(f"no {_one_of(kind)} named '{name}'; {hint}{self.absent()}")
 
     def absent(self) -> str:
         """Which plugins could have a name that nobody has: the rest of a sentence, empty where there are none."""
@@ -117,21 +128,21 @@ class Registry:
             told += f"; {LIMIT} leaves out {', '.join(plugin.name for plugin in self.left_out)}"
         return told
 
-    def entry_of(self, thing: object) -> Entry:
-        """The entry on a shelf that the class of `thing` is. Raises PluginError where no plugin provides it."""
-        for shelf in self.shelves.values():
-            for entry in shelf.values():
-                if entry.thing is type(thing):
+    def entry_of(self, component: object) -> Entry:
+        """The entry of the class of `component`. Raises PluginError if no plugin provides it."""
+        for provided in self.values():
+            for entry in provided.values():
+                if entry.component is type(component):
                     return entry
-        raise PluginError(f"{type(thing).__name__} is not provided by any installed plugin")
+        raise PluginError(f"{type(component).__name__} is not provided by any installed plugin")
 
-    def name_of(self, thing: object) -> str:
-        """The name under which the class of `thing` stands on a shelf."""
-        return self.entry_of(thing).name
+    def name_of(self, component: object) -> str:
+        """The name under which a plugin provides the class of `component`."""
+        return self.entry_of(component).name
 
-    def spelt(self, thing: Options) -> dict[str, Any]:
+    def serialize(self, component: Options) -> dict[str, Any]:
         """As a recipe would spell it with every option: {name: options}, of what JSON can hold."""
-        return {self.name_of(thing): thing.model_dump(mode="json", context=self)}
+        return {self.name_of(component): component.model_dump(mode="json", context=self)}
 
 
 def load() -> Registry:
@@ -156,9 +167,9 @@ def faults(known: Registry) -> Iterable[str]:
     """What is wrong with the plugins, a sentence each: those that are broken, and names that several claim."""
     for broken in known.broken:
         yield f"plugin {broken.plugin} (from {broken.distribution}) failed to load: {broken.reason}"
-    for (menu, name), entries in known.clashes.items():
+    for (kind, name), entries in known.clashes.items():
         owners = " and ".join(f"{entry.plugin} (from {entry.distribution})" for entry in entries)
-        yield f"{_one_of(menu)} '{name}' is claimed by {owners}; neither can be used"
+        yield f"{_one_of(kind)} '{name}' is claimed by {owners}; neither can be used"
 
 
 def chosen(plugins: Iterable[Plugin], names: str) -> tuple[Plugin, ...]:
@@ -203,9 +214,9 @@ def _called(distribution: metadata.Distribution | None) -> tuple[str, str]:
     return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
-def _one_of(menu: str) -> str:
+def _one_of(kind: str) -> str:
     """What a thing on that menu is called in a sentence."""
-    return menu if menu == "weights" else menu.removesuffix("s")
+    return kind if kind == "weights" else kind.removesuffix("s")
 
 
 def _reason(error: BaseException, plugin: Plugin) -> str:
@@ -236,43 +247,43 @@ def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        hooks = ", ".join(f"lowvision_{menu}" for menu in hookspecs.MENUS)
+        hooks = ", ".join(f"lowvision_{kind}" for kind in hookspecs.KINDS)
         raise PluginError(f"{error}; the hooks are {hooks}") from None
     if not manager.get_hookcallers(module):
         raise PluginError(f"{plugin.module} offers nothing: mark a function such as lowvision_tasks with @hookimpl")
-    for menu, contract in hookspecs.MENUS.items():
+    for kind, contract in hookspecs.KINDS.items():
         # Each function is called by itself: pluggy's own call drops None, which a forgotten `return` gives.
-        for hook in getattr(manager.hook, f"lowvision_{menu}").get_hookimpls():
-            for name, thing in _checked(menu, contract, hook.function()):
-                yield menu, Entry(name, thing, plugin.name, plugin.distribution, plugin.version)
+        for hook in getattr(manager.hook, f"lowvision_{kind}").get_hookimpls():
+            for name, component in _checked(kind, contract, hook.function()):
+                yield kind, Entry(name, component, plugin.name, plugin.distribution, plugin.version)
 
 
-def _checked(menu: str, contract: type[Options], offer: Any) -> Iterable[tuple[str, type]]:
+def _checked(kind: str, contract: type[Options], offer: Any) -> Iterable[tuple[str, type]]:
     if not isinstance(offer, Mapping):
-        raise PluginError(f"lowvision_{menu} must return a mapping name -> class, not {type(offer).__name__}")
-    for name, thing in offer.items():
+        raise PluginError(f"lowvision_{kind} must return a mapping name -> class, not {type(offer).__name__}")
+    for name, component in offer.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            raise PluginError(f"lowvision_{menu}: name {name!r} must be lower-case letters, digits, _ and -")
-        if not (isinstance(thing, type) and issubclass(thing, contract)):
-            made = "; return the class, without ()" if isinstance(thing, contract) else ""
+            raise PluginError(f"lowvision_{kind}: name {name!r} must be lower-case letters, digits, _ and -")
+        if not (isinstance(component, type) and issubclass(component, contract)):
+            made = "; return the class, without ()" if isinstance(component, contract) else ""
             raise PluginError(
-                f"lowvision_{menu}: '{name}' must be a subclass of {contract.__name__}, not {thing!r}{made}"
+                f"lowvision_{kind}: '{name}' must be a subclass of {contract.__name__}, not {component!r}{made}"
             )
-        if missing := getattr(thing, "__abstractmethods__", None):
-            raise PluginError(f"lowvision_{menu}: '{name}' does not define {', '.join(sorted(missing))}")
-        if wrong := _wrong_options(thing, contract):
-            raise PluginError(f"lowvision_{menu}: '{name}' has {wrong}")
-        yield name, thing
+        if missing := getattr(component, "__abstractmethods__", None):
+            raise PluginError(f"lowvision_{kind}: '{name}' does not define {', '.join(sorted(missing))}")
+        if wrong := _wrong_options(component, contract):
+            raise PluginError(f"lowvision_{kind}: '{name}' has {wrong}")
+        yield name, component
 
 
-def _wrong_options(thing: type[Options], contract: type[Options]) -> str | None:
+def _wrong_options(component: type[Options], contract: type[Options]) -> str | None:
     """What is wrong with the options that a class declares, whatever a recipe may say of them."""
-    for name in thing.model_fields.keys() - contract.model_fields.keys():
+    for name in component.model_fields.keys() - contract.model_fields.keys():
         if hasattr(contract, name):
             return f"an option '{name}', which every {contract.__name__} has as its own; write `{name} = ...`, untyped"
     try:
-        thing.model_rebuild()  # a type that was unknown when the class was made may have come since
-        thing.model_validate({})
+        component.model_rebuild()  # a type that was unknown when the class was made may have come since
+        component.model_validate({})
     except (PydanticUndefinedAnnotation, PydanticUserError) as error:
         return f"an option whose type is unknown ({error.message}); import it outside of TYPE_CHECKING"
     except ValidationError as error:

@@ -166,9 +166,9 @@ def menu_at(path: KeyPath, known: Registry) -> str | None:
     if len(path) < 3:
         return None
     *above, name, option = path  # an option of what is chosen there may be a choice itself
-    menu = menu_at(tuple(above), known)
-    thing = known.shelves[menu].get(str(name)) if menu else None
-    return choices_of(thing.thing).get(str(option)) if thing else None
+    kind = menu_at(tuple(above), known)
+    component = known[kind].get(str(name)) if kind else None
+    return choices_of(component.component).get(str(option)) if component else None
 
 
 def _dotted(path: KeyPath) -> str:

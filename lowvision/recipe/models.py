@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lowvision.config.options import Options
-from lowvision.config.validation import MISSING, Complaint, as_error
+from lowvision.config.validation import MISSING, ValidationIssue, as_error
 from lowvision.data import augment
 from lowvision.models.architecture import (
     Architecture,
@@ -138,23 +138,25 @@ class Recipe(Options):
         return self
 
 
-def _impossible_scales(recipe: Recipe) -> Iterator[Complaint]:
+def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
     for k, branch in enumerate(recipe.branches):
         scales = branch.backbone.scales
         if scales is not None and recipe.task.scale not in scales:
             possible = ", ".join(map(str, scales))
-            yield Complaint(
+            yield ValidationIssue(
                 ("branches", k), f"can be built for scale {possible}; the task has scale {recipe.task.scale}"
             )
 
 
-def _unfit_tiles(recipe: Recipe) -> Iterator[Complaint]:
+def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
-            yield Complaint(("tile", "size"), f"{recipe.tile.size} must be a multiple of {multiple} for its backbone")
+            yield ValidationIssue(
+                ("tile", "size"), f"{recipe.tile.size} must be a multiple of {multiple} for its backbone"
+            )
 
 
-def _false_reductions(recipe: Recipe) -> Iterator[Complaint]:
+def _false_reductions(recipe: Recipe) -> Iterator[ValidationIssue]:
     for k, branch in enumerate(recipe.branches):
         reached = recipe.base
         try:
@@ -162,64 +164,74 @@ def _false_reductions(recipe: Recipe) -> Iterator[Complaint]:
                 reached = step.of(reached)
         except ValueError as error:
             listed = "levels, and branches, go from the smallest to the last, which is the base"
-            yield Complaint(("branches", k, "reduced"), f"{error}; {listed}")
+            yield ValidationIssue(("branches", k, "reduced"), f"{error}; {listed}")
             continue
         if branch.reduced and reached != branch.backbone:
-            yield Complaint(("branches", k, "reduced"), f"leads from the base to {reached!r}, not {branch.backbone!r}")
+            yield ValidationIssue(
+                ("branches", k, "reduced"), f"leads from the base to {reached!r}, not {branch.backbone!r}"
+            )
 
 
-def _wrong_lengths(recipe: Recipe) -> Iterator[Complaint]:
+def _wrong_lengths(recipe: Recipe) -> Iterator[ValidationIssue]:
     for name, option in (("branches", "steps_each"), ("classifier", "shares"), ("joint", "shares")):
         values = getattr(getattr(recipe.stages, name), option, None)
         if values is not None and len(values) != len(recipe.branches):
-            yield Complaint(("stages", name, option), f"has {len(values)} values for {len(recipe.branches)} branches")
+            yield ValidationIssue(
+                ("stages", name, option), f"has {len(values)} values for {len(recipe.branches)} branches"
+            )
 
 
-def _missing_classifier(recipe: Recipe) -> Iterator[Complaint]:
+def _missing_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
     if recipe.classifier:
         return
     if len(recipe.branches) > 1:
-        yield Complaint(("classifier",), MISSING)
+        yield ValidationIssue(("classifier",), MISSING)
     for name in ("classifier", "joint"):
         if getattr(recipe.stages, name):
-            yield Complaint(("stages", name), "needs a classifier; the recipe names none")
+            yield ValidationIssue(("stages", name), "needs a classifier; the recipe names none")
     if recipe.stages.calibrate and not (recipe.stages.base or recipe.branches[-1].weights):
-        yield Complaint(("stages", "calibrate"), "needs stages.base, or weights of its one branch")
+        yield ValidationIssue(("stages", "calibrate"), "needs stages.base, or weights of its one branch")
 
 
-def _missing_stages(recipe: Recipe) -> Iterator[Complaint]:
+def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
     trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(recipe.stages, name)]
     if trained and recipe.data.train is None:
-        yield Complaint(("stages", trained[0]), "needs data.train")
+        yield ValidationIssue(("stages", trained[0]), "needs data.train")
     if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
-        yield Complaint(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
+        yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
     if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
-        yield Complaint(("stages", "evaluate"), "needs data.test")
+        yield ValidationIssue(("stages", "evaluate"), "needs data.test")
     if recipe.stages.classifier and recipe.stages.classifier.ranked_steps and not recipe.stages.rank:
-        yield Complaint(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
+        yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
     yield from _unmeasurable(recipe)
     for name in trained:
         if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
-            yield Complaint(("stages", name, "keep"), "best needs data.valid")
+            yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
 
 
-def _unmeasurable(recipe: Recipe) -> Iterator[Complaint]:
+def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
     """What the stages that look at the whole container cannot do."""
     stages, classifier = recipe.stages, recipe.classifier
     if recipe.data.valid is None:
         if stages.calibrate:
-            yield Complaint(("stages", "calibrate"), "needs data.valid")
+            yield ValidationIssue(("stages", "calibrate"), "needs data.valid")
         if stages.evaluate and stages.evaluate.compare:
-            yield Complaint(("stages", "evaluate", "compare"), "needs data.valid, where other classifiers are fitted")
+            yield ValidationIssue(
+                ("stages", "evaluate", "compare"), "needs data.valid, where other classifiers are fitted"
+            )
         if classifier and not classifier.trained and (stages.joint or stages.calibrate):
-            yield Complaint(("classifier",), "is not trained but fitted, which needs data.valid")
+            yield ValidationIssue(("classifier",), "is not trained but fitted, which needs data.valid")
         if stages.evaluate and stages.evaluate.budgets and len(recipe.branches) == 1:
-            yield Complaint(("stages", "evaluate", "budgets"), "needs data.valid, where one network is set to them")
+            yield ValidationIssue(
+                ("stages", "evaluate", "budgets"), "needs data.valid, where one network is set to them"
+            )
     if classifier is None:
         return
     if stages.classifier and not classifier.trained:
-        yield Complaint(("stages", "classifier"), "has nothing to train; leave it out, or write classifier: null")
+        yield ValidationIssue(("stages", "classifier"), "has nothing to train; leave it out, or write classifier: null")
     if stages.branches and not (classifier.trained or stages.calibrate or stages.joint):
-        yield Complaint(("classifier",), "is fitted where the container is put together; add stages.calibrate")
+        yield ValidationIssue(("classifier",), "is fitted where the container is put together; add stages.calibrate")
     if stages.calibrate and classifier.trained and not (stages.classifier or stages.joint):
-        yield Complaint(("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier")
+        yield ValidationIssue(
+            ("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier"
+        )

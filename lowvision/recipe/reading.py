@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lowvision.config import yaml_reader
-from lowvision.config.validation import Complaint, close_to, from_error
+from lowvision.config.validation import ValidationIssue, close_to, from_error
 from lowvision.config.yaml_reader import KeyPath, Mark
 from lowvision.errors import RecipeError
 from lowvision.plugins.registry import Registry
@@ -47,17 +47,17 @@ def _plain(recipe: Recipe, registry: Registry) -> dict[str, Any]:
     return recipe.model_dump(mode="json", context=registry)
 
 
-def _from_recipe(error: ValidationError, full: Mapping[str, Any], said: Mapping[str, Any]) -> Iterable[Complaint]:
+def _from_recipe(error: ValidationError, full: Mapping[str, Any], said: Mapping[str, Any]) -> Iterable[ValidationIssue]:
     """The complaints about the written-out recipe, each once, told of what the user wrote."""
     told = [_as_written(complaint, full, said) for complaint in from_error(error, Recipe, full)]
     return dict.fromkeys(complaint for complaint in told if complaint is not None)
 
 
-def _as_written(complaint: Complaint, full: Mapping[str, Any], said: Mapping[str, Any]) -> Complaint | None:
+def _as_written(complaint: ValidationIssue, full: Mapping[str, Any], said: Mapping[str, Any]) -> ValidationIssue | None:
     """The complaint in terms of the short forms; None where a complaint about these has been made already."""
     path, message = complaint.path, complaint.message
     if path[:1] == ("branches",) and "branches" not in said and not {"backbone", "reduce"}.isdisjoint(said):
-        return Complaint(("backbone",), message) if full.get("branches") else None
+        return ValidationIssue(("backbone",), message) if full.get("branches") else None
     if path == ("branches",) and "branches" not in said:
         told = "is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches"
     elif len(path) == 1 and path[0] not in Recipe.model_fields:
@@ -66,13 +66,13 @@ def _as_written(complaint: Complaint, full: Mapping[str, Any], said: Mapping[str
         told = f"{message}; a folder is written with a slash, as ./{word}"
     else:
         told = message
-    return Complaint(path, told)
+    return ValidationIssue(path, told)
 
 
-def _located(complaints: Iterable[Complaint], marks: Mapping[KeyPath, Mark], main: str) -> Iterable[str]:
+def _located(complaints: Iterable[ValidationIssue], marks: Mapping[KeyPath, Mark], main: str) -> Iterable[str]:
     """`file:line: path: message`, the recipe's own lines first, then its parents' and the command line's."""
 
-    def place(complaint: Complaint) -> tuple[bool, Mark]:
+    def place(complaint: ValidationIssue) -> tuple[bool, Mark]:
         mark = _mark(complaint.path, marks)
         return mark.file != main, mark
 

@@ -18,17 +18,17 @@ def schema(registry: Registry) -> Schema:
     """What a file may say, given what the installed plugins provide."""
     recipe = Recipe.model_json_schema()
     definitions: Schema = recipe.pop("$defs")
-    of_file = _of_file(registry.shelves["formats"])
+    of_file = _of_file(registry["formats"])
     definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-menu": "backbones"}, of_file]}
-    for menu, shelf in registry.shelves.items():
-        definitions[menu] = _menu(menu, shelf)
-        for name, entry in shelf.items():
-            definitions |= _options(menu, name, entry)
+    for kind, provided in registry.items():
+        definitions[kind] = _menu(kind, provided)
+        for name, entry in provided.items():
+            definitions |= _options(kind, name, entry)
     definitions["datasets"]["anyOf"].append({"type": "string", "description": "The path of a folder of photographs."})
     written = {
         **recipe,
         "$schema": DIALECT,
-        "properties": {**_short_forms(registry.shelves["reducers"], of_file), **recipe["properties"]},
+        "properties": {**_short_forms(registry["reducers"], of_file), **recipe["properties"]},
         "required": [],
         "anyOf": [{"required": ["extends"]}, {"required": ["task"]}],
         "$defs": definitions,
@@ -79,33 +79,33 @@ def _with_levels(reducer: Entry) -> Schema:
     }
 
 
-def _menu(menu: str, shelf: Mapping[str, Entry]) -> Schema:
+def _menu(kind: str, provided: Mapping[str, Entry]) -> Schema:
     """A choice from a menu: a name, or a name with its options."""
     with_options = {
         "type": "object",
-        "properties": {name: {"$ref": f"#/$defs/{menu}.{name}"} for name in shelf},
+        "properties": {name: {"$ref": f"#/$defs/{kind}.{name}"} for name in provided},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
     }
     bare = [
-        {"const": name, "description": (entry.thing.__doc__ or "").strip()}
-        for name, entry in shelf.items()
+        {"const": name, "description": (entry.component.__doc__ or "").strip()}
+        for name, entry in provided.items()
         if not _model(entry, "").get("required")
     ]
     return {"anyOf": [*bare, with_options]}
 
 
-def _options(menu: str, name: str, entry: Entry) -> Schema:
+def _options(kind: str, name: str, entry: Entry) -> Schema:
     """The options of one thing under `menu.name`, and the models inside them under `menu.name.Model`."""
-    key = f"{menu}.{name}"
+    key = f"{kind}.{name}"
     options = _model(entry, key)
     inner = options.pop("$defs", {})
     return {key: options, **{f"{key}.{model}": inside for model, inside in inner.items()}}
 
 
 def _model(entry: Entry, key: str) -> Schema:
-    made: Schema = entry.thing.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")  # type: ignore[attr-defined]  # every contract is an Options
+    made: Schema = entry.component.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")  # type: ignore[attr-defined]  # every contract is an Options
     return {"properties": {}, **made}
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from lowvision.config.options import Options
-from lowvision.config.validation import Complaint, from_error, shown
+from lowvision.config.validation import ValidationIssue, from_error, shown
 from lowvision.config.yaml_reader import KeyPath
 from lowvision.errors import LowvisionError
 from lowvision.plugins.choice import choose
@@ -25,7 +25,7 @@ class Spelt(NamedTuple):
     """A recipe without short forms, and what stood in the way of writing it so."""
 
     value: dict[str, Any]
-    complaints: list[Complaint]
+    complaints: list[ValidationIssue]
 
 
 class Knob(NamedTuple):
@@ -47,9 +47,9 @@ def write_out(value: Mapping[str, Any], registry: Registry) -> Spelt:
         listed, complaints = _listed(full.get("branches"), registry)
         return Spelt({**full, "branches": listed} if "branches" in full else full, complaints)
     if full.get("branches") is not None:
-        return Spelt(full, [Complaint(("branches",), "stands beside backbone or reduce; give one or the other")])
+        return Spelt(full, [ValidationIssue(("branches",), "stands beside backbone or reduce; give one or the other")])
     if backbone is None:
-        return Spelt(full, [Complaint(("reduce",), "needs a backbone to make smaller; give backbone as well")])
+        return Spelt(full, [ValidationIssue(("reduce",), "needs a backbone to make smaller; give backbone as well")])
     if reduce is None and _file_of(backbone, registry):
         branch, complaints = _of_file(backbone, ("backbone",), registry)
         return Spelt({**full, "branches": (branch,) if branch else ()}, complaints)
@@ -59,17 +59,17 @@ def write_out(value: Mapping[str, Any], registry: Registry) -> Spelt:
 
 def _photographs(key: str, value: Any, registry: Registry) -> Any:
     """A word that is a path as a folder; anything else as it is."""
-    if key not in ("train", "valid", "test") or not isinstance(value, str) or value in registry.shelves["datasets"]:
+    if key not in ("train", "valid", "test") or not isinstance(value, str) or value in registry["datasets"]:
         return value
     is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or Path(value).is_dir()
     return {"folder": {"path": value}} if is_path else value
 
 
-def _listed(branches: Any, registry: Registry) -> tuple[Any, list[Complaint]]:
+def _listed(branches: Any, registry: Registry) -> tuple[Any, list[ValidationIssue]]:
     """The list of branches, those that are a weights file with the network that is in it; anything else as it is."""
     if not isinstance(branches, tuple):
         return branches, []
-    found, complaints = [], list[Complaint]()
+    found, complaints = [], list[ValidationIssue]()
     for k, branch in enumerate(branches):
         if _file_of(branch, registry):
             made, more = _of_file(branch, ("branches", k), registry)
@@ -85,13 +85,13 @@ def _file_of(branch: Any, registry: Registry) -> str | None:
     if not isinstance(branch, dict) or len(branch) != 1:
         return None
     ((name, file),) = branch.items()
-    is_file = isinstance(file, str) and (name == "weights" or name in registry.shelves["formats"])
+    is_file = isinstance(file, str) and (name == "weights" or name in registry["formats"])
     return file if is_file else None
 
 
 def _of_file(
     branch: dict[str, str], path: KeyPath, registry: Registry
-) -> tuple[Branch, list[Complaint]] | tuple[None, list[Complaint]]:
+) -> tuple[Branch, list[ValidationIssue]] | tuple[None, list[ValidationIssue]]:
     """The network that is in a weights file, and starts from it."""
     from lowvision.models import weights  # imports torch, which most recipes need not wait for
 
@@ -99,20 +99,22 @@ def _of_file(
     try:
         header = weights.read_header(Path(file), registry)
     except LowvisionError as error:
-        return None, [Complaint((*path, name), str(error))]
+        return None, [ValidationIssue((*path, name), str(error))]
     if header.kind != "backbone":
-        return None, [Complaint((*path, name), f"{file}: holds a {header.kind}; a branch is one network")]
+        return None, [ValidationIssue((*path, name), f"{file}: holds a {header.kind}; a branch is one network")]
     if name != "weights" and not header.provenance.origin.endswith(f"({name})"):
-        return None, [Complaint((*path, name), f"{file}: is not in the format '{name}'; write {{weights: {file}}}")]
+        return None, [
+            ValidationIssue((*path, name), f"{file}: is not in the format '{name}'; write {{weights: {file}}}")
+        ]
     return Branch(backbone=header.architecture.branches[0], weights=file), []
 
 
-def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Branch], list[Complaint]]:
+def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Branch], list[ValidationIssue]]:
     """One branch for each level of `reduce`; the backbone alone where there is none."""
     largest, complaints = _chosen("backbones", backbone, ("backbone",), registry)
     if not isinstance(reduce, dict):
         message = f"must be a mapping of reducers to their levels, as {{channels: [36, 52, 64]}}, not {shown(reduce)}"
-        return [], [*complaints, Complaint(("reduce",), message)]
+        return [], [*complaints, ValidationIssue(("reduce",), message)]
     knobs = []
     for name, asked in reduce.items():
         knob, more = _knob(name, asked, registry)
@@ -126,18 +128,18 @@ def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Bran
 
 
 def _chosen(
-    menu: str, value: Any, path: KeyPath, registry: Registry
-) -> tuple[Options, list[Complaint]] | tuple[None, list[Complaint]]:
+    kind: str, value: Any, path: KeyPath, registry: Registry
+) -> tuple[Options, list[ValidationIssue]] | tuple[None, list[ValidationIssue]]:
     """What `choose` makes of the value at `path`, or its complaints."""
     try:
-        return choose(menu, value, registry), []
+        return choose(kind, value, registry), []
     except ValidationError as error:
         return None, [c.below(*path) for c in from_error(error, Options, value)]
     except ValueError as error:
-        return None, [Complaint(path, str(error))]
+        return None, [ValidationIssue(path, str(error))]
 
 
-def _knob(name: str, asked: Any, registry: Registry) -> tuple[Knob | None, list[Complaint]]:
+def _knob(name: str, asked: Any, registry: Registry) -> tuple[Knob | None, list[ValidationIssue]]:
     """A reducer and its levels, from a list of levels, or `levels` among the reducer's own options."""
     path: KeyPath = ("reduce", name)
     options = {}
@@ -151,31 +153,35 @@ def _knob(name: str, asked: Any, registry: Registry) -> tuple[Knob | None, list[
     return None if complaints else Knob(name, cast(Reducer, reducer), levels, path), complaints
 
 
-def _wrong_levels(levels: Any, path: KeyPath) -> list[Complaint]:
+def _wrong_levels(levels: Any, path: KeyPath) -> list[ValidationIssue]:
     if not isinstance(levels, tuple) or not levels:
-        return [Complaint(path, f"must be a list of levels, one for each branch, as [36, 52, 64], not {shown(levels)}")]
+        return [
+            ValidationIssue(
+                path, f"must be a list of levels, one for each branch, as [36, 52, 64], not {shown(levels)}"
+            )
+        ]
     return [
-        Complaint((*path, k), f"a level is a number or a word, not {shown(level)}")
+        ValidationIssue((*path, k), f"a level is a number or a word, not {shown(level)}")
         for k, level in enumerate(levels)
         if isinstance(level, bool) or not isinstance(level, int | float | str)
     ]
 
 
-def _zipped(backbone: Backbone, knobs: list[Knob]) -> tuple[list[Branch], list[Complaint]]:
+def _zipped(backbone: Backbone, knobs: list[Knob]) -> tuple[list[Branch], list[ValidationIssue]]:
     """The backbone under the first level of every reducer, under the second of every reducer, ..."""
     first, *others = knobs
     for other in others:
         if len(other.levels) != len(first.levels):
             counts = f"{first.name} has {len(first.levels)} levels, {other.name} has {len(other.levels)}"
-            return [], [Complaint(("reduce",), f"{counts}; give each branch one of both")]
+            return [], [ValidationIssue(("reduce",), f"{counts}; give each branch one of both")]
     outcomes = [_reduced(backbone, knobs, k) for k in range(len(first.levels))]
     return (
         [outcome for outcome in outcomes if isinstance(outcome, Branch)],
-        [outcome for outcome in outcomes if isinstance(outcome, Complaint)],
+        [outcome for outcome in outcomes if isinstance(outcome, ValidationIssue)],
     )
 
 
-def _reduced(backbone: Backbone, knobs: list[Knob], k: int) -> Branch | Complaint:
+def _reduced(backbone: Backbone, knobs: list[Knob], k: int) -> Branch | ValidationIssue:
     """The backbone under level k of every reducer in turn, or why there is none."""
     steps = []
     for knob in knobs:
@@ -185,8 +191,8 @@ def _reduced(backbone: Backbone, knobs: list[Knob], k: int) -> Branch | Complain
         except ValidationError as error:
             broken = from_error(error, type(backbone), dict(backbone))
             told = "; ".join(f"{'.'.join(map(str, c.path))} {c.message}".strip() for c in broken)
-            return Complaint((*knob.path, k), f"level {step.level}: {told}")
+            return ValidationIssue((*knob.path, k), f"level {step.level}: {told}")
         except ValueError as error:
-            return Complaint((*knob.path, k), f"level {step.level}: {error}")
+            return ValidationIssue((*knob.path, k), f"level {step.level}: {error}")
         steps.append(step)
     return Branch(backbone=backbone, reduced=tuple(steps))

@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weigh = Callable[[NDArray[np.integer]], NDArray[np.float64]]
-"""From what branches cost, (M,) multiply-adds a tile, ascending, to their dearness (M,) in the rule."""
+"""From what branches cost, (M,) multiply-adds a tile, ascending, to their cost weight (M,) in the rule."""
 
 
 def logarithms(prices: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The dearness that goes with logits."""
+    """The cost weight that goes with logits."""
     return np.log(np.maximum(prices, 1).astype(np.float64))
 
 
 def shares_of_dearest(prices: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The dearness that goes with PSNR, or any score that adds up over tiles."""
+    """The cost weight that goes with PSNR, or any score that adds up over tiles."""
     return prices / np.float64(max(prices.max(), 1))
 
 
-def chosen(scores: NDArray[np.floating], dearness: NDArray[np.float64], k: float) -> NDArray[np.int64]:
-    """The rule itself at one k: scores (N,M) and dearness (M,) -> the branch of each tile (N,)."""
-    return (scores.astype(np.float64) - k * dearness).argmax(axis=1)
+def chosen(scores: NDArray[np.floating], cost_weight: NDArray[np.float64], k: float) -> NDArray[np.int64]:
+    """The rule itself at one k: scores (N,M) and cost weight (M,) -> the branch of each tile (N,)."""
+    return (scores.astype(np.float64) - k * cost_weight).argmax(axis=1)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Steps:
         return choice
 
 
-def steps(scores: NDArray[np.floating], dearness: NDArray[np.float64]) -> Steps:
-    """The steps of tiles with scores (N,M), such as logits, and branches of that dearness (M,), ascending."""
+def steps(scores: NDArray[np.floating], cost_weight: NDArray[np.float64]) -> Steps:
+    """The steps of tiles with scores (N,M), such as logits, and branches of that cost weight (M,), ascending."""
     # Logits are the logarithm of softmax, but for a constant a tile, which changes no choice.
     exact = scores.astype(np.float64)
     tiles, branches = exact.shape
@@ -73,7 +73,7 @@ def steps(scores: NDArray[np.floating], dearness: NDArray[np.float64]) -> Steps:
     everyone = np.arange(tiles)
     moving = np.ones(tiles, dtype=bool)
     for _ in range(branches - 1):
-        k, following = _next(exact, dearness, current)
+        k, following = _next(exact, cost_weight, current)
         moving &= following > current
         if not moving.any():
             break
@@ -107,15 +107,15 @@ def most_within(budget: float, found: Steps, cost: Callable[[NDArray[np.int64]],
     return best, spent
 
 
-def k_within(
-    budget: float, scores: NDArray[np.floating], dearness: NDArray[np.float64], prices: NDArray[np.integer]
+def cost_weight_within(
+    budget: float, scores: NDArray[np.floating], cost_weight: NDArray[np.float64], prices: NDArray[np.integer]
 ) -> float:
     """The k at which what the rule chooses for many tiles together costs most, but not more than `budget`.
 
-    scores (N,M), dearness and prices (M,), ascending. It lies between two steps, so that rounding moves no tile; where
-    even the cheapest costs more, above them all. Tiles with equal scores go together.
+    scores (N,M), cost weight and prices (M,), ascending. It lies between two steps, so that rounding moves no tile;
+    above them all where even the cheapest costs more. Tiles with equal scores go together.
     """
-    found = steps(scores, dearness)
+    found = steps(scores, cost_weight)
     if not len(found.k):
         return 0.0
     # All steps of one k are one, but for rounding.
@@ -131,11 +131,11 @@ def k_within(
 
 
 def _next(
-    scores: NDArray[np.float64], dearness: NDArray[np.float64], current: NDArray[np.int64]
+    scores: NDArray[np.float64], cost_weight: NDArray[np.float64], current: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """For each tile the largest k at which a dearer branch becomes as good as the current one, and that branch."""
     tiles = np.arange(len(scores))
-    rise = dearness[None, :] - dearness[current][:, None]  # (N, M)
+    rise = cost_weight[None, :] - cost_weight[current][:, None]  # (N, M)
     gain = scores - scores[tiles, current][:, None]  # (N, M)
     with np.errstate(divide="ignore", invalid="ignore"):
         k = np.where(rise > 0, gain / rise, -np.inf)  # (N, M)

@@ -121,16 +121,16 @@ class Engine:
         k: without a budget; 0: as trained, above it cheaper (`lowvision/routing/budget.py`).
         """
         where = self._plan(image)
-        scores, dearness = self._scores(image, where), self._dearness(image)
+        scores, cost_weight = self._scores(image, where), self._dearness(image)
         asking = where.count * self._asking(image)
 
         def cost(choice: NDArray[np.int64]) -> int:
             return asking + self._cost(image, where, torch.from_numpy(choice))
 
         if budget is None:
-            choice = budgets.chosen(scores, dearness, k)
+            choice = budgets.chosen(scores, cost_weight, k)
             return Routes(where, torch.from_numpy(choice), cost(choice))
-        chosen, spent = budgets.most_within(budget, budgets.steps(scores, dearness), cost)
+        chosen, spent = budgets.most_within(budget, budgets.steps(scores, cost_weight), cost)
         return Routes(where, torch.from_numpy(chosen), spent)
 
     def turns(self, image: Tensor) -> NDArray[np.float64]:

@@ -63,8 +63,8 @@ def split(image: Tensor, where: Plan, first: int = 0, count: int | None = None) 
 
     first, count: only so many tiles, from that one on.
     """
-    spots = [(top, left) for top in where.tops for left in where.lefts]
-    some = spots[first : None if count is None else first + count]
+    coords_list = [(top, left) for top in where.tops for left in where.lefts]
+    some = coords_list[first : None if count is None else first + count]
     return torch.stack([cut(image, top, left, where.size, where.size) for top, left in some])
 
 

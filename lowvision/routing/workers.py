@@ -12,26 +12,26 @@ from typing import TypeVar
 
 import torch
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 2
 """Things a thread that are begun before the oldest result is asked for: so no thread waits, and few results pile up."""
 
 
-def in_order(work: Callable[[Thing], Result], things: Iterable[Thing], threads: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """The results of `work` on each thing, in the order of things; with one thread, in the caller's own.
 
     Things are taken from their iterable as late as can be. An error of `work` comes up where its result would.
     """
     if threads == 1:
-        yield from map(work, things)
+        yield from map(work, items)
         return
     with TEAMS.resting(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         begun: deque[Future[Result]] = deque()
         try:
-            for thing in things:
-                begun.append(pool.submit(work, thing))
+            for item in items:
+                begun.append(pool.submit(work, item))
                 if len(begun) > AHEAD * threads:
                     yield begun.popleft().result()
             while begun:

@@ -85,8 +85,8 @@ def _words(distribution: str, kind: str) -> dict[str, str]:
 def _check_free(words: dict[str, str], registry: Registry) -> None:
     """Raises UsageError where a plugin has the name, or a package of that name can be imported."""
     name, kind = words["name"], words["kind"]
-    if name in registry.shelves[KINDS[kind]]:
-        owner = registry.shelves[KINDS[kind]][name].plugin
+    if name in registry[KINDS[kind]]:
+        owner = registry[KINDS[kind]][name].plugin
         raise UsageError(f"there is a {kind} '{name}' already, of {owner}; choose another name")
     if find_spec(words["package"]):
         raise UsageError(f"a package {words['package']} is installed already; choose another name, or uninstall it")

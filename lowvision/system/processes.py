@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from lowvision.errors import RunError
 from lowvision.system import devices
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others: whoever had the small images must not give up on the large ones."""
@@ -35,7 +35,7 @@ def launch(words: Sequence[str], processes: int, device: str) -> int:
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """The processes that do one command together, as one of them sees them."""
 
     index: int
@@ -44,13 +44,13 @@ class Crew:
     """How many they are."""
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process speaks for all."""
         return self.index == 0
 
-    def share(self, things: Sequence[Thing]) -> Sequence[Thing]:
+    def shard(self, items: Sequence[Item]) -> Sequence[Item]:
         """Those that this process has to do: every `count`th."""
-        return things[self.index :: self.count]
+        return items[self.index :: self.count]
 
     def wait(self) -> None:
         """Go on when all have come so far."""
@@ -59,27 +59,27 @@ class Crew:
 
             wait_for_everyone()
 
-    def gather(self, things: Sequence[Thing]) -> list[Thing]:
-        """What all processes have, by picking one of each in turn: `share` undone."""
+    def gather(self, items: Sequence[Item]) -> list[Item]:
+        """What all processes have, by picking one of each in turn: `shard` undone."""
         if self.count == 1:
-            return list(things)
+            return list(items)
         from accelerate.utils import gather_object
 
-        shares: list[Sequence[Thing]] = gather_object([things])
-        longest = max(len(share) for share in shares)
-        return [share[n] for n in range(longest) for share in shares if n < len(share)]
+        shards: list[Sequence[Item]] = gather_object([items])
+        longest = max(len(shard) for shard in shards)
+        return [shard[n] for n in range(longest) for shard in shards if n < len(shard)]
 
 
-def join(device: str) -> Crew:
-    """The crew that this process belongs to; alone where torchrun has not started it. Raises RunError."""
+def join(device: str) -> ProcessGroup:
+    """The group that this process belongs to; alone where torchrun has not started it. Raises RunError."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        return Crew(0, 1)
+        return ProcessGroup(0, 1)
     from accelerate import PartialState  # 2 s, which a process alone need not wait
 
     state = PartialState(cpu=devices.choose(device) == "cpu", timeout=PATIENCE)
     check_together(state.num_processes)
-    return Crew(state.process_index, count)
+    return ProcessGroup(state.process_index, count)
 
 
 def check_together(working: int) -> None:

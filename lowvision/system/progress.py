@@ -31,12 +31,12 @@ class Progress(ABC):
 
 
 @contextmanager
-def telling(files: int, leads: bool) -> Iterator[Progress]:
+def telling(files: int, is_main_process: bool) -> Iterator[Progress]:
     """The progress of a process with so many files; on a terminal only the one that leads draws bars."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines(console, files)
-    elif not leads:
+    elif not is_main_process:
         yield Lines(Console(quiet=True), files)
     else:
         columns = (

@@ -20,7 +20,7 @@ def check_adaptive(subject: Subject) -> None:
     if distance(_adapted(subject, network, images)[0], wanted) > CLOSE:
         raise subject.fail("as trained, adapt gives another image than forward; let it, until spend is called")
     assert isinstance(network, Adaptive)
-    network.spend(SHARE, images, subject.images(wanted.shape, torch.float64))
+    network.set_budget(SHARE, images, subject.images(wanted.shape, torch.float64))
     if not torch.equal(subject.run(network, images), wanted):
         raise subject.fail("spend changes forward, the static graph that runtimes have; let it set what adapt reads")
     restored, spent = _adapted(subject, network, images)

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lowvision.plugins.contracts import Adaptive, Backbone, Leavable, Task
+from lowvision.plugins.contracts import Adaptive, Backbone, EarlyExit, Task
 from lowvision.testing import adaptive, networks, options
 from lowvision.testing.subject import PlainTask, Subject, distance
 
@@ -205,28 +205,28 @@ def _check_exits(backbone: Backbone, subject: Subject, task: Task) -> None:
     exits, network = backbone.exits(), subject.stirred()
     if exits == 0:
         return
-    if not isinstance(network, Leavable):
-        raise subject.fail(f"exits says {exits}, but its network is no Leavable; mix that in, or return 0 from exits")
+    if not isinstance(network, EarlyExit):
+        raise subject.fail(f"exits says {exits}, but its network is no EarlyExit; mix that in, or return 0 from exits")
     images = subject.images(dtype=torch.float64)
     wanted = subject.run(network, images)
     with torch.no_grad():
-        state, alone = network.enter(images), network.enter(images[:1])
+        state, alone = network.forward_stem(images), network.forward_stem(images[:1])
         features = state[0].shape
         for block in range(exits):
             before = [tensor.clone() for tensor in state]
-            after = network.advance(state, block)
+            after = network.forward_block(state, block)
             if not all(map(torch.equal, before, state)):
                 raise subject.fail(f"advance changes what it is given, at block {block}; nothing there may be in place")
-            state, alone = after, network.advance(alone, block)
+            state, alone = after, network.forward_block(alone, block)
             if state[0].shape != features:
                 raise subject.fail(
                     f"features are {tuple(state[0].shape)} after block {block} and {tuple(features)} before the first; "
                     "let them keep their shape, and come first in the state"
                 )
-            image = network.leave(state, images)
+            image = network.forward_head(state, images)
             if image.shape != wanted.shape:
                 raise subject.fail(f"left after block {block} it gives {tuple(image.shape)}, not {tuple(wanted.shape)}")
-            if distance(network.leave(alone, images[:1]), image[:1]) > networks.EXACT:
+            if distance(network.forward_head(alone, images[:1]), image[:1]) > networks.EXACT:
                 raise subject.fail(
                     f"left after block {block}, the image of a row depends on the others; keep them apart"
                 )

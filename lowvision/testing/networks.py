@@ -204,8 +204,8 @@ def check_export(subject: Subject) -> None:
             onnx_graph.write(copy_of(network), path, subject.shape[1], *_sides(subject))
         except LowvisionError as error:
             raise subject.fail(f"{error}; or say exportable=False") from error
-        for name, entry in registry.load().shelves["runtimes"].items():
-            runtime = entry.thing()
+        for name, entry in registry.load()["runtimes"].items():
+            runtime = entry.component()
             if runtime.missing():
                 continue
             images = subject.images()

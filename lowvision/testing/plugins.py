@@ -15,7 +15,7 @@ from lowvision.plugins.registry import Plugin, Registry
 before = set(sys.modules)
 known = Registry([Plugin(module, module, "")])
 loaded = sorted(set(heavy) & (set(sys.modules) - before))
-offers = {menu: sorted(shelf) for menu, shelf in known.shelves.items() if shelf}
+offers = {kind: sorted(provided) for kind, provided in known.items() if provided}
 print(json.dumps({"broken": [broken.reason for broken in known.broken], "loaded": loaded, "offers": offers}))
 """
 

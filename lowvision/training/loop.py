@@ -14,7 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from lowvision.data.tiles import Shares
+from lowvision.data.tiles import DistributedBatchSampler
 from lowvision.errors import RecipeError, RunError, TrainingError
 from lowvision.training import checkpoint, collapse
 from lowvision.training.log import Log, Value
@@ -22,12 +22,12 @@ from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.options import Fit
 
-Judge = Callable[[nn.Module], dict[str, Value]]
+Validator = Callable[[nn.Module], dict[str, Value]]
 """From a network to facts on `data.valid`, `psnr` among them; every process calls it."""
 
 
 @dataclass(frozen=True)
-class Trainee:
+class TrainingSpec:
     """What a stage trains, how it is judged and how it is kept."""
 
     stage: str
@@ -36,14 +36,14 @@ class Trainee:
     """What is made small."""
     network: nn.Module
     """The part of the objective that is judged and kept."""
-    judge: Judge | None
+    judge: Validator | None
     """None: there is no data to judge by."""
     keep: Callable[[Path, nn.Module, dict[str, Value]], None]
     """Writes the network and what was measured of it to a weights file."""
 
 
 @dataclass
-class Course:
+class TrainState:
     """How far a stage has come."""
 
     step: int = 0
@@ -62,7 +62,7 @@ class Course:
 
 
 def fit(
-    trainee: Trainee,
+    spec: TrainingSpec,
     samples: Dataset[tuple[Tensor, Tensor]],
     options: Fit,
     accelerator: Accelerator,
@@ -75,18 +75,20 @@ def fit(
     Goes on from the newest checkpoint in `folder`. Raises TrainingError when the loss is not finite or the
     classifier collapses; the last good checkpoint is kept.
     """
-    network = trainee.network.to(memory_format=torch.channels_last).to(accelerator.device)
+    network = spec.network.to(memory_format=torch.channels_last).to(accelerator.device)
     average = _average(network, options)
-    optimizer = make_optimizer([p for p in trainee.objective.parameters() if p.requires_grad], options)
+    optimizer = make_optimizer([p for p in spec.objective.parameters() if p.requires_grad], options)
     schedule = _schedule(optimizer, options)
-    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=trainee.objective.rests)
-    objective, optimizer = accelerator.prepare(trainee.objective, optimizer)
-    course = _resume(accelerator, folder, average, trainee.stage, log)
+    accelerator.ddp_handler = DistributedDataParallelKwargs(
+        find_unused_parameters=spec.objective.find_unused_parameters
+    )
+    objective, optimizer = accelerator.prepare(spec.objective, optimizer)
+    course = _resume(accelerator, folder, average, spec.stage, log)
     objective.train()
     judged = network if average is None else average.module
 
     meter = Meter()
-    with log.progress(trainee.stage, options.steps):
+    with log.progress(spec.stage, options.steps):
         for lq, gt in _batches(samples, options, course.step, accelerator, workers):
             meter.got_tiles()
             schedule(course.step)
@@ -95,15 +97,15 @@ def fit(
             if average is not None:
                 average.update(network, step=course.step)
             if _is_due(course.step, options, options.log_every, options.checkpoint_every):
-                _measure(meter, course, trainee, optimizer, accelerator, log, options)
+                _measure(meter, course, spec, optimizer, accelerator, log, options)
             if _is_due(course.step, options, options.valid_every):
-                _judge(judged, course, trainee, objective, accelerator, folder, log)
+                _judge(judged, course, spec, objective, accelerator, folder, log)
             if _is_due(course.step, options, options.checkpoint_every):
-                _require_finite(network, trainee.stage, course.step)
+                _require_finite(network, spec.stage, course.step)
                 checkpoint.save(accelerator, folder / "checkpoints", course.step, course.facts_to_keep(), average)
             meter.lap()
     if accelerator.is_main_process:
-        trainee.keep(folder / "last.safetensors", judged, course.facts)
+        spec.keep(folder / "last.safetensors", judged, course.facts)
     accelerator.wait_for_everyone()
     accelerator.free_memory()
     return course.facts
@@ -143,12 +145,12 @@ def _schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[int],
     return cosine.step_update
 
 
-def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> Course:
+def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> TrainState:
     newest = checkpoint.latest(folder / "checkpoints")
     if newest is None:
         log.forget(stage, after=0)
-        return Course()
-    course = Course(**checkpoint.restore(accelerator, newest, average))
+        return TrainState()
+    course = TrainState(**checkpoint.restore(accelerator, newest, average))
     log.forget(stage, after=course.step)
     log.say(f"{stage}: goes on from step {course.step}")
     return course
@@ -164,7 +166,7 @@ def _batches(
             f"batch {options.batch} cannot be shared by {processes} processes in micro-batches of "
             f"{options.micro_batch or 1}; make it a multiple of both"
         )
-    shares = Shares(first_step, options.steps, options.batch, accelerator.process_index, processes)
+    shares = DistributedBatchSampler(first_step, options.steps, options.batch, accelerator.process_index, processes)
     loader = DataLoader(
         samples,
         batch_sampler=shares,
@@ -194,11 +196,11 @@ def update(
     """One update of the weights from this process's share of a batch; what it measured."""
     part = options.micro_batch or len(lq)
     parts = list(zip(lq.split(part), gt.split(part), strict=True))
-    survey = _survey(objective, [lq_part for lq_part, _ in parts], accelerator)
+    global_statistics = _survey(objective, [lq_part for lq_part, _ in parts], accelerator)
     measured: dict[str, Tensor] = {}
     for n, (lq_part, gt_part) in enumerate(parts, start=1):
         with nullcontext() if n == len(parts) else accelerator.no_sync(objective):
-            losses, facts = objective(lq_part, gt_part, progress, survey, options.batch)
+            losses, facts = objective(lq_part, gt_part, progress, global_statistics, options.batch)
             loss = torch.stack(list(losses.values())).sum()
             accelerator.backward(loss / len(parts))
         for name, value in {"loss": loss, **losses, **facts}.items():
@@ -216,21 +218,27 @@ def _survey(objective: nn.Module, parts: list[Tensor], accelerator: Accelerator)
     if len(parts) == 1 and accelerator.num_processes == 1:
         return None
     with accelerator.autocast():
-        answers = [accelerator.unwrap_model(objective).survey(part) for part in parts]
+        answers = [accelerator.unwrap_model(objective).global_statistics(part) for part in parts]
     if answers[0] is None:
         return None
     return accelerator.reduce(torch.stack(answers).sum(dim=0), "sum")
 
 
 def _measure(
-    meter: Meter, course: Course, trainee: Trainee, optimizer: Any, accelerator: Accelerator, log: Log, options: Fit
+    meter: Meter,
+    course: TrainState,
+    spec: TrainingSpec,
+    optimizer: Any,
+    accelerator: Accelerator,
+    log: Log,
+    options: Fit,
 ) -> None:
     facts = meter.read(accelerator)
     if not math.isfinite(facts["loss"]):  # type: ignore[arg-type]  # `loss` is one number
-        raise _not_finite(trainee.stage, "loss", course.step)
-    log.measure(trainee.stage, course.step, {**facts, "lr": optimizer.param_groups[0]["lr"]})
+        raise _not_finite(spec.stage, "loss", course.step)
+    log.measure(spec.stage, course.step, {**facts, "lr": optimizer.param_groups[0]["lr"]})
     course.collapsed_since = collapse.since(facts, course.step, course.collapsed_since)
-    collapse.stop_if_lasting(trainee.stage, course.step, course.collapsed_since, options.steps)
+    collapse.stop_if_lasting(spec.stage, course.step, course.collapsed_since, options.steps)
 
 
 def _require_finite(network: nn.Module, stage: str, step: int) -> None:
@@ -246,21 +254,21 @@ def _not_finite(stage: str, what: str, step: int) -> TrainingError:
 
 
 def _judge(
-    network: nn.Module, course: Course, trainee: Trainee, objective: nn.Module, accelerator: Accelerator,
+    network: nn.Module, course: TrainState, spec: TrainingSpec, objective: nn.Module, accelerator: Accelerator,
     folder: Path, log: Log,
 ) -> None:  # fmt: skip  # one line a thought
-    if trainee.judge is None:
+    if spec.judge is None:
         return
     objective.eval()
-    course.facts = trainee.judge(network)
+    course.facts = spec.judge(network)
     objective.train()
-    log.measure(trainee.stage, course.step, {f"valid_{name}": value for name, value in course.facts.items()})
+    log.measure(spec.stage, course.step, {f"valid_{name}": value for name, value in course.facts.items()})
     psnr = course.facts["psnr"]
     assert isinstance(psnr, float)
     if psnr > course.best:
         course.best = psnr
         if accelerator.is_main_process:
-            trainee.keep(folder / "best.safetensors", network, course.facts)
+            spec.keep(folder / "best.safetensors", network, course.facts)
     accelerator.wait_for_everyone()
 
 

@@ -15,10 +15,10 @@ from lowvision.training.options import RoutedFit
 class Objective(nn.Module, ABC):
     """What a stage makes small."""
 
-    rests: bool = False
+    find_unused_parameters: bool = False
     """Whether parts of what it trains may have no gradient: several processes must look for them each time."""
 
-    def survey(self, lq: Tensor) -> Tensor | None:
+    def global_statistics(self, lq: Tensor) -> Tensor | None:
         """What the loss must know of the whole global batch, as sums over tiles; None: nothing.
 
         It is asked, without graph, before a batch is seen in parts; the loop adds the answers of all parts.
@@ -27,7 +27,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weighted losses of lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1], and facts to log, all means over B tiles.
 
@@ -44,7 +44,7 @@ class RestorationObjective(Objective):
         self.network = network
 
     def forward(
-        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         return {"image": image_loss(self.network(lq), gt)}, {}
 
@@ -52,14 +52,14 @@ class RestorationObjective(Objective):
 class OwnObjective(Objective):
     """What the backbone of a network says that trains it."""
 
-    rests = True
+    find_unused_parameters = True
 
     def __init__(self, own: nn.Module):
         super().__init__()
         self.own = own
 
     def forward(
-        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         return self.own(lq, gt, progress), {}
 
@@ -86,27 +86,27 @@ class RoutedObjective(Objective):
                 module.eval()
         return self
 
-    def survey(self, lq: Tensor) -> Tensor:
+    def global_statistics(self, lq: Tensor) -> Tensor:
         return self.container.classify(lq).softmax(dim=1).sum(dim=0)  # (M,)
 
     def forward(
-        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         image, p = self.container(lq)
         losses = {
             "image": self.weights["image"] * image_loss(image, gt),
             "class": self.weights["class"] * class_loss(p),
-            "average": self.weights["average"] * self._average(p, survey, total),
+            "average": self.weights["average"] * self._average(p, global_statistics, total),
         }
         return losses, self._facts(p.detach())
 
-    def _average(self, p: Tensor, survey: Tensor | None, total: int) -> Tensor:
+    def _average(self, p: Tensor, global_statistics: Tensor | None, total: int) -> Tensor:
         shares = self.get_buffer("shares")
-        if survey is None:
+        if global_statistics is None:
             return average_loss(p.sum(dim=0), len(p), shares)
         # The loss of the whole batch in value, and this part's share of its gradient: means over parts add up to it.
-        part = (average_pull(survey, total, shares) * p.sum(dim=0)).sum() * (total / len(p))
-        return average_loss(survey, total, shares) + part - part.detach()
+        part = (average_pull(global_statistics, total, shares) * p.sum(dim=0)).sum() * (total / len(p))
+        return average_loss(global_statistics, total, shares) + part - part.detach()
 
     @staticmethod
     def _facts(p: Tensor) -> dict[str, Tensor]:
@@ -126,7 +126,7 @@ class EveryBranchObjective(Objective):
         self.branches = container.branches
 
     def forward(
-        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         outputs = self.branches.all(lq)  # (B, M, C, s*h, s*w)
         return {"image": image_loss(outputs, gt[:, None].expand_as(outputs))}, {}
@@ -140,7 +140,7 @@ class RankingObjective(Objective):
         self.classifier = container.classifier
 
     def forward(
-        self, lq: Tensor, gt: Tensor, progress: float, survey: Tensor | None, total: int
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """As every objective's, but gt (B,) are classes."""
         logits = self.classifier(lq)  # (B, M)

@@ -19,7 +19,7 @@ KNOWN = registry.load()
 
 
 def task(name: str, **options: Any) -> Any:
-    return KNOWN.find("tasks", name).thing(**options)
+    return KNOWN.find("tasks", name).component(**options)
 
 
 @pytest.mark.parametrize("size", [(30, 50), (50, 30), (7, 90)])

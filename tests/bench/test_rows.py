@@ -16,7 +16,7 @@ def test_usually_every_way_is_measured_and_the_two_that_we_claim_in_every_runtim
     usual = rows.usual(KNOWN)
     assert {row.what for row in usual} == set(rows.WAYS)
     for what in (rows.WHOLE, rows.ROUTED):
-        assert {row.runtime for row in usual if row.what == what} >= set(KNOWN.shelves["runtimes"])
+        assert {row.runtime for row in usual if row.what == what} >= set(KNOWN["runtimes"])
     assert {Row(rows.WHOLE, rows.TUNED), Row(rows.WHOLE, rows.COMPILED)} <= set(usual)
 
 
@@ -35,7 +35,7 @@ def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
     assert compiled == tuned.replace(compile=True)
     for name in ("torch", "openvino"):
         halved = rows.runtime_of(Row(rows.ROUTED, f"{name}_bf16"), KNOWN)
-        assert halved == KNOWN.find("runtimes", name).thing(precision="bf16")
+        assert halved == KNOWN.find("runtimes", name).component(precision="bf16")
 
 
 def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,4 +106,4 @@ def test_where_nothing_is_enlarged_there_is_no_bicubic(tmp_path: Path) -> None:
 
 
 def denoising() -> object:
-    return KNOWN.find("tasks", "denoise").thing()
+    return KNOWN.find("tasks", "denoise").component()

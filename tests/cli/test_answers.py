@@ -8,9 +8,9 @@ from cli.saying import Say
 
 
 def test_listings_are_json_too(say: Say) -> None:
-    menus = json.loads(say("ls", "--json").out)
-    assert "carn" in [entry["name"] for entry in menus["backbones"]]
-    assert {"name", "about", "file"} == menus["recipes"][0].keys()
+    kinds = json.loads(say("ls", "--json").out)
+    assert "carn" in [entry["name"] for entry in kinds["backbones"]]
+    assert {"name", "about", "file"} == kinds["recipes"][0].keys()
     plugins = json.loads(say("plugins", "--json").out)
     assert {"name", "module", "distribution", "version", "provides", "broken", "left_out"} == plugins[0].keys()
     assert json.loads(say("schema").out)["$defs"]["backbones.carn"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.saying import Say
 from lowvision.plugins import registry
-from lowvision.plugins.hookspecs import MENUS
+from lowvision.plugins.hookspecs import KINDS
 from lowvision.recipe.shipped import recipes
 
 
@@ -17,7 +17,7 @@ def test_ls_lists_a_menu(say: Say) -> None:
 def test_a_menu_that_there_is_not_is_told_with_those_that_there_are(say: Say) -> None:
     said = say("ls", "tsks")
     assert said.code == 2
-    assert said.err == f"no menu 'tsks'; there are {', '.join(MENUS)}, recipes\n"
+    assert said.err == f"no menu 'tsks'; there are {', '.join(KINDS)}, recipes\n"
 
 
 def test_ls_lists_the_shipped_recipes(say: Say) -> None:
@@ -28,4 +28,4 @@ def test_ls_lists_the_shipped_recipes(say: Say) -> None:
 
 def test_ls_without_a_menu_lists_every_menu(say: Say) -> None:
     lines = say("ls").out.splitlines()
-    assert [line for line in lines if not line.startswith(" ")] == [*(f"{menu}:" for menu in MENUS), "recipes:"]
+    assert [line for line in lines if not line.startswith(" ")] == [*(f"{kind}:" for kind in KINDS), "recipes:"]

@@ -67,7 +67,7 @@ def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: P
 def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> None:
     wanted = convert.format_named("classsr: {scale: 2}", KNOWN)
     assert "for sr x2" in convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN, wanted)
-    assert convert.format_named("classsr", KNOWN) == KNOWN.find("formats", "classsr").thing()
+    assert convert.format_named("classsr", KNOWN) == KNOWN.find("formats", "classsr").component()
 
 
 @pytest.mark.parametrize(

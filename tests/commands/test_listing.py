@@ -69,7 +69,7 @@ def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.
     way_out = "pip install 'lowvision-framework[openvino]'"
     assert lines["openvino"].endswith(f"(lowvision-runtimes; openvino is not installed; {way_out})")
     assert lines["torch"].endswith("(lowvision-runtimes)")
-    assert listing.menus(known)["runtimes"][0]["missing"] is None
+    assert listing.kinds(known)["runtimes"][0]["missing"] is None
 
 
 def test_a_plugin_that_is_left_out_is_listed_so() -> None:
@@ -79,7 +79,7 @@ def test_a_plugin_that_is_left_out_is_listed_so() -> None:
 
 
 def test_the_shipped_recipes_are_a_listing_of_their_own() -> None:
-    ((name, recipes),) = listing.menus(Registry([]), "recipes").items()
+    ((name, recipes),) = listing.kinds(Registry([]), "recipes").items()
     assert name == "recipes"
     assert all(recipe["about"].endswith(".") and "\n" not in recipe["about"] for recipe in recipes)
-    assert list(listing.menus(Registry([])))[-1] == "recipes"
+    assert list(listing.kinds(Registry([])))[-1] == "recipes"

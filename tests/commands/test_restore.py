@@ -18,15 +18,15 @@ import pytest
 import tiny
 
 from lowvision.commands import inputs, restore
-from lowvision.commands.restore import Manner
+from lowvision.commands.restore import RestoreOptions
 from lowvision.errors import UsageError, WeightsError
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
 from lowvision.plugins import registry
-from lowvision.system.processes import Crew
+from lowvision.system.processes import ProcessGroup
 
 KNOWN = registry.load()
-ALONE = Crew(0, 1)
+ALONE = ProcessGroup(0, 1)
 
 
 def pixels(height: int = 24, width: int = 32, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
@@ -48,7 +48,7 @@ def restored(weights_file: Path) -> Any:
 
     def run(ending: str | None = None, **manner: Any) -> dict[str, Any]:
         planned = inputs.plan(["in"], Path("out"), ending, manner.get("draws_maps", False))
-        return restore.restore(planned, weights_file, Manner(**manner), KNOWN, ALONE, "cpu", "torch")
+        return restore.restore(planned, weights_file, RestoreOptions(**manner), KNOWN, ALONE, "cpu", "torch")
 
     return run
 
@@ -180,7 +180,7 @@ def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: 
     grey = tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1))
     io.write("in/colour.png", Image(pixels()))
     io.write("in/grey.png", Image(pixels(channels=1)))
-    document = restore.restore(inputs.plan(["in"], Path("out")), grey, Manner(), KNOWN, ALONE, "cpu", "torch")
+    document = restore.restore(inputs.plan(["in"], Path("out")), grey, RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
     assert document["total"]["restored"] == 1
     assert document["failed"] == [{"input": str(Path("in/colour.png")), "reason": document["failed"][0]["reason"]}]
     assert "in colour" in document["failed"][0]["reason"]
@@ -239,7 +239,7 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
     def refused(content: bytes, reason: str) -> None:
         Path("bad.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=reason):
-            restore.restore((), Path("bad.safetensors"), Manner(), KNOWN, ALONE, "cpu", "torch")
+            restore.restore((), Path("bad.safetensors"), RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
 
     whole = weights_file.read_bytes()
     refused(whole[: len(whole) // 2], "not a whole safetensors file")

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from lowvision.config import validation
 from lowvision.config.options import Options
-from lowvision.config.validation import Complaint
+from lowvision.config.validation import ValidationIssue
 
 
 class Inner(Options):
@@ -75,8 +75,10 @@ def test_a_hint_comes_from_the_model_at_the_place() -> None:
 
 
 def test_sentences_pass_through_a_validator_as_they_are() -> None:
-    made = validation.as_error("Sample", [Complaint(("inner", "width"), "is {odd}")])
-    assert validation.from_error(made, Sample, {"inner": {"width": 1}}) == [Complaint(("inner", "width"), "is {odd}")]
+    made = validation.as_error("Sample", [ValidationIssue(("inner", "width"), "is {odd}")])
+    assert validation.from_error(made, Sample, {"inner": {"width": 1}}) == [
+        ValidationIssue(("inner", "width"), "is {odd}")
+    ]
 
 
 def test_long_values_are_cut_short() -> None:

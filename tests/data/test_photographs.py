@@ -14,8 +14,8 @@ from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 
 KNOWN = registry.load()
-SR = KNOWN.find("tasks", "sr").thing
-DENOISE = KNOWN.find("tasks", "denoise").thing
+SR = KNOWN.find("tasks", "sr").component
+DENOISE = KNOWN.find("tasks", "denoise").component
 
 
 def draw(height: int, width: int, dtype=np.uint8, channels: int = 3) -> np.ndarray:

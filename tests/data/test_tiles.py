@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowvision.data import augment, photographs
-from lowvision.data.tiles import Cutter, Grid, Listed, Mixed, Ranked, Samples, Shares, fixed_tiles, too_small
+from lowvision.data.tiles import (
+    DistributedBatchSampler,
+    Grid,
+    Listed,
+    Mixed,
+    Ranked,
+    Samples,
+    TileExtractor,
+    fixed_tiles,
+    too_small,
+)
 from lowvision.errors import DataError
 from lowvision.imaging import io
 from lowvision.plugins import registry
@@ -22,111 +32,113 @@ KNOWN = registry.load()
 
 
 @pytest.fixture(scope="module", params=["sr", "denoise"])
-def cutter(request, tmp_path_factory) -> Cutter:
+def extractor(request, tmp_path_factory) -> TileExtractor:
     folder = tmp_path_factory.mktemp("tiles")
     rng = np.random.default_rng(0)
     for n, (height, width) in enumerate([(64, 48), (33, 80), (20, 90)]):
         io.write(folder / f"{n}.png", io.Image(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)))
-    task = KNOWN.find("tasks", request.param).thing(**({"scale": 2} if request.param == "sr" else {}))
-    return Cutter(photographs.load(Folder(path=str(folder)), task), task, 12)
+    task = KNOWN.find("tasks", request.param).component(**({"scale": 2} if request.param == "sr" else {}))
+    return TileExtractor(photographs.load(Folder(path=str(folder)), task), task, 12)
 
 
-def samples(cutter: Cutter, seed: int = 0, purpose: str = "base") -> Samples:
-    return Samples(cutter, Grid(cutter.photographs, 12, 1), augment.build(("D4",)), seed, purpose)
+def samples(extractor: TileExtractor, seed: int = 0, purpose: str = "base") -> Samples:
+    return Samples(extractor, Grid(extractor.photographs, 12, 1), augment.build(("D4",)), seed, purpose)
 
 
-def test_every_tile_of_a_grid_lies_inside_its_photograph(cutter):
-    grid = Grid(cutter.photographs, 12, 1)
-    sizes = [photograph.lq_size for photograph in cutter.photographs]
+def test_every_tile_of_a_grid_lies_inside_its_photograph(extractor):
+    grid = Grid(extractor.photographs, 12, 1)
+    sizes = [photograph.lq_size for photograph in extractor.photographs]
     assert len(grid) == sum(max(h - 11, 0) * max(w - 11, 0) for h, w in sizes)
-    spots = [grid.spot(n) for n in range(len(grid))]
-    assert len(set(spots)) == len(grid)
-    assert all(top + 12 <= sizes[p][0] and left + 12 <= sizes[p][1] for p, top, left in spots)
+    coords_list = [grid.coords(n) for n in range(len(grid))]
+    assert len(set(coords_list)) == len(grid)
+    assert all(top + 12 <= sizes[p][0] and left + 12 <= sizes[p][1] for p, top, left in coords_list)
 
 
-def test_of_several_candidates_the_one_with_most_detail_is_taken(cutter):
-    lively = dataclasses.replace(samples(cutter), candidates=8)
+def test_of_several_candidates_the_one_with_most_detail_is_taken(extractor):
+    lively = dataclasses.replace(samples(extractor), candidates=8)
 
     def detail(drawn):
         return torch.stack([gt.diff(dim=1).abs().mean() + gt.diff(dim=2).abs().mean() for _, gt in drawn]).mean()
 
-    assert detail([lively[n] for n in range(24)]) > detail([samples(cutter)[n] for n in range(24)])
+    assert detail([lively[n] for n in range(24)]) > detail([samples(extractor)[n] for n in range(24)])
 
 
-def test_lq_and_gt_are_the_same_place(cutter):
-    number, top, left = Grid(cutter.photographs, 12, 1).spot(37)
-    lq, gt = cutter.fixed((number, top, left), seed=0)
-    s = cutter.task.scale
-    whole = io.to_tensor(cutter.photographs[number].gt)
+def test_lq_and_gt_are_the_same_place(extractor):
+    number, top, left = Grid(extractor.photographs, 12, 1).coords(37)
+    lq, gt = extractor.fixed((number, top, left), seed=0)
+    s = extractor.task.scale
+    whole = io.to_tensor(extractor.photographs[number].gt)
     assert torch.equal(gt, whole[:, s * top : s * (top + 12), s * left : s * (left + 12)])
     assert lq.shape == (3, 12, 12)
 
 
-def test_augmentation_turns_lq_and_gt_alike(cutter):
-    drawn = [samples(cutter)[n] for n in range(24)]
+def test_augmentation_turns_lq_and_gt_alike(extractor):
+    drawn = [samples(extractor)[n] for n in range(24)]
     for lq, gt in drawn:
         size = lq.shape[1:]
         small = torch.nn.functional.interpolate(gt[None], size=size, mode="area")[0]
         turned = small.transpose(1, 2).flip(1)
-        assert (small - lq).abs().mean() < (turned - lq).abs().mean() or cutter.task.random
+        assert (small - lq).abs().mean() < (turned - lq).abs().mean() or extractor.task.random
 
 
-def test_a_sample_follows_from_seed_purpose_and_number_alone(cutter):
-    first, again = samples(cutter), samples(cutter)
+def test_a_sample_follows_from_seed_purpose_and_number_alone(extractor):
+    first, again = samples(extractor), samples(extractor)
     backwards = [again[n] for n in reversed(range(6))][::-1]
     for n in range(6):
         assert all(torch.equal(a, b) for a, b in zip(first[n], backwards[n], strict=True))
-    assert not torch.equal(first[0][1], samples(cutter, seed=1)[0][1])
-    assert not torch.equal(first[0][1], samples(cutter, purpose="joint")[0][1])
+    assert not torch.equal(first[0][1], samples(extractor, seed=1)[0][1])
+    assert not torch.equal(first[0][1], samples(extractor, purpose="joint")[0][1])
 
 
 @settings(deadline=None)
 @given(processes=st.sampled_from([1, 2, 3, 4]), first=st.integers(0, 5))
 def test_any_number_of_processes_sees_the_same_samples_in_the_same_steps(processes, first):
-    alone = list(Shares(first, 6, 12, 0, 1))
-    shared = [list(Shares(first, 6, 12, process, processes)) for process in range(processes)]
+    alone = list(DistributedBatchSampler(first, 6, 12, 0, 1))
+    shared = [list(DistributedBatchSampler(first, 6, 12, process, processes)) for process in range(processes)]
     assert [list(itertools.chain(*parts)) for parts in zip(*shared, strict=True)] == alone
-    assert alone == list(Shares(0, 6, 12, 0, 1))[first:]
+    assert alone == list(DistributedBatchSampler(0, 6, 12, 0, 1))[first:]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_any_number_of_workers_gives_the_same_tiles(cutter, workers):
-    loader = torch.utils.data.DataLoader(samples(cutter), batch_sampler=Shares(0, 3, 4, 0, 1), num_workers=workers)
-    expected = [samples(cutter)[n][0] for n in range(12)]
+def test_any_number_of_workers_gives_the_same_tiles(extractor, workers):
+    loader = torch.utils.data.DataLoader(
+        samples(extractor), batch_sampler=DistributedBatchSampler(0, 3, 4, 0, 1), num_workers=workers
+    )
+    expected = [samples(extractor)[n][0] for n in range(12)]
     assert torch.equal(torch.cat([lq for lq, _ in loader]), torch.stack(expected))
 
 
 def test_listed_tiles_are_the_listed_ones():
     pool = Listed(np.array([[0, 3, 4], [2, 5, 6]]))
     assert len(pool) == 2
-    assert pool.spot(1) == (2, 5, 6)
+    assert pool.coords(1) == (2, 5, 6)
 
 
-def test_photographs_smaller_than_a_tile_are_named_and_none_at_all_is_an_error(cutter):
-    assert too_small(cutter.photographs, 40)
+def test_photographs_smaller_than_a_tile_are_named_and_none_at_all_is_an_error(extractor):
+    assert too_small(extractor.photographs, 40)
     with pytest.raises(DataError, match="no photograph is as large as a tile of 99"):
-        Grid(cutter.photographs, 99, 1)
+        Grid(extractor.photographs, 99, 1)
 
 
-def test_fixed_tiles_are_fixed_and_no_more_than_asked(cutter):
-    one, two = fixed_tiles(cutter, 5, seed=3), fixed_tiles(cutter, 5, seed=3)
+def test_fixed_tiles_are_fixed_and_no_more_than_asked(extractor):
+    one, two = fixed_tiles(extractor, 5, seed=3), fixed_tiles(extractor, 5, seed=3)
     assert len(one[0]) == 5
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-def test_ranked_tiles_come_with_their_class_as_many_of_each(cutter):
+def test_ranked_tiles_come_with_their_class_as_many_of_each(extractor):
     simple, hard = Listed(np.array([[0, 0, 0]])), Listed(np.array([[1, 2, 3]]))
     turn = augment.build(())
-    ranked = Ranked(tuple(Samples(cutter, pool, turn, 0, f"class {k}") for k, pool in enumerate((simple, hard))))
+    ranked = Ranked(tuple(Samples(extractor, pool, turn, 0, f"class {k}") for k, pool in enumerate((simple, hard))))
     drawn = [ranked[n] for n in range(6)]
     assert [int(k) for _, k in drawn] == [0, 1, 0, 1, 0, 1]
-    if not cutter.task.random:
-        assert torch.equal(drawn[1][0], cutter.fixed((1, 2, 3), 0)[0])
+    if not extractor.task.random:
+        assert torch.equal(drawn[1][0], extractor.fixed((1, 2, 3), 0)[0])
 
 
 @pytest.mark.parametrize(("share", "owned"), [(1, 8), (0.5, 4), (0.25, 2), (0, 0)])
-def test_mixed_tiles_hold_the_asked_share_of_their_own_in_every_batch(cutter, share, owned):
-    own, others = samples(cutter, purpose="own"), samples(cutter, purpose="others")
+def test_mixed_tiles_hold_the_asked_share_of_their_own_in_every_batch(extractor, share, owned):
+    own, others = samples(extractor, purpose="own"), samples(extractor, purpose="others")
     mixed = Mixed(own, others, share)
     for batch in range(3):
         numbers = range(8 * batch, 8 * batch + 8)

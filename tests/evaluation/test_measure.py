@@ -84,10 +84,10 @@ def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos)
     known = registry.load()
 
     def task(name: str, **options: Any) -> Any:
-        return known.find("tasks", name).thing(**options)
+        return known.find("tasks", name).component(**options)
 
     made = tiny.architecture().only(0)
-    network = known.find("backbones", "dncnn").thing(channels=4, layers=3)
+    network = known.find("backbones", "dncnn").component(channels=4, layers=3)
     path = tiny.write_weights(photos / "noise.safetensors", made.replace(task=task("denoise"), branches=(network,)))
     sets = {"seen": Folder(path=str(photos / "valid"))}
     at = [evaluate(path, sets, known, None, "cpu", task=task("denoise", sigma=sigma)) for sigma in (5, 50)]
@@ -116,7 +116,7 @@ def test_a_base_that_takes_some_sizes_alone_is_given_an_image_of_such_a_size(tmp
     np.save(tmp_path / "odd.npy", np.zeros((13, 21, 3), np.uint8))
     base = Halving().eval()
     alone = networks.of(RoutedContainer(nn.Identity(), [base]))
-    task = registry.load().find("tasks", "denoise").thing()
+    task = registry.load().find("tasks", "denoise").component()
     engine = Engine(alone, 1, 16, 4, geometry=Geometry(multiple_of=2))
     evaluation = Evaluation(task, base, None, engine, 0, torch.device("cpu"))
     seen = evaluation.see(Photograph("odd", tmp_path / "odd.npy", None, 1), 0)

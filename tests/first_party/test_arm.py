@@ -180,7 +180,7 @@ def test_the_table_rises_with_the_width_and_has_no_empty_bin(count: int, bins: i
     lq, gt = pairs(count)
     if alike:
         lq, gt = lq[:1].expand(count, -1, -1, -1), gt[:1].expand(count, -1, -1, -1)
-    network.spend(0.5, lq, gt)
+    network.set_budget(0.5, lq, gt)
     table = network.expected.table
     assert table.shape == (bins, 4)
     assert (table.diff(dim=1) >= 0).all()
@@ -191,7 +191,7 @@ def test_the_table_rises_with_the_width_and_has_no_empty_bin(count: int, bins: i
 
 def test_without_training_the_table_is_measured_and_repaired_all_the_same() -> None:
     network, (lq, gt) = built(), pairs(64)
-    network.spend(0.5, lq, gt)
+    network.set_budget(0.5, lq, gt)
     with torch.no_grad():
         reached = torch.stack([psnr(network.way(n, lq), gt) for n in range(4)], dim=1)
     bins = network.expected.bin_of(network.expected.edges(lq))
@@ -204,7 +204,7 @@ def test_without_training_the_table_is_measured_and_repaired_all_the_same() -> N
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
 def test_a_budget_is_spent_within_two_percent(made: Any, share: float) -> None:
     network, (lq, gt) = made(), pairs(128)
-    network.spend(share, lq, gt)
+    network.set_budget(share, lq, gt)
     _, spent = network.adapt(lq)
     whole = multiply_adds(network, (1, *lq.shape[1:])) * len(lq)
     assert share - 0.02 < spent.sum().item() / whole <= share
@@ -212,17 +212,17 @@ def test_a_budget_is_spent_within_two_percent(made: Any, share: float) -> None:
 
 def test_a_budget_beyond_what_there_is_takes_the_nearest() -> None:
     network, (lq, gt) = built(), pairs(20)
-    network.spend(0.0, lq, gt)
+    network.set_budget(0.0, lq, gt)
     restored, spent = network.adapt(lq)
     assert not spent.any()
     torch.testing.assert_close(restored, upsample(lq, 2, "bicubic"))
-    network.spend(1.5, lq, gt)
+    network.set_budget(1.5, lq, gt)
     assert (network.adapt(lq)[1] == network.prices((3, 12, 12))[-1]).all()
 
 
 def test_a_tile_is_restored_by_what_it_is_said_to_cost_and_each_width_runs_once() -> None:
     network, (lq, gt) = trained(), pairs(128)
-    network.spend(0.5, lq, gt)
+    network.set_budget(0.5, lq, gt)
     calls = list[int]()
     network.sliced.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
     with torch.no_grad():
@@ -238,7 +238,7 @@ def test_a_tile_is_restored_by_what_it_is_said_to_cost_and_each_width_runs_once(
 
 def test_what_is_spent_goes_where_the_table_says_that_it_gains_most() -> None:
     network, (lq, gt) = trained(), pairs(128)
-    network.spend(0.5, lq, gt)
+    network.set_budget(0.5, lq, gt)
     _, spent = network.adapt(lq)
     gain = network.expected(lq)[:, -1] - network.expected(lq)[:, 0]
     whole = spent == spent.max()
@@ -247,7 +247,7 @@ def test_what_is_spent_goes_where_the_table_says_that_it_gains_most() -> None:
 
 def test_a_tile_alone_is_restored_as_among_others() -> None:
     network, (lq, gt) = trained(), pairs(64)
-    network.spend(0.6, lq, gt)
+    network.set_budget(0.6, lq, gt)
     together, spent = network.adapt(lq)
     for n in range(0, 64, 9):
         alone, cost = network.adapt(lq[n : n + 1])

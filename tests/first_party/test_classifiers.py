@@ -205,8 +205,8 @@ def test_high_frequency_finds_equally_many_tiles_in_each_class_and_the_detailed_
 
 def test_high_frequency_splits_around_means_where_it_is_asked_to() -> None:
     torch.manual_seed(0)
-    faint, loud = (0.5 + level * torch.randn(count, 3, 16, 16) for level, count in ((0.002, 50), (0.1, 10)))
-    tiles, classifier = torch.cat([faint, loud]), HighFrequency(split="means")
+    init_near_zero_, loud = (0.5 + level * torch.randn(count, 3, 16, 16) for level, count in ((0.002, 50), (0.1, 10)))
+    tiles, classifier = torch.cat([init_near_zero_, loud]), HighFrequency(split="means")
     network = classifier.build(AnyTask(), 2)
     classifier.fit(network, tiles, psnr_of_branches(tiles, 2))
     assert network(tiles).argmax(dim=1).bincount().tolist() == [50, 10]

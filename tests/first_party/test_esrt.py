@@ -22,7 +22,7 @@ from lowvision import Backbone, Task, upsample
 from lowvision.routing.cost import multiply_adds, parameters
 from lowvision.testing import PlainTask, check_backbone, check_plugin
 from lowvision_esrt import ESRT
-from lowvision_esrt.blocks import Joined, doubled, halved
+from lowvision_esrt.blocks import SplitConv, doubled, halved
 from lowvision_esrt.transformer import HEADS, TAPS, SplitAttention, folded, of_heads, unfolded
 from lowvision_reducers import Channels, Layers
 
@@ -213,7 +213,7 @@ def test_any_size_is_halved_by_means_and_doubled_back(height: int, width: int) -
 
 
 def test_a_joined_convolution_is_that_of_the_concatenation() -> None:
-    joined = Joined([2, 3], 5, kernel=3).double()
+    joined = SplitConv([2, 3], 5, kernel=3).double()
     parts = [torch.rand(1, width, 6, 6, dtype=torch.float64) for width in (2, 3)]
     first, second = joined.convolutions()
     whole = functional.conv2d(

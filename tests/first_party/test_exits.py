@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lowvision import Backbone, Leavable, multiply_adds, resize
+from lowvision import Backbone, EarlyExit, multiply_adds, resize
 from lowvision.errors import RecipeError
 from lowvision.imaging import io
 from lowvision.imaging.metrics import psnr
@@ -68,7 +68,7 @@ def built(backbone: Backbone, task: PlainTask) -> Any:
 def photographed(sets: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Tiles of sample photographs: lq (count,3,SIZE,SIZE), gt twice as large."""
     generator, side = torch.Generator().manual_seed(seed), 2 * SIZE
-    photos = [io.to_tensor(io.read_rgb(p.gt)) for p in KNOWN.find("datasets", sets).thing().photos()]
+    photos = [io.to_tensor(io.read_rgb(p.gt)) for p in KNOWN.find("datasets", sets).component().photos()]
     tiles = []
     for n in range(count):
         photo = photos[n % len(photos)]
@@ -132,7 +132,7 @@ def test_an_exit_is_the_network_of_fewer_layers_with_the_same_weights(backbone: 
         else:
             assert Layers().inherit(network.network, fewer)
         with torch.no_grad():
-            torch.testing.assert_close(network.leavable.leave(state, image), fewer(image), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(network.leavable.forward_head(state, image), fewer(image), atol=1e-5, rtol=1e-5)
 
 
 def test_reach_scales_and_multiples_are_those_of_the_network_inside() -> None:
@@ -199,7 +199,7 @@ def test_another_network_inside_brings_nothing_over_from_the_one_it_replaces(
 
 
 def test_a_weights_file_holds_the_network_inside_and_the_threshold(tmp_path: Path) -> None:
-    made = Architecture(task=KNOWN.find("tasks", "sr").thing(scale=2), branches=(SMALL,))
+    made = Architecture(task=KNOWN.find("tasks", "sr").component(scale=2), branches=(SMALL,))
     network, path = built(SMALL, TASK), tmp_path / "exits.safetensors"
     network.threshold.fill_(0.25)
     weights.save(path, network, made, KNOWN, {})
@@ -219,10 +219,10 @@ def test_as_trained_and_at_the_whole_budget_it_is_the_whole_network(backbone: Ba
     whole = multiply_adds(network.network, (1, 3, SIZE, SIZE))
     with torch.no_grad():
         expected = network.network(tiles)
-    network.spend(0.7, tiles, expected)
+    network.set_budget(0.7, tiles, expected)
     assert network.adapt(tiles)[1].max() != whole or network.adapt(tiles)[1].min() != whole
     for share in (1.0, 1.5):
-        network.spend(share, tiles, expected)
+        network.set_budget(share, tiles, expected)
         restored, spent = network.adapt(tiles)
         assert torch.equal(restored, expected)
         assert spent.tolist() == [whole] * 6
@@ -232,7 +232,7 @@ def test_as_trained_and_at_the_whole_budget_it_is_the_whole_network(backbone: Ba
 def test_what_is_spent_is_what_the_graph_really_did(backbone: Backbone) -> None:
     network, tiles = built(Exits(of=backbone), task_of(backbone)), torch.rand(24, 3, SIZE, SIZE)
     for share in (0.0, 0.6, 0.8, 0.95):
-        network.spend(share, tiles, tiles)
+        network.set_budget(share, tiles, tiles)
         network.adapt(tiles)  # prices are counted once, and not while we count
         with FlopCounterMode(display=False) as counter:
             _, spent = network.adapt(tiles)
@@ -243,7 +243,7 @@ def test_tiles_that_left_are_in_no_later_batch() -> None:
     network, tiles, rows = built(SMALL, TASK), photographed("samples_valid", 64)[0], list[int]()
     for block in network.network.trunk[1:]:
         block.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
-    network.spend(0.75, tiles, tiles)
+    network.set_budget(0.75, tiles, tiles)
     _, first = network.adapt(tiles)
     rows.clear()
     _, spent = network.adapt(tiles)
@@ -255,10 +255,10 @@ def test_tiles_that_left_are_in_no_later_batch() -> None:
 
 def test_a_tile_is_restored_as_by_the_exit_that_it_left_at() -> None:
     network, (tiles, _) = built(SMALL, TASK), photographed("samples_valid", 32)
-    network.spend(0.75, tiles, tiles)
+    network.set_budget(0.75, tiles, tiles)
     restored, spent = network.adapt(tiles)
     with torch.no_grad():
-        everywhere = [network.leavable.leave(state, tiles) for state in network.through(tiles)]
+        everywhere = [network.leavable.forward_head(state, tiles) for state in network.through(tiles)]
     exits = network._prices(tiles).exits
     expected = torch.stack([everywhere[exits.index(int(price))][n] for n, price in enumerate(spent)])
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=1e-5)
@@ -271,14 +271,14 @@ def test_a_tile_is_restored_as_by_the_exit_that_it_left_at() -> None:
 def test_the_budget_is_met_within_two_percent_on_validation_tiles(share: float) -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
     least = network._prices(lq).exits[0] / network._prices(lq).whole
-    network.spend(share, lq, gt)
+    network.set_budget(share, lq, gt)
     assert least < 0.6
     assert share - 0.02 <= share_spent(network, lq) <= share
 
 
 def test_what_cannot_be_afforded_costs_the_least_there_is() -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
-    network.spend(0.1, lq, gt)
+    network.set_budget(0.1, lq, gt)
     assert network.adapt(lq)[1].unique().tolist() == [network._prices(lq).exits[0]]
 
 
@@ -286,7 +286,7 @@ def test_a_larger_budget_lets_no_tile_leave_earlier_and_restores_better() -> Non
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
     before, quality = torch.zeros(200), list[float]()
     for share in (0.1, 0.6, 0.7, 0.8, 0.9, 1.0):
-        network.spend(share, lq, gt)
+        network.set_budget(share, lq, gt)
         restored, spent = network.adapt(lq)
         assert share == 1 or (spent >= before).all()
         before = spent
@@ -330,7 +330,7 @@ def test_the_regressor_does_not_disturb_the_network() -> None:
 
 def test_every_exit_weighs_the_same_in_the_image_loss() -> None:
     network, (lq, gt) = built(SMALL, TASK), photographed("samples_train", 4)
-    errors = [(network.leavable.leave(state, lq) - gt).abs().mean() for state in network.through(lq)]
+    errors = [(network.leavable.forward_head(state, lq) - gt).abs().mean() for state in network.through(lq)]
     torch.testing.assert_close(AnyExit(network)(lq, gt, 0.0)["image"], torch.stack(errors).mean())
 
 
@@ -364,7 +364,7 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
 
 
 def test_leavable_is_what_it_asks_of_a_network() -> None:
-    assert all(isinstance(backbone.build(task_of(backbone)), Leavable) for backbone in LEAVABLE)
+    assert all(isinstance(backbone.build(task_of(backbone)), EarlyExit) for backbone in LEAVABLE)
     assert toys.Net().exits() == FSRCNN().exits() == 0
 
 
@@ -385,7 +385,7 @@ def test_the_regressor_learns_more_than_a_constant_for_each_exit() -> None:
     regressor = Regressor(8, len(network.places), 16).train()
     with torch.no_grad():
         states = [state[0] for state in network.through(lq)][:-1]
-        quality = torch.stack([psnr(network.leavable.leave(state, lq), gt) for state in network.through(lq)])
+        quality = torch.stack([psnr(network.leavable.forward_head(state, lq), gt) for state in network.through(lq)])
     wanted = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
     optimiser = torch.optim.Adam(regressor.parameters(), 1e-2)
     for _ in range(150):

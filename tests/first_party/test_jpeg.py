@@ -120,7 +120,7 @@ def test_whole_photographs_are_coded_once_and_cached(tmp_path: Path, monkeypatch
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     (tmp_path / "photos").mkdir()
     io.write(tmp_path / "photos" / "one.png", io.Image(io.to_pixels(photograph())))
-    known = registry.load().find("datasets", "folder").thing(path=str(tmp_path / "photos"))
+    known = registry.load().find("datasets", "folder").component(path=str(tmp_path / "photos"))
     (fixed,) = photographs.load(known, Deblocking(quality=10))
     (drawn,) = photographs.load(known, Deblocking(quality=(10, 20)))
     assert drawn.lq is None

@@ -19,7 +19,7 @@ from lowvision import Backbone, Task, upsample
 from lowvision.routing.cost import multiply_adds, parameters
 from lowvision.testing import PlainTask, check_backbone, measured_reach
 from lowvision_light import EDSR, ESPCN, IMDN, PAN, SRCNN, VDSR, lowvision_backbones, through_bicubic
-from lowvision_light.imdn import Joined, contrast
+from lowvision_light.imdn import SplitConv, contrast
 from lowvision_reducers import Channels, Layers
 from lowvision_sr import SuperResolution
 
@@ -183,7 +183,7 @@ def test_gradients_of_a_black_tile_are_numbers(backbone: Backbone) -> None:
 
 
 def test_a_joined_convolution_is_that_of_the_concatenation() -> None:
-    joined = Joined([2, 3, 4], 5).double()
+    joined = SplitConv([2, 3, 4], 5).double()
     parts = [torch.rand(1, width, 6, 6, dtype=torch.float64) for width in (2, 3, 4)]
     weight = torch.cat([part.weight for part in joined.parts], dim=1)
     whole = functional.conv2d(torch.cat(parts, dim=1), weight, joined.parts[0].bias)

@@ -124,7 +124,7 @@ def test_all_heavy_is_the_heavy_network() -> None:
         restored, spent = network.adapt(lq)
         torch.testing.assert_close(restored, heavy)
         network = decided()
-        network.spend(2.0, lq, lq)  # more than there is
+        network.set_budget(2.0, lq, lq)  # more than there is
         torch.testing.assert_close(network.adapt(lq)[0], heavy)
     assert (spent == network.adapt(lq)[1]).all()
     assert (shares(network, lq) == 1).all()
@@ -132,7 +132,7 @@ def test_all_heavy_is_the_heavy_network() -> None:
 
 def test_all_light_is_the_light_network() -> None:
     network, lq = decided(), torch.rand(3, 3, 9, 7)
-    network.spend(0.0, lq, lq)
+    network.set_budget(0.0, lq, lq)
     with torch.no_grad():
         torch.testing.assert_close(network.adapt(lq)[0], network.all_by(network.light, lq))
     assert (shares(network, lq) == 0).all()
@@ -168,7 +168,7 @@ def test_the_cost_is_that_of_the_pixels_that_were_computed() -> None:
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.8, 0.85])
 def test_a_budget_is_spent_to_the_pixel(share: float) -> None:
     network, lq = decided(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
-    network.spend(share, lq, lq)
+    network.set_budget(share, lq, lq)
     spent = network.adapt(lq)[1].sum().item() / (4 * network.prices(lq.shape[1:]).forward)
     assert share - 0.001 < spent <= share + 1e-4
 
@@ -177,7 +177,7 @@ def test_a_smaller_budget_makes_no_pixel_heavy_that_was_light() -> None:
     network, lq = decided(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
     before = torch.zeros(4)
     for share in (0.6, 0.7, 0.8):
-        network.spend(share, lq, lq)
+        network.set_budget(share, lq, lq)
         now = shares(network, lq)
         assert (now > before).all()
         before = now
@@ -272,7 +272,7 @@ def test_tiles_with_enough_context_are_the_whole_image() -> None:
 
 def test_overlapping_tiles_decide_and_compute_alike_where_both_see_enough() -> None:
     network, image = decided(), torch.rand(1, 3, 16, 30)
-    network.spend(0.7, image, image)
+    network.set_budget(0.7, image, image)
     left, right = (network.adapt(image[..., a : a + 20])[0] for a in (0, 10))
     reach = SMALL.reach(TASK)
     seen_by_both = slice(2 * (10 + reach), 2 * (20 - reach))

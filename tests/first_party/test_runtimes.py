@@ -73,9 +73,9 @@ def right(trained: Kept, x: Tensor) -> Tensor:
 
 
 def test_all_of_them_stand_on_the_menu() -> None:
-    shelf = registry.load().shelves["runtimes"]
+    provided = registry.load()["runtimes"]
     assert {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}.items() <= {
-        name: entry.thing for name, entry in shelf.items()
+        name: entry.component for name, entry in provided.items()
     }.items()
 
 

@@ -19,8 +19,8 @@ NAMES = ("samples_train", "samples_valid", "samples_test")
 
 
 def data_set(name: str) -> Dataset:
-    thing = registry.load().find("datasets", name).thing
-    made = thing()
+    component = registry.load().find("datasets", name).component
+    made = component()
     assert isinstance(made, Dataset)
     return made
 

@@ -149,7 +149,7 @@ def test_what_adapt_restores_is_what_forward_does(count: int, batch: int, height
 
 def dense_form(network: Network, images: Tensor) -> Tensor:
     """The network without any masks, from its weights alone."""
-    features = shallow = network.head(network.mean.take(images))
+    features = shallow = network.head(network.mean.sub(images))
     seen = []
     for module in network.modules_of_body():
         made, outputs = features, []
@@ -213,7 +213,7 @@ def test_each_position_that_is_not_marked_saves_the_same() -> None:
     dense = multiply_adds(network, (1, 3, TILE, TILE))
     for image in tiles():
         with torch.no_grad():
-            shallow = network.head(network.mean.take(image[None]))
+            shallow = network.head(network.mean.sub(image[None]))
             marked = hard(module.mask(shallow), 1)
         unmarked = int((~marked).sum())
         assert 0 < unmarked < TILE * TILE
@@ -227,7 +227,7 @@ def test_each_position_that_is_not_marked_saves_the_same() -> None:
 def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> None:
     network, images = built(), tiles(12)
     before = network(images)
-    network.spend(share, images, tiles(12))
+    network.set_budget(share, images, tiles(12))
     spent = network.adapt(images)[1].double().mean().item() / multiply_adds(network, (1, 3, TILE, TILE))
     assert share * (1 - 5 * NEAR) <= spent <= share
     assert torch.equal(network(images), before)  # the static graph stays
@@ -237,17 +237,19 @@ def test_more_may_be_spent_and_more_is() -> None:
     network, images = built(), tiles(8)
     spent = []
     for share in (0.1, 0.7, 0.85, 1.0):
-        network.spend(share, images, images)
+        network.set_budget(share, images, images)
         spent.append(int(network.adapt(images)[1].sum()))
     assert spent == sorted(set(spent))
     assert spent[-1] == 8 * multiply_adds(network, (1, 3, TILE, TILE))
-    network.spend(0.1, images, images)  # dearer than that is what dense channels cost, and that is the least there is
+    network.set_budget(
+        0.1, images, images
+    )  # dearer than that is what dense channels cost, and that is the least there is
     assert network.offset == -ALL
 
 
 def test_a_setting_travels_in_weights() -> None:
     network, other = built(), built(seed=1)
-    network.spend(0.8, tiles(), tiles())
+    network.set_budget(0.8, tiles(), tiles())
     other.load_state_dict(network.state_dict())
     assert other.offset == network.offset != 0
     assert torch.equal(other.adapt(tiles())[1], network.adapt(tiles())[1])

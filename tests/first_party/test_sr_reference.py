@@ -234,7 +234,7 @@ def seed() -> None:
 def ours(state: State, folder: Any, **options: Any) -> torch.nn.Module:
     """Our network, in float64, from a file with these tensors."""
     torch.save(state, folder / "theirs.pth")
-    chosen = KNOWN.find("formats", "classsr").thing(**options)
+    chosen = KNOWN.find("formats", "classsr").component(**options)
     found = external_weights.read(folder / "theirs.pth", KNOWN, chosen)
     made = found.architecture
     network = made.build_network() if made.classifier is None else made.build_container()
@@ -342,7 +342,7 @@ def test_an_untrained_shift_is_the_mean_as_everywhere_and_changes_nothing_else(t
         state |= {f"{name}.weight": torch.eye(3).reshape(3, 3, 1, 1), f"{name}.bias": sign * MEAN}
     found = external_weights.read(saved(state, tmp_path), KNOWN)
     (backbone,) = found.architecture.branches
-    assert backbone == KNOWN.find("backbones", "carn").thing(channels=8, batch_norm=True)
+    assert backbone == KNOWN.find("backbones", "carn").component(channels=8, batch_norm=True)
     assert torch.equal(found.state["entry.weight"], state["entry.weight"])
     assert torch.equal(found.state["exit.weight"], state["exit.weight"])
     assert torch.equal(found.state["exit.bias"], state["exit.bias"])
@@ -392,6 +392,6 @@ def test_branches_of_several_scales_are_refused(tmp_path) -> None:
 
 
 def test_other_files_are_left_to_other_formats() -> None:
-    theirs = KNOWN.find("formats", "classsr").thing()
+    theirs = KNOWN.find("formats", "classsr").component()
     assert theirs.recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None
     assert theirs.recognise({"classifier.weight": torch.zeros(10, 8), "features.0.weight": torch.zeros(8, 3)}) is None

@@ -17,7 +17,7 @@ from lowvision.plugins import registry
 from lowvision.recipe import reading, shipped
 
 KNOWN = registry.load()
-CARRIED = {name: entry.thing().path() for name, entry in KNOWN.shelves["weights"].items()}
+CARRIED = {name: entry.component().path() for name, entry in KNOWN["weights"].items()}
 RECIPES = {
     "sr-carn-x4": "zoo/sr_carn_x4",
     "sr-fsrcnn-x4": "zoo/sr_fsrcnn_x4",
@@ -74,7 +74,7 @@ def test_restore_takes_the_larger_photographs_unless_told() -> None:
 @pytest.fixture(scope="module")
 def photograph() -> torch.Tensor:
     """(3,160,160) in [0,1], of the samples to measure on."""
-    photos = KNOWN.find("datasets", "samples_test").thing().photos()
+    photos = KNOWN.find("datasets", "samples_test").component().photos()
     whole = io.to_tensor(io.read_rgb(Path(photos[0].gt)))[:, :320, 160:480]
     return resize(whole, (160, 160)).clamp(0, 1)
 

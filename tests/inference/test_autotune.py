@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from lowvision.inference import autotune, trained_networks
 from lowvision.inference.autotune import Fastest
-from lowvision.inference.trained_networks import Parts
+from lowvision.inference.trained_networks import ModelBundle
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Runtime, Trained
 from lowvision.plugins.registry import Entry, Registry
@@ -74,28 +73,23 @@ class Absent(Slow):
         return "acme is not installed; pip install acme"
 
 
-@dataclasses.dataclass
-class Shelves:
-    """As much of a registry as is looked at."""
-
-    shelves: dict[str, dict[str, Entry]]
-
-
-def runtimes(**things: type[Runtime]) -> Registry:
-    shelf = {name: Entry(name, thing, "test", "lowvision-framework", "1") for name, thing in things.items()}
-    return cast(Registry, Shelves({"runtimes": shelf}))
+def runtimes(**components: type[Runtime]) -> Registry:
+    provided = {
+        name: Entry(name, component, "test", "lowvision-framework", "1") for name, component in components.items()
+    }
+    return cast(Registry, {"runtimes": provided})
 
 
-TORCH: Any = KNOWN.find("runtimes", "torch").thing
+TORCH: Any = KNOWN.find("runtimes", "torch").component
 
 
 @pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     return trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
 
 
-def test_the_fastest_wins_and_the_unusable_are_told(parts: Parts) -> None:
+def test_the_fastest_wins_and_the_unusable_are_told(parts: ModelBundle) -> None:
     known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
     found = autotune.find(parts, known, 16, 16)
     assert found.name == "torch"
@@ -107,14 +101,14 @@ def test_the_fastest_wins_and_the_unusable_are_told(parts: Parts) -> None:
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
 
 
-def test_one_that_takes_tiles_alone_is_used_only_where_there_is_no_other(parts: Parts) -> None:
+def test_one_that_takes_tiles_alone_is_used_only_where_there_is_no_other(parts: ModelBundle) -> None:
     found = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
     assert found.name == "slow"
     assert found.left_out == {"rigid": "it takes tiles alone, not windows of other sizes: ValueError: not a tile"}
     assert autotune.find(parts, runtimes(rigid=Rigid), 16, 16).name == "rigid"
 
 
-def test_trying_leaves_the_caller_its_cores(parts: Parts) -> None:
+def test_trying_leaves_the_caller_its_cores(parts: ModelBundle) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -124,20 +118,20 @@ def test_trying_leaves_the_caller_its_cores(parts: Parts) -> None:
         torch.set_num_threads(before)
 
 
-def test_what_fails_is_told_when_it_is_tried(parts: Parts) -> None:
+def test_what_fails_is_told_when_it_is_tried(parts: ModelBundle) -> None:
     said: list[str] = []
     autotune.find(parts, runtimes(torch=TORCH, broken=Broken, absent=Absent), 16, 16, say=said.append)
     assert said[1:] == ["runtime broken is left out: OverflowError: too fast by far"]
 
 
-def test_one_that_lacks_the_precision_is_left_out(parts: Parts) -> None:
-    onnxruntime: Any = KNOWN.find("runtimes", "onnxruntime").thing
+def test_one_that_lacks_the_precision_is_left_out(parts: ModelBundle) -> None:
+    onnxruntime: Any = KNOWN.find("runtimes", "onnxruntime").component
     found = autotune.find(parts, runtimes(torch=TORCH, onnxruntime=onnxruntime), 16, 16, precision="bf16")
     assert found.name == "torch"
     assert found.left_out == {"onnxruntime": "it does not compute in bf16"}
 
 
-def test_the_answer_is_kept_until_something_changes(parts: Parts) -> None:
+def test_the_answer_is_kept_until_something_changes(parts: ModelBundle) -> None:
     said: list[str] = []
 
     def find(**changes: Any) -> Fastest:
@@ -154,10 +148,10 @@ def test_the_answer_is_kept_until_something_changes(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_the_real_ones_agree_with_torch(parts: Parts, name: str) -> None:
+def test_the_real_ones_agree_with_torch(parts: ModelBundle, name: str) -> None:
     pytest.importorskip(name)
     pytest.importorskip("onnxscript")
-    known = runtimes(torch=TORCH, **{name: KNOWN.find("runtimes", name).thing})
+    known = runtimes(torch=TORCH, **{name: KNOWN.find("runtimes", name).component})
     found = autotune.find(parts, known, 16, 16, callers=2)
     assert found.seconds.keys() == {"torch", name}
     assert found.left_out == {}

@@ -54,8 +54,8 @@ class Enlarge(nn.Module):
         return upsample(lq, self.scale, self.mode)
 
 
-def pick(menu: str, name: str, **options: Any) -> Any:
-    return KNOWN.find(menu, name).thing(**options)
+def pick(kind: str, name: str, **options: Any) -> Any:
+    return KNOWN.find(kind, name).component(**options)
 
 
 def each_runtime(path: Path) -> dict[str, Callable[[Tensor], Tensor]]:

@@ -14,7 +14,7 @@ from lowvision import layers, upsample
 def test_kaiming_keeps_the_variance_across_a_rectifier() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(*(part for _ in range(6) for part in (nn.Conv2d(64, 64, 3, padding=1), nn.ReLU())))
-    layers.kaiming(network)
+    layers.init_kaiming_(network)
     x = torch.randn(2, 64, 24, 24)
     assert 0.3 < network(x)[..., 8:-8, 8:-8].square().mean() / x.square().mean() < 3
     assert not any(module.bias.any() for module in network if isinstance(module, nn.Conv2d))
@@ -22,7 +22,7 @@ def test_kaiming_keeps_the_variance_across_a_rectifier() -> None:
 
 def test_a_layer_that_looks_for_detail_is_blind_to_flat_areas() -> None:
     first = nn.Conv2d(3, 8, 5, bias=False)
-    layers.look_for_detail(first)
+    layers.init_zero_mean_(first)
     assert first(torch.full((1, 3, 9, 9), 0.7)).abs().max() < 1e-6
     assert first(torch.rand(1, 3, 9, 9)).abs().max() > 1e-3
 
@@ -30,18 +30,18 @@ def test_a_layer_that_looks_for_detail_is_blind_to_flat_areas() -> None:
 def test_a_weak_end_is_a_tenth_and_a_faint_one_hardly_there() -> None:
     last = nn.Conv2d(8, 3, 3)
     before = last.weight.clone()
-    layers.weaken(last)
+    layers.scale_residual_(last)
     torch.testing.assert_close(last.weight, before / 10)
-    layers.faint(last)
+    layers.init_near_zero_(last)
     assert 0 < last.weight.std() < 2e-3
 
 
 @pytest.mark.parametrize("colours", [1, 3])
 def test_the_mean_colour_is_taken_and_given_back(colours: int) -> None:
-    mean = layers.Mean(colours)
+    mean = layers.MeanShift(colours)
     image = torch.rand(1, colours, 4, 4)
-    torch.testing.assert_close(mean.give(mean.take(image)), image)
-    assert mean.take(image).mean() < image.mean()
+    torch.testing.assert_close(mean.add(mean.sub(image)), image)
+    assert mean.sub(image).mean() < image.mean()
     assert not mean.state_dict()  # a constant is not stored
 
 
@@ -57,11 +57,11 @@ def test_a_skip_adds_the_interpolated_input() -> None:
 
 @pytest.mark.parametrize("scale", layers.STEPS)
 def test_shuffling_enlarges_features_by_the_scale(scale: int) -> None:
-    assert layers.shuffling(4, scale)(torch.rand(1, 4, 5, 6)).shape == (1, 4, 5 * scale, 6 * scale)
+    assert layers.upsampler(4, scale)(torch.rand(1, 4, 5, 6)).shape == (1, 4, 5 * scale, 6 * scale)
 
 
 def test_joined_is_the_convolution_of_the_concatenation() -> None:
-    joined = layers.Joined([2, 3], 4, kernel=3)
+    joined = layers.SplitConv([2, 3], 4, kernel=3)
     whole = nn.Conv2d(5, 4, 3, padding=1)
     with torch.no_grad():
         whole.weight.copy_(torch.cat([part.weight for part in joined.convolutions()], dim=1))

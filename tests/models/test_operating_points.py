@@ -12,24 +12,24 @@ from torch import Tensor, nn
 
 from lowvision import Adaptive, multiply_adds
 from lowvision.commands import inputs, restore
-from lowvision.commands.restore import Manner
+from lowvision.commands.restore import RestoreOptions
 from lowvision.errors import UsageError
 from lowvision.imaging import io
 from lowvision.inference import package
 from lowvision.inference.restorer import Restorer, load
 from lowvision.models import operating_points, weights
 from lowvision.models.architecture import Architecture, Tile
-from lowvision.models.operating_points import Setting
+from lowvision.models.operating_points import OperatingPoint
 from lowvision.plugins import registry
-from lowvision.system.processes import Crew
+from lowvision.system.processes import ProcessGroup
 
 KNOWN = registry.load()
 SIZE = 12
 SHARES = (0.2, 0.4, 0.6)
 
 
-def pick(menu: str, name: str, **options: object) -> object:
-    return KNOWN.find(menu, name).thing(**options)
+def pick(kind: str, name: str, **options: object) -> object:
+    return KNOWN.find(kind, name).component(**options)
 
 
 MADE = Architecture(
@@ -52,12 +52,12 @@ def fresh() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[Setting, ...]:
-    return tuple(Setting.of(fresh(), share, *tiles()) for share in SHARES)
+def found() -> tuple[OperatingPoint, ...]:
+    return tuple(OperatingPoint.of(fresh(), share, *tiles()) for share in SHARES)
 
 
 @pytest.fixture(scope="module")
-def file(found: tuple[Setting, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(found: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("settings") / "network.safetensors"
     weights.save(path, fresh(), MADE, KNOWN, {}, settings=found)
     return path
@@ -74,10 +74,12 @@ def picture(height: int = 60, width: int = 47) -> np.ndarray:
     return np.random.default_rng(0).random((height, width, 3), np.float32) * contrast
 
 
-def test_a_setting_tells_what_is_really_spent_and_leaves_the_network_as_it_was(found: tuple[Setting, ...]) -> None:
+def test_a_setting_tells_what_is_really_spent_and_leaves_the_network_as_it_was(
+    found: tuple[OperatingPoint, ...],
+) -> None:
     network, (lq, gt) = fresh(), tiles()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    again = Setting.of(network, SHARES[1], lq, gt)
+    again = OperatingPoint.of(network, SHARES[1], lq, gt)
     assert again == found[1]
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     again.apply(network)
@@ -87,19 +89,19 @@ def test_a_setting_tells_what_is_really_spent_and_leaves_the_network_as_it_was(f
     assert SHARES[1] - 1 / len(lq) <= again.share <= SHARES[1]
 
 
-def test_it_survives_a_weights_file_exactly(file: Path, found: tuple[Setting, ...]) -> None:
+def test_it_survives_a_weights_file_exactly(file: Path, found: tuple[OperatingPoint, ...]) -> None:
     assert weights.read_header(file, KNOWN).settings == found
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.1, 0), (0.2, 0), (0.45, 1), (0.4, 1), (5, 2)])
 def test_the_dearest_within_a_share_is_taken_and_the_cheapest_where_none_is(share: float, number: int) -> None:
-    known = [Setting(share=s, loss=1 - s, state={}) for s in SHARES]
+    known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert operating_points.within(known, share) == number
     assert operating_points.within(known[::-1], share) == len(known) - 1 - number
 
 
 def test_the_cheapest_that_keeps_to_a_loss_is_taken() -> None:
-    known = [Setting(share=s, loss=1 - s, state={}) for s in SHARES]
+    known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert [operating_points.losing(known, loss) for loss in (2, 0.7, 0.4)] == [0, 1, 2]
     with pytest.raises(ValueError, match=r"the least that was lost on data.valid is 0\.400 dB"):
         operating_points.losing(known, 0.3)
@@ -119,7 +121,7 @@ def test_a_budget_is_that_of_the_whole_image_and_changes_cost_and_image(network:
 
 
 def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
-    network: Restorer, found: tuple[Setting, ...]
+    network: Restorer, found: tuple[OperatingPoint, ...]
 ) -> None:
     images = torch.from_numpy(picture()).permute(2, 0, 1).expand(2, -1, -1, -1)
     together = network.restore(images, max_loss=found[1].loss)
@@ -135,10 +137,13 @@ def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
 ) -> None:
     io.write(tmp_path / "given.png", io.Image(io.to_uint8(torch.from_numpy(picture()).permute(2, 0, 1))))
     planned = inputs.plan([str(tmp_path / "given.png")], tmp_path / "out", None, False)
-    spent = [
-        restore.restore(planned, file, Manner(budget=budget), KNOWN, Crew(0, 1), "cpu", "torch")["total"]["gmac"]
-        for budget in (0.4, None)
-    ]
+
+    def gmac(budget: float | None) -> float:
+        options = RestoreOptions(budget=budget)
+        document = restore.restore(planned, file, options, KNOWN, ProcessGroup(0, 1), "cpu", "torch")
+        return document["total"]["gmac"]
+
+    spent = [gmac(budget) for budget in (0.4, None)]
     assert spent[0] < spent[1]
     assert capsys.readouterr().err.count("PyTorch runs it in float32, tile by tile") == 1
 

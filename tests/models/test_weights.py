@@ -18,8 +18,8 @@ from lowvision.plugins import registry
 KNOWN = registry.load()
 
 
-def pick(menu: str, name: str, **options):
-    return KNOWN.find(menu, name).thing(**options)
+def pick(kind: str, name: str, **options):
+    return KNOWN.find(kind, name).component(**options)
 
 
 def container(channels=(4, 8), backbone="fsrcnn", scale=2) -> Architecture:

@@ -81,8 +81,8 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 
 def test_an_option_that_must_be_given_is_told_below_the_name_of_its_thing(tmp_path: Path) -> None:
     text = "task: enlarge\nbackbone: net\ndata:\n  train: %s\n"
-    for spelt in ("folder", "{folder: }", "{folder: {}}"):
-        assert toys.complaints(tmp_path, text % spelt) == ["r.yml:4: data.train.folder.path: is missing"]
+    for serialize in ("folder", "{folder: }", "{folder: {}}"):
+        assert toys.complaints(tmp_path, text % serialize) == ["r.yml:4: data.train.folder.path: is missing"]
 
 
 def test_several_branches_need_a_classifier_and_one_does_not(tmp_path: Path) -> None:

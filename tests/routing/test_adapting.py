@@ -36,7 +36,7 @@ class Reluctant(nn.Module, Adaptive):
             restored[bright] = self.network(tiles[bright])
         return restored, bright.long() * multiply_adds(self.network, (1, *tiles.shape[1:]))
 
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         self.threshold = lq.mean(dim=(1, 2, 3)).quantile(1 - share).item()
 
 
@@ -74,7 +74,7 @@ def test_what_is_not_computed_is_not_counted():
     image = torch.cat([torch.zeros(3, TILE, 3 * TILE), torch.ones(3, TILE, 3 * TILE)], dim=1)
     engine = Engine(engine_of(network).networks, 2, TILE, 0)
     tiles = torch.stack([torch.zeros(3, TILE, TILE), torch.ones(3, TILE, TILE)])
-    network.spend(0.5, tiles, upsample(tiles, 2, "nearest"))
+    network.set_budget(0.5, tiles, upsample(tiles, 2, "nearest"))
     restored, spent = adapt(network, engine, image)
     assert spent == 3 * multiply_adds(network, (1, 3, TILE, TILE))
     torch.testing.assert_close(restored[:, : 2 * TILE], torch.zeros(3, 2 * TILE, 6 * TILE))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lowvision.routing.budget import chosen, k_within, logarithms, most_within, shares_of_dearest, steps
+from lowvision.routing.budget import chosen, cost_weight_within, logarithms, most_within, shares_of_dearest, steps
 
 PRICES = np.array([10, 25, 40])
 DEARNESS = logarithms(PRICES)
@@ -109,7 +109,7 @@ def test_with_true_errors_no_choice_of_the_same_cost_is_better(errors):
 @given(logits=LOGITS, share=st.floats(0, 1.2))
 def test_one_k_for_all_keeps_the_budget_and_the_next_step_would_not(logits, share):
     budget = share * PRICES[-1] * len(logits)
-    k = k_within(budget, logits, DEARNESS, PRICES)
+    k = cost_weight_within(budget, logits, DEARNESS, PRICES)
     spent = PRICES[chosen(logits, DEARNESS, k)].sum()
     dearer = [PRICES[chosen(logits, DEARNESS, other)].sum() for other in steps(logits, DEARNESS).k - 1e-6]
     assert spent <= max(budget, PRICES[0] * len(logits))
@@ -117,4 +117,4 @@ def test_one_k_for_all_keeps_the_budget_and_the_next_step_would_not(logits, shar
 
 
 def test_one_way_alone_leaves_nothing_to_solve():
-    assert k_within(1.0, np.zeros((4, 1)), np.zeros(1), np.array([7])) == 0
+    assert cost_weight_within(1.0, np.zeros((4, 1)), np.zeros(1), np.array([7])) == 0

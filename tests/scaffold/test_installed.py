@@ -99,19 +99,19 @@ def plugins(environment: Environment, files_before: set[str], tmp_path_factory: 
 
 
 @pytest.fixture(scope="module")
-def menus(environment: Environment, plugins: list[Path]) -> Any:
+def kinds(environment: Environment, plugins: list[Path]) -> Any:
     """What `lowvision ls` tells while they are installed."""
     return environment.lowvision("ls")
 
 
-@pytest.mark.parametrize(("kind", "menu"), scaffold.KINDS.items())
-def test_it_is_listed_with_its_distribution(kind: str, menu: str, menus: Any) -> None:
-    (entry,) = [entry for entry in menus[menu] if entry["name"] == f"acme_{kind}"]
-    assert (entry["distribution"], entry["version"]) == (f"lowvision-acme-{kind}", "0.1.0")
+@pytest.mark.parametrize(("component", "kind"), scaffold.KINDS.items())
+def test_it_is_listed_with_its_distribution(component: str, kind: str, kinds: Any) -> None:
+    (entry,) = [entry for entry in kinds[kind] if entry["name"] == f"acme_{component}"]
+    assert (entry["distribution"], entry["version"]) == (f"lowvision-acme-{component}", "0.1.0")
 
 
-def test_its_recipe_is_listed_by_its_name(plugins: list[Path], menus: Any) -> None:
-    carried = [recipe["name"] for recipe in menus["recipes"]]
+def test_its_recipe_is_listed_by_its_name(plugins: list[Path], kinds: Any) -> None:
+    carried = [recipe["name"] for recipe in kinds["recipes"]]
     assert {f"{folder.name}/example" for folder in plugins} <= set(carried)
 
 

@@ -12,21 +12,21 @@ import pytest
 
 from lowvision.errors import RunError
 from lowvision.system import processes
-from lowvision.system.processes import Crew
+from lowvision.system.processes import ProcessGroup
 
 
 def test_the_shares_of_a_crew_are_all_that_there_is() -> None:
-    things = list(range(7))
-    shares = [list(Crew(index, 3).share(things)) for index in range(3)]
-    assert shares == [[0, 3, 6], [1, 4], [2, 5]]
+    components = list(range(7))
+    shards = [list(ProcessGroup(index, 3).shard(components)) for index in range(3)]
+    assert shards == [[0, 3, 6], [1, 4], [2, 5]]
 
 
 def test_a_process_alone_is_a_crew_that_waits_for_nobody() -> None:
-    crew = processes.join("cpu")
-    crew.wait()
-    assert crew == Crew(0, 1)
-    assert crew.leads
-    assert crew.gather(["a", "b"]) == ["a", "b"]
+    group = processes.join("cpu")
+    group.wait()
+    assert group == ProcessGroup(0, 1)
+    assert group.is_main_process
+    assert group.gather(["a", "b"]) == ["a", "b"]
 
 
 def test_processes_that_do_not_work_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

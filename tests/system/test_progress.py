@@ -12,7 +12,7 @@ from lowvision.system.progress import Lines, TwoBars, telling
 
 
 def test_elsewhere_than_on_a_terminal_each_file_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with telling(2, leads=True) as progress:
+    with telling(2, is_main_process=True) as progress:
         for name in ("a [b].png", "c" * 200):
             progress.begin(name)
             progress.move(1, 4)
@@ -40,6 +40,6 @@ def test_on_a_terminal_bars_tell_files_and_tiles_and_lines_stand_above() -> None
 
 def test_who_does_not_lead_is_silent_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Console, "is_terminal", property(lambda console: True))
-    with telling(1, leads=False) as progress:
+    with telling(1, is_main_process=False) as progress:
         assert isinstance(progress, Lines)
         assert progress._console.quiet

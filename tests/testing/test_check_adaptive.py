@@ -32,7 +32,7 @@ class Reluctant(nn.Module, Adaptive):
         price = multiply_adds(self.network, (1, *tiles.shape[1:]))
         return self.network(tiles) * chosen[:, None, None, None], chosen.long() * price
 
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         self.threshold.fill_(lq.mean(dim=(1, 2, 3)).quantile(1 - share).item())
 
 
@@ -48,7 +48,7 @@ class Forgetful(Reluctant):
 class Boundless(Reluctant):
     """Is set to infinity."""
 
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         self.threshold.fill_(inf)
 
 
@@ -86,8 +86,8 @@ class Vague(Reluctant):
 class Restless(Reluctant):
     """Sets its weights."""
 
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
-        super().spend(share, lq, gt)
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
+        super().set_budget(share, lq, gt)
         for parameter in self.parameters():
             parameter.data.mul_(share)
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from lowvision import Backbone, Leavable, Task
+from lowvision import Backbone, EarlyExit, Task
 from lowvision.testing import PlainTask, check_backbone, measured_reach
 
 
@@ -482,7 +482,7 @@ def test_a_fused_form_that_is_none_is_told(way: str, message: str) -> None:
         check_backbone(Parallel(way=way), tasks=[PlainTask()], exportable=False)
 
 
-class Stack(nn.Module, Leavable):
+class Stack(nn.Module, EarlyExit):
     """Convolutions in turn that can be left after each, rightly, or wrongly in a way that is told."""
 
     def __init__(self, colours: int, way: str):
@@ -496,16 +496,16 @@ class Stack(nn.Module, Leavable):
             features = torch.relu(block(features))
         return features if self.way == "another" else lq + features
 
-    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+    def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
         return (lq.clone(),)
 
-    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+    def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         features = torch.relu(self.blocks[block](state[0]))
         if self.way == "in place":
             state[0].mul_(2)
         return (features[..., :-1] if self.way == "smaller" else features,)
 
-    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+    def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
         (features,) = state
         return lq + (features.mean(dim=0, keepdim=True).expand_as(features) if self.way == "mixed" else features)
 
@@ -534,7 +534,7 @@ def test_a_backbone_that_can_be_left_passes() -> None:
 @pytest.mark.parametrize(
     ("way", "message"),
     [
-        ("hidden", "exits says 2, but its network is no Leavable; mix that in, or return 0"),
+        ("hidden", "exits says 2, but its network is no EarlyExit; mix that in, or return 0"),
         ("in place", "advance changes what it is given, at block 0; nothing there may be in place"),
         ("smaller", "features are .* after block 0 and .* before the first; let them keep their shape"),
         ("mixed", "left after block 0, the image of a row depends on the others; keep them apart"),

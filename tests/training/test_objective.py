@@ -9,7 +9,7 @@ from torch import nn
 
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Log, read_metrics
-from lowvision.training.loop import Trainee, fit
+from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import EveryBranchObjective, OwnObjective, RankingObjective, RoutedObjective
 from lowvision.training.options import Fit, RoutedFit
 
@@ -26,9 +26,9 @@ def gradients(parts: int, average_weight: float = 3.0) -> dict[str, torch.Tensor
     target = objective(average_weight=average_weight)
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
-    survey = None if parts == 1 else target.survey(lq).detach()
+    global_statistics = None if parts == 1 else target.global_statistics(lq).detach()
     for lq_part, gt_part in zip(lq.chunk(parts), gt.chunk(parts), strict=True):
-        losses, _ = target(lq_part, gt_part, 0.0, survey, 12)
+        losses, _ = target(lq_part, gt_part, 0.0, global_statistics, 12)
         (sum(losses.values()) / parts).backward()
     return {name: p.grad for name, p in target.named_parameters()}
 
@@ -51,7 +51,7 @@ def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
     whole, _ = target(lq, gt, 0.0, None, 12)
-    part, _ = target(lq[:4], gt[:4], 0.0, target.survey(lq).detach(), 12)
+    part, _ = target(lq[:4], gt[:4], 0.0, target.global_statistics(lq).detach(), 12)
     torch.testing.assert_close(part["average"], whole["average"])
 
 
@@ -119,9 +119,9 @@ def test_an_objective_of_a_backbones_own_is_told_how_far_the_stage_is(tmp_path):
     network = nn.Conv2d(3, 3, 1)
     before = network.weight.detach().clone()
     tiles = [(torch.rand(3, 4, 4), torch.rand(3, 4, 4)) for _ in range(10)]
-    trainee = Trainee("base", OwnObjective(Ramped(network)), network, None, lambda *_: None)
+    spec = TrainingSpec("base", OwnObjective(Ramped(network)), network, None, lambda *_: None)
     log = Log(tmp_path, speaks=True)
-    fit(trainee, tiles, Fit(steps=5, batch=2), Accelerator(cpu=True), tmp_path / "base", log)
+    fit(spec, tiles, Fit(steps=5, batch=2), Accelerator(cpu=True), tmp_path / "base", log)
     assert network.seen.tolist() == [0, 0.25, 0.5, 0.75, 1]
     assert not torch.equal(network.weight, before)
     assert {"loss", "image", "small"} <= read_metrics(tmp_path)[-1].keys()

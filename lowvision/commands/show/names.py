@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands.show import things
+from lowvision.commands.show import components
 from lowvision.commands.show.wanted import Wanted
 from lowvision.errors import UsageError
 from lowvision.models import pretrained
@@ -26,8 +26,8 @@ def documents(word: str, known: Registry, wanted: Wanted) -> list[dict[str, Any]
     """
     entries = _entries(word, known)
     if entries:
-        told = [_of_thing(entry, menu, known, wanted, len(entries)) for menu, entry in entries]
-        return told + [_file(entry, known) for menu, entry in entries if menu == "weights"]
+        told = [_of_thing(entry, kind, known, wanted, len(entries)) for kind, entry in entries]
+        return told + [_file(entry, known) for kind, entry in entries if kind == "weights"]
     path = shipped.recipes(known).get(word, Path(word))
     if path.suffix in shipped.ENDINGS:
         from lowvision.commands.show import recipes
@@ -46,21 +46,21 @@ def documents(word: str, known: Registry, wanted: Wanted) -> list[dict[str, Any]
 
 def _entries(word: str, known: Registry) -> list[tuple[str, Entry]]:
     """All things of that name, each with its menu. Raises PluginError where two plugins claim it."""
-    menu, _, name = word.rpartition(".")
-    menus = hookspecs.MENUS if not menu else [menu] if menu in hookspecs.MENUS else []
-    taken = [there for there in menus if name in known.shelves[there] or (there, name) in known.clashes]
+    kind, _, name = word.rpartition(".")
+    kinds = hookspecs.KINDS if not kind else [kind] if kind in hookspecs.KINDS else []
+    taken = [there for there in kinds if name in known[there] or (there, name) in known.clashes]
     return [(there, known.find(there, name)) for there in taken]
 
 
-def _of_thing(entry: Entry, menu: str, known: Registry, wanted: Wanted, alike: int) -> dict[str, Any]:
-    document = things.document(entry, menu)
-    if menu in NETWORKS and alike == 1:
+def _of_thing(entry: Entry, kind: str, known: Registry, wanted: Wanted, alike: int) -> dict[str, Any]:
+    document = components.document(entry, kind)
+    if kind in NETWORKS and alike == 1:
         from lowvision.commands.show import networks
 
-        return {**document, "network": networks.document(entry, menu, known, wanted)}
+        return {**document, "network": networks.document(entry, kind, known, wanted)}
     if wanted != Wanted():
         if alike > 1:
-            raise UsageError(f"{entry.name} stands on several menus; say which, as {menu}.{entry.name}")
+            raise UsageError(f"{entry.name} stands on several menus; say which, as {kind}.{entry.name}")
         raise UsageError(f"{entry.name} is none of {' and '.join(NETWORKS)}: it has no cost, so ask its name alone")
     return document
 
@@ -78,7 +78,7 @@ def _no_scale(word: str, wanted: Wanted, reason: str) -> None:
 
 
 def _unknown(word: str, known: Registry) -> str:
-    names = {name for shelf in known.shelves.values() for name in shelf} | {*shipped.recipes(known)}
+    names = {name for provided in known.values() for name in provided} | {*shipped.recipes(known)}
     near = difflib.get_close_matches(word, sorted(names), n=1)
     hint = f"did you mean '{near[0]}'?" if near else "`lowvision ls` lists all names"
     return f"nothing is called '{word}', and there is no such file; {hint}{known.absent()}"

@@ -29,7 +29,7 @@ def _thing(document: Document) -> Iterator[str]:
     yield from _columns(
         [(option["name"], option["type"], _default(option), option["about"]) for option in document["options"]]
     )
-    facts = {name: spelt(value) for name, value in document["facts"].items()}
+    facts = {name: serialize(value) for name, value in document["facts"].items()}
     if document.get("missing"):
         facts["missing"] = document["missing"]
     if network := document.get("network"):
@@ -57,13 +57,13 @@ def _made(document: Document) -> Iterator[str]:
     ]
     if "classifier" in document:
         rows.append(("classifier", _branch(document["classifier"])))
-    rows.append(("tile", f"{spelt(document['tile'])}; costs are told for {'x'.join(map(str, document['size']))}"))
+    rows.append(("tile", f"{serialize(document['tile'])}; costs are told for {'x'.join(map(str, document['size']))}"))
     rows += [(f"data.{name}", named(data)) for name, data in document.get("data", {}).items()]
-    rows += [(name, spelt(document[name])) for name in ("measured", "plugins") if document.get(name)]
+    rows += [(name, serialize(document[name])) for name in ("measured", "plugins") if document.get(name)]
     rows += [(name, told) for name, told in document.get("provenance", {}).items() if told]
     yield from _columns(rows)
     stages = document.get("stages", [])
-    yield from _columns([(stage["name"], stage["about"], spelt(stage["says"])) for stage in stages])
+    yield from _columns([(stage["name"], stage["about"], serialize(stage["says"])) for stage in stages])
 
 
 def _branch(network: Document, base: Document | None = None) -> str:
@@ -89,18 +89,20 @@ def cost(network: Document) -> str:
 def named(choice: Document) -> str:
     """As `carn (channels 36, layers 3)`."""
     ((name, options),) = choice.items()
-    return f"{name} ({spelt(options)})" if options else name
+    return f"{name} ({serialize(options)})" if options else name
 
 
-def spelt(value: Any) -> str:
+def serialize(value: Any) -> str:
     """A value without JSON's quotes and braces: `size 32, overlap 4`."""
     if isinstance(value, Mapping):
         return ", ".join(
-            f"{name} ({spelt(inner)})" if isinstance(inner, Mapping) and inner else f"{name} {spelt(inner)}".strip()
+            f"{name} ({serialize(inner)})"
+            if isinstance(inner, Mapping) and inner
+            else f"{name} {serialize(inner)}".strip()
             for name, inner in value.items()
         )
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(spelt, value))}]"
+        return f"[{', '.join(map(serialize, value))}]"
     if value is None:
         return "none"
     return f"{value:.5g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
@@ -109,7 +111,7 @@ def spelt(value: Any) -> str:
 def _default(option: Document) -> str:
     if option["required"]:
         return "required"
-    return "absent" if option["default"] is None else spelt(option["default"])
+    return "absent" if option["default"] is None else serialize(option["default"])
 
 
 def _many(count: int) -> str:

@@ -10,9 +10,9 @@ from lowvision.recipe.stages import Base
 
 def run(job: Job, options: Base) -> None:
     """Leaves the base's weights in `base/`."""
-    cutter = job.cutter("train")
+    extractor = job.extractor("train")
     start = options.start or job.recipe.branches[-1].weights
-    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), "base", options.candidates)
+    samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), "base", options.candidates)
     architecture = job.architecture.only(-1)
     fresh = network.started(job, architecture, job.named(start) if start else None)
     network.train(job, "base", architecture, options, samples, fresh)

@@ -15,13 +15,13 @@ from lowvision.recipe.stages import Branches
 
 def run(job: Job, options: Branches) -> None:
     """Leaves the weights of branch k in `branches/k/`."""
-    cutter = job.cutter("train")
-    ranking = rank.read(job, cutter) if job.recipe.stages.rank else None
-    everywhere = Grid(cutter.photographs, cutter.size, stride=1)
+    extractor = job.extractor("train")
+    ranking = rank.read(job, extractor) if job.recipe.stages.rank else None
+    everywhere = Grid(extractor.photographs, extractor.size, stride=1)
     for k in range(len(job.recipe.branches)):
         stage = f"branches/{k}"
-        of_all = job.samples(cutter, everywhere, f"{stage}/everywhere")
-        own = job.samples(cutter, ranking.of_class(k), stage) if ranking else None
+        of_all = job.samples(extractor, everywhere, f"{stage}/everywhere")
+        own = job.samples(extractor, ranking.of_class(k), stage) if ranking else None
         samples = Mixed(own, of_all, options.own_class) if own else of_all
         network.train(job, stage, job.architecture.only(k), options.of(k), samples, _started(job, options, k))
 

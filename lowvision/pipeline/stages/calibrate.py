@@ -23,7 +23,7 @@ from lowvision.imaging.metrics import psnrs
 from lowvision.inference import engines
 from lowvision.models import weights
 from lowvision.models.calibration import Curve
-from lowvision.models.operating_points import Setting, distinct
+from lowvision.models.operating_points import OperatingPoint, distinct
 from lowvision.pipeline.stages import container
 from lowvision.pipeline.stages.job import CALIBRATED, SET, Job
 from lowvision.recipe.stages import Calibrate
@@ -65,10 +65,10 @@ def _run_network(job: Job, options: Calibrate) -> None:
     path = job.base_weights()
     assert path  # a law of recipes
     network = weights.load_network(path, job.architecture, job.registry).to(job.accelerator.device).eval()
-    lq, gt = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+    lq, gt = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
     lq, gt = lq.to(job.accelerator.device), gt.to(job.accelerator.device)
     shares = [number / (options.points + 1) for number in range(1, options.points + 1)]
-    settings = distinct([Setting.of(network, share, lq, gt) for share in shares])
+    settings = distinct([OperatingPoint.of(network, share, lq, gt) for share in shares])
     if job.accelerator.is_main_process:
         facts = weights.read_header(path, job.registry).measured
         weights.save(job.folder / SET, network, job.architecture, job.registry, facts, job.provenance, settings)

@@ -13,7 +13,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Value
-from lowvision.training.loop import Trainee, fit
+from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import RankingObjective
 
 RANKED = "classifier/ranked"
@@ -42,10 +42,10 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
-    cutter = job.cutter("train")
-    ranking = rank.read(job, cutter)
+    extractor = job.extractor("train")
+    ranking = rank.read(job, extractor)
     classes = range(len(job.recipe.branches))
-    samples = Ranked(tuple(job.samples(cutter, ranking.of_class(k), f"{RANKED}/{k}") for k in classes))
-    trainee = Trainee(RANKED, RankingObjective(start), start, None, keep)
+    samples = Ranked(tuple(job.samples(extractor, ranking.of_class(k), f"{RANKED}/{k}") for k in classes))
+    spec = TrainingSpec(RANKED, RankingObjective(start), start, None, keep)
     how = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
-    fit(trainee, samples, how, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)
+    fit(spec, samples, how, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)

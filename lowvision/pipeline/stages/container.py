@@ -14,7 +14,7 @@ from lowvision.pipeline.stages import judging
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Value
-from lowvision.training.loop import Trainee, fit
+from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import EveryBranchObjective, RoutedObjective
 from lowvision.training.options import RoutedFit
 
@@ -25,16 +25,16 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
-    cutter = job.cutter("train")
-    samples = job.samples(cutter, Grid(cutter.photographs, cutter.size, stride=1), stage)
+    extractor = job.extractor("train")
+    samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), stage)
     classifier = job.recipe.classifier
     learns = classifier is None or classifier.trained
     objective = RoutedObjective(container, options, frozen_branches) if learns else EveryBranchObjective(container)
     # What a backbone's own objective trains beside what its network computes has no part in a container's.
     parts = zip(job.architecture.branches, container.branches.networks, strict=True)
-    objective.rests = any(backbone.objective(network) is not None for backbone, network in parts)
-    trainee = Trainee(stage, objective, container, judging.of_container(job), keep)
-    fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    objective.find_unused_parameters = any(backbone.objective(network) is not None for backbone, network in parts)
+    spec = TrainingSpec(stage, objective, container, judging.of_container(job), keep)
+    fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 
 
 def assembled(job: Job) -> RoutedContainer:
@@ -50,6 +50,6 @@ def assembled(job: Job) -> RoutedContainer:
         container.branches.networks[k].load_state_dict(trained.state_dict())
     classifier = job.recipe.classifier
     if classifier and not classifier.trained:
-        lesson = fitting.lesson(container.branches, job.cutter("valid"), job.recipe.seed, job.accelerator.device)
+        lesson = fitting.lesson(container.branches, job.extractor("valid"), job.recipe.seed, job.accelerator.device)
         container.classifier = fitting.fitted(classifier, job.architecture, lesson)
     return container

@@ -51,20 +51,20 @@ def run(job: Job, options: Evaluate) -> None:
         return
     lesson = None
     if options.compare and container:
-        branches, cutter = container.branches, job.cutter("valid")
-        lesson = fitting.lesson(branches, cutter, job.recipe.seed, job.accelerator.device)
+        branches, extractor = container.branches, job.extractor("valid")
+        lesson = fitting.lesson(branches, extractor, job.recipe.seed, job.accelerator.device)
     evaluation = judge(
         job.architecture, base, container, options, job.registry, lesson, job.recipe.seed, job.accelerator.device
     )
     if evaluation.adaptive and options.budgets:
-        tiles = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+        tiles = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
         evaluation = evaluation.spending(options.budgets, *tiles)
     sets = {_set_name(job): found}
     document = measure(
         evaluation, job.architecture, sets, options.pictures, job.accelerator, job.log, job.folder / "evaluate"
     )
     if job.accelerator.is_main_process:
-        document = {"schema": 1, "task": job.registry.spelt(job.recipe.task), **document}
+        document = {"schema": 1, "task": job.registry.serialize(job.recipe.task), **document}
         report.write(job.folder, document, read_metrics(job.folder), job.folder / "evaluate")
         job.log.say(report.text(document))
     job.accelerator.wait_for_everyone()

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph
-from lowvision.data.tiles import Cutter, Pool, Samples, too_small
+from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
 from lowvision.errors import RunError
 from lowvision.models import pretrained
 from lowvision.models.architecture import Architecture
@@ -55,18 +55,18 @@ class Job:
         self.accelerator.wait_for_everyone()
         return photographs.load(dataset, self.recipe.task)
 
-    def cutter(self, split: str) -> Cutter:
+    def extractor(self, split: str) -> TileExtractor:
         """Cuts tiles from the photographs of `train` or `valid`; tells which of them are too small."""
         found = self.photographs(split)
         size = self.recipe.tile.size
         small = too_small(found, size)
         if small:
             self.log.say(f"data.{split}: smaller than a tile, left out: {', '.join(small)}")
-        return Cutter(tuple(p for p in found if p.name not in small), self.recipe.task, size)
+        return TileExtractor(tuple(p for p in found if p.name not in small), self.recipe.task, size)
 
-    def samples(self, cutter: Cutter, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
+    def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
         """An endless sequence of augmented tiles of a pool, drawn for that purpose."""
-        return Samples(cutter, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
+        return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
 
     def named(self, word: str) -> Path:
         """The weights file that a recipe means: a path, or a name of weights that a plugin carries."""

@@ -14,14 +14,14 @@ from lowvision.imaging.metrics import psnr
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Value
-from lowvision.training.loop import Judge
+from lowvision.training.loop import Validator
 
 AT_A_TIME = 16
 EXACT = 1e-12
 """A squared error that counts as none."""
 
 
-def of_network(job: Job) -> Judge | None:
+def of_network(job: Job) -> Validator | None:
     """The mean PSNR of one network, and its gain; None where the recipe has no data.valid.
 
     gain: by how many dB less it errs than its input does, over all tiles together. Not a difference of mean PSNRs:
@@ -52,7 +52,7 @@ def _measured(job: Job, restore: Callable[[Tensor], Tensor], lq: Tensor, gt: Ten
     return decibels, error
 
 
-def of_container(job: Job) -> Judge | None:
+def of_container(job: Job) -> Validator | None:
     """The mean PSNR of routed tiles and the share of each branch; None where the recipe has no data.valid."""
     tiles = _tiles(job)
     if tiles is None:
@@ -78,6 +78,6 @@ def _tiles(job: Job) -> tuple[Tensor, Tensor, int] | None:
     """This process's share of the fixed tiles, lq and gt, and how many all processes have."""
     if job.recipe.data.valid is None:
         return None
-    lq, gt = fixed_tiles(job.cutter("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+    lq, gt = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
     own = slice(job.accelerator.process_index, None, job.accelerator.num_processes)
     return lq[own], gt[own], len(lq)

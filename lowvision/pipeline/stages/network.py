@@ -14,7 +14,7 @@ from lowvision.models.architecture import Architecture
 from lowvision.pipeline.stages import judging
 from lowvision.pipeline.stages.job import Job
 from lowvision.training.log import Value
-from lowvision.training.loop import Trainee, fit
+from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
 
@@ -45,8 +45,8 @@ def train(
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
-    trainee = Trainee(stage, _objective(architecture, network), network, judging.of_network(job), keep)
-    reached = fit(trainee, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    spec = TrainingSpec(stage, _objective(architecture, network), network, judging.of_network(job), keep)
+    reached = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _tell_if_useless(job, stage, reached)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lowvision.data.tiles import Cutter, Grid, Listed
+from lowvision.data.tiles import Grid, Listed, TileExtractor
 from lowvision.errors import RunError
 from lowvision.imaging.metrics import psnr
 from lowvision.models import weights
@@ -23,7 +23,7 @@ FILE = "ranking.npz"
 class Ranking:
     """Tiles and how hard each is: class 0 the simplest, M-1 the hardest."""
 
-    spots: np.ndarray
+    coords_list: np.ndarray
     """(N,3) photograph, top and left of each tile."""
     psnr: np.ndarray
     """(N,) in dB."""
@@ -32,7 +32,7 @@ class Ranking:
 
     def of_class(self, k: int) -> Listed:
         """The tiles of class k."""
-        return Listed(self.spots[self.classes == k])
+        return Listed(self.coords_list[self.classes == k])
 
 
 def run(job: Job, options: Rank) -> None:
@@ -41,22 +41,22 @@ def run(job: Job, options: Rank) -> None:
     if path is None:
         raise RunError("stages.rank: there is no trained base to rank by; add stages.base, or give rank.weights")
     network = weights.load_network(path, job.architecture.only(-1), job.registry)
-    cutter = job.cutter("train")
-    grid = Grid(cutter.photographs, cutter.size, options.stride or cutter.size // 2)
+    extractor = job.extractor("train")
+    grid = Grid(extractor.photographs, extractor.size, options.stride or extractor.size // 2)
     numbers = _drawn(len(grid), options.limit, job.recipe.seed)
     branches = len(job.recipe.branches)
     if len(numbers) < branches:
         raise RunError(f"stages.rank: {len(numbers)} tiles cannot be of {branches} classes; raise limit, or add data")
-    measured = _measure(network, cutter, grid, numbers, options.batch, job)
+    measured = _measure(network, extractor, grid, numbers, options.batch, job)
     if job.accelerator.is_main_process:
-        _write(job, cutter, [grid.spot(int(n)) for n in numbers], measured)
+        _write(job, extractor, [grid.coords(int(n)) for n in numbers], measured)
     job.accelerator.wait_for_everyone()
 
 
-def read(job: Job, cutter: Cutter) -> Ranking:
+def read(job: Job, extractor: TileExtractor) -> Ranking:
     """The ranking of this run. Raises RunError where the photographs are not those that were ranked."""
     with np.load(job.folder / "rank" / FILE) as file:
-        if file["photographs"].tolist() != _names(cutter):
+        if file["photographs"].tolist() != _names(extractor):
             raise RunError("data.train has changed since its tiles were ranked; run again with --restart")
         return Ranking(file["spots"], file["psnr"], file["classes"])
 
@@ -80,29 +80,31 @@ def _drawn(count: int, limit: int | None, seed: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def _measure(network: nn.Module, cutter: Cutter, grid: Grid, numbers: np.ndarray, batch: int, job: Job) -> np.ndarray:
+def _measure(
+    network: nn.Module, extractor: TileExtractor, grid: Grid, numbers: np.ndarray, batch: int, job: Job
+) -> np.ndarray:
     """PSNR (N,) of every tile, each process doing its share."""
     device = job.accelerator.device
     network = network.to(memory_format=torch.channels_last).to(device).eval()
     found = torch.zeros(len(numbers), device=device)
     for start in range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch):
         some = numbers[start : start + batch]
-        lq, gt = zip(*(cutter.fixed(grid.spot(int(n)), job.recipe.seed + int(n)) for n in some), strict=True)
+        lq, gt = zip(*(extractor.fixed(grid.coords(int(n)), job.recipe.seed + int(n)) for n in some), strict=True)
         tiles = torch.stack(lq).to(device, memory_format=torch.channels_last)
         found[start : start + batch] = psnr(network(tiles), torch.stack(gt).to(device))
     return job.accelerator.reduce(found, "sum").cpu().numpy()
 
 
-def _write(job: Job, cutter: Cutter, spots: list[tuple[int, int, int]], measured: np.ndarray) -> None:
+def _write(job: Job, extractor: TileExtractor, coords_list: list[tuple[int, int, int]], measured: np.ndarray) -> None:
     classes, thresholds = classes_of(measured, len(job.recipe.branches))
     folder = job.folder / "rank"
     folder.mkdir(exist_ok=True)
     partial = folder / f".{FILE}"
     with partial.open("wb") as file:
-        np.savez(file, spots=np.array(spots), psnr=measured, classes=classes, photographs=_names(cutter))
+        np.savez(file, coords_list=np.array(coords_list), psnr=measured, classes=classes, photographs=_names(extractor))
     partial.replace(folder / FILE)
     summary = {
-        "tiles": len(spots),
+        "tiles": len(coords_list),
         "thresholds_db": [round(float(t), 3) for t in thresholds],
         "tiles_of_class": np.bincount(classes, minlength=len(job.recipe.branches)).tolist(),
     }
@@ -110,6 +112,6 @@ def _write(job: Job, cutter: Cutter, spots: list[tuple[int, int, int]], measured
     job.log.say(f"rank: {summary['tiles']} tiles; thresholds {summary['thresholds_db']} dB")
 
 
-def _names(cutter: Cutter) -> list[str]:
+def _names(extractor: TileExtractor) -> list[str]:
     """The photographs by content: the cache names each file by all that it was made of."""
-    return [photograph.gt_path.stem for photograph in cutter.photographs]
+    return [photograph.gt_path.stem for photograph in extractor.photographs]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import STEPS, MeanShift, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 KERNELS = ((1, 3), (3, 1), (3, 3))
 """Height and width of the parallel kernels of a block."""
@@ -23,7 +23,7 @@ class Network(nn.Module):
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, fused: bool, skip: Skip):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours)
+        self.mean = MeanShift(colours)
         self.head = Asymmetric(colours, channels, fused)
         self.blocks = nn.ModuleList(Asymmetric(channels, channels, fused) for _ in range(layers - 1))
         self.enlarge = enlarging(channels, scale)
@@ -34,17 +34,17 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for module in self.modules():
             if isinstance(module, Asymmetric):
                 module.share_variance()
-        faint(self.last)
+        init_near_zero_(self.last)
         if self.skip != "none":
             for part in self.head.convolutions():
-                look_for_detail(part)
+                init_zero_mean_(part)
 
     def forward(self, lq: Tensor) -> Tensor:
-        lq = self.mean.take(lq)
+        lq = self.mean.sub(lq)
         shallow = total = self.head(lq)  # (B, channels, h, w)
         features = functional.relu(shallow)
         for block in self.blocks:
@@ -55,7 +55,7 @@ class Network(nn.Module):
         deep = self.end_deep(self.enlarge(functional.relu(total)))  # (B, channels, h*scale, w*scale)
         ends = deep + self.end_shallow(self.enlarge(functional.relu(shallow)))
         image = self.last(self.refine(functional.relu(ends)))  # (B, colours, h*scale, w*scale)
-        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+        return self.mean.add(add_skip(image, lq, self.scale, self.skip))
 
 
 class Asymmetric(nn.Module):

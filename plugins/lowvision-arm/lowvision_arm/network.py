@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lowvision import Adaptive, Skip, k_within, multiply_adds, psnr, upsample
+from lowvision import Adaptive, Skip, cost_weight_within, multiply_adds, psnr, upsample
 from lowvision.layers import EdgeTable
 from lowvision_arm.slices import Slice, Sliced
 
@@ -54,7 +54,7 @@ class Network(nn.Module, Adaptive):
     @torch.no_grad()
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         prices = self.prices(tiles.shape[1:])
-        choice = (self._scores(tiles, prices) - self.eta.cpu() * dearness(prices)).argmax(dim=1)
+        choice = (self._scores(tiles, prices) - self.eta.cpu() * cost_weight(prices)).argmax(dim=1)
         numbers = choice.unique().tolist()
         if len(numbers) == 1:  # nothing to gather
             return self.way(numbers[0], tiles), prices[choice]
@@ -66,13 +66,13 @@ class Network(nn.Module, Adaptive):
         return restored, prices[choice]
 
     @torch.no_grad()
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         prices = self.prices(lq.shape[1:])
         pairs = zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True)
         self.expected.fit(lq, torch.cat([self._reached(some, wanted) for some, wanted in pairs]))
         scores = self._scores(lq, prices).numpy()
         budget = share * int(prices[-1]) * len(lq)
-        self.eta.fill_(k_within(budget, scores, dearness(prices).numpy(), prices.numpy()))
+        self.eta.fill_(cost_weight_within(budget, scores, cost_weight(prices).numpy(), prices.numpy()))
 
     def _reached(self, lq: Tensor, gt: Tensor) -> Tensor:
         """(B,1+widths): the PSNR of every way."""
@@ -82,9 +82,9 @@ class Network(nn.Module, Adaptive):
         """(B,1+widths) in dB, float64, on the CPU."""
         edges = self.expected.edges(tiles)
         expected = self.expected.of(edges).cpu().double()
-        return expected + HAIR * edges.cpu().double()[:, None] * dearness(prices)
+        return expected + HAIR * edges.cpu().double()[:, None] * cost_weight(prices)
 
 
-def dearness(prices: Tensor) -> Tensor:
+def cost_weight(prices: Tensor) -> Tensor:
     """(M,) multiply-adds as shares of the dearest, in float64."""
     return prices.double() / prices[-1]

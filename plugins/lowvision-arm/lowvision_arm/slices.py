@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import HOURGLASS_SLOPE, add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import HOURGLASS_SLOPE, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 KERNEL = 9
 """Of the transposed convolution."""
@@ -28,10 +28,10 @@ class Sliced(nn.Module):
             channels, colours, KERNEL, stride=scale, padding=padding, output_padding=2 * padding - (KERNEL - scale)
         )
         self.activations = nn.ModuleList(nn.PReLU(init=HOURGLASS_SLOPE) for _ in range(4))
-        kaiming(self, HOURGLASS_SLOPE)
-        faint(self.enlarge)
+        init_kaiming_(self, HOURGLASS_SLOPE)
+        init_near_zero_(self.enlarge)
         if skip != "none":
-            look_for_detail(self.first)
+            init_zero_mean_(self.first)
 
     def forward(self, lq: Tensor, channels: int | None = None) -> Tensor:
         """channels: how many of the first and the last convolution's; None: all."""

@@ -6,11 +6,11 @@ from itertools import chain
 
 from torch import Tensor, nn
 
-from lowvision import Leavable
-from lowvision.layers import faint, kaiming, look_for_detail
+from lowvision import EarlyExit
+from lowvision.layers import init_kaiming_, init_near_zero_, init_zero_mean_
 
 
-class Network(nn.Module, Leavable):
+class Network(nn.Module, EarlyExit):
     """(B,colours,h,w) with noise -> (B,colours,h,w) without."""
 
     def __init__(self, *, colours: int, channels: int, layers: int, batch_norm: bool):
@@ -19,25 +19,25 @@ class Network(nn.Module, Leavable):
         inner = (_inner(channels, batch_norm) for _ in range(layers - 2))
         first, last = nn.Conv2d(colours, channels, 3, padding=1), nn.Conv2d(channels, colours, 3, padding=1)
         self.noise = nn.Sequential(first, nn.ReLU(inplace=True), *chain.from_iterable(inner), last)
-        kaiming(self)
+        init_kaiming_(self)
         # It starts as the identity, and its first steps learn noise rather than brightness.
-        look_for_detail(first)
-        faint(last)
+        init_zero_mean_(first)
+        init_near_zero_(last)
 
     def forward(self, lq: Tensor) -> Tensor:
         return lq - self.noise(lq)
 
-    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+    def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
         first, activation = self.noise[:2]
         return (activation(first(lq)),)  # (B, channels, h, w)
 
-    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+    def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         (features,) = state
         for module in self.noise[2 + self.parts * block : 2 + self.parts * (block + 1)]:
             features = module(features)
         return (features,)
 
-    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+    def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
         return lq - self.noise[-1](state[0])
 
 

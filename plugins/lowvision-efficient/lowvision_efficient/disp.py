@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import add_skip, init_kaiming_, init_near_zero_, init_zero_mean_, scale_residual_
 
 SILU_GAIN_SLOPE = 0.3
 """Negative slope of the leaky ReLU whose variance SiLU comes closest to, for the initial weights."""
@@ -27,13 +27,13 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self, SILU_GAIN_SLOPE)
+        init_kaiming_(self, SILU_GAIN_SLOPE)
         for module in self.modules():
             if isinstance(module, Block):
-                weaken(module.end)
-        faint(self.last)
+                scale_residual_(module.end)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = shallow = self.head(lq)  # (B, channels, h, w)

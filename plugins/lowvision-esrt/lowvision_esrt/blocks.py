@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import upsample
-from lowvision.layers import ChannelAttention, Joined, halved, weaken
+from lowvision.layers import ChannelAttention, SplitConv, halved, scale_residual_
 
 TURNS = 5
 """How often the low path goes through its one block."""
@@ -45,18 +45,18 @@ class FeatureBlock(nn.Module):
         super().__init__()
         self.units = nn.ModuleList(ResidualUnit(channels) for _ in range(2))
         self.weights = nn.ParameterList(torch.ones(()) for _ in range(2))
-        self.fuse = Joined([channels] * 2, channels, kernel=1, bias=False)
+        self.fuse = SplitConv([channels] * 2, channels, kernel=1, bias=False)
         self.activation = nn.ReLU(inplace=True)
         self.attention = ChannelAttention(channels)
         self.end = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.weigh = Residual()
 
-    def weaken(self) -> None:
+    def scale_residual_(self) -> None:
         """Let residual branches start ten times weaker."""
         for unit in self.units:
             assert isinstance(unit, ResidualUnit)
-            weaken(unit.expand)
-        weaken(self.end)
+            scale_residual_(unit.expand)
+        scale_residual_(self.end)
 
     def forward(self, features: Tensor) -> Tensor:
         seen, unit_output = [], features
@@ -74,15 +74,15 @@ class HighPreserving(nn.Module):
         self.start = FeatureBlock(channels)
         self.low = FeatureBlock(channels)
         self.high = FeatureBlock(channels)
-        self.fuse = Joined([channels] * 2, channels, kernel=1, bias=False)
+        self.fuse = SplitConv([channels] * 2, channels, kernel=1, bias=False)
         self.activation = nn.ReLU(inplace=True)
         self.attention = ChannelAttention(channels)
         self.end = FeatureBlock(channels)
 
-    def weaken(self) -> None:
+    def scale_residual_(self) -> None:
         """Let what is added to its input start ten times weaker."""
         for part in self.fuse.convolutions():
-            weaken(part)
+            scale_residual_(part)
 
     def forward(self, features: Tensor) -> Tensor:
         start = self.start(features)  # (B, C, h, w)

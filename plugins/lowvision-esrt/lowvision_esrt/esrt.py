@@ -10,7 +10,15 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import Joined, add_skip, faint, kaiming, look_for_detail, shuffling, weaken
+from lowvision.layers import (
+    SplitConv,
+    add_skip,
+    init_kaiming_,
+    init_near_zero_,
+    init_zero_mean_,
+    scale_residual_,
+    upsampler,
+)
 from lowvision_esrt.blocks import FeatureBlock, HighPreserving, Residual
 from lowvision_esrt.transformer import Encoder
 
@@ -23,29 +31,29 @@ class Network(nn.Module):
         self.scale, self.skip = scale, skip
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.blocks = nn.ModuleList(HighPreserving(channels) for _ in range(layers))
-        self.collect = Joined([channels] * layers, channels, kernel=3)
+        self.collect = SplitConv([channels] * layers, channels, kernel=3)
         self.encoder = Encoder(channels, segments)
         self.encoder_end = nn.Conv2d(channels, channels, 3, padding=1)
         self.weigh = Residual()
         self.trunk_end = nn.Conv2d(channels, channels, 3, padding=1)
-        self.enlarge_deep = shuffling(channels, scale)
-        self.enlarge_shallow = shuffling(channels, scale)
+        self.enlarge_deep = upsampler(channels, scale)
+        self.enlarge_shallow = upsampler(channels, scale)
         self.last_deep = nn.Conv2d(channels, colours, 3, padding=1)
         self.last_shallow = nn.Conv2d(channels, colours, 3, padding=1, bias=False)
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for module in self.modules():
-            if isinstance(module, Joined):
+            if isinstance(module, SplitConv):
                 module.share_variance()
             if isinstance(module, FeatureBlock | HighPreserving):
-                module.weaken()
-        weaken(self.encoder_end)
+                module.scale_residual_()
+        scale_residual_(self.encoder_end)
         for last in (self.last_deep, self.last_shallow):
-            faint(last)
+            init_near_zero_(last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = shallow = self.head(lq)  # (B, channels, h, w)

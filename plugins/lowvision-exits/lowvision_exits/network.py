@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lowvision import Adaptive, Leavable
+from lowvision import Adaptive, EarlyExit
 from lowvision_exits.prices import Prices, prices
 from lowvision_exits.threshold import NEVER, solved
 
@@ -41,8 +41,8 @@ class Network(nn.Module, Adaptive):
         return cast(Tensor, self.network(lq))
 
     def through(self, lq: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """What there is at each exit in turn; see `Leavable`."""
-        state = self.leavable.enter(lq)
+        """What there is at each exit in turn; see `EarlyExit`."""
+        state = self.leavable.forward_stem(lq)
         for came, place in pairwise((0, *self.places)):
             state = self._forth(state, came, place)
             yield state
@@ -54,12 +54,12 @@ class Network(nn.Module, Adaptive):
             return self(tiles), torch.full((len(tiles),), price.whole, dtype=torch.int64, device=tiles.device)
         rows = torch.arange(len(tiles), device=tiles.device)  # of those tiles that are still inside
         images, order, spent = [], [], []
-        state = self.leavable.enter(tiles)
+        state = self.leavable.forward_stem(tiles)
         for number, (came, place) in enumerate(pairwise((0, *self.places))):
             state = self._forth(state, came, place)
             leaves = self._leaves(state[0], number)
             if leaves.any():
-                images.append(self.leavable.leave(_some(state, leaves), tiles[rows[leaves]]))
+                images.append(self.leavable.forward_head(_some(state, leaves), tiles[rows[leaves]]))
                 order.append(rows[leaves])
                 spent.append(torch.full_like(rows[leaves], price.exits[number]))
             if leaves.all():
@@ -69,19 +69,19 @@ class Network(nn.Module, Adaptive):
         return torch.cat(images)[back], torch.cat(spent)[back]
 
     @torch.no_grad()
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         """See `Adaptive`; gt is not asked, since what a tile would gain is judged without it."""
         capacities = torch.cat([self._capacities(some) for some in lq.split(AT_A_TIME)])  # (N, exits - 1)
         self.threshold.fill_(solved(share, capacities, self._prices(lq)))
 
     @property
-    def leavable(self) -> Leavable:
+    def leavable(self) -> EarlyExit:
         """The network inside, block by block."""
-        return cast(Leavable, self.network)
+        return cast(EarlyExit, self.network)
 
     def _forth(self, state: tuple[Tensor, ...], came: int, place: int) -> tuple[Tensor, ...]:
         for block in range(came, place):
-            state = self.leavable.advance(state, block)
+            state = self.leavable.forward_block(state, block)
         return state
 
     def _leaves(self, features: Tensor, number: int) -> Tensor:
@@ -152,7 +152,7 @@ def capacity(gain: Tensor) -> Tensor:
 def built(network: nn.Module, places: tuple[int, ...], hidden: int, smallest: Sequence[int]) -> Network:
     """The network with exits; smallest: the shape (1,C,h,w) of an input that it takes."""
     with torch.no_grad():
-        features = cast(Leavable, network).enter(torch.zeros(*smallest))[0].shape[1]
+        features = cast(EarlyExit, network).forward_stem(torch.zeros(*smallest))[0].shape[1]
     return Network(network, Regressor(features, len(places), hidden), places)
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from lowvision import Leavable, multiply_adds
+from lowvision import EarlyExit, multiply_adds
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class _Left(nn.Module):
         self.network, self.place = network, place
 
     def forward(self, lq: Tensor) -> Tensor:
-        leavable = cast(Leavable, self.network)
-        state = leavable.enter(lq)
+        leavable = cast(EarlyExit, self.network)
+        state = leavable.forward_stem(lq)
         for block in range(self.place):
-            state = leavable.advance(state, block)
-        return leavable.leave(state, lq)
+            state = leavable.forward_block(state, block)
+        return leavable.forward_head(state, lq)
 
 
 class _Judged(nn.Module):
@@ -57,4 +57,4 @@ class _Judged(nn.Module):
         self.network, self.regressor = network, regressor
 
     def forward(self, lq: Tensor) -> Tensor:
-        return cast(Tensor, self.regressor(cast(Leavable, self.network).enter(lq)[0]))
+        return cast(Tensor, self.regressor(cast(EarlyExit, self.network).forward_stem(lq)[0]))

@@ -26,7 +26,7 @@ class AnyExit(nn.Module):
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         errors, expected = [], []
         for number, state in enumerate(self.network.through(lq)):
-            errors.append(self.network.leavable.leave(state, lq) - gt)
+            errors.append(self.network.leavable.forward_head(state, lq) - gt)
             if number < len(self.network.places) - 1:
                 expected.append(self.network.regressor(state[0].detach(), number))
         *early, end = (_psnr(error.detach()) for error in errors)

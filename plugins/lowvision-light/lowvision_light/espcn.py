@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 SLOPE = 1.0
 """Of the tanh where it starts: for the initial weights it is no activation at all."""
@@ -27,10 +27,10 @@ class Network(nn.Module):
             self.mapping.append(nn.Tanh())
         self.last = nn.Conv2d(half, colours * scale**2, 3, padding=1)
         self.enlarge = nn.PixelShuffle(scale)
-        kaiming(self, SLOPE)
-        faint(self.last)
+        init_kaiming_(self, SLOPE)
+        init_near_zero_(self.last)
         if skip != "none":
-            look_for_detail(first)
+            init_zero_mean_(first)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.mapping(self.enter(self.first(lq)))  # (B, channels / 2, h, w)

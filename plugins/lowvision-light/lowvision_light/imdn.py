@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import Joined, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import SplitConv, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_, scale_residual_
 
 SLOPE = 0.05
 STEPS = 4
@@ -32,7 +32,7 @@ class Network(nn.Module):
         self.scale, self.skip = scale, skip
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.blocks = nn.ModuleList(Block(channels) for _ in range(layers))
-        self.collect = Joined([channels] * layers, channels)
+        self.collect = SplitConv([channels] * layers, channels)
         self.activation = nn.LeakyReLU(SLOPE)
         self.blocks_end = nn.Conv2d(channels, channels, 3, padding=1)
         self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
@@ -40,18 +40,18 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self, SLOPE)
+        init_kaiming_(self, SLOPE)
         for module in self.modules():
-            if isinstance(module, Joined):
+            if isinstance(module, SplitConv):
                 module.share_variance()
             if isinstance(module, Block):
                 for part in module.fuse.convolutions():
-                    weaken(part)
+                    scale_residual_(part)
             if isinstance(module, ContrastAttention):
                 module.wake()
-        faint(self.last)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = shallow = self.head(lq)  # (B, channels, h, w)
@@ -76,7 +76,7 @@ class Block(nn.Module):
         self.rest = nn.ModuleList(nn.Conv2d(width, rest, 3, padding=1) for width in widths[:-1])
         self.activation = nn.LeakyReLU(SLOPE)
         self.attention = ContrastAttention([aside] * STEPS, max(1, channels // REDUCTION))
-        self.fuse = Joined([aside] * STEPS, channels)
+        self.fuse = SplitConv([aside] * STEPS, channels)
 
     def forward(self, features: Tensor) -> Tensor:
         rest, parts = features, []
@@ -92,7 +92,7 @@ class ContrastAttention(nn.Module):
 
     def __init__(self, widths: Sequence[int], hidden: int):
         super().__init__()
-        self.squeeze = Joined(widths, hidden)
+        self.squeeze = SplitConv(widths, hidden)
         self.activation = nn.ReLU(inplace=True)
         self.excite = nn.ModuleList(nn.Conv2d(hidden, width, 1) for width in widths)
 

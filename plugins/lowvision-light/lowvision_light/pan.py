@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip, upsample
-from lowvision.layers import STEPS, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import STEPS, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_, scale_residual_
 
 SLOPE = 0.2
 
@@ -32,14 +32,14 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self, SLOPE)
+        init_kaiming_(self, SLOPE)
         for module in self.modules():
             if isinstance(module, SelfCalibrated):
-                weaken(module.end_plain)
-                weaken(module.end_attended)
-        faint(self.last)
+                scale_residual_(module.end_plain)
+                scale_residual_(module.end_attended)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
         shallow = self.head(lq)  # (B, channels, h, w)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip, upsample
-from lowvision.layers import add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 
 class Network(nn.Module):
@@ -21,10 +21,10 @@ class Network(nn.Module):
             self.inner.append(nn.Conv2d(channels, channels, 3, padding=1))
             self.inner.append(nn.ReLU(inplace=True))
         self.last = nn.Conv2d(channels, colours, 3, padding=1)
-        kaiming(self)
-        faint(self.last)
+        init_kaiming_(self)
+        init_near_zero_(self.last)
         if skip != "none":
-            look_for_detail(first)
+            init_zero_mean_(first)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.first(upsample(lq, self.scale, "bicubic"))  # (B, channels, h*scale, w*scale)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lowvision import Adaptive, Skip, k_within, multiply_adds
-from lowvision.layers import HOURGLASS_SLOPE, add_skip, hourglass, kaiming, look_for_detail
+from lowvision import Adaptive, Skip, cost_weight_within, multiply_adds
+from lowvision.layers import HOURGLASS_SLOPE, add_skip, hourglass, init_kaiming_, init_zero_mean_
 from lowvision_pixel.perceptron import Perceptron
 
 FAINT = 1e-3
@@ -49,9 +49,9 @@ class Network(nn.Module, Adaptive):
         self.heavy = Perceptron(channels, heavy, colours, scale)
         self.light = Perceptron(channels, light, colours, scale)
         self.classifier = Perceptron(channels, classifier, 2, scale)
-        kaiming(self.body, HOURGLASS_SLOPE)
+        init_kaiming_(self.body, HOURGLASS_SLOPE)
         if skip != "none":
-            look_for_detail(self.body[0])  # type: ignore[arg-type]  # a convolution
+            init_zero_mean_(self.body[0])  # type: ignore[arg-type]  # a convolution
         for part in (self.heavy, self.light, self.classifier):
             nn.init.normal_(part.last.weight, std=FAINT)
         self.register_buffer("unasked", torch.tensor(True))
@@ -112,15 +112,15 @@ class Network(nn.Module, Adaptive):
         return self.image(pixels, tiles), prices.fixed + prices.heavy * dear + prices.light * (prices.pixels - dear)
 
     @torch.no_grad()
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         prices = self.prices(lq.shape[1:])
         logits = torch.cat([self.logits(self.features(some)).flatten(0, 3) for some in lq.split(AT_A_TIME)])
         # A float32 k weighs float32 logits: the comparison that is solved is the one that is made.
         scores = torch.stack([torch.zeros(len(logits)), (logits[:, 1] - logits[:, 0]).cpu()], dim=1)
-        dearness = torch.stack([torch.zeros(()), prices.gain]).double().numpy()
+        cost_weight = torch.stack([torch.zeros(()), prices.gain]).double().numpy()
         costs = torch.tensor([prices.light, prices.heavy]).numpy()
         left = share * prices.forward - prices.fixed
-        self.k.fill_(k_within(left * len(lq), scores.double().numpy(), dearness, costs))
+        self.k.fill_(cost_weight_within(left * len(lq), scores.double().numpy(), cost_weight, costs))
 
 
 @dataclass(frozen=True)

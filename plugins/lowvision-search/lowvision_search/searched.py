@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import MeanShift, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_, scale_residual_
 from lowvision_search import Kernels
 
 
@@ -21,7 +21,7 @@ class Network(nn.Module):
     def __init__(self, *, colours: int, scale: int, channels: int, blocks: Sequence[tuple[int, Kernels]], skip: Skip):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours)
+        self.mean = MeanShift(colours)
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(Block(channels, width, kernels) for width, kernels in blocks))
         self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
@@ -29,19 +29,19 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for module in self.modules():
             if isinstance(module, Block):
-                weaken(module.end)
-        faint(self.last)
+                scale_residual_(module.end)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
-        lq = self.mean.take(lq)
+        lq = self.mean.sub(lq)
         features = self.blocks(self.head(lq))  # (B, channels, h, w)
         image = self.shuffle(self.last(features))  # (B, colours, h*scale, w*scale)
-        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+        return self.mean.add(add_skip(image, lq, self.scale, self.skip))
 
 
 class Block(nn.Module):

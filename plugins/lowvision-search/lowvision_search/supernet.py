@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision.layers import MeanShift, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_, scale_residual_
 from lowvision_search.gates import Gates, Opening
 
 
@@ -20,7 +20,7 @@ class Network(nn.Module):
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours)
+        self.mean = MeanShift(colours)
         self.gates = Gates(channels, layers)
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.starts = nn.ModuleList(Mixed(channels) for _ in range(layers))
@@ -30,13 +30,13 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for _, end in self.blocks():
-            weaken(end.square)
-            weaken(end.point)
-        faint(self.last)
+            scale_residual_(end.square)
+            scale_residual_(end.point)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def blocks(self) -> list[tuple[Mixed, Mixed]]:
         """The two convolutions of each block."""
@@ -48,14 +48,14 @@ class Network(nn.Module):
 
     def restore(self, lq: Tensor, opening: Opening) -> Tensor:
         """(B,colours,h,w) -> (B,colours,h*scale,w*scale) with everything as open as that."""
-        lq = self.mean.take(lq)
+        lq = self.mean.sub(lq)
         between = opening.channels[0]  # (channels,)
         features = self.head(lq) * between.to(lq.dtype)[:, None, None]  # (B, channels, h, w)
         for n, (start, end) in enumerate(self.blocks()):
             inner = functional.relu(start(features, opening.square[n, 0], opening.channels[n + 1]))
             features = features + end(inner, opening.square[n, 1], opening.kept[n] * between)
         image = self.shuffle(self.last(features))  # (B, colours, h*scale, w*scale)
-        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+        return self.mean.add(add_skip(image, lq, self.scale, self.skip))
 
     def expected_cost(self, opening: Opening) -> Tensor:
         """() multiply-adds for an LQ pixel that gates lead to expect, were each drawn by its probabilities.

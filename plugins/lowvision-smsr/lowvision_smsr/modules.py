@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lowvision.layers import ChannelAttention, Joined, weaken
+from lowvision.layers import ChannelAttention, SplitConv, scale_residual_
 from lowvision_smsr.masks import MaskedConvolution, SpatialMask, hard, kept_share, soft
 
 CONVOLUTIONS = 4
@@ -19,14 +19,14 @@ class SparseModule(nn.Module):
         super().__init__()
         self.mask = SpatialMask(channels)
         self.body = nn.ModuleList(MaskedConvolution(channels) for _ in range(CONVOLUTIONS))
-        self.collect = Joined([channels] * CONVOLUTIONS, channels)
+        self.collect = SplitConv([channels] * CONVOLUTIONS, channels)
         self.attention = ChannelAttention(channels)
 
-    def weaken(self) -> None:
+    def scale_residual_(self) -> None:
         """Let what is added to its input start ten times weaker."""
         self.collect.share_variance()
         for part in self.collect.convolutions():
-            weaken(part)
+            scale_residual_(part)
 
     def layers(self) -> list[MaskedConvolution]:
         """The masked convolutions, first to last."""

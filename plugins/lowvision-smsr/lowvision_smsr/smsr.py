@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Adaptive, Skip, multiply_adds
-from lowvision.layers import Joined, Mean, add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import MeanShift, SplitConv, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 from lowvision_smsr import sparse
 from lowvision_smsr.masks import hard
 from lowvision_smsr.modules import SparseModule
@@ -40,14 +40,14 @@ class Network(nn.Module, Adaptive):
         self._dense: dict[torch.Size, int] = {}
         self.register_buffer("tau", torch.ones(()))
         self.register_buffer("offset", torch.zeros(()))
-        self.mean = Mean(colours)
+        self.mean = MeanShift(colours)
         self.head = nn.Sequential(
             nn.Conv2d(colours, channels, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
         self.body = nn.ModuleList(SparseModule(channels) for _ in range(layers))
-        self.collect = Joined([channels] * layers, channels)
+        self.collect = SplitConv([channels] * layers, channels)
         self.activation = nn.ReLU(inplace=True)
         self.collect_end = nn.Conv2d(channels, channels, 3, padding=1)
         self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
@@ -55,15 +55,15 @@ class Network(nn.Module, Adaptive):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for module in self.modules_of_body():
-            module.weaken()
+            module.scale_residual_()
         self.collect.share_variance()
-        faint(self.last)
+        init_near_zero_(self.last)
         if self.skip != "none":
             first = self.head[0]
             assert isinstance(first, nn.Conv2d)
-            look_for_detail(first)
+            init_zero_mean_(first)
 
     def modules_of_body(self) -> list[SparseModule]:
         """The sparse mask modules, first to last."""
@@ -72,7 +72,7 @@ class Network(nn.Module, Adaptive):
     def forward(self, lq: Tensor) -> Tensor:
         if self.training:
             return self.learn(lq)[0]
-        features = shallow = self.head(self.mean.take(lq))  # (B, C, h, w)
+        features = shallow = self.head(self.mean.sub(lq))  # (B, C, h, w)
         seen = []
         for module in self.body:
             features = module(features)
@@ -84,7 +84,7 @@ class Network(nn.Module, Adaptive):
         if tau is not None:
             self.tau.fill_(tau)
         now = self.tau.clone()  # setting it anew must not disturb a backward pass that is still to come
-        features = shallow = self.head(self.mean.take(lq))
+        features = shallow = self.head(self.mean.sub(lq))
         seen, shares = [], []
         for module in self.modules_of_body():
             features, kept = module.learn(features, now)
@@ -94,7 +94,7 @@ class Network(nn.Module, Adaptive):
 
     @torch.no_grad()
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        features = shallow = self.head(self.mean.take(tiles))
+        features = shallow = self.head(self.mean.sub(tiles))
         seen = []
         spent = torch.full((len(tiles),), self._dense_cost(tiles), device=tiles.device)
         for module in self.modules_of_body():
@@ -104,7 +104,7 @@ class Network(nn.Module, Adaptive):
             spent -= sparse.saving(module) * (~marked).flatten(1).sum(dim=1)
         return self._image(tiles, shallow, seen), spent
 
-    def spend(self, share: float, lq: Tensor, gt: Tensor) -> None:
+    def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         allowed = share * self._dense_cost(lq)
         if share >= 1:
             self.offset.fill_(ALL)
@@ -124,7 +124,7 @@ class Network(nn.Module, Adaptive):
     def _image(self, lq: Tensor, shallow: Tensor, seen: list[Tensor]) -> Tensor:
         features = shallow + self.collect_end(self.activation(self.collect(seen)))
         image = self.enlarge(self.last(features))  # (B, colours, h*scale, w*scale)
-        return self.mean.give(add_skip(image, self.mean.take(lq), self.scale, self.skip))
+        return self.mean.add(add_skip(image, self.mean.sub(lq), self.scale, self.skip))
 
     def _dense_cost(self, tiles: Tensor) -> int:
         """Multiply-adds of forward on one of the tiles."""

@@ -7,15 +7,23 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from lowvision import Leavable, Skip
-from lowvision.layers import STEPS, Mean, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision import EarlyExit, Skip
+from lowvision.layers import (
+    STEPS,
+    MeanShift,
+    add_skip,
+    init_kaiming_,
+    init_near_zero_,
+    init_zero_mean_,
+    scale_residual_,
+)
 from lowvision_sr import Colour
 
 SHARED = 3
 """How often a cascading block runs its one residual block."""
 
 
-class Network(nn.Module, Leavable):
+class Network(nn.Module, EarlyExit):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
@@ -32,7 +40,7 @@ class Network(nn.Module, Leavable):
     ):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours, mean)
+        self.mean = MeanShift(colours, mean)
         self.entry = nn.Conv2d(colours, channels, 3, padding=1)
         self.blocks = nn.ModuleList(CascadingBlock(channels, groups, batch_norm) for _ in range(layers))
         self.fusions = fusions(layers, channels, batch_norm)
@@ -45,29 +53,29 @@ class Network(nn.Module, Leavable):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for module in self.modules():
             if isinstance(module, EfficientResidual):
-                weaken(module.mix)
-        faint(self.exit)
+                scale_residual_(module.mix)
+        init_near_zero_(self.exit)
         if self.skip != "none":
-            look_for_detail(self.entry)
+            init_zero_mean_(self.entry)
 
     def forward(self, lq: Tensor) -> Tensor:
-        return self.leave((cascade(self.blocks, self.fusions, self.entry(self.mean.take(lq))),), lq)
+        return self.forward_head((cascade(self.blocks, self.fusions, self.entry(self.mean.sub(lq))),), lq)
 
-    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
-        features = self.entry(self.mean.take(lq))  # (B, channels, h, w)
+    def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
+        features = self.entry(self.mean.sub(lq))  # (B, channels, h, w)
         return features, features
 
-    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+    def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         features, seen = state
         return step(self.blocks[block], self.fusions[block], features, seen)
 
-    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
-        features, lq = state[0], self.mean.take(lq)
+    def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        features, lq = state[0], self.mean.sub(lq)
         image = self.exit(self.enlarge(features))  # (B, colours, h*scale, w*scale)
-        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+        return self.mean.add(add_skip(image, lq, self.scale, self.skip))
 
 
 class CascadingBlock(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lowvision import Skip
-from lowvision.layers import HOURGLASS_SLOPE, add_skip, faint, hourglass, kaiming, look_for_detail
+from lowvision.layers import HOURGLASS_SLOPE, add_skip, hourglass, init_kaiming_, init_near_zero_, init_zero_mean_
 
 KERNEL = 9
 """Of the transposed convolution."""
@@ -23,10 +23,10 @@ class Network(nn.Module):
         self.enlarge = nn.ConvTranspose2d(
             channels, colours, KERNEL, stride=scale, padding=padding, output_padding=2 * padding - (KERNEL - scale)
         )
-        kaiming(self, HOURGLASS_SLOPE)
-        faint(self.enlarge)
+        init_kaiming_(self, HOURGLASS_SLOPE)
+        init_near_zero_(self.enlarge)
         if skip != "none":
-            look_for_detail(self.features[0])  # type: ignore[arg-type]  # a convolution
+            init_zero_mean_(self.features[0])  # type: ignore[arg-type]  # a convolution
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.features(lq)  # (B, channels, h, w)

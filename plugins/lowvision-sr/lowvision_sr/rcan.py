@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lowvision import Leavable, Skip
-from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, shuffling, weaken
+from lowvision import EarlyExit, Skip
+from lowvision.layers import (
+    MeanShift,
+    add_skip,
+    init_kaiming_,
+    init_near_zero_,
+    init_zero_mean_,
+    scale_residual_,
+    upsampler,
+)
 from lowvision_sr import Colour
 
 
-class Network(nn.Module, Leavable):
+class Network(nn.Module, EarlyExit):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
@@ -26,40 +34,40 @@ class Network(nn.Module, Leavable):
     ):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.mean = Mean(colours, mean)
+        self.mean = MeanShift(colours, mean)
         self.head = nn.Conv2d(colours, channels, 3, padding=1)
         self.groups = nn.Sequential(*(Group(channels, blocks, reduction) for _ in range(layers)))
         self.groups_end = nn.Conv2d(channels, channels, 3, padding=1)
-        self.enlarge = shuffling(channels, scale)
+        self.enlarge = upsampler(channels, scale)
         self.last = nn.Conv2d(channels, colours, 3, padding=1)
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self)
+        init_kaiming_(self)
         for module in self.modules():
             if isinstance(module, Group | AttentionBlock):
-                weaken(module.end)
-        faint(self.last)
+                scale_residual_(module.end)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.head)
+            init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
-        features, shallow = self.enter(lq)
-        return self.leave((self.groups(features), shallow), lq)
+        features, shallow = self.forward_stem(lq)
+        return self.forward_head((self.groups(features), shallow), lq)
 
-    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
-        shallow = self.head(self.mean.take(lq))  # (B, channels, h, w)
+    def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
+        shallow = self.head(self.mean.sub(lq))  # (B, channels, h, w)
         return shallow, shallow
 
-    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+    def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         features, shallow = state
         return self.groups[block](features), shallow
 
-    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
-        (deep, shallow), lq = state, self.mean.take(lq)
+    def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+        (deep, shallow), lq = state, self.mean.sub(lq)
         features = shallow + self.groups_end(deep)  # (B, channels, h, w)
         image = self.last(self.enlarge(features))  # (B, colours, h*scale, w*scale)
-        return self.mean.give(add_skip(image, lq, self.scale, self.skip))
+        return self.mean.add(add_skip(image, lq, self.scale, self.skip))
 
 
 class Group(nn.Module):

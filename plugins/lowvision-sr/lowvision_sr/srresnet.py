@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lowvision import Leavable, Skip
-from lowvision.layers import STEPS, ResidualBlock, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision import EarlyExit, Skip
+from lowvision.layers import (
+    STEPS,
+    ResidualBlock,
+    add_skip,
+    init_kaiming_,
+    init_near_zero_,
+    init_zero_mean_,
+    scale_residual_,
+)
 
 SLOPE = 0.1
 
 
-class Network(nn.Module, Leavable):
+class Network(nn.Module, EarlyExit):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
@@ -28,24 +36,24 @@ class Network(nn.Module, Leavable):
         self._initialise()
 
     def _initialise(self) -> None:
-        kaiming(self, SLOPE)
+        init_kaiming_(self, SLOPE)
         for module in self.modules():
             if isinstance(module, ResidualBlock):
-                weaken(module.end)
-        faint(self.last)
+                scale_residual_(module.end)
+        init_near_zero_(self.last)
         if self.skip != "none":
-            look_for_detail(self.first)
+            init_zero_mean_(self.first)
 
     def forward(self, lq: Tensor) -> Tensor:
-        return self.leave((self.trunk(self.first(lq)),), lq)
+        return self.forward_head((self.trunk(self.first(lq)),), lq)
 
-    def enter(self, lq: Tensor) -> tuple[Tensor, ...]:
+    def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
         return (self.trunk[0](self.first(lq)),)  # (B, channels, h, w)
 
-    def advance(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
+    def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         return (self.trunk[1 + block](state[0]),)
 
-    def leave(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
+    def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
         (features,) = state
         image = self.last(self.refine(self.enlarge(features)))  # (B, colours, h*scale, w*scale)
         return add_skip(image, lq, self.scale, self.skip)

@@ -10,7 +10,7 @@ import pytest
 import tiny
 import toys
 
-from lowvision.commands.show import names, page, things, wanted
+from lowvision.commands.show import components, names, page, wanted
 from lowvision.commands.show.wanted import Wanted
 from lowvision.errors import PluginError, RecipeError, UsageError, WeightsError
 from lowvision.plugins import registry
@@ -19,7 +19,7 @@ from lowvision.plugins.hookspecs import hookimpl
 from lowvision.plugins.registry import Plugin, Registry
 
 KNOWN = registry.load()
-ALL = [(menu, name) for menu, shelf in KNOWN.shelves.items() for name in shelf]
+ALL = [(kind, name) for kind, provided in KNOWN.items() for name in provided]
 
 
 class Net(toys.Enlarge):
@@ -43,12 +43,12 @@ def show(word: str, *changes: str, size: str | None = None, scale: int | None = 
 
 
 @pytest.mark.parametrize(("menu", "name"), ALL)
-def test_everything_on_a_menu_is_told(menu: str, name: str) -> None:
-    entry = KNOWN.find(menu, name)
-    told = things.document(entry, menu)
-    assert (told["menu"], told["name"], told["version"]) == (menu, name, entry.version)
+def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
+    entry = KNOWN.find(kind, name)
+    told = components.document(entry, kind)
+    assert (told["menu"], told["name"], told["version"]) == (kind, name, entry.version)
     assert told["about"]
-    assert [option["name"] for option in told["options"]] == list(getattr(entry.thing, "model_fields", ()))
+    assert [option["name"] for option in told["options"]] == list(getattr(entry.component, "model_fields", ()))
     assert all(option["type"] != "anything" for option in told["options"])
     kind = "weights" if told["kind"] == "weights" else f"a {told['kind']}"
     assert page.text([told]).startswith(f"{name}: {kind} of {entry.plugin} (")

@@ -42,8 +42,8 @@ def network(word: str, *changes: str, size: str | None = None, scale: int | None
 
 
 def test_parameters_and_cost_are_those_of_the_network_that_is_built() -> None:
-    task = KNOWN.find("tasks", "sr").thing(scale=3)
-    built = KNOWN.find("backbones", "fsrcnn").thing(channels=16, layers=2).build(task)
+    task = KNOWN.find("tasks", "sr").component(scale=3)
+    built = KNOWN.find("backbones", "fsrcnn").component(channels=16, layers=2).build(task)
     told = network("fsrcnn", "channels=16", "layers=2", size="40x24", scale=3)
     assert told["parameters"] == sum(parameter.numel() for parameter in built.parameters())
     # Every weight is used once a pixel of the input: the 5x5, 1x1 and 3x3 convolutions, and the 9x9 transposed one.

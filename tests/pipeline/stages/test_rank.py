@@ -21,7 +21,7 @@ def test_classes_are_equally_large_and_class_0_is_the_simplest(classes):
 
 def test_a_class_is_a_pool_of_its_own_tiles():
     ranking = Ranking(np.array([[0, 1, 2], [1, 3, 4], [2, 5, 6]]), np.array([30.0, 20.0, 40.0]), np.array([1, 2, 0]))
-    assert ranking.of_class(2).spot(0) == (1, 3, 4)
+    assert ranking.of_class(2).coords(0) == (1, 3, 4)
     assert len(ranking.of_class(0)) == 1
 
 

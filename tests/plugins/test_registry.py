@@ -97,27 +97,27 @@ def test_a_shelf_tells_the_thing_and_who_brought_it(write: Write) -> None:
     known = Registry([write("acme_album", GOOD)])
     entry = known.find("datasets", "album")
     assert (entry.name, entry.plugin, entry.distribution, entry.version) == ("album", "acme-album", "acme", "1.0")
-    assert known.name_of(entry.thing()) == "album"
-    assert known.entry_of(entry.thing()) is entry
+    assert known.name_of(entry.component()) == "album"
+    assert known.entry_of(entry.component()) is entry
 
 
 def test_every_menu_has_a_shelf_and_a_hook() -> None:
     known = Registry([])
-    assert known.shelves.keys() == hookspecs.MENUS.keys()
-    assert all(hasattr(hookspecs, f"lowvision_{menu}") for menu in hookspecs.MENUS)
+    assert known.keys() == hookspecs.KINDS.keys()
+    assert all(hasattr(hookspecs, f"lowvision_{kind}") for kind in hookspecs.KINDS)
 
 
 def test_shelves_are_read_only(write: Write) -> None:
-    shelf = Registry([write("acme_album", GOOD)]).shelves["datasets"]
+    provided = Registry([write("acme_album", GOOD)])["datasets"]
     with pytest.raises(TypeError):
-        shelf["album"] = None  # type: ignore[index]  # that it is impossible is the claim
+        provided["album"] = None  # type: ignore[index]  # that it is impossible is the claim
 
 
 @pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's word for what the reason says
 @pytest.mark.parametrize("reason", BROKEN)
 def test_a_broken_plugin_is_named_with_its_reason_and_stops_no_other(write: Write, reason: str) -> None:
     known = Registry([write("acme_bad", BROKEN[reason]), write("acme_album", GOOD, "other")])
-    assert [entry.plugin for entry in known.shelves["datasets"].values()] == ["acme-album"]
+    assert [entry.plugin for entry in known["datasets"].values()] == ["acme-album"]
     (broken,) = known.broken
     assert (broken.plugin, broken.distribution) == ("acme-bad", "acme")
     assert reason in broken.reason
@@ -142,7 +142,7 @@ def test_a_name_that_two_plugins_claim_is_an_error_with_both_owners(write: Write
     plugins = [write("acme_album", GOOD), write("zoo_album", GOOD, "zoo")]
     for order in (plugins, plugins[::-1]):
         known = Registry(order)
-        assert not known.shelves["datasets"]
+        assert not known["datasets"]
         with pytest.raises(PluginError, match=r"dataset 'album' is claimed by") as caught:
             known.find("datasets", "album")
         assert "acme-album (acme)" in str(caught.value)
@@ -167,7 +167,7 @@ def test_an_installed_plugin_that_fails_leaves_the_rest_standing(tmp_path: Path,
     write_entry_point(tmp_path, "acme-bad", "acme_bad")
     known = registry.load()
     assert "acme-bad" in {broken.plugin for broken in known.broken}
-    assert "folder" in known.shelves["datasets"]
+    assert "folder" in known["datasets"]
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_only_the_plugins_that_the_variable_names_are_loaded(names: str, monkeyp
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     known = registry.load()
     assert [plugin.name for plugin in known.plugins] == ["lowvision.plugins.folder_dataset", "acme-album"]
-    assert known.shelves["datasets"].keys() == {"album", "folder"}
+    assert known["datasets"].keys() == {"album", "folder"}
     assert not known.broken
     assert "acme-bad" in {plugin.name for plugin in known.left_out}
     assert "acme_bad" not in sys.modules

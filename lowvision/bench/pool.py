@@ -17,7 +17,7 @@ GROWTH = 2.0
 """How many times as much as the first run another may take: ONNX Runtime's takes 1.8 times."""
 
 
-class Crew:
+class WorkerPool:
     """Asks the rows' processes, one at a time; its end is theirs."""
 
     def __init__(self, say: Say):

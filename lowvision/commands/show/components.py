@@ -11,22 +11,22 @@ from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Entry
 
 
-def document(entry: Entry, menu: str) -> dict[str, Any]:
+def document(entry: Entry, kind: str) -> dict[str, Any]:
     """Everything that is known of it without building it."""
-    contract = hookspecs.MENUS[menu]
+    contract = hookspecs.KINDS[kind]
     facts = sorted(getattr(contract, "__class_vars__", ()))
     return {
         "kind": contract.__name__.lower(),
-        "menu": menu,
+        "menu": kind,
         "name": entry.name,
-        "about": inspect.cleandoc(entry.thing.__doc__ or ""),
+        "about": inspect.cleandoc(entry.component.__doc__ or ""),
         "plugin": entry.plugin,
         "distribution": entry.distribution,
         "version": entry.version,
-        "class": f"{entry.thing.__module__}:{entry.thing.__qualname__}",
-        "facts": {fact: _fact(getattr(entry.thing, fact)) for fact in facts},
-        "options": options.documents(entry.thing),
-        **({"missing": entry.thing().missing()} if issubclass(entry.thing, Runtime) else {}),
+        "class": f"{entry.component.__module__}:{entry.component.__qualname__}",
+        "facts": {fact: _fact(getattr(entry.component, fact)) for fact in facts},
+        "options": options.documents(entry.component),
+        **({"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}),
     }
 
 

@@ -13,7 +13,7 @@ FAINT = 1e-3
 """Standard deviation of the last layer's weights."""
 
 
-def kaiming(network: nn.Module, slope: float = 0.0) -> None:
+def init_kaiming_(network: nn.Module, slope: float = 0.0) -> None:
     """Convolutions that keep the variance across an activation of that negative slope; biases 0 (He et al. 2015)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -22,13 +22,13 @@ def kaiming(network: nn.Module, slope: float = 0.0) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def weaken(residual_end: nn.Conv2d) -> None:
+def scale_residual_(residual_end: nn.Conv2d) -> None:
     """The last convolution of a residual branch, ten times weaker: else every block doubles the variance."""
     with torch.no_grad():
         residual_end.weight.mul_(WEAK)
 
 
-def look_for_detail(first: nn.Conv2d) -> None:
+def init_zero_mean_(first: nn.Conv2d) -> None:
     """A first layer whose kernels sum to zero, so that flat areas, whatever their colour, start at zero.
 
     For networks with a skip: the interpolation brings the colour, and what is left to learn is detail. With brightness
@@ -39,7 +39,7 @@ def look_for_detail(first: nn.Conv2d) -> None:
         first.weight.sub_(first.weight.mean(dim=(2, 3), keepdim=True)).mul_(QUIET)  # (channels, colours, k, k)
 
 
-def faint(last: nn.Conv2d | nn.ConvTranspose2d) -> None:
+def init_near_zero_(last: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """A last layer that hardly speaks yet, so that a network with a skip starts at the interpolation.
 
     Dong et al. 2016 (FSRCNN) start their transposed convolution like this. Only the last layer may be faint: where

@@ -45,9 +45,9 @@ def test_faults_lie_below_the_name() -> None:
 def test_a_choice_is_spelt_with_all_its_options_and_read_back() -> None:
     registry = toys.registry()
     holder = Holder(net=toys.Net(layers=2))
-    spelt = holder.model_dump(context=registry)
-    assert spelt == {"net": {"net": {"channels": 64, "layers": 2, "groups": 4, "skip": "none"}}}
-    assert Holder.model_validate(spelt, context=registry) == holder
+    serialize = holder.model_dump(context=registry)
+    assert serialize == {"net": {"net": {"channels": 64, "layers": 2, "groups": 4, "skip": "none"}}}
+    assert Holder.model_validate(serialize, context=registry) == holder
 
 
 def test_options_that_are_choices_are_known_with_their_menus() -> None:

@@ -1,8 +1,9 @@
-"""How feature maps and images are enlarged inside a network."""
+"""Enlarge and halve feature maps, and add the interpolated input to an output."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lowvision.imaging.resize import upsample
 from lowvision.plugins.contracts import Skip
@@ -16,10 +17,16 @@ def add_skip(image: Tensor, lq: Tensor, scale: int, skip: Skip) -> Tensor:
     return image if skip == "none" else image + upsample(lq, scale, skip)
 
 
-def shuffling(channels: int, scale: int) -> nn.Sequential:
+def upsampler(channels: int, scale: int) -> nn.Sequential:
     """Features (B,channels,h,w) -> (B,channels,h*scale,w*scale), by a convolution and a pixel shuffle for each step."""
     enlarge = nn.Sequential()
     for factor in STEPS[scale]:
         enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
         enlarge.append(nn.PixelShuffle(factor))
     return enlarge
+
+
+def halved(features: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,C,ceil(h/2),ceil(w/2)), means of 2x2; the last row or column of an odd size is its own mean."""
+    # Where a side is even, the replicated line is left over, and pooling drops it.
+    return functional.avg_pool2d(functional.pad(features, (0, 1, 0, 1), mode="replicate"), 2)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lowvision.bench import vitals
-from lowvision.bench.crew import RESERVE, Crew
+from lowvision.bench.pool import RESERVE, WorkerPool
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError
 
@@ -28,12 +28,12 @@ def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    with Crew(said.append) as crew:
-        crew.warm_up(FIRST, jobs[FIRST])
+    with WorkerPool(said.append) as pool:
+        pool.warm_up(FIRST, jobs[FIRST])
         monkeypatch.setattr(vitals, "available", lambda: 100.0)
-        crew.warm_up(SECOND, jobs[SECOND])
+        pool.warm_up(SECOND, jobs[SECOND])
         assert said == ["memory is short: bicubic:torch ends, and will warm up again at its turn"]
-        assert crew.run(FIRST)["seconds"] > 0
+        assert pool.run(FIRST)["seconds"] > 0
         assert said[1:] == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
 
 
@@ -41,11 +41,11 @@ def test_a_row_that_has_run_but_once_is_given_room_to_grow(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    with Crew(said.append) as crew:
-        peak = crew.warm_up(FIRST, jobs[FIRST])["peak_rss_mib"]
-        crew.warm_up(SECOND, jobs[SECOND])
+    with WorkerPool(said.append) as pool:
+        peak = pool.warm_up(FIRST, jobs[FIRST])["peak_rss_mib"]
+        pool.warm_up(SECOND, jobs[SECOND])
         monkeypatch.setattr(vitals, "available", lambda: RESERVE + peak / 2)
-        crew.run(FIRST)
+        pool.run(FIRST)
         assert said == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
 
 
@@ -55,15 +55,15 @@ def test_where_it_is_not_or_nobody_tells_all_stay(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(vitals, "available", lambda: free)
-    with Crew(said.append) as crew:
+    with WorkerPool(said.append) as pool:
         for row, job in jobs.items():
-            crew.warm_up(row, job)
-        assert all(crew.run(row)["seconds"] > 0 for row in jobs)
+            pool.warm_up(row, job)
+        assert all(pool.run(row)["seconds"] > 0 for row in jobs)
     assert not said
 
 
 def test_one_that_fails_ends(jobs: dict[Row, dict[str, Any]]) -> None:
-    with Crew(lambda line: None) as crew:
+    with WorkerPool(lambda line: None) as pool:
         with pytest.raises(RowError, match="no runtime named 'nope'"):
-            crew.warm_up(FIRST, {**jobs[FIRST], "row": {"what": "routed", "runtime": "nope"}})
-        assert crew.warm_up(SECOND, jobs[SECOND])["peak_rss_mib"] > 50
+            pool.warm_up(FIRST, {**jobs[FIRST], "row": {"what": "routed", "runtime": "nope"}})
+        assert pool.warm_up(SECOND, jobs[SECOND])["peak_rss_mib"] > 50
