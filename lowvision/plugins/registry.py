@@ -65,7 +65,8 @@ class Plugin:
 
     @property
     def name(self) -> str:
-        return self.module.replace("_", "-")
+        """The name in listings and messages; the core's own components are those of `lowvision`."""
+        return "lowvision" if self.module == folder_dataset.__name__ else self.module.replace("_", "-")
 
 
 class Registry(Mapping[str, Mapping[str, Entry]]):

@@ -103,7 +103,7 @@ def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOWVISION_PLUGINS", "sr,runtimes")
     told = doctor.document()
     assert [plugin.split()[0] for plugin in told["plugins"]] == [
-        "lowvision.plugins.folder_dataset",
+        "lowvision",
         "lowvision-runtimes",
         "lowvision-sr",
     ]

@@ -40,7 +40,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
     assert list(listing.plugin_lines(registry)) == [
-        "lowvision.folders (from lowvision-framework)",
+        "lowvision (from lowvision-framework)",
         "  datasets: folder",
         "no-such-module 2.0 (from acme)",
         "  BROKEN: ModuleNotFoundError: No module named 'no_such_module'",

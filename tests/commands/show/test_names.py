@@ -42,7 +42,7 @@ def show(word: str, *changes: str, size: str | None = None, scale: int | None = 
     return document
 
 
-@pytest.mark.parametrize(("menu", "name"), ALL)
+@pytest.mark.parametrize(("kind", "name"), ALL)
 def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
     entry = KNOWN.find(kind, name)
     told = components.document(entry, kind)
@@ -50,8 +50,8 @@ def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
     assert told["about"]
     assert [option["name"] for option in told["options"]] == list(getattr(entry.component, "model_fields", ()))
     assert all(option["type"] != "anything" for option in told["options"])
-    kind = "weights" if told["kind"] == "weights" else f"a {told['kind']}"
-    assert page.text([told]).startswith(f"{name}: {kind} of {entry.plugin} (")
+    noun = "weights" if told["kind"] == "weights" else f"a {told['kind']}"
+    assert page.text([told]).startswith(f"{name}: {noun} of {entry.plugin} (")
 
 
 def test_facts_of_a_contract_are_told() -> None:
