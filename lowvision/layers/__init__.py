@@ -21,6 +21,7 @@ from lowvision.layers.initial import kaiming as kaiming
 from lowvision.layers.initial import look_for_detail as look_for_detail
 from lowvision.layers.initial import weaken as weaken
 from lowvision.layers.joining import Joined as Joined
+from lowvision.layers.leading import Leading as Leading
 from lowvision.layers.narrowing import HOURGLASS_SLOPE as HOURGLASS_SLOPE
 from lowvision.layers.narrowing import hourglass as hourglass
 from lowvision.layers.residual import ResidualBlock as ResidualBlock
