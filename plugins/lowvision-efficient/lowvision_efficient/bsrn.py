@@ -49,6 +49,8 @@ class Network(nn.Module):
                     weaken(part)
             if isinstance(module, Separable):
                 module.linear()
+            if isinstance(module, ContrastAttention):
+                module.wake()
         faint(self.last)
         if self.skip != "none":
             look_for_detail(self.head.depthwise)
@@ -130,6 +132,11 @@ class ContrastAttention(nn.Module):
         super().__init__()
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
+
+    def wake(self) -> None:
+        """Give all weights that read contrasts one sign; with both, half of the hidden channels would start dead."""
+        with torch.no_grad():
+            self.squeeze.weight.abs_()
 
     def forward(self, features: Tensor) -> Tensor:
         mean = features.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import Joined, Leading, add_skip, faint, kaiming, look_for_detail
+from lowvision.layers import Joined, Leading, add_skip, faint, kaiming, look_for_detail, weaken
 from lowvision_efficient.attention import STEP, WINDOW, at_least, resized
 
 SLOPE = 0.05
-ATTENDED = 4.0
+ATTENDED = 2.5
 """Factor of the initial weights before an attention, whose two sigmoids start at about a half each."""
+LARGEST = 60.0
+"""Largest exponent of a weight: float32 overflows at 88, and the weight is multiplied by the feature itself."""
 
 
 class Network(nn.Module):
@@ -72,10 +74,11 @@ class Block(nn.Module):
 
     def strengthen(self) -> None:
         """Make up for the attention, if there is one."""
-        last = self.convolutions[-1]
         if not isinstance(self.attention, nn.Identity):
             with torch.no_grad():
-                last.weight.mul_(ATTENDED)
+                self.convolutions[-1].weight.mul_(ATTENDED)
+        if isinstance(self.attention, PooledAttention):
+            weaken(self.attention.squeeze)  # exponentials follow
 
     def forward(self, features: Tensor) -> Tensor:
         first, *others = self.convolutions
@@ -116,6 +119,11 @@ class PooledAttention(nn.Module):
 
 
 def soft_pooled(features: Tensor) -> Tensor:
-    """Return the mean over windows of 7x7 at a step of 3, in which larger values weigh exponentially more."""
-    weights = features.exp()
-    return functional.avg_pool2d(weights * features, WINDOW, STEP) / functional.avg_pool2d(weights, WINDOW, STEP)
+    """Return the mean over windows of 7x7 at a step of 3, in which larger values weigh exponentially more.
+
+    Computed in float32 at least, with exponents within +-LARGEST: beyond, float32 overflows, or divides zero by zero.
+    """
+    wide = features.to(torch.promote_types(features.dtype, torch.float32))
+    weights = wide.clamp(-LARGEST, LARGEST).exp()
+    pooled = functional.avg_pool2d(weights * wide, WINDOW, STEP) / functional.avg_pool2d(weights, WINDOW, STEP)
+    return pooled.to(features.dtype)
