@@ -12,6 +12,10 @@ from lowvision import Backbone, Format, Recognised, Skip, Task, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Colour = tuple[float, float, float]
+"""R, G, B."""
+DIV2K_MEAN: Colour = (0.4488, 0.4371, 0.4040)
+"""Of the DIV2K training photographs in [0,1]."""
 Form = Literal["plain", "branches"]
 """One 3x3 convolution, or the four convolutions that SPAN trains in its stead."""
 Size = Literal["U", "T", "S", "M", "B", "L"]
@@ -53,6 +57,8 @@ class SPAN(Backbone):
     """Blocks of three convolutions."""
     form: Form = "plain"
     """`branches` trains four convolutions in the stead of each 3x3 one; afterwards they fold into that one."""
+    mean: Colour = DIV2K_MEAN
+    """The colour that is taken from the input; for grey images its mean."""
     skip: Skip = "none"
     """The interpolation of the input that is added to the output."""
 
@@ -65,6 +71,7 @@ class SPAN(Backbone):
             channels=self.channels,
             layers=self.layers,
             branches=self.form == "branches",
+            mean=self.mean,
             skip=self.skip,
         )
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lowvision import Skip
 from lowvision.layers import Mean, add_skip, faint, kaiming, look_for_detail, weaken
+from lowvision_efficient import Colour
 from lowvision_efficient.reparam import Conv3XC
 
 WHITE = 255.0
@@ -28,11 +29,13 @@ Convolution = Callable[[int, int], nn.Module]
 class Network(nn.Module):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
-    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, branches: bool, skip: Skip):
+    def __init__(
+        self, *, colours: int, scale: int, channels: int, layers: int, branches: bool, mean: Colour, skip: Skip
+    ):
         super().__init__()
         self.scale, self.skip = scale, skip
         convolution: Convolution = Conv3XC if branches else plain
-        self.mean = Mean(colours)
+        self.mean = Mean(colours, mean)
         self.head = convolution(colours, channels)
         self.blocks = nn.ModuleList(Block(channels, convolution) for _ in range(layers))
         self.blocks_end = convolution(channels, channels)

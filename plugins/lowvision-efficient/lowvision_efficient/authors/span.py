@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from lowvision import Recognised
-from lowvision_efficient import SPAN, Form
+from lowvision_efficient import DIV2K_MEAN, SPAN, Colour, Form
 from lowvision_efficient.authors.names import count, recognised
 from lowvision_efficient.reparam import folded_weights
 
@@ -15,6 +15,10 @@ MARKS = ("conv_cat.weight", "upsampler.0.weight")
 FUSED = "eval_conv"
 BRANCHES = {"conv.0": "expand", "conv.1": "spread", "conv.2": "project", "sk": "skip"}
 """Convolutions of the training form: the file's names -> ours."""
+MEAN = "mean"
+"""The colour that is taken from the input, in files of ncnn alone."""
+CLOSE = 1e-6
+"""By how much float32 may change a mean."""
 NORMALISATION_OFF = "no_norm"
 """A tensor that traiNNer writes for networks that take no mean colour."""
 
@@ -42,7 +46,7 @@ def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
             kept |= fused(state, theirs) if branched else _given(state, theirs)
     channels = state["conv_cat.weight"].shape[0]
     colours = kept["conv_1.sk.weight" if form == "branches" else f"conv_1.{FUSED}.weight"].shape[1]
-    backbone = SPAN(channels=channels, layers=blocks, form=form)
+    backbone = SPAN(channels=channels, layers=blocks, form=form, mean=_mean(kept.pop(MEAN, None)))
     return recognised(backbone, kept, layers, colours, len(state["upsampler.0.weight"]))
 
 
@@ -85,3 +89,12 @@ def _convolutions(blocks: int) -> dict[str, str]:
     inner = {"c1_r": "first", "c2_r": "second", "c3_r": "third"}
     of_blocks = {f"block_{k + 1}.{name}": f"blocks.{k}.{mine}" for k in range(blocks) for name, mine in inner.items()}
     return {"conv_1": "head", **of_blocks, "conv_2": "blocks_end"}
+
+
+def _mean(values: Tensor | None) -> Colour:
+    """Return the mean as options have it; DIV2K's own in few digits."""
+    if values is None:
+        return DIV2K_MEAN
+    r, g, b = values.flatten().expand(3).tolist() if values.numel() == 1 else values.flatten().tolist()
+    is_usual = max(abs(mine - usual) for mine, usual in zip((r, g, b), DIV2K_MEAN, strict=True)) < CLOSE
+    return DIV2K_MEAN if is_usual else (r, g, b)
