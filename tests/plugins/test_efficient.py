@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
+from pathlib import Path
 from subprocess import check_output
 from typing import Any
 
@@ -23,6 +25,7 @@ from lowvision_efficient.plainusr import soft_pooled
 from lowvision_efficient.reparam import Conv3XC, folded
 from lowvision_sr import SuperResolution
 
+README = Path(__file__).parents[2] / "plugins" / "lowvision-efficient" / "README.md"
 SMALL: tuple[Backbone, ...] = (
     DISP(channels=4, layers=2),
     SPAN(channels=4, layers=2),
@@ -125,6 +128,25 @@ def test_an_input_of_256_pixels_costs_what_is_printed(backbone: Backbone, printe
 )
 def test_a_tile_of_32_pixels_costs_exactly(backbone: Backbone, exact: int) -> None:
     assert multiply_adds(blueprint(backbone, 4), (1, 3, 32, 32)) == exact
+
+
+def table() -> list[list[str]]:
+    """The rows of the README's table of sizes and costs."""
+    text = (README.read_text().split("| network | options |")[1]).split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row[0])
+def test_the_readme_has_what_is_counted(row: list[str]) -> None:
+    label, options, counted, spent, reach, _ = row
+    given = dict(re.findall(r"(\w+): (\w+)", options))
+    kind: Any = {"Pl": PlainUSR, "SP": SPAN, "DI": DISP, "RL": RLFN, "BS": BSRN}[label[:2]]
+    backbone = kind(**{option: int(value) if value.isdecimal() else value for option, value in given.items()})
+    assert f"{parameters(blueprint(backbone, 4)):,}" == counted
+    assert f"{multiply_adds(blueprint(backbone, 4), (1, 3, 32, 32)) / 1e6:.1f} M" == spent
+    assert {None: "whole input"}.get(
+        backbone.reach(PlainTask(scale=4)), str(backbone.reach(PlainTask(scale=4)))
+    ) == reach
 
 
 # What every network does
