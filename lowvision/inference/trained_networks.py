@@ -13,7 +13,7 @@ from torch import nn
 
 from lowvision.errors import WeightsError
 from lowvision.inference import folding, onnx_graph
-from lowvision.models import weights
+from lowvision.models import external_weights, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights import Header
 from lowvision.plugins.contracts import Trained
@@ -93,7 +93,7 @@ def read(path: Path, known: Registry, say: Say = tell) -> ModelBundle:
     Raises WeightsError where the file is not one, or needs a plugin that is not there.
     """
     header = weights.read_header(path, known)
-    made, content = header.architecture, cache.fingerprint(path)
+    made, content = header.architecture, _content(path)
     # By another version of a plugin the same tensors may compute something else; and what a foreign file is does not
     # stand in it: with other plugins it may be another network.
     described = header.model_dump(mode="json", context=known) if weights.is_foreign(path) else None
@@ -106,7 +106,7 @@ def read(path: Path, known: Registry, say: Say = tell) -> ModelBundle:
         else:
             container = weights.load_container(path, made, known)
             found = list(container.branches.networks), container.classifier
-        if cache.fingerprint(path) != content:  # the graphs of one file must never be kept under another's name
+        if _content(path) != content:  # the graphs of one file must never be kept under another's name
             raise WeightsError(f"{path}: changed while it was in use; begin again")
         return found
 
@@ -127,3 +127,9 @@ def read(path: Path, known: Registry, say: Say = tell) -> ModelBundle:
     )
     classifier = None if made.classifier is None else part("the classifier", 1, lambda: loaded()[1])  # type: ignore[arg-type, return-value]  # there is one
     return ModelBundle(header, identity, branches, classifier)
+
+
+def _content(path: Path) -> str:
+    """Return a name for the content of all files of a network."""
+    first, *others = [cache.fingerprint(file) for file in external_weights.files(path)]
+    return cache.key(first, *others) if others else first

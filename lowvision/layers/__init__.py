@@ -20,6 +20,7 @@ from lowvision.layers.init import init_kaiming_ as init_kaiming_
 from lowvision.layers.init import init_near_zero_ as init_near_zero_
 from lowvision.layers.init import init_zero_mean_ as init_zero_mean_
 from lowvision.layers.init import scale_residual_ as scale_residual_
+from lowvision.layers.leading import Leading as Leading
 from lowvision.layers.resample import STEPS as STEPS
 from lowvision.layers.resample import add_skip as add_skip
 from lowvision.layers.resample import halved as halved

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lowvision.errors import WeightsError
+from lowvision.models import ncnn
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.state_dict import difference, few
 from lowvision.plugins.contracts import Format, Part, Recognised
@@ -76,11 +77,23 @@ def is_pickled(path: Path) -> bool:
     return start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80")
 
 
+def is_others(path: Path) -> bool:
+    """Whether only another program can have written the file. Raises WeightsError if it cannot be read."""
+    return path.suffix == ncnn.SUFFIX or is_pickled(path)
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """Return all files that hold the network at `path`: ncnn keeps its numbers in a second one."""
+    return (path, ncnn.numbers_of(path)) if path.suffix == ncnn.SUFFIX else (path,)
+
+
 def tensors(path: Path) -> dict[str, Tensor]:
     """The tensors in a file by name, on the CPU, without what other programs put around them.
 
     Raises WeightsError where it is damaged, holds no tensors by name, or would run code when it is opened.
     """
+    if path.suffix == ncnn.SUFFIX:
+        return ncnn.read(path)
     state = _unwrapped(_unpickled(path) if is_pickled(path) else _loaded(path), path)
     if all(name.startswith(PREFIX) for name in state):
         return {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}

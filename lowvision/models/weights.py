@@ -189,7 +189,7 @@ def _read(path: Path, registry: Registry) -> tuple[Architecture, Mapping[str, Te
 
 def _header_text(path: Path) -> str | None:
     """The JSON of the header; None where another program wrote the file. Raises WeightsError where it is damaged."""
-    if external_weights.is_pickled(path):
+    if external_weights.is_others(path):
         return None
     try:
         with safe_open(path, framework="pt") as file:

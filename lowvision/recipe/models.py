@@ -66,6 +66,8 @@ class Data(Options):
     """What is watched while they learn, and what the best weights are chosen by."""
     test: DatasetChoice | None = None
     """What `evaluate` reads, and nothing else does."""
+    teachers: tuple[str, ...] = ()
+    """Weights files, or names of shipped ones: the mean of their outputs replaces the ground truth of `train`."""
     augment: tuple[Any, ...] = USUAL
     """Albumentations transforms by name, or name with arguments, the same for lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)

@@ -14,6 +14,7 @@ from lowvision.errors import RunError
 from lowvision.models import pretrained
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights import Provenance
+from lowvision.pipeline import teachers
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
 from lowvision.training.log import Log
@@ -53,7 +54,17 @@ class Job:
         share = self.accelerator.process_index, self.accelerator.num_processes
         photographs.prepare(dataset, self.recipe.task, share)
         self.accelerator.wait_for_everyone()
-        return photographs.load(dataset, self.recipe.task)
+        loaded = photographs.load(dataset, self.recipe.task)
+        return self._taught(loaded, share) if split == "train" and self.recipe.data.teachers else loaded
+
+    def _taught(self, loaded: tuple[Photograph, ...], share: tuple[int, int]) -> tuple[Photograph, ...]:
+        """The photographs with their teachers' outputs as ground truth, made by all processes together."""
+        self.log.say(f"data.train: ground truth is the mean output of {', '.join(self.recipe.data.teachers)}")
+        paths = [self.named(word) for word in self.recipe.data.teachers]
+        averaged = teachers.load(paths, self.recipe.task, self.registry)
+        averaged.targets(loaded[share[0] :: share[1]])
+        self.accelerator.wait_for_everyone()
+        return averaged.targets(loaded)
 
     def extractor(self, split: str) -> TileExtractor:
         """Cuts tiles from the photographs of `train` or `valid`; tells which of them are too small."""

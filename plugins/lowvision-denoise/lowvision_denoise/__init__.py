@@ -1,4 +1,4 @@
-"""Gaussian denoising: the task, and DnCNN for it."""
+"""Gaussian denoising: the task, DnCNN for it, and the files in which KAIR keeps that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from lowvision import Backbone, Task, hookimpl
+from lowvision import Backbone, Format, Recognised, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -84,6 +84,18 @@ class DnCNN(Backbone):
         return self.layers
 
 
+class DnCNNFile(Format):
+    """What KAIR writes of DnCNN, its BatchNorm merged into the convolutions."""
+
+    sigma: Sigma | tuple[Sigma, Sigma] = 25.0
+    """The noise that the network was trained on, in 0..255, which its tensors do not tell; a pair for a blind one."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        from lowvision_denoise import kair
+
+        return kair.recognise(state, self.sigma)
+
+
 @hookimpl
 def lowvision_tasks() -> Mapping[str, type[Task]]:
     return {"denoise": Denoising}
@@ -92,3 +104,8 @@ def lowvision_tasks() -> Mapping[str, type[Task]]:
 @hookimpl
 def lowvision_backbones() -> Mapping[str, type[Backbone]]:
     return {"dncnn": DnCNN}
+
+
+@hookimpl
+def lowvision_formats() -> Mapping[str, type[Format]]:
+    return {"dncnn": DnCNNFile}

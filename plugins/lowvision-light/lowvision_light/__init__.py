@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from lowvision import Backbone, Skip, Task, hookimpl
+from lowvision import Backbone, Format, Recognised, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class SRCNN(Backbone):
@@ -183,6 +183,33 @@ class PAN(Backbone):
         return 1 + 2 * self.layers + 1 + {1: 3, 2: 2, 3: 1, 4: 2}[task.scale]
 
 
+class IMDNFile(Format):
+    """What IMDN's authors write."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        from lowvision_light.authors import imdn
+
+        try:
+            return imdn.recognise(state)
+        except KeyError as missing:
+            raise ValueError(f"{missing.args[0]} is missing") from None
+
+
+class PANFile(Format):
+    """What PAN's authors write."""
+
+    scale: Literal[2, 3, 4] | None = None
+    """How far the network enlarges; x2 and x3, which have equal tensors, need it."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        from lowvision_light.authors import pan
+
+        try:
+            return pan.recognise(state, self.scale)
+        except KeyError as missing:
+            raise ValueError(f"{missing.args[0]} is missing") from None
+
+
 def through_bicubic(radius: int, scale: int) -> int:
     """LQ pixels that an output sees whose network sees `radius` pixels of the bicubically enlarged image.
 
@@ -197,3 +224,8 @@ def through_bicubic(radius: int, scale: int) -> int:
 @hookimpl
 def lowvision_backbones() -> Mapping[str, type[Backbone]]:
     return {"srcnn": SRCNN, "vdsr": VDSR, "espcn": ESPCN, "edsr": EDSR, "imdn": IMDN, "pan": PAN}
+
+
+@hookimpl
+def lowvision_formats() -> Mapping[str, type[Format]]:
+    return {"imdn": IMDNFile, "pan": PANFile}

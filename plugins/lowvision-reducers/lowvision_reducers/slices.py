@@ -2,6 +2,7 @@
 
 Nothing is known of either network but its modules, and two conventions of image networks: a convolution that reads a
 multiple of the features reads them concatenated, and one that makes a multiple of them makes them for a pixel shuffle.
+A network that works on nested ranges of its features says so by `lowvision.layers.Leading`.
 Which channels stay follows from their weights (after Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017).
 """
 
@@ -9,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from lowvision.layers import Leading
 
 LISTS = (nn.Sequential, nn.ModuleList)
 
@@ -41,19 +45,41 @@ class Features:
     count: int
     kept: Tensor
     """(C',) ascending."""
+    nested: frozenset[int] = frozenset()
+    """Numbers of leading channels that parts of the network work on alone."""
 
 
 def _features(larger: nn.Module, smaller: nn.Module) -> Features | None:
-    """The strongest channels, equally many of every group; None where both have equally many."""
+    """The strongest channels, equally many of every group, or as many of every nested range as `smaller` has.
+
+    None if both have equally many, or if a range of `smaller` is no part of the one of `larger`.
+    """
     width = _width(larger), _width(smaller)
     if width[0] == width[1]:
         return None
-    groups = max((m.groups for m in larger.modules() if isinstance(m, nn.Conv2d)), default=1)
-    if width[0] % groups or width[1] % groups:
+    nested = _nested(larger, width[0])
+    old, new = (nested, _nested(smaller, width[1])) if nested else _groupwise(larger, *width)
+    counts = [[end - start for start, end in pairwise(bounds)] for bounds in (old, new)]
+    if len(old) != len(new) or any(few > many for many, few in zip(*counts, strict=True)):
+        return None
+    strength = _strength(larger, width[0], nested)
+    ranges = zip(strength.split(counts[0]), counts[1], old[:-1], strict=True)
+    kept = torch.cat([part.topk(count).indices.sort().values + start for part, count, start in ranges])
+    return Features(width[0], kept, frozenset(nested) - {0, width[0]})
+
+
+def _nested(network: nn.Module, count: int) -> list[int]:
+    """Where the ranges of leading channels begin and end, from 0 to `count`; empty if there are none."""
+    widths = {m.width for m in network.modules() if isinstance(m, Leading) and m.width < count}
+    return sorted({0, *widths, count}) if widths else []
+
+
+def _groupwise(larger: nn.Module, old: int, new: int) -> tuple[list[int], list[int]]:
+    """Where the groups of channels begin and end in both networks."""
+    groups = max((_groups(m) for m in larger.modules()), default=1)
+    if old % groups or new % groups:
         groups = 1
-    strength = _strength(larger, width[0]).view(groups, -1)  # (G, C/G)
-    kept = strength.topk(width[1] // groups, dim=1).indices.sort(dim=1).values  # (G, C'/G)
-    return Features(width[0], (kept + torch.arange(groups)[:, None] * strength.shape[1]).flatten())
+    return [k * old // groups for k in range(groups + 1)], [k * new // groups for k in range(groups + 1)]
 
 
 def _width(network: nn.Module) -> int:
@@ -61,15 +87,19 @@ def _width(network: nn.Module) -> int:
     return next((m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)), 0)
 
 
-def _strength(network: nn.Module, count: int) -> Tensor:
+def _strength(network: nn.Module, count: int, nested: list[int]) -> Tensor:
     """(C,) the squared weights that read each channel, over all convolutions."""
     strength = torch.zeros(count)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.in_channels % count == 0:
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        if module.in_channels % count == 0 or module.in_channels in nested:
             weight = module.weight.detach().float().cpu()
             if isinstance(module, nn.Conv2d):
                 weight = weight.unflatten(0, (module.groups, -1)).transpose(1, 2).flatten(0, 1)  # (in, out/groups, ...)
-            strength += weight.square().flatten(1).sum(dim=1).view(-1, count).sum(dim=0)
+            read = weight.square().flatten(1).sum(dim=1)  # (in,)
+            width = min(len(read), count)
+            strength[:width] += read.view(-1, width).sum(dim=0)
     return strength
 
 
@@ -153,6 +183,8 @@ def _kept(old: int, new: int, features: Features | None, concatenated: bool) -> 
     if old == new or features is None:
         return torch.arange(new)
     times, rest = divmod(old, features.count)
+    if old in features.nested:
+        return features.kept[:new]
     if rest:
         return torch.arange(new)
     if concatenated:
@@ -161,7 +193,11 @@ def _kept(old: int, new: int, features: Features | None, concatenated: bool) -> 
 
 
 def _groups(module: nn.Module) -> int:
-    return module.groups if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else 1
+    """Its groups; 1 for a depthwise convolution, whose second axis is no channels of the features."""
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        return 1
+    is_depthwise = module.groups == module.in_channels == module.out_channels
+    return 1 if is_depthwise else module.groups
 
 
 def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""Super-resolution: the task, four networks for it, and the files in which the ClassSR authors' code keeps them."""
+"""Super-resolution: the task, four networks for it, and files of the ClassSR authors' code and of CARN's authors."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ class CARN(Backbone):
     """Groups of the 3x3 convolutions inside blocks and upsampler."""
     batch_norm: bool = False
     """BatchNorm after every 1x1 fusion: the layout of the ClassSR authors' code and checkpoints."""
+    fusion_bias: bool = False
+    """A bias in every 1x1 fusion: the layout of CARN's own authors."""
     mean: Colour = DIV2K_MEAN
     """The colour that is taken from the input and given back to the output; for grey images its mean."""
     skip: Skip = "none"
@@ -104,6 +106,7 @@ class CARN(Backbone):
             layers=self.layers,
             groups=self.groups,
             batch_norm=self.batch_norm,
+            fusion_bias=self.fusion_bias,
             mean=self.mean,
             skip=self.skip,
         )
@@ -207,6 +210,21 @@ class ClassSR(Format):
             raise ValueError(f"{missing.args[0]} is missing") from None
 
 
+class CARNFile(Format):
+    """What CARN's authors write of CARN-M: one network with ends for x2, x3 and x4 in one file."""
+
+    scale: Literal[2, 3, 4] | None = None
+    """The end to take; it must be given if the file has several."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        from lowvision_sr import carn_file
+
+        try:
+            return carn_file.recognise(state, self.scale)
+        except KeyError as missing:
+            raise ValueError(f"{missing.args[0]} is missing") from None
+
+
 @hookimpl
 def lowvision_tasks() -> Mapping[str, type[Task]]:
     return {"sr": SuperResolution}
@@ -219,4 +237,4 @@ def lowvision_backbones() -> Mapping[str, type[Backbone]]:
 
 @hookimpl
 def lowvision_formats() -> Mapping[str, type[Format]]:
-    return {"classsr": ClassSR}
+    return {"classsr": ClassSR, "carn": CARNFile}

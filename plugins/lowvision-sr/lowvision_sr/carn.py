@@ -35,6 +35,7 @@ class Network(nn.Module, EarlyExit):
         layers: int,
         groups: int,
         batch_norm: bool,
+        fusion_bias: bool,
         mean: Colour,
         skip: Skip,
     ):
@@ -42,8 +43,8 @@ class Network(nn.Module, EarlyExit):
         self.scale, self.skip = scale, skip
         self.mean = MeanShift(colours, mean)
         self.entry = nn.Conv2d(colours, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(CascadingBlock(channels, groups, batch_norm) for _ in range(layers))
-        self.fusions = fusions(layers, channels, batch_norm)
+        self.blocks = nn.ModuleList(CascadingBlock(channels, groups, batch_norm, fusion_bias) for _ in range(layers))
+        self.fusions = fusions(layers, channels, batch_norm, fusion_bias)
         self.enlarge = nn.Sequential()
         for factor in STEPS[scale]:
             self.enlarge.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1, groups=groups))
@@ -81,10 +82,10 @@ class Network(nn.Module, EarlyExit):
 class CascadingBlock(nn.Module):
     """One residual block, run three times, with everything before it fused into each next input."""
 
-    def __init__(self, channels: int, groups: int, batch_norm: bool):
+    def __init__(self, channels: int, groups: int, batch_norm: bool, fusion_bias: bool):
         super().__init__()
         self.residual = EfficientResidual(channels, groups)
-        self.fusions = fusions(SHARED, channels, batch_norm)
+        self.fusions = fusions(SHARED, channels, batch_norm, fusion_bias)
 
     def forward(self, features: Tensor) -> Tensor:
         return cascade([self.residual] * SHARED, self.fusions, features)
@@ -121,11 +122,11 @@ def step(block: nn.Module, fusion: nn.Module, features: Tensor, seen: Tensor) ->
     return fusion(seen), seen
 
 
-def fusions(count: int, channels: int, batch_norm: bool) -> nn.ModuleList:
-    """The 1x1 convolutions of a cascade, each from one part more than the one before; without bias, as published."""
+def fusions(count: int, channels: int, batch_norm: bool, bias: bool) -> nn.ModuleList:
+    """The 1x1 convolutions of a cascade, each from one part more than the one before."""
 
     def fusion(parts: int) -> nn.Sequential:
-        convolution = nn.Conv2d(parts * channels, channels, 1, bias=False)
+        convolution = nn.Conv2d(parts * channels, channels, 1, bias=bias)
         norm = [nn.BatchNorm2d(channels)] if batch_norm else []
         return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))
 

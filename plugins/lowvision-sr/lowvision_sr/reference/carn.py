@@ -13,13 +13,15 @@ from lowvision_sr.reference.shift import folded
 
 MARK = "b1.b1.body.0.weight"
 """A tensor that no other network has."""
+OTHERS = "c1.body.0.weight"
+"""A tensor of CARN's own authors, whose files have MARK too (`lowvision_sr/carn_file.py`)."""
 FUSIONS = (1, 2, 3)
 """In a block; the whole network has as many as blocks, and these files have always three blocks."""
 
 
 def find(state: Mapping[str, Tensor]) -> Found | None:
     """The network in a state dict; None where it is another. Raises KeyError where a telling tensor is missing."""
-    if MARK not in state:
+    if MARK not in state or OTHERS in state:
         return None
     channels = state["entry.weight"].shape[0]
     ours, mean = folded(state, "entry", "exit", white=1)

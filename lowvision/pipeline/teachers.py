@@ -1,0 +1,62 @@
+"""Targets made by trained networks: the mean of their outputs on a photograph's lq, in place of its ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lowvision.data.photographs import Photograph
+from lowvision.errors import RecipeError
+from lowvision.imaging import io
+from lowvision.inference import trained_networks
+from lowvision.plugins.contracts import Task
+from lowvision.plugins.registry import Registry
+from lowvision.system import cache
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """Trained networks whose outputs are averaged."""
+
+    networks: tuple[nn.Module, ...]
+    """In eval(), on the CPU."""
+    identity: str
+    """Changes with their weights: part of the cache key of a target."""
+
+    def targets(self, photographs: Sequence[Photograph]) -> tuple[Photograph, ...]:
+        """The photographs with the teachers' outputs as gt; each output is computed once and cached."""
+        return tuple(replace(photograph, gt_path=self._target(photograph)) for photograph in photographs)
+
+    def _target(self, photograph: Photograph) -> Path:
+        assert photograph.lq_path is not None
+        name = cache.key("taught", photograph.lq_path.name, self.identity)
+        return cache.keep(name, lambda: self._output(photograph))
+
+    @torch.no_grad()
+    def _output(self, photograph: Photograph) -> np.ndarray:
+        assert photograph.lq is not None
+        lq = io.to_tensor(photograph.lq)[None]  # (1, C, h, w)
+        mean = torch.stack([network(lq).clamp(0, 1) for network in self.networks]).mean(dim=0)[0]
+        top = np.iinfo(photograph.gt.dtype).max
+        return mean.mul(top).round().permute(1, 2, 0).contiguous().numpy().astype(photograph.gt.dtype)
+
+
+def load(paths: Sequence[Path], task: Task, known: Registry) -> Teachers:
+    """The largest network of each weights file. Raises RecipeError if one does not fit the task."""
+    if task.random:
+        raise RecipeError("data.teachers: the task's degradation is random; teachers need a fixed one")
+    parts = [trained_networks.read(path, known) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        theirs = part.architecture.task
+        if (theirs.scale, theirs.channels) != (task.scale, task.channels):
+            raise RecipeError(
+                f"data.teachers: {path} has scale {theirs.scale} and {theirs.channels} channels, the task "
+                f"{task.scale} and {task.channels}; name weights of the same scale and channels"
+            )
+    networks = tuple(part.branches[-1].module() for part in parts)
+    return Teachers(networks, cache.key("teachers", *(part.identity for part in parts)))

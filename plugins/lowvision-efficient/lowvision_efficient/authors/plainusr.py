@@ -1,0 +1,61 @@
+"""PlainUSR in its authors' files of the form without branches, whose ends hold the image's convolutions too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from lowvision import Recognised
+from lowvision_efficient import PlainUSR
+from lowvision_efficient.authors.names import count, recognised
+
+MARKS = ("head.weight", "block1.body.0.weight", "blockm.body.0.weight", "tail.0.weight")
+"""Tensors that no other network has together."""
+POOLED = {"0": "squeeze", "2": "coarse", "3": "excite"}
+LOCAL = {"0": "weigh"}
+"""Layers of an attention: the file's names -> ours."""
+
+
+def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
+    """Return the network, None for another one. Raises KeyError if a tensor that decides is missing."""
+    if not all(mark in state for mark in MARKS):
+        return None
+    colours = state["head.weight"].shape[1]
+    outer = [f"block{k}" for k in range(1, count(state, r"block(\d+)\.") + 1)]
+    half = len(outer) // 2
+    order = [*outer[:half], "blockm", *outer[half:]]
+    last = count(state, r"blockm\.body\.(\d+)\.")  # behind its convolutions, which are the even numbers
+    is_pooled = f"blockm.body.{last}.body.3.weight" in state
+    backbone = PlainUSR(
+        channels=len(state["block1.body.0.weight"]),
+        layers=len(order),
+        narrower=tuple(len(state[f"{block}.body.0.weight"]) for block in order[1 : half + 1]),
+        convolutions=last // 2 + 1,
+        attention="pooled" if is_pooled else "local",
+        hidden=len(state[f"blockm.body.{last}.body.0.weight"]) if is_pooled else 1,
+    )
+    layers = {"head": "head", "carry": "carry", "tail.0": "last.parts.0", "tail.1": "last.parts.1"}
+    for k, block in enumerate(order):
+        layers |= _block(f"{block}.body", f"blocks.{k}", last, POOLED if is_pooled else LOCAL)
+    return recognised(backbone, parted(state, colours), layers, colours, len(state["tail.0.weight"]))
+
+
+def _block(theirs: str, ours: str, attention: int, inner: Mapping[str, str]) -> dict[str, str]:
+    """Layers of a block; an attention that it does not have is named in vain."""
+    layers = {f"{theirs}.{2 * n}": f"{ours}.convolutions.{n}" for n in range(attention // 2 + 1)}
+    return layers | {f"{theirs}.{attention}.body.{n}": f"{ours}.attention.{name}" for n, name in inner.items()}
+
+
+def parted(state: Mapping[str, Tensor], colours: int) -> dict[str, Tensor]:
+    """Return the tensors with the image's convolutions, the last channels of both ends, as layers of their own."""
+    head, bias, tail = state["head.weight"], state["head.bias"], state["tail.0.weight"]
+    return {
+        **state,
+        "head.weight": head[:-colours],
+        "head.bias": bias[:-colours],
+        "carry.weight": head[-colours:],
+        "carry.bias": bias[-colours:],
+        "tail.0.weight": tail[:, :-colours],
+        "tail.1.weight": tail[:, -colours:],
+    }
