@@ -29,7 +29,8 @@ class Network(nn.Module):
     def _initialise(self) -> None:
         kaiming(self, SILU_GAIN_SLOPE)
         for block in self.blocks:
-            weaken(block.end)
+            if isinstance(block, Block):
+                weaken(block.end)
         faint(self.last)
         if self.skip != "none":
             look_for_detail(self.head)

@@ -41,7 +41,8 @@ class Network(nn.Module):
     def _initialise(self) -> None:
         kaiming(self, SLOPE)
         for block in self.blocks:
-            block.strengthen()
+            if isinstance(block, Block):
+                block.strengthen()
         nn.init.dirac_(self.carry.weight)
         for part in self.last.convolutions():
             faint(part)
@@ -76,7 +77,8 @@ class Block(nn.Module):
         """Make up for the attention, if there is one."""
         if not isinstance(self.attention, nn.Identity):
             with torch.no_grad():
-                self.convolutions[-1].weight.mul_(ATTENDED)
+                for parameter in self.convolutions[-1].parameters():
+                    parameter.mul_(ATTENDED)  # the bias is 0
         if isinstance(self.attention, PooledAttention):
             weaken(self.attention.squeeze)  # exponentials follow
 
