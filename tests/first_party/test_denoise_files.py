@@ -37,7 +37,7 @@ def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(colours: int, tmp_
     state = layout(colours=colours)
     torch.save(state, tmp_path / "dncnn.pth")
     found = external_weights.read(tmp_path / "dncnn.pth", KNOWN)
-    assert found.format == "dncnn"
+    assert found.format == "dncnn_file"
     assert found.architecture.task == Denoising(sigma=25, channels=colours)  # type: ignore[arg-type]  # 1 or 3
     assert found.architecture.branches == (DnCNN(channels=4, layers=9),)
     network = found.architecture.build_network().double().eval()

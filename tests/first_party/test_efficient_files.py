@@ -69,7 +69,7 @@ def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, key: st
     found = external_weights.read(saved({key: state} if key else state, tmp_path), KNOWN)
     image = torch.rand(2, 3, 21, 18, dtype=torch.float64)
     expected = compute(state, image)
-    assert found.format == format_name
+    assert found.format == f"{format_name}_file"
     assert found.architecture.task.scale == scale
     assert expected.shape == (2, 3, 21 * scale, 18 * scale)
     torch.testing.assert_close(restored(found, image), expected, rtol=0, atol=1e-4 * expected.abs().max().item())

@@ -121,7 +121,7 @@ def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, tmp_pat
 
 def test_a_pan_of_one_stage_needs_its_scale(tmp_path: Path) -> None:
     path = saved(pan_layout(stages=1), tmp_path)
-    with pytest.raises(WeightsError, match=r"by 2 or by 3.* do not tell; give --format 'pan: \{scale: 2\}'"):
+    with pytest.raises(WeightsError, match=r"by 2 or by 3.* do not tell; give --format 'pan_file: \{scale: 2\}'"):
         external_weights.read(path, KNOWN)
     with pytest.raises(WeightsError, match="by 2 or by 3"):
         external_weights.read(path, KNOWN, PANFile(scale=4))
@@ -141,5 +141,5 @@ def test_a_missing_tensor_is_named(layout: Callable[[], State], lost: str, tmp_p
 
 
 def test_other_files_are_left_to_other_formats() -> None:
-    for name in ("imdn", "pan"):
+    for name in ("imdn_file", "pan_file"):
         assert KNOWN.find("formats", name).thing().recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None

@@ -81,7 +81,9 @@ def test_each_end_computes_what_its_tensors_do_in_plain_pytorch(scale: Any, tmp_
 
 def test_a_file_of_several_scales_names_them_and_the_way_out(tmp_path: Path) -> None:
     path = saved(layout(), tmp_path)
-    with pytest.raises(WeightsError, match=r"'carn'.* x2, x3, x4; choose one, e\.g\. --format 'carn: \{scale: 4\}'"):
+    with pytest.raises(
+        WeightsError, match=r"'carn_file'.* x2, x3, x4; choose one, e\.g\. --format 'carn_file: \{scale: 4\}'"
+    ):
         external_weights.read(path, KNOWN)
 
 

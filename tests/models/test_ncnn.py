@@ -42,7 +42,7 @@ def test_tensors_have_the_names_of_pytorch(network: str, flag: int, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("network", "format_name", "scale"), [("compact", "spandrel", 2), ("rrdb", "spandrel", 4), ("span", "span", 2)]
+    ("network", "format_name", "scale"), [("compact", "spandrel", 2), ("rrdb", "spandrel", 4), ("span", "span_file", 2)]
 )
 def test_formats_recognise_the_networks(network: str, format_name: str, scale: int, tmp_path: Path) -> None:
     pytest.importorskip("spandrel")

@@ -108,4 +108,4 @@ def lowvision_backbones() -> Mapping[str, type[Backbone]]:
 
 @hookimpl
 def lowvision_formats() -> Mapping[str, type[Format]]:
-    return {"dncnn": DnCNNFile}
+    return {"dncnn_file": DnCNNFile}

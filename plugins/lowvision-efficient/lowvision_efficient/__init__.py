@@ -291,4 +291,10 @@ def lowvision_backbones() -> Mapping[str, type[Backbone]]:
 
 @hookimpl
 def lowvision_formats() -> Mapping[str, type[Format]]:
-    return {"disp": DISPFile, "span": SPANFile, "plainusr": PlainUSRFile, "rlfn": RLFNFile, "bsrn": BSRNFile}
+    return {
+        "disp_file": DISPFile,
+        "span_file": SPANFile,
+        "plainusr_file": PlainUSRFile,
+        "rlfn_file": RLFNFile,
+        "bsrn_file": BSRNFile,
+    }

@@ -48,7 +48,7 @@ class Network(nn.Module):
 
     def _initialise(self) -> None:
         init_kaiming_(self, SLOPE)
-        for block in self.modules():
+        for block in self.blocks:
             if isinstance(block, Block):
                 block.strengthen()
         nn.init.dirac_(self.carry.weight)
@@ -85,7 +85,8 @@ class Block(nn.Module):
         """Make up for the attention, if there is one."""
         if not isinstance(self.attention, nn.Identity):
             with torch.no_grad():
-                self.convolutions[-1].weight.mul_(ATTENDED)
+                for parameter in self.convolutions[-1].parameters():
+                    parameter.mul_(ATTENDED)  # the bias is 0
         if isinstance(self.attention, PooledAttention):
             scale_residual_(self.attention.squeeze)  # exponentials follow
 

@@ -228,4 +228,4 @@ def lowvision_backbones() -> Mapping[str, type[Backbone]]:
 
 @hookimpl
 def lowvision_formats() -> Mapping[str, type[Format]]:
-    return {"imdn": IMDNFile, "pan": PANFile}
+    return {"imdn_file": IMDNFile, "pan_file": PANFile}

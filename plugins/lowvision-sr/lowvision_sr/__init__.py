@@ -237,4 +237,4 @@ def lowvision_backbones() -> Mapping[str, type[Backbone]]:
 
 @hookimpl
 def lowvision_formats() -> Mapping[str, type[Format]]:
-    return {"classsr": ClassSR, "carn": CARNFile}
+    return {"classsr": ClassSR, "carn_file": CARNFile}

@@ -46,7 +46,7 @@ def chosen(there: list[int], scale: int | None) -> int:
     """Return the scale to take of those in the file. Raises ValueError if that is not clear."""
     names = ", ".join(f"x{one}" for one in there)
     if scale is None and len(there) != 1:
-        raise ValueError(f"it holds {names or 'no scale'}; choose one, e.g. --format 'carn: {{scale: 4}}'")
+        raise ValueError(f"it holds {names or 'no scale'}; choose one, e.g. --format 'carn_file: {{scale: 4}}'")
     if scale is not None and scale not in there:
         raise ValueError(f"it holds {names or 'no scale'}, not x{scale}; choose one of these by the format's scale")
     return there[0] if scale is None else scale

@@ -53,7 +53,9 @@ def scale_of(state: Mapping[str, Tensor], scale: int | None) -> int:
             raise ValueError(f"it enlarges by 4, not by {scale}; leave the format's scale out")
         return 4
     if scale not in (2, 3):
-        raise ValueError("it enlarges by 2 or by 3, which its tensors do not tell; give --format 'pan: {scale: 2}'")
+        raise ValueError(
+            "it enlarges by 2 or by 3, which its tensors do not tell; give --format 'pan_file: {scale: 2}'"
+        )
     return scale
 
 
