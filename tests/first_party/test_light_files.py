@@ -142,4 +142,4 @@ def test_a_missing_tensor_is_named(layout: Callable[[], State], lost: str, tmp_p
 
 def test_other_files_are_left_to_other_formats() -> None:
     for name in ("imdn_file", "pan_file"):
-        assert KNOWN.find("formats", name).thing().recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None
+        assert KNOWN.find("formats", name).component().recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None

@@ -28,7 +28,7 @@ def test_every_recipe_has_a_name_and_the_quick_ones_come_first() -> None:
 
 
 def test_an_installed_package_carries_its_recipes_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "lowvision" / "shipped.py"))
+    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "lowvision" / "recipe" / "shipped.py"))
     (tmp_path / "recipes").mkdir()  # of somebody else, beside the package
     (tmp_path / "lowvision" / "recipes" / "more").mkdir(parents=True)
     (tmp_path / "lowvision" / "recipes" / "more" / "one.yml").touch()
