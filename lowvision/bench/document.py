@@ -67,7 +67,7 @@ class Outcome:
 
 
 def document(
-    outcomes: Sequence[Outcome], made: Architecture, facts: Mapping[str, Any], known: Registry
+    outcomes: Sequence[Outcome], made: Architecture, facts: Mapping[str, Any], registry: Registry
 ) -> dict[str, Any]:
     """What `lowvision bench --json` prints; `facts` stand in it as they are."""
     peaks = [run["gmac_per_s"] for outcome in outcomes for one in outcome.measured for run in one.runs if _is_peak(one)]
@@ -77,8 +77,8 @@ def document(
     return {
         "schema": SCHEMA,
         **facts,
-        "task": known.serialize(made.task),
-        "branches": [known.serialize(branch) for branch in made.branches],
+        "task": registry.serialize(made.task),
+        "branches": [registry.serialize(branch) for branch in made.branches],
         "machine": machine(),
         "peak_gmac_per_s": peak,
         "rows": rows,

@@ -42,7 +42,7 @@ class Job:
     """(C,h,w)."""
     parts: ModelBundle
     """The networks."""
-    known: Registry
+    registry: Registry
     shares: tuple[float, ...] | None = None
     """Of tiles, forced on the branches; None: the classifier decides."""
     tiles: Tiles | None = None
@@ -51,7 +51,7 @@ class Job:
     @property
     def runtime(self) -> Runtime:
         """What runs the networks. Raises RunError where it cannot be used here."""
-        found = rows.runtime_of(self.row, self.known)
+        found = rows.runtime_of(self.row, self.registry)
         if reason := found.missing():
             raise RunError(reason)
         return found

@@ -44,7 +44,7 @@ def size_of(text: str) -> Size:
     return Size(int(found[1]), int(found[2]))
 
 
-def measure(wanted: Wanted, known: Registry, say: Say = tell) -> dict[str, Any]:
+def measure(wanted: Wanted, registry: Registry, say: Say = tell) -> dict[str, Any]:
     """The document. A row that cannot be measured is told in it and costs no other one.
 
     Raises WeightsError, RecipeError, DataError and UsageError before anything is measured.
@@ -52,20 +52,20 @@ def measure(wanted: Wanted, known: Registry, say: Say = tell) -> dict[str, Any]:
     untrained = wanted.subject.suffix in networks.RECIPES
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subject = networks.untrained(wanted.subject, folder, known) if untrained else wanted.subject
-        parts = networks.read(subject, known)
+        subject = networks.untrained(wanted.subject, folder, registry) if untrained else wanted.subject
+        parts = networks.read(subject, registry)
         made = parts.architecture
-        if any(row.runtime in known["runtimes"] and row.runtime != PLAIN for row in wanted.rows):
+        if any(row.runtime in registry["runtimes"] and row.runtime != PLAIN for row in wanted.rows):
             networks.export(parts)
         forced = shares.read(wanted.shares, len(made.branches)) if wanted.shares else None
         outcomes = []
         for size in wanted.sizes:
             image = folder / f"{size}.npy"
-            np.save(image, photograph.lq(wanted.photo, (size.height, size.width), made.task, known).numpy())
+            np.save(image, photograph.lq(wanted.photo, (size.height, size.width), made.task, registry).numpy())
             job = {"weights": str(subject), "image": str(image), "shares": forced}
             outcomes.append(_of_size(size, wanted.rows, wanted.rounds, job, say))
     facts = {"weights": str(wanted.subject), "untrained": untrained, "shares": forced, "rounds": wanted.rounds}
-    return document(outcomes, made, facts, known)
+    return document(outcomes, made, facts, registry)
 
 
 def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any], say: Say) -> Outcome:

@@ -18,20 +18,20 @@ RECIPES = (".yml", ".yaml")
 """How the names of recipes end."""
 
 
-def read(path: Path, known: Registry) -> ModelBundle:
+def read(path: Path, registry: Registry) -> ModelBundle:
     """The networks of a weights file or an exported package. Raises WeightsError."""
-    return package.read(path, known) if path.is_dir() else trained_networks.read(path, known)
+    return package.read(path, registry) if path.is_dir() else trained_networks.read(path, registry)
 
 
-def untrained(recipe: Path, folder: Path, known: Registry) -> Path:
+def untrained(recipe: Path, folder: Path, registry: Registry) -> Path:
     """A weights file in `folder`, of what the recipe trains, before training; the same every time, so that its graphs
     are cached. Raises RecipeError."""
-    made = reading.read(recipe, known).architecture
+    made = reading.read(recipe, registry).architecture
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = made.build()
     path = folder / f"{recipe.stem}.safetensors"
-    weights.save(path, network, made, known, {})
+    weights.save(path, network, made, registry, {})
     return path
 
 

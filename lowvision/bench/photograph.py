@@ -19,23 +19,23 @@ LUMA = (0.299, 0.587, 0.114)
 """BT.601."""
 
 
-def lq(path: Path | None, size: tuple[int, int], task: Task, known: Registry) -> Tensor:
+def lq(path: Path | None, size: tuple[int, int], task: Task, registry: Registry) -> Tensor:
     """The degraded photograph (C,height,width), nominally in [0,1]; its middle, where the format is another.
 
     path: the photograph; None: a sample. size: height and width in LQ pixels. Raises DataError where it cannot be read.
     """
-    rgb = io.to_tensor(io.read_rgb(path or sample(known)))
+    rgb = io.to_tensor(io.read_rgb(path or sample(registry)))
     gt = _filling(rgb, (size[0] * task.scale, size[1] * task.scale))
     if task.channels == 1:
         gt = torch.einsum("c,chw->hw", gt.new_tensor(LUMA), gt)[None]
     return task.degrade(gt.clamp_(0, 1), torch.Generator().manual_seed(0))
 
 
-def sample(known: Registry) -> Path:
+def sample(registry: Registry) -> Path:
     """A photograph that an installed package carries. Raises UsageError where none does."""
-    if SAMPLES not in known["datasets"]:
+    if SAMPLES not in registry["datasets"]:
         raise UsageError(f"no sample photographs: no plugin provides {SAMPLES}; give one with --image")
-    return known.find("datasets", SAMPLES).component().photos()[0].gt
+    return registry.find("datasets", SAMPLES).component().photos()[0].gt
 
 
 def _filling(photo: Tensor, size: tuple[int, int]) -> Tensor:

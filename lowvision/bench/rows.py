@@ -47,14 +47,14 @@ class Row:
         return f"{self.what}:{self.runtime}"
 
 
-def usual(known: Registry) -> tuple[Row, ...]:
+def usual(registry: Registry) -> tuple[Row, ...]:
     """What is measured unless told: every way, in every runtime that makes a difference to it.
 
     bfloat16 where the processor has instructions for it. Not `routed:torch_compile`: each shape of a region is compiled
     for each branch, which takes many minutes.
     """
     halved = [name for name in VARIANTS if name.endswith(HALVED)] if devices.multiplies_bf16() else []
-    others = [name for name in (*known["runtimes"], *halved) if name != PLAIN]
+    others = [name for name in (*registry["runtimes"], *halved) if name != PLAIN]
     return (
         Row(BICUBIC, PLAIN),
         *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),
@@ -64,7 +64,7 @@ def usual(known: Registry) -> tuple[Row, ...]:
     )
 
 
-def named(words: Sequence[str], known: Registry) -> tuple[Row, ...]:
+def named(words: Sequence[str], registry: Registry) -> tuple[Row, ...]:
     """The rows of words: `routed:openvino` that one, `routed` every usual row of that way.
 
     Raises UsageError for words that mean no row, RecipeError for a runtime that nobody provides.
@@ -75,23 +75,23 @@ def named(words: Sequence[str], known: Registry) -> tuple[Row, ...]:
         if what not in WAYS:
             raise UsageError(f"--rows {word}: no way '{what}'; there are {', '.join(WAYS)}")
         if runtime:
-            _check(word, Row(what, runtime), known)
-        wanted = [Row(what, runtime)] if runtime else [row for row in usual(known) if row.what == what]
+            _check(word, Row(what, runtime), registry)
+        wanted = [Row(what, runtime)] if runtime else [row for row in usual(registry) if row.what == what]
         found |= dict.fromkeys(wanted)
     return tuple(found)
 
 
-def runtime_of(row: Row, known: Registry) -> Runtime:
+def runtime_of(row: Row, registry: Registry) -> Runtime:
     """What runs the networks of a row. Raises RecipeError for a runtime that nobody provides."""
     name, options = VARIANTS.get(row.runtime, (row.runtime, {}))
-    found: Runtime = known.find("runtimes", name).component(**options)
+    found: Runtime = registry.find("runtimes", name).component(**options)
     return found
 
 
-def _check(word: str, row: Row, known: Registry) -> None:
+def _check(word: str, row: Row, registry: Registry) -> None:
     if row.what in (BICUBIC, TILE_BY_TILE) and row.runtime != PLAIN:
         raise UsageError(f"--rows {word}: {row.what} is {PLAIN} alone")
     if row.runtime == TUNED and row.what != WHOLE:
         raise UsageError(f"--rows {word}: our engine is tuned as it is; say {row.what}:{PLAIN}")
     if row.runtime not in VARIANTS:
-        known.find("runtimes", row.runtime)
+        registry.find("runtimes", row.runtime)

@@ -49,7 +49,7 @@ def _job(said: Mapping[str, Any]) -> Job:
         row=Row(**said["row"]),
         image=torch.from_numpy(np.load(said["image"])),
         parts=networks.read(weights, known),
-        known=known,
+        registry=known,
         shares=said["shares"] and tuple(said["shares"]),
         tiles=said["tiles"] and Tiles(**said["tiles"]),
     )

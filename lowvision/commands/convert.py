@@ -26,7 +26,7 @@ EQUAL = 1e-5
 """By how much, of the largest value, the output of a reduced network may differ: rounding of its weights."""
 
 
-def convert(path: Path, output: Path, known: Registry, wanted: Format | None = None) -> str:
+def convert(path: Path, output: Path, registry: Registry, wanted: Format | None = None) -> str:
     """Write to `output` what that file holds, by the format `wanted` or the one that recognises it; a line of it.
 
     The file appears whole, by renaming. Raises UsageError where it would replace its own source, WeightsError where
@@ -35,18 +35,18 @@ def convert(path: Path, output: Path, known: Registry, wanted: Format | None = N
     _spare(path, output)
     if not weights.is_foreign(path):
         raise WeightsError(f"{path}: is lowvision's own already; use it as it is")
-    found = external_weights.read(path, known, wanted)
+    found = external_weights.read(path, registry, wanted)
     made = found.architecture
     network = made.build()
     with torch.no_grad():
         network.load_state_dict(found.state, strict=False)  # it fits; a tensor of two names has one of them here
-    provenance = weights.foreign_header(path, found, known).provenance
-    weights.save(output, network, made, known, {}, provenance)
+    provenance = weights.foreign_header(path, found, registry).provenance
+    weights.save(output, network, made, registry, {}, provenance)
     numbers = sum(parameter.numel() for parameter in network.parameters())
-    return f"{output}: {weights.brief(made, known)}, {numbers:,} parameters, from {provenance.origin}"
+    return f"{output}: {weights.brief(made, registry)}, {numbers:,} parameters, from {provenance.origin}"
 
 
-def reduce(path: Path, output: Path, known: Registry, reduction: Reduction) -> str:
+def reduce(path: Path, output: Path, registry: Registry, reduction: Reduction) -> str:
     """Write to `output` that weights file with every branch reduced that can be and computes the same; a line of it.
 
     What was measured of it stays true, save the curve and settings, which are of other costs, and are left out. Raises
@@ -54,10 +54,10 @@ def reduce(path: Path, output: Path, known: Registry, reduction: Reduction) -> s
     something else.
     """
     _spare(path, output)
-    header = weights.read_header(path, known)
+    header = weights.read_header(path, registry)
     made = header.architecture
-    container = weights.load_container(path, made, known) if made.classifier else None
-    networks = list(container.branches.networks) if container else [weights.load_network(path, made, known)]
+    container = weights.load_container(path, made, registry) if made.classifier else None
+    networks = list(container.branches.networks) if container else [weights.load_network(path, made, registry)]
     backbones, reasons = list(made.branches), list[str]()
     for k, backbone in enumerate(made.branches):
         try:
@@ -70,14 +70,14 @@ def reduce(path: Path, output: Path, known: Registry, reduction: Reduction) -> s
     facts = {name: value for name, value in header.measured.items() if not name.startswith(calibration.PREFIX)}
     if container:
         container.branches.networks = nn.ModuleList(networks)
-    weights.save(output, container or networks[0], smaller, known, facts, header.provenance)
+    weights.save(output, container or networks[0], smaller, registry, facts, header.provenance)
     changed = sum(old != new for old, new in zip(made.branches, backbones, strict=True))
     lost = "; its curve is left out, for it is of other costs" if len(facts) < len(header.measured) else ""
     lost += "; what it may be set to is left out, likewise" if header.settings else ""
-    return f"{output}: {weights.brief(smaller, known)}, {changed} of {len(backbones)} reduced{lost}"
+    return f"{output}: {weights.brief(smaller, registry)}, {changed} of {len(backbones)} reduced{lost}"
 
 
-def reduction_named(word: str, known: Registry) -> Reduction:
+def reduction_named(word: str, registry: Registry) -> Reduction:
     """What a word of the command says: a reducer and its level, as `{reparam: fused}`.
 
     Raises UsageError where it is not that, or the reducer is unknown.
@@ -87,21 +87,21 @@ def reduction_named(word: str, known: Registry) -> Reduction:
         if not isinstance(said, dict) or len(said) != 1:
             raise ValueError(f"give a reducer and its level, as '{{reparam: fused}}', not {shown(said)}")
         ((name, level),) = said.items()
-        return Reduction(reducer=choose("reducers", name, known), level=level)  # type: ignore[arg-type]  # of that menu
+        return Reduction(reducer=choose("reducers", name, registry), level=level)  # type: ignore[arg-type]  # of that menu
     except ValidationError as error:
         raise UsageError(f"--reduce: {in_words(error)}") from None
     except ValueError as error:
         raise UsageError(f"--reduce: {error}") from None
 
 
-def format_named(word: str, known: Registry) -> Format:
+def format_named(word: str, registry: Registry) -> Format:
     """The format that a word of the command says: a name, or a name with its options, as `classsr: {scale: 2}`.
 
     Raises UsageError where it is neither, or unknown.
     """
     try:
         said = yaml_reader.parse(word, "--format").value
-        return choose("formats", said, known)  # type: ignore[return-value]  # that menu holds formats
+        return choose("formats", said, registry)  # type: ignore[return-value]  # that menu holds formats
     except ValidationError as error:
         raise UsageError(f"--format: {in_words(error)}") from None
     except ValueError as error:

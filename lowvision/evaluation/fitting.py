@@ -50,9 +50,9 @@ def fitted(classifier: Classifier, made: Architecture, learned: Lesson) -> nn.Mo
     return network
 
 
-def untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
+def untrained(registry: Registry) -> Iterator[tuple[str, Classifier]]:
     """Every classifier that plugins provide and that needs no training, with its default options, by name."""
-    for name, entry in known["classifiers"].items():
+    for name, entry in registry["classifiers"].items():
         classifier = cast(Classifier, entry.component())
         if not classifier.trained:
             yield name, classifier

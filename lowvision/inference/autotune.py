@@ -66,7 +66,7 @@ class BenchmarkResult:
 
 def find(
     parts: ModelBundle,
-    known: Registry,
+    registry: Registry,
     height: int,
     width: int,
     callers: int = 1,
@@ -80,7 +80,7 @@ def find(
     that fails, or whose result is not that of the others, is left out. Takes seconds, the first time an export as
     well; the answer is kept until weights, libraries or machine change.
     """
-    provided = known["runtimes"]
+    provided = registry["runtimes"]
     facts = [parts.identity, height, width, callers, device, precision, *_versions(provided), *_machine()]
     path = cache.keep_file(
         f"{cache.key('fastest', facts)}.json",

@@ -86,7 +86,7 @@ def weighing(made: Architecture) -> Weigh:
 
 
 def runtime_named(
-    name: str, parts: ModelBundle, known: Registry, device: str, precision: Precision = "f32", say: Say = tell
+    name: str, parts: ModelBundle, registry: Registry, device: str, precision: Precision = "f32", say: Say = tell
 ) -> Runtime:
     """The runtime of that name, in that precision; `auto`: the fastest here, which is said.
 
@@ -94,10 +94,10 @@ def runtime_named(
     """
     if name == AUTO:
         size = parts.architecture.tile.size
-        found = autotune.find(parts, known, size, size, callers(device), device, precision, say)
+        found = autotune.find(parts, registry, size, size, callers(device), device, precision, say)
         say(f"runtime: {found}")
         name = found.name
-    runtime: type[Runtime] = known.find("runtimes", name).component
+    runtime: type[Runtime] = registry.find("runtimes", name).component
     try:
         return runtime(precision=precision)
     except ValidationError:

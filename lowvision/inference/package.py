@@ -42,14 +42,14 @@ class Graph(Trained):
         return self.path
 
 
-def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
+def write(path: Path, folder: Path, registry: Registry, say: Say = tell) -> None:
     """Export the networks of a weights file into a folder that does not exist yet; it appears whole, by renaming.
 
     Raises UsageError where the folder exists or cannot be written, WeightsError where a network cannot be exported.
     """
     if folder.exists():
         raise UsageError(f"{folder}: exists already; choose another folder, or delete it first")
-    parts = trained_networks.read(path, known, say)
+    parts = trained_networks.read(path, registry, say)
     made = {name_of(k): branch for k, branch in enumerate(parts.branches)}
     if parts.classifier:
         made[CLASSIFIER] = parts.classifier
@@ -64,7 +64,7 @@ def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
             shutil.copyfile(file, temporary / name)
         manifest = {
             "schema": SCHEMA,
-            **parts.header.model_dump(mode="json", context=known),
+            **parts.header.model_dump(mode="json", context=registry),
             "exporter": onnx_graph.maker(),
             "files": {name: _sha256(temporary / name) for name in graphs},
         }
@@ -77,13 +77,13 @@ def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read(folder: Path, known: Registry) -> ModelBundle:
+def read(folder: Path, registry: Registry) -> ModelBundle:
     """The networks of an exported package.
 
     Raises WeightsError where it is not one, is damaged, too new, or needs a plugin that is not there.
     """
     files, described = _manifest(folder)
-    header = weights.header_of(described, folder, known)
+    header = weights.header_of(described, folder, registry)
     wanted = [name_of(k) for k in range(len(header.architecture.branches))]
     wanted += [CLASSIFIER] if header.architecture.classifier else []
     for name in wanted:

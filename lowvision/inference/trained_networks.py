@@ -87,24 +87,24 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def read(path: Path, known: Registry, say: Say = tell) -> ModelBundle:
+def read(path: Path, registry: Registry, say: Say = tell) -> ModelBundle:
     """The networks of a weights file; it is read when one of them is asked for a form that is not cached.
 
     Raises WeightsError where the file is not one, or needs a plugin that is not there.
     """
-    header = weights.read_header(path, known)
+    header = weights.read_header(path, registry)
     made, content = header.architecture, _content(path)
     # By another version of a plugin the same tensors may compute something else; and what a foreign file is does not
     # stand in it: with other plugins it may be another network.
-    described = header.model_dump(mode="json", context=known) if weights.is_foreign(path) else None
-    identity = cache.key("weights", content, weights.plugins_of(made, known), described)
+    described = header.model_dump(mode="json", context=registry) if weights.is_foreign(path) else None
+    identity = cache.key("weights", content, weights.plugins_of(made, registry), described)
 
     @functools.cache
     def loaded() -> tuple[list[nn.Module], nn.Module | None]:
         if made.classifier is None:
-            found: tuple[list[nn.Module], nn.Module | None] = [weights.load_network(path, made, known)], None
+            found: tuple[list[nn.Module], nn.Module | None] = [weights.load_network(path, made, registry)], None
         else:
-            container = weights.load_container(path, made, known)
+            container = weights.load_container(path, made, registry)
             found = list(container.branches.networks), container.classifier
         if _content(path) != content:  # the graphs of one file must never be kept under another's name
             raise WeightsError(f"{path}: changed while it was in use; begin again")

@@ -41,7 +41,7 @@ class ExternalWeights:
     """The name of the format that recognised it."""
 
 
-def read(path: Path, known: Registry, wanted: Format | None = None) -> ExternalWeights:
+def read(path: Path, registry: Registry, wanted: Format | None = None) -> ExternalWeights:
     """What that file holds, by the format `wanted`, or by the one that recognises it.
 
     Raises WeightsError where the file is damaged, would run code, is recognised by none or by two, or does not fit
@@ -49,14 +49,14 @@ def read(path: Path, known: Registry, wanted: Format | None = None) -> ExternalW
     """
     state = tensors(path)
     try:
-        one, recognised = (wanted, _asked(wanted, state, path, known)) if wanted else _first(state, path, known)
+        one, recognised = (wanted, _asked(wanted, state, path, registry)) if wanted else _first(state, path, registry)
     except _Failed as error:
         raise WeightsError(f"{path}: {error}") from error
-    name = known.name_of(one)
+    name = registry.name_of(one)
     if recognised is None:
         raise WeightsError(f"{path}: is not in the format '{name}'; it holds {_few(state)}")
     try:
-        made = _architecture(recognised, known)
+        made = _architecture(recognised, registry)
         return ExternalWeights(made, _state(recognised, made), name)
     except ValidationError as error:
         raise WeightsError(f"{path}: is in the format '{name}', but cannot be built: {_reasons(error)}") from None
@@ -145,30 +145,30 @@ class _Failed(Exception):
     """A format is broken, or needs what is not installed."""
 
 
-def _first(state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[Format, Recognised]:
+def _first(state: Mapping[str, Tensor], path: Path, registry: Registry) -> tuple[Format, Recognised]:
     """The format that knows these tensors, and what they are. Those that know everything are asked last."""
-    formats: list[Format] = [entry.component() for entry in known["formats"].values()]
+    formats: list[Format] = [entry.component() for entry in registry["formats"].values()]
     failed: list[str] = []
     for general in (False, True):
         answers: list[tuple[Format, Recognised]] = []
         for one in formats:
             try:
-                if one.general == general and (answer := _asked(one, state, path, known)):
+                if one.general == general and (answer := _asked(one, state, path, registry)):
                     answers.append((one, answer))
             except _Failed as error:  # a stranger's format must not stand in the way of the others
                 failed.append(f"; {error}")
         if len(answers) > 1:
-            names = " and ".join(known.name_of(one) for one, _ in answers)
+            names = " and ".join(registry.name_of(one) for one, _ in answers)
             raise WeightsError(f"{path}: {names} both recognise it; say which by `lowvision convert --format`")
         if answers:
             return answers[0]
-    names = ", ".join(known["formats"]) or "none"
+    names = ", ".join(registry["formats"]) or "none"
     raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failed)}")
 
 
-def _asked(one: Format, state: Mapping[str, Tensor], path: Path, known: Registry) -> Recognised | None:
+def _asked(one: Format, state: Mapping[str, Tensor], path: Path, registry: Registry) -> Recognised | None:
     """What a format makes of these tensors. Raises _Failed where it does not work."""
-    name = known.name_of(one)
+    name = registry.name_of(one)
     try:
         return one.recognise(dict(state))
     except ValueError as error:
@@ -189,7 +189,7 @@ def _reasons(error: ValidationError) -> str:
     return "; ".join(details["msg"].removeprefix("Value error, ") for details in error.errors())
 
 
-def _architecture(recognised: Recognised, known: Registry) -> Architecture:
+def _architecture(recognised: Recognised, registry: Registry) -> Architecture:
     tile = Tile() if recognised.tile is None else Tile(size=recognised.tile[0], overlap=recognised.tile[1])
     told = {
         "task": recognised.task,
@@ -197,7 +197,7 @@ def _architecture(recognised: Recognised, known: Registry) -> Architecture:
         "classifier": recognised.classifier and recognised.classifier.choice,
         "tile": tile,
     }
-    return Architecture.model_validate(told, context=known)
+    return Architecture.model_validate(told, context=registry)
 
 
 def _state(recognised: Recognised, made: Architecture) -> dict[str, Tensor]:

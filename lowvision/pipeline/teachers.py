@@ -46,11 +46,11 @@ class Teachers:
         return mean.mul(top).round().permute(1, 2, 0).contiguous().numpy().astype(photograph.gt.dtype)
 
 
-def load(paths: Sequence[Path], task: Task, known: Registry) -> Teachers:
+def load(paths: Sequence[Path], task: Task, registry: Registry) -> Teachers:
     """The largest network of each weights file. Raises RecipeError if one does not fit the task."""
     if task.random:
         raise RecipeError("data.teachers: the task's degradation is random; teachers need a fixed one")
-    parts = [trained_networks.read(path, known) for path in paths]
+    parts = [trained_networks.read(path, registry) for path in paths]
     for path, part in zip(paths, parts, strict=True):
         theirs = part.architecture.task
         if (theirs.scale, theirs.channels) != (task.scale, task.channels):

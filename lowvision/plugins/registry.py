@@ -157,18 +157,18 @@ def load() -> Registry:
     strict = os.environ.get(STRICT, "")
     if strict not in ("", "0", "1"):
         raise PluginError(f"{STRICT} is {strict!r}; give 1, which makes errors of broken plugins, or 0")
-    known = Registry(wanted, [plugin for plugin in everyone if plugin not in wanted])
-    wrong = [*faults(known)]
+    registry = Registry(wanted, [plugin for plugin in everyone if plugin not in wanted])
+    wrong = [*faults(registry)]
     if strict == "1" and wrong:
         raise PluginError("\n".join(wrong))
-    return known
+    return registry
 
 
-def faults(known: Registry) -> Iterable[str]:
+def faults(registry: Registry) -> Iterable[str]:
     """What is wrong with the plugins, a sentence each: those that are broken, and names that several claim."""
-    for broken in known.broken:
+    for broken in registry.broken:
         yield f"plugin {broken.plugin} (from {broken.distribution}) failed to load: {broken.reason}"
-    for (kind, name), entries in known.clashes.items():
+    for (kind, name), entries in registry.clashes.items():
         owners = " and ".join(f"{entry.plugin} (from {entry.distribution})" for entry in entries)
         yield f"{_one_of(kind)} '{name}' is claimed by {owners}; neither can be used"
 

@@ -44,13 +44,13 @@ def folder() -> Path:
     return carried if carried.is_dir() else Path(__file__).parents[2] / FOLDER
 
 
-def recipes(known: Registry) -> Mapping[str, Path]:
+def recipes(registry: Registry) -> Mapping[str, Path]:
     """Every shipped recipe and its file: those that run anywhere, those in folders, then those of plugins.
 
     A plugin that is broken has none.
     """
     own = sorted(_below(folder(), ""), key=lambda recipe: (recipe[0].count("/"), recipe[0]))
-    theirs = (recipe for plugin in known.plugins for recipe in sorted(_of(plugin)))
+    theirs = (recipe for plugin in registry.plugins for recipe in sorted(_of(plugin)))
     return dict((*own, *theirs))
 
 
@@ -73,13 +73,13 @@ def about(path: Path) -> str:
     return "\n".join(line.removeprefix("#").strip() for line in head)
 
 
-def find(word: Path, known: Registry) -> Path:
+def find(word: Path, registry: Registry) -> Path:
     """The recipe that a word of a command means: a file, or a shipped recipe by its name.
 
     A file that is not there is given back as it is, for its reader to tell, but for one that is shipped by another
     name. Raises RecipeError for that, and for a word that is neither a file nor a name.
     """
-    name, there = word.as_posix(), recipes(known)
+    name, there = word.as_posix(), recipes(registry)
     if word.is_file():
         return word
     if name in there:
@@ -94,18 +94,18 @@ def find(word: Path, known: Registry) -> Path:
         return word
     near = difflib.get_close_matches(name, there, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(there)}"
-    raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{known.absent()}")
+    raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{registry.absent()}")
 
 
-def copy(word: str, destination: str, known: Registry, force: bool = False) -> Copy:
+def copy(word: str, destination: str, registry: Registry, force: bool = False) -> Copy:
     """Copy a shipped recipe, to be edited, to a file (which ends in .yml) or into a folder, which is made.
 
     The copy says the same: where the recipe extends another shipped one, the copy extends it by its name.
     Raises RecipeError where no such recipe is shipped, UsageError where the copy would replace a file and `force` is
     not given, would replace the shipped recipe itself, or cannot be written.
     """
-    source = find(Path(word), known)
-    names = {path.resolve(): name for name, path in recipes(known).items()}
+    source = find(Path(word), registry)
+    names = {path.resolve(): name for name, path in recipes(registry).items()}
     if source.resolve() not in names:
         raise RecipeError(f"{word}: is not shipped; `lowvision ls recipes` lists what is")
     target = Path(destination)

@@ -143,7 +143,7 @@ def test_the_answer_is_kept_until_something_changes(parts: ModelBundle) -> None:
     find(callers=2)
     find(height=24)
     find(precision="bf16")
-    find(known=runtimes(torch=TORCH, slow=Slow))
+    find(registry=runtimes(torch=TORCH, slow=Slow))
     assert len(said) == 5
 
 

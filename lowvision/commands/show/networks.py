@@ -24,32 +24,32 @@ CLASSES = 3
 """Of a classifier that stands alone: as many as in the paper."""
 
 
-def document(entry: Entry, kind: str, known: Registry, wanted: Wanted) -> dict[str, Any]:
+def document(entry: Entry, kind: str, registry: Registry, wanted: Wanted) -> dict[str, Any]:
     """The network with its defaults, or with the options that are wanted, for a task of the scale that is wanted.
 
     Raises UsageError for options, a scale or a size that it does not have. What it does not have by default, such as
     an option that must be given, is told in the document.
     """
-    made = _made(entry, kind, known, wanted.changes)
+    made = _made(entry, kind, registry, wanted.changes)
     if isinstance(made, str):
         return {"problem": made}
-    task = _task(made, known, wanted.scale, entry)
+    task = _task(made, registry, wanted.scale, entry)
     width, height = wanted.width or Tile().size, wanted.height or Tile().size
     measured = cost(made, task, width, height)
     if "problem" in measured and (wanted.changes or wanted.width or wanted.scale):
         raise UsageError(f"{entry.name}: {measured['problem']}")
-    options = made.model_dump(mode="json", context=known)
-    return {"with": options, "task": known.serialize(task), "size": [width, height], **measured}
+    options = made.model_dump(mode="json", context=registry)
+    return {"with": options, "task": registry.serialize(task), "size": [width, height], **measured}
 
 
-def of_architecture(architecture: Architecture, known: Registry, width: int, height: int) -> dict[str, Any]:
+def of_architecture(architecture: Architecture, registry: Registry, width: int, height: int) -> dict[str, Any]:
     """Task, branches, classifier and tile of a network or a container, each network with its parameters and cost."""
     task, classifier = architecture.task, architecture.classifier
-    branches = [{**known.serialize(branch), **cost(branch, task, width, height)} for branch in architecture.branches]
-    document: dict[str, Any] = {"task": known.serialize(task), "size": [width, height], "branches": branches}
+    branches = [{**registry.serialize(branch), **cost(branch, task, width, height)} for branch in architecture.branches]
+    document: dict[str, Any] = {"task": registry.serialize(task), "size": [width, height], "branches": branches}
     if classifier is not None:
         measured = cost(classifier, task, width, height, classes=len(branches))
-        document["classifier"] = {**known.serialize(classifier), **measured}
+        document["classifier"] = {**registry.serialize(classifier), **measured}
     return {**document, "tile": architecture.tile.model_dump()}
 
 
@@ -86,11 +86,11 @@ def _built(options: Backbone | Classifier, task: Task, classes: int) -> nn.Modul
     return options.build(task) if isinstance(options, Backbone) else options.build(task, classes)
 
 
-def _made(entry: Entry, kind: str, known: Registry, changes: tuple[str, ...]) -> Any:
+def _made(entry: Entry, kind: str, registry: Registry, changes: tuple[str, ...]) -> Any:
     """The options model; or, where nothing was changed, what must be given to have one."""
     given = dict(_given(entry.name, changes))
     try:
-        return choose(kind, {entry.name: given}, known)
+        return choose(kind, {entry.name: given}, registry)
     except ValidationError as error:
         # Each of them is a plain sentence already, and begins at the name of the thing.
         told = [f"{'.'.join(map(str, fault['loc'][1:]))} {fault['msg']}".strip() for fault in error.errors()]
@@ -110,12 +110,12 @@ def _given(name: str, changes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             raise UsageError(f"{name}: {option}: {str(error).split(': ', 1)[1]}") from None
 
 
-def _task(options: Any, known: Registry, scale: int | None, entry: Entry) -> Task:
+def _task(options: Any, registry: Registry, scale: int | None, entry: Entry) -> Task:
     """A task of that scale, or of the largest scale that the network can be built for; if it can be, of its plugin."""
     possible = options.scales if isinstance(options, Backbone) and options.scales else SCALES
     if scale is not None and isinstance(options, Backbone) and options.scales and scale not in options.scales:
         raise UsageError(f"{entry.name} can be built for scale {', '.join(map(str, options.scales))}, not {scale}")
-    tasks = sorted(known["tasks"].values(), key=lambda task: (task.plugin != entry.plugin, task.name))
+    tasks = sorted(registry["tasks"].values(), key=lambda task: (task.plugin != entry.plugin, task.name))
     for asked in [scale] if scale is not None else sorted(possible, reverse=True):
         for task in tasks:
             try:

@@ -12,15 +12,15 @@ from lowvision.recipe.stages import Stages
 
 
 def document(
-    name: str, path: Path, known: Registry, overrides: tuple[str, ...], width: int | None, height: int | None
+    name: str, path: Path, registry: Registry, overrides: tuple[str, ...], width: int | None, height: int | None
 ) -> dict[str, Any]:
     """Its networks and what they cost on a tile (or an input of that size), its data, and its stages in order.
 
     Raises RecipeError with everything that is wrong with it.
     """
-    recipe = reading.read(path, known, overrides)
+    recipe = reading.read(path, registry, overrides)
     size = recipe.tile.size
-    made = networks.of_architecture(recipe.architecture, known, width or size, height or size)
+    made = networks.of_architecture(recipe.architecture, registry, width or size, height or size)
     sets = {name: getattr(recipe.data, name) for name in ("train", "valid", "test")}
     stages = {name: getattr(recipe.stages, name) for name in Stages.model_fields}
     return {
@@ -30,7 +30,7 @@ def document(
         "file": str(path),
         **made,
         "data": {
-            name: {known.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
+            name: {registry.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
             for name, value in sets.items()
             if value is not None
         },

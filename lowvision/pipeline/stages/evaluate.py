@@ -110,7 +110,7 @@ def judge(
     base: nn.Module,
     container: RoutedContainer | None,
     options: Evaluate,
-    known: Registry,
+    registry: Registry,
     lesson: Lesson | None,
     seed: int,
     device: torch.device,
@@ -133,7 +133,9 @@ def judge(
     return replace(
         of_base,
         engine=of_container(container, architecture, geometry=merged.alone),
-        rivals=None if lesson is None else _rivals(container, architecture, known, lesson, of_container, merged.alone),
+        rivals=None
+        if lesson is None
+        else _rivals(container, architecture, registry, lesson, of_container, merged.alone),
         merging=of_container(container, architecture, geometry=merged),
         budgets=options.budgets,
     )
@@ -142,14 +144,14 @@ def judge(
 def _rivals(
     container: RoutedContainer,
     architecture: Architecture,
-    known: Registry,
+    registry: Registry,
     lesson: Lesson,
     of_container: Callable[..., Engine],
     geometry: Geometry,
 ) -> dict[str, Rival]:
     """The same branches under every classifier that needs no training."""
     rivals = {}
-    for name, classifier in fitting.untrained(known):
+    for name, classifier in fitting.untrained(registry):
         other = RoutedContainer(fitting.fitted(classifier, architecture, lesson), container.branches.networks)
         engine = of_container(other, architecture.replace(classifier=classifier), geometry=geometry)
         rivals[name] = Rival((type(classifier).__doc__ or name).partition("\n")[0], engine)
