@@ -10,6 +10,7 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.models import pretrained, weights
+from lowvision.pipeline import teachers
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
@@ -34,6 +35,7 @@ def check(recipe: Recipe, registry: Registry) -> None:
         *_trackers(recipe),
         *_photographs(recipe),
         *_weights(recipe, registry),
+        *_teachers(recipe, registry),
     ]
     if complaints:
         raise RecipeError("\n".join(complaints))
@@ -114,3 +116,10 @@ def _weights(recipe: Recipe, registry: Registry) -> Iterator[str]:
                 weights.read_header(pretrained.find(Path(file), registry), registry)
             except LowvisionError as error:
                 yield f"{path}: {error}"
+
+
+def _teachers(recipe: Recipe, registry: Registry) -> Iterator[str]:
+    try:
+        teachers.check(recipe.data.teachers, recipe.task, registry)
+    except LowvisionError as error:
+        yield str(error)

@@ -62,6 +62,8 @@ class ClassifierStage(RoutedFit):
     """First so many steps of learning the ranking's classes as they are; no branch runs, so they take no time."""
     ranked_lr: float = Field(default=1e-3, gt=0)
     """Learning rate at the start of these."""
+    error_tiles: int = Field(default=4096, ge=1)
+    """Training tiles on which each branch is measured, once, for a classifier that predicts errors."""
 
 
 class Joint(RoutedFit):

@@ -11,6 +11,11 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.training.losses import average_loss, average_pull, class_loss, image_loss
 from lowvision.training.options import RoutedFit
 
+ERROR_FLOOR = 1e-7
+"""Smallest mean squared error that is told apart, 70 dB."""
+RATIO_WEIGHT = 5.0
+"""Weight of the differences between branches against the errors themselves."""
+
 
 class Objective(nn.Module, ABC):
     """What a stage makes small."""
@@ -146,3 +151,21 @@ class RankingObjective(Objective):
         logits = self.classifier(lq)  # (B, M)
         right = (logits.detach().argmax(dim=1) == gt).float().mean()
         return {"ranking": nn.functional.cross_entropy(logits, gt)}, {"right": right}
+
+
+class ErrorObjective(Objective):
+    """Distance of logarithms between the errors that a classifier predicts and those that were measured."""
+
+    def __init__(self, container: RoutedContainer):
+        super().__init__()
+        self.classifier = container.classifier
+
+    def forward(
+        self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The same as of every objective, but gt (B,M) are the measured mean squared errors."""
+        predicted = (-self.classifier(lq)).clamp_min(ERROR_FLOOR).log()
+        distance = (predicted - gt.clamp_min(ERROR_FLOOR).log()).abs()  # (B, M)
+        # What is chosen depends on the differences between branches, which are smaller than those between tiles.
+        ratios = (predicted - predicted[:, -1:]) - (gt / gt[:, -1:].clamp_min(ERROR_FLOOR)).clamp_min(ERROR_FLOOR).log()
+        return {"errors": distance.mean(), "ratios": RATIO_WEIGHT * ratios.abs().mean()}, {}

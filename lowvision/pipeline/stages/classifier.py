@@ -8,7 +8,7 @@ from torch import nn
 
 from lowvision.data.tiles import Ranked
 from lowvision.models import weights
-from lowvision.pipeline.stages import container, rank
+from lowvision.pipeline.stages import branch_errors, container, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
@@ -22,6 +22,9 @@ RANKED = "classifier/ranked"
 
 def run(job: Job, options: ClassifierStage) -> None:
     """Leaves the container's weights in `classifier/`."""
+    if job.recipe.classifier and job.recipe.classifier.predicts == "error":
+        branch_errors.train(job, options, _start(job, options))
+        return
     ranked = job.folder / RANKED / "last.safetensors"
     if options.ranked_steps and not ranked.exists():
         _learn_ranking(job, options, _start(job, options))

@@ -60,8 +60,7 @@ class Job:
     def _taught(self, loaded: tuple[Photograph, ...], share: tuple[int, int]) -> tuple[Photograph, ...]:
         """The photographs with their teachers' outputs as ground truth, made by all processes together."""
         self.log.say(f"data.train: ground truth is the mean output of {', '.join(self.recipe.data.teachers)}")
-        paths = [self.named(word) for word in self.recipe.data.teachers]
-        averaged = teachers.load(paths, self.recipe.task, self.registry)
+        averaged = teachers.load(self.recipe.data.teachers, self.recipe.task, self.registry)
         averaged.targets(loaded[share[0] :: share[1]])
         self.accelerator.wait_for_everyone()
         return averaged.targets(loaded)

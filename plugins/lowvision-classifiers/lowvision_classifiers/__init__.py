@@ -1,4 +1,4 @@
-"""Classifiers: the paper's Class-Module, any model of timm, and two that need no training."""
+"""Classifiers: the paper's Class-Module, any model of timm, a predictor of errors, and two that need no training."""
 
 from __future__ import annotations
 
@@ -105,6 +105,35 @@ class EdgeTable(Classifier):
         network.fit(tiles, -(10 ** (-psnr.cpu().double() / 10)))  # on the CPU: MPS has no float64
 
 
+class ErrorPredictor(Classifier):
+    """A small regressor of the mean squared error that each branch leaves on a tile, for any number of branches."""
+
+    predicts: ClassVar[Literal["class", "psnr", "error"]] = "error"
+
+    channels: int = Field(default=24, ge=1)
+    """Feature channels of its three convolutions, of which two have stride 2."""
+    hidden: int = Field(default=64, ge=1)
+    """Width of the linear layer between pooled features and predictions."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        from lowvision_classifiers.error_predictor import Network
+
+        return Network(colours=task.channels, branches=classes, channels=self.channels, hidden=self.hidden)
+
+    def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
+        """Standardise what the network predicts; its weights are trained by the stage `classifier`."""
+        from lowvision_classifiers.error_predictor import Network
+
+        assert isinstance(network, Network)
+        network.fit(10 ** (-psnr.float() / 10))
+
+
 @hookimpl
 def lowvision_classifiers() -> Mapping[str, type[Classifier]]:
-    return {"class_module": ClassModule, "timm": Timm, "high_frequency": HighFrequency, "edge_table": EdgeTable}
+    return {
+        "class_module": ClassModule,
+        "timm": Timm,
+        "high_frequency": HighFrequency,
+        "edge_table": EdgeTable,
+        "error_predictor": ErrorPredictor,
+    }
