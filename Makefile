@@ -24,4 +24,4 @@ check: install
 
 docs: install
 	$(BIN)/lowvision schema > recipes/schema.json
-	$(BIN)/pytest -n 0 tests/test_docs.py
+	$(BIN)/pytest -n 0 tests/test_docs.py tests/test_tutorial.py tests/test_tables.py

@@ -39,28 +39,34 @@ PAGE = ROOT / "docs" / "systems.md"
 OWN = ROOT / "benchmarks" / "systems"
 """Recipes that are not shipped."""
 TILE, IMAGE = (1, 3, 32, 32), (1, 3, 540, 960)
-WORDS = ("system", "routes", "knob", "row")
+WORDS = ("system", "routes", "setting", "row")
 FIGURES = ("parameters", "MMAC", "GMAC", "tiles", "input dB", "base dB")
 COLUMNS = (*WORDS[:3], *FIGURES, "row", "dB", "cost", "seconds", "ClassSR dB")
 HEAD = """\
-# Systems
+# Other systems compared
 
-Made by `python benchmarks/systems.py`: each system's recipe learned for minutes from the sample photographs, and its
-report was read. So this compares what minutes of training make of each idea, not what papers reach after days. Below
-each system stands, where it routes, the ClassSR container of the same backbone that has seen as many tiles. Rows of
-other scales or of other numbers of tiles cannot be compared.
+How do other ways to spend less compute compare with classify-then-route at equal cost? After minutes of training, early
+exit, SMSR and ARM reach a higher PSNR than the ClassSR container of their backbone, PCSR a lower one. SMSR needs more
+seconds than its dense base on a CPU.
+Fully trained networks may compare differently.
 
-- **Parameters** are those of all that is kept: of every branch and the classifier, or of the one network.
-- **MMAC, GMAC**: exact multiply-adds of the largest network on a tile of 32x32, and on a whole image of 960x540.
-- **Tiles** were shown in training to networks that restore, in all stages together; in lessons of a classifier alone
-  none of them runs.
-- **dB**: PSNR-Y, as many pixels as the scale cut off at each border, mean over the sample photographs that were held
-  out; **base** is the largest network on the whole image, as the stage `base` left it, **input** is bicubic.
-- **Cost and seconds** are shares of what the base takes on the same overlapping tiles, classifier included, measured in
-  the same process; seconds below 100 % are a gain. Where a system has no knob, the row is the base itself. Seconds are
-  of one pass over three small photographs on a machine that others used too.
-- **ClassSR dB**: what that container makes of the same photographs, tile by tile, for the same multiply-adds as the row
-  has spent on each: classify-then-route at equal cost. `dearer`: even its cheapest branch costs more.
+Protocol: `python benchmarks/systems.py RUNS` trains each recipe for minutes on the sample photographs and reads its
+report. A ClassSR container of the same backbone, trained on as many tiles, follows its system. Compare rows only at the
+same scale and number of tiles.
+
+| column | meaning |
+|---|---|
+| parameters | of everything that is kept: all branches and the classifier, or the one network |
+| MMAC, GMAC | exact multiply-adds of the largest network on a tile of 32x32, and on a whole image of 960x540 |
+| tiles | tiles shown to restoring networks in all stages together; stages that train only a classifier do not count |
+| input dB, base dB | PSNR-Y of bicubic, and of the largest network on the whole image after the stage `base`; \
+`scale` pixels cropped at each border, mean over the held-out sample photographs |
+| dB | the same for the row |
+| cost, seconds | shares of the tiled base, classifier included, measured in one process; \
+below 100 % is a gain. A system without a setting has the row of its base. \
+Seconds: one pass over three small photographs on a shared machine |
+| ClassSR dB | PSNR of the ClassSR container on the same photographs, tile by tile, for the same multiply-adds; \
+`dearer`: even its cheapest branch costs more |
 """
 
 
