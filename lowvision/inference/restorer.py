@@ -230,7 +230,7 @@ class Restorer:
         )
         if static.cost <= self.settings[number].share * alone.cost:  # merged tiles, which overlap less, may be cheaper
             return self._engine, static, None
-        chosen, spent = adapting.by_itself(self._set_to(number), self._engine)
+        chosen, spent = adapting.adaptive_engine(self._set_to(number), self._engine)
         return chosen, alone, spent
 
 

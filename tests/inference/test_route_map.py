@@ -7,14 +7,14 @@ import torch
 
 from lowvision.imaging.palette import colours
 from lowvision.inference import route_map
-from lowvision.routing.engine import Restored
+from lowvision.routing.engine import RestoredTiles
 from lowvision.routing.tiling import plan
 
 
-def restored(height: int, width: int, choice: list[int] | int, scale: int = 2, channels: int = 3) -> Restored:
+def restored(height: int, width: int, choice: list[int] | int, scale: int = 2, channels: int = 3) -> RestoredTiles:
     where = plan(height, width, 32, 4)
     chosen = torch.as_tensor(choice).expand(where.count)
-    return Restored(torch.full((channels, scale * height, scale * width), 0.5), chosen, 1, where)
+    return RestoredTiles(torch.full((channels, scale * height, scale * width), 0.5), chosen, 1, where)
 
 
 def tinted(colour: tuple[int, int, int]) -> torch.Tensor:
