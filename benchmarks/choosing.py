@@ -54,7 +54,7 @@ def main() -> None:
     extractor = TileExtractor(photographs.load(photos, made.task), made.task, made.tile.size)
     lq, gt, photograph = _tiles(extractor)
     reached = _reached(container.branches, lq, gt)  # (N, M)
-    lesson, judged = fitting.Lesson(lq[::2], reached[::2]), lq[1::2]
+    lesson, judged = fitting.FittingTiles(lq[::2], reached[::2]), lq[1::2]
     errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
     prices = np.array(container.branches.prices(tuple(lq.shape[1:])))
     alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(prices)))

@@ -1,4 +1,4 @@
-"""Targets made by trained networks: the mean of their outputs on a photograph's lq, in place of its ground truth."""
+"""Training targets from teachers: the mean output of trained networks in place of the ground truth."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Teachers:
     networks: tuple[nn.Module, ...]
     """In eval(), on the CPU."""
     identity: str
-    """Changes with their weights: part of the cache key of a target."""
+    """Hash of their weights; part of the cache key of a target."""
 
     def targets(self, photographs: Sequence[Photograph]) -> tuple[Photograph, ...]:
-        """The photographs with the teachers' outputs as gt; each output is computed once and cached."""
+        """Return the photographs with the outputs of the teachers as gt; each output is computed once and cached."""
         return tuple(replace(photograph, gt_path=self._target(photograph)) for photograph in photographs)
 
     def _target(self, photograph: Photograph) -> Path:
@@ -47,15 +47,15 @@ class Teachers:
 
 
 def load(paths: Sequence[Path], task: Task, registry: Registry) -> Teachers:
-    """The largest network of each weights file. Raises RecipeError if one does not fit the task."""
+    """Load the largest network of each weights file. Raises RecipeError if one does not fit the task."""
     if task.random:
-        raise RecipeError("data.teachers: the task's degradation is random; teachers need a fixed one")
+        raise RecipeError("data.teachers: the degradation of the task is random; teachers need a fixed one")
     parts = [trained_networks.read(path, registry) for path in paths]
     for path, part in zip(paths, parts, strict=True):
-        theirs = part.architecture.task
-        if (theirs.scale, theirs.channels) != (task.scale, task.channels):
+        taught = part.architecture.task
+        if (taught.scale, taught.channels) != (task.scale, task.channels):
             raise RecipeError(
-                f"data.teachers: {path} has scale {theirs.scale} and {theirs.channels} channels, the task "
+                f"data.teachers: {path} has scale {taught.scale} and {taught.channels} channels, the task "
                 f"{task.scale} and {task.channels}; name weights of the same scale and channels"
             )
     networks = tuple(part.branches[-1].module() for part in parts)
