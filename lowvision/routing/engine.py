@@ -96,7 +96,7 @@ class Engine:
     overlap: int
     """Minimum overlap of neighbouring tiles, in LQ pixels."""
     geometry: Geometry = field(default_factory=Geometry)
-    """How tiles are merged, and their context. Default: no merging."""
+    """Merging of tiles, and their context. Default: no merging."""
     batch: int = 16
     """Tiles per batch of a branch. A merged window counts as its number of tiles; one window is the minimum."""
     callers: int = 1

@@ -19,7 +19,7 @@ from lowvision.routing.tiling import Plan, Span, up
 
 @dataclass(frozen=True)
 class Geometry:
-    """How tiles of one branch are merged into windows of the image."""
+    """Parameters of merging the tiles of one branch into windows of the image."""
 
     merge: int = 1
     """Maximum rows and columns of tiles per region; 1: no merging."""

@@ -28,7 +28,7 @@ Validator = Callable[[nn.Module], dict[str, Value]]
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """What a stage trains, and how it is validated and saved."""
+    """The network and objective of a stage, and their validation and saving."""
 
     stage: str
     """Name in messages and metrics, e.g. `base` or `branches/1`."""
