@@ -159,7 +159,7 @@ class Whimsical(nn.Module):
 
 
 def test_what_cannot_be_exported_names_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="cannot be exported: .*; use runtime torch"):
+    with pytest.raises(WeightsError, match=r"cannot be exported: .*; use runtime torch"):
         onnx_graph.write(Whimsical().eval(), tmp_path / "g.onnx", 3, 16, 1)
     assert not (tmp_path / "g.onnx").exists()
 
