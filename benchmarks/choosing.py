@@ -54,7 +54,7 @@ def main() -> None:
     extractor = TileExtractor(photographs.load(photos, made.task), made.task, made.tile.size)
     lq, gt, photograph = _tiles(extractor)
     reached = _reached(container.branches, lq, gt)  # (N, M)
-    lesson, judged = fitting.Lesson(lq[::2], reached[::2]), lq[1::2]
+    lesson, judged = fitting.FittingTiles(lq[::2], reached[::2]), lq[1::2]
     errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
     prices = np.array(container.branches.prices(tuple(lq.shape[1:])))
     alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(prices)))
@@ -66,7 +66,7 @@ def main() -> None:
         _tell(name, classifier, fitting.fitted(classifier, made, lesson), judged, errors, of, prices)
     lots = np.random.default_rng(0).normal(size=(len(judged), 1)) * np.arange(len(prices))
     for name, scores in {"by lot": lots, "oracle": -errors}.items():
-        found = budget.steps(scores, budget.shares_of_dearest(prices))
+        found = budget.pareto_path(scores, budget.shares_of_dearest(prices))
         found = found.worthwhile() if name == "oracle" else found
         print(f"{name:32}" + "".join(f"{_within(found, share, 0, errors, of, prices):>9}" for share in SHARES))
 
@@ -101,14 +101,14 @@ def _tell(
     scores = torch.cat([network(some) for some in lq.split(64)]).double().numpy()
     own = cost.multiply_adds(network, (1, *lq.shape[1:]))
     weigh = budget.logarithms if classifier.predicts == "class" else budget.shares_of_dearest
-    found = budget.steps(scores, weigh(prices))
+    found = budget.pareto_path(scores, weigh(prices))
     cells = "".join(f"{_within(found, share, own, errors, of, prices):>9}" for share in SHARES)
     choice = scores.argmax(axis=1)
     undirected = _decibels(errors[np.arange(len(of)), choice], of)
     print(f"{name:32}{cells}   {undirected:.3f} at {(prices[choice].mean() + own) / prices[-1]:.0%}")
 
 
-def _within(found: budget.Steps, share: float, own: int, errors: Array, of: Numbers, prices: Numbers) -> str:
+def _within(found: budget.ParetoPath, share: float, own: int, errors: Array, of: Numbers, prices: Numbers) -> str:
     """PSNR at that share of the base's cost; a dash where even the cheapest is dearer."""
     most = (share * prices[-1] - own) * len(of)
     choice, spent = budget.most_within(most, found, lambda made: int(prices[made].sum()))

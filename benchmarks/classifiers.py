@@ -100,7 +100,7 @@ def _tell(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.nd
     def at(choice: np.ndarray) -> str:
         return f"{_decibels(errors[tiles, choice])} dB at {prices[choice].mean() + own:.1f}"
 
-    found = budget.steps(logits, np.log(prices))
+    found = budget.pareto_path(logits, np.log(prices))
     cells = []
     for share in SHARES:
         choices = (found.after(n) for n in range(len(found.tiles), -1, -1))

@@ -9,8 +9,8 @@ super-resolution) and rounded to 8 bit.
 
 Each row has a process of its own, which warms up on the first photograph; rounds alternate between rows, so that all
 meet the same machine. Printed are the seconds of all photographs (the quickest round; the range beside it), PSNR of RGB
-and SSIM of luma in the mean over photographs. With `-o NAME` the table goes to NAME.json and the plot to NAME.png and NAME.svg
-(needs matplotlib).
+and SSIM of luma in the mean over photographs. With `-o NAME` the table goes to NAME.json and the plot, which needs
+matplotlib, to NAME.png and NAME.svg.
 """
 
 from __future__ import annotations

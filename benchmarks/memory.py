@@ -22,7 +22,7 @@ CORNER = 256
 
 def main() -> None:
     weights, photo, runtime = sys.argv[1:]
-    network = lowvision.load(pretrained.find(Path(weights), registry.load()), "cpu", runtime)
+    network = lowvision.load(pretrained.find(Path(weights), registry.load()), device="cpu", runtime=runtime)
     image = io.read(photo).pixels
     network.restore(image[:CORNER, :CORNER])
     loaded, began = mebibytes("VmRSS"), time.perf_counter()

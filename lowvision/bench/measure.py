@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,13 @@ import numpy as np
 
 from lowvision.bench import networks, photograph, shares, workers
 from lowvision.bench.document import LeftOut, Measured, Outcome, Size, document
-from lowvision.bench.pool import WorkerPool
+from lowvision.bench.pool import Say, WorkerPool
 from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, Row
 from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
-from lowvision.inference.trained_networks import Say, tell
 from lowvision.plugins.registry import Registry
+
+logger = logging.getLogger("lowvision")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def size_of(text: str) -> Size:
     return Size(int(found[1]), int(found[2]))
 
 
-def measure(wanted: Wanted, registry: Registry, say: Say = tell) -> dict[str, Any]:
+def measure(wanted: Wanted, registry: Registry, say: Say = logger.info) -> dict[str, Any]:
     """The document. A row that cannot be measured is told in it and costs no other one.
 
     Raises WeightsError, RecipeError, DataError and UsageError before anything is measured.

@@ -9,7 +9,9 @@ from typing import Any, Self
 from lowvision.bench import vitals, workers
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError, Worker
-from lowvision.inference.trained_networks import Say
+
+Say = Callable[[str], None]
+"""Takes a progress message."""
 
 RESERVE = 1024.0
 """MiB that stay free besides what a row wants."""

@@ -29,6 +29,7 @@ from lowvision.cli import (
     schema,
     show,
 )
+from lowvision.cli.log_output import log_to_stderr
 from lowvision.errors import LowvisionError
 
 app = typer.Typer(
@@ -65,7 +66,8 @@ app.add_typer(cache.family, name="cache")
 def main() -> None:
     """Run the command of this process's words; an error is one message and an exit code, not a traceback."""
     try:
-        app()
+        with log_to_stderr():
+            app()
     except LowvisionError as error:
         if "--debug" in sys.argv:
             raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -15,16 +17,20 @@ from lowvision.data import photographs
 from lowvision.data.tiles import TileExtractor, fixed_tiles
 from lowvision.errors import UsageError
 from lowvision.evaluation import fitting
-from lowvision.inference import trained_networks
+from lowvision.evaluation.build import build_evaluation
+from lowvision.evaluation.measure import Evaluation
+from lowvision.evaluation.run import run_evaluation
 from lowvision.models import weights
 from lowvision.models.architecture import Architecture
-from lowvision.pipeline.stages.evaluate import judge, measure
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.stages import Evaluate
+from lowvision.routing.container import RoutedContainer
 from lowvision.system import devices
 from lowvision.system.allocator import keep_memory
 from lowvision.training.log import Log
+
+logger = logging.getLogger("lowvision")
 
 
 def evaluate(
@@ -48,7 +54,7 @@ def evaluate(
     header = weights.read_header(path, registry)
     architecture = header.architecture if task is None else _at(header.architecture, task, registry)
     if weights.is_foreign(path):
-        trained_networks.tell(weights.recognised(header, registry))
+        logger.info("%s", weights.recognised(header, registry))
     container = None
     if architecture.classifier:
         container = weights.load_container(path, architecture, registry)
@@ -66,23 +72,45 @@ def evaluate(
         accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
         if accelerator.device.type == "cpu":
             keep_memory()
-        options = Evaluate(pictures=4 if output else 0, budgets=budgets)
-        extractor = _cutter(fit_on, architecture) if fit_on else None
-        lesson = (
-            fitting.lesson(container.branches, extractor, 0, accelerator.device) if container and extractor else None
-        )
-        log = Log(folder, speaks=True)
-        evaluation = judge(architecture, base, container, options, registry, lesson, 0, accelerator.device)
-        if evaluation.adaptive and budgets and extractor:
-            evaluation = evaluation.spending(budgets, *fixed_tiles(extractor, fitting.TILES, 0))
+        evaluation = _evaluation(architecture, base, container, registry, budgets, fit_on, accelerator.device)
+        log, shown = Log(folder, speaks=True), 4 if output else 0
         document = {
             "schema": 1,
             "task": registry.serialize(architecture.task),
-            **measure(evaluation, architecture, found, options.pictures, accelerator, log, folder / "pictures"),
+            **run_evaluation(evaluation, architecture, found, shown, accelerator, log, folder / "pictures"),
         }
         if output:
             report.write(folder, document, [], folder / "pictures")
     return document
+
+
+def _evaluation(
+    architecture: Architecture,
+    base: nn.Module,
+    container: RoutedContainer | None,
+    registry: Registry,
+    budgets: tuple[float, ...],
+    fit_on: Dataset | None,
+    device: torch.device,
+) -> Evaluation:
+    """Build the evaluation; classifiers and adaptive budgets are fitted on the photographs of `fit_on`."""
+    extractor = _cutter(fit_on, architecture) if fit_on else None
+    tiles = fitting.fitting_tiles(container.branches, extractor, 0, device) if container and extractor else None
+    evaluation = build_evaluation(
+        architecture,
+        base,
+        container,
+        registry=registry,
+        fitting=tiles,
+        budgets=budgets,
+        batch=Evaluate().batch,
+        seed=0,
+        device=device,
+    )
+    if evaluation.adaptive and budgets and extractor:
+        lq, gt = fixed_tiles(extractor, fitting.TILES, 0)
+        return evaluation.with_adaptive_budgets(budgets, lq, gt)
+    return evaluation
 
 
 def _at(made: Architecture, task: Task, registry: Registry) -> Architecture:

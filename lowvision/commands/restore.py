@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,12 +14,14 @@ from lowvision.commands.inputs import Input
 from lowvision.errors import LowvisionError, UsageError
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
-from lowvision.inference import restorer, trained_networks
+from lowvision.inference import restorer
 from lowvision.inference.restorer import Restorer
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
 from lowvision.system.processes import ProcessGroup
 from lowvision.system.progress import Progress, telling
+
+logger = logging.getLogger("lowvision")
 
 SCHEMA = 1
 """Raised when the document changes in a way that its readers would notice."""
@@ -96,12 +99,10 @@ def restore(
     Raises WeightsError and RunError before the first file; a file that fails is told in the document.
     """
     began = time.perf_counter()
-    network = restorer.load(weights, device, runtime, registry, precision)
+    network = restorer.load(weights, device=device, runtime=runtime, registry=registry, precision=precision)
     network.check_budget(manner.budget, manner.max_loss)
     if group.is_main_process and network.settings and (manner.budget, manner.max_loss) != (None, None):
-        trained_networks.tell(
-            "the network decides by itself what it computes: PyTorch runs it in float32, tile by tile"
-        )
+        logger.info("the network is adaptive: PyTorch runs it in float32, tile by tile")
     own = group.shard(inputs)
     with telling(len(own), group.is_main_process) as progress:
         outcomes = [_outcome(given, network, manner, progress) for given in own]
@@ -156,7 +157,7 @@ def _outcome(given: Input, network: Restorer, manner: RestoreOptions, progress: 
 
 def _restored(given: Input, network: Restorer, manner: RestoreOptions, progress: Progress) -> Done:
     image = io.read(given.path, manner.largest)
-    restored = network.restore(image.pixels, manner.budget, progress.move, manner.max_loss)
+    restored = network.restore(image.pixels, budget=manner.budget, progress=progress.move, max_loss=manner.max_loss)
     exif, icc = (None, None) if manner.strips_metadata else (image.exif, image.icc)
     given.result.parent.mkdir(parents=True, exist_ok=True)
     if manner.draws_maps:  # before the result: where that is, nothing is missing

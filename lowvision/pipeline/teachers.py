@@ -1,4 +1,4 @@
-"""Targets made by trained networks: the mean of their outputs on a photograph's lq, in place of its ground truth."""
+"""Training targets from teachers: the mean output of trained networks in place of the ground truth."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Teachers:
     networks: tuple[nn.Module, ...]
     """In eval(), on the CPU."""
     identity: str
-    """Changes with their weights: part of the cache key of a target."""
+    """Hash of their weights; part of the cache key of a target."""
 
     def targets(self, photographs: Sequence[Photograph]) -> tuple[Photograph, ...]:
-        """The photographs with the teachers' outputs as gt; each output is computed once and cached."""
+        """Return the photographs with the outputs of the teachers as gt; each output is computed once and cached."""
         return tuple(replace(photograph, gt_path=self._target(photograph)) for photograph in photographs)
 
     def _target(self, photograph: Photograph) -> Path:

@@ -84,12 +84,13 @@ def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
     assert str(caught.value).startswith(told)
 
 
-def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, capsys) -> None:
+def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO", "lowvision")
     output = tmp_path / "ours.safetensors"
     convert.convert(theirs, output, KNOWN)
     photo = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
-    restored = [lowvision.load(path, "cpu", "torch").restore(photo) for path in (theirs, output)]
-    assert capsys.readouterr().err == "FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4\n"
+    restored = [lowvision.load(path, device="cpu", runtime="torch").restore(photo) for path in (theirs, output)]
+    assert caplog.messages == ["FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4"]
     assert restored[0].image.shape == (160, 224, 3)
     assert np.array_equal(restored[0].image, restored[1].image)
     assert np.array_equal(restored[0].choice, restored[1].choice)
@@ -129,7 +130,7 @@ def test_a_single_network_is_fused_and_restores_the_same_for_less(tmp_path: Path
     assert said == f"{output}: acnet for sr x2, 1 of 1 reduced"
     assert weights.read_header(output, KNOWN).architecture == acnet(4, fused=True)
     image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    before, after = (lowvision.load(file, "cpu", "torch").restore(image) for file in (path, output))
+    before, after = (lowvision.load(file, device="cpu", runtime="torch").restore(image) for file in (path, output))
     assert np.abs(before.image.astype(int) - after.image).max() <= 1  # a value may lie between two of 8 bits
     assert after.cost < before.cost
 

@@ -357,7 +357,7 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
     means = document["sets"][0]["mean"]
     assert means["adaptive"]["share_of_base_tiled"] == pytest.approx(1)
     assert means["adaptive@0.75"]["share_of_base_tiled"] < 0.9
-    kept = load(tmp_path / "run" / "calibrate" / "network.safetensors", "cpu", "torch")
+    kept = load(tmp_path / "run" / "calibrate" / "network.safetensors", device="cpu", runtime="torch")
     image = io.read_rgb(next((photos / "valid").iterdir()))
     assert len({setting.share for setting in kept.settings}) == len(kept.settings)
     assert kept.restore(image, budget=0.1).cost <= kept.restore(image).cost

@@ -65,7 +65,7 @@ def file(found: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def network(file: Path) -> Restorer:
-    return load(file, "cpu", "torch")
+    return load(file, device="cpu", runtime="torch")
 
 
 def picture(height: int = 60, width: int = 47) -> np.ndarray:
@@ -133,8 +133,9 @@ def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
 
 
 def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lowvision")
     io.write(tmp_path / "given.png", io.Image(io.to_uint8(torch.from_numpy(picture()).permute(2, 0, 1))))
     planned = inputs.plan([str(tmp_path / "given.png")], tmp_path / "out", None, False)
 
@@ -145,21 +146,25 @@ def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
 
     spent = [gmac(budget) for budget in (0.4, None)]
     assert spent[0] < spent[1]
-    assert capsys.readouterr().err.count("PyTorch runs it in float32, tile by tile") == 1
+    assert caplog.messages == ["the network is adaptive: PyTorch runs it in float32, tile by tile"]
 
 
 def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
-    plain = load(tiny.write_weights(tmp_path / "plain.safetensors", MADE), "cpu", "torch")
-    with pytest.raises(UsageError, match=r"decides by itself .* no budgets; .*/calibrate/network\.safetensors"):
+    plain = load(tiny.write_weights(tmp_path / "plain.safetensors", MADE), device="cpu", runtime="torch")
+    with pytest.raises(
+        UsageError, match=r"an adaptive network but have no operating points; .*/calibrate/network\.safetensors"
+    ):
         plain.restore(picture(), budget=0.6)
-    single = load(tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(-1)), "cpu", "torch")
+    single = load(
+        tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(-1)), device="cpu", runtime="torch"
+    )
     with pytest.raises(UsageError, match="a single network has no cheaper branch"):
         single.restore(picture(), budget=0.6)
 
 
 def test_an_exported_package_of_such_a_network_names_the_way_out(file: Path, tmp_path: Path) -> None:
     package.write(file, tmp_path / "package", KNOWN)
-    exported = load(tmp_path / "package", "cpu", "onnxruntime")
+    exported = load(tmp_path / "package", device="cpu", runtime="onnxruntime")
     assert exported.restore(picture()).image.shape
-    with pytest.raises(UsageError, match=r"exported package holds its static graph alone; .* the weights file"):
+    with pytest.raises(UsageError, match=r"exported package holds only the static graph .* the weights file"):
         exported.restore(picture(), budget=0.6)

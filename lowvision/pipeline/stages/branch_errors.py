@@ -13,7 +13,7 @@ from torch.utils import data
 from lowvision.data.tiles import Grid, TileExtractor
 from lowvision.errors import RunError
 from lowvision.models import weights
-from lowvision.pipeline.stages import judging
+from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
@@ -67,7 +67,7 @@ def train(job: Job, options: ClassifierStage, container: RoutedContainer) -> Non
     errors = torch.from_numpy(samples.errors)
     classifier.fit(container.classifier, tiles, -10 * errors.clamp_min(1e-10).log10())
     container.branches.requires_grad_(False)
-    spec = TrainingSpec("classifier", ErrorObjective(container), container, judging.of_container(job), keep)
+    spec = TrainingSpec("classifier", ErrorObjective(container), container, validation.of_container(job), keep)
     fit(spec, samples, options, job.accelerator, job.folder / "classifier", job.log, job.recipe.data.workers)
 
 
@@ -87,7 +87,7 @@ def _measured(job: Job, options: ClassifierStage, container: RoutedContainer) ->
     photographs = [photograph.gt_path.stem for photograph in extractor.photographs]
     path = job.folder / "classifier" / FILE
     if not path.exists():
-        job.log.say(f"classifier: measures {len(container.branches)} branches on {len(coords)} tiles")
+        job.log.info(f"classifier: measures {len(container.branches)} branches on {len(coords)} tiles")
         samples = TileErrors(wide, context, coords, np.zeros((len(coords), len(container.branches))), job.recipe.seed)
         errors = _errors(job, container, samples)
         if job.accelerator.is_main_process:
