@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from lowvision.config.options import Options
-from lowvision.config.validation import ValidationIssue, close_to, from_error, shown
+from lowvision.config.validation import ValidationIssue, from_error, name_hint, shown
 from lowvision.errors import RecipeError
 
 Specification = str | Mapping[str, Any]
@@ -99,7 +99,7 @@ def _made(specification: Any) -> Any | list[ValidationIssue]:
     unknown = [str(argument) for argument in arguments or {} if argument not in known]
     if unknown:
         return [
-            ValidationIssue((name, argument), f"unknown argument{close_to(argument, known)}") for argument in unknown
+            ValidationIssue((name, argument), f"unknown argument{name_hint(argument, known)}") for argument in unknown
         ]
     return _called(kind, name, dict(arguments or {}))
 
@@ -116,7 +116,7 @@ def _kind(name: str) -> tuple[Any, str]:
         return None, "changes how pixels look, and lq must stay what the task made of gt; take a geometric one"
     components = [getattr(albumentations, each) for each in dir(albumentations)]
     geometric = [t.__name__ for t in components if isinstance(t, type) and issubclass(t, albumentations.DualTransform)]
-    hint = close_to(name, geometric)
+    hint = name_hint(name, geometric)
     return None, "albumentations has no geometric transform of that name" + (hint if hint.startswith(" (") else "")
 
 

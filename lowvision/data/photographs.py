@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import DataError
-from lowvision.imaging import io
+from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
 from lowvision.system import cache
@@ -141,7 +141,7 @@ def _with_channels(rgb: Tensor, task: Task) -> Tensor:
     """(3,H,W) -> (C,H,W); grey is BT.601 luma."""
     if task.channels == 3:
         return rgb
-    return torch.einsum("c,chw->hw", rgb.new_tensor([0.299, 0.587, 0.114]), rgb)[None]
+    return luma.grey(rgb)
 
 
 def _quantised(image: Tensor, dtype: np.dtype) -> np.ndarray:

@@ -17,11 +17,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from lowvision.errors import summary_of
 from lowvision.inference.trained_networks import ModelBundle, Say, tell
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Entry, Registry
 from lowvision.routing.tiling import up
 from lowvision.system import cache, devices
+from lowvision.system.distributions import installed_version
 
 TILES = 4
 """Of one call: enough that a batch is worth something, few enough that the largest network answers soon."""
@@ -139,7 +141,7 @@ def _tried(
         try:
             trials[name] = _trial(runtimes[name], parts, x, callers, device)
         except Exception as error:  # whatever a stranger's runtime raises must not keep the others from working
-            left_out[name] = _in_a_line(error)
+            left_out[name] = summary_of(error)
     answer = _judged(trials, left_out, AGREES[precision])
     for name in usable:
         if name in answer.left_out:
@@ -155,11 +157,7 @@ def _trial(runtime: Runtime, parts: ModelBundle, x: Tensor, callers: int, device
     with ThreadPoolExecutor(1) as thread:
         output = thread.submit(call, x).result().cpu()
         error = thread.submit(call, narrower).exception()
-    return BenchmarkResult(output, seconds_a_call(call, x, callers) / TILES, _in_a_line(error) if error else "")
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return BenchmarkResult(output, seconds_a_call(call, x, callers) / TILES, summary_of(error) if error else "")
 
 
 def _judged(trials: Mapping[str, BenchmarkResult], left_out: dict[str, str], agrees: float) -> Fastest:
@@ -193,10 +191,8 @@ def _versions(provided: Mapping[str, Entry]) -> list[str]:
     for distribution in {entry.distribution for entry in provided.values()}:
         for requirement in metadata.requires(distribution) or ():
             name = re.split(r"[^\w.-]", requirement)[0]
-            try:
-                found.add(f"{name} {metadata.version(name)}")
-            except metadata.PackageNotFoundError:
-                continue
+            if version := installed_version(name):
+                found.add(f"{name} {version}")
     return sorted(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lowvision.config import yaml_reader
-from lowvision.config.validation import ValidationIssue, close_to, from_error
+from lowvision.config.validation import ValidationIssue, from_error, name_hint
 from lowvision.config.yaml_reader import KeyPath, Mark
 from lowvision.errors import RecipeError
 from lowvision.plugins.registry import Registry
@@ -61,7 +61,7 @@ def _as_written(complaint: ValidationIssue, full: Mapping[str, Any], said: Mappi
     if path == ("branches",) and "branches" not in said:
         told = "is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches"
     elif len(path) == 1 and path[0] not in Recipe.model_fields:
-        told = "unknown key" + close_to(str(path[0]), [*Recipe.model_fields, *SHORT_FORMS])
+        told = "unknown key" + name_hint(str(path[0]), [*Recipe.model_fields, *SHORT_FORMS])
     elif path[:1] == ("data",) and len(path) > 1 and isinstance(word := full["data"].get(path[-1]), str):
         told = f"{message}; a folder is written with a slash, as ./{word}"
     else:

@@ -19,7 +19,7 @@ def schema(registry: Registry) -> Schema:
     recipe = Recipe.model_json_schema()
     definitions: Schema = recipe.pop("$defs")
     of_file = _of_file(registry["formats"])
-    definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-menu": "backbones"}, of_file]}
+    definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-kind": "backbones"}, of_file]}
     for kind, provided in registry.items():
         definitions[kind] = _menu(kind, provided)
         for name, entry in provided.items():
@@ -44,7 +44,7 @@ def _short_forms(reducers: Mapping[str, Entry], of_file: Schema) -> Schema:
             "description": "The recipe that this one changes: a path from this file, or a shipped one.",
         },
         "backbone": {
-            "anyOf": [{"x-menu": "backbones"}, of_file],
+            "anyOf": [{"x-kind": "backbones"}, of_file],
             "description": "The network to be accelerated; `reduce` makes branches.",
         },
         "reduce": {
@@ -115,5 +115,5 @@ def _with_menus(part: Any) -> Any:
         return [_with_menus(item) for item in part]
     if not isinstance(part, dict):
         return part
-    found = {key: _with_menus(value) for key, value in part.items() if key != "x-menu"}
-    return {"$ref": f"#/$defs/{part['x-menu']}", **found} if "x-menu" in part else found
+    found = {key: _with_menus(value) for key, value in part.items() if key != "x-kind"}
+    return {"$ref": f"#/$defs/{part['x-kind']}", **found} if "x-kind" in part else found

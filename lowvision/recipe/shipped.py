@@ -6,13 +6,13 @@ the folder `recipes` of its package, and the plugin's name stands before: `lowvi
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowvision.config.validation import did_you_mean
 from lowvision.errors import RecipeError, UsageError
 from lowvision.plugins.registry import Plugin, Registry
 from lowvision.system.atomic import whole
@@ -92,8 +92,7 @@ def find(word: Path, registry: Registry) -> Path:
         return word
     if word.exists():
         return word
-    near = difflib.get_close_matches(name, there, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(there)}"
+    hint = did_you_mean(name, there) or f"there are {', '.join(there)}"
     raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{registry.absent()}")
 
 

@@ -144,7 +144,7 @@ def test_a_bad_file_is_told_and_costs_no_other(place: Path, restored: Any) -> No
     assert [Path(one["input"]).name for one in document["images"]] == ["b good.png"]
     told = {Path(one["input"]).name: one["reason"] for one in document["failed"]}
     assert told.keys() == {"a text.png", "c cut.png", "d empty.jpg", "e nan.tif"}
-    for name, reason in [("a", "not an image"), ("c", "cut short"), ("d", "empty"), ("e", "NaN")]:
+    for name, reason in [("a", "not an image"), ("c", "truncated"), ("d", "empty"), ("e", "NaN")]:
         assert reason in next(why for file, why in told.items() if file.startswith(name))
     assert [path.name for path in Path("out").iterdir()] == ["b good.png"]
     lines = restore.text(document).splitlines()

@@ -143,7 +143,7 @@ def test_overrides_that_cannot_be_placed_are_told_at_once(tmp_path: Path) -> Non
         "command line: reduce.channels.7: the list has 3 items; the last is 2",
         "command line: seed: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'",
         "command line: seed.x: 'seed' is 1, which has no keys to set; give a mapping in its place",
-        "command line: reduce.layers: 010 is read differently by different readers; write it in decimal, or quote it",
+        "command line: reduce.layers: 010 is ambiguous between YAML readers; write it in decimal, or quote it",
     ]
 
 
