@@ -242,9 +242,9 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
             restore.restore((), Path("bad.safetensors"), RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
 
     whole = weights_file.read_bytes()
-    refused(whole[: len(whole) // 2], "not a whole safetensors file")
-    refused(whole[:100], "not a whole safetensors file")
-    refused(b"", "not a whole safetensors file")
+    refused(whole[: len(whole) // 2], "not a complete safetensors file")
+    refused(whole[:100], "not a complete safetensors file")
+    refused(b"", "not a complete safetensors file")
     refused(_with_header(whole, lambda header: header.update(format=99)), "format 99 is newer")
 
     def as_strangers(header: dict[str, Any]) -> None:

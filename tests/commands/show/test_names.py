@@ -150,7 +150,7 @@ def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> N
 
 def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_text("nothing of the kind")
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
         show(str(tmp_path / "a.safetensors"))
     with pytest.raises(WeightsError):
         show(str(tmp_path))
