@@ -171,7 +171,7 @@ def test_unknown_layers_are_named(tmp_path: Path) -> None:
     made = ncnn_files.compact()
     made.layer("Deconvolution", ["data"], "0=3")
     made.layer("Softmax", ["data"], "")
-    refused(made.save(tmp_path), "not read: Deconvolution, Softmax; give the PyTorch file")
+    refused(made.save(tmp_path), "unsupported layers: Deconvolution, Softmax; give the PyTorch file")
 
 
 @pytest.mark.parametrize(
