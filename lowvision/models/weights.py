@@ -104,13 +104,13 @@ def is_foreign(path: Path) -> bool:
     return _header_text(path) is None
 
 
-def foreign_header(path: Path, found: ExternalWeights, registry: Registry) -> Header:
+def foreign_header(path: Path, external: ExternalWeights, registry: Registry) -> Header:
     """Return the header for the content of another program's file."""
     return Header(
-        kind=found.architecture.kind,  # type: ignore[arg-type]  # one of the two
-        architecture=found.architecture,
-        plugins=plugins_of(found.architecture, registry),
-        provenance=Provenance(origin=f"{path.name} ({found.format})"),
+        kind=external.architecture.kind,  # type: ignore[arg-type]  # one of the two
+        architecture=external.architecture,
+        plugins=plugins_of(external.architecture, registry),
+        provenance=Provenance(origin=f"{path.name} ({external.format})"),
     )
 
 
