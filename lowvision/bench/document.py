@@ -7,7 +7,6 @@ import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from lowvision.bench.rows import BICUBIC, PEAK, PLAIN, ROUTED, TILE_BY_TILE, TIL
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.registry import Registry
 from lowvision.system import devices
+from lowvision.system.distributions import installed_version
 
 SCHEMA = 1
 """Raised when the document changes in a way that its readers would notice."""
@@ -101,7 +101,7 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "libraries": {name: version for name in LIBRARIES if (version := installed_version(name))},
     }
 
 
@@ -184,10 +184,3 @@ def _is_peak(one: Measured) -> bool:
 def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
     values = [run[name] for run in runs if run[name] is not None]
     return statistics.median(values) if values else None
-
-
-def _version(library: str) -> str | None:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return None

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import UsageError
-from lowvision.imaging import io
+from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 
 SAMPLES = "samples_test"
 """The named set whose first photograph is taken where the user gives none."""
-LUMA = (0.299, 0.587, 0.114)
-"""BT.601."""
 
 
 def lq(path: Path | None, size: tuple[int, int], task: Task, registry: Registry) -> Tensor:
@@ -27,7 +25,7 @@ def lq(path: Path | None, size: tuple[int, int], task: Task, registry: Registry)
     rgb = io.to_tensor(io.read_rgb(path or sample(registry)))
     gt = _filling(rgb, (size[0] * task.scale, size[1] * task.scale))
     if task.channels == 1:
-        gt = torch.einsum("c,chw->hw", gt.new_tensor(LUMA), gt)[None]
+        gt = luma.grey(gt)
     return task.degrade(gt.clamp_(0, 1), torch.Generator().manual_seed(0))
 
 

@@ -20,7 +20,7 @@ import torch
 from lowvision.bench import networks, vitals, ways
 from lowvision.bench.job import Job, Tiles, Way
 from lowvision.bench.rows import Row
-from lowvision.errors import LowvisionError
+from lowvision.errors import LowvisionError, summary_of
 from lowvision.plugins import registry
 from lowvision.routing.memory import is_out_of_memory
 
@@ -81,7 +81,7 @@ def _reason(error: Exception) -> str:
         return str(error)
     if is_out_of_memory(error):
         return "out of memory"
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return summary_of(error)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from lowvision.errors import LowvisionError
+from lowvision.errors import LowvisionError, summary_of
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Registry
+from lowvision.system.distributions import installed_version
 
 DISTRIBUTION = "lowvision-framework"
 UNRELATED = "lowvision"
@@ -65,7 +66,7 @@ def document() -> dict[str, Any]:
     cache, wrong = _cache()
     problems += wrong
     return {
-        "lowvision": _version(DISTRIBUTION),
+        "lowvision": installed_version(DISTRIBUTION),
         "python": platform.python_version(),
         "system": platform.platform(),
         "dependencies": [asdict(dependency) for dependency in dependencies],
@@ -110,18 +111,18 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _dependencies() -> Iterator[Dependency]:
     """What the installed distribution says that it requires; of its extra for development nothing."""
-    for line in metadata.requires(DISTRIBUTION) or () if _version(DISTRIBUTION) else ():
+    for line in metadata.requires(DISTRIBUTION) or () if installed_version(DISTRIBUTION) else ():
         requirement = Requirement(line)
         found = re.search(r"extra == ['\"]([\w.-]+)['\"]", str(requirement.marker or ""))
         extra = found[1] if found else None
         if extra == "dev" or (requirement.marker and not requirement.marker.evaluate({"extra": extra or ""})):
             continue
-        yield Dependency(requirement.name, str(requirement.specifier), _version(requirement.name), extra)
+        yield Dependency(requirement.name, str(requirement.specifier), installed_version(requirement.name), extra)
 
 
 def _unmet(dependencies: tuple[Dependency, ...]) -> Iterator[Problem]:
     """What is missing, and what is installed in a version that does not do."""
-    if _version(DISTRIBUTION) is None:
+    if installed_version(DISTRIBUTION) is None:
         yield Problem(
             f"{DISTRIBUTION} is not installed, so its plugins and their versions are not known",
             "pip install -e . in a checkout",
@@ -134,12 +135,12 @@ def _unmet(dependencies: tuple[Dependency, ...]) -> Iterator[Problem]:
 
 def _crowded() -> Iterator[Problem]:
     """Distributions that write the same files."""
-    if unrelated := _version(UNRELATED):
+    if unrelated := installed_version(UNRELATED):
         yield Problem(
             f"'{UNRELATED}' {unrelated}, of an unrelated project, is installed; its package is called like ours",
             f"pip uninstall {UNRELATED}, then pip install --force-reinstall --no-deps {DISTRIBUTION}",
         )
-    opencv = [name for name in OPENCV if _version(name)]
+    opencv = [name for name in OPENCV if installed_version(name)]
     if len(opencv) > 1:
         yield Problem(
             f"{' and '.join(opencv)} are installed at once; each has overwritten files of the other",
@@ -176,10 +177,10 @@ def _plugins() -> tuple[Registry, list[Problem]]:
     ]
     problems += [
         Problem(
-            f"'{name}' of {kind} is claimed by {' and '.join(f'{e.plugin} (from {e.distribution})' for e in entries)}",
+            known.claim(kind, name),
             f"uninstall one of them, or name the plugins that you want in {registry.LIMIT}; so neither can be used",
         )
-        for (kind, name), entries in known.clashes.items()
+        for kind, name in known.clashes
     ]
     return known, problems
 
@@ -198,8 +199,7 @@ def _devices() -> tuple[list[str], list[Problem]]:
     try:
         torch = import_module("torch")
     except (ImportError, OSError) as error:  # OSError: a shared library that it needs is not there
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return [], [Problem(f"PyTorch cannot be imported: {reason}", "pip install --force-reinstall torch")]
+        return [], [Problem(f"PyTorch cannot be imported: {summary_of(error)}", "pip install --force-reinstall torch")]
     cuda = [f"cuda:{k} {torch.cuda.get_device_name(k)}" for k in range(torch.cuda.device_count())]
     return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])], []
 
@@ -235,11 +235,3 @@ def _cache() -> tuple[dict[str, Any] | None, list[Problem]]:
     except LowvisionError as error:
         return None, [*problems, Problem(str(error), "set LOWVISION_CACHE_LIMIT to a number, or unset it")]
     return {"place": str(place), "gigabytes": cache.size() / 2**30, "limit": limit / 2**30}, problems
-
-
-def _version(distribution: str) -> str | None:
-    """The version of an installed distribution; None where it is not."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None

@@ -66,9 +66,8 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
             yield f"  left out by {LIMIT}"
         for kind, names in plugin["provides"].items():
             yield f"  {kind}: {', '.join(names)}"
-    for (kind, name), entries in registry.clashes.items():
-        owners = " and ".join(entry.plugin for entry in entries)
-        yield f"CLASH: {kind[:-1]} '{name}' is claimed by {owners}; neither can be used"
+    for kind, name in registry.clashes:
+        yield f"CLASH: {registry.claim(kind, name)}; neither can be used"
 
 
 def about(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lowvision.commands.inputs import Input
-from lowvision.errors import LowvisionError, UsageError
+from lowvision.errors import LowvisionError, UsageError, summary_of
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
 from lowvision.inference import restorer
@@ -177,7 +177,7 @@ def _reason(error: Exception, path: Path) -> str:
         return str(error).removeprefix(f"{path}: ")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return summary_of(error)
 
 
 def _document(

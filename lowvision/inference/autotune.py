@@ -18,11 +18,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from lowvision.errors import summary_of
 from lowvision.inference.trained_networks import ModelBundle
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Entry, Registry
 from lowvision.routing.tiling import up
 from lowvision.system import cache, devices
+from lowvision.system.distributions import installed_version
 
 logger = logging.getLogger("lowvision")
 
@@ -140,7 +142,7 @@ def _compare(
         try:
             results[name] = _benchmark(runtimes[name], parts, x, callers, device)
         except Exception as error:  # a runtime of a plugin can raise anything; the others must still be measured
-            left_out[name] = _one_line(error)
+            left_out[name] = summary_of(error)
     fastest = _select(results, left_out, AGREES[precision])
     for name in usable:
         if name in fastest.left_out:
@@ -156,11 +158,7 @@ def _benchmark(runtime: Runtime, parts: ModelBundle, x: Tensor, callers: int, de
     with ThreadPoolExecutor(1) as thread:
         output = thread.submit(call, x).result().cpu()
         error = thread.submit(call, narrower).exception()
-    return BenchmarkResult(output, seconds_a_call(call, x, callers) / TILES, _one_line(error) if error else "")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return BenchmarkResult(output, seconds_a_call(call, x, callers) / TILES, summary_of(error) if error else "")
 
 
 def _select(results: Mapping[str, BenchmarkResult], left_out: dict[str, str], agrees: float) -> Fastest:
@@ -194,10 +192,8 @@ def _versions(provided: Mapping[str, Entry]) -> list[str]:
     for distribution in {entry.distribution for entry in provided.values()}:
         for requirement in metadata.requires(distribution) or ():
             name = re.split(r"[^\w.-]", requirement)[0]
-            try:
-                versions.add(f"{name} {metadata.version(name)}")
-            except metadata.PackageNotFoundError:
-                continue
+            if version := installed_version(name):
+                versions.add(f"{name} {version}")
     return sorted(versions)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from lowvision.errors import WeightsError
+from lowvision.errors import WeightsError, message_of
 from lowvision.imaging.resize import enlarging_kernel
 
 LAYOUT = 1
@@ -48,7 +48,7 @@ def write(network: nn.Module, path: Path, channels: int, size: int, step: int) -
         try:
             program = _traced(network, *tiles)
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = message_of(error)[:300]
             raise WeightsError(f"this network cannot be exported: {reason}; use runtime torch for it") from error
     with _silence():
         program.save(path)

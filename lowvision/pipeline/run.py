@@ -8,7 +8,6 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from lowvision.recipe.models import Recipe
 from lowvision.system import devices, processes
 from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
+from lowvision.system.distributions import installed_version
 from lowvision.training.log import Log
 
 STAGES: dict[str, Callable[[Job, Any], None]] = {
@@ -103,15 +103,8 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
 
 def _environment() -> dict[str, str | int | None]:
     names = ("lowvision-framework", "torch", "accelerate", "timm", "albumentations", "safetensors", "numpy")
-    versions: dict[str, str | int | None] = {name: _version(name) for name in names}
+    versions: dict[str, str | int | None] = {name: installed_version(name) for name in names}
     return {**versions, "python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _run_once(name: str, work: Callable[[], None], job: Job) -> None:

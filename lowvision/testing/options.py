@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from lowvision.config import yaml_reader
 from lowvision.config.options import Options
-from lowvision.errors import LowvisionError
+from lowvision.errors import LowvisionError, message_of
 from lowvision.plugins import registry
 
 
@@ -28,7 +28,7 @@ def check_options(options: Options) -> None:
         written = yaml_reader.parse(json.dumps(options.model_dump(mode="json", context=known)), kind.__name__).value
         again = kind.model_validate(written, context=known)
     except (ValidationError, TypeError, ValueError, LowvisionError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = message_of(error)[:300]
         raise AssertionError(
             f"{kind.__name__}: its options cannot be written to JSON and read again, as recipes and weights "
             f"files do ({reason}); use numbers, words, booleans, tuples and further Options, and validators that "

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from lowvision.errors import message_of
 from lowvision.plugins.contracts import Task
 
 
@@ -104,7 +105,7 @@ def one_line(error: Exception) -> str:
     """What an error says, in one line of bounded length."""
     if isinstance(error, ValidationError):
         return "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
-    return " ".join(str(error).split())[:300]
+    return message_of(error)[:300]
 
 
 def distance(found: Tensor, wanted: Tensor) -> float:

@@ -25,7 +25,7 @@ def test_what_cannot_be_converted_leaves_nothing_behind(say: Say, tmp_path: Path
     torch.save({"epoch": 3}, tmp_path / "theirs.pth")
     said = say("convert", str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.safetensors"))
     assert said.code == 1
-    assert "holds no tensors by name, but epoch" in said.err
+    assert "contains no tensors by name, but epoch" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.pth"]
 
 

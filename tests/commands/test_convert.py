@@ -75,7 +75,7 @@ def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> Non
     [
         ("clasr", "--format: clasr: no format named 'clasr'; did you mean 'classsr'?"),
         ("classsr: {scale: 5}", "--format: classsr.scale: must be 2, 3 or 4, not 5"),
-        ("[classsr]", "--format: give one name, or one name with its options"),
+        ("[classsr]", "--format: must be one name, or one name with its options"),
     ],
 )
 def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:

@@ -95,7 +95,7 @@ def test_a_broken_plugin_is_found(install: Install, monkeypatch: pytest.MonkeyPa
 def test_a_name_that_two_plugins_claim_is_found(install: Install) -> None:
     install("patient-d", "patient_one", GOOD)
     install("patient-e", "patient_two", GOOD)
-    problem = found("'patient_album' of datasets is claimed by patient-one (from patient-d) and patient-two (from pat")
+    problem = found("dataset 'patient_album' is claimed by patient-one (from patient-d) and patient-two (from pat")
     assert "LOWVISION_PLUGINS" in problem["way_out"]
 
 

@@ -59,7 +59,8 @@ def test_a_thing_is_listed_by_its_name_its_first_line_and_its_plugin() -> None:
 def test_a_name_that_two_plugins_claim_is_listed_with_both(registry: Registry) -> None:
     known = Registry([Plugin(__name__, "hills", "1.0"), Plugin("twin", "twins", "1.0")])
     last = list(listing.plugin_lines(known))[-1]
-    assert last == f"CLASH: dataset 'hill' is claimed by {known.plugins[0].name} and twin; neither can be used"
+    owners = f"{known.plugins[0].name} (from hills) and twin (from twins)"
+    assert last == f"CLASH: dataset 'hill' is claimed by {owners}; neither can be used"
 
 
 def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ def test_a_bad_file_is_told_and_costs_no_other(place: Path, restored: Any) -> No
     assert [Path(one["input"]).name for one in document["images"]] == ["b good.png"]
     told = {Path(one["input"]).name: one["reason"] for one in document["failed"]}
     assert told.keys() == {"a text.png", "c cut.png", "d empty.jpg", "e nan.tif"}
-    for name, reason in [("a", "not an image"), ("c", "cut short"), ("d", "empty"), ("e", "NaN")]:
+    for name, reason in [("a", "not an image"), ("c", "truncated"), ("d", "empty"), ("e", "NaN")]:
         assert reason in next(why for file, why in told.items() if file.startswith(name))
     assert [path.name for path in Path("out").iterdir()] == ["b good.png"]
     lines = restore.text(document).splitlines()
@@ -242,9 +242,9 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
             restore.restore((), Path("bad.safetensors"), RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
 
     whole = weights_file.read_bytes()
-    refused(whole[: len(whole) // 2], "not a whole safetensors file")
-    refused(whole[:100], "not a whole safetensors file")
-    refused(b"", "not a whole safetensors file")
+    refused(whole[: len(whole) // 2], "not a complete safetensors file")
+    refused(whole[:100], "not a complete safetensors file")
+    refused(b"", "not a complete safetensors file")
     refused(_with_header(whole, lambda header: header.update(format=99)), "format 99 is newer")
 
     def as_strangers(header: dict[str, Any]) -> None:

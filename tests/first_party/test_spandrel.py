@@ -182,7 +182,7 @@ def test_a_file_of_another_network_is_refused_in_words_that_can_be_read(tmp_path
     header = weights.read_header(saved(tmp_path, made("SwinIR x2"), "swin.pth"), KNOWN)
     with pytest.raises(WeightsError) as caught:
         weights.load_network(saved(tmp_path, made("Compact x2")), header.architecture, KNOWN)
-    assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; wanted is a backbone, spandrel(network=SwinIR" in str(
+    assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; needed is a backbone, spandrel(network=SwinIR" in str(
         caught.value
     )
     assert len(str(caught.value)) < 600 + len(str(tmp_path))
@@ -221,7 +221,7 @@ def test_a_task_of_another_scale_or_other_channels_is_told() -> None:
 def test_what_is_no_network_for_images_as_ours_is_refused(
     network: Callable[[], nn.Module], reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(WeightsError, match=f"cannot be taken over: .*{reason}"):
+    with pytest.raises(WeightsError, match=f"cannot be converted: .*{reason}"):
         weights.read_header(saved(tmp_path, network()), KNOWN)
 
 

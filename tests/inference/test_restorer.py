@@ -242,5 +242,5 @@ def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, ne
         network.restore(picture(), max_loss=0.05)
     with pytest.raises(UsageError, match="give one of them"):
         calibrated.restore(picture(), budget=0.5, max_loss=0.05)
-    with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the least that was lost .* 0\.000 dB"):
+    with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the smallest loss .* 0\.000 dB"):
         calibrated.restore(picture(), max_loss=-1)

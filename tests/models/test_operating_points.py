@@ -103,7 +103,7 @@ def test_the_dearest_within_a_share_is_taken_and_the_cheapest_where_none_is(shar
 def test_the_cheapest_that_keeps_to_a_loss_is_taken() -> None:
     known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert [operating_points.losing(known, loss) for loss in (2, 0.7, 0.4)] == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"the least that was lost on data.valid is 0\.400 dB"):
+    with pytest.raises(ValueError, match=r"the smallest loss on data.valid is 0\.400 dB"):
         operating_points.losing(known, 0.3)
 
 
@@ -128,7 +128,7 @@ def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
     alone = network.restore(images[0], max_loss=found[1].loss)
     assert together.cost == 2 * alone.cost
     torch.testing.assert_close(together.image[1], alone.image)
-    with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the least"):
+    with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the smallest"):
         network.restore(images, max_loss=-99)
 
 

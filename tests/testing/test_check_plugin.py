@@ -41,7 +41,7 @@ def test_what_a_right_plugin_offers_is_told(here: Path) -> None:
         (RIGHT.replace("def photos", "def fotos"), "'album' does not define photos"),
         ("import no_such_package\n" + RIGHT, "ModuleNotFoundError: No module named 'no_such_package'"),
         ("import os; os._exit(3)", "ends its process when it is imported"),
-        ("print('hello')\n" + RIGHT.replace("@hookimpl", ""), "offers nothing: mark a function"),
+        ("print('hello')\n" + RIGHT.replace("@hookimpl", ""), "has no hooks; mark a function"),
     ],
 )
 def test_a_wrong_plugin_is_told_what_to_do(here: Path, source: str, message: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from lowvision.commands.show import components
 from lowvision.commands.show.wanted import Wanted
+from lowvision.config.validation import did_you_mean
 from lowvision.errors import UsageError
 from lowvision.models import pretrained
 from lowvision.plugins import hookspecs
@@ -79,6 +79,5 @@ def _no_scale(word: str, wanted: Wanted, reason: str) -> None:
 
 def _unknown(word: str, registry: Registry) -> str:
     names = {name for provided in registry.values() for name in provided} | {*shipped.recipes(registry)}
-    near = difflib.get_close_matches(word, sorted(names), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "`lowvision ls` lists all names"
+    hint = did_you_mean(word, sorted(names)) or "`lowvision ls` lists all names"
     return f"nothing is called '{word}', and there is no such file; {hint}{registry.absent()}"

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from lowvision.commands.show.wanted import Wanted
 from lowvision.config import yaml_reader
-from lowvision.errors import LowvisionError, UsageError
+from lowvision.errors import LowvisionError, UsageError, summary_of
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Backbone, Classifier, Task
@@ -79,7 +79,7 @@ def cost(options: Backbone | Classifier, task: Task, width: int, height: int, cl
             **({"reach": options.reach(task)} if isinstance(options, Backbone) else {}),
         }
     except Exception as error:  # whatever a stranger's network raises is an answer to what was asked
-        return {"problem": f"cannot be built or counted: {' '.join(f'{type(error).__name__}: {error}'.split())}"}
+        return {"problem": f"cannot be built or counted: {summary_of(error)}"}
 
 
 def _built(options: Backbone | Classifier, task: Task, classes: int) -> nn.Module:

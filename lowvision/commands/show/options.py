@@ -42,8 +42,8 @@ def kind(part: Schema, inner: Mapping[str, Schema]) -> str:
     """What a value may be, in words: `whole number, at least 1`."""
     if "$ref" in part:
         return kind(inner[part["$ref"].rpartition("/")[2]], inner)
-    if "x-menu" in part:
-        return f"choice of {part['x-menu']}"
+    if "x-kind" in part:
+        return f"choice of {part['x-kind']}"
     if "anyOf" in part:
         kinds = [kind(one, inner) for one in part["anyOf"] if one.get("type") != "null"]
         return ", or ".join(dict.fromkeys(kinds))

@@ -117,7 +117,7 @@ def test_a_recipe_tells_what_it_would_do() -> None:
     text = page.text([told])
     assert "branch 0    carn (channels 36, " in text
     assert f"{prices[0] / prices[-1]:.0%} of the base" in text
-    assert re.search(r"base +Trains the base on all tiles\. +steps 200, batch 12", text)
+    assert re.search(r"base +Train the base on all tiles\. +steps 200, batch 12", text)
 
 
 def test_a_recipe_takes_overrides_and_another_size() -> None:
@@ -150,7 +150,7 @@ def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> N
 
 def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_text("nothing of the kind")
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
         show(str(tmp_path / "a.safetensors"))
     with pytest.raises(WeightsError):
         show(str(tmp_path))

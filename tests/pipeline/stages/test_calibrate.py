@@ -125,14 +125,14 @@ def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier
     [
         (("data.valid=null",), "stages.calibrate: needs data.valid"),
         (("stages.classifier=null", "stages.joint=null"), "stages.calibrate: needs stages.classifier or stages.joint"),
-        (("classifier=edge_table",), "stages.classifier: has nothing to train; leave it out"),
+        (("classifier=edge_table",), "stages.classifier: has nothing to train; omit it"),
         (
             ("classifier=edge_table", "stages.classifier=null", "stages.joint=null", "stages.calibrate=null"),
-            "classifier: is fitted where the container is put together; add stages.calibrate",
+            "classifier: is fitted when the container is assembled; add stages.calibrate",
         ),
         (
             ("stages.calibrate=null", "stages.evaluate.compare=true", "data.valid=null"),
-            "stages.evaluate.compare: needs data.valid, where other classifiers are fitted",
+            "stages.evaluate.compare: needs data.valid, to fit other classifiers",
         ),
     ],
 )
@@ -154,7 +154,7 @@ def test_multipliers_include_both_ends_and_zero_with_equally_many_turns_in_betwe
     ("branch", "base", "complaint"),
     [
         ("fsrcnn: {channels: 4}", "{steps: 1}", "stages.calibrate: one network that does not decide by itself"),
-        ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of its one branch"),
+        ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of the branch"),
     ],
 )
 def test_one_network_is_set_where_it_decides_by_itself_and_has_weights(recipe, tmp_path, branch, base, complaint):
