@@ -27,7 +27,7 @@ def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: 
     said = say("new-plugin", NAME, "--kind", kind)
     assert (said.code, said.err) == (0, "")
     first, *words = said.out.splitlines()
-    assert first == f"{NAME}: a {kind} named two_words, which works"
+    assert first == f"{NAME}: a working {kind} named two_words; next:"
     assert [line.strip() for line in words] == [
         f"cd {NAME}",
         "pip install -e '.[test]'",
