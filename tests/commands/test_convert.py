@@ -173,8 +173,8 @@ def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("reparam", "give a reducer and its level, as '{reparam: fused}', not 'reparam'"),
-        ("{reparam: fused, channels: 8}", "give a reducer and its level"),
+        ("reparam", "must be a reducer and its level, e.g. '{reparam: fused}'; got 'reparam'"),
+        ("{reparam: fused, channels: 8}", "must be a reducer and its level"),
         ("{repram: fused}", "no reducer named 'repram'; did you mean 'reparam'"),
         ("{channels: [8]}", "level"),
     ],

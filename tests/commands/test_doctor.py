@@ -63,7 +63,7 @@ def test_an_installation_is_told_whole() -> None:
 
 def test_the_unrelated_distribution_of_our_name_is_found(install: Install) -> None:
     install("lowvision")
-    assert found("'lowvision' 1.0, of an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
+    assert found("'lowvision' 1.0, an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
 
 
 def test_two_distributions_of_opencv_are_found(install: Install) -> None:

@@ -107,8 +107,8 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str
         (["photos"], "out.png", {}, "give a folder"),
         (["photos/b.png"], "photos/notes.txt", {}, "give a folder"),
         (["photos/b.png"], "out.gif", {}, "cannot write '.gif'"),
-        (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave one of them out"),
-        (["empty"], "out", {}, "empty: no images"),
+        (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave --format out or change -o"),
+        (["empty"], "out", {}, "empty: no images found"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused(
