@@ -89,4 +89,4 @@ def test_budgets_and_other_classifiers_are_told_in_words():
     assert "routed, budget 55%" in told
     assert "ruler Measures tiles; within the cost of routed" in told
     assert "budget as `restore --budget`: merged tiles" in told
-    assert "the bound of classifiers" in told
+    assert "an upper bound" in told
