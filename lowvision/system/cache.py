@@ -1,7 +1,7 @@
 """The cache on disk: decoded photographs and exported networks by key, safe for concurrent processes.
 
-It is in `$LOWVISION_CACHE` (default `~/.cache/lowvision`) and holds at most `$LOWVISION_CACHE_LIMIT` GiB (default 50);
-the least recently used files are deleted first.
+It is in `$LOWVISION_CACHE` (by default the user cache folder of the system, e.g. `~/.cache/lowvision`) and holds at
+most `$LOWVISION_CACHE_LIMIT` GiB (default 50); the least recently used files are deleted first.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from lowvision.errors import RunError
 from lowvision.system.atomic import whole
@@ -31,7 +33,11 @@ SUFFIXES = (".npy", ".onnx", ".json")
 
 def root() -> Path:
     """Return the folder of the cache."""
-    return Path(os.environ.get("LOWVISION_CACHE") or "~/.cache/lowvision").expanduser()
+    if path := os.environ.get("LOWVISION_CACHE"):
+        return Path(path).expanduser()
+    if sys.platform == "linux" and (former := Path("~/.cache/lowvision").expanduser()).is_dir():
+        return former  # used before XDG_CACHE_HOME was
+    return platformdirs.user_cache_path("lowvision", appauthor=False)
 
 
 def limit() -> int:

@@ -18,10 +18,11 @@ import pytest
 import tiny
 
 from lowvision.commands import inputs, restore
-from lowvision.commands.restore import RestoreOptions
+from lowvision.commands.restore import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError, WeightsError
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
+from lowvision.inference import restorer
 from lowvision.plugins import registry
 from lowvision.system.processes import ProcessGroup
 
@@ -46,9 +47,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def restored(weights_file: Path) -> Any:
     """Restores what lies in `in` into `out`; the document."""
 
-    def run(ending: str | None = None, **manner: Any) -> dict[str, Any]:
-        planned = inputs.plan(["in"], Path("out"), ending, manner.get("draws_maps", False))
-        return restore.restore(planned, weights_file, RestoreOptions(**manner), KNOWN, ALONE, "cpu", "torch")
+    def run(ending: str | None = None, **options: Any) -> dict[str, Any]:
+        planned = inputs.plan(["in"], Path("out"), ending, options.get("draws_maps", False))
+        network = restorer.load(weights_file, "cpu", "torch", KNOWN)
+        return restore.restore(planned, network, RestoreOptions(**options), KNOWN, ALONE)
 
     return run
 
@@ -180,7 +182,8 @@ def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: 
     grey = tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1))
     io.write("in/colour.png", Image(pixels()))
     io.write("in/grey.png", Image(pixels(channels=1)))
-    document = restore.restore(inputs.plan(["in"], Path("out")), grey, RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
+    network = restorer.load(grey, "cpu", "torch", KNOWN)
+    document = restore.restore(inputs.plan(["in"], Path("out")), network, RestoreOptions(), KNOWN, ALONE)
     assert document["total"]["restored"] == 1
     assert document["failed"] == [{"input": str(Path("in/colour.png")), "reason": document["failed"][0]["reason"]}]
     assert "in colour" in document["failed"][0]["reason"]
@@ -239,7 +242,7 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
     def refused(content: bytes, reason: str) -> None:
         Path("bad.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=reason):
-            restore.restore((), Path("bad.safetensors"), RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
+            restore.validate(RestoreRequest(patterns=(), output=Path("out"), weights=Path("bad.safetensors")), KNOWN)
 
     whole = weights_file.read_bytes()
     refused(whole[: len(whole) // 2], "not a complete safetensors file")

@@ -235,7 +235,7 @@ def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained
     path, output, known = tmp_path / "supernet.safetensors", tmp_path / "found.safetensors", registry.load()
     made = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
     weights.save(path, trained, made, known, {"psnr_rgb": 30.0})
-    reduction = convert.reduction_named("{search: found}", known)
+    reduction = convert.parse_reduction("{search: found}", known)
     assert convert.reduce(path, output, known, reduction) == f"{output}: searched for sr x2, 1 of 1 reduced"
     header = weights.read_header(output, known)
     assert header.measured == {"psnr_rgb": 30.0}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lowvision import cli, upsample
 from lowvision.commands.show import names
-from lowvision.commands.show.wanted import Wanted
+from lowvision.commands.show.request import ShowRequest
 from lowvision.errors import UsageError, WeightsError
 from lowvision.inference import onnx_graph, package, trained_networks
 from lowvision.models import weights
@@ -193,7 +193,7 @@ def copied(exported: Path, tmp_path: Path) -> Path:
 
 
 def test_a_package_is_shown_like_its_weights(exported: Path, container: Path) -> None:
-    (told,), (original,) = (names.documents(str(path), KNOWN, Wanted()) for path in (exported, container))
+    (told,), (original,) = (names.documents(str(path), KNOWN, ShowRequest()) for path in (exported, container))
     assert (told["kind"], original["kind"]) == ("exported package", "weights file")
     assert all(told[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured"))
 

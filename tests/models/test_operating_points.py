@@ -141,7 +141,7 @@ def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
 
     def gmac(budget: float | None) -> float:
         options = RestoreOptions(budget=budget)
-        document = restore.restore(planned, file, options, KNOWN, ProcessGroup(0, 1), "cpu", "torch")
+        document = restore.restore(planned, load(file, "cpu", "torch", KNOWN), options, KNOWN, ProcessGroup(0, 1))
         return document["total"]["gmac"]
 
     spent = [gmac(budget) for budget in (0.4, None)]

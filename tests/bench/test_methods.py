@@ -1,4 +1,4 @@
-"""Claims about the ways that are compared: they restore the same image, and cost what they say."""
+"""Claims about the restore methods: they restore the same image at the cost that they state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tiny
 import torch
 from torch import Tensor
 
-from lowvision.bench import networks, rows, ways
+from lowvision.bench import methods, networks, rows
 from lowvision.bench.job import Job, Tiles
 from lowvision.bench.rows import Row
 from lowvision.errors import UsageError
@@ -25,7 +25,7 @@ def job(weights: Path, what: str, runtime: str = "torch", **more: object) -> Job
 
 
 def made(job: Job) -> Tensor:
-    image = ways.prepare(job).run()
+    image = methods.prepare(job).run()
     return image[0] if image.ndim == 4 else image
 
 
@@ -50,7 +50,7 @@ def test_the_tiled_base_is_near_the_whole(weights_file: Path, tiles: Tiles | Non
 
 
 def test_the_search_answers_with_tiles_no_larger_than_the_image(weights_file: Path) -> None:
-    way = ways.prepare(job(weights_file, rows.SEARCH))
+    way = methods.prepare(job(weights_file, rows.SEARCH))
     way.run()
     found = way.facts()
     assert found["tile"] in (16, 32)
@@ -62,17 +62,17 @@ def test_bicubic_is_the_tasks_own(weights_file: Path) -> None:
 
 
 def test_forced_shares_pay_for_the_classifier_as_chosen_ones_do(weights_file: Path) -> None:
-    whole = ways.prepare(job(weights_file, "base_whole"))
+    whole = methods.prepare(job(weights_file, "base_whole"))
     assert whole.cost() == engines.base_cost(tiny.architecture(), 40, 56)
 
     def cost(what: str, *shares: float) -> int:
-        way = ways.prepare(job(weights_file, what, shares=shares or None))
+        way = methods.prepare(job(weights_file, what, shares=shares or None))
         way.run()
         return way.cost()
 
     cheap, dear = (cost("routed_tile_by_tile", *shares) for shares in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
     assert cheap < cost("routed_tile_by_tile") <= dear
-    chosen = ways.prepare(job(weights_file, "routed"))
+    chosen = methods.prepare(job(weights_file, "routed"))
     chosen.run()
     facts = chosen.facts()
     (alone,) = (k for k, share in enumerate(facts["shares"]) if share) if 1.0 in facts["shares"] else (None,)
@@ -81,7 +81,7 @@ def test_forced_shares_pay_for_the_classifier_as_chosen_ones_do(weights_file: Pa
 
 
 def test_a_routed_run_tells_where_its_time_went(weights_file: Path) -> None:
-    way = ways.prepare(job(weights_file, "routed", shares=(0.5, 0.3, 0.2)))
+    way = methods.prepare(job(weights_file, "routed", shares=(0.5, 0.3, 0.2)))
     way.run()
     facts = way.facts()
     assert facts["shares"] == pytest.approx((0.5, 0.3, 0.2), abs=0.05)
@@ -96,13 +96,13 @@ def test_a_single_network_cannot_be_routed(tmp_path: Path) -> None:
     assert made(job(alone, "base_whole")).shape == (3, 80, 112)
     for what in ("routed", "routed_tile_by_tile"):
         with pytest.raises(UsageError, match="no classifier"):
-            ways.prepare(job(alone, what))
+            methods.prepare(job(alone, what))
 
 
 def test_where_nothing_is_enlarged_there_is_no_bicubic(tmp_path: Path) -> None:
     same = tiny.write_weights(tmp_path / "same.safetensors", tiny.architecture().replace(task=denoising()))
-    with pytest.raises(UsageError, match="nothing to enlarge"):
-        ways.prepare(job(same, "bicubic"))
+    with pytest.raises(UsageError, match="bicubic needs a scale above 1"):
+        methods.prepare(job(same, "bicubic"))
 
 
 def denoising() -> object:
