@@ -291,7 +291,9 @@ def test_levels_that_mean_nothing_are_refused(level: float | str) -> None:
 
 
 def test_sparse_is_not_made_less_sparse() -> None:
-    with pytest.raises(ValueError, match=r"this sparse CARN has 0.5 zeros already; a reducer only makes smaller"):
+    with pytest.raises(
+        ValueError, match=r"this sparse CARN has 0.5 zeros already; a reducer only makes a backbone smaller"
+    ):
         Sparsity().reduce(HALF, 0)
     assert Sparsity().reduce(HALF, 0.75) == HALF.replace(sparsity=0.75)
     assert Sparsity().reduce(SMALL, 0) == SMALL

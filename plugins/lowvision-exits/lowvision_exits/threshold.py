@@ -34,6 +34,6 @@ def solved(share: float, capacities: Tensor, prices: Prices) -> float:
 
 
 def cost(threshold: float, passed: Tensor, prices: Prices) -> float:
-    """MeanShift multiply-adds a tile, of tiles whose largest capacities up to each exit are `passed` (N, exits - 1)."""
+    """Mean multiply-adds a tile, of tiles whose largest capacities up to each exit are `passed` (N, exits - 1)."""
     exits = (passed <= threshold).sum(dim=1)  # (N,) how many each passes by
     return torch.tensor(prices.exits, dtype=torch.float64)[exits.cpu()].mean().item()

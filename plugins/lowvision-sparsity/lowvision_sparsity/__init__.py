@@ -74,7 +74,9 @@ class Sparsity(Reducer):
         if isinstance(backbone, Sparse):
             if share < backbone.sparsity:
                 name, has = type(backbone.of).__name__, backbone.sparsity
-                raise ValueError(f"this sparse {name} has {has:g} zeros already; a reducer only makes smaller")
+                raise ValueError(
+                    f"this sparse {name} has {has:g} zeros already; a reducer only makes a backbone smaller"
+                )
             return backbone.replace(sparsity=share)
         if share == 0:
             return backbone
