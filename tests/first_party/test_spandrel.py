@@ -209,7 +209,7 @@ def test_a_task_of_another_scale_or_other_channels_is_told() -> None:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (lambda: Uformer(img_size=128, embed_dim=4, win_size=8), "square images alone"),
+        (lambda: Uformer(img_size=128, embed_dim=4, win_size=8), "only square images"),
         (
             lambda: Compact(num_in_ch=4, num_out_ch=4, num_feat=4, num_conv=1),
             "maps 4 channels to 4; lowvision",
