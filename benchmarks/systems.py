@@ -1,10 +1,10 @@
-"""Makes docs/systems.md: every system that routes or slims a network, after short training, beside ClassSR containers.
+"""Write docs/systems.md: systems that route or slim a network, compared with ClassSR containers after short training.
 
-    python benchmarks/systems.py RUNS          # runs the recipes that have no report in RUNS yet, then writes
-    python benchmarks/systems.py RUNS write    # writes what is there
+    python benchmarks/systems.py RUNS          # run the recipes without a report in RUNS, then write the page
+    python benchmarks/systems.py RUNS write    # write the page from existing reports
 
-Each recipe takes minutes on two cores, an hour and more for all of them; a run that is there is not made again. Those
-in benchmarks/systems give a system and the ClassSR container of its backbone as many tiles to learn from.
+Each recipe takes minutes on two cores, all of them more than an hour; finished runs are not repeated. The recipes in
+benchmarks/systems train a system and the ClassSR container of its backbone on equally many tiles.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from lowvision.training.log import Log
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "systems.md"
 OWN = ROOT / "benchmarks" / "systems"
-"""Recipes that are not shipped."""
+"""Folder of recipes that are not shipped."""
 TILE, IMAGE = (1, 3, 32, 32), (1, 3, 540, 960)
 WORDS = ("system", "routes", "setting", "row")
 FIGURES = ("parameters", "MMAC", "GMAC", "tiles", "input dB", "base dB")
@@ -72,16 +72,16 @@ Seconds: one pass over three small photographs on a shared machine |
 
 @dataclass(frozen=True)
 class System:
-    """One row, or one for each setting of its knob."""
+    """A system: one row, or one row per setting of its cost."""
 
     recipe: str
     name: str
     routes: str
     knob: str
     ways: tuple[str, ...] = ()
-    """The rows of its report that show the knob; none: those that begin with `adaptive`, or else the tiled base."""
+    """Rows of its report to show; by default those that begin with `adaptive`, otherwise the tiled base."""
     classsr: str = ""
-    """The recipe of the ClassSR container that it is compared with."""
+    """Recipe of the ClassSR container that it is compared with."""
 
 
 TILES = "tiles to three networks"
@@ -159,7 +159,7 @@ def _rows(system: System, runs: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Rival:
-    """A ClassSR container that restores what a system has restored, for as many multiply-adds."""
+    """A ClassSR container that restores the same photographs at the same cost as a system."""
 
     engine: Engine
     photographs: tuple[Photograph, ...]
@@ -167,7 +167,7 @@ class Rival:
 
     @classmethod
     def of(cls, folder: Path, known: Registry) -> Rival:
-        """What the run in that folder has left."""
+        """Load the result of the run in `folder`."""
         recipe = reading.read(folder / "recipe.resolved.yml", known)
         accelerator = Accelerator(cpu=True)
         job = Job(recipe, known, accelerator, folder, Log(folder, speaks=False))
@@ -181,7 +181,7 @@ class Rival:
         return cls(engine, job.photographs("test"), recipe)
 
     def at(self, gmac: Sequence[float], quality: str) -> str:
-        """Its mean quality for so many billions of multiply-adds on each photograph, in words."""
+        """Return its mean quality, as text, at `gmac` billions of multiply-adds per photograph."""
         reached = []
         for number, (photograph, most) in enumerate(zip(self.photographs, gmac, strict=True)):
             lq = lq_of(photograph, self.recipe.task, self.recipe.seed + number)

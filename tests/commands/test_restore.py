@@ -49,7 +49,7 @@ def restored(weights_file: Path) -> Any:
 
     def run(ending: str | None = None, **options: Any) -> dict[str, Any]:
         planned = inputs.plan(["in"], Path("out"), ending, options.get("draws_maps", False))
-        network = restorer.load(weights_file, "cpu", "torch", KNOWN)
+        network = restorer.load(weights_file, device="cpu", runtime="torch", registry=KNOWN)
         return restore.restore(planned, network, RestoreOptions(**options), KNOWN, ALONE)
 
     return run
@@ -182,7 +182,7 @@ def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: 
     grey = tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1))
     io.write("in/colour.png", Image(pixels()))
     io.write("in/grey.png", Image(pixels(channels=1)))
-    network = restorer.load(grey, "cpu", "torch", KNOWN)
+    network = restorer.load(grey, device="cpu", runtime="torch", registry=KNOWN)
     document = restore.restore(inputs.plan(["in"], Path("out")), network, RestoreOptions(), KNOWN, ALONE)
     assert document["total"]["restored"] == 1
     assert document["failed"] == [{"input": str(Path("in/colour.png")), "reason": document["failed"][0]["reason"]}]

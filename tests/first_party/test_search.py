@@ -248,7 +248,7 @@ def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained
 
 def test_what_is_not_decided_or_not_searched_is_refused(trained: nn.Module) -> None:
     fresh = SMALL.build(TASK)
-    with pytest.raises(ValueError, match="its search is not at its end"):
+    with pytest.raises(ValueError, match="its search is not finished"):
         Search().reduce_trained(SMALL, "found", fresh)
     assert not Search().inherit(fresh, Search().reduce_trained(SMALL, "found", trained).build(TASK))
     assert not Search().inherit(trained, Searched(channels=4, blocks=()).build(TASK))

@@ -77,7 +77,7 @@ def test_a_classifier_has_a_cost_too() -> None:
         (("carn", "channels=a b"), {}, "carn: channels must be a whole number, not 'a b'"),
         (("carn", "channels=0", "layers=0"), {}, "carn: channels must be at least 1, not 0\ncarn: layers must be"),
         (("carn", "channels"), {}, "carn: 'channels' is no OPTION=VALUE; give e.g. channels=36"),
-        (("carn", "channels=010"), {}, "carn: channels: 010 is read differently by different readers"),
+        (("carn", "channels=010"), {}, "carn: channels: 010 is ambiguous between YAML readers"),
         (("carn",), {"scale": 5}, "carn: no scale 5; it supports scale 1, 2, 3, 4"),
         (("carn",), {"size": "32"}, "--size 32: must be width and height in pixels; give e.g. 32x32"),
         (("carn",), {"size": "0x8"}, "--size 0x8: must be"),
