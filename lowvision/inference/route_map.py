@@ -47,7 +47,7 @@ def overlay(restored: Restored, scale: int, branches: int) -> Tensor:
 def _classes(restored: Restored, scale: int) -> Tensor:
     """The class of every pixel, (s*H,s*W)."""
     where = restored.plan
-    grid = restored.choice.detach().cpu().long().unflatten(0, (len(where.tops), len(where.lefts)))
+    grid: Tensor = restored.choice.detach().cpu().long().unflatten(0, (len(where.tops), len(where.lefts)))
     rows = torch.tensor(_extents(where.tops, where.size, scale, where.height))
     columns = torch.tensor(_extents(where.lefts, where.size, scale, where.width))
     return grid.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)

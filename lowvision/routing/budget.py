@@ -20,17 +20,18 @@ Weigh = Callable[[NDArray[np.integer]], NDArray[np.float64]]
 
 def logarithms(prices: NDArray[np.integer]) -> NDArray[np.float64]:
     """The cost weight that goes with logits."""
-    return np.log(np.maximum(prices, 1).astype(np.float64))
+    weights: NDArray[np.float64] = np.log(np.maximum(prices, 1).astype(np.float64))
+    return weights
 
 
 def shares_of_dearest(prices: NDArray[np.integer]) -> NDArray[np.float64]:
     """The cost weight that goes with PSNR, or any score that adds up over tiles."""
-    return prices / np.float64(max(prices.max(), 1))
+    return np.asarray(prices / max(prices.max(), 1), dtype=np.float64)
 
 
 def chosen(scores: NDArray[np.floating], cost_weight: NDArray[np.float64], k: float) -> NDArray[np.int64]:
     """The rule itself at one k: scores (N,M) and cost weight (M,) -> the branch of each tile (N,)."""
-    return (scores.astype(np.float64) - k * cost_weight).argmax(axis=1)
+    return np.asarray((scores.astype(np.float64) - k * cost_weight).argmax(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def steps(scores: NDArray[np.floating], cost_weight: NDArray[np.float64]) -> Ste
     exact = scores.astype(np.float64)
     tiles, branches = exact.shape
     current = np.zeros(tiles, dtype=np.int64)
-    found: list[tuple[NDArray, NDArray, NDArray]] = []
+    found: list[tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]] = []
     everyone = np.arange(tiles)
     moving = np.ones(tiles, dtype=bool)
     for _ in range(branches - 1):
