@@ -101,7 +101,7 @@ def _write(job: Job, extractor: TileExtractor, coords_list: list[tuple[int, int,
     folder.mkdir(exist_ok=True)
     partial = folder / f".{FILE}"
     with partial.open("wb") as file:
-        np.savez(file, coords_list=np.array(coords_list), psnr=measured, classes=classes, photographs=_names(extractor))
+        np.savez(file, spots=np.array(coords_list), psnr=measured, classes=classes, photographs=_names(extractor))
     partial.replace(folder / FILE)
     summary = {
         "tiles": len(coords_list),
