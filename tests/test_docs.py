@@ -216,7 +216,11 @@ def test_the_complaints_shown_are_those_of_the_command(tmp_path: Path, monkeypat
     (tmp_path / "my.yml").write_text(block_of(page, "my.yml"))
     monkeypatch.chdir(tmp_path)
     ours = registry.Registry(p for p in registry.installed() if p.module.startswith(("lowvision.", "lowvision_")))
-    shown = [said for text in blocks(page, "text") for said in re.split(r"^\$ lowvision check ", text, flags=re.M)[1:]]
+    shown = [
+        said
+        for text in blocks(page, "text")
+        for said in re.split(r"^\$ lowvision check ", text, flags=re.MULTILINE)[1:]
+    ]
     assert len(shown) == 6
     for said in shown:
         command, complaints = said.strip().split("\n", 1)

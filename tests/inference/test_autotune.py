@@ -135,7 +135,7 @@ def test_the_answer_is_kept_until_something_changes(parts: ModelBundle) -> None:
     said: list[str] = []
 
     def find(**changes: Any) -> Fastest:
-        given: dict[str, Any] = {"known": runtimes(torch=TORCH), "height": 16, "width": 16, "say": said.append}
+        given: dict[str, Any] = {"registry": runtimes(torch=TORCH), "height": 16, "width": 16, "say": said.append}
         return autotune.find(parts, **(given | changes))
 
     assert find() == find()
