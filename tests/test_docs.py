@@ -171,7 +171,11 @@ def test_the_errors_shown_are_those_of_the_command(tmp_path: Path, monkeypatch: 
     first_party = registry.Registry(
         p for p in registry.installed() if p.module.startswith(("lowvision.", "lowvision_"))
     )
-    shown = [part for text in blocks(page, "text") for part in re.split(r"^\$ lowvision check ", text, flags=re.M)[1:]]
+    shown = [
+        part
+        for text in blocks(page, "text")
+        for part in re.split(r"^\$ lowvision check ", text, flags=re.MULTILINE)[1:]
+    ]
     assert len(shown) == 6
     for part in shown:
         command, errors = part.strip().split("\n", 1)

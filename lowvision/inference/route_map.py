@@ -51,7 +51,7 @@ def _shares(choice: Tensor, branches: int) -> list[float]:
 
 def _branch_of_pixels(choice: Tensor, tiling: Plan, scale: int) -> Tensor:
     """Return the branch of every pixel, (s*H,s*W)."""
-    grid = choice.detach().cpu().long().unflatten(0, (len(tiling.tops), len(tiling.lefts)))
+    grid: Tensor = choice.detach().cpu().long().unflatten(0, (len(tiling.tops), len(tiling.lefts)))
     rows = torch.tensor(_extents(tiling.tops, tiling.size, scale, tiling.height))
     columns = torch.tensor(_extents(tiling.lefts, tiling.size, scale, tiling.width))
     return grid.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)

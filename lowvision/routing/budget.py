@@ -24,17 +24,18 @@ Weigh = Callable[[NDArray[np.integer]], NDArray[np.float64]]
 
 def logarithms(prices: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the cost weight for logits: the logarithm of each branch cost."""
-    return np.log(np.maximum(prices, 1).astype(np.float64))
+    weights: NDArray[np.float64] = np.log(np.maximum(prices, 1).astype(np.float64))
+    return weights
 
 
 def shares_of_dearest(prices: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the cost weight for PSNR, or any score that adds up over tiles: each cost divided by the largest."""
-    return prices / np.float64(max(prices.max(), 1))
+    return np.asarray(prices / max(prices.max(), 1), dtype=np.float64)
 
 
 def chosen(scores: NDArray[np.floating], cost_weight: NDArray[np.float64], k: float) -> NDArray[np.int64]:
     """Apply the rule at one k: scores (N,M) and cost weight (M,) -> the branch of each tile (N,)."""
-    return (scores.astype(np.float64) - k * cost_weight).argmax(axis=1)
+    return np.asarray((scores.astype(np.float64) - k * cost_weight).argmax(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def pareto_path(scores: NDArray[np.floating], cost_weight: NDArray[np.float64]) 
     exact = scores.astype(np.float64)
     tiles, branches = exact.shape
     current = np.zeros(tiles, dtype=np.int64)
-    rounds: list[tuple[NDArray, NDArray, NDArray]] = []
+    rounds: list[tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]] = []
     numbers = np.arange(tiles)
     moving = np.ones(tiles, dtype=bool)
     for _ in range(branches - 1):

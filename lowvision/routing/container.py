@@ -45,7 +45,8 @@ class Branches(nn.Module):
 
     def one(self, tiles: Tensor, k: int) -> Tensor:
         """Run branch k: (B,C,h,w) -> (B,C,s*h,s*w)."""
-        return self.networks[k](tiles)
+        output: Tensor = self.networks[k](tiles)
+        return output
 
     def prices(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the multiply-adds of each branch on one tile of shape (C,h,w); cached per shape."""
@@ -85,7 +86,8 @@ class RoutedContainer(nn.Module):
 
     def classify(self, tiles: Tensor) -> Tensor:
         """Run the classifier: (B,C,h,w) -> logits (B,M)."""
-        return self.classifier(tiles)
+        logits: Tensor = self.classifier(tiles)
+        return logits
 
     def restore(self, tiles: Tensor, choice: Tensor, batch: int = 16) -> Tensor:
         """Restore tiles (B,C,h,w), tile n by branch choice[n]."""

@@ -54,7 +54,7 @@ def theoretical_multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
                 layer.register_forward_pre_hook(begin)
                 layer.register_forward_hook(end)
         counted(_meta_input(counted, shape))
-        return (counter.get_total_flops() - skipped) // OPERATIONS_PER_MULTIPLY_ADD
+        return int(counter.get_total_flops() - skipped) // OPERATIONS_PER_MULTIPLY_ADD
 
 
 def may_mask(module: nn.Module) -> bool:
@@ -90,7 +90,8 @@ def paper_flops(module: nn.Module, shape: Sequence[int]) -> int:
 def largest_tensor(module: nn.Module, shape: Sequence[int]) -> int:
     """Return the number of elements in the largest tensor of one forward pass on an input of `shape` (B,C,h,w)."""
     module = weightless(module)
-    with _Largest() as largest, torch.no_grad():
+    largest = _Largest()
+    with largest, torch.no_grad():
         module(_meta_input(module, shape))
     return largest.numbers
 
@@ -124,14 +125,14 @@ def _operations(module: nn.Module, shape: Sequence[int], mapping: Mapping[Any, C
     module = weightless(module)
     with FlopCounterMode(display=False, custom_mapping=dict(mapping)) as counter, torch.no_grad():
         module(_meta_input(module, shape))
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 class _Largest(TorchDispatchMode):
     """Record the size of the largest output over all operations."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own has no annotations
         self.numbers = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -100,7 +100,8 @@ def test_the_smallest_images_are_restored(place: Path, restored: Any, size: tupl
 def test_exif_icc_and_orientation_are_kept_or_stripped(place: Path, restored: Any) -> None:
     exif = PIL.Image.Exif()
     exif[271], exif[274] = "Acme", 6
-    icc = PIL.Image.open(_with_profile("in/b.png")).info["icc_profile"]
+    with PIL.Image.open(_with_profile("in/b.png")) as profiled:
+        icc = profiled.info["icc_profile"]
     PIL.Image.fromarray(pixels()).save("in/a.jpg", exif=exif, icc_profile=icc)
     assert not restored()["failed"]
     with PIL.Image.open("out/a.jpg") as kept:

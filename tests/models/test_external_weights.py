@@ -45,7 +45,7 @@ class Twin(Format):
         return Same().recognise(state)
 
 
-class Any_(Format):
+class AnyFile(Format):
     """Claims every file."""
 
     general: ClassVar[bool] = True
@@ -173,8 +173,8 @@ def test_half_precision_is_read_as_float32(tmp_path, knowing) -> None:
 
 def test_a_format_that_knows_everything_is_asked_last(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
-    assert external_weights.read(path, knowing(any=Any_, same=Same)).format == "same"
-    assert external_weights.read(path, knowing(any=Any_)).format == "any"
+    assert external_weights.read(path, knowing(any=AnyFile, same=Same)).format == "same"
+    assert external_weights.read(path, knowing(any=AnyFile)).format == "any"
 
 
 def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
@@ -234,6 +234,6 @@ def test_a_network_that_no_plugin_provides_is_told(tmp_path, knowing) -> None:
 def test_the_same_file_read_as_another_network_never_shares_its_graphs(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
     same, other = (
-        trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", Any_))
+        trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", AnyFile))
     )
     assert same.identity != other.identity
