@@ -17,6 +17,7 @@ from lowvision.imaging import io
 from lowvision.imaging.io import Image
 from lowvision.inference import package, restorer, trained_networks
 from lowvision.inference.restorer import Restorer
+from lowvision.models.calibration import Speed
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
 from lowvision.system.processes import ProcessGroup, join
@@ -36,6 +37,8 @@ class RestoreOptions:
     """Share of the base's cost to spend at most; None: no limit."""
     max_loss: float | None = None
     """PSNR in dB to lose at most, by the curve of the weights; None: no limit. Excludes a budget."""
+    speed: Speed | None = None
+    """Name of a point on the curve; excludes a budget and a loss. None: `balanced` if the weights have a curve."""
     quality: int = 95
     """Quality of JPEG and WebP, 1..100."""
     strips_metadata: bool = False
@@ -150,8 +153,9 @@ def restore(
     Raises UsageError for a budget or a loss that the weights cannot keep; a failed input is in the document.
     """
     began = time.perf_counter() if began is None else began
-    network.check_budget(options.budget, options.max_loss)
-    if group.is_main_process and network.settings and (options.budget, options.max_loss) != (None, None):
+    limits = (options.budget, options.max_loss, options.speed)
+    network.check_budget(*limits)
+    if group.is_main_process and network.settings and any(limit is not None for limit in limits):
         logger.info("adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile")
     share = group.shard(inputs)
     with telling(len(share), group.is_main_process) as progress:
@@ -206,7 +210,9 @@ def _outcome(source: Input, network: Restorer, options: RestoreOptions, progress
 
 def _restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
     image = io.read(source.path, options.largest)
-    restored = network.restore(image.pixels, budget=options.budget, progress=progress.move, max_loss=options.max_loss)
+    restored = network.restore(
+        image.pixels, budget=options.budget, progress=progress.move, max_loss=options.max_loss, speed=options.speed
+    )
     exif, icc = (None, None) if options.strips_metadata else (image.exif, image.icc)
     source.result.parent.mkdir(parents=True, exist_ok=True)
     if options.draws_maps:  # before the result: if the result exists, its map does too

@@ -25,7 +25,7 @@ from lowvision.inference.image_arrays import Kind, empty_result, to_planes, writ
 from lowvision.models import calibration as curves
 from lowvision.models import operating_points, pretrained, weights
 from lowvision.models.architecture import Architecture
-from lowvision.models.calibration import Curve
+from lowvision.models.calibration import SPEEDS, Curve, Speed
 from lowvision.models.operating_points import OperatingPoint
 from lowvision.plugins import registry as plugin_registry
 from lowvision.plugins.contracts import Adaptive, Precision
@@ -93,18 +93,34 @@ class Restorer:
         """Height of a result divided by the height of its input."""
         return self.architecture.task.scale
 
-    def check_budget(self, budget: float | None, max_loss: float | None = None) -> None:
-        """Raise UsageError if this network cannot keep a budget, or has no curve for a loss."""
-        if budget is None and max_loss is None:
+    def check_budget(
+        self, budget: float | None = None, max_loss: float | None = None, speed: Speed | None = None
+    ) -> None:
+        """Raise UsageError if this network cannot keep a budget, or has no curve for a loss or a speed."""
+        limits = [limit for limit in (budget, max_loss, speed) if limit is not None]
+        if not limits:
             return
-        if budget is not None and max_loss is not None:
-            raise UsageError("budget and max_loss exclude each other; give one of them")
+        if len(limits) > 1:
+            raise UsageError("budget, max_loss and speed exclude each other; give one of them")
+        if speed is not None and speed not in SPEEDS:
+            raise UsageError(f"speed must be one of {', '.join(SPEEDS)}; got {speed}")
+        if speed == "best" and self.architecture.classifier is None:
+            return  # the network as it is
+        max_loss = SPEEDS[speed] if speed else max_loss
         if budget is not None and not 0 < budget < math.inf:
             raise UsageError(f"budget must be a positive fraction of the base cost, e.g. 0.6; got {budget:g}")
         if self.architecture.classifier is None:
             self._check_operating_point(max_loss)
         elif max_loss is not None:
             self._multiplier(max_loss)
+
+    def _loss_limit(self, budget: float | None, max_loss: float | None, speed: Speed | None) -> float | None:
+        """Return the loss of PSNR in dB that an image may have; None: no limit by loss."""
+        if speed:
+            return SPEEDS[speed] if self.architecture.classifier or speed != "best" else None
+        if budget is None and max_loss is None and self.curve and min(self.curve.losses) <= SPEEDS["balanced"]:
+            return SPEEDS["balanced"]
+        return max_loss
 
     def _check_operating_point(self, max_loss: float | None) -> None:
         """Raise UsageError if a single network has no operating points, or none for that loss."""
@@ -148,6 +164,7 @@ class Restorer:
         budget: float | None = None,
         progress: Watch | None = None,
         max_loss: float | None = None,
+        speed: Speed | None = None,
     ) -> Restored[Kind]:
         """Restore an image; the result has the same type, dtype, channels and device.
 
@@ -155,10 +172,12 @@ class Restorer:
         (B,C,H,W) nominally in [0,1]. C is 1 (grey), 3 (RGB, in this order) or 4 (RGB and straight alpha). Integers
         are clamped and rounded, floats are not. An RGB network gets grey in all three channels, and its output is
         averaged. Alpha is not restored but resampled bicubically.
-        budget: limit on the cost, as a fraction of the base cost; None: the classifier's own choice.
+        budget: limit on the cost, as a fraction of the base cost; None: no limit.
         progress: callback, called with (tiles done, tiles in total).
         max_loss: limit on the loss of PSNR in dB against the base on every tile, in the mean over the photographs that
         `curve` was measured on; selects the cheapest point of the curve within it. A single image may lose more.
+        speed: name of a loss: `fast` 0.3 dB, `balanced` 0.05 dB, `best` 0 dB. Without budget, loss and speed, weights
+        with a curve are run at `balanced`, others by the classifier's own choice.
 
         A single adaptive network runs at one of `settings`, always by PyTorch, tile by tile: the most expensive
         operating point within the budget, or the cheapest within the loss, as measured by the stage `calibrate`. A
@@ -167,7 +186,8 @@ class Restorer:
         Raises DataError for pixels that are not finite, or for colour if the network restores grey only,
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for an unsupported image.
         """
-        self.check_budget(budget, max_loss)
+        self.check_budget(budget, max_loss, speed)
+        max_loss = self._loss_limit(budget, max_loss, speed)
         planes, batched = to_planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
         base_cost = engines.base_cost(self.architecture, height, width)  # counted before the timer starts

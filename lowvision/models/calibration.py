@@ -7,12 +7,16 @@ Lagrange multiplier of the cost constraint: a positive k lowers the cost, k = 0 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from lowvision.config.options import Options
 
+Speed = Literal["fast", "balanced", "best"]
+"""Name of a point on the curve."""
+SPEEDS: Mapping[Speed, float] = {"fast": 0.3, "balanced": 0.05, "best": 0.0}
+"""Loss of PSNR in dB that each speed allows: its point is the cheapest one within it."""
 PREFIX = "curve/"
 MULTIPLIERS = f"{PREFIX}k"
 SPENT = f"{PREFIX}share_of_base_whole"

@@ -17,7 +17,7 @@ from lowvision.imaging import io
 from lowvision.imaging.resize import resize
 from lowvision.inference.restorer import Restorer, load
 from lowvision.models import weights
-from lowvision.models.calibration import Curve
+from lowvision.models.calibration import Curve, Speed
 from lowvision.plugins import registry
 from lowvision.routing import cost
 
@@ -233,8 +233,20 @@ def test_max_loss_selects_the_cheapest_point_of_the_curve_within_it(calibrated: 
     image = picture()
     assert calibrated.restore(image, max_loss=2).tiles[0] == calibrated.restore(image).plan.count
     assert calibrated.restore(image, max_loss=0).tiles[-1] == calibrated.restore(image).plan.count
-    as_trained = calibrated.restore(image, max_loss=0.5)
-    np.testing.assert_array_equal(as_trained.choice, calibrated.restore(image).choice)
+    routed = calibrated.restore(image, max_loss=0.5)
+    np.testing.assert_array_equal(routed.choice.flatten(), calibrated._engine.decide(io.to_tensor(image)).choice)
+
+
+@pytest.mark.parametrize(("speed", "loss"), [("fast", 0.3), ("balanced", 0.05), ("best", 0)])
+def test_a_speed_is_a_loss(calibrated: Restorer, speed: Speed, loss: float) -> None:
+    by_name, by_loss = calibrated.restore(picture(), speed=speed), calibrated.restore(picture(), max_loss=loss)
+    np.testing.assert_array_equal(by_name.choice, by_loss.choice)
+    np.testing.assert_array_equal(by_name.image, by_loss.image)
+
+
+def test_weights_with_a_curve_are_balanced_by_default(calibrated: Restorer) -> None:
+    balanced = calibrated.restore(picture(), speed="balanced")
+    np.testing.assert_array_equal(calibrated.restore(picture()).choice, balanced.choice)
 
 
 def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, network: Restorer) -> None:
@@ -242,5 +254,11 @@ def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, ne
         network.restore(picture(), max_loss=0.05)
     with pytest.raises(UsageError, match="give one of them"):
         calibrated.restore(picture(), budget=0.5, max_loss=0.05)
+    with pytest.raises(UsageError, match="give one of them"):
+        calibrated.restore(picture(), budget=0.5, speed="fast")
+    with pytest.raises(UsageError, match="have no curve"):
+        network.restore(picture(), speed="fast")
+    with pytest.raises(UsageError, match="one of fast, balanced, best; got quick"):
+        calibrated.restore(picture(), speed="quick")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the smallest loss .* 0\.000 dB"):
         calibrated.restore(picture(), max_loss=-1)
