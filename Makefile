@@ -7,7 +7,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -e '.[dev]'
+	$(BIN)/pip install --quiet -e '.[dev,docs]'
 	touch $@
 
 run: install
@@ -21,7 +21,9 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
 
 docs: install
 	$(BIN)/lowvision schema > recipes/schema.json
-	$(BIN)/pytest -n 0 tests/test_docs.py
+	$(BIN)/pytest -n 0 tests/test_docs.py tests/test_tutorial.py tests/test_tables.py
+	$(BIN)/mkdocs build --strict

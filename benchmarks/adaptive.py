@@ -1,11 +1,11 @@
-"""How fast networks that decide by themselves are against their own static graph, turn by turn in one process.
+"""Speed of adaptive networks (`adapt`) relative to their static graph (`forward`), alternating in one process.
 
     python benchmarks/adaptive.py WEIGHTS|BACKBONE [SHARES]
 
-BACKBONE is a name, as `smsr`, with the options and the weights that it starts with, for super-resolution x2. SHARES of
-the static graph's multiply-adds, as 0.8,0.6, are set by `set_budget`. Prints, for batches of tiles of the sample
-photographs, milliseconds of processor time a tile on one thread, the median of a few rounds, which other work on the
-machine hardly touches; and how many times as fast as the static graph in the memory format that suits it better.
+BACKBONE is a name, e.g. `smsr`, with default options and initial weights, for super-resolution x2. SHARES are budgets
+as fractions of the static graph's multiply-adds, e.g. 0.8,0.6. Prints, for batches of tiles of the sample photographs,
+milliseconds of CPU time per tile on one thread (median of several rounds, hardly affected by other load), and the speed
+relative to the static graph in its faster memory format.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def network_of(word: str, known: Registry) -> tuple[nn.Module, Task]:
-    """The network of a weights file, or one that was just built."""
+    """Return the network of a weights file, or a newly built one."""
     if Path(word).exists():
         parts = trained_networks.read(Path(word), known)
         return parts.branches[-1].module(), parts.architecture.task
@@ -74,7 +74,7 @@ def network_of(word: str, known: Registry) -> tuple[nn.Module, Task]:
 
 
 def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
-    """Tiles (N,C,h,w) and their truth, spread over the sample photographs."""
+    """Return tiles (N,C,h,w) and their ground truth, distributed over the sample photographs."""
     photos = known.find("datasets", "samples_test").component().photos()
     lq, gt = [], []
     side = TILE * task.scale
@@ -89,13 +89,13 @@ def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def seconds_a_tile(ways: list[Callable[[Tensor], object]], lq: Tensor) -> list[float]:
-    """Of each way, the median over rounds in which all take their turn."""
+    """Return the median seconds per tile of each way, over rounds in which all ways run in turn."""
     seconds: list[list[float]] = [[] for _ in ways]
     for turn in range(ROUNDS + 1):
         for way, own in zip(ways, seconds, strict=True):
             began = time.process_time()
             way(lq)
-            if turn:  # the first one fills caches
+            if turn:  # the first round warms up
                 own.append((time.process_time() - began) / len(lq))
     return [median(own) for own in seconds]
 

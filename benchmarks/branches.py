@@ -1,10 +1,10 @@
-"""How fast each branch alone is, in every runtime and precision, on windows of one, two and four rows of tiles.
+"""Speed of each branch alone, in every runtime and precision, on windows of one, two and four rows of tiles.
 
     python benchmarks/branches.py WEIGHTS
 
-It bounds what routing can reach: no plan of tiles makes a branch faster than this. As many threads call at once as the
-engine of `lowvision restore` has. Prints 10^9 multiply-adds a second, the best of a few rounds: of the network as it is
-trained, and behind a stroke as restoring has it, where its end was folded (`lowvision/inference/folding.py`).
+This is an upper bound for routing: no plan of tiles makes a branch faster. The number of concurrent threads is that of
+`lowvision restore`. Prints 10^9 multiply-adds per second, best of several rounds: of the network as trained, and after
+a slash of the network with a folded tail (`lowvision/inference/folding.py`), as used for restoring.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lowvision.system.allocator import keep_memory
 
 MERGED = (1, 2, 4)
 IN_A_ROW = 8
-"""Calls of each thread before it waits for the others."""
+"""Calls per thread between synchronisations."""
 
 
 def main() -> None:
@@ -53,11 +53,11 @@ def main() -> None:
 
 
 def _runtimes(known: Registry) -> Iterator[tuple[str, Precision, Runtime]]:
-    """Those that can be used here, in every precision that they and the processor have."""
+    """Yield the usable runtimes, in every precision that they and the CPU support."""
     precisions = get_args(Precision) if devices.multiplies_bf16() else ("f32",)
     for name, entry in known["runtimes"].items():
         for precision in precisions:
-            with suppress(ValidationError):  # a runtime may know one alone
+            with suppress(ValidationError):  # a runtime may support only one
                 runtime: Runtime = entry.component(precision=precision)
                 if not runtime.missing():
                     yield name, precision, runtime

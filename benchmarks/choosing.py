@@ -1,12 +1,13 @@
-"""Which classifier sends the tiles of photographs best to the branches of a container, at equal cost.
+"""Compare classifiers that route tiles of photographs to the branches of a container, at equal cost.
 
     python benchmarks/choosing.py WEIGHTS PHOTOS [CLASSIFIER...]
 
-WEIGHTS is a file or the name of carried weights, PHOTOS a data set as a recipe spells it: `data.valid` of their recipe,
-as this table chooses what is carried, and sets that are reported must not choose. Classifiers without training are
-fitted on one half of the tiles, and judged with all others on the other half: those that plugins provide, and each
-CLASSIFIER as a recipe spells it, such as `high_frequency: {split: means}`. All follow the rule of `restore --budget`;
-costs are shares of the tiled base, each classifier's own included. PSNR (RGB) is the mean over photographs.
+WEIGHTS is a file or the name of shipped weights. PHOTOS is a data set in recipe syntax: use `data.valid` of the
+weights' recipe, since this table selects the classifier of shipped weights, and test sets must not be used for
+selection. Training-free classifiers are fitted on one half of the tiles; all classifiers are evaluated on the other
+half: those of the plugins, and each CLASSIFIER in recipe syntax, e.g. `high_frequency: {split: means}`. Budgets work as
+in `restore --budget`; costs are fractions of the tiled base and include the classifier. PSNR (RGB) is the mean over
+photographs.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from lowvision.routing import budget, cost
 from lowvision.routing.container import Branches
 
 TILES = 1024
-"""Of the photographs, that do not overlap; every other one fits, the others judge."""
+"""Number of tiles, which do not overlap; every other tile is for fitting, the rest for evaluation."""
 SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the cost of the base on every tile."""
+"""Budgets, as fractions of the cost of the base on every tile."""
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -53,22 +54,22 @@ def main() -> None:
     photos = cast(Dataset, choose("datasets", yaml_reader.parse(sys.argv[2], "PHOTOS").value, known))
     extractor = TileExtractor(photographs.load(photos, made.task), made.task, made.tile.size)
     lq, gt, photograph = _tiles(extractor)
-    reached = _reached(container.branches, lq, gt)  # (N, M)
-    lesson, judged = fitting.Lesson(lq[::2], reached[::2]), lq[1::2]
+    reached = _branch_psnr(container.branches, lq, gt)  # (N, M)
+    lesson, evaluated = fitting.FittingTiles(lq[::2], reached[::2]), lq[1::2]
     errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
     prices = np.array(container.branches.prices(tuple(lq.shape[1:])))
     alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(prices)))
-    print(f"{len(judged)} tiles of {len(set(of))} photographs; each branch on all of them: {alone}")
+    print(f"{len(evaluated)} tiles of {len(set(of))} photographs; each branch on all of them: {alone}")
     print(f"{'':32}" + "".join(f"{share:>9.0%}" for share in SHARES) + "   undirected")
     if made.classifier and made.classifier.trained:
-        _tell("as in the file", made.classifier, container.classifier, judged, errors, of, prices)
+        _print_row("as in the file", made.classifier, container.classifier, evaluated, errors, of, prices)
     for name, classifier in _untrained(known):
-        _tell(name, classifier, fitting.fitted(classifier, made, lesson), judged, errors, of, prices)
-    lots = np.random.default_rng(0).normal(size=(len(judged), 1)) * np.arange(len(prices))
+        _print_row(name, classifier, fitting.fitted(classifier, made, lesson), evaluated, errors, of, prices)
+    lots = np.random.default_rng(0).normal(size=(len(evaluated), 1)) * np.arange(len(prices))
     for name, scores in {"by lot": lots, "oracle": -errors}.items():
-        found = budget.steps(scores, budget.shares_of_dearest(prices))
-        found = found.worthwhile() if name == "oracle" else found
-        print(f"{name:32}" + "".join(f"{_within(found, share, 0, errors, of, prices):>9}" for share in SHARES))
+        steps = budget.pareto_path(scores, budget.shares_of_dearest(prices))
+        steps = steps.worthwhile() if name == "oracle" else steps
+        print(f"{name:32}" + "".join(f"{_within(steps, share, 0, errors, of, prices):>9}" for share in SHARES))
 
 
 def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
@@ -78,7 +79,7 @@ def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
 
 
 def _tiles(extractor: TileExtractor) -> tuple[Tensor, Tensor, Numbers]:
-    """lq, gt, and the number of each tile's photograph."""
+    """Return lq, gt, and the index of each tile's photograph."""
     grid = Grid(extractor.photographs, extractor.size, extractor.size)
     coords_list = [grid.coords(int(number)) for number in np.random.default_rng(0).permutation(len(grid))[:TILES]]
     pairs = [extractor.fixed(coords, n) for n, coords in enumerate(coords_list)]
@@ -87,36 +88,36 @@ def _tiles(extractor: TileExtractor) -> tuple[Tensor, Tensor, Numbers]:
 
 
 @torch.no_grad()
-def _reached(branches: Branches, lq: Tensor, gt: Tensor) -> Tensor:
-    """(N,M) in dB."""
+def _branch_psnr(branches: Branches, lq: Tensor, gt: Tensor) -> Tensor:
+    """Return (N,M) the PSNR of each branch in dB."""
     pairs = list(zip(lq.split(16), gt.split(16), strict=True))
     columns = [torch.cat([psnr(branches.one(some, k), truth) for some, truth in pairs]) for k in range(len(branches))]
     return torch.stack(columns, dim=1)
 
 
 @torch.no_grad()
-def _tell(
+def _print_row(
     name: str, classifier: Classifier, network: torch.nn.Module, lq: Tensor, errors: Array, of: Numbers, prices: Numbers
 ) -> None:
     scores = torch.cat([network(some) for some in lq.split(64)]).double().numpy()
     own = cost.multiply_adds(network, (1, *lq.shape[1:]))
     weigh = budget.logarithms if classifier.predicts == "class" else budget.shares_of_dearest
-    found = budget.steps(scores, weigh(prices))
-    cells = "".join(f"{_within(found, share, own, errors, of, prices):>9}" for share in SHARES)
+    steps = budget.pareto_path(scores, weigh(prices))
+    cells = "".join(f"{_within(steps, share, own, errors, of, prices):>9}" for share in SHARES)
     choice = scores.argmax(axis=1)
     undirected = _decibels(errors[np.arange(len(of)), choice], of)
     print(f"{name:32}{cells}   {undirected:.3f} at {(prices[choice].mean() + own) / prices[-1]:.0%}")
 
 
-def _within(found: budget.Steps, share: float, own: int, errors: Array, of: Numbers, prices: Numbers) -> str:
-    """PSNR at that share of the base's cost; a dash where even the cheapest is dearer."""
+def _within(steps: budget.ParetoPath, share: float, own: int, errors: Array, of: Numbers, prices: Numbers) -> str:
+    """Return the PSNR at that fraction of the base's cost; a dash if even the cheapest branch exceeds it."""
     most = (share * prices[-1] - own) * len(of)
-    choice, spent = budget.most_within(most, found, lambda made: int(prices[made].sum()))
+    choice, spent = budget.most_within(most, steps, lambda made: int(prices[made].sum()))
     return f"{_decibels(errors[np.arange(len(of)), choice], of):.3f}" if spent <= most else "-"
 
 
 def _decibels(errors: Array, of: Numbers) -> float:
-    """The mean over photographs of the PSNR of their tiles together."""
+    """Return the mean over photographs of the PSNR of all their tiles."""
     return float(np.mean([-10 * np.log10(errors[of == number].mean()) for number in np.unique(of)]))
 
 

@@ -1,12 +1,12 @@
-"""What a trained container's branches reach on data.valid under other classifiers, each taught the same ranked tiles.
+"""PSNR of a trained container's branches on data.valid under other classifiers, trained on the same ranked tiles.
 
     python benchmarks/classifiers.py RUN STEPS CLASSIFIER...
 
-RUN is a finished run, whose rank and joint/best.safetensors are used and left as they are; a CLASSIFIER is spelt as in
-a recipe: class_module, or "timm: {model: lcnet_050}". Each starts anew, learns the ranking's classes for STEPS steps
-with the recipe's batch and ranked_lr, and is then asked about the same tiles. At equal cost, its own included, they are
-compared by the rule of `restore --budget`. PSNR is that of the mean squared error of all tiles together, as the mean of
-tiles' PSNR would count flat ones most. Cost is in 10^6 multiply-adds a tile.
+RUN is a finished run; its rank and joint/best.safetensors are read, not changed. CLASSIFIER has recipe syntax:
+class_module, or "timm: {model: lcnet_050}". Each classifier starts from initial weights, trains on the ranking's
+classes for STEPS steps with the recipe's batch and ranked_lr, and then classifies the same tiles. They are compared at
+equal cost, classifier included, with budgets as in `restore --budget`. PSNR is that of the mean squared error of all
+tiles, since a mean of PSNR would overweight flat tiles. Cost is in 10^6 multiply-adds per tile.
 """
 
 from __future__ import annotations
@@ -35,42 +35,46 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Log
 
 TILES = 256
-"""Of data.valid, that do not overlap."""
+"""Number of tiles of data.valid, which do not overlap."""
 SHARES = (0.5, 0.6, 0.7, 0.8)
-"""Of the base's cost a tile: the costs at which classifiers are compared."""
+"""Budgets at which classifiers are compared, as fractions of the base's cost per tile."""
 
 
 def main() -> None:
     run, steps, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     known = registry.load()
-    trained = weights.load_container(path := run / "joint" / "best.safetensors", _made(path, known), known).eval()
+    trained = weights.load_container(
+        path := run / "joint" / "best.safetensors", _architecture(path, known), known
+    ).eval()
     job = _job(run, run, str(yaml_reader.read(run / "recipe.resolved.yml").value["classifier"]), known)
     lq, gt = fixed_tiles(job.extractor("valid"), TILES, job.recipe.seed)
     errors = torch.stack([_errors(branch, lq, gt) for branch in trained.branches.networks], dim=1).numpy()  # (N, M)
     prices = np.array(trained.branches.prices(tuple(lq.shape[1:]))) / 1e6
     alone = " ".join(f"{_decibels(errors[:, k])} at {price:.1f}" for k, price in enumerate(prices))
     print(f"{len(lq)} tiles; each branch on all of them: {alone}")
-    _tell("as in the run", trained, lq, errors, prices)
+    _print_row("as in the run", trained, lq, errors, prices)
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(run / "rank", Path(folder) / "rank")
-            _tell(name, _taught(_job(run, Path(folder), name, known), trained, steps), lq, errors, prices)
+            _print_row(
+                name, _with_trained_classifier(_job(run, Path(folder), name, known), trained, steps), lq, errors, prices
+            )
 
 
-def _made(path: Path, known: Registry):  # type: ignore[no-untyped-def]  # an Architecture
+def _architecture(path: Path, known: Registry):  # type: ignore[no-untyped-def]  # an Architecture
     return weights.read_header(path, known).architecture
 
 
 def _job(run: Path, folder: Path, classifier: str, known: Registry) -> Job:
-    """The run's recipe with another classifier, in another folder."""
+    """Return a job of the run's recipe with another classifier and folder."""
     recipe = reading.read(run / "recipe.resolved.yml", known)
-    said = yaml_reader.parse(classifier, "classifier").value
-    recipe = recipe.replace(classifier=choose("classifiers", said, known))
+    choice = yaml_reader.parse(classifier, "classifier").value
+    recipe = recipe.replace(classifier=choose("classifiers", choice, known))
     return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False, None))
 
 
-def _taught(job: Job, trained: RoutedContainer, steps: int) -> RoutedContainer:
-    """The container with a new classifier that has learned the ranking."""
+def _with_trained_classifier(job: Job, trained: RoutedContainer, steps: int) -> RoutedContainer:
+    """Return the container with a new classifier, trained on the ranking."""
     torch.manual_seed(job.recipe.seed)
     container = job.architecture.build_container()
     container.branches.load_state_dict(trained.branches.state_dict())
@@ -82,7 +86,7 @@ def _taught(job: Job, trained: RoutedContainer, steps: int) -> RoutedContainer:
 
 @torch.no_grad()
 def _errors(network: torch.nn.Module, lq: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
-    """(N,) the mean squared error of each tile."""
+    """Return (N,) the mean squared error of each tile."""
     pairs = zip(lq.split(16), gt.split(16), strict=True)
     return torch.cat([10 ** (-psnr(network(some), truth) / 10) for some, truth in pairs])
 
@@ -92,7 +96,7 @@ def _decibels(errors: np.ndarray) -> str:
 
 
 @torch.no_grad()
-def _tell(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.ndarray, prices: np.ndarray) -> None:
+def _print_row(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.ndarray, prices: np.ndarray) -> None:
     logits = torch.cat([container.classify(some) for some in lq.split(64)]).numpy()
     own = cost.multiply_adds(container.classifier, (1, *lq.shape[1:])) / 1e6
     tiles = np.arange(len(lq))
@@ -100,10 +104,10 @@ def _tell(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.nd
     def at(choice: np.ndarray) -> str:
         return f"{_decibels(errors[tiles, choice])} dB at {prices[choice].mean() + own:.1f}"
 
-    found = budget.steps(logits, np.log(prices))
+    budget_path = budget.pareto_path(logits, np.log(prices))
     cells = []
     for share in SHARES:
-        choices = (found.after(n) for n in range(len(found.tiles), -1, -1))
+        choices = (budget_path.after(n) for n in range(len(budget_path.tiles), -1, -1))
         within = (choice for choice in choices if prices[choice].mean() + own <= share * prices[-1])
         cells.append(next((_decibels(errors[tiles, choice]) for choice in within), "-"))
     print(

@@ -1,8 +1,8 @@
-"""Draws docs/crops-*.jpg: pieces of photographs as given, as the carried weights restore them, and as they were.
+"""Draw docs/crops-*.jpg: crops of the degraded input, of the results of the shipped weights, and of the original.
 
     python benchmarks/crops.py DATA
 
-DATA has the folder photos/val. Every piece is shown pixel by pixel, after its map of branches.
+DATA contains the folder photos/val. Every crop is shown without scaling, after its route map.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from lowvision.plugins import registry
 DOCS = Path(__file__).parents[1] / "docs"
 LONGER_SIDE = 2048
 SIDE = 320
-"""Of a piece, in pixels of the original."""
+"""Side of a crop, in pixels of the original."""
 MARGIN = 64
-"""What is restored around a piece, and not shown."""
+"""Pixels around a crop that are restored but not shown."""
 GAP, LINE, SIZE = 8, 28, 16
-"""Pixels between pieces, and of the line of text below them and its letters."""
+"""Pixels between crops, height of the caption in pixels, and its font scale."""
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One picture."""
+    """One picture of several crops."""
 
     file: str
     photograph: str
     top: int
     left: int
-    """Of the piece, in the photograph at 2K."""
+    """Position of the crop, in the photograph at 2K."""
     weights: tuple[str, ...]
-    """Those of one task; the last one's branches are shown."""
+    """Weights of one task; the route map is that of the last."""
 
 
 COMPARISONS = (
@@ -79,7 +79,7 @@ def _drawn(comparison: Comparison, photographs: Path) -> Pixels:
 
 
 def _piece(comparison: Comparison, photographs: Path) -> Tensor:
-    """(3,SIDE+2*MARGIN,SIDE+2*MARGIN) in [0,1]."""
+    """Return the crop with its margin, (3,SIDE+2*MARGIN,SIDE+2*MARGIN) in [0,1]."""
     whole = io.to_tensor(io.read_rgb(photographs / f"{comparison.photograph}.jpg"))
     height, width = whole.shape[1:]
     share = LONGER_SIDE / max(height, width)
@@ -93,7 +93,7 @@ def _middle(panel: Pixels) -> Pixels:
 
 
 def _labelled(panel: Pixels, name: str) -> Pixels:
-    """A piece with its name below it, and a gap to the right."""
+    """Return a crop with a caption below and a gap to the right."""
     framed = np.full((SIDE + LINE, SIDE + GAP, 3), 255, dtype=np.uint8)
     framed[:SIDE, :SIDE] = panel
     io.draw_text(framed, name, 0, SIDE + LINE - 9, SIZE, (0, 0, 0))

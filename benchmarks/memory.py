@@ -1,9 +1,10 @@
-"""How much memory a restore takes above the loaded process.
+"""Peak memory of a restore above that of the loaded process.
 
     python benchmarks/memory.py WEIGHTS PHOTO RUNTIME
 
-loads the weights, restores a corner of the photograph so that everything is loaded and compiled, then the whole of it,
-and prints Linux's VmRSS before and VmHWM after. The photograph itself is not counted among what is loaded.
+Loads the weights, restores a corner of the photograph to load and compile everything, then restores the whole
+photograph, and prints Linux's VmRSS before and VmHWM after. The memory of the photograph itself counts as used by the
+restore.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ CORNER = 256
 
 def main() -> None:
     weights, photo, runtime = sys.argv[1:]
-    network = lowvision.load(pretrained.find(Path(weights), registry.load()), "cpu", runtime)
+    network = lowvision.load(pretrained.find(Path(weights), registry.load()), device="cpu", runtime=runtime)
     image = io.read(photo).pixels
     network.restore(image[:CORNER, :CORNER])
     loaded, began = mebibytes("VmRSS"), time.perf_counter()
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def mebibytes(name: str) -> float:
-    """A figure of this process in /proc/self/status."""
+    """Return a memory figure of this process from /proc/self/status, in MiB."""
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024

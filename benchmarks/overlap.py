@@ -1,13 +1,12 @@
-"""How far tiles should overlap, be merged, and see beyond themselves: what is lost, and what it costs.
+"""Quality and cost of the overlap of tiles, of merging tiles, and of additional context around them.
 
     python benchmarks/overlap.py WEIGHTS PHOTOS [--longer-side 2048] [--overlaps 4 3 2] [--halos 0]
 
-restores the photographs of a folder (degraded by the task of the weights; brought to that longer side, 0: as they are)
-by PyTorch, in bfloat16 where the CPU has instructions for it, with tiles that overlap by so many pixels and are merged
-as `lowvision restore` does, in windows with so many pixels of context more; first, by the largest overlap, with each
-tile on its own as in the paper. Prints means over photographs: PSNR on RGB, the scale cut off at each border, and the
-exact cost as a share of the base on the whole image; of the base on every tile, of what the classifier chooses by
-itself, and of what it chooses within budgets.
+Restores the photographs of a folder (resized to the longer side, 0: original size; degraded by the task of the weights)
+by PyTorch, in bfloat16 if the CPU supports it. Tiles are merged into windows as by `lowvision restore`, for every
+overlap and every halo of additional context pixels; the first row uses the largest overlap without merging, as in the
+paper. Prints means over photographs: PSNR on RGB without `scale` border pixels, and the exact cost as a fraction of the
+base on the whole image; for the base on every tile, for the classifier's own choice, and within budgets.
 """
 
 from __future__ import annotations
@@ -34,39 +33,39 @@ BUDGETS = (0.85, 0.75, 0.65)
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("weights", type=Path)
-    words.add_argument("photos")
-    words.add_argument("--longer-side", type=int, default=2048)
-    words.add_argument("--overlaps", type=int, nargs="+", default=[4, 3, 2])
-    words.add_argument("--halos", type=int, nargs="+", default=[0])
-    said = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("photos")
+    parser.add_argument("--longer-side", type=int, default=2048)
+    parser.add_argument("--overlaps", type=int, nargs="+", default=[4, 3, 2])
+    parser.add_argument("--halos", type=int, nargs="+", default=[0])
+    arguments = parser.parse_args()
     known = registry.load()
-    parts = trained_networks.read(pretrained.find(said.weights, known), known)
+    parts = trained_networks.read(pretrained.find(arguments.weights, known), known)
     task = parts.architecture.task
     runtime = engines.runtime_named("torch", parts, known, "cpu", "bf16" if devices.multiplies_bf16() else "f32")
     built = engines.build(parts, runtime, "cpu")
-    first = max(said.overlaps)
+    first = max(arguments.overlaps)
     ways = {f"{first}, alone": replace(built, overlap=first, geometry=built.geometry.alone)}
-    for halo in said.halos:
+    for halo in arguments.halos:
         geometry = replace(built.geometry, halo=halo)
         name = f"halo {halo}" if halo else "merged"
-        ways |= {f"{o}, {name}": replace(built, overlap=o, geometry=geometry) for o in said.overlaps}
-    found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in ways}
-    folder = Folder(path=said.photos, longer_side=said.longer_side or None)
+        ways |= {f"{o}, {name}": replace(built, overlap=o, geometry=geometry) for o in arguments.overlaps}
+    results: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in ways}
+    folder = Folder(path=arguments.photos, longer_side=arguments.longer_side or None)
     for number, photograph in enumerate(photographs.load(folder, task)):
         lq, gt = photographs.lq_of(photograph, task, number), io.to_tensor(photograph.gt)
         whole = engines.base_cost(parts.architecture, *lq.shape[1:])
         for way, engine in ways.items():
-            found[way].append(measured(engine, lq, gt, whole))
+            results[way].append(measured(engine, lq, gt, whole))
         print(f"{photograph.name} done", file=sys.stderr, flush=True)
     print(f"{'overlap':10}", *(f"{name:>14}" for name in ("base", "as trained", *(f"at {b:.0%}" for b in BUDGETS))))
-    for way, of_all in found.items():
+    for way, of_all in results.items():
         print(f"{way:10}", *(f"{decibels:7.3f} {share:6.1%}" for decibels, share in np.mean(of_all, axis=0)))
 
 
 def measured(engine: Engine, lq: Tensor, gt: Tensor, whole: int) -> list[tuple[float, float]]:
-    """PSNR, and the cost as a share of the base on the whole image: base, as trained, within the budgets."""
+    """Return PSNR and cost (fraction of the base on the whole image): of the base, as trained, within the budgets."""
     base = engine.restore(lq, len(engine.networks.branches) - 1)
     routed = [engine.route(lq), *(engine.route(lq, int(budget * whole)) for budget in BUDGETS)]
     name = f"psnr_rgb@crop{engine.scale}"

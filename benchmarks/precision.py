@@ -1,12 +1,12 @@
-"""What bfloat16 changes in restored images: PSNR, values of 8 bits, and the largest deviation before they are rounded.
+"""Effect of bfloat16 on restored images: PSNR, changed 8-bit values, and the largest deviation before rounding.
 
     python benchmarks/precision.py WEIGHTS PHOTOS
 
-restores the photographs of a folder (longer side 2048, degraded by the task of the weights) by PyTorch in float32, and
-then by OpenVINO, and by both in bfloat16. PSNR is that on RGB, the scale cut off at each border. Values are
-counted in the 8-bit result: which share differs from PyTorch's in float32, and by more than one. The deviation is the
-largest of all photographs, as a share of the range of values; beside it, that of the last branch on noise, by which
-`auto` compares runtimes.
+Restores the photographs of a folder (longer side 2048, degraded by the task of the weights) by PyTorch and OpenVINO, in
+float32 and bfloat16. PSNR is on RGB without `scale` border pixels. Changed values are the fraction of 8-bit values that
+differ from PyTorch in float32, and that differ by more than one. The deviation is the largest over all photographs, as
+a fraction of the value range; next to it stands the deviation of the last branch on noise, by which `auto` compares
+runtimes.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ WAYS: tuple[tuple[str, Precision], ...] = (
 
 
 @dataclass(frozen=True)
-class Made:
-    """What one runtime made in one precision."""
+class Result:
+    """Restored images of one runtime in one precision."""
 
     restored: list[Tensor]
-    """(C,s*H,s*W) of each photograph."""
+    """(C,s*H,s*W) per photograph."""
     of_noise: Tensor
 
-    def told(self, trusted: Made) -> str:
-        """How it differs from what is trusted, in words."""
+    def describe(self, trusted: Result) -> str:
+        """Describe the differences from the trusted result."""
         pairs = list(zip(self.restored, trusted.restored, strict=True))
         steps = np.concatenate([(_bytes(image) - _bytes(right)).ravel() for image, right in pairs])
         differing, by_more = ((abs(steps) > least).mean() for least in (0, 1))
@@ -65,16 +65,16 @@ def main() -> None:
     given = [photographs.lq_of(photo, task, number) for number, photo in enumerate(photos)]
     right = [io.to_tensor(photo.gt) for photo in photos]
     noise = torch.rand(autotune.TILES, task.channels, size, size, generator=torch.Generator().manual_seed(0))
-    trusted: Made | None = None
+    trusted: Result | None = None
     for name, precision in WAYS:
         engine = engines.build(parts, engines.runtime_named(name, parts, known, "cpu", precision), "cpu")
-        made = Made([engine.route(lq).image for lq in given], engine.networks.branches[-1](noise))
-        trusted = trusted or made  # PyTorch in float32 comes first
+        result = Result([engine.route(lq).image for lq in given], engine.networks.branches[-1](noise))
+        trusted = trusted or result  # PyTorch in float32 comes first
         quality = [
             psnrs(image, gt, task.scale)[f"psnr_rgb@crop{task.scale}"]
-            for image, gt in zip(made.restored, right, strict=True)
+            for image, gt in zip(result.restored, right, strict=True)
         ]
-        print(f"{name:9} {precision:5} {sum(quality) / len(quality):.4f} dB  {made.told(trusted)}", flush=True)
+        print(f"{name:9} {precision:5} {sum(quality) / len(quality):.4f} dB  {result.describe(trusted)}", flush=True)
 
 
 def _bytes(image: Tensor) -> NDArray[np.int16]:

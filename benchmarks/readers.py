@@ -1,8 +1,8 @@
-"""Whether weights files of other programs, as our formats read them, reach the quality that their manifest names.
+"""Compare the quality of weights files of other programs, read by our formats, with the figures in their manifest.
 
     python benchmarks/readers.py WEIGHTS --set5 SET5 --set14 SET14 [--set12 SET12] [--only NAME ...]
 
-WEIGHTS is a folder of weights files beside a MANIFEST.tsv, whose columns `file`, `task` and `... PSNR-Y measured ...`
+WEIGHTS is a folder of weights files with a MANIFEST.tsv, whose columns `file`, `task` and `... PSNR-Y measured ...`
 are read. Each file that a format recognises restores whole images: super-resolution of a MATLAB-style bicubic
 reduction rounded to 8 bit, denoising of Gaussian noise that is not clipped. Prints a Markdown table of mean PSNR-Y
 without `scale` border pixels (denoising: all pixels), of the manifest's figure and of their difference. Files whose
@@ -33,7 +33,7 @@ from lowvision.plugins.registry import Registry
 
 SLOW = "craft"
 SEED = 0
-"""Of the noise."""
+"""Seed of the noise."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def main() -> None:
     folders = {name: Path(folder) for name in ("set5", "set14", "set12") if (folder := getattr(arguments, name))}
     print("| file | read as | set | PSNR-Y in dB | manifest | difference |\n|---|---|---|---|---|---|")
     for row in manifest(arguments.weights):
-        if row.path.exists() and wanted(row.path.name, arguments.only):
+        if row.path.exists() and is_selected(row.path.name, arguments.only):
             report(row, folders, known)
 
 
@@ -66,14 +66,14 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def wanted(name: str, only: list[str]) -> bool:
+def is_selected(name: str, only: list[str]) -> bool:
     if only:
         return any(part.lower() in name.lower() for part in only)
     return SLOW not in name.lower()
 
 
 def manifest(folder: Path) -> Iterator[Row]:
-    """The files of a folder's MANIFEST.tsv."""
+    """Yield the rows of a folder's MANIFEST.tsv."""
     with (folder / "MANIFEST.tsv").open(newline="") as file:
         for entry in csv.DictReader(file, delimiter="\t"):
             measured = next(value for column, value in entry.items() if "PSNR" in column)
@@ -81,7 +81,7 @@ def manifest(folder: Path) -> Iterator[Row]:
 
 
 def figures(text: str) -> dict[str, float]:
-    """`30.77 / 27.72` is of Set5 and Set14, `Set12 30.42` of Set12; what is not a number is left out."""
+    """Parse `30.77 / 27.72` as Set5 and Set14, `Set12 30.42` as Set12; skip what is not a number."""
     if one := re.fullmatch(r"(Set\d+) ([\d.]+)", text):
         return {one[1].lower(): float(one[2])}
     parts = re.fullmatch(r"([\d.]+) / ([\d.]+|-)", text)
@@ -92,26 +92,26 @@ def figures(text: str) -> dict[str, float]:
 def report(row: Row, folders: Mapping[str, Path], known: Registry) -> None:
     """Print the rows of one file."""
     try:
-        found = read(row, known)
+        weights = read(row, known)
     except WeightsError as error:
-        print(f"| {row.path.name} | refused: {error} | | | | |", flush=True)
+        print(f"| {row.path.name} | rejected: {error} | | | | |", flush=True)
         return
-    made = found.architecture
-    network = made.build_network().eval()
-    network.load_state_dict(dict(found.state), strict=False)
-    label = f"{known.name_of(made.branches[0])} ({found.format}), {made.task.scale}x"
+    architecture = weights.architecture
+    network = architecture.build_network().eval()
+    network.load_state_dict(dict(weights.state), strict=False)
+    label = f"{known.name_of(architecture.branches[0])} ({weights.format}), {architecture.task.scale}x"
     named = {"set12"} if "denois" in row.task else {"set5", "set14"} if row.figures else set[str]()
     for name in sorted(named & folders.keys(), key=len):
-        reached = mean_psnr(network, made.task, folders[name])
+        reached = mean_psnr(network, architecture.task, folders[name])
         figure = row.figures.get(name)
-        said = ("-", "-") if figure is None else (f"{figure:.2f}", f"{reached - figure:+.3f}")
-        print(f"| {row.path.name} | {label} | {name} | {reached:.3f} | {said[0]} | {said[1]} |", flush=True)
+        cells = ("-", "-") if figure is None else (f"{figure:.2f}", f"{reached - figure:+.3f}")
+        print(f"| {row.path.name} | {label} | {name} | {reached:.3f} | {cells[0]} | {cells[1]} |", flush=True)
     if not named:
         print(f"| {row.path.name} | {label} | no figure | | | |", flush=True)
 
 
 def read(row: Row, known: Registry) -> ExternalWeights:
-    """The file, by the format that recognises it; of several scales in one file, the largest."""
+    """Read the file by the format that recognises it; if it holds several scales, read the largest."""
     try:
         return external_weights.read(row.path, known)
     except WeightsError as error:

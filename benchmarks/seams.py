@@ -1,13 +1,13 @@
-"""What merging tiles into windows does to routed images: whether borders show, and what context is worth.
+"""Effect of merging tiles into windows on routed images: visibility of borders, and gain by context.
 
     python benchmarks/seams.py WEIGHTS PHOTOS
 
-restores the photographs of a folder (longer side 2048, degraded by the task of the weights) with the engine of
-`lowvision restore`. A step is the absolute difference of two neighbouring pixels of one row. Prints, for each
-photograph, the mean step across the middle of seams between tiles of *different* branches over the mean step in the
-same rows a few pixels to the left and right, inside the tiles; of the routed image, and beside it of two that have no
-seams: the base's on the whole image, and the original. Then PSNR on RGB: of the routed image, and of one with the same
-choice where each tile is restored on its own, as in training and in the paper.
+Restores the photographs of a folder (longer side 2048, degraded by the task of the weights) with the engine of
+`lowvision restore`. A step is the absolute difference of two neighbouring pixels in a row. Prints per photograph the
+mean step across seams between tiles of *different* branches, divided by the mean step in the same rows a few pixels to
+the left and right: for the routed image, and for two images without seams, the base on the whole image and the
+original. Then PSNR on RGB: of the routed image, and of an image with the same routes whose tiles are restored
+separately, as in training and in the paper.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing.tiling import Plan
 
 INSIDE = (-40, -36, -32, -28, 28, 32, 36, 40)
-"""Pixels from a border: beyond the seam, not yet at the next one, and multiples of 4, since x4 leaves a pattern."""
+"""Distances from a border in pixels: beyond the seam, before the next one, and multiples of 4, the period of x4."""
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     engine = engines.build(parts, engines.runtime_named("torch", parts, known, "cpu"), "cpu")
     alone = replace(engine, geometry=engine.geometry.alone)
     base = parts.branches[-1].module()
-    found: list[Sequence[float]] = []
+    measurements: list[Sequence[float]] = []
     for number, photograph in enumerate(photographs.load(Folder(path=folder, longer_side=2048), task)):
         lq = photographs.lq_of(photograph, task, number)
         restored, gt = engine.route(lq), io.to_tensor(photograph.gt)
@@ -52,18 +52,18 @@ def main() -> None:
         steps = [excess(image, borders) for image in (restored.image, whole, gt)]
         tiles = alone.restore(lq, restored.choice).image
         decibels = [psnrs(image, gt, task.scale)[f"psnr_rgb@crop{task.scale}"] for image in (restored.image, tiles)]
-        found.append([*steps, *decibels])
-        print(f"{photograph.name:45} {told(found[-1])}", flush=True)
-    print(f"{'mean':45} {told(np.mean(found, axis=0))}")
+        measurements.append([*steps, *decibels])
+        print(f"{photograph.name:45} {formatted(measurements[-1])}", flush=True)
+    print(f"{'mean':45} {formatted(np.mean(measurements, axis=0))}")
 
 
-def told(ratios: Sequence[float]) -> str:
+def formatted(ratios: Sequence[float]) -> str:
     names = ("steps: routed", "base", "original", "dB: routed", "tiles alone")
     return "  ".join(f"{name} {ratio:.3f}" for name, ratio in zip(names, ratios, strict=True))
 
 
 def between_branches(where: Plan, choice: Tensor, scale: int) -> Tensor:
-    """Which steps (s*H,s*W-1) cross from the tile of one branch into the tile of another."""
+    """Return the mask of steps (s*H,s*W-1) that cross from a tile of one branch into a tile of another."""
     grid = choice.unflatten(0, (len(where.tops), len(where.lefts)))
     crossing = torch.zeros(scale * where.height, scale * where.width - 1, dtype=torch.bool)
     rows = [0, *(sum(seam) // 2 for seam in where.seams_down), where.height]
@@ -75,7 +75,7 @@ def between_branches(where: Plan, choice: Tensor, scale: int) -> Tensor:
 
 
 def excess(image: Tensor, borders: Tensor) -> float:
-    """The mean step at borders over the mean step inside the tiles beside them, of image (C,s*H,s*W)."""
+    """Return the mean step at borders divided by the mean step inside the tiles next to them; image (C,s*H,s*W)."""
     steps = image.clamp(0, 1).diff(dim=2).abs().mean(dim=0)  # (s*H, s*W-1)
     inside = [steps[borders.roll(shift, dims=1)].mean() for shift in INSIDE]
     return float(steps[borders].mean() / torch.stack(inside).mean())

@@ -1,12 +1,12 @@
-"""Whether a search finds a better network than equal widths: what each reaches on data.test after the same training.
+"""Compare searched networks with networks of uniform widths: PSNR on data.test after the same training.
 
     python benchmarks/search.py RECIPE SEEDS [KEY=VALUE...]
 
-The base of RECIPE is a supernet. For each of so many seeds it is trained as the recipe's stage `base` says, and what it
-found is measured (`searched`). The same stage then trains, from noise, what was found (`found anew`), and a network of
-as many blocks with 3x3 kernels and equal widths that costs at least as much (`uniform`): the cheapest whose blocks
-are as wide inside as the features between them, or narrower by one or two. All see the same tiles. Cost is in
-multiply-adds for an LQ pixel; PSNR that of the mean squared error of all tiles together.
+The base of RECIPE is a supernet. For each of SEEDS seeds, the recipe's stage `base` trains it, and the selected network
+is measured (`searched`). The same stage then trains from initial weights the selected architecture (`found anew`), and
+a network of as many blocks with 3x3 kernels and uniform widths that costs at least as much (`uniform`): the cheapest
+whose blocks are as wide inside as the features between them, or narrower by one or two. All are measured on the same
+tiles. Cost is in multiply-adds per LQ pixel; PSNR is that of the mean squared error of all tiles.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lowvision.training.log import Log
 from lowvision_search import Block, Search, Searched, Supernet
 
 TILES = 256
-"""Of data.test, that do not overlap."""
+"""Number of tiles of data.test, which do not overlap."""
 
 
 def main() -> None:
@@ -65,12 +65,12 @@ def main() -> None:
 
 
 def _of(backbone: Backbone, recipe: Recipe) -> Recipe:
-    """The recipe with another network."""
+    """Return the recipe with another network."""
     return recipe.replace(branches=(Branch(backbone=backbone),))
 
 
 def _trained(recipe: Recipe, known: Registry) -> torch.nn.Module:
-    """What the recipe's stage `base` leaves."""
+    """Return the network after the recipe's stage `base`."""
     assert recipe.stages.base is not None
     with tempfile.TemporaryDirectory() as folder:
         job = _job(recipe, known, Path(folder))
@@ -83,7 +83,7 @@ def _job(recipe: Recipe, known: Registry, folder: Path) -> Job:
 
 
 def _uniform(supernet: Supernet, least: int, recipe: Recipe) -> Searched:
-    """The cheapest of equal widths that costs at least so much."""
+    """Return the cheapest network of uniform widths that costs at least `least`."""
     pairs = [(outer, outer - less) for outer in range(3, supernet.channels + 1) for less in range(3)]
     backbones = [
         Searched(channels=outer, blocks=(Block(channels=inner),) * supernet.layers, skip=supernet.skip)

@@ -1,4 +1,4 @@
-"""How long commands take that import no torch: least, median and most of seven, one after the other.
+"""Duration of commands that do not import torch: minimum, median and maximum of seven runs in sequence.
 
 python benchmarks/startup.py
 """

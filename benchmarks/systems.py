@@ -1,10 +1,10 @@
-"""Makes docs/systems.md: every system that routes or slims a network, after short training, beside ClassSR containers.
+"""Write docs/systems.md: systems that route or slim a network, compared with ClassSR containers after short training.
 
-    python benchmarks/systems.py RUNS          # runs the recipes that have no report in RUNS yet, then writes
-    python benchmarks/systems.py RUNS write    # writes what is there
+    python benchmarks/systems.py RUNS          # run the recipes without a report in RUNS, then write the page
+    python benchmarks/systems.py RUNS write    # write the page from existing reports
 
-Each recipe takes minutes on two cores, an hour and more for all of them; a run that is there is not made again. Those
-in benchmarks/systems give a system and the ClassSR container of its backbone as many tiles to learn from.
+Each recipe takes minutes on two cores, all of them more than an hour; finished runs are not repeated. The recipes in
+benchmarks/systems train a system and the ClassSR container of its backbone on equally many tiles.
 """
 
 from __future__ import annotations
@@ -37,45 +37,51 @@ from lowvision.training.log import Log
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "systems.md"
 OWN = ROOT / "benchmarks" / "systems"
-"""Recipes that are not shipped."""
+"""Folder of recipes that are not shipped."""
 TILE, IMAGE = (1, 3, 32, 32), (1, 3, 540, 960)
-WORDS = ("system", "routes", "knob", "row")
+WORDS = ("system", "routes", "setting", "row")
 FIGURES = ("parameters", "MMAC", "GMAC", "tiles", "input dB", "base dB")
 COLUMNS = (*WORDS[:3], *FIGURES, "row", "dB", "cost", "seconds", "ClassSR dB")
 HEAD = """\
-# Systems
+# Other systems compared
 
-Made by `python benchmarks/systems.py`: each system's recipe learned for minutes from the sample photographs, and its
-report was read. So this compares what minutes of training make of each idea, not what papers reach after days. Below
-each system stands, where it routes, the ClassSR container of the same backbone that has seen as many tiles. Rows of
-other scales or of other numbers of tiles cannot be compared.
+How do other ways to spend less compute compare with classify-then-route at equal cost? After minutes of training, early
+exit, SMSR and ARM reach a higher PSNR than the ClassSR container of their backbone, PCSR a lower one. SMSR needs more
+seconds than its dense base on a CPU.
+Fully trained networks may compare differently.
 
-- **Parameters** are those of all that is kept: of every branch and the classifier, or of the one network.
-- **MMAC, GMAC**: exact multiply-adds of the largest network on a tile of 32x32, and on a whole image of 960x540.
-- **Tiles** were shown in training to networks that restore, in all stages together; in lessons of a classifier alone
-  none of them runs.
-- **dB**: PSNR-Y, as many pixels as the scale cut off at each border, mean over the sample photographs that were held
-  out; **base** is the largest network on the whole image, as the stage `base` left it, **input** is bicubic.
-- **Cost and seconds** are shares of what the base takes on the same overlapping tiles, classifier included, measured in
-  the same process; seconds below 100 % are a gain. Where a system has no knob, the row is the base itself. Seconds are
-  of one pass over three small photographs on a machine that others used too.
-- **ClassSR dB**: what that container makes of the same photographs, tile by tile, for the same multiply-adds as the row
-  has spent on each: classify-then-route at equal cost. `dearer`: even its cheapest branch costs more.
+Protocol: `python benchmarks/systems.py RUNS` trains each recipe for minutes on the sample photographs and reads its
+report. A ClassSR container of the same backbone, trained on as many tiles, follows its system. Compare rows only at the
+same scale and number of tiles.
+
+| column | meaning |
+|---|---|
+| parameters | of everything that is kept: all branches and the classifier, or the one network |
+| MMAC, GMAC | exact multiply-adds of the largest network on a tile of 32x32, and on a whole image of 960x540 |
+| tiles | tiles shown to restoring networks in all stages together; stages that train only a classifier do not count |
+| input dB, base dB | PSNR-Y of bicubic, and of the largest network on the whole image after the stage `base`; \
+`scale` pixels cropped at each border, mean over the held-out sample photographs |
+| dB | the same for the row |
+| cost, seconds | shares of the tiled base, classifier included, measured in one process; \
+below 100 % is a gain. A system without a setting has the row of its base. \
+Seconds: one pass over three small photographs on a shared machine |
+| ClassSR dB | PSNR of the ClassSR container on the same photographs, tile by tile, for the same multiply-adds; \
+`dearer`: even its cheapest branch costs more |
 """
 
 
 @dataclass(frozen=True)
 class System:
-    """One row, or one for each setting of its knob."""
+    """A system: one row, or one row per setting of its cost."""
 
     recipe: str
     name: str
     routes: str
     knob: str
     ways: tuple[str, ...] = ()
-    """The rows of its report that show the knob; none: those that begin with `adaptive`, or else the tiled base."""
+    """Rows of its report to show; by default those that begin with `adaptive`, otherwise the tiled base."""
     classsr: str = ""
-    """The recipe of the ClassSR container that it is compared with."""
+    """Recipe of the ClassSR container that it is compared with."""
 
 
 TILES = "tiles to three networks"
@@ -153,7 +159,7 @@ def _rows(system: System, runs: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Rival:
-    """A ClassSR container that restores what a system has restored, for as many multiply-adds."""
+    """A ClassSR container that restores the same photographs at the same cost as a system."""
 
     engine: Engine
     photographs: tuple[Photograph, ...]
@@ -161,7 +167,7 @@ class Rival:
 
     @classmethod
     def of(cls, folder: Path, known: Registry) -> Rival:
-        """What the run in that folder has left."""
+        """Load the result of the run in `folder`."""
         recipe = reading.read(folder / "recipe.resolved.yml", known)
         accelerator = Accelerator(cpu=True)
         job = Job(recipe, known, accelerator, folder, Log(folder, speaks=False))
@@ -175,7 +181,7 @@ class Rival:
         return cls(engine, job.photographs("test"), recipe)
 
     def at(self, gmac: Sequence[float], quality: str) -> str:
-        """Its mean quality for so many billions of multiply-adds on each photograph, in words."""
+        """Return its mean quality, as text, at `gmac` billions of multiply-adds per photograph."""
         reached = []
         for number, (photograph, most) in enumerate(zip(self.photographs, gmac, strict=True)):
             lq = lq_of(photograph, self.recipe.task, self.recipe.seed + number)

@@ -1,12 +1,15 @@
-"""Makes docs/tables.md: what the carried weights reach on other people's photographs, beside their own base.
+"""Measures the shipped weights on test sets and writes docs/tables.md from the measurements.
 
-    python benchmarks/tables.py measure DATA [WORD...]   # leaves benchmarks/tables/*.json; what is there stays
-    python benchmarks/tables.py write                    # docs/tables.md from these
+    python benchmarks/tables.py measure DATA [TEXT...]   # writes benchmarks/tables/*.jsonl; existing files stay
+    python benchmarks/tables.py write                    # writes docs/tables.md from these files
 
-DATA has the folders sr/Set5, sr/Set14, denoise/CBSD68, denoise/McMaster18, photos/val, and photos/train, of which the
-photographs that the weights' recipe holds out of training fit the classifiers that need none. A WORD measures only what
-has it in its name, as `Set5` or `sr-carn-x4`. All of it takes some hours on two cores: photographs of 8 megapixels,
-restored in a dozen ways each.
+DATA holds the folders sr/Set5, sr/Set14, denoise/CBSD68, denoise/McMaster18, photos/val and photos/train. The
+photographs of photos/train that a recipe holds out of training fit the classifiers that need no training. TEXT limits
+the measurement to files with that text in their names, e.g. `Set5` or `sr-carn-x4`. All of it takes some hours on two
+cores: photographs of 8 megapixels, each restored in a dozen ways.
+
+A file of benchmarks/tables is JSON lines: a header, then one line per image with a row of values per way to restore, in
+the order of the header's `ways` and `columns`. Costs relative to the base and means are computed when the file is read.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lowvision import report
 from lowvision.config import yaml_reader
@@ -27,42 +32,46 @@ from lowvision.system import devices
 Document = dict[str, Any]
 """What `lowvision evaluate --json` prints."""
 ROOT = Path(__file__).parents[1]
-MEASURED = ROOT / "benchmarks" / "tables"
+MEASUREMENTS = ROOT / "benchmarks" / "tables"
 PAGE = ROOT / "docs" / "tables.md"
 BUDGETS = ("0.65", "0.75", "0.85")
 """Shares of the base's cost on the whole image."""
+DIGITS = {"psnr": ".7f", "ssim": ".8f", "shares": ".5f", "seconds": ".5g", "gmac": ".7g"}
+"""The precision that a file keeps, by the prefix of the column: enough for every digit of the page."""
 HEAD = """\
-# Tables
+# Tables of the shipped weights
 
-Made by `python benchmarks/tables.py`: every figure is from `lowvision evaluate` with weights that are carried, and
-stands, image by image, in `benchmarks/tables/`. `data.valid` of the weights' recipe fitted the classifiers that need no
-training; nothing was trained, chosen or stopped by these sets. [What the rows
-mean](method.md#what-the-rows-of-a-report-mean). Seconds are of a shared machine; how fast restoring is, is told in
-[benchmarks](benchmarks.md).
+How good are the shipped weights, and what do they cost? The first table holds one line per set; the sections below it
+hold every set image by image. `python benchmarks/tables.py write` writes this page from `benchmarks/tables/`
+([how to reproduce it](reproduce.md#tables-of-the-shipped-weights)).
+
+Protocol: `lowvision evaluate` with the shipped, first-generation weights, 8 bit. At x4, 4 pixels are cropped at each
+border. No set was used for training or selection; `data.valid` of the weights' recipe fitted the classifiers that need
+no training. [The rows are defined in the method page](method.md#what-the-rows-of-a-report-mean). Seconds are from a
+shared machine; for speed see [benchmarks](benchmarks.md#speed).
 """
 GLANCE = """\
-PSNR of RGB / of luma, in dB, 8 bit; at x4 without 4 pixels at each border. `routed`: tile by tile, as the classifier
-chooses by itself; its cost and `at 0.65` and so on, where neighbouring tiles are merged as restoring does it, are
-exact multiply-adds as shares of those of the base on the whole image, with overlap and classifier counted.
+PSNR of RGB / of luma in dB. `routed` uses the classifier's own choice, tile by tile; `cost` is its share of the base's
+multiply-adds on the whole image, with overlap and classifier counted. `at 0.65` etc.: restored within that budget, with
+neighbouring tiles merged as in `lowvision restore`.
 """
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Weights that a plugin carries, and what they are measured on."""
+    """Weights that a plugin ships, and the sets on which they are measured."""
 
     weights: str
     recipe: str
-    """The shipped recipe that made them, whose `data.valid` was held out of training."""
+    """The shipped recipe that trained them; its `data.valid` was held out of training."""
     sets: tuple[str, ...]
-    """Folders below DATA; after `@` the longer side to which photographs are brought, after ` sigma ` the strength of
-    noise, where weights learned several."""
+    """Folders below DATA; `@` precedes the longer side to which photographs are resized, ` sigma ` the noise level."""
     compared: tuple[str, ...]
-    """Those of them on which routing is compared with other classifiers too, which takes half as long again."""
+    """The sets on which other classifiers are measured too, which takes half as long again."""
     published: str
-    """What papers report, with their convention."""
+    """Figures from papers, with their convention."""
     picture: str
-    """A photograph's piece as each way restores it, beside the page; shown where it is there."""
+    """A crop of a photograph, restored in each way; shown if the file exists in docs/."""
 
 
 SUBJECTS = (
@@ -82,7 +91,7 @@ SUBJECTS = (
         "zoo/sr_fsrcnn_x4",
         ("sr/Set5", "sr/Set14", "photos/val@2048", "photos/val"),
         ("sr/Set5", "sr/Set14", "photos/val@2048"),
-        "The reference of 56 channels, fully trained on DIV2K: PSNR-Y 30.69 on Set5, 27.69 on Set14. "
+        "FSRCNN of 56 channels, fully trained on DIV2K: PSNR-Y 30.69 on Set5, 27.69 on Set14. "
         "ClassSR-FSRCNN x4: 66 % of the paper's FLOPs on Test2K, 61 % on Test4K, 51 % on Test8K; these overcount the "
         "deconvolution 16 times, and counted exactly are 87, 83 and 74 % of the tiled base.",
         "crops-sr.jpg",
@@ -110,71 +119,128 @@ SUBJECTS = (
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["measure", data, *words]:
+        case ["measure", data, *filters]:
             for subject in SUBJECTS:
                 for name in subject.sets:
-                    _measure(subject, name, Path(data), words)
+                    _measure(subject, name, Path(data), filters)
         case ["write"]:
-            PAGE.write_text("\n".join(_page()), encoding="utf-8")
+            PAGE.write_text("\n".join(page()), encoding="utf-8")
         case _:
             sys.exit(__doc__)
 
 
-def _measure(subject: Subject, name: str, data: Path, wanted: Sequence[str]) -> None:
-    path = _kept(subject, name)
-    if path.exists() or not all(word in path.name for word in wanted):
+def _measure(subject: Subject, name: str, data: Path, filters: Sequence[str]) -> None:
+    path = _table_path(subject, name)
+    if path.exists() or not all(text in path.name for text in filters):
         return
     where, _, sigma = name.partition(" sigma ")
     folder, _, side = where.partition("@")
-    words = ["lowvision", "evaluate", subject.weights, str(data / folder), "--json"]
-    words += ["--compare", json.dumps(_held_out(subject, data))] if name in subject.compared else []
-    words += [word for budget in BUDGETS for word in ("--budget", budget)]
-    words += ["--longer-side", side] if side else []
-    words += ["--task", json.dumps({"denoise": {"sigma": float(sigma)}})] if sigma else []
-    answer = subprocess.run(words, check=True, stdout=subprocess.PIPE)
-    document = json.loads(answer.stdout)
+    arguments = ["lowvision", "evaluate", subject.weights, str(data / folder), "--json"]
+    arguments += ["--compare", json.dumps(_held_out(subject, data))] if name in subject.compared else []
+    arguments += [argument for budget in BUDGETS for argument in ("--budget", budget)]
+    arguments += ["--longer-side", side] if side else []
+    arguments += ["--task", json.dumps({"denoise": {"sigma": float(sigma)}})] if sigma else []
+    process = subprocess.run(arguments, check=True, stdout=subprocess.PIPE)
+    document = json.loads(process.stdout)
     document["made"] = {"date": datetime.now(UTC).date().isoformat(), "machine": devices.cpu_name()}
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(dump_table(document), encoding="utf-8")
 
 
 def _held_out(subject: Subject, data: Path) -> dict[str, Any]:
-    """The recipe's `data.valid`, where it lies below DATA."""
+    """Return the recipe's `data.valid` with its folder below DATA."""
     source = (ROOT / "recipes" / f"{subject.recipe}.yml").read_text(encoding="utf-8")
     folder: dict[str, Any] = yaml_reader.parse(source, subject.recipe).value["data"]["valid"]["folder"]
     return {"folder": {**folder, "path": str(data / folder["path"])}}
 
 
-def _kept(subject: Subject, name: str) -> Path:
-    return MEASURED / f"{subject.weights}--{name.replace('/', '-').replace(' ', '-')}.json"
+def _table_path(subject: Subject, name: str) -> Path:
+    return MEASUREMENTS / f"{subject.weights}--{name.replace('/', '-').replace(' ', '-')}.jsonl"
 
 
-def _page() -> list[str]:
+def dump_table(document: Document) -> str:
+    """Serialize an evaluation of one set as JSON lines."""
+    (image_set,) = document["sets"]
+    columns = [name for name in image_set["mean"]["routed"] if not name.startswith("share_of_")]
+    columns.sort(key="shares".__eq__)  # last: rows without it are shorter
+    ways = list(image_set["mean"])
+    header = {key: value for key, value in document.items() if key != "sets"}
+    lines: list[Any] = [{**header, "set": image_set["name"], "ways": ways, "columns": columns}]
+    for image in image_set["images"]:
+        rows = [_values(image[way], columns) for way in ways]
+        lines.append([image["name"], image["height"], image["width"], *rows])
+    return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+
+
+def _values(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    return [_rounded(name, row[name]) for name in columns if name in row]
+
+
+def _rounded(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(name, item) for item in value]
+    return float(format(value, DIGITS[name.partition("_")[0]]))
+
+
+def load_table(text: str) -> Document:
+    """Parse JSON lines into the document that `lowvision evaluate --json` printed."""
+    header, *lines = map(json.loads, text.splitlines())
+    ways, columns, set_name = (header.pop(key) for key in ("ways", "columns", "set"))
+    images = []
+    for name, height, width, *values in lines:
+        rows = {way: dict(zip(columns, row, strict=False)) for way, row in zip(ways, values, strict=True)}
+        restored = {way: row | _relative(row, rows) for way, row in rows.items()}
+        images.append({"name": name, "height": height, "width": width, **restored})
+    mean = {way: _mean([image[way] for image in images]) for way in ways}
+    return {**header, "sets": [{"name": set_name, "images": images, "mean": mean}]}
+
+
+def _relative(row: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, float]:
+    """Return the cost as a share of the base's, on the whole image and tiled."""
+    bases = ("base_whole", "base_tiled") if "gmac" in row else ()
+    return {f"share_of_{base}": row["gmac"] / rows[base]["gmac"] for base in bases}
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: np.mean([row[name] for row in rows], axis=0).tolist() for name in rows[0]}
+
+
+def page() -> list[str]:
+    """Return the lines of docs/tables.md."""
     lines = [*HEAD.splitlines(), "", "## At a glance", "", *_glance()]
     for subject in SUBJECTS:
         measured = _measured(subject)
-        lines += ["", f"## {subject.weights}", "", f"Made by `lowvision run {subject.recipe}`. {subject.published}"]
+        lines += [
+            "",
+            f"## {subject.weights}",
+            "",
+            f"Trained by `lowvision run {subject.recipe}`. Published: {subject.published}",
+        ]
         if (PAGE.parent / (picture := subject.picture)).exists():
-            lines += ["", f"![{subject.weights}: a piece of a photograph, restored]({picture})"]
+            lines += ["", f"![{subject.weights}: a crop of a photograph, restored in each way]({picture})"]
         if missing := ", ".join(name for name in subject.sets if name not in measured):
             lines += ["", f"Not measured yet: {missing}."]
         if measured:
-            _, _, tables = report.text(_together(measured)).rstrip().partition("\n\n")  # all but its first line
+            _, _, tables = report.text(_merged(measured)).rstrip().partition("\n\n")  # all but its first line
             lines += ["", "```text", tables, "```", "", _made(measured)]
     return [*lines, ""]
 
 
 def _measured(subject: Subject) -> dict[str, Document]:
-    """The documents that there are, by what was measured."""
-    there = {name: _kept(subject, name) for name in subject.sets if _kept(subject, name).exists()}
-    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in there.items()}
+    """Return the documents of the sets that have been measured."""
+    paths = {name: _table_path(subject, name) for name in subject.sets}
+    return {name: load_table(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
 
 
-def _together(measured: Mapping[str, Document]) -> Document:
-    """Several documents of one file of weights as one."""
+def _merged(measured: Mapping[str, Document]) -> Document:
+    """Merge the documents of one weights file into one."""
     sets = [{**image_set, "name": name} for name, document in measured.items() for image_set in document["sets"]]
-    rivals = {name: says for document in measured.values() for name, says in document.get("classifiers", {}).items()}
-    return {**next(iter(measured.values())), "sets": sets, "classifiers": rivals}
+    classifiers = {name: text for document in measured.values() for name, text in _classifiers(document)}
+    return {**next(iter(measured.values())), "sets": sets, "classifiers": classifiers}
+
+
+def _classifiers(document: Document) -> Iterable[tuple[str, str]]:
+    return document.get("classifiers", {}).items()
 
 
 def _made(measured: Mapping[str, Document]) -> str:
@@ -183,15 +249,15 @@ def _made(measured: Mapping[str, Document]) -> str:
 
 
 def _glance() -> list[str]:
-    """One line a set: PSNR of the chief ways, and what routing costs."""
+    """Return one line per set: PSNR of the main ways to restore, and the cost of routing."""
     heads = (
         "weights",
-        "on",
+        "set",
         "input",
         "base, whole",
         "base, tiled",
         "routed",
-        "its cost",
+        "cost",
         *(f"at {b}" for b in BUDGETS),
     )
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
@@ -206,7 +272,7 @@ def _glance() -> list[str]:
 
 
 def _psnr(mean: Mapping[str, Any], way: str) -> str:
-    """RGB, and luma behind it where that was measured."""
+    """Format PSNR of RGB, followed by luma if it was measured."""
     row = mean.get(way, {})
     values = [f"{value:.2f}" for name, value in row.items() if name.startswith("psnr")]
     return " / ".join(values) or "-"

@@ -1,11 +1,11 @@
-"""Tiles per second of a training step, ours beside the same computation done tile by tile as the reference does.
+"""Tiles per second of a training step, compared with the same computation tile by tile, as in the reference code.
 
     python benchmarks/train_step.py [--networks fsrcnn carn] [--batch 96] [--rounds 3] [--threads 2]
 
-Both sides have the same weights, losses, optimizer, threads and dtype, and take turns in one process. The tile-by-tile
-loop runs the classifier and every branch on one tile at a time and goes back through each at once, which is kinder to
-the cache than keeping the graph of the whole batch; it is measured in both memory formats, and the faster one counts.
-Ours is measured at several micro-batches. Prints a table, and with --json the figures.
+Both sides have the same weights, losses, optimizer, threads and dtype, and alternate in one process. The tile-by-tile
+loop runs the classifier and every branch on one tile at a time, each followed by its backward pass, which uses the
+cache better than the graph of the whole batch; it is measured in both memory formats, and the faster one counts. Ours
+is measured at several micro-batch sizes. Prints a table, or with --json the figures.
 """
 
 from __future__ import annotations
@@ -31,26 +31,31 @@ FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--networks", nargs="+", default=list(CHANNELS), choices=list(CHANNELS))
-    words.add_argument("--batch", type=int, default=96)
-    words.add_argument("--rounds", type=int, default=3)
-    words.add_argument("--threads", type=int, default=torch.get_num_threads())
-    words.add_argument("--json", action="store_true")
-    said = words.parse_args()
-    torch.set_num_threads(said.threads)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=list(CHANNELS), choices=list(CHANNELS))
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     rows = [
         row
-        for network in said.networks
+        for network in arguments.networks
         for stage in ("classifier", "joint")
-        for row in measured(network, stage, said.batch, said.rounds)
+        for row in measured(network, stage, arguments.batch, arguments.rounds)
     ]
-    facts = {"torch": torch.__version__, "threads": said.threads, "batch": said.batch, "rounds": said.rounds}
-    print(json.dumps({**facts, "rows": rows}, indent=1) if said.json else table(rows, facts))
+    facts = {
+        "torch": torch.__version__,
+        "threads": arguments.threads,
+        "batch": arguments.batch,
+        "rounds": arguments.rounds,
+    }
+    print(json.dumps({**facts, "rows": rows}, indent=1) if arguments.json else table(rows, facts))
 
 
 def measured(network: str, stage: str, batch: int, rounds: int) -> list[dict[str, Any]]:
-    """Every way of one step, each with its best and median tiles per second, and how often it beats tile by tile."""
+    """Measure every way of one step: best and median tiles per second, and how often it beats tile by tile."""
     accelerator = Accelerator(cpu=True)
     ways = {("tile by tile", 1, form): step(accelerator, network, stage, batch, 1, form) for form in FORMATS}
     for part in sorted({part for part in (4, 8, 16, 32, batch) if batch % part == 0}):
@@ -78,7 +83,7 @@ def measured(network: str, stage: str, batch: int, rounds: int) -> list[dict[str
 
 
 def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: int, form: str) -> Any:
-    """A function that does one update of the weights."""
+    """Return a function that does one update of the weights."""
     known = registry.load()
     torch.manual_seed(0)
     task = known.find("tasks", "sr").component(scale=SCALE)
@@ -98,7 +103,7 @@ def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: i
 
 
 def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """The rows for a person."""
+    """Format the rows as a table."""
     head = f"torch {facts['torch']}, {facts['threads']} threads, batch {facts['batch']}, best of {facts['rounds']}"
     names = f"{'network':8} {'step':11} {'who':13} {'micro-batch':>11} {'format':14} {'tiles/s':>9} {'ratio':>6}"
     lines = [

@@ -1,7 +1,7 @@
 """lowvision: a plugin-based framework for low-level vision with a classify-then-route container at its core.
 
-This is the face, for plugin authors and for programs that restore images (`lowvision.load(path).restore(array)`).
-Every name is loaded when it is first asked for, so `import lowvision` is free.
+The public interface for plugin authors and for programs that restore images
+(`lowvision.load(path).restore(array)`). Names are loaded on first access, so `import lowvision` is fast.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_NAMES_IN = {
     "models.architecture": ("BackboneChoice",),
     "plugins.contracts": (
         "Adaptive",
@@ -86,15 +86,15 @@ _HOMES = {
     "routing.cost": ("multiply_adds",),
     "inference.restorer": ("Restored", "Restorer", "load"),
 }
-_HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _NAMES_IN.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  # the names are strings, computed once
+__all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604  # the names are strings, computed once
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'lowvision' has no attribute '{name}'")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,53 +1,63 @@
-"""Every error that lowvision raises on purpose.
+"""The errors that lowvision raises on purpose, and exceptions as one line of text.
 
-LowvisionError            one line for a person: the place, the thing, the way out
-├── RecipeError           a recipe, an override or an option: the user's to mend
-├── UsageError            words of a command that contradict each other, or mean nothing
-├── PluginError           a plugin that is broken, missing or at odds with another
-├── DataError             an image, a folder or a pair of folders
-├── WeightsError          a weights file that is damaged or belongs to another architecture
-├── RunError              a run folder, a device or a number of processes
-└── TrainingError         training that must not go on: not finite, or collapsed to one branch
+LowvisionError            root; its message is `<place>: <what is wrong>; <way out>`, one line per problem
+├── RecipeError           a recipe, an override or an option is invalid
+├── UsageError            the arguments of a command are invalid or contradict each other
+├── PluginError           a plugin is broken, missing or conflicts with another one
+├── DataError             an image, a folder of images or a pair of folders cannot be used
+├── WeightsError          a weights file is damaged or belongs to another architecture
+├── RunError              a run folder, a device or the number of processes cannot be used
+└── TrainingError         training stopped: the loss is not finite, or one branch got all tiles
 """
 
 
 class LowvisionError(Exception):
-    """The root of the tree; the command line prints it as it is and exits with `exit_code`."""
+    """Root of the tree; the command line prints its message and exits with `exit_code`."""
 
     exit_code = 1
 
 
 class RecipeError(LowvisionError):
-    """What a recipe says cannot be done; holds every complaint, one a line."""
+    """A recipe is invalid; the message holds all validation issues, one per line."""
 
     exit_code = 2
 
 
 class UsageError(LowvisionError):
-    """The words of a command contradict each other, name nothing, or would overwrite what they read."""
+    """Arguments of a command are invalid, contradict each other, or would overwrite an input."""
 
     exit_code = 2
 
 
 class PluginError(LowvisionError):
-    """A plugin is broken, missing, or claims a name that another one holds."""
+    """A plugin is broken, missing, or provides a name that another plugin provides too."""
 
     exit_code = 2
 
 
 class DataError(LowvisionError):
-    """An image cannot be read, a folder is empty, or two folders do not pair."""
+    """An image cannot be read, a folder has no images, or two folders do not pair."""
 
 
 class WeightsError(LowvisionError):
-    """A weights file is damaged, of another format, or does not fit the network."""
+    """A weights file is damaged, has another format, or does not fit the network."""
 
 
 class RunError(LowvisionError):
-    """The surroundings of a run are wrong: its folder, its device, its processes."""
+    """The folder, the device or the processes of a run cannot be used."""
 
     exit_code = 2
 
 
 class TrainingError(LowvisionError):
     """Training stopped itself; the last good checkpoint is kept."""
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception as one line."""
+    return " ".join(str(error).split())
+
+
+def summary_of(error: BaseException) -> str:
+    """Return the type and the message of an exception as one line, e.g. `ValueError: too small`."""
+    return f"{type(error).__name__}: {message_of(error)}".rstrip()

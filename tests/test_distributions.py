@@ -74,7 +74,7 @@ def test_the_root_depends_on_all_that_a_plugin_depends_on(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["version", "license", "requires-python"])
-def test_a_plugin_says_the_same_as_the_root(folder: Path, key: str) -> None:
+def test_a_plugin_agrees_with_the_root(folder: Path, key: str) -> None:
     assert read(folder)["project"][key] == read(ROOT)["project"][key]
 
 
@@ -82,9 +82,41 @@ def test_a_plugin_is_built_as_the_root_is(folder: Path) -> None:
     assert read(folder)["build-system"] == read(ROOT)["build-system"]
 
 
-def test_every_readme_has_the_same_rooms(folder: Path) -> None:
+def test_every_readme_has_the_same_sections(folder: Path) -> None:
     lines = (folder / "README.md").read_text().splitlines()
     headings = tuple(line for line in lines if line.startswith("#") and not line.startswith("###"))
     assert len(headings) == len(SECTIONS)
     for heading, section in zip(headings, SECTIONS, strict=True):
         assert heading.startswith(section.format(name=folder.name))
+
+
+def plugin_packages() -> list[str]:
+    return sorted(folder.name.replace("-", "_") for folder in FOLDERS)
+
+
+def contract(name: str) -> dict[str, Any]:
+    contracts = {entry["name"]: entry for entry in read(ROOT)["tool"]["importlinter"]["contracts"]}
+    return contracts[name]
+
+
+def test_mypy_finds_exactly_the_plugins() -> None:
+    root, *others = read(ROOT)["tool"]["mypy"]["mypy_path"].split(":")
+    assert root == "$MYPY_CONFIG_FILE_DIR"
+    assert sorted(others) == [f"{root}/plugins/{folder.name}" for folder in FOLDERS], "tool.mypy.mypy_path"
+
+
+def test_import_linter_reads_lowvision_and_exactly_the_plugins() -> None:
+    listed = read(ROOT)["tool"]["importlinter"]["root_packages"]
+    assert sorted(listed) == ["lowvision", *plugin_packages()], "tool.importlinter.root_packages"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("The core never imports a plugin", "forbidden_modules"),
+        ("Plugins import only the face", "source_modules"),
+        ("Plugins never import each other", "modules"),
+    ],
+)
+def test_every_import_contract_covers_exactly_the_plugins(name: str, key: str) -> None:
+    assert sorted(contract(name)[key]) == plugin_packages(), f"import contract '{name}': {key}"

@@ -1,10 +1,9 @@
-"""Where the time of a routed restore goes: in the branches, or in classifier, tiling and blending.
+"""Split the time of a routed restore into branches and overhead (classifier, tiling, blending).
 
-Two measurements. Of the branches: each of their calls is timed, in whichever thread it is made; their sum, divided by
-the threads that make them at once, is the time in which branches ran. Of all else: the same restore is run again with
-branches that take no time and return memory as it comes, in the shape and layout of their true outputs; what that
-takes is what classifier, decision, cutting, stacking, handing over and blending take. Subtracting the first from the
-whole would not tell that: on a busy machine blending in one thread makes the branches' calls in the others longer.
+Branches: every call is timed in its thread; the sum divided by the number of calling threads is the branches' time.
+Overhead: the same restore is run with branches that compute nothing and return uninitialised memory in the shape and
+layout of the real outputs. Subtracting the branches' time from the total would be wrong: on a busy machine, blending in
+one thread slows the branches' calls in the others.
 """
 
 from __future__ import annotations
@@ -22,42 +21,42 @@ Layout = tuple[tuple[int, ...], tuple[int, ...]]
 """Shape and strides."""
 
 
-class Dissected:
-    """What the branches did in the last run."""
+class BranchCalls:
+    """Record the calls of branches in the last run."""
 
     def __init__(self, callers: int):
         self._callers, self._sum = callers, 0.0
         self._lock = threading.Lock()
         self.layouts: dict[tuple[int, tuple[int, ...]], Layout] = {}
-        """Of outputs, by branch and shape of the input; of all runs."""
+        """Layouts of outputs by branch and input shape, over all runs."""
 
     def begin(self) -> None:
-        """A run begins."""
+        """Start a run."""
         self._sum = 0.0
 
-    def add(self, k: int, given: Tensor, output: Tensor, seconds: float) -> None:
-        """A call of branch k has ended; any thread may say so."""
+    def add(self, k: int, inputs: Tensor, output: Tensor, seconds: float) -> None:
+        """Record a finished call of branch k, from any thread."""
         with self._lock:
             self._sum += seconds
-            self.layouts[k, tuple(given.shape)] = tuple(output.shape), output.stride()
+            self.layouts[k, tuple(inputs.shape)] = tuple(output.shape), output.stride()
 
     @property
     def seconds(self) -> float:
-        """In which branches ran, as if all threads had worked in them all the time."""
+        """Time of the branches if all threads had run them without pause."""
         return self._sum / self._callers
 
 
-def watched(networks: Networks, calls: Dissected) -> Networks:
-    """The same networks; calls of branches are told."""
-    return replace(networks, branches=tuple(_watched(run, k, calls) for k, run in enumerate(networks.branches)))
+def recorded(networks: Networks, calls: BranchCalls) -> Networks:
+    """Return the same networks, with every call of a branch recorded."""
+    return replace(networks, branches=tuple(_recorded(run, k, calls) for k, run in enumerate(networks.branches)))
 
 
-def emptied(networks: Networks, calls: Dissected) -> Networks:
-    """The same classifier; branches that do nothing, for inputs of shapes that were seen."""
-    return replace(networks, branches=tuple(_nothing(k, calls) for k in range(len(networks.branches))))
+def without_work(networks: Networks, calls: BranchCalls) -> Networks:
+    """Return the same classifier with branches that compute nothing, for recorded input shapes."""
+    return replace(networks, branches=tuple(_without_work(k, calls) for k in range(len(networks.branches))))
 
 
-def _watched(run: Run, k: int, calls: Dissected) -> Run:
+def _recorded(run: Run, k: int, calls: BranchCalls) -> Run:
     def timed(x: Tensor) -> Tensor:
         began = time.perf_counter()
         output = run(x)
@@ -67,7 +66,7 @@ def _watched(run: Run, k: int, calls: Dissected) -> Run:
     return timed
 
 
-def _nothing(k: int, calls: Dissected) -> Run:
+def _without_work(k: int, calls: BranchCalls) -> Run:
     def no_work(x: Tensor) -> Tensor:
         return torch.empty_strided(*calls.layouts[k, tuple(x.shape)])
 

@@ -1,4 +1,4 @@
-"""What was measured as a document of plain values: rows, ratios, the machine."""
+"""Build the JSON document of a bench: rows, ratios, machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -16,19 +15,20 @@ from lowvision.bench.rows import BICUBIC, PEAK, PLAIN, ROUTED, TILE_BY_TILE, TIL
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.registry import Registry
 from lowvision.system import devices
+from lowvision.system.distributions import installed_version
 
 SCHEMA = 1
-"""Raised when the document changes in a way that its readers would notice."""
+"""Version of the document; incremented on incompatible changes."""
 LIBRARIES = ("torch", "openvino", "onnxruntime")
-"""Whose versions are told, where they are installed."""
+"""Libraries whose versions are reported if they are installed."""
 
 Figures = dict[str, Any]
-"""One row of the document."""
+"""A row of the document."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of the image that is restored, in LQ pixels."""
+    """Size of the restored image, in LQ pixels."""
 
     width: int
     height: int
@@ -39,19 +39,19 @@ class Size:
 
 @dataclass(frozen=True)
 class Measured:
-    """A row that was measured at one size."""
+    """Measurements of a row at one size."""
 
     row: Row
     size: Size
     loaded: Mapping[str, Any]
-    """What its process told when it was warm."""
+    """Measurement of the warm-up."""
     runs: Sequence[Mapping[str, Any]]
-    """What it told after each timed run."""
+    """Measurements of the timed runs."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that could not be measured at one size."""
+    """A row that could not be measured at one size, with the reason."""
 
     row: Row
     size: Size
@@ -60,40 +60,42 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All rows at one size."""
+    """Results of all rows at one size."""
 
     measured: tuple[Measured, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def document(
-    outcomes: Sequence[Outcome], made: Architecture, facts: Mapping[str, Any], known: Registry
+    outcomes: Sequence[Outcome], architecture: Architecture, facts: Mapping[str, Any], registry: Registry
 ) -> dict[str, Any]:
-    """What `lowvision bench --json` prints; `facts` stand in it as they are."""
-    peaks = [run["gmac_per_s"] for outcome in outcomes for one in outcome.measured for run in one.runs if _is_peak(one)]
+    """Return the document that `lowvision bench --json` prints; `facts` are added to it."""
+    peaks = [
+        run["gmac_per_s"] for outcome in outcomes for item in outcome.measured for run in item.runs if _is_peak(item)
+    ]
     peak = max(peaks, default=None)
-    rows = [figures for outcome in outcomes for figures in _rows(outcome, made.task.scale, peak)]
+    rows = [figures for outcome in outcomes for figures in _rows(outcome, architecture.task.scale, peak)]
     best = _fastest(row for row in rows if row["what"] == ROUTED and row["size"] == rows[0]["size"])
     return {
         "schema": SCHEMA,
         **facts,
-        "task": known.serialize(made.task),
-        "branches": [known.serialize(branch) for branch in made.branches],
+        "task": registry.serialize(architecture.task),
+        "branches": [registry.serialize(branch) for branch in architecture.branches],
         "machine": machine(),
         "peak_gmac_per_s": peak,
         "rows": rows,
         "left_out": [
-            {"what": one.row.what, "runtime": one.row.runtime, "size": str(one.size), "reason": one.reason}
+            {"what": item.row.what, "runtime": item.row.runtime, "size": str(item.size), "reason": item.reason}
             for outcome in outcomes
-            for one in outcome.left_out
+            for item in outcome.left_out
         ],
-        "comparisons": [found for outcome in outcomes if (found := _comparisons(outcome, rows))],
+        "comparisons": [comparison for outcome in outcomes if (comparison := _comparisons(outcome, rows))],
         "overhead_share": best and best["overhead_share"],
     }
 
 
 def machine() -> dict[str, Any]:
-    """What speed depends on."""
+    """Return the properties of the machine that affect speed."""
     return {
         "cpu": devices.cpu_name(),
         "capability": torch.backends.cpu.get_cpu_capability(),
@@ -101,55 +103,55 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "libraries": {name: version for name in LIBRARIES if (version := installed_version(name))},
     }
 
 
 def _rows(outcome: Outcome, scale: int, peak: float | None) -> list[Figures]:
-    rows = [_figures(one, scale, peak) for one in outcome.measured if not _is_peak(one)]
+    rows = [_figures(item, scale, peak) for item in outcome.measured if not _is_peak(item)]
     for row in rows:
         for name, runtime in (("torch", PLAIN), ("torch_tuned", TUNED), ("same_runtime", row["runtime"])):
             row[f"times_base_whole_{name}"] = _times(row, _find(rows, WHOLE, runtime))
     return rows
 
 
-def _figures(one: Measured, scale: int, peak: float | None) -> Figures:
-    """Of one row, those that need no other one. Speeds are those of the quickest run."""
-    seconds = [run["seconds"] for run in one.runs]
-    quickest, gmac, last = min(seconds), one.loaded["gmac"], one.runs[-1]
-    megapixels = one.size.width * one.size.height * scale**2 / 1e6
+def _figures(measured: Measured, scale: int, peak: float | None) -> Figures:
+    """Return the figures of a row that depend on no other row; speeds are those of the fastest run."""
+    seconds = [run["seconds"] for run in measured.runs]
+    fastest, gmac, last = min(seconds), measured.loaded["gmac"], measured.runs[-1]
+    megapixels = measured.size.width * measured.size.height * scale**2 / 1e6
     figures: Figures = {
-        "what": one.row.what,
-        "runtime": one.row.runtime,
-        "size": str(one.size),
-        "seconds_min": quickest,
+        "what": measured.row.what,
+        "runtime": measured.row.runtime,
+        "size": str(measured.size),
+        "seconds_min": fastest,
         "seconds_median": statistics.median(seconds),
         "seconds": seconds,
-        "mpixel_per_s": megapixels / quickest,
-        "seconds_per_mpixel": quickest / megapixels,
+        "mpixel_per_s": megapixels / fastest,
+        "seconds_per_mpixel": fastest / megapixels,
         "gmac": gmac,
-        "gmac_per_s": gmac / quickest,
-        "share_of_peak": gmac / quickest / peak if peak else None,
-        "rss_before_mib": one.loaded["rss_before_mib"],
+        "gmac_per_s": gmac / fastest,
+        "share_of_peak": gmac / fastest / peak if peak else None,
+        "rss_before_mib": measured.loaded["rss_before_mib"],
         "peak_rss_mib": last["peak_rss_mib"],
-        "other_cores": _median(one.runs, "other_cores"),
+        "other_cores": _median(measured.runs, "other_cores"),
     }
     figures |= {name: last[name] for name in ("shares", "tile", "batch") if name in last}
     if "overhead_seconds" in last:
-        rate = last["branch_gmac"] / min(run["branch_seconds"] for run in one.runs)
+        rate = last["branch_gmac"] / min(run["branch_seconds"] for run in measured.runs)
         figures |= {
-            "decide_seconds": _median(one.runs, "decide_seconds"),
-            "overhead_seconds": _median(one.runs, "overhead_seconds"),
-            "overhead_share": min(run["overhead_seconds"] for run in one.runs) / quickest,
+            "decide_seconds": _median(measured.runs, "decide_seconds"),
+            "overhead_seconds": _median(measured.runs, "overhead_seconds"),
+            "overhead_share": min(run["overhead_seconds"] for run in measured.runs) / fastest,
             "share_of_peak_in_branches": rate / peak if peak else None,
         }
     return figures
 
 
 def _comparisons(outcome: Outcome, rows: Sequence[Figures]) -> dict[str, Any] | None:
-    """How many times as fast the routed ones are as what one would run otherwise, at one size."""
-    here = [row for row in rows if any(row["size"] == str(one.size) for one in outcome.measured)]
-    best, plain = _fastest(row for row in here if row["what"] == ROUTED), _find(here, ROUTED, PLAIN)
+    """Return the speed of the routed rows relative to the other methods at one size."""
+    same_size = [row for row in rows if any(row["size"] == str(item.size) for item in outcome.measured)]
+    best, plain = _fastest(row for row in same_size if row["what"] == ROUTED), _find(same_size, ROUTED, PLAIN)
     if best is None:
         return None
     return {
@@ -159,13 +161,13 @@ def _comparisons(outcome: Outcome, rows: Sequence[Figures]) -> dict[str, Any] | 
         "best_against_base_whole_torch_tuned": best["times_base_whole_torch_tuned"],
         "best_against_base_whole_same_runtime": best["times_base_whole_same_runtime"],
         "torch_against_base_whole_torch": plain and plain["times_base_whole_torch"],
-        "torch_against_base_tiled_torch": plain and _times(plain, _find(here, TILED, PLAIN)),
-        "torch_against_tile_by_tile": plain and _times(plain, _find(here, TILE_BY_TILE, PLAIN)),
+        "torch_against_base_tiled_torch": plain and _times(plain, _find(same_size, TILED, PLAIN)),
+        "torch_against_tile_by_tile": plain and _times(plain, _find(same_size, TILE_BY_TILE, PLAIN)),
     }
 
 
 def _times(row: Figures, other: Figures | None) -> float | None:
-    """How many times as fast a row is as another; by the quickest run of each, as a disturbance only ever slows."""
+    """Return the speed of a row relative to another, by their fastest runs, because load can only slow a run."""
     return other["seconds_min"] / row["seconds_min"] if other and row["what"] != BICUBIC else None
 
 
@@ -177,17 +179,10 @@ def _fastest(rows: Iterable[Figures]) -> Figures | None:
     return min(rows, key=lambda row: row["seconds_min"], default=None)
 
 
-def _is_peak(one: Measured) -> bool:
-    return one.row.what == PEAK
+def _is_peak(measured: Measured) -> bool:
+    return measured.row.what == PEAK
 
 
 def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
     values = [run[name] for run in runs if run[name] is not None]
     return statistics.median(values) if values else None
-
-
-def _version(library: str) -> str | None:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return None

@@ -1,4 +1,4 @@
-"""One row to be measured, as a value, and what it becomes: a way to restore, ready to be run."""
+"""A row to measure, and the prepared restore method that is timed."""
 
 from __future__ import annotations
 
@@ -17,68 +17,68 @@ from lowvision.plugins.registry import Registry
 from lowvision.routing.tiling import plan
 
 DEVICE = "cpu"
-"""The only one that is measured: on an accelerator neither cores nor memory of a process would tell anything."""
+"""Only the CPU is measured: cores and process memory describe nothing on an accelerator."""
 
 Facts = Mapping[str, Any]
-"""What else is to be told of a row, by name."""
+"""Further figures of a row by name."""
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """With which tiles the base is run."""
+    """Tiles on which the base is run."""
 
     size: int
     """Height and width, in LQ pixels."""
     batch: int
-    """How many at a time."""
+    """Number of tiles per batch."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One row to be measured, of one image."""
+    """A row to measure on one image."""
 
     row: Row
     image: Tensor
     """(C,h,w)."""
     parts: ModelBundle
     """The networks."""
-    known: Registry
+    registry: Registry
     shares: tuple[float, ...] | None = None
-    """Of tiles, forced on the branches; None: the classifier decides."""
+    """Fixed share of tiles per branch; None: the classifier routes."""
     tiles: Tiles | None = None
-    """For the tiled base; None: as trained."""
+    """Tiles of the tiled base; None: as trained."""
 
     @property
     def runtime(self) -> Runtime:
-        """What runs the networks. Raises RunError where it cannot be used here."""
-        found = rows.runtime_of(self.row, self.known)
-        if reason := found.missing():
+        """The row's runtime. Raises RunError if it cannot be used on this machine."""
+        runtime = rows.runtime_of(self.row, self.registry)
+        if reason := runtime.missing():
             raise RunError(reason)
-        return found
+        return runtime
 
     def routable(self) -> ModelBundle:
-        """The networks. Raises UsageError where there is no classifier among them."""
+        """Return the networks. Raises UsageError if there is no classifier."""
         if self.parts.classifier is None:
-            raise UsageError("a single network has no classifier: nothing can be routed")
+            raise UsageError("a single network has no classifier and cannot be routed; leave routed rows out")
         return self.parts
 
     def choice(self) -> Tensor | None:
-        """(N,) the branch of each tile, where shares are forced."""
+        """Return the branch of each tile (N,) if shares are fixed."""
         if self.shares is None:
             return None
-        made = self.parts.architecture
+        tile = self.parts.architecture.tile
         _, height, width = self.image.shape
-        where = plan(height, width, made.tile.size, made.tile.overlap)
-        return shares.forced(self.image, where, self.shares)
+        placement = plan(height, width, tile.size, tile.overlap)
+        return shares.forced(self.image, placement, self.shares)
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to restore the image."""
+class Method:
+    """A prepared restore method."""
 
     run: Callable[[], Any]
-    """Does it once; this is what is timed."""
+    """Restore the image once; this call is timed."""
     cost: Callable[[], int]
-    """Multiply-adds of one run; asked when it has run."""
+    """Return the multiply-adds of the last run."""
     facts: Callable[[], Facts] = field(default=dict)
-    """What else is to be told; asked after every run, beyond the clock."""
+    """Return further figures of the last run; not timed."""

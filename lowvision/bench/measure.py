@@ -1,7 +1,8 @@
-"""Measures rows: each in a process of its own, one at a time, round after round, so that all meet the same machine."""
+"""Measure rows, each in its own process, one at a time, in rounds, so that load of the machine affects all alike."""
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,93 +14,96 @@ import numpy as np
 
 from lowvision.bench import networks, photograph, shares, workers
 from lowvision.bench.document import LeftOut, Measured, Outcome, Size, document
-from lowvision.bench.pool import WorkerPool
+from lowvision.bench.pool import Say, WorkerPool
 from lowvision.bench.rows import PEAK, PLAIN, SEARCH, TILED, Row
 from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
-from lowvision.inference.trained_networks import Say, tell
 from lowvision.plugins.registry import Registry
+
+logger = logging.getLogger("lowvision")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be measured."""
+class BenchRequest:
+    """What to measure."""
 
     subject: Path
-    """A weights file, an exported package, or a recipe: then networks as they are before training."""
+    """Weights file, exported package, or recipe (its untrained networks)."""
     sizes: tuple[Size, ...]
     rows: tuple[Row, ...]
     rounds: int
     shares: str | None = None
-    """Of tiles, to be forced on the branches: as `61,23,16`."""
+    """Fixed shares of tiles per branch, e.g. `61,23,16`; None: the classifier routes."""
     photo: Path | None = None
-    """None: a sample photograph."""
+    """Photograph to restore; None: a sample photograph."""
 
 
-def size_of(text: str) -> Size:
-    """`960x540`: width and height in LQ pixels. Raises UsageError."""
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not found:
-        raise UsageError(f"--size {text}: give width and height of the input in pixels, as 960x540")
-    return Size(int(found[1]), int(found[2]))
+def parse_size(text: str) -> Size:
+    """Parse width and height in LQ pixels, e.g. `960x540`. Raises UsageError."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if not match:
+        raise UsageError(f"--size {text}: must be width and height in pixels; give e.g. 960x540")
+    return Size(int(match[1]), int(match[2]))
 
 
-def measure(wanted: Wanted, known: Registry, say: Say = tell) -> dict[str, Any]:
-    """The document. A row that cannot be measured is told in it and costs no other one.
+def measure(request: BenchRequest, registry: Registry, log: Say = logger.info) -> dict[str, Any]:
+    """Measure all rows and return the document; a row that cannot be measured is listed in it.
 
-    Raises WeightsError, RecipeError, DataError and UsageError before anything is measured.
+    Raises WeightsError, RecipeError, DataError and UsageError before the first measurement.
     """
-    untrained = wanted.subject.suffix in networks.RECIPES
+    untrained = request.subject.suffix in networks.RECIPES
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subject = networks.untrained(wanted.subject, folder, known) if untrained else wanted.subject
-        parts = networks.read(subject, known)
-        made = parts.architecture
-        if any(row.runtime in known["runtimes"] and row.runtime != PLAIN for row in wanted.rows):
+        subject = networks.untrained(request.subject, folder, registry) if untrained else request.subject
+        parts = networks.read(subject, registry)
+        architecture = parts.architecture
+        if any(row.runtime in registry["runtimes"] and row.runtime != PLAIN for row in request.rows):
             networks.export(parts)
-        forced = shares.read(wanted.shares, len(made.branches)) if wanted.shares else None
+        forced = shares.read(request.shares, len(architecture.branches)) if request.shares else None
         outcomes = []
-        for size in wanted.sizes:
+        for size in request.sizes:
             image = folder / f"{size}.npy"
-            np.save(image, photograph.lq(wanted.photo, (size.height, size.width), made.task, known).numpy())
+            np.save(image, photograph.lq(request.photo, (size.height, size.width), architecture.task, registry).numpy())
             job = {"weights": str(subject), "image": str(image), "shares": forced}
-            outcomes.append(_of_size(size, wanted.rows, wanted.rounds, job, say))
-    facts = {"weights": str(wanted.subject), "untrained": untrained, "shares": forced, "rounds": wanted.rounds}
-    return document(outcomes, made, facts, known)
+            outcomes.append(_of_size(size, request.rows, request.rounds, job, log))
+    facts = {"weights": str(request.subject), "untrained": untrained, "shares": forced, "rounds": request.rounds}
+    return document(outcomes, architecture, facts, registry)
 
 
-def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any], say: Say) -> Outcome:
-    """All rows at one size of the image; their processes begin and end with it."""
+def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any], log: Say) -> Outcome:
+    """Measure all rows at one size of the image, in new processes."""
     loaded: dict[Row, dict[str, Any]] = {}
     runs: dict[Row, list[dict[str, Any]]] = {}
     left_out: list[LeftOut] = []
-    with WorkerPool(lambda line: say(f"{size}: {line}")) as pool:
+    with WorkerPool(lambda line: log(f"{size}: {line}")) as pool:
         for row in (Row(PEAK, PLAIN), *rows):
-            say(f"{size}: {row} warms up")
+            log(f"{size}: {row} warms up")
             try:
-                its = {**job, "row": asdict(row), "tiles": _best_tiles(row, job) if row.what == TILED else None}
-                loaded[row] = pool.warm_up(row, its)
+                row_job = {**job, "row": asdict(row), "tiles": _best_tiles(row, job) if row.what == TILED else None}
+                loaded[row] = pool.warm_up(row, row_job)
                 runs[row] = []
             except RowError as error:
-                left_out.append(_told(LeftOut(row, size, str(error)), say))
+                left_out.append(_logged(LeftOut(row, size, str(error)), log))
         for n in range(rounds):
-            say(f"{size}: round {n + 1} of {rounds}")
+            log(f"{size}: round {n + 1} of {rounds}")
             for row in list(runs):
                 try:
                     runs[row].append(pool.run(row))
                 except RowError as error:
-                    left_out.append(_told(LeftOut(row, size, str(error)), say))
+                    left_out.append(_logged(LeftOut(row, size, str(error)), log))
                     del runs[row]
-    return Outcome(tuple(Measured(row, size, loaded[row], tuple(its)) for row, its in runs.items()), tuple(left_out))
+    return Outcome(
+        tuple(Measured(row, size, loaded[row], tuple(results)) for row, results in runs.items()), tuple(left_out)
+    )
 
 
 def _best_tiles(row: Row, job: Mapping[str, Any]) -> dict[str, int]:
-    """With which the tiled base is fastest; tried in another process, so that it counts for no memory."""
+    """Find the fastest tiles of the tiled base, in another process, so that its memory is not counted."""
     with workers.started() as worker:
-        found = worker.warm_up({**job, "row": asdict(Row(SEARCH, row.runtime)), "tiles": None})
-    return {"size": found["tile"], "batch": found["batch"]}
+        best = worker.warm_up({**job, "row": asdict(Row(SEARCH, row.runtime)), "tiles": None})
+    return {"size": best["tile"], "batch": best["batch"]}
 
 
-def _told(left_out: LeftOut, say: Say) -> LeftOut:
-    say(f"{left_out.size}: {left_out.row} is left out: {left_out.reason}")
+def _logged(left_out: LeftOut, log: Say) -> LeftOut:
+    log(f"{left_out.size}: {left_out.row} is left out: {left_out.reason}")
     return left_out

@@ -1,4 +1,4 @@
-"""The networks that are measured: from a weights file, an exported package, or a recipe before it is run."""
+"""Load the networks to measure: from a weights file, an exported package, or a recipe (untrained)."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 
 RECIPES = (".yml", ".yaml")
-"""How the names of recipes end."""
+"""File name endings of recipes."""
 
 
-def read(path: Path, known: Registry) -> ModelBundle:
-    """The networks of a weights file or an exported package. Raises WeightsError."""
-    return package.read(path, known) if path.is_dir() else trained_networks.read(path, known)
+def read(path: Path, registry: Registry) -> ModelBundle:
+    """Read the networks of a weights file or an exported package. Raises WeightsError."""
+    return package.read(path, registry) if path.is_dir() else trained_networks.read(path, registry)
 
 
-def untrained(recipe: Path, folder: Path, known: Registry) -> Path:
-    """A weights file in `folder`, of what the recipe trains, before training; the same every time, so that its graphs
-    are cached. Raises RecipeError."""
-    made = reading.read(recipe, known).architecture
+def untrained(recipe: Path, folder: Path, registry: Registry) -> Path:
+    """Write a weights file with the untrained networks of a recipe; always the same, so that graphs are cached.
+
+    Raises RecipeError.
+    """
+    architecture = reading.read(recipe, registry).architecture
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = made.build()
+        network = architecture.build()
     path = folder / f"{recipe.stem}.safetensors"
-    weights.save(path, network, made, known, {})
+    weights.save(path, network, architecture, registry, {})
     return path
 
 
 def export(parts: ModelBundle) -> None:
-    """Put the graphs of all networks into the cache, so that making them counts for no row's memory.
+    """Export all networks to the cache, so that exporting does not count for a row's memory.
 
-    What cannot be exported is told by the rows that need it.
+    Export errors are ignored here; the rows that need the graph report them.
     """
     for network in (*parts.branches, parts.classifier):
         with suppress(LowvisionError):

@@ -1,4 +1,4 @@
-"""The image that is restored: a photograph brought to the wanted size, and degraded as the task would."""
+"""Prepare the image to restore: a photograph cropped and resized to the requested size, and degraded by the task."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import UsageError
-from lowvision.imaging import io
+from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 
 SAMPLES = "samples_test"
-"""The named set whose first photograph is taken where the user gives none."""
-LUMA = (0.299, 0.587, 0.114)
-"""BT.601."""
+"""Data set whose first photograph is the default."""
 
 
-def lq(path: Path | None, size: tuple[int, int], task: Task, known: Registry) -> Tensor:
-    """The degraded photograph (C,height,width), nominally in [0,1]; its middle, where the format is another.
+def lq(path: Path | None, size: tuple[int, int], task: Task, registry: Registry) -> Tensor:
+    """Return the degraded photograph (C,height,width), nominally in [0,1], cropped in the centre to the aspect ratio.
 
-    path: the photograph; None: a sample. size: height and width in LQ pixels. Raises DataError where it cannot be read.
+    path: the photograph; None: a sample. size: height and width in LQ pixels. Raises DataError if it cannot be read.
     """
-    rgb = io.to_tensor(io.read_rgb(path or sample(known)))
-    gt = _filling(rgb, (size[0] * task.scale, size[1] * task.scale))
+    rgb = io.to_tensor(io.read_rgb(path or sample(registry)))
+    gt = _cropped(rgb, (size[0] * task.scale, size[1] * task.scale))
     if task.channels == 1:
-        gt = torch.einsum("c,chw->hw", gt.new_tensor(LUMA), gt)[None]
+        gt = luma.grey(gt)
     return task.degrade(gt.clamp_(0, 1), torch.Generator().manual_seed(0))
 
 
-def sample(known: Registry) -> Path:
-    """A photograph that an installed package carries. Raises UsageError where none does."""
-    if SAMPLES not in known["datasets"]:
-        raise UsageError(f"no sample photographs: no plugin provides {SAMPLES}; give one with --image")
-    return known.find("datasets", SAMPLES).component().photos()[0].gt
+def sample(registry: Registry) -> Path:
+    """Return a bundled sample photograph. Raises UsageError if there is none."""
+    if SAMPLES not in registry["datasets"]:
+        raise UsageError(f"{SAMPLES}: no plugin provides these sample photographs; give one with --image")
+    return registry.find("datasets", SAMPLES).component().photos()[0].gt
 
 
-def _filling(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    """The middle of a photograph (3,H,W), resampled to `size`."""
+def _cropped(photo: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crop a photograph (3,H,W) in the centre to the aspect ratio of `size`, and resize it to `size`."""
     height, width = photo.shape[1:]
     factor = min(height / size[0], width / size[1])
-    high, wide = (max(1, min(whole, round(side * factor))) for whole, side in zip((height, width), size, strict=True))
-    top, left = (height - high) // 2, (width - wide) // 2
-    return resize(photo[:, top : top + high, left : left + wide], size)
+    crop_height, crop_width = (
+        max(1, min(whole, round(side * factor))) for whole, side in zip((height, width), size, strict=True)
+    )
+    top, left = (height - crop_height) // 2, (width - crop_width) // 2
+    return resize(photo[:, top : top + crop_height, left : left + crop_width], size)

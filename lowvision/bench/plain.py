@@ -1,4 +1,4 @@
-"""The ways to restore that stand beside ours: bicubic, the base on the whole image, and tile after tile."""
+"""Restore methods for comparison: bicubic, the base on the whole image, and routed tile by tile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lowvision.bench import shares
-from lowvision.bench.job import DEVICE, Job, Way
+from lowvision.bench.job import DEVICE, Job, Method
 from lowvision.bench.rows import PLAIN, TUNED
 from lowvision.errors import UsageError
 from lowvision.inference import engines
@@ -17,19 +17,19 @@ from lowvision.routing.tiling import cut, plan, suiting
 from lowvision.system.allocator import keep_memory
 
 
-def bicubic(job: Job) -> Way:
-    """What the task has to beat. Raises UsageError where that is nothing to compute."""
+def bicubic(job: Job) -> Method:
+    """Prepare the task's baseline. Raises UsageError at scale 1, where it computes nothing."""
     task = job.parts.architecture.task
     if task.scale == 1:
-        raise UsageError("nothing to enlarge: at scale 1 the input itself is what a network must beat")
-    return Way(lambda: task.baseline(job.image[None]), cost=lambda: 0)
+        raise UsageError("bicubic needs a scale above 1; leave the row out")
+    return Method(lambda: task.baseline(job.image[None]), cost=lambda: 0)
 
 
-def whole(job: Job) -> Way:
-    """The base on the whole image at once: as PyTorch does it untouched, or by a runtime, layer by layer."""
-    made, base = job.parts.architecture, job.parts.branches[-1].unfolded()
+def whole(job: Job) -> Method:
+    """Prepare the base on the whole image: by plain PyTorch, or by a runtime without folding."""
+    architecture, base = job.parts.architecture, job.parts.branches[-1].unfolded()
     height, width = job.image.shape[1:]
-    x = suiting(job.image, made.branches[-1].multiple_of)[None]
+    x = suiting(job.image, architecture.branches[-1].multiple_of)[None]
     if job.row.runtime == TUNED:
         keep_memory()
     plain = job.row.runtime == PLAIN
@@ -39,42 +39,42 @@ def whole(job: Job) -> Way:
     def run() -> Tensor:
         return network(x)
 
-    return Way(run, cost=lambda: engines.base_cost(made, height, width))
+    return Method(run, cost=lambda: engines.base_cost(architecture, height, width))
 
 
-def tile_by_tile(job: Job) -> Way:
-    """Routed as in the reference implementation of Kong et al. 2021: its loop takes one tile at a time.
+def tile_by_tile(job: Job) -> Method:
+    """Prepare routing as in the reference implementation of Kong et al. 2021: a loop over single tiles.
 
-    One batch a tile, contiguous, on PyTorch's own threads and allocator; tiles are averaged where they overlap. Unlike
-    the reference they cover the whole image, as ours do.
+    Each batch is one contiguous tile, with PyTorch's default threads and allocator; overlapping tiles are averaged.
+    Unlike in the reference, the tiles cover the whole image.
     """
-    parts, made = job.routable(), job.parts.architecture
+    parts, architecture = job.routable(), job.parts.architecture
     assert parts.classifier
     container = RoutedContainer(parts.classifier.module(), [branch.module() for branch in parts.branches])
-    size, scale = made.tile.size, made.task.scale
+    size, scale = architecture.tile.size, architecture.task.scale
     channels, height, width = job.image.shape
-    where = plan(height, width, size, made.tile.overlap)
-    coords_list = [(top, left) for top in where.tops for left in where.lefts]
+    placement = plan(height, width, size, architecture.tile.overlap)
+    coords_list = [(top, left) for top in placement.tops for left in placement.lefts]
     forced = job.choice()
-    choice = torch.zeros(where.count, dtype=torch.int64)
+    choice = torch.zeros(placement.count, dtype=torch.int64)
 
     @torch.inference_mode()
     def run() -> Tensor:
         total = torch.zeros(channels, scale * height, scale * width)
-        times = torch.zeros(1, scale * height, scale * width)
+        coverage = torch.zeros(1, scale * height, scale * width)
         for n, (top, left) in enumerate(coords_list):
             tile = cut(job.image, top, left, size, size)[None]  # (1, C, size, size)
-            found = container.classify(tile).argmax()  # also where shares are forced: it is part of what routing takes
-            choice[n] = found if forced is None else forced[n]
+            classified = container.classify(tile).argmax()  # even with fixed shares: its time belongs to routing
+            choice[n] = classified if forced is None else forced[n]
             restored = container.branches.one(tile, int(choice[n]))[0]
-            down = slice(scale * top, scale * min(top + size, height))
-            across = slice(scale * left, scale * min(left + size, width))
-            total[:, down, across] += restored[:, : down.stop - down.start, : across.stop - across.start]
-            times[:, down, across] += 1
-        return total / times
+            rows = slice(scale * top, scale * min(top + size, height))
+            columns = slice(scale * left, scale * min(left + size, width))
+            total[:, rows, columns] += restored[:, : rows.stop - rows.start, : columns.stop - columns.start]
+            coverage[:, rows, columns] += 1
+        return total / coverage
 
     def cost() -> int:
         shape = (channels, size, size)
-        return int(container.prices(shape)[choice].sum()) + where.count * container.classifier_price(shape)
+        return int(container.prices(shape)[choice].sum()) + placement.count * container.classifier_price(shape)
 
-    return Way(run, cost, facts=lambda: {"shares": shares.of(choice, len(container.branches))})
+    return Method(run, cost, facts=lambda: {"shares": shares.of(choice, len(container.branches))})

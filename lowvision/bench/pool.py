@@ -1,4 +1,4 @@
-"""The processes of all rows: as many stay warm as memory holds; one that had to go warms up again at its next turn."""
+"""Keep the worker processes of all rows warm as far as memory allows; a stopped one warms up again when needed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any, Self
 from lowvision.bench import vitals, workers
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError, Worker
-from lowvision.inference.trained_networks import Say
+
+Say = Callable[[str], None]
+"""Takes a progress message."""
 
 RESERVE = 1024.0
-"""MiB that stay free besides what a row wants."""
+"""Memory in MiB that stays free besides what a row needs."""
 GROWTH = 2.0
-"""How many times as much as the first run another may take: ONNX Runtime's takes 1.8 times."""
+"""Largest ratio of the memory of a later run to that of the first; ONNX Runtime needs 1.8."""
 
 
 class WorkerPool:
-    """Asks the rows' processes, one at a time; its end is theirs."""
+    """Runs the rows' workers one at a time and ends them on exit."""
 
-    def __init__(self, say: Say):
-        self._say = say
+    def __init__(self, log: Say):
+        self._log = log
         self._jobs: dict[Row, Mapping[str, Any]] = {}
-        self._wants: dict[Row, float] = {}
-        """MiB that a row's process had at most in its last run; before one that is timed, what it may come to."""
+        self._needed_mib: dict[Row, float] = {}
+        """Peak memory of a row's last timed run; before the first one, an upper estimate."""
         self._warm: dict[Row, tuple[Worker, ExitStack]] = {}
 
     def __enter__(self) -> Self:
@@ -35,38 +37,38 @@ class WorkerPool:
             self._end(row)
 
     def warm_up(self, row: Row, job: Mapping[str, Any]) -> dict[str, Any]:
-        """Let a row's process begin, load and run once; what it told. Raises RowError."""
-        self._make_room(row)
+        """Start a row's worker, load and run once; return its measurement. Raises RowError."""
+        self._free_memory(row)
         process = ExitStack()
         worker = process.enter_context(workers.started())
         self._jobs[row], self._warm[row] = job, (worker, process)
-        told = self._told(row, lambda: worker.warm_up(job))
-        self._wants.setdefault(row, GROWTH * told["peak_rss_mib"])
-        return told
+        measured = self._measured(row, lambda: worker.warm_up(job))
+        self._needed_mib.setdefault(row, GROWTH * measured["peak_rss_mib"])
+        return measured
 
     def run(self, row: Row) -> dict[str, Any]:
-        """One timed run of a row that warmed up before; what it told. Raises RowError."""
+        """Return the measurement of one timed run of a row that warmed up before. Raises RowError."""
         if row not in self._warm:
             self.warm_up(row, self._jobs[row])
-        self._make_room(row)
-        told = self._told(row, self._warm[row][0].run)
-        self._wants[row] = told["peak_rss_mib"]
-        return told
+        self._free_memory(row)
+        measured = self._measured(row, self._warm[row][0].run)
+        self._needed_mib[row] = measured["peak_rss_mib"]
+        return measured
 
-    def _told(self, row: Row, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _measured(self, row: Row, request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            return ask()
+            return request()
         except RowError:
             self._end(row)
             raise
 
-    def _make_room(self, row: Row) -> None:
-        """End others, those that hold most first, until the row can have what it wants; a new one, what the largest."""
-        held = {other: vitals.resident(worker.number) for other, (worker, _) in self._warm.items()}
-        most = self._wants.get(row, max(self._wants.values(), default=0.0)) - held.pop(row, 0.0)
-        while held and (free := vitals.available()) is not None and free - most < RESERVE:
+    def _free_memory(self, row: Row) -> None:
+        """End other workers, the largest first, until the row has enough memory; a new row is assumed to be largest."""
+        held = {other: vitals.resident_mib(worker.process_id) for other, (worker, _) in self._warm.items()}
+        needed = self._needed_mib.get(row, max(self._needed_mib.values(), default=0.0)) - held.pop(row, 0.0)
+        while held and vitals.available_mib() - needed < RESERVE:
             largest = max(held, key=lambda other: held[other])
-            self._say(f"memory is short: {largest} ends, and will warm up again at its turn")
+            self._log(f"low memory: {largest} is stopped and warms up again later")
             self._end(largest)
             del held[largest]
 

@@ -1,4 +1,4 @@
-"""Which ways of restoring are measured: a way and what runs its networks, as `routed:openvino`."""
+"""Rows of a bench: a restore method and a runtime, e.g. `routed:openvino`."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from lowvision.plugins.registry import Registry
 from lowvision.system import devices
 
 PLAIN = "torch"
-"""As most people run a network: eager, contiguous, PyTorch's own threads and allocator."""
+"""PyTorch with default settings: eager, contiguous, default threads and allocator."""
 TUNED = "torch_tuned"
-"""Eager and as trained too, with what our engine has besides: channels last, and memory that is kept."""
+"""PyTorch eager with the engine's settings: channels last, and memory that is kept."""
 COMPILED = "torch_compile"
-"""PyTorch with kernels of its own making."""
-HALVED = "_bf16"
-"""At the end of a runtime's name: convolutions in bfloat16."""
+"""PyTorch with torch.compile."""
+BF16 = "_bf16"
+"""Suffix of runtimes with convolutions in bfloat16."""
 VARIANTS: Mapping[str, tuple[str, dict[str, Any]]] = {
     TUNED: ("torch", {}),
     COMPILED: ("torch", {"compile": True}),
-    **{f"{name}{HALVED}": (name, {"precision": "bf16"}) for name in ("torch", "openvino")},
+    **{f"{name}{BF16}": (name, {"precision": "bf16"}) for name in ("torch", "openvino")},
 }
-"""Names of ours for a runtime with other options."""
+"""Runtimes with other than default options, by name."""
 
 BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED = "bicubic", "base_whole", "base_tiled", "routed_tile_by_tile", "routed"
-WAYS = (BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED)
+METHODS = (BICUBIC, WHOLE, TILED, TILE_BY_TILE, ROUTED)
 PEAK = "peak"
-"""No way to restore: what the machine can do at most."""
+"""Not a restore method: the peak rate of the machine."""
 SEARCH = "search"
-"""No way to restore: finds the tiles with which the tiled base is fastest."""
+"""Not a restore method: the search for the fastest tiles of the tiled base."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A way to restore, and what runs the networks."""
+    """A restore method and a runtime."""
 
     what: str
-    """One of WAYS."""
+    """Restore method, one of METHODS."""
     runtime: str
-    """A name on the menu `runtimes`, or one of VARIANTS."""
+    """Runtime, one of the kind `runtimes` or of VARIANTS."""
 
     def __str__(self) -> str:
         return f"{self.what}:{self.runtime}"
 
 
-def usual(known: Registry) -> tuple[Row, ...]:
-    """What is measured unless told: every way, in every runtime that makes a difference to it.
+def usual(registry: Registry) -> tuple[Row, ...]:
+    """Return the default rows: every method in every runtime that affects it.
 
-    bfloat16 where the processor has instructions for it. Not `routed:torch_compile`: each shape of a region is compiled
-    for each branch, which takes many minutes.
+    bfloat16 is included if the CPU has instructions for it. `routed:torch_compile` is excluded: each branch is compiled
+    for each region shape, which takes many minutes.
     """
-    halved = [name for name in VARIANTS if name.endswith(HALVED)] if devices.multiplies_bf16() else []
-    others = [name for name in (*known["runtimes"], *halved) if name != PLAIN]
+    bf16 = [name for name in VARIANTS if name.endswith(BF16)] if devices.multiplies_bf16() else []
+    others = [name for name in (*registry["runtimes"], *bf16) if name != PLAIN]
     return (
         Row(BICUBIC, PLAIN),
         *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),
@@ -64,34 +64,34 @@ def usual(known: Registry) -> tuple[Row, ...]:
     )
 
 
-def named(words: Sequence[str], known: Registry) -> tuple[Row, ...]:
-    """The rows of words: `routed:openvino` that one, `routed` every usual row of that way.
+def parse(names: Sequence[str], registry: Registry) -> tuple[Row, ...]:
+    """Parse rows: `routed:openvino` is one row, `routed` all default rows of that method.
 
-    Raises UsageError for words that mean no row, RecipeError for a runtime that nobody provides.
+    Raises UsageError for an invalid row, RecipeError for an unknown runtime.
     """
-    found: dict[Row, None] = {}  # in order, each once
-    for word in words:
-        what, _, runtime = word.partition(":")
-        if what not in WAYS:
-            raise UsageError(f"--rows {word}: no way '{what}'; there are {', '.join(WAYS)}")
+    selected: dict[Row, None] = {}  # in order, each once
+    for name in names:
+        method, _, runtime = name.partition(":")
+        if method not in METHODS:
+            raise UsageError(f"--rows {name}: no method '{method}'; choose from {', '.join(METHODS)}")
         if runtime:
-            _check(word, Row(what, runtime), known)
-        wanted = [Row(what, runtime)] if runtime else [row for row in usual(known) if row.what == what]
-        found |= dict.fromkeys(wanted)
-    return tuple(found)
+            _check(name, Row(method, runtime), registry)
+        rows = [Row(method, runtime)] if runtime else [row for row in usual(registry) if row.what == method]
+        selected |= dict.fromkeys(rows)
+    return tuple(selected)
 
 
-def runtime_of(row: Row, known: Registry) -> Runtime:
-    """What runs the networks of a row. Raises RecipeError for a runtime that nobody provides."""
+def runtime_of(row: Row, registry: Registry) -> Runtime:
+    """Return the runtime of a row. Raises RecipeError if it is unknown."""
     name, options = VARIANTS.get(row.runtime, (row.runtime, {}))
-    found: Runtime = known.find("runtimes", name).component(**options)
-    return found
+    runtime: Runtime = registry.find("runtimes", name).component(**options)
+    return runtime
 
 
-def _check(word: str, row: Row, known: Registry) -> None:
+def _check(name: str, row: Row, registry: Registry) -> None:
     if row.what in (BICUBIC, TILE_BY_TILE) and row.runtime != PLAIN:
-        raise UsageError(f"--rows {word}: {row.what} is {PLAIN} alone")
+        raise UsageError(f"--rows {name}: {row.what} runs only in {PLAIN}; give {row.what}:{PLAIN}")
     if row.runtime == TUNED and row.what != WHOLE:
-        raise UsageError(f"--rows {word}: our engine is tuned as it is; say {row.what}:{PLAIN}")
+        raise UsageError(f"--rows {name}: the engine always has these settings; give {row.what}:{PLAIN}")
     if row.runtime not in VARIANTS:
-        known.find("runtimes", row.runtime)
+        registry.find("runtimes", row.runtime)

@@ -1,4 +1,4 @@
-"""The document of a bench as a table for a person, with what its columns mean."""
+"""Format the document of a bench as text tables with a legend."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowvision.bench.rows import BICUBIC, ROUTED, TILED
-from lowvision.report import plain
 from lowvision.report.table import number
+from lowvision.system.text_table import aligned
 
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -17,17 +17,17 @@ HEADINGS = (
     ("", "runtime", "min", "median", "per s", "GMAC", "per s", "peak", "torch", "tuned", "own", "loaded", "peak"),
 )
 NOISY = 0.2
-"""Cores that others may keep busy before it is told."""
+"""Number of cores busy with other processes above which a warning is printed."""
 LEGEND = """\
-Each row in a process of its own, one at a time, in turns; speeds and ratios by the quickest run. GMAC: 10^9
-multiply-adds, overlap and classifier included. peak: a 3x3 convolution from 64 channels to 64. x base: how many times
-as fast as the base on the whole image, run by torch: eager, as it comes; tuned: eager, channels last and memory kept,
-as our engine has it; own: by the row's own runtime. MiB: of the process, when it is loaded and at its peak."""
+Each row runs in its own process, one at a time, in turns; speeds and ratios are those of the fastest run. GMAC: 10^9
+multiply-adds, including overlap and classifier. peak: a 3x3 convolution from 64 to 64 channels. x base: speed relative
+to the base on the whole image, by torch: eager with default settings; tuned: eager, channels last, memory kept, as the
+engine does; own: by the row's own runtime. MiB: memory of the process, after loading and at its peak."""
 LABELS = {"base_whole": "base whole", "base_tiled": "base tiled", "routed_tile_by_tile": "tile by tile"}
 
 
 def text(document: Document) -> str:
-    """All sizes, one table each."""
+    """Format one table per size."""
     sizes = list(dict.fromkeys(row["size"] for row in (*document["rows"], *document["left_out"])))
     parts = [_head(document), *(_of_size(document, size) for size in sizes), LEGEND]
     return "\n\n".join(part for part in parts if part)
@@ -45,22 +45,22 @@ def _head(document: Document) -> str:
 
 
 def _warnings(document: Document) -> list[str]:
-    """What a reader must know before he believes a number."""
+    """Return warnings about the validity of the figures."""
     others = max((row["other_cores"] or 0.0 for row in document["rows"]), default=0.0)
     if others < NOISY:
         return []
-    return [f"NOT QUIET: other processes kept up to {others:.1f} cores busy; believe no ratio of this table"]
+    return [f"NOT QUIET: other processes kept up to {others:.1f} cores busy; the ratios of this table are not valid"]
 
 
 def _of_size(document: Document, size: str) -> str:
     rows = [row for row in document["rows"] if row["size"] == size]
     scale = next(iter(document["task"].values())).get("scale", 1)
     larger = "x".join(str(int(side) * scale) for side in size.split("x"))
-    lines = plain.aligned([*HEADINGS, *map(_cells, rows)], heading=2)
-    told = [f"{size} -> {larger}", "", *lines, *_about_routed(rows), *_compared(document, size)]
-    without = [one for one in document["left_out"] if one["size"] == size]
-    told += [f"left out: {_name(one)}, {one['runtime']}: {one['reason']}" for one in without]
-    return "\n".join(told)
+    table = aligned([*HEADINGS, *map(_cells, rows)], numeric=True, heading=2)
+    lines = [f"{size} -> {larger}", "", *table, *_routed_details(rows), *_compared(document, size)]
+    left_out = [row for row in document["left_out"] if row["size"] == size]
+    lines += [f"left out: {_name(row)}, {row['runtime']}: {row['reason']}" for row in left_out]
+    return "\n".join(lines)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -88,8 +88,8 @@ def _name(row: Row) -> str:
     return f"{name}, {row['batch']} x {row['tile']}²" if row["what"] == TILED and "tile" in row else name
 
 
-def _about_routed(rows: Sequence[Row]) -> list[str]:
-    """A line for each routed row: what the whole does not show."""
+def _routed_details(rows: Sequence[Row]) -> list[str]:
+    """Return a line per routed row with its shares, speed and overhead."""
     return [
         f"routed, {row['runtime']}: tiles {' / '.join(f'{share:.0%}' for share in row['shares'])}; "
         f"{number(_percent(row['share_of_peak_in_branches']), '.0f')} % of peak while branches run; "
@@ -100,30 +100,30 @@ def _about_routed(rows: Sequence[Row]) -> list[str]:
 
 
 def _compared(document: Document, size: str) -> list[str]:
-    found = next((one for one in document["comparisons"] if one["size"] == size), None)
-    if not found:
+    comparison = next((entry for entry in document["comparisons"] if entry["size"] == size), None)
+    if not comparison:
         return []
-    told = {
-        "base whole, torch": found["best_against_base_whole_torch"],
-        "base whole, torch_tuned": found["best_against_base_whole_torch_tuned"],
-        f"base whole, {found['best_runtime']}": found["best_against_base_whole_same_runtime"],
+    best = {
+        "base whole, torch": comparison["best_against_base_whole_torch"],
+        "base whole, torch_tuned": comparison["best_against_base_whole_torch_tuned"],
+        f"base whole, {comparison['best_runtime']}": comparison["best_against_base_whole_same_runtime"],
     }
     in_torch = {
-        "base whole": found["torch_against_base_whole_torch"],
-        "base tiled": found["torch_against_base_tiled_torch"],
-        "tile by tile": found["torch_against_tile_by_tile"],
+        "base whole": comparison["torch_against_base_whole_torch"],
+        "base tiled": comparison["torch_against_base_tiled_torch"],
+        "tile by tile": comparison["torch_against_tile_by_tile"],
     }
-    return [_times(f"routed in {found['best_runtime']}", told), _times("routed in torch", in_torch)]
+    return [_times(f"routed in {comparison['best_runtime']}", best), _times("routed in torch", in_torch)]
 
 
 def _times(what: str, others: Mapping[str, float | None]) -> str:
-    """Against what was measured."""
+    """Format the speed relative to each measured row."""
     times = [f"{number(times, '.2f')} x {other}" for other, times in others.items() if times]
     return f"speed of {what}: {'; '.join(times) or 'nothing to compare with'}"
 
 
 def _digits(value: float | None) -> str:
-    """Three digits at least, three after the point at most."""
+    """Format at least three digits, at most three of them after the point."""
     return number(value, ".3f" if value is None or value < 10 else ".2f" if value < 100 else ".1f")
 
 

@@ -1,76 +1,75 @@
-"""What the system tells of this process and of the machine: memory, and who used the cores."""
+"""Measure memory and CPU load of this process and of the machine, on every system that psutil supports."""
 
 from __future__ import annotations
 
-import os
 import re
-import resource
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-KIB, MIB = 1024, 2**20
-STATUS = "/proc/self/status"
-LEAST = 0.3
-"""Seconds: the machine's clock of CPU time ticks every 10 ms, on each core."""
+import psutil
+
+MIB = 2**20
+MIN_SECONDS = 0.3
+"""Shortest time over which load is measured: the system counts CPU time in ticks of about 10 ms per core."""
 
 
-def resident(process: int | None = None) -> float:
-    """MiB of memory that this process has now, at its peak where the system does not tell; or another: then 0."""
-    if process is not None:
-        return _told(f"/proc/{process}/status", "VmRSS") or 0.0
-    return _told(STATUS, "VmRSS") or peak()
+def resident_mib(process_id: int | None = None) -> float:
+    """Return the RSS of this process, or of another one; 0 if the other one has ended."""
+    try:
+        return psutil.Process(process_id).memory_info().rss / MIB
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
-def peak() -> float:
-    """MiB of memory that this process had at most since it began."""
-    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return _told(STATUS, "VmHWM") or told * (1 if sys.platform == "darwin" else KIB) / MIB
+def peak_rss_mib() -> float:
+    """Return the largest RSS of this process since its start."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / MIB
+    if peak := _peak_rss_of_linux():
+        return peak
+    import resource  # psutil measures the peak only on Windows, and this module does not exist there
+
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / MIB if sys.platform == "darwin" else largest / 1024
 
 
-def available() -> float | None:
-    """MiB that processes could have besides what they have; None where the system does not tell."""
-    return _told("/proc/meminfo", "MemAvailable")
+def available_mib() -> float:
+    """Return the memory that processes can still allocate without swapping."""
+    return psutil.virtual_memory().available / MIB
 
 
 class OtherLoad:
-    """How busy other processes keep the machine, from when this is made."""
+    """Measure how busy other processes keep the machine, from construction on."""
 
     def __init__(self) -> None:
         self._began, self._own, self._all = time.perf_counter(), time.process_time(), _machine_seconds()
 
     def cores(self) -> float | None:
-        """Cores that they kept busy; None where the system does not tell, or after too short a time."""
-        seconds, own, all_now = time.perf_counter() - self._began, time.process_time() - self._own, _machine_seconds()
-        if self._all is None or all_now is None or seconds < LEAST:
+        """Return the number of cores that other processes kept busy; None after less than MIN_SECONDS."""
+        seconds, own = time.perf_counter() - self._began, time.process_time() - self._own
+        if seconds < MIN_SECONDS:
             return None
-        return max(0.0, all_now - self._all - own) / seconds
+        return max(0.0, _machine_seconds() - self._all - own) / seconds
 
 
 def prefer_oom_kill() -> None:
-    """Where memory runs out, let the system end this process, not a stranger's."""
+    """Make Linux end this process first if memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _machine_seconds() -> float | None:
-    """CPU seconds that all processes of the machine have used together; None where the system does not tell."""
+def _peak_rss_of_linux() -> float | None:
+    """Return VmHWM in MiB, None on other systems; on Linux `ru_maxrss` of a new process includes its parent's RSS."""
     try:
-        user, nice, system, _idle, _waiting, irq, softirq = map(int, _read("/proc/stat").split()[1:8])
-    except (OSError, ValueError):
-        return None
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
-def _told(path: str, name: str) -> float | None:
-    """MiB, from what Linux tells of a process or of the machine."""
-    try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", _read(path), re.MULTILINE)
+        match = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     except OSError:
         return None
-    return int(found[1]) * KIB / MIB if found else None
+    return int(match[1]) / 1024 if match else None
 
 
-def _read(path: str) -> str:
-    return Path(path).read_text()
+def _machine_seconds() -> float:
+    """Return the CPU seconds that all processes of the machine have used."""
+    times = psutil.cpu_times()
+    return times.user + times.system + sum(getattr(times, name, 0.0) for name in ("nice", "irq", "softirq"))

@@ -1,7 +1,7 @@
-"""A process that measures one row: it gets a job, warms up, and does one timed run whenever it is asked.
+"""Worker process that measures one row: it receives a job, warms up, and does one timed run per request.
 
-`python -m lowvision.bench.worker` reads lines of JSON: the job, then `{}` for each run; it answers each with a line.
-It ends with its input.
+`python -m lowvision.bench.worker` reads lines of JSON: the job, then `{}` for each run. It answers each with a line of
+JSON and exits at the end of its input.
 """
 
 from __future__ import annotations
@@ -17,60 +17,67 @@ from typing import Any
 import numpy as np
 import torch
 
-from lowvision.bench import networks, vitals, ways
-from lowvision.bench.job import Job, Tiles, Way
+from lowvision.bench import methods, networks, vitals
+from lowvision.bench.job import Job, Method, Tiles
 from lowvision.bench.rows import Row
-from lowvision.errors import LowvisionError
+from lowvision.errors import LowvisionError, summary_of
 from lowvision.plugins import registry
 from lowvision.routing.memory import is_out_of_memory
 
 Answer = Mapping[str, Any]
-"""What a line holds: `failed`, the reason; or what was measured."""
+"""Content of a line: the measurement, or the reason as `failed`."""
 
 
 def main() -> None:
-    """Answer until nobody asks any more; after a failure only that is told."""
-    answer = _way_out()
+    """Answer requests until the end of the input or the first failure."""
+    answer = _answer_stream()
     vitals.prefer_oom_kill()
     try:
-        way = ways.prepare(_job(json.loads(sys.stdin.readline())))
-        loaded = vitals.resident()
-        way.run()  # compiles what has to be, and fills caches
-        answer({"rss_before_mib": loaded, "peak_rss_mib": vitals.peak(), "gmac": way.cost() / 1e9, **way.facts()})
+        method = methods.prepare(_job(json.loads(sys.stdin.readline())))
+        loaded = vitals.resident_mib()
+        method.run()  # compiles and fills caches
+        answer(
+            {
+                "rss_before_mib": loaded,
+                "peak_rss_mib": vitals.peak_rss_mib(),
+                "gmac": method.cost() / 1e9,
+                **method.facts(),
+            }
+        )
         for _ in sys.stdin:
-            answer(_measured(way))
-    except Exception as error:  # whatever a stranger's runtime raises is told, and costs this row alone
+            answer(_measured(method))
+    except Exception as error:  # a plugin's runtime may raise anything; only this row fails
         answer({"failed": _reason(error)})
 
 
-def _job(said: Mapping[str, Any]) -> Job:
-    known, weights = registry.load(), Path(said["weights"])
+def _job(request: Mapping[str, Any]) -> Job:
+    components, weights = registry.load(), Path(request["weights"])
     return Job(
-        row=Row(**said["row"]),
-        image=torch.from_numpy(np.load(said["image"])),
-        parts=networks.read(weights, known),
-        known=known,
-        shares=said["shares"] and tuple(said["shares"]),
-        tiles=said["tiles"] and Tiles(**said["tiles"]),
+        row=Row(**request["row"]),
+        image=torch.from_numpy(np.load(request["image"])),
+        parts=networks.read(weights, components),
+        registry=components,
+        shares=request["shares"] and tuple(request["shares"]),
+        tiles=request["tiles"] and Tiles(**request["tiles"]),
     )
 
 
-def _measured(way: Way) -> Answer:
-    """One timed run."""
-    strangers = vitals.OtherLoad()
+def _measured(method: Method) -> Answer:
+    """Measure one timed run."""
+    other_load = vitals.OtherLoad()
     began = time.perf_counter()
-    way.run()
+    method.run()
     seconds = time.perf_counter() - began
     return {
         "seconds": seconds,
-        "other_cores": strangers.cores(),
-        "peak_rss_mib": vitals.peak(),
-        **way.facts(),
+        "other_cores": other_load.cores(),
+        "peak_rss_mib": vitals.peak_rss_mib(),
+        **method.facts(),
     }
 
 
-def _way_out() -> Callable[[Answer], None]:
-    """Writes answers; what libraries print goes where errors go, so that it cannot come between."""
+def _answer_stream() -> Callable[[Answer], None]:
+    """Return a function that prints answers; the output of libraries is redirected to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return lambda answer: print(json.dumps(answer), file=out, flush=True)
@@ -81,7 +88,7 @@ def _reason(error: Exception) -> str:
         return str(error)
     if is_out_of_memory(error):
         return "out of memory"
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return summary_of(error)
 
 
 if __name__ == "__main__":

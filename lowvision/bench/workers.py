@@ -1,4 +1,4 @@
-"""Starts the processes that measure rows, asks them, and tells why one has nothing to say."""
+"""Start worker processes, send them requests, and find the reason if one has ended."""
 
 from __future__ import annotations
 
@@ -21,63 +21,61 @@ class RowError(LowvisionError):
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that measures one row; it waits whenever it is not asked."""
+    """A process that measures one row; it is idle between requests."""
 
     _process: subprocess.Popen[str]
-    _said: IO[str]
-    """What it told a person, or a programmer."""
+    _stderr: IO[str]
 
     @property
-    def number(self) -> int:
-        """Of the process."""
+    def process_id(self) -> int:
         return self._process.pid
 
     def warm_up(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """Let it load and run once. Raises RowError."""
-        return self._ask(job)
+        """Load the networks and run once; return the measurement. Raises RowError."""
+        return self._request(job)
 
     def run(self) -> dict[str, Any]:
-        """One timed run. Raises RowError."""
-        return self._ask({})
+        """Return the measurement of one timed run. Raises RowError."""
+        return self._request({})
 
-    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin
         assert self._process.stdout
         try:
-            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        answer = json.loads(line) if line else {"failed": self._end()}
+        answer = json.loads(line) if line else {"failed": self._end_reason()}
         if "failed" in answer:
             raise RowError(answer["failed"])
         return answer
 
-    def _end(self) -> str:
-        """Why it is no longer there."""
+    def _end_reason(self) -> str:
+        """Return why the process has ended."""
         code = self._process.wait()
-        if code == -signal.SIGKILL:
+        if sys.platform != "win32" and code == -signal.SIGKILL:
             return "its process was killed, most likely because memory ran out"
-        self._said.seek(0)
-        lines = self._said.read().strip().splitlines()
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return f"its process ended {how}{': ' + lines[-1] if lines else ''}"
+        self._stderr.seek(0)
+        lines = self._stderr.read().strip().splitlines()
+        cause = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return f"its process ended {cause}{': ' + lines[-1] if lines else ''}"
 
 
 @contextmanager
 def started() -> Iterator[Worker]:
-    """A worker, which is ended with the block."""
-    with tempfile.TemporaryFile("w+") as said:
+    """Start a worker and end it with the block."""
+    with tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "lowvision.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=stderr,
             text=True,
         )
         try:
-            yield Worker(process, said)
+            yield Worker(process, stderr)
         finally:
-            process.kill()  # it has nothing to lose, and ending of itself would take it a second
+            process.kill()  # it has no state to save, and an orderly exit takes a second
             process.communicate()

@@ -1,7 +1,7 @@
-"""The command line: parses words, prints answers and errors, sets exit codes.
+"""Command line: parse arguments, print results and errors, set exit codes.
 
-A command is a file of its own here, and what it does is a file of its own below. Whatever is heavy is imported inside
-the command's function, so that `lowvision --help` answers at once.
+Each command is one file here; its work is done by a package below. Heavy imports are inside the command's function, so
+that `lowvision --help` starts fast.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from lowvision.cli import (
     schema,
     show,
 )
+from lowvision.cli.log_output import log_to_stderr
 from lowvision.errors import LowvisionError
 
 app = typer.Typer(
     name="lowvision",
-    help="Low-level vision that spends its effort where an image is hard.",
+    help="Restore, train and evaluate low-level vision networks that compute more where an image is hard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: importing rich would take a third of the time
+    rich_markup_mode=None,  # plain help: importing rich takes a third of the start-up time
 )
 
 COMMANDS = (
@@ -55,17 +56,18 @@ COMMANDS = (
     doctor.doctor,
     new_plugin.new_plugin,
 )
-"""Every command, in the order in which `--help` lists them; each is called like its function."""
+"""Commands in the order of `--help`; a command has the name of its function."""
 
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(cache.family, name="cache")
+app.add_typer(cache.commands, name="cache")
 
 
 def main() -> None:
-    """Run the command of this process's words; an error is one message and an exit code, not a traceback."""
+    """Run the command given in `sys.argv`; an error becomes one message and an exit code, not a traceback."""
     try:
-        app()
+        with log_to_stderr():
+            app()
     except LowvisionError as error:
         if "--debug" in sys.argv:
             raise
@@ -75,8 +77,8 @@ def main() -> None:
         sys.exit(130)
 
 
-def _tell_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"lowvision {__version__}")
         raise typer.Exit
 
@@ -84,9 +86,9 @@ def _tell_version(wanted: bool) -> None:
 @app.callback()
 def lowvision(
     version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="The version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")] = False,
 ) -> None:
-    # Both are seen to elsewhere: by the callback, and by `main`.
+    # --version is handled by its callback, --debug by `main`.
     pass

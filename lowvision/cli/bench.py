@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lowvision.cli.answers import answer
-from lowvision.cli.words import AsJson, carried
+from lowvision.cli.output import print_document
+from lowvision.cli.parameters import AsJson
 
 
 def bench(
@@ -16,36 +16,45 @@ def bench(
         Path,
         typer.Argument(
             metavar="WEIGHTS",
-            callback=carried,
-            help="A weights file or its name, an exported package, or a recipe: networks untrained.",
+            help="Weights file, exported package, name of bundled weights, or recipe (its untrained networks).",
         ),
     ],
     size: Annotated[
-        list[str] | None, typer.Option(metavar="WxH", help="Of the input; several times for several. Else 960x540.")
+        list[str] | None, typer.Option(metavar="WxH", help="Input size in pixels; repeatable. Default: 960x540.")
     ] = None,
     shares: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Force these shares of tiles on the branches, as 61,23,16.")
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Fixed share of tiles per branch, cheapest first, e.g. 61,23,16. Default: the classifier routes.",
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Timed runs of each row.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of timed runs per row.")] = 3,
     rows: Annotated[
-        str | None, typer.Option(metavar="ROW,...", help="Only these, as base_whole,routed:openvino.")
+        str | None,
+        typer.Option(
+            metavar="ROW,...", help="Rows to measure, e.g. base_whole,routed:openvino. Default: all useful rows."
+        ),
     ] = None,
-    image: Annotated[Path | None, typer.Option(metavar="PHOTO", help="A photograph; else a sample.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="PHOTO", help="Photograph to restore. Default: a sample photograph.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time every way to restore an image on this machine's CPU, each in a process of its own, turn by turn."""
+    """Time every restore method on this machine's CPU, each in its own process, in turns."""
     from lowvision.bench import measure, table
-    from lowvision.bench import rows as ways
+    from lowvision.bench import rows as bench_rows
+    from lowvision.models import pretrained
     from lowvision.plugins import registry
 
-    known = registry.load()
-    wanted = measure.Wanted(
-        subject=weights,
-        sizes=tuple(measure.size_of(words) for words in dict.fromkeys(size or ["960x540"])),
-        rows=ways.usual(known) if rows is None else ways.named(rows.split(","), known),
+    components = registry.load()
+    request = measure.BenchRequest(
+        subject=pretrained.find(weights, components),
+        sizes=tuple(measure.parse_size(text) for text in dict.fromkeys(size or ["960x540"])),
+        rows=bench_rows.usual(components) if rows is None else bench_rows.parse(rows.split(","), components),
         rounds=rounds,
         shares=shares,
         photo=image,
     )
-    document = measure.measure(wanted, known)
-    answer(document, as_json, table.text)
+    document = measure.measure(request, components)
+    print_document(document, as_json, table.text)

@@ -1,24 +1,24 @@
-"""`lowvision cache`, and `lowvision cache clear`."""
+"""`lowvision cache` and `lowvision cache clear`."""
 
 from __future__ import annotations
 
 import typer
 
-family = typer.Typer(help="The cache of photographs and graphs: its size, or `clear`.", rich_markup_mode=None)
+commands = typer.Typer(help="Print the size of the cache, or clear it with `cache clear`.", rich_markup_mode=None)
 
 
-@family.callback(invoke_without_command=True)
+@commands.callback(invoke_without_command=True)
 def cache_size(context: typer.Context) -> None:
-    """The cache of photographs and graphs: its size, or `clear`."""
+    """Print the size of the cache, or clear it with `cache clear`."""
     if context.invoked_subcommand is None:
         from lowvision.system import cache
 
         typer.echo(f"{cache.root()}: {_gigabytes(cache.size())} of at most {_gigabytes(cache.limit())}")
 
 
-@family.command("clear")
+@commands.command("clear")
 def cache_clear() -> None:
-    """Delete what is cached; it is made again when it is needed."""
+    """Delete all cached photographs and ONNX graphs; they are created again when needed."""
     from lowvision.system import cache
 
     typer.echo(f"{cache.root()}: {_gigabytes(cache.clear())} freed")

@@ -6,23 +6,26 @@ from typing import Annotated
 
 import typer
 
-from lowvision.cli.words import Overrides, RecipeFile
+from lowvision.cli.parameters import Overrides, RecipeFile
 
 
 def check(
     recipe: RecipeFile,
     overrides: Overrides = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print the recipe with all defaults.")] = False,
-    build: Annotated[bool, typer.Option("--build", help="Also try networks, files and names.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print the recipe with all default values.")] = False,
+    build: Annotated[
+        bool, typer.Option("--build", help="Also build the networks and look up files and names.")
+    ] = False,
 ) -> None:
-    """Tell everything that is wrong with a recipe."""
+    """Validate a recipe and print every error in it."""
     from lowvision.plugins import registry
-    from lowvision.recipe import reading
+    from lowvision.recipe import reading, shipped
 
-    known = registry.load()
-    found = reading.read(recipe, known, overrides or ())
+    components = registry.load()
+    path = shipped.find(recipe, components)
+    parsed = reading.read(path, components, overrides or ())
     if build:
         from lowvision.pipeline import preflight
 
-        preflight.check(found, known)
-    typer.echo(reading.resolved(found, known).rstrip() if resolved else f"{recipe}: nothing wrong")
+        preflight.check(parsed, components)
+    typer.echo(reading.resolved(parsed, components).rstrip() if resolved else f"{path}: nothing wrong")

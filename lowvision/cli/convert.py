@@ -12,29 +12,33 @@ def convert(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Weights, of another program or with --reduce any: .pth, .pt, .safetensors."
+            metavar="FILE",
+            help="External weights file (.pth, .pt or .safetensors); with --reduce also lowvision's own.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The weights file to be written.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Weights file to write.")],
     form: Annotated[
         str | None,
-        typer.Option("--format", help="What it is in, as `lowvision ls formats` names it, or 'classsr: {scale: 2}'."),
+        typer.Option(
+            "--format",
+            help="Format of FILE (`lowvision ls formats`), e.g. 'classsr: {scale: 2}'. Default: detected.",
+        ),
     ] = None,
     reduce: Annotated[
         str | None,
-        typer.Option("--reduce", help="Reduce networks to what computes the same for less, as '{reparam: fused}'."),
+        typer.Option("--reduce", help="Replace networks by cheaper equivalent ones, e.g. '{reparam: fused}'."),
     ] = None,
 ) -> None:
-    """Write another program's weights as a weights file of lowvision's own; or any, reduced."""
+    """Convert an external weights file to lowvision's format, or reduce networks without changing their output."""
     from lowvision.commands import convert
     from lowvision.errors import UsageError
     from lowvision.plugins import registry
 
-    known = registry.load()
+    components = registry.load()
     if reduce is not None:
         if form is not None:
-            raise UsageError("--reduce: stands beside --format; convert the file first, then reduce what is written")
-        typer.echo(convert.reduce(file, output, known, convert.reduction_named(reduce, known)))
+            raise UsageError("--reduce: cannot be combined with --format; convert the file first, then reduce it")
+        typer.echo(convert.reduce(file, output, components, convert.parse_reduction(reduce, components)))
         return
-    wanted = None if form is None else convert.format_named(form, known)
-    typer.echo(convert.convert(file, output, known, wanted))
+    source_format = None if form is None else convert.parse_format(form, components)
+    typer.echo(convert.convert(file, output, components, source_format))

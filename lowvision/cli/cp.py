@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowvision.cli.answers import answer
-from lowvision.cli.words import AsJson
+from lowvision.cli.output import print_document
+from lowvision.cli.parameters import AsJson
 
 if TYPE_CHECKING:
     from lowvision.recipe.shipped import Copy
 
 
 def cp(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe, as `lowvision ls recipes` lists.")],
-    destination: Annotated[str, typer.Argument(metavar="DEST", help="A file that ends in .yml, or a folder.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe (`lowvision ls recipes`).")],
+    destination: Annotated[str, typer.Argument(metavar="DEST", help="File to write (ending .yml), or folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Copy a shipped recipe, to edit it."""
+    """Copy a shipped recipe for editing."""
     from lowvision.plugins import registry
     from lowvision.recipe import shipped
 
-    made = shipped.copy(recipe, destination, registry.load(), force)
-    document = {"recipe": made.name, "file": str(made.file), "extends": made.extends}
-    answer(document, as_json, lambda document: _text(made))
+    recipe_copy = shipped.copy(recipe, destination, registry.load(), force)
+    document = {"recipe": recipe_copy.name, "file": str(recipe_copy.file), "extends": recipe_copy.extends}
+    print_document(document, as_json, lambda document: _text(recipe_copy))
 
 
-def _text(made: Copy) -> str:
-    extends = f", which extends the shipped {made.extends}" if made.extends else ""
-    schema = made.file.with_name("schema.json")
-    editors = "" if schema.is_file() else f"\nfor your editor's help: lowvision schema > {schema}"
-    return f"{made.file}: a copy of {made.name}{extends}{editors}"
+def _text(recipe_copy: Copy) -> str:
+    extends = f", which extends the shipped {recipe_copy.extends}" if recipe_copy.extends else ""
+    schema = recipe_copy.file.with_name("schema.json")
+    hint = "" if schema.is_file() else f"\nfor completion in your editor: lowvision schema > {schema}"
+    return f"{recipe_copy.file}: a copy of {recipe_copy.name}{extends}{hint}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lowvision.cli.answers import answer
-from lowvision.cli.words import AsJson, Device, WeightsFile
+from lowvision.cli.output import print_document
+from lowvision.cli.parameters import AsJson, Device, WeightsFile
 from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,92 +21,101 @@ if TYPE_CHECKING:
 def evaluate(
     weights: WeightsFile,
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of ground truth, or of gt/ and lq/.")
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", help="Folders of ground-truth photographs, or with subfolders gt/ and lq/."
+        ),
     ],
-    downscale: Annotated[float, typer.Option(min=1, help="Shrink every image by this factor first.")] = 1.0,
-    longer_side: Annotated[int | None, typer.Option(min=1, help="Shrink images to this longer side first.")] = None,
+    downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
+    longer_side: Annotated[
+        int | None, typer.Option(min=1, help="Longer side, in pixels, to which photographs are shrunk first.")
+    ] = None,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            help="Measure routing within this share of the base's cost too, as 0.6; several times for several."
-        ),
+        typer.Option(help="Also measure routing within this share of the base's cost, e.g. 0.6; repeatable."),
     ] = None,
     compare: Annotated[
         str | None,
         typer.Option(
-            metavar="PHOTOS", help="Compare with classifiers that need no training, fitted on this folder or data set."
+            metavar="PHOTOS",
+            help="Compare with classifiers that need no training, fitted on this folder or data set.",
         ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
-            metavar="TASK", help="Measure at another task of this scale than trained for, as '{denoise: {sigma: 15}}'."
+            metavar="TASK",
+            help="Task to measure, of the same scale, e.g. '{denoise: {sigma: 15}}'. Default: the trained task.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A folder for the report and its pictures.")
+        Path | None, typer.Option("-o", "--output", help="Folder for the report and its pictures. Default: none.")
     ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure a weights file on folders of photographs: quality, exact cost and seconds beside its own base."""
+    """Measure quality, exact cost and time of a weights file on photographs, compared with its base network."""
     from lowvision import report
     from lowvision.commands.evaluate import evaluate
+    from lowvision.models import pretrained
     from lowvision.plugins import registry
     from lowvision.plugins.folder_dataset import Folder
 
-    sets = {
+    components = registry.load()
+    path = pretrained.find(weights, components)
+    datasets = {
         name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side)
-        for name, folder in _named(folders).items()
+        for name, folder in _names(folders).items()
     }
-    known, budgets = registry.load(), tuple(dict.fromkeys(budget or ()))
-    if not all(0 < share < math.inf for share in budgets):
-        raise UsageError("a budget is a share of the base's cost above 0, as 0.6")
-    fit_on = _photographs(compare, downscale, longer_side, known) if compare else None
-    other = _task(task, known) if task else None
-    document = evaluate(weights, sets, known, output, device, budgets, fit_on, other)
-    answer(document, as_json, report.text)
+    budgets = tuple(dict.fromkeys(budget or ()))
+    for share in budgets:
+        if not 0 < share < math.inf:
+            raise UsageError(f"--budget {share:g}: must be a positive share of the base's cost; give e.g. 0.6")
+    fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
+    other_task = _task(task, components) if task else None
+    document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task)
+    print_document(document, as_json, report.text)
 
 
-def _photographs(words: str, downscale: float, longer_side: int | None, known: Registry) -> Dataset:
-    """A data set as a recipe would write it; any other word is a folder, whose photographs are treated as the others.
+def _dataset(text: str, downscale: float, longer_side: int | None, registry: Registry) -> Dataset:
+    """Parse a data set written as in a recipe; any other text is a folder, shrunk like the evaluated ones.
 
     Raises UsageError.
     """
     from lowvision.config import yaml_reader
     from lowvision.plugins.folder_dataset import Folder
 
-    value = yaml_reader.parse(words, "--compare").value
-    if isinstance(value, str) and value not in known["datasets"]:
+    value = yaml_reader.parse(text, "--compare").value
+    if isinstance(value, str) and value not in registry["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
-    return _chosen("datasets", value, "--compare", known)  # type: ignore[return-value]  # that menu holds data sets
+    return _choose("datasets", value, "--compare", registry)  # type: ignore[return-value]  # of kind datasets
 
 
-def _task(words: str, known: Registry) -> Task:
-    """A task as a recipe would write it. Raises UsageError."""
+def _task(text: str, registry: Registry) -> Task:
+    """Parse a task written as in a recipe. Raises UsageError."""
     from lowvision.config import yaml_reader
 
-    value = yaml_reader.parse(words, "--task").value
-    return _chosen("tasks", value, "--task", known)  # type: ignore[return-value]  # that menu holds tasks
+    value = yaml_reader.parse(text, "--task").value
+    return _choose("tasks", value, "--task", registry)  # type: ignore[return-value]  # of kind tasks
 
 
-def _chosen(kind: str, value: Any, option: str, known: Registry) -> Options:
-    """What an option says in the words of a recipe. Raises UsageError."""
+def _choose(kind: str, value: Any, option: str, registry: Registry) -> Options:
+    """Return the component that an option's value selects. Raises UsageError."""
     from pydantic import ValidationError
 
     from lowvision.config.validation import in_words
     from lowvision.plugins.choice import choose
 
     try:
-        return choose(kind, value, known)
+        return choose(kind, value, registry)
     except ValidationError as error:
         raise UsageError(f"{option}: {in_words(error)}") from None
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
 
 
-def _named(folders: list[Path]) -> dict[str, Path]:
-    """Each folder by its own name, or by more of its path where two are called alike."""
+def _names(folders: list[Path]) -> dict[str, Path]:
+    """Map each folder's name to the folder; equal names are extended by parent folders."""
     named: dict[str, Path] = {}
     for folder in folders:
         parts = [part for part in folder.resolve().parts if part != folder.anchor]

@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from lowvision.cli.words import WeightsFile
+from lowvision.cli.parameters import WeightsFile
 
 
 def export(
     weights: WeightsFile,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to create; it must not exist yet.")
+    ],
 ) -> None:
-    """Write every network of a weights file as an ONNX graph, and a manifest, into a folder."""
+    """Export every network of a weights file as an ONNX graph, with a manifest."""
     from lowvision.inference import package
+    from lowvision.models import pretrained
     from lowvision.plugins import registry
 
-    package.write(weights, output, registry.load())
+    components = registry.load()
+    package.write(pretrained.find(weights, components), output, components)
     typer.echo(f"{output}: {', '.join(sorted(path.name for path in output.iterdir()))}")

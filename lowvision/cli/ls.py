@@ -6,34 +6,39 @@ from typing import Annotated
 
 import typer
 
-from lowvision.cli.answers import print_json
-from lowvision.cli.words import AsJson
+from lowvision.cli.output import print_json
+from lowvision.cli.parameters import AsJson
 from lowvision.errors import UsageError
 
 
-def _menus() -> list[str]:
-    """What can be listed, for a shell that completes words."""
+def _kinds() -> list[str]:
+    """Return all kinds, for shell completion."""
     from lowvision.commands import listing
 
-    return list(listing.LISTED)
+    return list(listing.KINDS)
 
 
 def ls(
     kind: Annotated[
-        str | None, typer.Argument(autocompletion=_menus, help="One menu: tasks, backbones, recipes, ...")
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            autocompletion=_kinds,
+            help="Kind to list, e.g. tasks, backbones, runtimes, weights or recipes. Default: all kinds.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what recipes can name, what can run a network, and the recipes that are shipped."""
+    """List the components of the installed plugins and the shipped recipes."""
     from lowvision.commands import listing
     from lowvision.plugins import registry
 
-    if kind is not None and kind not in listing.LISTED:
-        raise UsageError(f"no menu '{kind}'; there are {', '.join(listing.LISTED)}")
-    known = registry.load()
+    if kind is not None and kind not in listing.KINDS:
+        raise UsageError(f"no kind '{kind}'; choose from {', '.join(listing.KINDS)}")
+    components = registry.load()
     if as_json:
-        print_json(listing.kinds(known, kind))
+        print_json(listing.document(components, kind))
     else:
-        typer.echo("\n".join(listing.menu_lines(known, kind)))
-    for fault in registry.faults(known):
+        typer.echo("\n".join(listing.lines(components, kind)))
+    for fault in registry.faults(components):
         typer.echo(fault, err=True)

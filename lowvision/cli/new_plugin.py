@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowvision.cli.answers import answer
-from lowvision.cli.words import AsJson
+from lowvision.cli.output import print_document
+from lowvision.cli.parameters import AsJson
 
 if TYPE_CHECKING:
     from lowvision.scaffold import Rendered
 
 
 class Kind(StrEnum):
-    """What `--kind` knows."""
+    """Values of `--kind`."""
 
     backbone = "backbone"
     reducer = "reducer"
@@ -25,25 +25,27 @@ class Kind(StrEnum):
 
 
 def new_plugin(
-    distribution: Annotated[str, typer.Argument(metavar="NAME", help="Of the distribution, as lowvision-acme.")],
-    kind: Annotated[Kind, typer.Option(help="What the plugin provides.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where its folder is made.")] = Path(),
+    distribution: Annotated[str, typer.Argument(metavar="NAME", help="Name of the distribution, e.g. lowvision-acme.")],
+    kind: Annotated[Kind, typer.Option(help="Kind of the component that the plugin provides.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder in which the plugin's folder is created.")
+    ] = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """Make a plugin: a whole distribution with one small working component, its tests and a recipe."""
+    """Create a plugin: a complete distribution with a small working component, its tests and a recipe."""
     from lowvision import scaffold
     from lowvision.plugins import registry
 
-    made = scaffold.render(distribution, kind.value, output, registry.load())
-    document = {"folder": str(made.folder), "kind": made.kind, "name": made.name}
-    answer(document, as_json, lambda document: _text(made))
+    rendered = scaffold.render(distribution, kind.value, output, registry.load())
+    document = {"folder": str(rendered.folder), "kind": rendered.kind, "name": rendered.name}
+    print_document(document, as_json, lambda document: _text(rendered))
 
 
-def _text(made: Rendered) -> str:
+def _text(rendered: Rendered) -> str:
     return (
-        f"{made.folder}: a {made.kind} named {made.name}, which works\n"
-        f"  cd {made.folder}\n"
+        f"{rendered.folder}: a working {rendered.kind} named {rendered.name}; next:\n"
+        f"  cd {rendered.folder}\n"
         "  pip install -e '.[test]'\n"
         "  pytest\n"
-        f"  lowvision run {made.distribution}/example"
+        f"  lowvision run {rendered.distribution}/example"
     )

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from lowvision.cli.answers import answer
-from lowvision.cli.launching import launched
-from lowvision.cli.words import AsJson, Device, GivenWeights
+from lowvision.cli.output import print_document
+from lowvision.cli.parameters import AsJson, Device, WeightsOption
+from lowvision.cli.processes import run_in_processes
 
 
 class Format(StrEnum):
-    """What `--format` knows."""
+    """Values of `--format`."""
 
     png = "png"
     jpg = "jpg"
@@ -24,64 +24,85 @@ class Format(StrEnum):
 
 
 class Precision(StrEnum):
-    """What `--precision` knows."""
+    """Values of `--precision`."""
 
     f32 = "f32"
     bf16 = "bf16"
 
 
 def restore(
-    words: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Image files, folders (with all below), quoted patterns.")
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Image files, folders (searched recursively), or quoted patterns."),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="OUT", help="A folder for the results; for one file, its result.")
+        Path, typer.Option("-o", "--output", metavar="OUT", help="Output folder; for one input also an output file.")
     ] = Path("restored"),
-    weights: GivenWeights = None,
-    budget: Annotated[float | None, typer.Option(help="The share of the base's cost to spend, as 0.6.")] = None,
+    weights: WeightsOption = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Share of the base's cost to spend at most, e.g. 0.6. Default: no limit.")
+    ] = None,
     max_loss: Annotated[
         float | None,
-        typer.Option(metavar="DB", help="The PSNR to lose at most, as 0.05: by the curve in calibrated weights."),
+        typer.Option(
+            metavar="DB",
+            help="PSNR in dB to lose at most, e.g. 0.05, by the curve of calibrated weights. Default: no limit.",
+        ),
     ] = None,
     maps: Annotated[
-        bool, typer.Option("--map", help="Also write which branch restored what, as NAME.map.png.")
+        bool, typer.Option("--map", help="Also write NAME.map.png, which shows the branch per tile.")
     ] = False,
-    form: Annotated[Format | None, typer.Option("--format", help="Of the results; else each keeps its own.")] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP; WebP is lossless at 100.")] = 95,
-    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF and ICC out.")] = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave alone what has a result.")] = False,
-    max_megapixels: Annotated[float, typer.Option(min=0, help="Refuse larger inputs before decoding them.")] = 250,
-    processes: Annotated[int, typer.Option(min=1, help="How many processes share the files.")] = 1,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="File format of the results. Default: that of each input.")
+    ] = None,
+    quality: Annotated[
+        int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP; WebP is lossless at 100.")
+    ] = 95,
+    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Do not copy EXIF and ICC.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Skip inputs whose result exists.")] = False,
+    max_megapixels: Annotated[
+        float, typer.Option(min=0, help="Refuse inputs with more megapixels, before they are decoded.")
+    ] = 250,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the inputs.")] = 1,
     runtime: Annotated[
-        str, typer.Option("--runtime", "--engine", help="What runs the networks; auto measures which is fastest, once.")
+        str,
+        typer.Option(help="Runtime of the networks (`lowvision ls runtimes`); auto measures the fastest one once."),
     ] = "auto",
     precision: Annotated[
         Precision,
-        typer.Option(help="bf16 is faster where there are instructions for it; values differ slightly."),
+        typer.Option(help="bf16 is faster on CPUs with bfloat16 instructions; pixel values differ slightly."),
     ] = Precision.f32,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Restore images with a weights file; goes on after a bad one. Exits with 1 where some failed."""
-    from lowvision.commands import inputs, restore
-    from lowvision.inference import package, trained_networks
+    """Restore images with a weights file; a failed image does not stop the others. Exit code 1 if any failed."""
+    from lowvision.commands import restore
     from lowvision.models import pretrained
     from lowvision.plugins import registry
-    from lowvision.system.processes import join
 
-    known = registry.load()
-    weights = weights or pretrained.default(known)
-    _ = package.read(weights, known) if weights.is_dir() else trained_networks.read(weights, known)
-    group = join(device)
-    planned = inputs.plan(words, output, form and f".{form}", maps)
-    group.wait()  # no process may write before all have looked: it could change what they find
-    restore.check_writable(output)
-    if processes > 1:
-        raise typer.Exit(launched(processes, device))
-    manner = restore.RestoreOptions(
-        budget, quality, strip_metadata, maps, skip_existing, max_megapixels * 1e6, max_loss
+    components = registry.load()
+    request = restore.RestoreRequest(
+        patterns=tuple(inputs),
+        output=output,
+        suffix=form and f".{form}",
+        weights=pretrained.find(weights, components) if weights else pretrained.default(components),
+        options=restore.RestoreOptions(
+            budget=budget,
+            max_loss=max_loss,
+            quality=quality,
+            strips_metadata=strip_metadata,
+            draws_maps=maps,
+            skips_existing=skip_existing,
+            largest=max_megapixels * 1e6,
+        ),
+        device=device,
+        runtime=runtime,
+        precision=precision.value,
     )
-    document = restore.restore(planned, weights, manner, known, group, device, runtime, precision.value)
-    if group.is_main_process:
-        answer(document, as_json, restore.text)
+    if processes > 1:
+        restore.validate(request, components)  # one message instead of one per process
+        raise typer.Exit(run_in_processes(processes, device))
+    document = restore.run(request, components)
+    if document is not None:
+        print_document(document, as_json, restore.text)
         raise typer.Exit(1 if document["failed"] else 0)

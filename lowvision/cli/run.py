@@ -7,29 +7,32 @@ from typing import Annotated
 
 import typer
 
-from lowvision.cli.launching import launched
-from lowvision.cli.words import Device, Overrides, RecipeFile
+from lowvision.cli.parameters import Device, Overrides, RecipeFile
+from lowvision.cli.processes import run_in_processes
 
 
 def run(
     recipe: RecipeFile,
     overrides: Overrides = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run's folder; else the recipe's.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where the folders of runs are.")] = Path("runs"),
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew: delete what the run has so far.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Short for the override seed=N.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="How many processes train together.")] = 1,
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder. Default: name of the recipe.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that contains the folders of all runs.")] = Path("runs"),
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start again from the first stage: delete the run's results first.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Random seed; the same as the override seed=N.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that train together.")] = 1,
     device: Device = "auto",
 ) -> None:
-    """Run a recipe from its first stage to its report; the same command again goes on where it stopped."""
-    changes = [*(overrides or ()), *([] if seed is None else [f"seed={seed}"])]
+    """Run a recipe from its first stage to its report; the same command resumes an interrupted run."""
     from lowvision.plugins import registry
-    from lowvision.recipe import reading
+    from lowvision.recipe import reading, shipped
 
-    known = registry.load()
-    found = reading.read(recipe, known, changes)
+    changes = [*(overrides or ()), *([] if seed is None else [f"seed={seed}"])]
+    components = registry.load()
+    path = shipped.find(recipe, components)
+    parsed = reading.read(path, components, changes)
     if processes > 1:
-        raise typer.Exit(launched(processes, device))
+        raise typer.Exit(run_in_processes(processes, device))
     from lowvision.pipeline import run
 
-    run.run(found, known, recipe, runs / (name or recipe.stem), restart, device)
+    run.run(parsed, components, path, runs / (name or path.stem), restart, device)

@@ -8,7 +8,7 @@ import typer
 
 
 def schema() -> None:
-    """Print the JSON schema of recipes, for editors."""
+    """Print the JSON schema of recipes, for completion and validation in editors."""
     from lowvision.plugins import registry
     from lowvision.recipe.schema import schema
 

@@ -1,1 +1,1 @@
-"""Do what each command of the command line does; the words are parsed in `lowvision.cli`."""
+"""Implement the commands of the command line; `lowvision.cli` parses their arguments."""

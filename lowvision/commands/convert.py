@@ -1,6 +1,4 @@
-"""What `lowvision convert` does: writes a weights file anew, another program's as lowvision's own, or one in a form
-that computes the same for less.
-"""
+"""Implement `lowvision convert`: convert external weights, or reduce networks without changing their output."""
 
 from __future__ import annotations
 
@@ -22,86 +20,79 @@ from lowvision.plugins.contracts import Backbone, Format
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Reduction
 
-EQUAL = 1e-5
-"""By how much, of the largest value, the output of a reduced network may differ: rounding of its weights."""
+TOLERANCE = 1e-5
+"""Largest difference of a reduced network's output, relative to its largest value: rounding of the weights."""
 
 
-def convert(path: Path, output: Path, known: Registry, wanted: Format | None = None) -> str:
-    """Write to `output` what that file holds, by the format `wanted` or the one that recognises it; a line of it.
+def convert(path: Path, output: Path, registry: Registry, source_format: Format | None = None) -> str:
+    """Convert an external weights file to `output` and return a line that describes it.
 
-    The file appears whole, by renaming. Raises UsageError where it would replace its own source, WeightsError where
-    that is lowvision's own already, or cannot be taken over.
+    source_format: format of the file; None: the format that recognises it. The file is written atomically. Raises
+    UsageError if `output` is the file itself, WeightsError if it is in lowvision's format or cannot be converted.
     """
-    _spare(path, output)
+    _refuse_overwriting(path, output)
     if not weights.is_foreign(path):
-        raise WeightsError(f"{path}: is lowvision's own already; use it as it is")
-    found = external_weights.read(path, known, wanted)
-    made = found.architecture
-    network = made.build()
+        raise WeightsError(f"{path}: is in lowvision's format already; use it without converting")
+    external = external_weights.read(path, registry, source_format)
+    architecture = external.architecture
+    network = architecture.build()
     with torch.no_grad():
-        network.load_state_dict(found.state, strict=False)  # it fits; a tensor of two names has one of them here
-    provenance = weights.foreign_header(path, found, known).provenance
-    weights.save(output, network, made, known, {}, provenance)
+        network.load_state_dict(external.state, strict=False)  # checked by `read`; a shared tensor has one key here
+    provenance = weights.foreign_header(path, external, registry).provenance
+    weights.save(output, network, architecture, registry, {}, provenance)
     numbers = sum(parameter.numel() for parameter in network.parameters())
-    return f"{output}: {weights.brief(made, known)}, {numbers:,} parameters, from {provenance.origin}"
+    return f"{output}: {weights.brief(architecture, registry)}, {numbers:,} parameters, from {provenance.origin}"
 
 
-def reduce(path: Path, output: Path, known: Registry, reduction: Reduction) -> str:
-    """Write to `output` that weights file with every branch reduced that can be and computes the same; a line of it.
+def reduce(path: Path, output: Path, registry: Registry, reduction: Reduction) -> str:
+    """Reduce every branch of a weights file that can be reduced, write `output`, and return a line that describes it.
 
-    What was measured of it stays true, save the curve and settings, which are of other costs, and are left out. Raises
-    UsageError where it would replace its own source, WeightsError where no branch can be reduced, or one would compute
-    something else.
+    Measured figures are kept, except the curve and the settings, which depend on cost. Raises UsageError if `output` is
+    the file itself, WeightsError if no branch can be reduced or if a reduced branch computes another output.
     """
-    _spare(path, output)
-    header = weights.read_header(path, known)
-    made = header.architecture
-    container = weights.load_container(path, made, known) if made.classifier else None
-    networks = list(container.branches.networks) if container else [weights.load_network(path, made, known)]
-    backbones, reasons = list(made.branches), list[str]()
-    for k, backbone in enumerate(made.branches):
+    _refuse_overwriting(path, output)
+    header = weights.read_header(path, registry)
+    architecture = header.architecture
+    container = weights.load_container(path, architecture, registry) if architecture.classifier else None
+    networks = list(container.branches.networks) if container else [weights.load_network(path, architecture, registry)]
+    backbones, reasons = list(architecture.branches), list[str]()
+    for k, backbone in enumerate(architecture.branches):
         try:
-            backbones[k], networks[k] = _reduced(backbone, networks[k], made, reduction)
+            backbones[k], networks[k] = _reduced(backbone, networks[k], architecture, reduction)
         except ValueError as error:
             reasons.append(f"branch {k}: {error}")
-    if tuple(backbones) == made.branches:
-        raise WeightsError(f"{path}: no branch is reduced: {'; '.join(reasons) or 'each is already what it would be'}")
-    smaller = made.replace(branches=tuple(backbones))
+    if tuple(backbones) == architecture.branches:
+        raise WeightsError(f"{path}: no branch is reduced: {'; '.join(reasons) or 'each is reduced already'}")
+    smaller = architecture.replace(branches=tuple(backbones))
     facts = {name: value for name, value in header.measured.items() if not name.startswith(calibration.PREFIX)}
     if container:
         container.branches.networks = nn.ModuleList(networks)
-    weights.save(output, container or networks[0], smaller, known, facts, header.provenance)
-    changed = sum(old != new for old, new in zip(made.branches, backbones, strict=True))
-    lost = "; its curve is left out, for it is of other costs" if len(facts) < len(header.measured) else ""
-    lost += "; what it may be set to is left out, likewise" if header.settings else ""
-    return f"{output}: {weights.brief(smaller, known)}, {changed} of {len(backbones)} reduced{lost}"
+    weights.save(output, container or networks[0], smaller, registry, facts, header.provenance)
+    changed = sum(old != new for old, new in zip(architecture.branches, backbones, strict=True))
+    lost = "; its curve is left out, because costs changed" if len(facts) < len(header.measured) else ""
+    lost += "; its settings are left out, because costs changed" if header.settings else ""
+    return f"{output}: {weights.brief(smaller, registry)}, {changed} of {len(backbones)} reduced{lost}"
 
 
-def reduction_named(word: str, known: Registry) -> Reduction:
-    """What a word of the command says: a reducer and its level, as `{reparam: fused}`.
-
-    Raises UsageError where it is not that, or the reducer is unknown.
-    """
+def parse_reduction(text: str, registry: Registry) -> Reduction:
+    """Parse a reducer and its level, e.g. `{reparam: fused}`. Raises UsageError."""
     try:
-        said: Any = yaml_reader.parse(word, "--reduce").value
-        if not isinstance(said, dict) or len(said) != 1:
-            raise ValueError(f"give a reducer and its level, as '{{reparam: fused}}', not {shown(said)}")
-        ((name, level),) = said.items()
-        return Reduction(reducer=choose("reducers", name, known), level=level)  # type: ignore[arg-type]  # of that menu
+        value: Any = yaml_reader.parse(text, "--reduce").value
+        if not isinstance(value, dict) or len(value) != 1:
+            raise ValueError(f"must be a reducer and its level, e.g. '{{reparam: fused}}'; got {shown(value)}")
+        ((name, level),) = value.items()
+        return Reduction(reducer=choose("reducers", name, registry), level=level)  # type: ignore[arg-type]  # of that kind
     except ValidationError as error:
         raise UsageError(f"--reduce: {in_words(error)}") from None
     except ValueError as error:
         raise UsageError(f"--reduce: {error}") from None
 
 
-def format_named(word: str, known: Registry) -> Format:
-    """The format that a word of the command says: a name, or a name with its options, as `classsr: {scale: 2}`.
-
-    Raises UsageError where it is neither, or unknown.
-    """
+def parse_format(text: str, registry: Registry) -> Format:
+    """Parse a format's name, with or without options, e.g. `classsr: {scale: 2}`. Raises UsageError."""
     try:
-        said = yaml_reader.parse(word, "--format").value
-        return choose("formats", said, known)  # type: ignore[return-value]  # that menu holds formats
+        value = yaml_reader.parse(text, "--format").value
+        return choose("formats", value, registry)  # type: ignore[return-value]  # of kind formats
     except ValidationError as error:
         raise UsageError(f"--format: {in_words(error)}") from None
     except ValueError as error:
@@ -109,34 +100,35 @@ def format_named(word: str, known: Registry) -> Format:
 
 
 def _reduced(
-    backbone: Backbone, larger: nn.Module, made: Architecture, reduction: Reduction
+    backbone: Backbone, larger: nn.Module, architecture: Architecture, reduction: Reduction
 ) -> tuple[Backbone, nn.Module]:
-    """The smaller backbone, and its network with the weights of the larger one.
+    """Return the reduced backbone and its network, which inherits the weights of the larger one.
 
-    Raises ValueError where there is none. Raises WeightsError where it would compute something else.
+    Raises ValueError if it cannot be reduced, WeightsError if its output differs.
     """
     smaller = reduction.reducer.reduce_trained(backbone, reduction.level, larger)
-    network = smaller.build(made.task)
+    network = smaller.build(architecture.task)
     if not reduction.reducer.inherit(larger, network):
-        raise ValueError("its weights cannot be handed down")
-    tile = torch.rand(1, made.task.channels, made.tile.size, made.tile.size, generator=torch.Generator().manual_seed(0))
-    wanted, found = (_output(form, tile) for form in (larger, network))
-    off = (found - wanted).abs().max().item() / max(1.0, wanted.abs().max().item())
-    if not off <= EQUAL:
+        raise ValueError("its weights cannot be inherited")
+    size = architecture.tile.size
+    tile = torch.rand(1, architecture.task.channels, size, size, generator=torch.Generator().manual_seed(0))
+    expected, output = (_output(form, tile) for form in (larger, network))
+    difference = (output - expected).abs().max().item() / max(1.0, expected.abs().max().item())
+    if not difference <= TOLERANCE:
         raise WeightsError(
-            f"{type(backbone).__name__} at level {reduction.level} computes something else (off by {off:.1g}), and has "
-            "to be trained; let a recipe reduce it"
+            f"{type(backbone).__name__} at level {reduction.level}: its output differs by {difference:.1g}, so it must "
+            "be trained; reduce it in a recipe"
         )
     return smaller, network
 
 
 def _output(network: nn.Module, tile: torch.Tensor) -> torch.Tensor:
-    """What a network makes of a tile, in float64."""
+    """Return the output of a network for a tile, in float64."""
     with torch.no_grad():
         return copy.deepcopy(network).double().eval()(tile.double())
 
 
-def _spare(path: Path, output: Path) -> None:
-    """Raise UsageError where `output` is the file at `path`."""
+def _refuse_overwriting(path: Path, output: Path) -> None:
+    """Raise UsageError if `output` is the file at `path`."""
     if output.exists() and path.exists() and output.samefile(path):
-        raise UsageError(f"{output}: would replace the file that is converted; give another -o")
+        raise UsageError(f"{output}: is the file to convert; give another -o")

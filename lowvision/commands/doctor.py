@@ -1,4 +1,4 @@
-"""What `lowvision doctor` finds: what this installation consists of, and what is wrong with it, with the way out."""
+"""Implement `lowvision doctor`: describe this installation and its problems, each with a way out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from lowvision.errors import LowvisionError
+from lowvision.errors import LowvisionError, summary_of
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Registry
+from lowvision.system.distributions import installed_version
 
 DISTRIBUTION = "lowvision-framework"
 UNRELATED = "lowvision"
-"""The distribution of another project, which brings a package of the same name."""
+"""Distribution of an unrelated project that installs a package of the same name."""
 OPENCV = tuple(f"opencv{contrib}-python{headless}" for contrib in ("", "-contrib") for headless in ("-headless", ""))
-"""All of them write into the same folder, cv2."""
+"""Distributions that all install the same folder, cv2."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong."""
+    """A problem of the installation and its way out."""
 
     what: str
     way_out: str
@@ -34,38 +35,36 @@ class Problem:
 
 @dataclass(frozen=True)
 class Dependency:
-    """A distribution that this one, or an extra of it, requires."""
+    """A distribution that lowvision, or an extra of it, requires."""
 
     name: str
     wanted: str
-    """The versions that do."""
+    """Accepted versions."""
     version: str | None
-    """That is installed; None: none is."""
+    """Installed version; None: not installed."""
     extra: str | None
-    """The extra that wants it; None: it is always wanted."""
+    """Extra that requires it; None: always required."""
 
     @property
     def fits(self) -> bool:
-        """Whether the installed version is one that does."""
+        """Whether the installed version is accepted."""
         return self.version is not None and Requirement(self.name + self.wanted).specifier.contains(
             self.version, prereleases=True
         )
 
 
 def document() -> dict[str, Any]:
-    """Versions, devices, runtimes, plugins and the cache, and under `problems` all that is wrong."""
+    """Return versions, devices, runtimes, plugins and the cache, and all `problems`."""
     problems: list[Problem] = []
     dependencies = tuple(_dependencies())
     problems += _unmet(dependencies)
-    problems += _crowded()
-    plugins, wrong = _plugins()
-    problems += wrong
-    devices, wrong = _devices()
-    problems += wrong
-    cache, wrong = _cache()
-    problems += wrong
+    problems += _conflicts()
+    plugins, plugin_problems = _plugins()
+    devices, device_problems = _devices()
+    cache, cache_problems = _cache()
+    problems += [*plugin_problems, *device_problems, *cache_problems]
     return {
-        "lowvision": _version(DISTRIBUTION),
+        "lowvision": installed_version(DISTRIBUTION),
         "python": platform.python_version(),
         "system": platform.platform(),
         "dependencies": [asdict(dependency) for dependency in dependencies],
@@ -81,7 +80,7 @@ def document() -> dict[str, Any]:
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """The document as lines for a person."""
+    """Format the document as text."""
     return "\n".join(_lines(document))
 
 
@@ -109,40 +108,41 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dependencies() -> Iterator[Dependency]:
-    """What the installed distribution says that it requires; of its extra for development nothing."""
-    for line in metadata.requires(DISTRIBUTION) or () if _version(DISTRIBUTION) else ():
+    """Return the requirements of the installed distribution, without those of its extra `dev`."""
+    for line in metadata.requires(DISTRIBUTION) or () if installed_version(DISTRIBUTION) else ():
         requirement = Requirement(line)
-        found = re.search(r"extra == ['\"]([\w.-]+)['\"]", str(requirement.marker or ""))
-        extra = found[1] if found else None
+        match = re.search(r"extra == ['\"]([\w.-]+)['\"]", str(requirement.marker or ""))
+        extra = match[1] if match else None
         if extra == "dev" or (requirement.marker and not requirement.marker.evaluate({"extra": extra or ""})):
             continue
-        yield Dependency(requirement.name, str(requirement.specifier), _version(requirement.name), extra)
+        yield Dependency(requirement.name, str(requirement.specifier), installed_version(requirement.name), extra)
 
 
 def _unmet(dependencies: tuple[Dependency, ...]) -> Iterator[Problem]:
-    """What is missing, and what is installed in a version that does not do."""
-    if _version(DISTRIBUTION) is None:
+    """Return the requirements that are missing or installed in a version that is not accepted."""
+    if installed_version(DISTRIBUTION) is None:
         yield Problem(
-            f"{DISTRIBUTION} is not installed, so its plugins and their versions are not known",
+            f"{DISTRIBUTION} is not installed, so its plugins and their versions are unknown",
             "pip install -e . in a checkout",
         )
-    for there in dependencies:
-        if not there.fits and (there.version is not None or there.extra is None):
-            has = f"{there.name} {there.version} is installed" if there.version else f"{there.name} is not installed"
-            yield Problem(f"{has}; wanted is {there.name}{there.wanted}", f"pip install '{there.name}{there.wanted}'")
+    for dependency in dependencies:
+        if not dependency.fits and (dependency.version is not None or dependency.extra is None):
+            state = f"{dependency.version} is installed" if dependency.version else "is not installed"
+            required = f"{dependency.name}{dependency.wanted}"
+            yield Problem(f"{dependency.name} {state}; required is {required}", f"pip install '{required}'")
 
 
-def _crowded() -> Iterator[Problem]:
-    """Distributions that write the same files."""
-    if unrelated := _version(UNRELATED):
+def _conflicts() -> Iterator[Problem]:
+    """Return the distributions that overwrite files of each other."""
+    if unrelated := installed_version(UNRELATED):
         yield Problem(
-            f"'{UNRELATED}' {unrelated}, of an unrelated project, is installed; its package is called like ours",
+            f"'{UNRELATED}' {unrelated}, an unrelated project whose package has the same name, is installed",
             f"pip uninstall {UNRELATED}, then pip install --force-reinstall --no-deps {DISTRIBUTION}",
         )
-    opencv = [name for name in OPENCV if _version(name)]
+    opencv = [name for name in OPENCV if installed_version(name)]
     if len(opencv) > 1:
         yield Problem(
-            f"{' and '.join(opencv)} are installed at once; each has overwritten files of the other",
+            f"{' and '.join(opencv)} are both installed; each overwrites files of the other",
             f"pip uninstall {' '.join(opencv)}, then pip install {OPENCV[0]}",
         )
     for module, plugins in registry.named().items():
@@ -150,21 +150,21 @@ def _crowded() -> Iterator[Problem]:
         if len(owners) > 1:
             redundant = [owner for owner in owners if owner != DISTRIBUTION][-1]
             yield Problem(
-                f"{' and '.join(owners)} both bring the plugin {module}; which of them is used is chance",
+                f"{' and '.join(owners)} both install the plugin {module}; either may be used",
                 f"pip uninstall {redundant}, then reinstall {' '.join(o for o in owners if o != redundant)}",
             )
 
 
 def _plugins() -> tuple[Registry, list[Problem]]:
-    """The plugins that every command would load, whatever is wrong with them."""
+    """Load the plugins as every command does, and return the registry with their problems."""
     problems = []
-    everyone = registry.installed()
+    installed = registry.installed()
     try:
-        wanted = registry.chosen(everyone, os.environ.get(registry.LIMIT, ""))
+        selected = registry.chosen(installed, os.environ.get(registry.LIMIT, ""))
     except LowvisionError as error:
         problems.append(Problem(str(error), f"unset {registry.LIMIT}, or correct the name"))
-        wanted = everyone
-    known = Registry(wanted, [plugin for plugin in everyone if plugin not in wanted])
+        selected = installed
+    components = Registry(selected, [plugin for plugin in installed if plugin not in selected])
     if (strict := os.environ.get(registry.STRICT, "")) not in ("", "0", "1"):
         problems.append(Problem(f"{registry.STRICT} is {strict!r}", f"set {registry.STRICT} to 1 or to 0, or unset it"))
     problems += [
@@ -172,43 +172,42 @@ def _plugins() -> tuple[Registry, list[Problem]]:
             f"plugin {broken.plugin} (from {broken.distribution}) failed to load: {broken.reason}",
             f"update it or what it imports, or pip uninstall {broken.distribution}",
         )
-        for broken in known.broken
+        for broken in components.broken
     ]
     problems += [
         Problem(
-            f"'{name}' of {kind} is claimed by {' and '.join(f'{e.plugin} (from {e.distribution})' for e in entries)}",
-            f"uninstall one of them, or name the plugins that you want in {registry.LIMIT}; so neither can be used",
+            components.claim(kind, name),
+            f"uninstall one of them, or select plugins with {registry.LIMIT}; until then neither can be used",
         )
-        for (kind, name), entries in known.clashes.items()
+        for kind, name in components.clashes
     ]
-    return known, problems
+    return components, problems
 
 
-def _runtimes(known: Registry) -> dict[str, str | None]:
-    """Each runtime, and why it cannot be used where it cannot."""
-    found: dict[str, str | None] = {}
-    for name, entry in known["runtimes"].items():
+def _runtimes(components: Registry) -> dict[str, str | None]:
+    """Return each runtime and what it lacks, None if nothing."""
+    missing: dict[str, str | None] = {}
+    for name, entry in components["runtimes"].items():
         runtime: Runtime = entry.component()
-        found[name] = runtime.missing()
-    return found
+        missing[name] = runtime.missing()
+    return missing
 
 
 def _devices() -> tuple[list[str], list[Problem]]:
-    """What PyTorch can work on."""
+    """Return the devices of PyTorch."""
     try:
         torch = import_module("torch")
     except (ImportError, OSError) as error:  # OSError: a shared library that it needs is not there
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return [], [Problem(f"PyTorch cannot be imported: {reason}", "pip install --force-reinstall torch")]
+        return [], [Problem(f"PyTorch cannot be imported: {summary_of(error)}", "pip install --force-reinstall torch")]
     cuda = [f"cuda:{k} {torch.cuda.get_device_name(k)}" for k in range(torch.cuda.device_count())]
     return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])], []
 
 
 def _cores() -> dict[str, Any]:
-    """How many cores there are, how many of them this process may use, and what they are."""
+    """Return the number of cores, the number that this process may use, and the CPU's name."""
     try:
         usable: int | None = len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux tells
+    except AttributeError:  # Linux only
         usable = os.cpu_count()
     return {"all": os.cpu_count(), "usable": usable, "name": _cpu_name()}
 
@@ -216,30 +215,22 @@ def _cores() -> dict[str, Any]:
 def _cpu_name() -> str:
     try:
         from lowvision.system import devices
-    except (ImportError, OSError):  # it needs PyTorch, which is told of elsewhere
+    except (ImportError, OSError):  # PyTorch cannot be imported; `_devices` reports it
         return platform.processor()
     return devices.cpu_name()
 
 
 def _cache() -> tuple[dict[str, Any] | None, list[Problem]]:
-    """Where the cache is and how much is in it."""
+    """Return the cache's folder, size and limit."""
     from lowvision.system import cache
 
-    place = cache.root()
-    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    root = cache.root()
+    existing = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     problems = []
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        problems.append(Problem(f"{place}: the cache cannot be written", "set LOWVISION_CACHE to another folder"))
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        problems.append(Problem(f"{root}: the cache cannot be written", "set LOWVISION_CACHE to another folder"))
     try:
         limit = cache.limit()
     except LowvisionError as error:
         return None, [*problems, Problem(str(error), "set LOWVISION_CACHE_LIMIT to a number, or unset it")]
-    return {"place": str(place), "gigabytes": cache.size() / 2**30, "limit": limit / 2**30}, problems
-
-
-def _version(distribution: str) -> str | None:
-    """The version of an installed distribution; None where it is not."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
+    return {"place": str(root), "gigabytes": cache.size() / 2**30, "limit": limit / 2**30}, problems

@@ -1,33 +1,31 @@
-"""What the installed plugins provide, as lines for a person and as plain values for a program."""
+"""List the components of the installed plugins and the shipped recipes, as text lines and as JSON documents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from lowvision.plugins import hookspecs
 from lowvision.plugins.contracts import Runtime
-from lowvision.plugins.hookspecs import KINDS
 from lowvision.plugins.registry import LIMIT, Entry, Registry
 from lowvision.recipe import shipped
+from lowvision.system.text_table import aligned
 
 RECIPES = "recipes"
-LISTED = (*KINDS, RECIPES)
-"""What can be listed."""
+KINDS = (*hookspecs.KINDS, RECIPES)
+"""Kinds that can be listed."""
 
 
-def kinds(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Each menu and the shipped recipes, or `only` one of them, and what stands on it.
-
-    Raises KeyError for a menu that there is not.
-    """
+def document(registry: Registry, only: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Return the components of each kind, or of the kind `only`. Raises KeyError for an unknown kind."""
     return {
-        kind: _recipes(registry) if kind == RECIPES else [_entry(entry) for entry in registry[kind].values()]
-        for kind in ([only] if only else LISTED)
+        kind: _recipes(registry) if kind == RECIPES else [_component(entry) for entry in registry[kind].values()]
+        for kind in ([only] if only else KINDS)
     }
 
 
 def plugins(registry: Registry) -> list[dict[str, Any]]:
-    """Every plugin: where it comes from, what it provides, and why it provides nothing where it does not."""
+    """Return every plugin with its distribution, its components, and the reason if it is broken."""
     reasons = {broken.plugin: broken.reason for broken in registry.broken}
     return [
         {
@@ -43,21 +41,18 @@ def plugins(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def menu_lines(registry: Registry, only: str | None = None) -> Iterator[str]:
-    """The menus as lines: a name, what it is, and whose it is."""
-    for kind, entries in kinds(registry, only).items():
+def lines(registry: Registry, only: str | None = None) -> Iterator[str]:
+    """Format the components of each kind, or of the kind `only`: name, description and plugin."""
+    for kind, components in document(registry, only).items():
         yield f"{kind}:"
-        width = max((len(entry["name"]) for entry in entries), default=0)
-        for entry in entries:
-            missing = f"; {entry['missing']}" if entry.get("missing") else ""
-            owner = f" ({entry['plugin']}{missing})" if "plugin" in entry else ""
-            yield f"  {entry['name']:{width}}  {entry['about']}{owner}"
-        if not entries:
+        rows = [(component["name"], component["about"] + _provider(component)) for component in components]
+        yield from (f"  {line}" for line in aligned(rows))
+        if not components:
             yield "  none"
 
 
 def plugin_lines(registry: Registry) -> Iterator[str]:
-    """The plugins as lines: what each provides, or why it is broken; then the names that two of them claim."""
+    """Format the plugins: the components of each, or why it is broken; then the names that two plugins provide."""
     for plugin in plugins(registry):
         yield f"{plugin['name']} {plugin['version']}".rstrip() + f" (from {plugin['distribution']})"
         if plugin["broken"]:
@@ -66,43 +61,42 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
             yield f"  left out by {LIMIT}"
         for kind, names in plugin["provides"].items():
             yield f"  {kind}: {', '.join(names)}"
-    for (kind, name), entries in registry.clashes.items():
-        owners = " and ".join(entry.plugin for entry in entries)
-        yield f"CLASH: {kind[:-1]} '{name}' is claimed by {owners}; neither can be used"
+    for kind, name in registry.clashes:
+        yield f"CLASH: {registry.claim(kind, name)}; neither can be used"
 
 
-def about(entry: Entry) -> str:
-    """The first line of what the thing says of itself."""
-    return (entry.component.__doc__ or "").strip().partition("\n")[0]
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
+def _component(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
-        "about": about(entry),
+        "about": (entry.component.__doc__ or "").strip().partition("\n")[0],
         "plugin": entry.plugin,
         "distribution": entry.distribution,
         "version": entry.version,
-        **_usable(entry),
+        **_missing(entry),
     }
 
 
 def _recipes(registry: Registry) -> list[dict[str, Any]]:
-    """The shipped recipes: the first line of what each says of itself, and its file."""
+    """Return the shipped recipes with the first line of their comment, and their file."""
     return [
         {"name": name, "about": shipped.about(path).partition("\n")[0], "file": str(path)}
         for name, path in shipped.recipes(registry).items()
     ]
 
 
-def _usable(entry: Entry) -> dict[str, str | None]:
-    """Of a runtime, what it misses on this machine."""
+def _missing(entry: Entry) -> dict[str, str | None]:
+    """Return what a runtime lacks on this machine; nothing for other kinds."""
     return {"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}
+
+
+def _provider(component: dict[str, Any]) -> str:
+    """Return the plugin of a component and, for a runtime, what it lacks; nothing for a recipe."""
+    missing = f"; {component['missing']}" if component.get("missing") else ""
+    return f" ({component['plugin']}{missing})" if "plugin" in component else ""
 
 
 def _provided(registry: Registry, plugin: str) -> dict[str, list[str]]:
     provided = {
-        kind: [entry.name for entry in provided.values() if entry.plugin == plugin]
-        for kind, provided in registry.items()
+        kind: [entry.name for entry in entries.values() if entry.plugin == plugin] for kind, entries in registry.items()
     }
     return {kind: names for kind, names in provided.items() if names}

@@ -1,7 +1,8 @@
-"""What `lowvision restore` does: restores file after file, goes on after a bad one, and tells what came of it."""
+"""Implement `lowvision restore`: restore every input, go on after a failed one, and report all of them."""
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Sequence
@@ -9,108 +10,157 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lowvision.commands import inputs as input_files
 from lowvision.commands.inputs import Input
-from lowvision.errors import LowvisionError, UsageError
+from lowvision.errors import LowvisionError, UsageError, summary_of
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
-from lowvision.inference import restorer, trained_networks
+from lowvision.inference import package, restorer, trained_networks
 from lowvision.inference.restorer import Restorer
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
-from lowvision.system.processes import ProcessGroup
+from lowvision.system.processes import ProcessGroup, join
 from lowvision.system.progress import Progress, telling
 
+logger = logging.getLogger("lowvision")
+
 SCHEMA = 1
-"""Raised when the document changes in a way that its readers would notice."""
+"""Version of the document; incremented on incompatible changes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
-    """How images are to be restored and written."""
+    """Options of restoring and writing images."""
 
     budget: float | None = None
-    """The share of the base's cost that may be spent."""
-    quality: int = 95
-    """1..100, JPEG's and WebP's."""
-    strips_metadata: bool = False
-    """Whether EXIF and ICC are left out."""
-    draws_maps: bool = False
-    """Whether a route map is written beside each result."""
-    skips_existing: bool = False
-    """Whether an image is left alone whose result is there."""
-    largest: float | None = None
-    """The most pixels that an image may have."""
+    """Share of the base's cost to spend at most; None: no limit."""
     max_loss: float | None = None
-    """dB of PSNR that may be lost, by the curve of the weights; not beside a budget."""
+    """PSNR in dB to lose at most, by the curve of the weights; None: no limit. Excludes a budget."""
+    quality: int = 95
+    """Quality of JPEG and WebP, 1..100."""
+    strips_metadata: bool = False
+    """Whether to leave out EXIF and ICC."""
+    draws_maps: bool = False
+    """Whether to write a route map next to each result."""
+    skips_existing: bool = False
+    """Whether to skip inputs whose result exists."""
+    largest: float | None = None
+    """Largest number of pixels of an input; None: no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreRequest:
+    """Arguments of the command."""
+
+    patterns: tuple[str, ...]
+    """Files, folders and patterns of the inputs."""
+    output: Path
+    suffix: str | None = None
+    """File name ending of the results, e.g. `.png`; None: that of each input."""
+    weights: Path
+    """Weights file, or folder of an exported package."""
+    options: RestoreOptions = RestoreOptions()
+    device: str = "auto"
+    runtime: str = "auto"
+    precision: Precision = "f32"
+
+    def plan(self) -> tuple[Input, ...]:
+        """Find the inputs and the paths of their results. Raises UsageError."""
+        return input_files.plan(self.patterns, self.output, self.suffix, self.options.draws_maps)
 
 
 @dataclass(frozen=True)
 class Done:
-    """A file that was restored."""
+    """An input that was restored."""
 
-    given: Input
+    source: Input
     height: int
-    """Of the input."""
+    """Height of the input."""
     width: int
-    """Of the input."""
+    """Width of the input."""
     tiles: tuple[int, ...]
-    """How many went to each branch."""
+    """Number of tiles per branch."""
     cost: int
     """Multiply-adds."""
     base_cost: int
     """Multiply-adds of the base on the whole image."""
     seconds: float
-    """Of restoring alone, without reading and writing."""
+    """Time of restoring, without reading and writing."""
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file whose result was there."""
+    """An input whose result existed."""
 
-    given: Input
+    source: Input
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that could not be restored, or whose result could not be written."""
+    """An input that could not be restored, or whose result could not be written."""
 
-    given: Input
+    source: Input
     reason: str
 
 
 Outcome = Done | Skipped | Failed
 
 
+def validate(request: RestoreRequest, registry: Registry) -> None:
+    """Check weights, inputs and output without restoring. Raises WeightsError and UsageError."""
+    read = package.read if request.weights.is_dir() else trained_networks.read
+    read(request.weights, registry)
+    request.plan()
+    check_writable(request.output)
+
+
+def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
+    """Restore the inputs, together with the other processes of the group if there are any.
+
+    Return the document in the main process, None in the others. Raises UsageError, WeightsError and RunError before
+    the first input; later failures are in the document.
+    """
+    group = join(request.device)
+    planned = request.plan()
+    began = time.perf_counter()  # the document's time includes loading
+    network = restorer.load(
+        request.weights,
+        device=request.device,
+        runtime=request.runtime,
+        registry=registry,
+        precision=request.precision,
+    )
+    group.wait()  # the results that a process writes would be inputs to one that is still searching for them
+    check_writable(request.output)
+    document = restore(planned, network, request.options, registry, group, began)
+    return document if group.is_main_process else None
+
+
 def restore(
     inputs: Sequence[Input],
-    weights: Path,
-    manner: RestoreOptions,
+    network: Restorer,
+    options: RestoreOptions,
     registry: Registry,
     group: ProcessGroup,
-    device: str,
-    runtime: str,
-    precision: Precision = "f32",
+    began: float | None = None,
 ) -> dict[str, Any]:
-    """Restore every input, this process its share of them; the document of all processes.
+    """Restore this process's share of the inputs and return the document of all processes.
 
-    Raises WeightsError and RunError before the first file; a file that fails is told in the document.
+    began: `time.perf_counter()` at the start of the measured time; None: now.
+    Raises UsageError for a budget or a loss that the weights cannot keep; a failed input is in the document.
     """
-    began = time.perf_counter()
-    network = restorer.load(weights, device, runtime, registry, precision)
-    network.check_budget(manner.budget, manner.max_loss)
-    if group.is_main_process and network.settings and (manner.budget, manner.max_loss) != (None, None):
-        trained_networks.tell(
-            "the network decides by itself what it computes: PyTorch runs it in float32, tile by tile"
-        )
-    own = group.shard(inputs)
-    with telling(len(own), group.is_main_process) as progress:
-        outcomes = [_outcome(given, network, manner, progress) for given in own]
-    everything = group.gather(outcomes)
-    return _document(everything, network, registry, manner, time.perf_counter() - began)
+    began = time.perf_counter() if began is None else began
+    network.check_budget(options.budget, options.max_loss)
+    if group.is_main_process and network.settings and (options.budget, options.max_loss) != (None, None):
+        logger.info("adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile")
+    share = group.shard(inputs)
+    with telling(len(share), group.is_main_process) as progress:
+        outcomes = [_outcome(source, network, options, progress) for source in share]
+    return _document(group.gather(outcomes), network, registry, options, time.perf_counter() - began)
 
 
 def check_writable(output: Path) -> None:
-    """Make the folder of results, or of the one result. Raises UsageError where nothing can be written there."""
+    """Create the output folder. Raises UsageError if it cannot be written."""
     folder = output.parent if output.suffix.lower() in io.DEPTHS and not output.is_dir() else output
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +171,7 @@ def check_writable(output: Path) -> None:
 
 
 def text(document: dict[str, Any]) -> str:
-    """The document in a line for a person, and a line for each failure."""
+    """Format the document: one line of totals, and a line per failure."""
     total = document["total"]
     lines = [f"{total['restored']} restored, {total['skipped']} skipped, {total['failed']} failed"]
     if total["restored"]:
@@ -132,87 +182,87 @@ def text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _outcome(given: Input, network: Restorer, manner: RestoreOptions, progress: Progress) -> Outcome:
-    """Restore one file; tells of its progress."""
-    name = _printable(given.path)
+def _outcome(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Outcome:
+    """Restore one input and report its progress."""
+    name = _printable(source.path)
     progress.begin(name)
-    if manner.skips_existing and all(target.exists() for target in _targets(given, manner)):
-        progress.end(f"{name}: its result is there, skipped")
-        return Skipped(given)
+    if options.skips_existing and all(target.exists() for target in _targets(source, options)):
+        progress.end(f"{name}: skipped, its result exists")
+        return Skipped(source)
     try:
-        done = _restored(given, network, manner, progress)
-    except Exception as error:  # one file, whatever is wrong with it, must not cost the others
-        reason = _reason(error, given.path)
+        done = _restored(source, network, options, progress)
+    except Exception as error:  # a failed input must not stop the others
+        reason = _reason(error, source.path)
         progress.end(f"{name}: failed: {_printable(reason)}")
-        return Failed(given, reason)
+        return Failed(source, reason)
     sizes = f"{done.width}x{done.height} -> {done.width * network.scale}x{done.height * network.scale}"
     spent = f"{done.cost / done.base_cost:.0%} of the base, {done.seconds:.2f} s"
-    if manner.budget and done.cost > manner.budget * done.base_cost:
-        reason = "its setting was found on other tiles" if network.settings else "nothing is cheaper"
-        spent += f"; over the budget of {manner.budget:.0%}: {reason}"
-    progress.end(f"{name} -> {_printable(given.result)}: {sizes}, {spent}")
+    if options.budget and done.cost > options.budget * done.base_cost:
+        reason = "the setting was calibrated on other tiles" if network.settings else "no cheaper route exists"
+        spent += f"; over the budget of {options.budget:.0%}: {reason}"
+    progress.end(f"{name} -> {_printable(source.result)}: {sizes}, {spent}")
     return done
 
 
-def _restored(given: Input, network: Restorer, manner: RestoreOptions, progress: Progress) -> Done:
-    image = io.read(given.path, manner.largest)
-    restored = network.restore(image.pixels, manner.budget, progress.move, manner.max_loss)
-    exif, icc = (None, None) if manner.strips_metadata else (image.exif, image.icc)
-    given.result.parent.mkdir(parents=True, exist_ok=True)
-    if manner.draws_maps:  # before the result: where that is, nothing is missing
-        io.write(given.map, Image(network.route_map(image.pixels, restored)))
-    io.write(given.result, Image(restored.image, exif, icc), manner.quality)
+def _restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+    image = io.read(source.path, options.largest)
+    restored = network.restore(image.pixels, budget=options.budget, progress=progress.move, max_loss=options.max_loss)
+    exif, icc = (None, None) if options.strips_metadata else (image.exif, image.icc)
+    source.result.parent.mkdir(parents=True, exist_ok=True)
+    if options.draws_maps:  # before the result: if the result exists, its map does too
+        io.write(source.map, Image(network.route_map(image.pixels, restored)))
+    io.write(source.result, Image(restored.image, exif, icc), options.quality)
     height, width = image.pixels.shape[:2]
-    return Done(given, height, width, restored.tiles, restored.cost, restored.base_cost, restored.seconds)
+    return Done(source, height, width, restored.tiles, restored.cost, restored.base_cost, restored.seconds)
 
 
-def _targets(given: Input, manner: RestoreOptions) -> tuple[Path, ...]:
-    return (given.result, given.map) if manner.draws_maps else (given.result,)
+def _targets(source: Input, options: RestoreOptions) -> tuple[Path, ...]:
+    return (source.result, source.map) if options.draws_maps else (source.result,)
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """Why a file failed, without its name, in one line."""
+    """Return the reason of a failure in one line, without the name of the input."""
     if isinstance(error, LowvisionError):
         return str(error).removeprefix(f"{path}: ")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return summary_of(error)
 
 
 def _document(
-    outcomes: Sequence[Outcome], network: Restorer, registry: Registry, manner: RestoreOptions, seconds: float
+    outcomes: Sequence[Outcome], network: Restorer, registry: Registry, options: RestoreOptions, seconds: float
 ) -> dict[str, Any]:
-    """What came of all files, of what JSON can hold; names and units as in reports."""
+    """Build the JSON document of all outcomes; keys and units are those of reports."""
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
     total: dict[str, Any] = {"restored": len(done), "skipped": len(skipped), "failed": len(failed)}
     if done:
-        tiles = tuple(sum(counts) for counts in zip(*(one.tiles for one in done), strict=True))
-        total |= _spent(tiles, sum(one.cost for one in done), sum(one.base_cost for one in done))
+        tiles = tuple(sum(counts) for counts in zip(*(outcome.tiles for outcome in done), strict=True))
+        total |= _costs(tiles, sum(outcome.cost for outcome in done), sum(outcome.base_cost for outcome in done))
     return {
         "schema": SCHEMA,
         "task": registry.serialize(network.architecture.task),
-        "images": [_image(one, manner) for one in done],
-        "skipped": [str(one.given.path) for one in skipped],
-        "failed": [{"input": str(one.given.path), "reason": one.reason} for one in failed],
+        "images": [_image(outcome, options) for outcome in done],
+        "skipped": [str(outcome.source.path) for outcome in skipped],
+        "failed": [{"input": str(outcome.source.path), "reason": outcome.reason} for outcome in failed],
         "total": {**total, "seconds": seconds},
     }
 
 
-def _image(one: Done, manner: RestoreOptions) -> dict[str, Any]:
+def _image(outcome: Done, options: RestoreOptions) -> dict[str, Any]:
     return {
-        "input": str(one.given.path),
-        "result": str(one.given.result),
-        **({"map": str(one.given.map)} if manner.draws_maps else {}),
-        "height": one.height,
-        "width": one.width,
-        **_spent(one.tiles, one.cost, one.base_cost),
-        "seconds": one.seconds,
+        "input": str(outcome.source.path),
+        "result": str(outcome.source.result),
+        **({"map": str(outcome.source.map)} if options.draws_maps else {}),
+        "height": outcome.height,
+        "width": outcome.width,
+        **_costs(outcome.tiles, outcome.cost, outcome.base_cost),
+        "seconds": outcome.seconds,
     }
 
 
-def _spent(tiles: Sequence[int], cost: int, base_cost: int) -> dict[str, Any]:
+def _costs(tiles: Sequence[int], cost: int, base_cost: int) -> dict[str, Any]:
     return {
         "shares": [count / sum(tiles) for count in tiles],
         "gmac": cost / 1e9,
@@ -222,5 +272,5 @@ def _spent(tiles: Sequence[int], cost: int, base_cost: int) -> dict[str, Any]:
 
 
 def _printable(path: Path | str) -> str:
-    """A path as a terminal can show it; names need not be valid text."""
+    """Return a path that a terminal can print; file names need not be valid Unicode."""
     return str(path).encode("utf-8", "replace").decode("utf-8")

@@ -1,1 +1,1 @@
-"""Read typed configuration: strict options models, YAML with line numbers, validation messages."""
+"""Typed configuration: strict options models, YAML with line numbers, validation messages."""

@@ -1,4 +1,4 @@
-"""What every options model is: frozen, strict, and described by the docstrings below its fields."""
+"""The base of all options models: frozen, strict, and described by the docstrings below its fields."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ if TYPE_CHECKING:
 
 
 class Options(BaseModel):
-    """A frozen, strict set of options; sequences are tuples, an unknown name is an error.
+    """A frozen, strict set of options. Sequences are tuples; an unknown name is an error.
 
-    Docstrings are read from the source when somebody asks: at every import, as by pydantic's
-    `use_attribute_docstrings`, that takes a third of the time of `lowvision ls`.
+    The docstrings of fields are read from the source on demand. Pydantic's `use_attribute_docstrings` reads them at
+    every import, which takes a third of the time of `lowvision ls`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
     @classmethod
     def described(cls) -> Mapping[str, str]:
-        """What each option means, where it says so: its `Field(description=...)`, or else the docstring below it."""
-        said = {name: field.description for name, field in cls.model_fields.items() if field.description}
+        """Return the description of each option that has one: `Field(description=...)`, or the docstring below it."""
+        explicit = {name: field.description for name, field in cls.model_fields.items() if field.description}
         below = docstrings(cls)
-        return {name: below[name] for name in cls.model_fields if name in below} | said
+        return {name: below[name] for name in cls.model_fields if name in below} | explicit
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        made = handler(schema)
-        properties = handler.resolve_ref_schema(made).get("properties", {})
-        for name, about in cls.described().items():
-            properties[name]["description"] = about
-        return made
+        json_schema = handler(schema)
+        properties = handler.resolve_ref_schema(json_schema).get("properties", {})
+        for name, description in cls.described().items():
+            properties[name]["description"] = description
+        return json_schema
 
     def replace(self, **changes: Any) -> Self:
-        """A validated copy with some fields changed. Raises pydantic's ValidationError."""
+        """Return a validated copy with some fields changed. Raises pydantic's ValidationError."""
         # model_copy(update=...) validates nothing.
         return type(self).model_validate({**dict(self), **changes})
 
 
 @cache
 def docstrings(kind: type) -> Mapping[str, str]:
-    """Each annotated attribute, inherited ones too, and the text below it; nothing where the source is not there."""
-    found: dict[str, str] = {}
-    for each in reversed(kind.__mro__):
-        if vars(each).get("__annotations__"):
-            found |= _own(each)
-    return found
+    """Return the docstring below each annotated attribute of a class and its bases; empty without their source."""
+    texts: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if vars(base).get("__annotations__"):
+            texts |= _docstrings_in_body(base)
+    return texts
 
 
-def _own(kind: type) -> dict[str, str]:
+def _docstrings_in_body(kind: type) -> dict[str, str]:
     try:
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    except (OSError, TypeError, SyntaxError):  # the last: a class in a function, with a line at the margin
+    except (OSError, TypeError, SyntaxError):  # SyntaxError: a class in a function with an unindented line
         return {}
     assert isinstance(definition, ast.ClassDef)
     return {

@@ -1,4 +1,4 @@
-"""Tells what is wrong with a recipe: plain sentences with their paths, made from pydantic's errors."""
+"""Validation issues: plain messages with their key paths, made from pydantic's errors."""
 
 from __future__ import annotations
 
@@ -12,64 +12,76 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from lowvision.config.yaml_reader import KeyPath
 
-TOLD = "told"
-"""The pydantic error type of a complaint that is already a plain sentence."""
+PLAIN = "plain_message"
+"""The pydantic error type, and its context key, of an issue that already has its final message."""
 MISSING = "is missing"
-"""The sentence about an option that must be given; it stands at a key that is not there."""
+"""Message about a required option; its path names the key that is absent."""
 
 
 @dataclass(frozen=True)
 class ValidationIssue:
-    """One thing that is wrong: where in the recipe, and a sentence with the way out."""
+    """One problem: its key path in the recipe, and a message with the way out."""
 
     path: KeyPath
     message: str
 
     def below(self, *path: str | int) -> ValidationIssue:
-        """The same complaint seen from further up."""
+        """Return the same issue with `path` put before its own path."""
         return ValidationIssue((*path, *self.path), self.message)
 
 
-def as_error(title: str, complaints: Iterable[ValidationIssue]) -> ValidationError:
-    """The complaints as an error that a pydantic validator may raise; the paths are kept."""
+def as_error(title: str, issues: Iterable[ValidationIssue]) -> ValidationError:
+    """Return an error that a pydantic validator may raise; it keeps the paths of the issues."""
     return ValidationError.from_exception_data(
         title,
         [
-            # The sentence rides in the context, since braces in a template would be filled in.
-            InitErrorDetails(type=PydanticCustomError(TOLD, "{told}", {"told": c.message}), loc=c.path, input=None)
-            for c in complaints
+            # The message stands in the context: pydantic would fill in braces in a template.
+            InitErrorDetails(
+                type=PydanticCustomError(PLAIN, f"{{{PLAIN}}}", {PLAIN: issue.message}), loc=issue.path, input=None
+            )
+            for issue in issues
         ],
     )
 
 
 def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[ValidationIssue]:
-    """The complaints in an error that `model` raised about `value`, each path once."""
-    sentences: dict[KeyPath, list[str]] = {}
+    """Return the issues in an error that `model` raised about `value`, one per path."""
+    messages: dict[KeyPath, list[str]] = {}
     for details in error.errors():
         path = _path_in(value, details)
-        sentence = _sentence(details, model, path)
-        if sentence not in sentences.setdefault(path, []):
-            sentences[path].append(sentence)
-    # A field of several types complains once for each.
-    return [ValidationIssue(path, "; or ".join(several)) for path, several in sentences.items()]
+        message = _message(details, model, path)
+        if message not in messages.setdefault(path, []):
+            messages[path].append(message)
+    # A field of several types has one error per type.
+    return [ValidationIssue(path, "; or ".join(alternatives)) for path, alternatives in messages.items()]
 
 
 def in_words(error: ValidationError) -> str:
-    """The errors that `as_error` made, in a line, each behind its path."""
+    """Return an error of `as_error` as one line: `path: message; path: message`."""
     return "; ".join(f"{'.'.join(map(str, details['loc']))}: {details['msg']}" for details in error.errors())
 
 
-def close_to(word: str, known: Iterable[str]) -> str:
-    """A hint at the nearest known word, or the known words, to be put behind a complaint."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most similar to `name`; None if none is similar."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'NEAREST'?`; empty if no known name is similar."""
+    near = nearest(name, known)
+    return f"did you mean '{near}'?" if near else ""
+
+
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest known one, or all of them."""
     names = list(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    if near:
-        return f" (did you mean '{near[0]}'?)"
+    if hint := did_you_mean(name, names):
+        return f" ({hint})"
     return f"; there are {', '.join(names)}" if names else "; none is known here"
 
 
 def shown(value: Any) -> str:
-    """A value as a recipe would spell it, cut short."""
+    """Return a value as a recipe would write it, at most about 70 characters."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -82,11 +94,11 @@ def shown(value: Any) -> str:
 
 
 def _path_in(value: Any, details: ErrorDetails) -> KeyPath:
-    """The keys of the error's location that `value` really has, and the name of what is missing.
+    """Return the keys of the error's location that `value` has, and the name of a missing option.
 
-    Pydantic also counts the members of a union and keys that a validator filled in.
+    Pydantic's location also holds the members of unions and keys that a validator filled in.
     """
-    missing = details["type"] == "missing" or details.get("ctx", {}).get("told") == MISSING
+    missing = details["type"] == "missing" or details.get("ctx", {}).get(PLAIN) == MISSING
     path: list[str | int] = []
     for key in details["loc"]:
         is_key = isinstance(value, dict) and key in value
@@ -101,29 +113,29 @@ def _path_in(value: Any, details: ErrorDetails) -> KeyPath:
     return tuple(path)
 
 
-def _sentence(details: ErrorDetails, model: type[BaseModel], path: KeyPath) -> str:
+def _message(details: ErrorDetails, model: type[BaseModel], path: KeyPath) -> str:
     kind, context = details["type"], details.get("ctx", {})
-    if kind == TOLD:
-        return str(context["told"])
+    if kind == PLAIN:
+        return str(context[PLAIN])
     if kind == "value_error":
         return str(context["error"])
     if kind == "extra_forbidden":
-        return "unknown key" + close_to(str(path[-1]), _names(_model_at(model, path[:-1])))
+        return "unknown key" + name_hint(str(path[-1]), _names(_model_at(model, path[:-1])))
     if kind == "missing":
         return MISSING if isinstance(details["loc"][-1], str) else "has too few values"
-    given = details["input"]
+    value = details["input"]
     if kind == "literal_error":
-        return f"must be {context['expected']}, not {shown(given)}{_close_to_literal(given, context['expected'])}"
-    if kind in _WANTED:
-        return f"must be {_WANTED[kind](context)}, not {shown(given)}{_whole(kind, given)}"
-    return f"{details['msg'].replace('Input should', 'must', 1)}, not {shown(given)}"
+        return f"must be {context['expected']}, not {shown(value)}{_literal_hint(value, context['expected'])}"
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind](context)}, not {shown(value)}{_integer_hint(kind, value)}"
+    return f"{details['msg'].replace('Input should', 'must', 1)}, not {shown(value)}"
 
 
-def _always(wanted: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda context: wanted
+def _always(expected: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda context: expected
 
 
-_WANTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+_EXPECTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), _always("a whole number")),
     **dict.fromkeys(("float_type", "float_parsing"), _always("a number")),
     **dict.fromkeys(("bool_type", "bool_parsing"), _always("true or false")),
@@ -139,18 +151,18 @@ _WANTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "too_short": lambda context: f"a list of at least {context['min_length']}",
     "too_long": lambda context: f"a list of at most {context['max_length']}",
 }
-"""What a field wanted, by pydantic's type of the error and its context."""
+"""The value that a field expects, by pydantic's error type and context."""
 
 
-def _whole(kind: str, given: Any) -> str:
-    """The way out for a whole number that was written with a point or an exponent."""
-    whole = kind == "int_type" and isinstance(given, float) and given.is_integer()
-    return f"; write {given:.0f}" if whole else ""
+def _integer_hint(kind: str, value: Any) -> str:
+    """Return the way out for an integer that was written with a point or an exponent."""
+    is_integer = kind == "int_type" and isinstance(value, float) and value.is_integer()
+    return f"; write {value:.0f}" if is_integer else ""
 
 
-def _close_to_literal(given: Any, expected: str) -> str:
-    near = difflib.get_close_matches(str(given), expected.replace("'", "").replace(" or ", ", ").split(", "), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+def _literal_hint(value: Any, expected: str) -> str:
+    hint = did_you_mean(str(value), expected.replace("'", "").replace(" or ", ", ").split(", "))
+    return f" ({hint})" if hint else ""
 
 
 def _names(model: type[BaseModel] | None) -> Iterable[str]:
@@ -158,14 +170,14 @@ def _names(model: type[BaseModel] | None) -> Iterable[str]:
 
 
 def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    """The model of the value to which `path` leads, as far as the annotations tell."""
-    found: type[BaseModel] | None = model
+    """Return the model of the value at `path`; None if the annotations do not name one."""
+    inner: type[BaseModel] | None = model
     for key in path:
-        if isinstance(key, int):  # an item is of the type that its list's annotation holds
+        if isinstance(key, int):  # the annotation of a list also gives the type of its items
             continue
-        field = found.model_fields.get(key) if found else None
-        found = next(_models_in(field.annotation), None) if field else None
-    return found
+        field = inner.model_fields.get(key) if inner else None
+        inner = next(_models_in(field.annotation), None) if field else None
+    return inner
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

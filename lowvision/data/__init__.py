@@ -1,1 +1,1 @@
-"""Turn photographs into tiles for training, calibration and evaluation."""
+"""Photographs as tiles for training, calibration and evaluation."""

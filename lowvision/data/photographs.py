@@ -1,4 +1,4 @@
-"""Photographs ready to be cut: decoded, shrunk and degraded once, then memory-mapped from the cache."""
+"""Photographs for tiles: decoded, resized and degraded once, then memory-mapped from the cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import DataError
-from lowvision.imaging import io
+from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
 from lowvision.system import cache
@@ -21,12 +21,12 @@ from lowvision.system import cache
 
 @dataclass(frozen=True)
 class Photograph:
-    """One photograph at one size; arrays are (H,W,C), uint8 or uint16, and stay on disk."""
+    """One photograph at one size; its arrays (H,W,C), uint8 or uint16, are memory-mapped."""
 
     name: str
     gt_path: Path
     lq_path: Path | None
-    """None where the degradation is random, and so drawn whenever the photograph is used."""
+    """None for random degradations, which are drawn on each use."""
     scale: int
 
     @property
@@ -39,15 +39,15 @@ class Photograph:
 
     @property
     def lq_size(self) -> tuple[int, int]:
-        """Height and width of lq."""
+        """Height and width of lq in pixels."""
         height, width = self.gt.shape[:2]
         return height // self.scale, width // self.scale
 
 
 def prepare(dataset: Dataset, task: Task, share: tuple[int, int] = (0, 1)) -> None:
-    """Put into the cache what is not there yet: photographs share[0], share[0] + share[1], ... of the set.
+    """Fill the cache with photographs share[0], share[0] + share[1], ... of the set.
 
-    Raises DataError that names every photograph that cannot be used.
+    Raises DataError that names all photographs that cannot be used.
     """
     photos = dataset.photos()[share[0] :: share[1]]
     errors = [str(error) for error in _each(photos, dataset, task) if isinstance(error, DataError)]
@@ -56,46 +56,46 @@ def prepare(dataset: Dataset, task: Task, share: tuple[int, int] = (0, 1)) -> No
 
 
 def load(dataset: Dataset, task: Task) -> tuple[Photograph, ...]:
-    """Every photograph of the set at every one of its sizes, in a fixed order. Raises DataError as `prepare` does."""
+    """Return all photographs of the set at all of its sizes, in a fixed order. Raises DataError as `prepare` does."""
     results = _each(dataset.photos(), dataset, task)
     errors = [str(error) for error in results if isinstance(error, DataError)]
     if errors:
         raise DataError("\n".join(errors))
-    found = [photograph for result in results if not isinstance(result, DataError) for photograph in result]
-    paths = frozenset(path for p in found for path in (p.gt_path, p.lq_path) if path)
+    photographs = [photograph for result in results if not isinstance(result, DataError) for photograph in result]
+    paths = frozenset(path for p in photographs for path in (p.gt_path, p.lq_path) if path)
     for path in paths:
-        cache.open_array(path)  # what is open can still be read after another set, or run, has trimmed the cache
+        cache.open_array(path)  # open files stay readable after another set or run has trimmed the cache
     cache.trim(paths)
-    return tuple(found)
+    return tuple(photographs)
 
 
 def lq_of(photograph: Photograph, task: Task, seed: int) -> Tensor:
-    """The whole lq (C,h,w) in [0,1], beyond it where the task adds noise; a random degradation follows from `seed`."""
+    """Return the whole lq (C,h,w), nominally in [0,1]; random degradations are drawn from `seed`."""
     if photograph.lq is not None:
         return io.to_tensor(photograph.lq)
     return task.degrade(io.to_tensor(photograph.gt), torch.Generator().manual_seed(seed))
 
 
 def _each(photos: Sequence[Photo], dataset: Dataset, task: Task) -> list[list[Photograph] | DataError]:
-    def one(photo: Photo) -> list[Photograph] | DataError:
+    def load_one(photo: Photo) -> list[Photograph] | DataError:
         try:
             return [_photograph(photo, dataset, task, multiple) for multiple in dataset.scales]
         except DataError as error:
             return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, photos))
+        return list(pool.map(load_one, photos))
 
 
 def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> Photograph:
-    """One photograph at `multiple` of its size, through the cache."""
+    """Return one photograph at `multiple` of its size; its arrays are written to the cache if missing."""
     name = photo.name if multiple == 1 else f"{photo.name}@{multiple:g}"
     treatment = [dataset.downscale, dataset.longer_side, multiple, task.scale, task.channels]
     gt_name = cache.key("gt", cache.fingerprint(photo.gt), treatment)
     gt_path = cache.keep(gt_name, lambda: _gt(photo, dataset, task, multiple))
     if photo.lq:
         if treatment[:3] != [1.0, None, 1.0]:
-            raise DataError(f"{photo.lq}: a pair of files cannot be resized; leave out downscale, longer_side, scales")
+            raise DataError(f"{photo.lq}: pairs of files cannot be resized; omit downscale, longer_side and scales")
         lq_name = cache.key(
             "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels
         )
@@ -116,13 +116,13 @@ def _gt(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> np.ndarr
     gt = resize(gt, (max(round(height * factor), 1), max(round(width * factor), 1)))
     height, width = (side // task.scale * task.scale for side in gt.shape[1:])
     if not height or not width:
-        raise DataError(f"{photo.gt}: {gt.shape[2]}x{gt.shape[1]} pixels are too few for scale {task.scale}")
+        raise DataError(f"{photo.gt}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
     return _quantised(gt[:, :height, :width], array.dtype)
 
 
 def _degraded(gt_path: Path, task: Task) -> np.ndarray:
     gt = cache.open_array(gt_path)
-    # The degraded image is rounded like a file: that is the field's protocol, and what a network meets in use.
+    # Rounded to the depth of a file: the usual protocol, and the input of networks in use.
     return _quantised(task.degrade(io.to_tensor(gt), torch.Generator()), gt.dtype)
 
 
@@ -131,20 +131,20 @@ def _paired_lq(photo: Photo, task: Task) -> np.ndarray:
     lq, gt = io.read_rgb(photo.lq), io.read_rgb(photo.gt)
     if any(g // task.scale != q for g, q in zip(gt.shape[:2], lq.shape[:2], strict=True)):
         raise DataError(
-            f"{photo.lq}: {lq.shape[1]}x{lq.shape[0]} does not go with gt {gt.shape[1]}x{gt.shape[0]}; "
+            f"{photo.lq}: {lq.shape[1]}x{lq.shape[0]} does not fit gt {gt.shape[1]}x{gt.shape[0]}; "
             f"at scale {task.scale} it must be {gt.shape[1] // task.scale}x{gt.shape[0] // task.scale}"
         )
     return _quantised(_with_channels(io.to_tensor(lq), task), lq.dtype)
 
 
 def _with_channels(rgb: Tensor, task: Task) -> Tensor:
-    """(3,H,W) -> (C,H,W); grey is BT.601 luma."""
+    """Convert (3,H,W) to the task's channels (C,H,W); grey is BT.601 luma."""
     if task.channels == 3:
         return rgb
-    return torch.einsum("c,chw->hw", rgb.new_tensor([0.299, 0.587, 0.114]), rgb)[None]
+    return luma.grey(rgb)
 
 
 def _quantised(image: Tensor, dtype: np.dtype) -> np.ndarray:
-    """(C,H,W) in [0,1] -> (H,W,C) of an integer type, clamped and rounded."""
+    """Convert (C,H,W) in [0,1] to (H,W,C) of an integer type, clamped and rounded."""
     top = np.iinfo(dtype).max
     return image.clamp(0, 1).mul(top).round().permute(1, 2, 0).contiguous().numpy().astype(dtype)

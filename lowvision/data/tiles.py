@@ -1,4 +1,4 @@
-"""Tiles of photographs: where they may lie, how one is cut, and which ones a training step sees."""
+"""Tiles of photographs: their positions, cutting, and the samples of each training step."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lowvision.imaging import io
 from lowvision.plugins.contracts import Task
 
 Coords = tuple[int, int, int]
-"""Number of a photograph, top and left of a tile in LQ pixels."""
+"""Index of a photograph; top and left of a tile in LQ pixels."""
 
 
 class Pool(ABC):
-    """Tiles by number."""
+    """A numbered set of tile positions."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -33,7 +33,7 @@ class Pool(ABC):
 
 
 class Grid(Pool):
-    """Every tile of a grid over photographs; at stride 1, every tile there is."""
+    """All tiles of a grid over photographs; at stride 1, all possible tiles."""
 
     def __init__(self, photographs: Sequence[Photograph], size: int, stride: int):
         self._shapes = [_grid_shape(photograph, size, stride) for photograph in photographs]
@@ -56,7 +56,7 @@ class Grid(Pool):
 
 @dataclass(frozen=True)
 class Listed(Pool):
-    """Tiles at given spots (N,3)."""
+    """Tiles at listed positions (N,3), each as in `Coords`."""
 
     coords_list: np.ndarray
 
@@ -69,13 +69,13 @@ class Listed(Pool):
 
 
 def too_small(photographs: Sequence[Photograph], size: int) -> list[str]:
-    """Names of the photographs from which no tile can be cut."""
+    """Return the names of the photographs that are smaller than a tile."""
     return [photograph.name for photograph in photographs if min(photograph.lq_size) < size]
 
 
 @dataclass(frozen=True)
 class TileExtractor:
-    """Cuts pairs of tiles out of photographs."""
+    """Cuts pairs of lq and gt tiles out of photographs."""
 
     photographs: tuple[Photograph, ...]
     task: Task
@@ -83,18 +83,18 @@ class TileExtractor:
     """Height and width of a tile, in LQ pixels."""
 
     def fixed(self, coords: Coords, seed: int) -> tuple[Tensor, Tensor]:
-        """lq (C,size,size) and gt (C,s*size,s*size) in [0,1]; a random degradation follows from `seed`."""
+        """Return lq (C,size,size) and gt (C,s*size,s*size) in [0,1]; random degradations are drawn from `seed`."""
         lq, gt = self._cut(coords)
         return self._pair(lq, gt, seed)
 
     def augmented(self, coords: Coords, augment: Augment, seed: int) -> tuple[Tensor, Tensor]:
-        """As `fixed`, after augmentation; both follow from `seed`."""
+        """Return an augmented tile as `fixed` does; augmentation and degradation are drawn from `seed`."""
         lq, gt = self._cut(coords)
-        turned_lq, turned_gt = augment(gt if lq is None else lq, gt, seed)
-        return self._pair(None if lq is None else turned_lq, turned_gt, seed)
+        augmented_lq, augmented_gt = augment(gt if lq is None else lq, gt, seed)
+        return self._pair(None if lq is None else augmented_lq, augmented_gt, seed)
 
     def detail(self, coords: Coords) -> float:
-        """How lively a tile is: the mean difference of neighbouring rows and columns, of its lq where there is one."""
+        """Return the mean absolute difference of neighbouring rows and columns of lq; of gt if lq is random."""
         lq, gt = self._cut(coords)
         values = (gt if lq is None else lq).astype(np.int32)
         return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
@@ -115,9 +115,9 @@ class TileExtractor:
 
 @dataclass(frozen=True)
 class Samples(data.Dataset[tuple[Tensor, Tensor]]):
-    """An endless sequence of augmented tiles; sample n follows from (seed, purpose, n) and nothing else.
+    """An endless sequence of augmented tiles; sample n depends only on (seed, purpose, n).
 
-    So any number of processes and workers, and a resumed run, see the same tiles in the same order.
+    Therefore the tiles and their order are independent of the number of processes and workers, and of resuming.
     """
 
     extractor: TileExtractor
@@ -125,9 +125,9 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
     augment: Augment
     seed: int
     purpose: str
-    """What the samples are for, such as `base`, so that stages do not repeat each other's draws."""
+    """Name of the use, e.g. `base`, so that stages draw different samples."""
     candidates: int = 1
-    """Tiles drawn for a sample, of which the one with the most detail is taken."""
+    """Tiles drawn per sample, of which the one with the most detail is used."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         draw = np.random.default_rng((self.seed, zlib.crc32(self.purpose.encode()), number))
@@ -138,12 +138,12 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
-    """Two sequences evenly interleaved, so that every batch holds the same share of each."""
+    """Two sequences evenly interleaved, so that all batches hold the same fraction of each."""
 
     own: Samples
     others: Samples
     share: float
-    """Of `own`, 0 .. 1."""
+    """Fraction of `own`, 0..1."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         is_own = int((number + 1) * self.share) > int(number * self.share)
@@ -152,12 +152,12 @@ class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
-    """Tiles with their class: as many of each, one after the other."""
+    """Tiles with their class: the classes take turns."""
 
     of_class: tuple[Samples, ...]
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        """lq (C,h,w) and the number of its class, a scalar."""
+        """Return lq (C,h,w) and the index of its class, a scalar tensor."""
         turn, k = divmod(number, len(self.of_class))
         lq, _ = self.of_class[k][turn]
         return lq, torch.tensor(k)
@@ -165,12 +165,12 @@ class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class DistributedBatchSampler(data.Sampler[list[int]]):
-    """For every step, the numbers of the samples that one of several processes sees."""
+    """Yields, per step, the numbers of the samples of one process."""
 
     first_step: int
     steps: int
     batch: int
-    """Of all processes together."""
+    """Batch size over all processes."""
     process: int
     processes: int
 
@@ -185,7 +185,7 @@ class DistributedBatchSampler(data.Sampler[list[int]]):
 
 
 def fixed_tiles(extractor: TileExtractor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """At most `count` tiles that do not overlap, drawn once: lq (N,C,size,size), gt (N,C,s*size,s*size)."""
+    """Draw at most `count` tiles that do not overlap: lq (N,C,size,size), gt (N,C,s*size,s*size)."""
     grid = Grid(extractor.photographs, extractor.size, extractor.size)
     numbers = np.random.default_rng(seed).permutation(len(grid))[:count]
     pairs = [extractor.fixed(grid.coords(int(number)), seed + n) for n, number in enumerate(numbers)]

@@ -1,4 +1,4 @@
-"""Fits classifiers that need no training to tiles, by what each branch makes of them."""
+"""Fit classifiers that need no training, to tiles and the PSNR of each branch on them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from lowvision.plugins.registry import Registry
 from lowvision.routing.container import Branches
 
 TILES = 512
-"""At most so many are drawn."""
-AT_A_TIME = 16
+"""Maximum number of tiles to fit to."""
+BATCH = 16
+"""Tiles per forward pass of the branches."""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Tiles, and what each branch reaches on them."""
+class FittingTiles:
+    """Tiles, and the PSNR of each branch on them."""
 
     tiles: Tensor
     """(N,C,h,w) in [0,1]."""
@@ -31,28 +32,28 @@ class Lesson:
     """(N,M) in dB."""
 
 
-def lesson(branches: Branches, extractor: TileExtractor, seed: int, device: torch.device) -> Lesson:
-    """Restore tiles, drawn once, by every branch; the branches are left on the device and in eval()."""
+def fitting_tiles(branches: Branches, extractor: TileExtractor, seed: int, device: torch.device) -> FittingTiles:
+    """Restore random tiles by every branch and measure them. Moves the branches to the device, in eval()."""
     lq, gt = (tiles.to(device) for tiles in fixed_tiles(extractor, TILES, seed))
     branches.to(device).eval()
     with torch.no_grad():
-        reached = [
-            psnr(branches.all(some).flatten(0, 1), wanted.repeat_interleave(len(branches), dim=0))
-            for some, wanted in zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True)
+        measured = [
+            psnr(branches.all(lq_part).flatten(0, 1), gt_part.repeat_interleave(len(branches), dim=0))
+            for lq_part, gt_part in zip(lq.split(BATCH), gt.split(BATCH), strict=True)
         ]
-    return Lesson(lq, torch.cat(reached).unflatten(0, (-1, len(branches))))
+    return FittingTiles(lq, torch.cat(measured).unflatten(0, (-1, len(branches))))
 
 
-def fitted(classifier: Classifier, made: Architecture, learned: Lesson) -> nn.Module:
-    """A network of that classifier for the container `made`, fitted; in eval(), where the tiles are."""
-    network = classifier.build(made.task, len(made.branches)).to(learned.tiles.device).eval()
-    classifier.fit(network, learned.tiles, learned.psnr)
+def fitted(classifier: Classifier, architecture: Architecture, fitting: FittingTiles) -> nn.Module:
+    """Build the network of a classifier for a container, and fit it; returned in eval(), on the device of the tiles."""
+    network = classifier.build(architecture.task, len(architecture.branches)).to(fitting.tiles.device).eval()
+    classifier.fit(network, fitting.tiles, fitting.psnr)
     return network
 
 
-def untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
-    """Every classifier that plugins provide and that needs no training, with its default options, by name."""
-    for name, entry in known["classifiers"].items():
+def untrained(registry: Registry) -> Iterator[tuple[str, Classifier]]:
+    """Yield every classifier of the plugins that needs no training: its name, and itself with default options."""
+    for name, entry in registry["classifiers"].items():
         classifier = cast(Classifier, entry.component())
         if not classifier.trained:
             yield name, classifier

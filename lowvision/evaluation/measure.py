@@ -1,4 +1,4 @@
-"""Measures a container on photographs: quality, exact cost and seconds of every way to restore them."""
+"""Measure a container on photographs: quality, exact cost and seconds of every way to restore them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ import torch
 from torch import Tensor, nn
 
 from lowvision.data.photographs import Photograph, lq_of
-from lowvision.imaging import io
-from lowvision.imaging.metrics import measure
+from lowvision.imaging import io, metrics
 from lowvision.plugins.contracts import Adaptive, Task
 from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
-from lowvision.routing.engine import Engine, Restored
+from lowvision.routing.engine import Engine, RestoredTiles
 from lowvision.routing.tiling import suiting
 
 Row = dict[str, Any]
-"""What was measured of one way to restore one image, by name."""
-Restore = Callable[[], "Restored | Whole"]
-"""One way to restore an image; it may need what the ways before it made."""
+"""The measured values of one way to restore one image, by name."""
+Restore = Callable[[], "RestoredTiles | Whole"]
+"""One way to restore an image; it may use the results of earlier ways."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """An image that one network restored."""
+    """An image that one network restored as a whole."""
 
     image: Tensor
     """(C,s*H,s*W)."""
@@ -39,58 +38,58 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Rival:
-    """The container's branches under another classifier."""
+class ComparedClassifier:
+    """The branches of the container, routed by another classifier."""
 
     about: str
-    """What it is, in a line."""
+    """Description of the classifier, one line."""
     engine: Engine
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One image after evaluation."""
+class ImageMeasurement:
+    """The results of all ways for one image."""
 
     name: str
     lq: Tensor
     """(C,h,w)."""
     images: Mapping[str, Tensor]
-    """Each way's result, (C,s*h,s*w)."""
+    """The result of each way, (C,s*h,s*w)."""
     gt: Tensor
     """(C,s*h,s*w)."""
-    routed: Restored | None
-    """How the routed one came about."""
+    routed: RestoredTiles | None
+    """Tiles and choice of the way `routed`."""
     rows: Mapping[str, Row]
-    """What was measured of each way."""
+    """The measured values of each way."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Ways to restore an image, and how to measure them: bicubic or noisy input, the base, routed, and controls.
+    """The ways to restore an image, and their measurement: the input, the base, routed, and controls.
 
-    All but those at a budget work tile by tile, as the paper does.
+    All ways except those at a budget restore each tile alone, as in the paper.
     """
 
     task: Task
     base: nn.Module
-    """The network that a user would otherwise run."""
+    """The network that a user would run without routing."""
     engine: Engine | None
-    """Runs the container; None where only the base was trained."""
+    """Runs the container; None if only the base was trained."""
     base_engine: Engine
     """Runs the base on tiles."""
     seed: int
     device: torch.device
-    rivals: Mapping[str, Rival] | None = None
-    """By name, to be measured at the cost of the container's own classifier, and beside an oracle; None: none are."""
+    compared: Mapping[str, ComparedClassifier] | None = None
+    """Other classifiers by name, measured at the cost of the container's own classifier, with an oracle. None: skip."""
     merging: Engine | None = None
-    """Runs the container as restoring does, neighbouring tiles of one branch merged: for budgets."""
+    """Runs the container with merged tiles, as `lowvision restore` does; used for budgets."""
     budgets: tuple[float, ...] = ()
-    """Shares of the base's cost on the whole image."""
+    """Budgets to measure, as fractions of the base cost on the whole image."""
     adaptive: Mapping[str, Adaptive] = field(default_factory=dict)
-    """The base where it decides by itself how much to compute, in every setting that is measured, by the way's name."""
+    """An adaptive base at each measured operating point, by the name of the way."""
 
-    def spending(self, budgets: Sequence[float], lq: Tensor, gt: Tensor) -> Evaluation:
-        """Measures the adaptive base set to each budget as well; it is set on tiles (N,C,h,w), (N,C,s*h,s*w)."""
+    def with_adaptive_budgets(self, budgets: Sequence[float], lq: Tensor, gt: Tensor) -> Evaluation:
+        """Add the adaptive base at each budget, which is set on tiles lq (N,C,h,w), gt (N,C,s*h,s*w)."""
         adaptive = dict(self.adaptive)
         for budget in budgets:
             adaptive[f"adaptive@{budget:g}"] = network = copy.deepcopy(self.adaptive["adaptive"])
@@ -98,86 +97,88 @@ class Evaluation:
         return replace(self, adaptive=adaptive)
 
     def warm_up(self) -> None:
-        """Run everything once, so that the first image's seconds are like the others'."""
+        """Run every way once, so that the seconds of the first image are comparable."""
         tile = torch.zeros(self.task.channels, self.base_engine.size, self.base_engine.size, device=self.device)
         size = (tile.shape[0], *(self.task.scale * side for side in tile.shape[1:]))
-        made: dict[str, Restored | Whole] = {}
-        for way, restore in self._ways(tile, torch.zeros(size), self.seed, made).items():
-            made[way] = restore()
+        results: dict[str, RestoredTiles | Whole] = {}
+        for way, restore in self._ways(tile, torch.zeros(size), self.seed, results).items():
+            results[way] = restore()
 
-    def see(self, photograph: Photograph, number: int) -> Seen:
-        """Restore one photograph in every way; its noise and its random routing follow from its number in the set."""
+    def measure(self, photograph: Photograph, number: int) -> ImageMeasurement:
+        """Restore one photograph in every way and measure the results; its number in the set seeds all randomness."""
         seed = self.seed + number
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = io.to_tensor(photograph.gt)
-        seen: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
-        rows: dict[str, Row] = {"input": self._quality(seen["input"], gt)}
-        made: dict[str, Restored | Whole] = {}
-        for way, restore in self._ways(lq, gt, seed, made).items():
-            made[way], seconds = _timed(restore)
-            seen[way] = made[way].image.cpu()
-            rows[way] = {**self._quality(seen[way], gt), "seconds": seconds, "gmac": made[way].cost / 1e9}
-            if self._chooses(way):
+        images: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
+        rows: dict[str, Row] = {"input": self._quality(images["input"], gt)}
+        results: dict[str, RestoredTiles | Whole] = {}
+        for way, restore in self._ways(lq, gt, seed, results).items():
+            results[way], seconds = _timed(restore)
+            images[way] = results[way].image.cpu()
+            rows[way] = {**self._quality(images[way], gt), "seconds": seconds, "gmac": results[way].cost / 1e9}
+            if self._is_routed(way):
                 assert self.engine
-                rows[way]["shares"] = list(made[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # not the whole image
+                rows[way]["shares"] = list(results[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # RestoredTiles
         for row in rows.values():
             if "gmac" in row:
                 row["share_of_base_whole"] = row["gmac"] / rows["base_whole"]["gmac"]
                 row["share_of_base_tiled"] = row["gmac"] / rows["base_tiled"]["gmac"]
-        routed = made.get("routed")
-        return Seen(photograph.name, lq.cpu(), seen, gt, routed if isinstance(routed, Restored) else None, rows)
+        routed = results.get("routed")
+        return ImageMeasurement(
+            photograph.name, lq.cpu(), images, gt, routed if isinstance(routed, RestoredTiles) else None, rows
+        )
 
-    def _chooses(self, way: str) -> bool:
-        """Whether tiles of one image go to several branches in that way, by judgement."""
-        return way in ("routed", "oracle", *(self.rivals or ())) or way.startswith("routed@")
+    def _is_routed(self, way: str) -> bool:
+        """Return True if a way selects the branch of each tile by a classifier or the oracle."""
+        return way in ("routed", "oracle", *(self.compared or ())) or way.startswith("routed@")
 
-    def _ways(self, lq: Tensor, gt: Tensor, seed: int, made: Mapping[str, Any]) -> dict[str, Restore]:
-        """Every way beside the input, in the order in which they are run; `made` is what came of those before."""
+    def _ways(self, lq: Tensor, gt: Tensor, seed: int, results: Mapping[str, Any]) -> dict[str, Restore]:
+        """List every way except the input, in the order of execution; `results` holds those of earlier ways."""
         whole = suiting(lq, self.base_engine.geometry.multiple_of)
-        price = cost.multiply_adds(self.base, (1, *whole.shape))  # counted here, so that the count is not timed
+        price = cost.multiply_adds(self.base, (1, *whole.shape))  # counted before the timer starts
         ways: dict[str, Restore] = {
             "base_whole": lambda: self._whole(lq, whole, price),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
         }
         for name, network in self.adaptive.items():
-            ways[name] = lambda network=network: Whole(*adapt(network, self.base_engine, lq))  # type: ignore[misc]  # now
+            ways[name] = lambda network=network: Whole(*adapt(network, self.base_engine, lq))  # type: ignore[misc]  # bound now
         if self.engine is None:
             return ways
         engine = self.engine
         alone = [f"branch_{k}" for k in range(len(engine.networks.branches))]
 
-        def at_random() -> Restored:
-            choice = made["routed"].choice
+        def random() -> RestoredTiles:
+            choice = results["routed"].choice
             order = torch.randperm(len(choice), generator=torch.Generator().manual_seed(seed))
             return engine.restore(lq, choice[order.to(choice.device)])
 
-        def by_truth() -> Restored:
-            everywhere = [made[way].image for way in alone]
-            return engine.restore(lq, oracle.choice(engine, lq, everywhere, gt, made["routed"].cost))
+        def by_oracle() -> RestoredTiles:
+            everywhere = [results[way].image for way in alone]
+            return engine.restore(lq, oracle.choice(engine, lq, everywhere, gt, results["routed"].cost))
 
-        ways |= {"routed": lambda: engine.route(lq), "random": at_random}
+        ways |= {"routed": lambda: engine.route(lq), "random": random}
         ways |= {way: partial(engine.restore, lq, k) for k, way in enumerate(alone)}
-        if self.rivals is not None:
-            for name, rival in self.rivals.items():
-                ways[name] = lambda rival=rival: rival.engine.route(lq, made["routed"].cost)  # type: ignore[misc]  # now
-            ways["oracle"] = by_truth
+        if self.compared is not None:
+            for name, other in self.compared.items():
+                ways[name] = lambda other=other: other.engine.route(lq, results["routed"].cost)  # type: ignore[misc]  # bound now
+            ways["oracle"] = by_oracle
         if self.merging:
             ways |= {f"routed@{b:g}": partial(self.merging.route, lq, int(b * price)) for b in self.budgets}
         return ways
 
     @torch.inference_mode()
     def _whole(self, lq: Tensor, whole: Tensor, price: int) -> Whole:
-        """whole: lq in a size that the base can take."""
+        """Run the base on `whole`, which is lq padded to a size that the base accepts."""
         height, width = (self.task.scale * side for side in lq.shape[1:])
         return Whole(self.base(whole[None])[0, :, :height, :width], price)
 
     def _quality(self, image: Tensor, gt: Tensor) -> dict[str, float]:
         crop = self.task.scale if self.task.scale > 1 else 0
-        return measure(image, gt, crop)
+        return metrics.measure(image, gt, crop)
 
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
-    """The mean over images of every number of every way."""
+    """Return the mean over images of every number of every way."""
     return {
         way: {name: _mean([row[way][name] for row in rows]) for name in rows[0][way]}
         for way in (rows[0] if rows else ())

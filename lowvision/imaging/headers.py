@@ -1,4 +1,4 @@
-"""How large an image says it is, from its header alone: before a decoder takes the memory for it.
+"""The size of an image from its header, before a decoder allocates memory for it.
 
 Sources: PNG (ISO 15948, 11.2.2), JPEG (ITU T.81, B.2.2), WebP (RFC 9649, 2.5 to 2.7), BMP (BITMAPINFOHEADER), TIFF 6.0.
 """
@@ -9,21 +9,22 @@ import struct
 from collections.abc import Callable
 
 from lowvision.imaging import exif
+from lowvision.imaging.formats import BMP, JPEG, PNG, TIFF, WEBP
 
 Size = tuple[int, int]
-"""Width and height, in pixels as stored: before an orientation is applied."""
+"""Width and height in pixels as stored, before the orientation is applied."""
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Second bytes of the JPEG markers that begin a frame header."""
+"""Second bytes of the JPEG markers that start a frame header."""
 BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Second bytes of the JPEG markers without a segment."""
 
 
 def size(content: bytes) -> Size | None:
-    """Width and height that a PNG, JPEG, WebP, BMP, GIF or TIFF file tells; None where it does not, or is another."""
+    """Return width and height from a PNG, JPEG, WebP, BMP, GIF or TIFF header; None if there is none."""
     try:
         return next((read(content) for start, read in READERS.items() if content.startswith(start)), None)
     except (struct.error, IndexError):
-        return None  # cut short: the decoder will say so
+        return None  # truncated; the decoder reports it
 
 
 def _png(content: bytes) -> Size:
@@ -39,13 +40,13 @@ def _gif(content: bytes) -> Size:
 def _bmp(content: bytes) -> Size:
     (header,) = struct.unpack_from("<L", content, 14)
     width, height = struct.unpack_from("<HH" if header == 12 else "<ll", content, 18)
-    return abs(width), abs(height)  # a negative height: rows from the top
+    return abs(width), abs(height)  # negative height: rows are stored from the top
 
 
 def _jpeg(content: bytes) -> Size | None:
     at = content.find(b"\xff", 2)
     while at >= 0:
-        while content[at] == 0xFF:  # any number of them may stand before a marker
+        while content[at] == 0xFF:  # any number of fill bytes may precede a marker
             at += 1
         marker = content[at]
         at += 1
@@ -76,12 +77,11 @@ def _three_bytes(content: bytes, at: int) -> int:
 
 
 READERS: dict[bytes, Callable[[bytes], Size | None]] = {
-    b"\x89PNG": _png,
-    b"\xff\xd8": _jpeg,
-    b"RIFF": _webp,
-    b"BM": _bmp,
+    **dict.fromkeys(PNG.signatures, _png),
+    **dict.fromkeys(JPEG.signatures, _jpeg),
+    **dict.fromkeys(WEBP.signatures, _webp),
+    **dict.fromkeys(BMP.signatures, _bmp),
+    **dict.fromkeys(TIFF.signatures, exif.size_of_tiff),
     b"GIF8": _gif,
-    b"II*\0": exif.size_of_tiff,
-    b"MM\0*": exif.size_of_tiff,
 }
-"""By how a file begins."""
+"""Functions from the content of a file to its size, by the file's first bytes."""

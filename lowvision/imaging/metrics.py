@@ -1,4 +1,4 @@
-"""PSNR and SSIM with their protocol in their name, as super-resolution papers measure them."""
+"""PSNR and SSIM as super-resolution papers measure them, with the protocol in their names."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import DataError
+from lowvision.imaging.luma import studio_luma
 
 CEILING = 100.0
-"""PSNR in dB of two images without a difference: infinity neither averages nor fits into JSON."""
-LUMA = (65.481, 128.553, 24.966)
-"""Studio-range luma of R, G and B in [0,1] (ITU-R BT.601, as MATLAB's rgb2ycbcr); 16 is added."""
+"""PSNR in dB of equal images: infinity can neither be averaged nor written to JSON."""
 WINDOW, SIGMA = 11, 1.5
 """SSIM's Gaussian window (Wang et al. 2004, section III.B)."""
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 STRIP = 64
-"""Rows that SSIM looks at together, so that its maps of a large photograph never stand in memory whole."""
+"""Rows of windows that SSIM computes at a time, to bound its memory on large photographs."""
 
 
 def measure(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
-    """Quality of one restored image (C,H,W) against gt (C,H,W), both nominally in [0,1], C 1 or 3.
+    """Return PSNR and SSIM of a restored image (C,H,W) against `gt` (C,H,W), both nominally in [0,1], C 1 or 3.
 
-    Both are rounded to 8 bit and lose `crop` pixels at each border, which each name tells: `psnr_rgb@crop4` (three
-    channels only), `psnr_y@crop4` and `ssim_y@crop4`. y is the unrounded luma of BT.601; a grey image is its own y.
-    PSNR in dB, at most 100 (no difference); SSIM at most 1, its mean over windows that lie inside. Computed in float64
-    on the CPU, so that every device gives the same figures.
+    Both are rounded to 8 bits, and `crop` pixels are removed at each border. The names state the crop:
+    `psnr_rgb@crop4` (three channels only), `psnr_y@crop4` and `ssim_y@crop4`. y is the unrounded BT.601 luma; the only
+    channel of a grey image is its y. PSNR is in dB, at most 100 (equal images). SSIM is at most 1, the mean over all
+    windows inside the image. Computed in float64 on the CPU, so that all devices give the same values.
 
-    Raises DataError where the shapes differ or less than SSIM's window of 11 pixels remains.
+    Raises DataError if the shapes differ or fewer pixels remain than SSIM's window of 11.
     """
     a, b = _prepared(restored, gt, crop)
     values = {**_psnrs(a, b), "ssim_y": float(ssim(_luma(a), _luma(b)))}
@@ -34,21 +33,21 @@ def measure(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
 
 
 def psnrs(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
-    """As `measure`, without SSIM, which takes most of the time."""
+    """Return the values of `measure` without SSIM, which takes most of the time."""
     return {f"{name}@crop{crop}": value for name, value in _psnrs(*_prepared(restored, gt, crop)).items()}
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """PSNR in dB of each item of a batch, (B,...) against (B,...) with peak 1 -> (B,); nothing is rounded or cropped.
+    """Return the PSNR in dB of each item of a batch, with peak 1: (B,...) and (B,...) -> (B,).
 
-    At most 100, so that equal items can be ranked and averaged.
+    Nothing is rounded or cropped. At most 100, so that equal items can be ranked and averaged.
     """
     error = (a - b).square().flatten(1).mean(dim=1)
     return -10 * error.clamp_min(10 ** (-CEILING / 10)).log10()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Mean structural similarity of two images (H,W) in [0,255], H and W >= 11, as a scalar.
+    """Return the mean structural similarity of two images (H,W) in [0,255], H and W >= 11, as a scalar.
 
     Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, windows inside the image only (Wang et al. 2004, eq. 13).
     """
@@ -60,9 +59,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _prepared(restored: Tensor, gt: Tensor, crop: int) -> tuple[Tensor, Tensor]:
-    """Both as whole numbers 0..255, without their borders; errors as `measure` says."""
+    """Return both images as integers 0..255 without their borders. Raises DataError as `measure` does."""
     if restored.shape != gt.shape:
-        raise DataError(f"restored is {tuple(restored.shape)}, gt is {tuple(gt.shape)}; both must be one (C,H,W)")
+        raise DataError(f"restored is {tuple(restored.shape)}, gt is {tuple(gt.shape)}; give two images of one shape")
     _, height, width = gt.shape
     if min(height, width) - 2 * crop < WINDOW:
         raise DataError(f"{width}x{height} is too small to measure: {crop} off each border must leave {WINDOW} pixels")
@@ -71,13 +70,13 @@ def _prepared(restored: Tensor, gt: Tensor, crop: int) -> tuple[Tensor, Tensor]:
 
 
 def _psnrs(a: Tensor, b: Tensor) -> dict[str, float]:
-    """PSNR of RGB, where there is colour, and of luma, both (C,H,W) in 0..255."""
-    of_luma = {"psnr_y": float(psnr(_luma(a)[None] / 255, _luma(b)[None] / 255))}
-    return {"psnr_rgb": float(psnr(a[None] / 255, b[None] / 255)), **of_luma} if len(a) == 3 else of_luma
+    """Return the PSNR of luma, and of RGB if there are three channels; both images are (C,H,W) in 0..255."""
+    luma_psnr = {"psnr_y": float(psnr(_luma(a)[None] / 255, _luma(b)[None] / 255))}
+    return {"psnr_rgb": float(psnr(a[None] / 255, b[None] / 255)), **luma_psnr} if len(a) == 3 else luma_psnr
 
 
 def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM of each window of two images (h,w) -> (h-10,w-10)."""
+    """Return the SSIM of each window of two images, (h,w) -> (h-10,w-10)."""
     moments = _blurred(torch.stack([a, b, a * a, b * b, a * b]))  # (5, h-10, w-10)
     mean_a, mean_b, square_a, square_b, product = moments
     both, squares = mean_a * mean_b, mean_a.square() + mean_b.square()
@@ -86,12 +85,12 @@ def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _blurred(planes: Tensor) -> Tensor:
-    """Weighted by the Gaussian window, (n,h,w) -> (n,h-10,w-10)."""
+    """Return the planes filtered by the Gaussian window, (n,h,w) -> (n,h-10,w-10)."""
     return _blurred_axis(_blurred_axis(planes, 1), 2)
 
 
 def _blurred_axis(planes: Tensor, axis: int) -> Tensor:
-    """One axis of the window as a sum of shifted planes: in float64 faster than torch's convolution by far."""
+    """Filter one axis by a sum of shifted planes, which in float64 is much faster than torch's convolution."""
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
     length = planes.shape[axis] - WINDOW + 1
@@ -102,13 +101,10 @@ def _blurred_axis(planes: Tensor, axis: int) -> Tensor:
 
 
 def _eight_bit(x: Tensor) -> Tensor:
-    """Whole numbers 0..255 as float64, halves rounded up, as an 8-bit file would hold them."""
+    """Return the values of an 8-bit file, 0..255, as float64, rounded half up."""
     return (x.detach().cpu().double().clamp(0, 1) * 255 + 0.5).floor()
 
 
 def _luma(x: Tensor) -> Tensor:
-    """(C,H,W) in 0..255 -> (H,W): the luma of RGB, or the only channel of a grey image."""
-    if x.shape[0] == 1:
-        return x[0]
-    red, green, blue = x / 255
-    return 16 + LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    """Return the luma of RGB, or the only channel of a grey image: (C,H,W) in 0..255 -> (H,W)."""
+    return x[0] if x.shape[0] == 1 else studio_luma(x / 255)

@@ -1,1 +1,1 @@
-"""Go from weights to pixels: runtimes, engines, the restorer."""
+"""Inference, from weights to pixels: runtimes, engines, the restorer."""

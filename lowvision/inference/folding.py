@@ -1,8 +1,8 @@
-"""Rearranges the end of a trained network so that it works on fewer and wider pixels: the same function in less time.
+"""Fold the last layers of a trained network: the same function on fewer pixels with more channels, in less time.
 
-Where a network enlarges, its last layers touch the most pixels with the fewest channels: a convolution to three colours
-leaves most lanes of a processor idle, and what it reads is the largest tensor of all. Both go away where the
-convolution comes before the pixels are dealt out.
+The last layers of a network that upsamples process the most pixels with the fewest channels: a convolution to three
+colours leaves most SIMD lanes idle, and its input is the largest tensor of the network. Both costs vanish if the
+convolution runs before the pixel shuffle.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, fx, nn
 
 LANES = 16
-"""Channels of float32 that a processor works on at a time; a convolution to as many or more wastes none."""
+"""float32 channels per SIMD operation; a convolution to as many or more channels leaves no lane idle."""
 AGREES = 1e-4
-"""How far the output for noise in [0,1] may be from the original's; what is further off is wrong, not rounded."""
+"""Tolerance of the output for noise in [0,1]; a larger difference is an error, not rounding."""
 
 
 def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
-    """A network that computes the same up to rounding, made from one in eval() on the CPU, which may share its weights.
+    """Return a faster network that computes the same up to rounding; it may share weights with `network`.
 
-    channels, size: of a tile (B,channels,size,size) that it takes, on which the result is tried. Where nothing can be
-    rearranged, or how the network computes cannot be traced, the network itself.
+    network: in eval(), on the CPU. channels, size: shape of the tile (1,channels,size,size) on which the result is
+    verified. Returns `network` itself if no layer can be folded or the network cannot be traced.
     """
     noise = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
     try:
@@ -31,47 +31,48 @@ def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
             return network
         with torch.inference_mode():
             agrees = (traced(noise) - network(noise)).abs().max() <= AGREES
-    except Exception:  # a trace of a stranger's network fails in many ways
+    except Exception:  # tracing a network of an unknown plugin can raise anything
         return network
     return traced if agrees else network
 
 
 def shuffled_last(convolution: nn.Conv2d, factor: int) -> nn.Sequential:
-    """What `PixelShuffle(factor)` and then `convolution` compute, with the shuffle behind.
+    """Move a pixel shuffle behind the convolution that follows it: `PixelShuffle(factor)`, then `convolution`.
 
-    The convolution: stride 1, dilation 1, one group, as many zeros around as keep the size, reach at most `factor`.
+    The convolution must have stride 1, dilation 1, one group, size-preserving zero padding, and a kernel radius of at
+    most `factor`.
     """
     weight = convolution.weight.detach()  # (O, C, k, k)
     outputs, inputs, length, _ = weight.shape
     reach = length // 2
-    wide = weight.new_zeros(outputs, factor, factor, inputs, factor, factor, 3, 3)
+    kernel = weight.new_zeros(outputs, factor, factor, inputs, factor, factor, 3, 3)
     for row, column in _pairs(factor):  # of an output within its block
         for down, across in _pairs(length):
             above, sub_row = divmod(row + down - reach, factor)
             before, sub_column = divmod(column + across - reach, factor)
-            wide[:, row, column, :, sub_row, sub_column, 1 + above, 1 + before] = weight[:, :, down, across]
-    return _dealt(wide.flatten(3, 5).flatten(0, 2), convolution.bias, factor)
+            kernel[:, row, column, :, sub_row, sub_column, 1 + above, 1 + before] = weight[:, :, down, across]
+    return _shuffled(kernel.flatten(3, 5).flatten(0, 2), convolution.bias, factor)
 
 
 def enlarged_last(transposed: nn.ConvTranspose2d) -> nn.Sequential:
-    """What a transposed convolution computes that enlarges by its stride, as a convolution and a pixel shuffle."""
+    """Replace a transposed convolution that upsamples by its stride by a convolution and a pixel shuffle."""
     weight, factor, cut = transposed.weight.detach(), transposed.stride[0], transposed.padding[0]  # (C, O, k, k)
-    assert isinstance(cut, int)  # else `_enlarges_by_its_stride` had refused it
+    assert isinstance(cut, int)  # `_enlarges_by_its_stride` has checked it
     inputs, outputs, length, _ = weight.shape
     reach = max(cut // factor + (cut % factor > 0), (length - 1 - cut) // factor)
-    wide = weight.new_zeros(outputs, factor, factor, inputs, 2 * reach + 1, 2 * reach + 1)
+    kernel = weight.new_zeros(outputs, factor, factor, inputs, 2 * reach + 1, 2 * reach + 1)
     for row, column in _pairs(factor):
         for down, across in _pairs(2 * reach + 1):
-            # Input q + down - reach gives output factor * q + row the tap `vertical`.
+            # Input q + down - reach contributes tap `vertical` to output factor * q + row.
             vertical = row + cut - factor * (down - reach)
             horizontal = column + cut - factor * (across - reach)
             if 0 <= vertical < length and 0 <= horizontal < length:
-                wide[:, row, column, :, down, across] = weight[:, :, vertical, horizontal].T
-    return _dealt(wide.flatten(0, 2), transposed.bias, factor)
+                kernel[:, row, column, :, down, across] = weight[:, :, vertical, horizontal].T
+    return _shuffled(kernel.flatten(0, 2), transposed.bias, factor)
 
 
 def _rearrange(traced: fx.GraphModule) -> bool:
-    """Replaces all that can be; whether that is anything."""
+    """Fold every layer that can be folded; return True if there was one."""
     count = sum(_replaced(traced, node) for node in list(traced.graph.nodes))
     traced.graph.lint()
     traced.delete_all_unused_submodules()
@@ -80,7 +81,7 @@ def _rearrange(traced: fx.GraphModule) -> bool:
 
 
 def _replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
-    """Puts something faster in the place of a node, if it is one of those that can be."""
+    """Replace a node by a faster equivalent; return False if there is none."""
     module = _module(traced, node)
     if isinstance(module, nn.ConvTranspose2d) and _enlarges_by_its_stride(module):
         _replace(traced, node, enlarged_last(module))
@@ -97,20 +98,20 @@ def _replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    """That is called with one argument and nothing else, as by an output size."""
-    plain = node.op == "call_module" and len(node.args) == 1 and not node.kwargs
-    return traced.get_submodule(str(node.target)) if plain else None
+    """Return the module that a node calls with a single argument (e.g. no output size); None for other nodes."""
+    is_plain_call = node.op == "call_module" and len(node.args) == 1 and not node.kwargs
+    return traced.get_submodule(str(node.target)) if is_plain_call else None
 
 
 def _replace(traced: fx.GraphModule, node: fx.Node, module: nn.Module) -> None:
-    """Under a name of its own: the module that was there may be called elsewhere too."""
+    """Call `module` in place of the node's module, under a new name: other nodes may call the old module too."""
     name = f"{node.name}_folded"
     traced.add_module(name, module)
     node.target = name
 
 
 def _keeps_the_size(convolution: nn.Conv2d, factor: int) -> bool:
-    """Whether a convolution behind a pixel shuffle can come before it, and gains by it: few outputs, short reach."""
+    """Return True if a convolution can move before a pixel shuffle, and gains by it: few outputs, small radius."""
     side, _ = convolution.kernel_size
     return (
         convolution.kernel_size == (side, side)
@@ -126,7 +127,7 @@ def _keeps_the_size(convolution: nn.Conv2d, factor: int) -> bool:
 
 def _enlarges_by_its_stride(transposed: nn.ConvTranspose2d) -> bool:
     side, stride = transposed.kernel_size[0], transposed.stride[0]
-    more = side + int(transposed.output_padding[0]) - 2 * int(transposed.padding[0])
+    upsampling = side + int(transposed.output_padding[0]) - 2 * int(transposed.padding[0])
     return (
         transposed.kernel_size == (side, side)
         and transposed.stride == (stride, stride)
@@ -134,17 +135,17 @@ def _enlarges_by_its_stride(transposed: nn.ConvTranspose2d) -> bool:
         and transposed.output_padding[0] == transposed.output_padding[1]
         and transposed.dilation == (1, 1)
         and transposed.groups == 1
-        and more == stride > 1
+        and upsampling == stride > 1
     )
 
 
-def _dealt(weight: Tensor, bias: Tensor | None, factor: int) -> nn.Sequential:
-    """A convolution by weight (O*factor**2,C,k,k) that keeps the size, and the shuffle that deals its pixels out."""
+def _shuffled(weight: Tensor, bias: Tensor | None, factor: int) -> nn.Sequential:
+    """Return a size-preserving convolution with weight (O*factor**2,C,k,k), followed by the pixel shuffle."""
     outputs, inputs, side, _ = weight.shape
     convolution = nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=bias is not None)
     convolution.weight.data = weight
     if bias is not None:
-        convolution.bias.data = bias.detach().repeat_interleave(factor**2)  # type: ignore[union-attr]  # it has one
+        convolution.bias.data = bias.detach().repeat_interleave(factor**2)  # type: ignore[union-attr]  # not None
     return nn.Sequential(convolution, nn.PixelShuffle(factor)).eval()
 
 

@@ -1,4 +1,4 @@
-"""An exported package: a folder with the ONNX graph of every network and a manifest, without PyTorch's weights."""
+"""Exported packages: a folder with the ONNX graph of every network and a manifest, without PyTorch weights."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch import nn
 
 from lowvision.errors import UsageError, WeightsError
 from lowvision.inference import onnx_graph, trained_networks
-from lowvision.inference.trained_networks import ModelBundle, Say, tell
+from lowvision.inference.trained_networks import ModelBundle
 from lowvision.models import weights
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
 
 SCHEMA = 1
-"""Raised when an older lowvision could no longer read what is written."""
+"""Version of the manifest; incremented when older versions of lowvision cannot read it."""
 MANIFEST = "manifest.json"
 CLASSIFIER = "classifier.onnx"
 
 
 @dataclass(frozen=True)
 class Graph(Trained):
-    """A network of which the graph alone was kept."""
+    """A network of which only the ONNX graph exists."""
 
     path: Path
 
@@ -42,18 +42,18 @@ class Graph(Trained):
         return self.path
 
 
-def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
-    """Export the networks of a weights file into a folder that does not exist yet; it appears whole, by renaming.
+def write(path: Path, folder: Path, registry: Registry) -> None:
+    """Export the networks of a weights file into a new folder, written atomically by renaming.
 
-    Raises UsageError where the folder exists or cannot be written, WeightsError where a network cannot be exported.
+    Raises UsageError if the folder exists or cannot be written, WeightsError if a network cannot be exported.
     """
     if folder.exists():
-        raise UsageError(f"{folder}: exists already; choose another folder, or delete it first")
-    parts = trained_networks.read(path, known, say)
-    made = {name_of(k): branch for k, branch in enumerate(parts.branches)}
+        raise UsageError(f"{folder}: already exists; choose another folder, or delete it first")
+    parts = trained_networks.read(path, registry)
+    exported = {name_of(k): branch for k, branch in enumerate(parts.branches)}
     if parts.classifier:
-        made[CLASSIFIER] = parts.classifier
-    graphs = {name: network.onnx() for name, network in made.items()}
+        exported[CLASSIFIER] = parts.classifier
+    graphs = {name: network.onnx() for name, network in exported.items()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
@@ -64,12 +64,12 @@ def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
             shutil.copyfile(file, temporary / name)
         manifest = {
             "schema": SCHEMA,
-            **parts.header.model_dump(mode="json", context=known),
+            **parts.header.model_dump(mode="json", context=registry),
             "exporter": onnx_graph.maker(),
             "files": {name: _sha256(temporary / name) for name in graphs},
         }
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        temporary.chmod(0o777 & ~_umask())  # a temporary folder is its owner's alone
+        temporary.chmod(0o777 & ~_umask())  # a temporary folder is readable by its owner only
         os.rename(temporary, folder)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error}") from None
@@ -77,16 +77,16 @@ def write(path: Path, folder: Path, known: Registry, say: Say = tell) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read(folder: Path, known: Registry) -> ModelBundle:
-    """The networks of an exported package.
+def read(folder: Path, registry: Registry) -> ModelBundle:
+    """Return the networks of an exported package.
 
-    Raises WeightsError where it is not one, is damaged, too new, or needs a plugin that is not there.
+    Raises WeightsError if the folder is not a package, is damaged or too new, or needs a plugin that is not installed.
     """
     files, described = _manifest(folder)
-    header = weights.header_of(described, folder, known)
-    wanted = [name_of(k) for k in range(len(header.architecture.branches))]
-    wanted += [CLASSIFIER] if header.architecture.classifier else []
-    for name in wanted:
+    header = weights.header_of(described, folder, registry)
+    required = [name_of(k) for k in range(len(header.architecture.branches))]
+    required += [CLASSIFIER] if header.architecture.classifier else []
+    for name in required:
         if not (folder / name).is_file() or files.get(name) != _sha256(folder / name):
             raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
     branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
@@ -96,24 +96,28 @@ def read(folder: Path, known: Registry) -> ModelBundle:
 
 
 def name_of(k: int) -> str:
-    """The file of branch k."""
+    """Return the file name of branch k."""
     return f"branch_{k}.onnx"
 
 
 def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """The sha256 of each file by its name, and the header as JSON says it."""
+    """Return the sha256 of each file by name, and the header as parsed JSON."""
     path = folder / MANIFEST
     try:
-        found = json.loads(path.read_text())
-        schema, files = int(found.pop("schema")), dict(found.pop("files"))
-        found.pop("exporter", None)  # for people
+        manifest = json.loads(path.read_text())
+        schema, files = int(manifest.pop("schema")), dict(manifest.pop("files"))
+        manifest.pop("exporter", None)  # information for the user only
     except (FileNotFoundError, NotADirectoryError):
-        raise WeightsError(f"{folder}: no exported package: it has no {MANIFEST}") from None
+        raise WeightsError(
+            f"{folder}: not an exported package, it has no {MANIFEST}; give a weights file or an exported package"
+        ) from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise WeightsError(f"{path}: not a manifest of an exported package ({error})") from None
+        raise WeightsError(
+            f"{path}: not a manifest of an exported package ({error}); export the weights file again"
+        ) from None
     if schema > SCHEMA:
-        raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({SCHEMA}); upgrade it")
-    return files, found
+        raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({SCHEMA}); upgrade lowvision")
+    return files, manifest
 
 
 def _sha256(path: Path) -> str:
@@ -122,7 +126,7 @@ def _sha256(path: Path) -> str:
 
 
 def _umask() -> int:
-    """What the user takes from the permissions of a new folder; it can only be read by setting it."""
+    """Return the umask of the process; it can only be read by setting it."""
     umask = os.umask(0)
     os.umask(umask)
     return umask

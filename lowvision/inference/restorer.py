@@ -1,14 +1,15 @@
-"""A network from a weights file, ready to restore images: arrays or tensors, grey or RGB, with alpha or without."""
+"""Restore images with the networks of a weights file: arrays or tensors, grey or RGB, with or without alpha."""
 
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 import torch
@@ -20,121 +21,120 @@ from lowvision.imaging import io
 from lowvision.imaging.io import Pixels
 from lowvision.imaging.resize import resize
 from lowvision.inference import engines, package, route_map, trained_networks
+from lowvision.inference.image_arrays import Kind, empty_result, to_planes, write_rows
 from lowvision.models import calibration as curves
 from lowvision.models import operating_points, pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import Curve
 from lowvision.models.operating_points import OperatingPoint
-from lowvision.plugins import registry
+from lowvision.plugins import registry as plugin_registry
 from lowvision.plugins.contracts import Adaptive, Precision
 from lowvision.plugins.registry import Registry
-from lowvision.routing import adapting, engine
+from lowvision.routing import adapting
 from lowvision.routing.engine import Engine, Routes, Watch
 from lowvision.routing.tiling import Plan, unit
 from lowvision.system import devices
 from lowvision.system.allocator import keep_memory
 
-Kind = TypeVar("Kind", NDArray[Any], Tensor)
-"""An image as the caller holds it."""
-DTYPES = (np.uint8, np.uint16, np.float32)
+logger = logging.getLogger("lowvision")
 
 
 @dataclass(frozen=True, eq=False)
 class Restored(Generic[Kind]):
-    """A restored image, and how it came about."""
+    """A restored image, the branch of each tile, and the cost."""
 
     image: Kind
-    """Of the kind that was given, `scale` times as high and wide."""
+    """The same type as the input, `scale` times as high and wide."""
     choice: NDArray[np.int64]
     """(rows, columns) the branch that restored each tile; (B, rows, columns) for a batch."""
     plan: Plan
-    """Where the tiles lie, in pixels of the input."""
+    """The grid of tiles, in pixels of the input."""
     tiles: tuple[int, ...]
-    """How many tiles went to each branch."""
+    """Number of tiles per branch."""
     cost: int
-    """Multiply-adds that were spent: branches, overlap and classifier."""
+    """Multiply-adds spent: branches including overlap, plus the classifier."""
     base_cost: int
-    """Multiply-adds of the base, the last branch, on the whole image: what a user would otherwise spend."""
+    """Multiply-adds of the base, the last branch, on the whole image: the cost without routing."""
     seconds: float
-    """From the given image to the restored one."""
+    """Seconds from the input image to the restored one."""
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """The share of tiles that went to each branch."""
+        """Share of tiles per branch."""
         return tuple(count / sum(self.tiles) for count in self.tiles)
 
     @property
     def share_of_base(self) -> float:
-        """The cost relative to the base on the whole image; above 1 where overlap costs more than routing saves."""
+        """Cost relative to the base on the whole image; above 1 if overlap costs more than routing saves."""
         return self.cost / self.base_cost
 
 
 @dataclass(frozen=True, eq=False)
 class Restorer:
-    """Restores images of any size; made by `load`."""
+    """Restore images of any size; created by `load`."""
 
     architecture: Architecture
-    """What the network is."""
+    """Task, networks and tile of the weights."""
     device: torch.device
-    """Where it works."""
+    """Device of the networks."""
     runtime: str
-    """The name of what runs its networks."""
+    """Name of the runtime."""
     curve: Curve | None
-    """PSNR against cost, where the stage `calibrate` measured it."""
+    """PSNR against cost, if the stage `calibrate` measured it."""
     settings: tuple[OperatingPoint, ...]
-    """What a single network that decides by itself may be set to, where the stage `calibrate` found it."""
-    _set_to: Callable[[int], Adaptive]
-    """That network, set to the setting of that number."""
+    """Operating points of a single adaptive network, if the stage `calibrate` measured them."""
+    _adaptive_at: Callable[[int], Adaptive]
+    """Returns the adaptive network at the operating point of a number."""
     _engine: Engine
-    """Runs the branches; the classifier of a single network is never asked."""
+    """Runs the branches; it never calls the classifier of a single network."""
 
     @property
     def scale(self) -> int:
-        """Size of a result divided by the size of its image."""
+        """Height of a result divided by the height of its input."""
         return self.architecture.task.scale
 
     def check_budget(self, budget: float | None, max_loss: float | None = None) -> None:
-        """Raises UsageError where this network cannot keep to a budget, or does not know what a loss would cost."""
+        """Raise UsageError if this network cannot keep a budget, or has no curve for a loss."""
         if budget is None and max_loss is None:
             return
         if budget is not None and max_loss is not None:
-            raise UsageError("a budget and a largest loss are two ways to say one thing; give one of them")
+            raise UsageError("budget and max_loss exclude each other; give one of them")
         if budget is not None and not 0 < budget < math.inf:
-            raise UsageError(f"a budget of {budget:g} is no share of a cost; give a share of the base's cost, as 0.6")
+            raise UsageError(f"budget must be a positive fraction of the base cost, e.g. 0.6; got {budget:g}")
         if self.architecture.classifier is None:
-            self._check_setting(max_loss)
+            self._check_operating_point(max_loss)
         elif max_loss is not None:
-            self._knob(max_loss)
+            self._multiplier(max_loss)
 
-    def _check_setting(self, max_loss: float | None) -> None:
-        """Raises UsageError where a single network cannot be set, or not to that loss."""
+    def _check_operating_point(self, max_loss: float | None) -> None:
+        """Raise UsageError if a single network has no operating points, or none for that loss."""
         if self.settings:
-            self._set_to(0 if max_loss is None else self._losing(max_loss))
-        elif self._decides():
+            self._adaptive_at(0 if max_loss is None else self._number_for_loss(max_loss))
+        elif self._is_adaptive():
             raise UsageError(
-                "this network decides by itself what it computes, but its file has no budgets; take one that a "
-                "recipe's stage calibrate left: runs/NAME/calibrate/network.safetensors"
+                "these weights are of an adaptive network but have no operating points; take those that the stage "
+                "calibrate of a recipe wrote: runs/NAME/calibrate/network.safetensors"
             )
         else:
-            raise UsageError("a single network has no cheaper branch; leave budget or loss out, or take a container")
+            raise UsageError("a single network has no cheaper branch; omit budget and max_loss, or take a container")
 
-    def _decides(self) -> bool:
+    def _is_adaptive(self) -> bool:
         with torch.device("meta"):
             return isinstance(self.architecture.build_network(), Adaptive)
 
-    def _losing(self, max_loss: float) -> int:
-        """The number of the cheapest setting that loses so many dB, at most. Raises UsageError where there is none."""
+    def _number_for_loss(self, max_loss: float) -> int:
+        """Return the number of the cheapest operating point within a loss in dB. Raises UsageError if there is none."""
         try:
             return operating_points.losing(self.settings, max_loss)
         except ValueError as error:
             raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
 
-    def _knob(self, max_loss: float) -> float:
-        """The k at which so many dB were lost, at most. Raises UsageError where none is known."""
+    def _multiplier(self, max_loss: float) -> float:
+        """Return the k of the cheapest point of the curve within a loss in dB. Raises UsageError if there is none."""
         if self.curve is None:
             raise UsageError(
-                "these weights do not know what a loss of PSNR saves; give a budget instead, or take a container that "
-                "a recipe's stage calibrate left: runs/NAME/calibrate/container.safetensors"
+                "these weights have no curve of PSNR against cost; give a budget instead, or take the container "
+                "that the stage calibrate of a recipe wrote: runs/NAME/calibrate/container.safetensors"
             )
         try:
             return self.curve.k[self.curve.point(max_loss)]
@@ -142,183 +142,162 @@ class Restorer:
             raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
 
     def restore(
-        self, image: Kind, budget: float | None = None, watch: Watch | None = None, max_loss: float | None = None
+        self,
+        image: Kind,
+        *,
+        budget: float | None = None,
+        progress: Watch | None = None,
+        max_loss: float | None = None,
     ) -> Restored[Kind]:
-        """Restore an image; the result is of the same kind, dtype and channels, and on the same device.
+        """Restore an image; the result has the same type, dtype, channels and device.
 
         image: an array (H,W,C), uint8, uint16 or float32 nominally in [0,1]; or a floating tensor (C,H,W) or
         (B,C,H,W) nominally in [0,1]. C is 1 (grey), 3 (RGB, in this order) or 4 (RGB and straight alpha). Integers
-        are clamped and rounded, floats left as the network makes them. A network for RGB sees grey three times and
-        its answers are averaged. Alpha is not restored but resampled bicubically.
-        budget: the share of the base's cost that may be spent; None: what the classifier finds best.
-        watch: is called with (tiles done, tiles in all).
-        max_loss: dB of PSNR that may be lost against the base on every tile, in the mean over the photographs that
-        `curve` was measured on; the cheapest point of the curve that kept to it is taken. One image may lose more.
-        A single network that decides by itself is set to one of `settings`, and then run by PyTorch, tile by tile,
-        whatever the runtime: the dearest that keeps to the budget, or the cheapest that keeps to the loss, on the tiles
-        that it was found on. One image may cost more.
+        are clamped and rounded, floats are not. An RGB network gets grey in all three channels, and its output is
+        averaged. Alpha is not restored but resampled bicubically.
+        budget: limit on the cost, as a fraction of the base cost; None: the classifier's own choice.
+        progress: callback, called with (tiles done, tiles in total).
+        max_loss: limit on the loss of PSNR in dB against the base on every tile, in the mean over the photographs that
+        `curve` was measured on; selects the cheapest point of the curve within it. A single image may lose more.
 
-        Raises DataError for pixels that are not finite and for colour where the network restores grey alone,
-        LowvisionError for a budget that cannot be kept, TypeError and ValueError for what is no such image.
+        A single adaptive network runs at one of `settings`, always by PyTorch, tile by tile: the most expensive
+        operating point within the budget, or the cheapest within the loss, as measured by the stage `calibrate`. A
+        single image may cost more.
+
+        Raises DataError for pixels that are not finite, or for colour if the network restores grey only,
+        LowvisionError for a budget that cannot be kept, TypeError and ValueError for an unsupported image.
         """
         self.check_budget(budget, max_loss)
-        planes, batched = _planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
+        planes, batched = to_planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
-        base_cost = engines.base_cost(self.architecture, height, width)  # counted here, so that it is not timed
-        most = None if budget is None else int(budget * base_cost)
+        base_cost = engines.base_cost(self.architecture, height, width)  # counted before the timer starts
+        limit = None if budget is None else int(budget * base_cost)
         began = time.perf_counter()
-        made = _empty_like(image, self.scale)
-        routed = [self._one(one, made, n, most, max_loss, _part(watch, n, len(planes))) for n, one in enumerate(planes)]
+        result = empty_result(image, self.scale)
+        routed = [
+            self._restore_one(lq, result, n, limit, max_loss, _part(progress, n, len(planes)))
+            for n, lq in enumerate(planes)
+        ]
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()
         seconds = time.perf_counter() - began
 
-        choice = torch.stack([one.choice for one in routed])
-        where = routed[0].plan
-        grid = choice.unflatten(1, (len(where.tops), len(where.lefts)))  # (B, rows, columns)
+        choice = torch.stack([routes.choice for routes in routed])
+        tiling = routed[0].plan
+        grid = choice.unflatten(1, (len(tiling.tops), len(tiling.lefts)))  # (B, rows, columns)
         return Restored(
-            image=made,
+            image=result,
             choice=(grid if batched else grid[0]).numpy(),
-            plan=where,
+            plan=tiling,
             tiles=tuple(choice.flatten().bincount(minlength=len(self.architecture.branches)).tolist()),
-            cost=sum(one.cost for one in routed),
+            cost=sum(routes.cost for routes in routed),
             base_cost=len(planes) * base_cost,
             seconds=seconds,
         )
 
     def route_map(self, image: Pixels, restored: Restored[Any]) -> NDArray[np.uint8]:
-        """The image (H,W,C) that was given, its tiles in the colours of their branches: (H+legend,>=W,3)."""
+        """Draw the branch of each tile over the input image (H,W,C): (H+legend,>=W,3)."""
         choice = torch.from_numpy(restored.choice).flatten()
-        seen = engine.Restored(io.to_tensor(image)[:3], choice, restored.cost, restored.plan)
-        return io.to_uint8(route_map.overlay(seen, 1, len(self.architecture.branches)))
+        branches = len(self.architecture.branches)
+        return io.to_uint8(route_map.overlay(io.to_tensor(image)[:3], choice, restored.plan, 1, branches))
 
-    def _one(
-        self, planes: Tensor, made: Any, n: int, most: int | None, max_loss: float | None, watch: Watch | None
+    def _restore_one(
+        self, planes: Tensor, result: Any, n: int, limit: int | None, max_loss: float | None, progress: Watch | None
     ) -> Routes:
-        """Restore one image (C,H,W), on any device, into the nth of what is being made; C 1, 3 or 4 in and out."""
+        """Restore one image (C,H,W), on any device, into image n of the result; C is 1, 3 or 4 in both."""
         colour, alpha = planes[:3], planes[3:]
         channels = self.architecture.task.channels
         if len(colour) > channels:
-            raise DataError("is in colour, but these weights restore grey images; convert it, or take weights for RGB")
+            raise DataError(
+                "is in colour, but these weights restore grey images; convert it to grey, or take weights for RGB"
+            )
         lq = colour.expand(channels, -1, -1)
-        chosen, routes, spent = self._chosen(lq, most, max_loss)
+        engine, routes, spent = self._routes(lq, limit, max_loss)
         row = 0
-        for band in chosen.bands(lq, routes, watch):
+        for band in engine.bands(lq, routes, progress):
             rows = band if len(colour) == channels else band.mean(dim=0, keepdim=True)
-            _put(made, n, slice(0, len(colour)), row, rows)
+            write_rows(result, n, slice(0, len(colour)), row, rows)
             row += rows.shape[1]
         if len(alpha):
             size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
-            _put(made, n, slice(3, 4), 0, resize(unit(alpha), size).clamp(0, 1))
+            write_rows(result, n, slice(3, 4), 0, resize(unit(alpha), size).clamp(0, 1))
         return routes if spent is None else replace(routes, cost=int(sum(spent)))
 
-    def _chosen(
-        self, lq: Tensor, most: int | None, max_loss: float | None
+    def _routes(
+        self, lq: Tensor, limit: int | None, max_loss: float | None
     ) -> tuple[Engine, Routes, list[Tensor] | None]:
-        """What restores an image, and how; and what will be told there of the cost, where it is not known before."""
+        """Select the engine and the routes of an image.
+
+        The third value collects the costs of an adaptive network, which are known only after it has run; else None.
+        """
         if self.architecture.classifier:
-            k = 0.0 if max_loss is None else self._knob(max_loss)
-            return self._engine, self._engine.decide(lq, most, k), None
+            k = 0.0 if max_loss is None else self._multiplier(max_loss)
+            return self._engine, self._engine.decide(lq, limit, k), None
         static = self._engine.given(lq, 0)
-        if max_loss is None and (most is None or most >= static.cost):
+        if max_loss is None and (limit is None or limit >= static.cost):
             return self._engine, static, None
         alone = replace(self._engine, geometry=self._engine.geometry.alone).given(lq, 0)
         number = (
-            operating_points.within(self.settings, most / alone.cost)
-            if most is not None
-            else self._losing(max_loss or 0)
+            operating_points.within(self.settings, limit / alone.cost)
+            if limit is not None
+            else self._number_for_loss(max_loss or 0)
         )
-        if static.cost <= self.settings[number].share * alone.cost:  # merged tiles, which overlap less, may be cheaper
+        if static.cost <= self.settings[number].share * alone.cost:  # merged tiles overlap less and may be cheaper
             return self._engine, static, None
-        chosen, spent = adapting.by_itself(self._set_to(number), self._engine)
-        return chosen, alone, spent
+        engine, spent = adapting.adaptive_engine(self._adaptive_at(number), self._engine)
+        return engine, alone, spent
 
 
 def load(
     path: Path | str | None = None,
+    *,
     device: str = "auto",
     runtime: str = engines.AUTO,
-    known: Registry | None = None,
+    registry: Registry | None = None,
     precision: Precision = "f32",
 ) -> Restorer:
-    """The container, or the single network, in a weights file or in an exported package, ready for use.
+    """Load a container or a single network from a weights file or an exported package.
 
-    path: a file, a package's folder, or the name of weights that a plugin carries, as `sr-carn-x4`; None: those that
-    `lowvision restore` takes unless told. device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is. runtime:
-    what runs the networks, by its name; `auto`: the fastest that is installed, by a measurement that is kept. known:
-    the plugins; None: those installed. precision: `bf16` is faster where there are instructions for it, and changes an
-    8-bit value now and then.
-    Raises WeightsError for a file that is absent, damaged, too new, or needs a plugin that is missing, RunError for a
-    device or a runtime that is not there.
+    path: a file, the folder of a package, or the name of weights that a plugin ships, e.g. `sr-carn-x4`; None: the
+    default of `lowvision restore`. device: `cpu`, `cuda`, `mps`, or `auto` for the fastest available. runtime: its
+    name; `auto`: the fastest installed one, measured once and cached. registry: the plugins; None: the installed ones.
+    precision: `bf16` is faster on processors with instructions for it, and changes 8-bit values occasionally.
+    Notices and progress messages go to the logger `lowvision`, level INFO.
+    Raises WeightsError for a file that is missing, damaged, too new, or needs a missing plugin, RunError for a device
+    or a runtime that is not available.
     """
-    known, place = known or registry.load(), devices.choose(device)
-    path = pretrained.default(known) if path is None else pretrained.find(Path(path), known)
-    parts = package.read(path, known) if path.is_dir() else trained_networks.read(path, known)
+    registry, device = registry or plugin_registry.load(), devices.choose(device)
+    path = pretrained.default(registry) if path is None else pretrained.find(Path(path), registry)
+    parts = package.read(path, registry) if path.is_dir() else trained_networks.read(path, registry)
     if not path.is_dir() and weights.is_foreign(path):
-        trained_networks.tell(weights.recognised(parts.header, known))
-    chosen = engines.runtime_named(runtime, parts, known, place, precision)
-    if place == "cpu":
+        logger.info("%s", weights.recognised(parts.header, registry))
+    selected = engines.runtime_named(runtime, parts, registry, device, precision)
+    if device == "cpu":
         keep_memory()
 
     @functools.cache
-    def set_to(number: int) -> Adaptive:
+    def adaptive_at(number: int) -> Adaptive:
         if path.is_dir():
             raise UsageError(
-                f"{path}: this network decides by itself what it computes, and an exported package holds its static "
-                "graph alone; leave budget or loss out, or give the weights file that it was exported from"
+                f"{path}: an exported package holds only the static graph of an adaptive network; omit budget and "
+                "max_loss, or give the weights file that it was exported from"
             )
-        network = parts.branches[-1].module().to(place).to(memory_format=torch.channels_last)
+        network = parts.branches[-1].module().to(device).to(memory_format=torch.channels_last)
         parts.header.settings[number].apply(network)
         assert isinstance(network, Adaptive)
         return network
 
     return Restorer(
         architecture=parts.architecture,
-        device=torch.device(place),
-        runtime=known.name_of(chosen),
+        device=torch.device(device),
+        runtime=registry.name_of(selected),
         curve=curves.read(parts.header.measured),
         settings=parts.header.settings,
-        _set_to=set_to,
-        _engine=engines.build(parts, chosen, place),
+        _adaptive_at=adaptive_at,
+        _engine=engines.build(parts, selected, device),
     )
 
 
-def _planes(image: NDArray[Any] | Tensor) -> Tensor:
-    """Any image that `restore` takes as (B,C,H,W), its numbers as they are."""
-    if isinstance(image, Tensor):
-        if not image.is_floating_point():
-            raise TypeError(f"a tensor must be floating, in [0,1], not {image.dtype}; or give an array of integers")
-        planes = image.detach().float()
-        planes = planes if planes.ndim == 4 else planes[None]
-    else:
-        if image.dtype not in DTYPES:
-            raise TypeError(f"an array must be uint8, uint16 or float32, not {image.dtype}")
-        if image.ndim != 3:
-            raise ValueError(f"an array must be (H,W,C), not {image.shape}; grey is (H,W,1)")
-        planes = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
-    if planes.ndim != 4 or planes.shape[1] not in (1, 3, 4) or not planes.numel():
-        raise ValueError(f"{tuple(image.shape)} is no image: C must be 1, 3 or 4, and every side at least 1")
-    if planes.is_floating_point() and not planes.isfinite().all():
-        raise DataError("has pixels that are NaN or infinite; set them to numbers first")
-    return planes
-
-
-def _empty_like(image: Kind, scale: int) -> Kind:
-    """What a result of that kind is written into."""
-    if isinstance(image, Tensor):
-        return image.new_empty(*image.shape[:-2], *(scale * side for side in image.shape[-2:]))
-    height, width, channels = image.shape
-    return np.empty((scale * height, scale * width, channels), image.dtype)
-
-
-def _put(made: NDArray[Any] | Tensor, n: int, channels: slice, row: int, rows: Tensor) -> None:
-    """Write restored rows (c,h,w) into some channels of the nth image of a result, from that row on."""
-    if isinstance(made, Tensor):
-        (made if made.ndim == 4 else made[None])[n, channels, row : row + rows.shape[1]] = rows
-    else:
-        made[row : row + rows.shape[1], :, channels] = io.to_pixels(rows, made.dtype)
-
-
-def _part(watch: Watch | None, n: int, parts: int) -> Watch | None:
-    """Tell the tiles of one of several equally large images as a part of all."""
-    return watch and (lambda done, total: watch(n * total + done, parts * total))
+def _part(progress: Watch | None, n: int, parts: int) -> Watch | None:
+    """Return a callback that reports the tiles of image n as a part of all images."""
+    return progress and (lambda done, total: progress(n * total + done, parts * total))

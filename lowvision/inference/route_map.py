@@ -1,4 +1,4 @@
-"""The route map of a restored image: which branch restored which part of it, in colour, with a legend."""
+"""Draw the route map of an image: the branch of each tile as a colour over the image, with a legend."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from torch import Tensor
 
 from lowvision.imaging import io
 from lowvision.imaging.palette import Colour, colours
-from lowvision.routing.engine import Restored
+from lowvision.routing.tiling import Plan
 
 TINT = 0.45
-"""How much of a map is the colour of the class; the rest is the image."""
+"""Opacity of the branch colour over the image."""
 FADED = 0.65
-"""How much of the image's own colour is taken out first, so that a blue sky does not look like a class."""
+"""Share of the image's own colour that is removed first, so that a blue sky does not look like a branch."""
 PAPER: Colour = (24, 27, 33)
 INK: Colour = (232, 234, 238)
 
 
-def overlay(restored: Restored, scale: int, branches: int) -> Tensor:
-    """The restored image (C,s*H,s*W), C 1 or 3, under one translucent colour a class -> (3,s*H+legend,s*W) in [0,1].
+def overlay(image: Tensor, choice: Tensor, tiling: Plan, scale: int, branches: int) -> Tensor:
+    """Tint an image (C,s*H,s*W), C 1 or 3, with one translucent colour per branch -> (3,s*H+legend,s*W) in [0,1].
 
-    A tile's colour ends in the middle of its overlaps. The legend below tells the share of tiles of each branch; an
-    image that is narrower than an entry of the legend gets a margin on its right.
+    choice: (N,) the branch of each tile. tiling: the tiles, in pixels of the LQ image (C,H,W).
+    The colour of a tile ends in the middle of its overlaps. The legend below the image lists the share of tiles per
+    branch; an image that is narrower than an entry of the legend gets a margin on its right.
     """
-    image = restored.image.detach().cpu().float().clamp(0, 1)
-    classes = _classes(restored, scale)  # (s*H, s*W)
+    image = image.detach().cpu().float().clamp(0, 1)
+    pixels = _branch_of_pixels(choice, tiling, scale)  # (s*H, s*W)
     tints = torch.tensor(colours(branches)).float() / 255  # (M, 3)
     grey = image.mean(dim=0, keepdim=True)
     faded = image + FADED * (grey - image)  # (C, s*H, s*W)
-    tinted = faded + TINT * (tints[classes].permute(2, 0, 1) - faded)  # (3, s*H, s*W)
+    tinted = faded + TINT * (tints[pixels].permute(2, 0, 1) - faded)  # (3, s*H, s*W)
 
-    entries = [f"branch {k}  {share:.0%}" for k, share in enumerate(restored.shares(branches))]
+    entries = [f"branch {k}  {share:.0%}" for k, share in enumerate(_shares(choice, branches))]
     strip = io.to_tensor(_legend(entries, colours(branches), tinted.shape[2]))
     margin = strip.new_tensor(PAPER)[:, None, None] / 255
     page = margin.repeat(1, tinted.shape[1] + strip.shape[1], strip.shape[2])  # (3, s*H+legend, W)
@@ -44,25 +45,28 @@ def overlay(restored: Restored, scale: int, branches: int) -> Tensor:
     return page
 
 
-def _classes(restored: Restored, scale: int) -> Tensor:
-    """The class of every pixel, (s*H,s*W)."""
-    where = restored.plan
-    grid = restored.choice.detach().cpu().long().unflatten(0, (len(where.tops), len(where.lefts)))
-    rows = torch.tensor(_extents(where.tops, where.size, scale, where.height))
-    columns = torch.tensor(_extents(where.lefts, where.size, scale, where.width))
+def _shares(choice: Tensor, branches: int) -> list[float]:
+    return (torch.bincount(choice, minlength=branches) / len(choice)).tolist()
+
+
+def _branch_of_pixels(choice: Tensor, tiling: Plan, scale: int) -> Tensor:
+    """Return the branch of every pixel, (s*H,s*W)."""
+    grid: Tensor = choice.detach().cpu().long().unflatten(0, (len(tiling.tops), len(tiling.lefts)))
+    rows = torch.tensor(_extents(tiling.tops, tiling.size, scale, tiling.height))
+    columns = torch.tensor(_extents(tiling.lefts, tiling.size, scale, tiling.width))
     return grid.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
 
 
 def _extents(starts: Sequence[int], size: int, scale: int, length: int) -> list[int]:
-    """How many pixels of an axis belong to each tile; neighbours meet in the middle of their overlap."""
+    """List the pixels of an axis per tile; neighbours meet in the middle of their overlap."""
     seams = [scale * (start + size + following) // 2 for start, following in pairwise(starts)]
     borders = [0, *seams, scale * length]
     return [end - begin for begin, end in pairwise(borders)]
 
 
 def _legend(entries: Sequence[str], tints: Sequence[Colour], width: int) -> NDArray[np.uint8]:
-    """A strip (h,>=width,3) with a patch of colour beside each entry, in as many lines as they need."""
-    letter = max(13, min(width // 45, 48))  # readable also once a large map is shrunk to fit a page
+    """Draw a strip (h,>=width,3) with a patch of colour next to each entry, on as many lines as needed."""
+    letter = max(13, min(width // 45, 48))  # readable even if a large map is scaled down to a page
     line, gap = 2 * letter, 2 * letter
     lengths = [letter + letter // 2 + io.text_width(entry, letter) for entry in entries]
     columns = max(1, (width - letter + gap) // (max(lengths) + gap))

@@ -1,10 +1,10 @@
-"""The trained networks of a weights file, in every form that a runtime may want."""
+"""The trained networks of a weights file, in every form that a runtime requests."""
 
 from __future__ import annotations
 
 import copy
 import functools
-import sys
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,49 +20,46 @@ from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
 from lowvision.system import cache
 
-Say = Callable[[str], None]
-"""Takes a line for a person."""
+logger = logging.getLogger("lowvision")
 
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """What a weights file, or an exported package, consists of."""
+    """The content of a weights file or an exported package."""
 
     header: Header
-    """What was trained, and what it measured."""
+    """The header: architecture and measured values."""
     identity: str
-    """A name that follows from the content: other weights have another."""
+    """Hash of the content: different weights have different identities."""
     branches: tuple[Trained, ...]
-    """Cheapest first; the last is the base. A single network is the only one."""
+    """Cheapest first; the last is the base. A single network is the only branch."""
     classifier: Trained | None
-    """Absent where there is a single network."""
+    """None for a single network."""
 
     @property
     def architecture(self) -> Architecture:
-        """What was trained."""
+        """The architecture that was trained."""
         return self.header.architecture
 
 
 @dataclass(frozen=True)
 class Network(Trained):
-    """A network in memory, whose graph is made when it is first asked for and kept in the cache."""
+    """A network in memory; its ONNX graph is exported on first use and cached."""
 
     name: str
-    """What a person would call it."""
+    """Name for messages."""
     identity: str
-    """A name that follows from its weights."""
+    """Hash of its weights."""
     channels: int
-    """Of its input."""
+    """Channels of its input."""
     size: int
     """Height and width of a tile of its input."""
     step: int
-    """What height and width must be multiples of."""
+    """Divisor of the height and width of its input."""
     original: Callable[[], nn.Module]
-    """Gives the network; it is not changed."""
-    say: Say
-    """Is told when something takes long."""
+    """Returns the network, which must not be modified."""
     folds: bool = True
-    """Whether it is rearranged to be fast (`lowvision/inference/folding.py`)."""
+    """Fold its last layers for speed (`lowvision/inference/folding.py`)."""
 
     def module(self) -> nn.Module:
         return copy.deepcopy(self.original()).float().cpu().eval()
@@ -78,58 +75,55 @@ class Network(Trained):
         return replace(self, folds=False)
 
     def _write(self, path: Path) -> None:
-        self.say(f"exporting {self.name} to ONNX; once, it is kept in {cache.root()}")
+        logger.info("exporting %s to ONNX once; the graph is cached in %s", self.name, cache.root())
         onnx_graph.write(self.folded(), path, self.channels, self.size, self.step)
 
 
-def tell(line: str) -> None:
-    """Say a line to a person, beside what a command answers."""
-    print(line, file=sys.stderr, flush=True)
+def read(path: Path, registry: Registry) -> ModelBundle:
+    """Return the networks of a weights file; the tensors are read when a form is requested that is not cached.
 
-
-def read(path: Path, known: Registry, say: Say = tell) -> ModelBundle:
-    """The networks of a weights file; it is read when one of them is asked for a form that is not cached.
-
-    Raises WeightsError where the file is not one, or needs a plugin that is not there.
+    Raises WeightsError if the file is not a weights file, or needs a plugin that is not installed.
     """
-    header = weights.read_header(path, known)
-    made, content = header.architecture, _content(path)
-    # By another version of a plugin the same tensors may compute something else; and what a foreign file is does not
-    # stand in it: with other plugins it may be another network.
-    described = header.model_dump(mode="json", context=known) if weights.is_foreign(path) else None
-    identity = cache.key("weights", content, weights.plugins_of(made, known), described)
+    header = weights.read_header(path, registry)
+    architecture, content = header.architecture, _content(path)
+    # Another version of a plugin may compute something else from the same tensors. An external file does not describe
+    # its network: other plugins may recognise it as another one.
+    described = header.model_dump(mode="json", context=registry) if weights.is_foreign(path) else None
+    identity = cache.key("weights", content, weights.plugins_of(architecture, registry), described)
 
     @functools.cache
     def loaded() -> tuple[list[nn.Module], nn.Module | None]:
-        if made.classifier is None:
-            found: tuple[list[nn.Module], nn.Module | None] = [weights.load_network(path, made, known)], None
+        if architecture.classifier is None:
+            modules: tuple[list[nn.Module], nn.Module | None] = (
+                [weights.load_network(path, architecture, registry)],
+                None,
+            )
         else:
-            container = weights.load_container(path, made, known)
-            found = list(container.branches.networks), container.classifier
-        if _content(path) != content:  # the graphs of one file must never be kept under another's name
-            raise WeightsError(f"{path}: changed while it was in use; begin again")
-        return found
+            container = weights.load_container(path, architecture, registry)
+            modules = list(container.branches.networks), container.classifier
+        if _content(path) != content:  # a graph must never be cached under the identity of another file
+            raise WeightsError(f"{path}: changed while it was in use; run the command again")
+        return modules
 
     def part(name: str, step: int, original: Callable[[], nn.Module]) -> Network:
         return Network(
             name=f"{name} of {path.name}",
             identity=f"{identity} {name}",
-            channels=made.task.channels,
-            size=made.tile.size,
+            channels=architecture.task.channels,
+            size=architecture.tile.size,
             step=step,
             original=original,
-            say=say,
         )
 
     branches = tuple(
         part(f"branch {k}", backbone.multiple_of, lambda k=k: loaded()[0][k])  # type: ignore[misc]  # k is bound
-        for k, backbone in enumerate(made.branches)
+        for k, backbone in enumerate(architecture.branches)
     )
-    classifier = None if made.classifier is None else part("the classifier", 1, lambda: loaded()[1])  # type: ignore[arg-type, return-value]  # there is one
+    classifier = None if architecture.classifier is None else part("the classifier", 1, lambda: loaded()[1])  # type: ignore[arg-type, return-value]  # not None
     return ModelBundle(header, identity, branches, classifier)
 
 
 def _content(path: Path) -> str:
-    """Return a name for the content of all files of a network."""
+    """Hash the content of all files of a network."""
     first, *others = [cache.fingerprint(file) for file in external_weights.files(path)]
     return cache.key(first, *others) if others else first

@@ -1,8 +1,8 @@
-"""What networks of plugins have in common: initial weights that train, a mean colour, ways to enlarge, blocks, edges.
+"""Building blocks for the networks of plugins: initialisation, mean colour, upsampling, residual blocks, edges.
 
     from lowvision.layers import kaiming
 
-Public, as the face is. It imports torch: a plugin imports it where its networks are, not where its options are.
+Public API, like `lowvision`. It imports torch: import it in the module of the networks, not in that of the options.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blocks that several networks are built of: residual, channel attention, split convolution, hourglass."""
+"""Blocks that several networks share: residual, channel attention, split convolution, hourglass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Convolution, ReLU, convolution, and the input added."""
+    """Convolution, ReLU, convolution, plus the input."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -22,13 +22,13 @@ class ResidualBlock(nn.Module):
 
 
 REDUCTION = 16
-"""The hidden width of a channel attention is channels // 16, at least 1."""
+"""Divisor of the channels for the hidden width of a channel attention, which is at least 1."""
 SLOPE = 0.1
-"""Of a channel attention's activation: of so few hidden channels none may die."""
+"""Negative slope of the activation of a channel attention: with so few hidden channels none may die."""
 
 
 class ChannelAttention(nn.Module):
-    """Weighs every channel by what the means of all of them say."""
+    """Weight every channel by a function of the means of all channels."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -46,9 +46,9 @@ class ChannelAttention(nn.Module):
 
 
 class SplitConv(nn.Module):
-    """The convolution of concatenated parts, as a sum of one for each part; the first has the bias, if any.
+    """The convolution of concatenated parts, as a sum of one convolution per part; the first has the bias, if any.
 
-    Slices of a smaller network can then be taken part by part, which a concatenation does not tell apart.
+    A reducer can then slice each part; in a concatenation it could not tell the parts apart.
     """
 
     def __init__(self, widths: Sequence[int], out: int, kernel: int = 1, bias: bool = True):
@@ -58,13 +58,13 @@ class SplitConv(nn.Module):
         )
 
     def share_variance(self) -> None:
-        """Make what was initialised as so many convolutions one of so many times the inputs."""
+        """Rescale the weights, which were initialised per part, to the fan-in of all parts together."""
         with torch.no_grad():
             for part in self.convolutions():
                 part.weight.div_(len(self.parts) ** 0.5)
 
     def convolutions(self) -> list[nn.Conv2d]:
-        """One for each part."""
+        """Return the convolution of each part."""
         return [part for part in self.parts if isinstance(part, nn.Conv2d)]
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
@@ -73,17 +73,17 @@ class SplitConv(nn.Module):
 
 
 HOURGLASS_SLOPE = 0.25
-"""Where PReLU starts."""
+"""Initial slope of PReLU."""
 
 
 def hourglass(colours: int, channels: int, shrink: int, layers: int) -> nn.Sequential:
-    """Images (B,colours,h,w) -> features (B,channels,h,w), by `layers` convolutions of `shrink` channels."""
+    """Map images (B,colours,h,w) to features (B,channels,h,w), by `layers` convolutions of `shrink` channels."""
     return nn.Sequential(
         nn.Conv2d(colours, channels, 5, padding=2),
         nn.PReLU(init=HOURGLASS_SLOPE),
         nn.Conv2d(channels, shrink, 1),
         nn.PReLU(init=HOURGLASS_SLOPE),
-        # No activation between the mapping layers: so the reference trained the published numbers.
+        # No activation between the mapping layers, as in the reference code of the published results.
         *(nn.Conv2d(shrink, shrink, 3, padding=1) for _ in range(layers)),
         nn.PReLU(init=HOURGLASS_SLOPE),
         nn.Conv2d(shrink, channels, 1),

@@ -1,4 +1,4 @@
-"""The mean colour that some networks take from their input and give back to their output."""
+"""The mean colour that some networks subtract from their input and add to their output."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-"""MeanShift R, G, B of the DIV2K training photographs in [0,1]."""
+"""Mean R, G, B of the DIV2K training photographs in [0,1]."""
 
 
 class MeanShift(nn.Module):
-    """The mean colour as a constant: (1,C,1,1); for grey, the mean of the three."""
+    """The mean colour as a constant (1,C,1,1); for grey, the mean of R, G and B."""
 
     value: Tensor
 

@@ -1,4 +1,4 @@
-"""How much edge a tile has, and a table from that to what is reached on such tiles (ARM, Chen et al., ECCV 2022)."""
+"""The edge score of a tile, and a table from edge score to expected quality (ARM, Chen et al., ECCV 2022)."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
 
 
 def gaussian(sigma: float) -> Tensor:
-    """(2r+1,) the taps of a Gaussian blur, r twice sigma, rounded up; one tap for none."""
+    """Return the taps (2r+1,) of a Gaussian blur, r = ceil(2 * sigma); a single tap for sigma 0."""
     radius = math.ceil(2 * sigma)
     weights = torch.exp(-torch.arange(-radius, radius + 1).square() / (2 * sigma**2)) if radius else torch.ones(1)
     return weights / weights.sum()
 
 
 def blurred(grey: Tensor, taps: Tensor) -> Tensor:
-    """(B,1,h,w) -> (B,1,h,w): by a blur of these taps; beyond the border the edge pixel is repeated."""
+    """Blur (B,1,h,w) -> (B,1,h,w) with the given taps; past the border the edge pixel is repeated."""
     if len(taps) == 1:
         return grey
-    wide = functional.pad(grey, (len(taps) // 2,) * 4, mode="replicate")
-    return functional.conv2d(functional.conv2d(wide, taps[None, None, None]), taps[None, None, :, None])
+    padded = functional.pad(grey, (len(taps) // 2,) * 4, mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, taps[None, None, None]), taps[None, None, :, None])
 
 
 class EdgeTable(nn.Module):
-    """(B,C,h,w) -> (B,ways): what each of several ways to restore is held to reach, cheapest first: a PSNR in dB, or
-    whatever else it was fitted to that is larger where the result is better."""
+    """Predict the quality of several ways to restore a tile, cheapest first: (B,C,h,w) -> (B,ways).
+
+    The quality is PSNR in dB, or any other score that it was fitted to; larger is better.
+    """
 
     kernel: Tensor
     """(1,1,3,3)."""
     taps: Tensor
-    """(2r+1,) of the blur."""
+    """(2r+1,) taps of the blur."""
     limits: Tensor
-    """(bins-1,) between bins, rising."""
+    """(bins-1,) limits between bins, ascending."""
     table: Tensor
-    """(bins,ways) rising with the way; before it is fitted, every way is held to be better than the last."""
+    """(bins,ways) ascending along the ways; before fitting, every way is predicted to be better than the one before."""
 
     def __init__(self, *, ways: int, bins: int, blur: float = 0.0):
         super().__init__()
@@ -50,31 +52,31 @@ class EdgeTable(nn.Module):
         return self.of(self.edges(lq))
 
     def of(self, edges: Tensor) -> Tensor:
-        """What the table says of tiles with so much edge, (B,) -> (B,ways)."""
+        """Look up the predicted quality of edge scores, (B,) -> (B,ways)."""
         return self.table[self.bin_of(edges)]
 
     def bin_of(self, edges: Tensor) -> Tensor:
-        """The number of the bin of each, (B,) -> (B,)."""
+        """Return the bin of each edge score, (B,) -> (B,)."""
         return (edges[:, None] > self.limits).sum(dim=1)
 
     def edges(self, lq: Tensor) -> Tensor:
-        """(B,C,h,w) -> (B,): the mean of |Laplacian| of the mean of the colours, blurred where it has a blur.
+        """Return the edge scores, (B,C,h,w) -> (B,): the mean |Laplacian| of the grey, optionally blurred, image.
 
-        The outermost pixels have none.
+        The outermost pixels are excluded.
         """
         grey = blurred(lq.mean(dim=1, keepdim=True), self.taps)
         return functional.conv2d(grey, self.kernel).abs().mean(dim=(1, 2, 3))
 
     @torch.no_grad()
     def fit(self, tiles: Tensor, reached: Tensor) -> None:
-        """Make the table from tiles (N,C,h,w) and what each way reaches on them, (N,ways), larger where better."""
+        """Fit the table to tiles (N,C,h,w) and the quality of each way on them, (N,ways), larger is better."""
         bins, edges = len(self.table), self.edges(tiles)
         shares = torch.arange(1, bins, dtype=torch.float64) / bins
         self.limits.copy_(edges.cpu().double().quantile(shares))  # on the CPU: MPS has no float64
-        of, worth = self.bin_of(edges).cpu(), reached.cpu().double()
-        means = {n: worth[of == n].mean(dim=0) for n in of.unique().tolist()}
+        tile_bins, quality = self.bin_of(edges).cpu(), reached.cpu().double()
+        means = {n: quality[tile_bins == n].mean(dim=0) for n in tile_bins.unique().tolist()}
         for n in range(bins):
-            # Of many tiles that are alike some bins get none; they say what the nearest one does.
-            nearest = min(means, key=lambda there: abs(there - n))
-            # More capacity is never held to do worse: chance alone would say so.
+            # If many tiles are alike, some bins are empty; they take the values of the nearest bin.
+            nearest = min(means, key=lambda other: abs(other - n))
+            # A larger branch is never predicted to be worse: that would be noise.
             self.table[n] = means[nearest].cummax(dim=0).values

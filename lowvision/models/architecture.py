@@ -1,4 +1,4 @@
-"""What a network or a container is, as a value: everything that is needed to build it, and nothing of its weights."""
+"""Architectures: all options that are needed to build a network or a container, without its weights."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DatasetChoice = Annotated[Dataset, Choice("datasets")]
 
 
 class Tile(Options):
-    """The squares into which images are cut, in training and in test; in LQ pixels."""
+    """The square tiles of training and restoration, in LQ pixels."""
 
     size: int = Field(default=32, ge=8)
-    """Height and width."""
+    """Height and width of a tile."""
     overlap: int = Field(default=4, ge=0)
-    """How far neighbours overlap in test, at least, where they are blended."""
+    """Minimum overlap of neighbouring tiles in restoration, where they are blended."""
 
     @model_validator(mode="after")
     def _advances(self) -> Self:
@@ -40,13 +40,13 @@ class Architecture(Options):
     """One network (one branch, no classifier) or a container (M branches and a classifier) for a task."""
 
     task: TaskChoice
-    """The degradation that it undoes."""
+    """The degradation that it inverts."""
     branches: tuple[BackboneChoice, ...] = Field(min_length=1)
-    """Its networks, cheapest first; the last is the base."""
+    """The networks, cheapest first; the last one is the base."""
     classifier: ClassifierChoice | None = None
-    """What tells how hard a tile is; absent: this is a single network."""
+    """Predicts the difficulty of tiles; null: a single network."""
     tile: Tile = Tile()
-    """The geometry that it was trained on."""
+    """The tiles that it was trained on."""
 
     @property
     def kind(self) -> str:
@@ -54,20 +54,20 @@ class Architecture(Options):
         return "backbone" if self.classifier is None else "container"
 
     def only(self, k: int) -> Architecture:
-        """Branch k alone, as a single network."""
+        """Return the architecture of branch k as a single network."""
         return self.replace(branches=(self.branches[k],), classifier=None)
 
     def build(self) -> nn.Module:
-        """The single network, or the container: what a weights file of it holds."""
+        """Build what a weights file holds: the single network or the container."""
         return self.build_container() if self.classifier else self.build_network()
 
     def build_network(self) -> nn.Module:
-        """The single network, freshly initialised."""
+        """Build the single network, newly initialised."""
         (backbone,) = self.branches
         return backbone.build(self.task)
 
     def build_container(self) -> RoutedContainer:
-        """The container, freshly initialised; of a single network, one whose classifier does nothing."""
+        """Build the container, newly initialised; for a single network, with an identity as classifier."""
         from torch import nn
 
         from lowvision.routing.container import RoutedContainer

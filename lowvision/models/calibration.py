@@ -1,4 +1,8 @@
-"""How much PSNR a container loses at how little cost: measured once, kept in its weights file, asked in use."""
+"""The calibration curve of a container: its PSNR at several costs, measured once and kept in its weights file.
+
+Each tile is routed to the branch with the largest score - k * cost weight (`lowvision/routing/budget.py`). k is the
+Lagrange multiplier of the cost constraint: a positive k lowers the cost, k = 0 is the routing as trained.
+"""
 
 from __future__ import annotations
 
@@ -10,64 +14,64 @@ from pydantic import model_validator
 from lowvision.config.options import Options
 
 PREFIX = "curve/"
-KNOB = f"{PREFIX}k"
+MULTIPLIERS = f"{PREFIX}k"
 SPENT = f"{PREFIX}share_of_base_whole"
 REACHED = f"{PREFIX}psnr"
 BASE = f"{PREFIX}last_branch_on_every_tile/psnr"
-"""Names in the header of a weights file; a PSNR's goes on with its protocol, as `curve/psnr_rgb@crop4`."""
+"""Names in the header of a weights file; those of PSNRs end with the protocol, e.g. `curve/psnr_rgb@crop4`."""
 
 
 class Curve(Options):
-    """PSNR and cost at points of the budget's rule, from the cheapest to the dearest; means over images.
+    """PSNR and cost at several Lagrange multipliers k, from the lowest cost to the highest; means over images.
 
-    Its reference is the base, the last branch, on every tile, by the same engine.
+    The reference is the base, i.e. the last branch, on all tiles, by the same engine.
     """
 
     metric: str
-    """Which PSNR, with its protocol."""
+    """Name of the PSNR with its protocol."""
     k: tuple[float, ...]
-    """Falling; 0: as trained."""
+    """Lagrange multipliers of the cost, falling; 0: as trained."""
     shares: tuple[float, ...]
-    """What was spent, of the base's cost on the whole image."""
+    """Cost of each point as a fraction of the base's cost on the whole image."""
     psnr: tuple[float, ...]
-    """In dB."""
+    """PSNR of each point in dB."""
     base: float
-    """What the base reaches, in dB."""
+    """PSNR of the base in dB."""
 
     @model_validator(mode="after")
-    def _is_of_points(self) -> Self:
+    def _has_one_value_per_point(self) -> Self:
         if not self.k or len({len(self.k), len(self.shares), len(self.psnr)}) > 1:
             raise ValueError("a curve needs a k, a share and a PSNR for each of its points, and at least one point")
         return self
 
     @property
     def losses(self) -> tuple[float, ...]:
-        """By how much each point is below the base, in dB; below 0 where it is better."""
+        """Loss of each point against the base in dB; negative if it is better."""
         return tuple(self.base - psnr for psnr in self.psnr)
 
     def point(self, max_loss: float) -> int:
-        """The number of the cheapest point that loses at most so many dB. Raises ValueError where there is none."""
+        """Return the index of the cheapest point that loses at most `max_loss` dB. Raises ValueError if none does."""
         for n, loss in enumerate(self.losses):
             if loss <= max_loss:
                 return n
-        raise ValueError(f"the least that was lost on data.valid is {min(self.losses):.3f} dB; ask for no less")
+        raise ValueError(f"the smallest loss on data.valid is {min(self.losses):.3f} dB; allow at least that")
 
     def measured(self) -> dict[str, float | tuple[float, ...]]:
-        """As the header of a weights file holds it."""
+        """Return the entries of the curve for the header of a weights file."""
         protocol = self.metric.removeprefix("psnr")
-        return {KNOB: self.k, SPENT: self.shares, REACHED + protocol: self.psnr, BASE + protocol: self.base}
+        return {MULTIPLIERS: self.k, SPENT: self.shares, REACHED + protocol: self.psnr, BASE + protocol: self.base}
 
 
 def read(measured: Mapping[str, Any]) -> Curve | None:
-    """The curve in what was measured of a weights file; None where there is none."""
-    if KNOB not in measured:
+    """Return the curve from the `measured` entries of a header; None if there is none."""
+    if MULTIPLIERS not in measured:
         return None
-    (reached,) = (name for name in measured if name.startswith(REACHED))
-    protocol = reached.removeprefix(REACHED)
+    (psnr_name,) = (name for name in measured if name.startswith(REACHED))
+    protocol = psnr_name.removeprefix(REACHED)
     return Curve(
         metric=f"psnr{protocol}",
-        k=measured[KNOB],
+        k=measured[MULTIPLIERS],
         shares=measured[SPENT],
-        psnr=measured[reached],
+        psnr=measured[psnr_name],
         base=measured[BASE + protocol],
     )

@@ -1,4 +1,4 @@
-"""Weights files of other programs: read without running any code of theirs, recognised by the formats of plugins."""
+"""Weights files of other programs: read without executing their code, recognised by the formats of plugins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lowvision.errors import WeightsError
+from lowvision.errors import WeightsError, summary_of
 from lowvision.models import ncnn
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.state_dict import difference, few
@@ -24,40 +24,43 @@ from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "network", "generator")
-"""Keys under which programs keep the tensors of a network beside other things; the first that is there is taken."""
+"""Keys under which programs store the tensors of a network; the first one that exists is used."""
 PREFIX = "module."
-"""What PyTorch's parallel wrappers put before every name."""
+"""Prefix of names from PyTorch's parallel wrappers."""
 
 
 @dataclass(frozen=True)
 class ExternalWeights:
-    """What another program's file holds, in our terms."""
+    """The content of another program's file as lowvision represents it."""
 
     architecture: Architecture
     """The network, or the container."""
     state: Mapping[str, Tensor]
-    """Its tensors, under the names that `architecture` gives them when it is built."""
+    """Tensors by their names in the network that `architecture` builds."""
     format: str
-    """The name of the format that recognised it."""
+    """Name of the format that recognised the file."""
 
 
-def read(path: Path, known: Registry, wanted: Format | None = None) -> ExternalWeights:
-    """What that file holds, by the format `wanted`, or by the one that recognises it.
+def read(path: Path, registry: Registry, format_: Format | None = None) -> ExternalWeights:
+    """Read a file by `format_`, by default by the format that recognises it.
 
-    Raises WeightsError where the file is damaged, would run code, is recognised by none or by two, or does not fit
-    what it was recognised as.
+    Raises WeightsError if the file is damaged, would execute code, is recognised by no format or by two, or does not
+    fit the recognised architecture.
     """
     state = tensors(path)
     try:
-        one, recognised = (wanted, _asked(wanted, state, path, known)) if wanted else _first(state, path, known)
-    except _Failed as error:
+        if format_:
+            recognised = _recognised(format_, state, path, registry)
+        else:
+            format_, recognised = _match(state, path, registry)
+    except _FormatFailed as error:
         raise WeightsError(f"{path}: {error}") from error
-    name = known.name_of(one)
+    name = registry.name_of(format_)
     if recognised is None:
         raise WeightsError(f"{path}: is not in the format '{name}'; it holds {_few(state)}")
     try:
-        made = _architecture(recognised, known)
-        return ExternalWeights(made, _state(recognised, made), name)
+        architecture = _architecture(recognised, registry)
+        return ExternalWeights(architecture, _state(recognised, architecture), name)
     except ValidationError as error:
         raise WeightsError(f"{path}: is in the format '{name}', but cannot be built: {_reasons(error)}") from None
     except _Misfit as error:
@@ -65,7 +68,7 @@ def read(path: Path, known: Registry, wanted: Format | None = None) -> ExternalW
 
 
 def is_pickled(path: Path) -> bool:
-    """Whether PyTorch's own way of writing made the file. Raises WeightsError where it cannot be read."""
+    """Return True if `torch.save` wrote the file. Raises WeightsError if it cannot be read."""
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -78,19 +81,19 @@ def is_pickled(path: Path) -> bool:
 
 
 def is_others(path: Path) -> bool:
-    """Whether only another program can have written the file. Raises WeightsError if it cannot be read."""
+    """Return True if only another program can have written the file. Raises WeightsError if it cannot be read."""
     return path.suffix == ncnn.SUFFIX or is_pickled(path)
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """Return all files that hold the network at `path`: ncnn keeps its numbers in a second one."""
+    """Return all files of the network at `path`: ncnn stores its weights in a second one."""
     return (path, ncnn.numbers_of(path)) if path.suffix == ncnn.SUFFIX else (path,)
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors in a file by name, on the CPU, without what other programs put around them.
+    """Return the tensors in a file by name, on the CPU, without the wrappers of other programs.
 
-    Raises WeightsError where it is damaged, holds no tensors by name, or would run code when it is opened.
+    Raises WeightsError if the file is damaged, contains no tensors by name, or would execute code when opened.
     """
     if path.suffix == ncnn.SUFFIX:
         return ncnn.read(path)
@@ -101,83 +104,84 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
 
 class _Misfit(Exception):
-    """The tensors of a file are not those of the network that it was recognised as."""
+    """The tensors of a file do not fit the recognised network."""
 
 
 def _loaded(path: Path) -> Any:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error})") from None
+        raise WeightsError(f"{path}: not a complete safetensors file ({error}); copy it again") from None
 
 
 def _unpickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        needs = re.search(r"GLOBAL (\S+)", str(error))
-        what = f" needs {needs[1]}" if needs else " needs more than tensors"
+        match = re.search(r"GLOBAL (\S+)", str(error))
+        content = match[1] if match else "more than tensors"
         raise WeightsError(
-            f"{path}:{what}, and opening that could run code, so it is refused; where you trust it, save its tensors "
-            f"alone in the program that made it: torch.save(network.state_dict(), ...)"
+            f"{path}: needs {content}, which could execute code when opened, so it is rejected; if you trust it, save "
+            "only its tensors in the program that made it: torch.save(network.state_dict(), ...)"
         ) from None
-    except Exception as error:  # whatever a damaged file makes PyTorch's reader stumble over
+    except Exception as error:  # damaged files raise many types
         reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{path}: not a whole PyTorch file ({type(error).__name__}: {reason})") from None
+        problem = f"not a complete PyTorch file ({type(error).__name__}: {reason})"
+        raise WeightsError(f"{path}: {problem}; copy it again") from None
 
 
-def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors by name, at most three wrappers deep."""
+def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the tensors by name from at most three levels of wrappers."""
     for _ in range(3):
-        if not isinstance(found, Mapping):
+        if not isinstance(content, Mapping):
             break
-        if found and all(isinstance(value, Tensor) for value in found.values()):
-            return {str(name): tensor.detach() for name, tensor in found.items()}
-        found = next((found[key] for key in WRAPPERS if isinstance(found.get(key), Mapping)), found)
-    keys = few([str(key) for key in found]) if isinstance(found, Mapping) else type(found).__name__
+        if content and all(isinstance(value, Tensor) for value in content.values()):
+            return {str(name): tensor.detach() for name, tensor in content.items()}
+        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
+    keys = few([str(key) for key in content]) if isinstance(content, Mapping) else type(content).__name__
     raise WeightsError(
-        f"{path}: holds no tensors by name, but {keys or 'nothing'}; known are a bare state dict, or one under "
+        f"{path}: contains no tensors by name, but {keys or 'nothing'}; give a bare state dict, or one under "
         f"{', '.join(WRAPPERS)}"
     )
 
 
-class _Failed(Exception):
-    """A format is broken, or needs what is not installed."""
+class _FormatFailed(Exception):
+    """A format is broken, or requires a package that is not installed."""
 
 
-def _first(state: Mapping[str, Tensor], path: Path, known: Registry) -> tuple[Format, Recognised]:
-    """The format that knows these tensors, and what they are. Those that know everything are asked last."""
-    formats: list[Format] = [entry.component() for entry in known["formats"].values()]
-    failed: list[str] = []
+def _match(state: Mapping[str, Tensor], path: Path, registry: Registry) -> tuple[Format, Recognised]:
+    """Return the format that recognises these tensors, and its result; general formats are tried last."""
+    formats: list[Format] = [entry.component() for entry in registry["formats"].values()]
+    failures: list[str] = []
     for general in (False, True):
-        answers: list[tuple[Format, Recognised]] = []
-        for one in formats:
+        matches: list[tuple[Format, Recognised]] = []
+        for format_ in formats:
             try:
-                if one.general == general and (answer := _asked(one, state, path, known)):
-                    answers.append((one, answer))
-            except _Failed as error:  # a stranger's format must not stand in the way of the others
-                failed.append(f"; {error}")
-        if len(answers) > 1:
-            names = " and ".join(known.name_of(one) for one, _ in answers)
-            raise WeightsError(f"{path}: {names} both recognise it; say which by `lowvision convert --format`")
-        if answers:
-            return answers[0]
-    names = ", ".join(known["formats"]) or "none"
-    raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failed)}")
+                if format_.general == general and (recognised := _recognised(format_, state, path, registry)):
+                    matches.append((format_, recognised))
+            except _FormatFailed as error:  # a broken format must not prevent others from being tried
+                failures.append(f"; {error}")
+        if len(matches) > 1:
+            names = " and ".join(registry.name_of(format_) for format_, _ in matches)
+            raise WeightsError(f"{path}: {names} both recognise it; select one by `lowvision convert --format`")
+        if matches:
+            return matches[0]
+    names = ", ".join(registry["formats"]) or "none"
+    raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failures)}")
 
 
-def _asked(one: Format, state: Mapping[str, Tensor], path: Path, known: Registry) -> Recognised | None:
-    """What a format makes of these tensors. Raises _Failed where it does not work."""
-    name = known.name_of(one)
+def _recognised(format_: Format, state: Mapping[str, Tensor], path: Path, registry: Registry) -> Recognised | None:
+    """Return the result of a format for these tensors. Raises _FormatFailed if it fails."""
+    name = registry.name_of(format_)
     try:
-        return one.recognise(dict(state))
+        return format_.recognise(dict(state))
     except ValueError as error:
         reasons = _reasons(error) if isinstance(error, ValidationError) else error
-        raise WeightsError(f"{path}: is in the format '{name}', but cannot be taken over: {reasons}") from None
-    except ImportError as error:  # what it needs is an extra that is not installed
-        raise _Failed(str(error)) from error
-    except Exception as error:  # whatever a stranger's format stumbles over
-        raise _Failed(f"format {name} failed: {type(error).__name__}: {error}") from error
+        raise WeightsError(f"{path}: is in the format '{name}', but cannot be converted: {reasons}") from None
+    except ImportError as error:  # an extra that is not installed
+        raise _FormatFailed(str(error)) from error
+    except Exception as error:  # an external format may raise anything
+        raise _FormatFailed(f"format {name} failed: {summary_of(error)}") from error
 
 
 def _few(state: Mapping[str, Tensor]) -> str:
@@ -185,27 +189,27 @@ def _few(state: Mapping[str, Tensor]) -> str:
 
 
 def _reasons(error: ValidationError) -> str:
-    """In one line, what pydantic tells in several."""
+    """Return pydantic's messages in one line."""
     return "; ".join(details["msg"].removeprefix("Value error, ") for details in error.errors())
 
 
-def _architecture(recognised: Recognised, known: Registry) -> Architecture:
+def _architecture(recognised: Recognised, registry: Registry) -> Architecture:
     tile = Tile() if recognised.tile is None else Tile(size=recognised.tile[0], overlap=recognised.tile[1])
-    told = {
+    options = {
         "task": recognised.task,
         "branches": tuple(part.choice for part in recognised.branches),
         "classifier": recognised.classifier and recognised.classifier.choice,
         "tile": tile,
     }
-    return Architecture.model_validate(told, context=known)
+    return Architecture.model_validate(options, context=registry)
 
 
-def _state(recognised: Recognised, made: Architecture) -> dict[str, Tensor]:
-    """The tensors of the network, or of the container, whose own names stand before those of its networks."""
+def _state(recognised: Recognised, architecture: Architecture) -> dict[str, Tensor]:
+    """Return the tensors of the network; for a container, those of its networks with the container's prefixes."""
     with torch.device("meta"):
         if recognised.classifier is None:
-            return _renamed(recognised.branches[0], made.build_network())
-        container = made.build_container()
+            return _renamed(recognised.branches[0], architecture.build_network())
+        container = architecture.build_container()
     parts = {"classifier.": (recognised.classifier, container.classifier)}
     for k, part in enumerate(recognised.branches):
         parts[branch_prefix(k)] = (part, container.branches.networks[k])
@@ -217,10 +221,10 @@ def _state(recognised: Recognised, made: Architecture) -> dict[str, Tensor]:
 
 
 def _renamed(part: Part, network: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a part under the names of the network. Raises _Misfit, in the file's own names."""
-    theirs = {ours: name for name, ours in part.names.items()}
-    # With keep_vars what is shared is one object: on the meta device nothing else tells.
-    wanted = {theirs.get(name, name): tensor for name, tensor in network.state_dict(keep_vars=True).items()}
-    if told := difference(wanted, part.state):
-        raise _Misfit(told)
+    """Return the tensors of a part by their names in the network. Raises _Misfit with the names in the file."""
+    names_in_file = {name: file_name for file_name, name in part.names.items()}
+    # With keep_vars a shared tensor is one object; on the meta device nothing else shows that it is shared.
+    expected = {names_in_file.get(name, name): tensor for name, tensor in network.state_dict(keep_vars=True).items()}
+    if misfit := difference(expected, part.state):
+        raise _Misfit(misfit)
     return {part.names.get(name, name): tensor for name, tensor in part.state.items()}

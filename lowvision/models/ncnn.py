@@ -1,8 +1,8 @@
-"""Weights in ncnn's format: layers as text in `X.param`, numbers in `X.bin` beside it; SRVGGNetCompact, RRDBNet, SPAN.
+"""Weights in ncnn's format: layers as text in `X.param`, weights in `X.bin`; for SRVGGNetCompact, RRDBNet and SPAN.
 
-Both files are read as data of bounded size: nothing in them is run. The layers are reduced to what they compute, in
-`lowvision/models/ncnn_structures.py`, which must be exactly one of the structures above; its tensors then get the names
-that they have in PyTorch. Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure.
+Both files are read as data of bounded size; nothing in them is executed. `lowvision/models/ncnn_structures.py` reduces
+the layers to the function that they compute, which must equal one of the structures above; the tensors then get their
+PyTorch names. Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from lowvision.models.ncnn_structures import CONSTANT, Layer, Unknown, named
 
 SUFFIX = ".param"
 MAGIC = "7767517"
-"""First line of a text file; binary ones begin with other bytes."""
+"""First line of the text format; the binary format starts with other bytes."""
 LARGEST_TEXT = 8 * 1024**2
-"""Bytes of a .param; that of RRDBNet, one of the longest, has 116,029."""
+"""Maximum size of a .param in bytes; that of RRDBNet, one of the longest, has 116,029."""
 MOST_LAYERS = 20_000
 MOST_NUMBERS = 2**28
-"""Numbers of one layer, far more than a convolution has."""
+"""Maximum number of weights of a layer, far more than a convolution has."""
 WHOLE, HALF, INT8, RAW = 0, 0x01306B47, 0x000D4B38, 0x0002C056
 """Flags before a convolution's weights: float32, float16, int8, and float32 of an older version."""
 PLAIN = "give the PyTorch file that it was converted from, or one in float16 or float32"
-"""Way out where numbers are quantised."""
+"""Way out for quantised weights."""
 
 
 def numbers_of(path: Path) -> Path:
-    """Return the path of the .bin that belongs to a .param."""
+    """Return the path of the .bin file of a .param file."""
     return path.with_suffix(".bin")
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """Return the tensors of `X.param` and `X.bin` by their PyTorch names, in float32 or float16 as they are stored.
 
-    Raises WeightsError if a file is missing, damaged or quantised, or if the layers are no structure that is known.
+    Raises WeightsError if a file is missing, damaged or quantised, or if the layers match no known structure.
     """
     layers = parse(_text(path), path)
     try:
-        found = named(layers)
+        structure = named(layers)
     except Unknown as error:
         raise WeightsError(f"{path}: {error}; give the PyTorch file that it was converted from") from None
     reader = _Numbers.of(numbers_of(path))
     tensors = {layer.name: _tensors(layer, reader) for layer in layers if layer.kind in _SIZES}
     reader.finish()
-    return found.tensors(tensors)
+    return structure.tensors(tensors)
 
 
 def parse(text: str, path: Path) -> list[Layer]:
@@ -58,18 +58,18 @@ def parse(text: str, path: Path) -> list[Layer]:
     magic, _, rest = text.partition("\n")
     if magic.strip() != MAGIC:
         raise WeightsError(
-            f"{path}: begins with '{magic.strip()[:20]}', not with {MAGIC}, as ncnn's text format does; "
+            f"{path}: starts with '{magic.strip()[:20]}' instead of {MAGIC}, the mark of ncnn's text format; "
             "convert it by ncnn's tool ncnnoptimize, or give the PyTorch file"
         )
     head, *lines = [line.split() for line in rest.splitlines() if line.strip()] or [[]]
-    if len(head) != 2 or not all(word.isdecimal() for word in head):
-        raise WeightsError(f"{path}: its second line must count layers and blobs; download it again")
+    if len(head) != 2 or not all(count.isdecimal() for count in head):
+        raise WeightsError(f"{path}: its second line must be the numbers of layers and blobs; download it again")
     count = int(head[0])
     if count > MOST_LAYERS or count != len(lines):
-        raise WeightsError(f"{path}: announces {count} layers and holds {len(lines)}; download it again")
-    layers = [_layer(words, number, path) for number, words in enumerate(lines, start=3)]
+        raise WeightsError(f"{path}: declares {count} layers and has {len(lines)}; download it again")
+    layers = [_layer(fields, number, path) for number, fields in enumerate(lines, start=3)]
     if len({layer.name for layer in layers}) < len(layers):
-        raise WeightsError(f"{path}: two of its layers have one name; convert it anew")
+        raise WeightsError(f"{path}: two of its layers have the same name; convert it again")
     return layers
 
 
@@ -82,14 +82,14 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_TEXT:
-        raise WeightsError(f"{path}: is larger than {LARGEST_TEXT} bytes; a .param of ncnn is a short text")
+        raise WeightsError(f"{path}: is larger than {LARGEST_TEXT} bytes; give a .param file of ncnn")
     return content.decode("utf-8", errors="replace")
 
 
-def _layer(words: list[str], number: int, path: Path) -> Layer:
+def _layer(fields: list[str], number: int, path: Path) -> Layer:
     """Parse one line: kind, name, counts of inputs and outputs, their names, and options as `key=value`."""
     try:
-        kind, name, inputs, outputs, *rest = words
+        kind, name, inputs, outputs, *rest = fields
         into, out = int(inputs), int(outputs)
         blobs, options = rest[: into + out], rest[into + out :]
         if into < 0 or out < 0 or len(blobs) < into + out:
@@ -97,11 +97,11 @@ def _layer(words: list[str], number: int, path: Path) -> Layer:
         pairs = (option.split("=", 1) for option in options)
         return Layer(kind, name, tuple(blobs[:into]), tuple(blobs[into:]), {int(k): _values(v) for k, v in pairs})
     except ValueError:
-        raise WeightsError(f"{path}: line {number} is no layer: '{' '.join(words)[:60]}'; download it again") from None
+        raise WeightsError(f"{path}: line {number} is not a layer: '{' '.join(fields)[:60]}'; copy it again") from None
 
 
 def _values(text: str) -> tuple[float, ...]:
-    values = tuple(float(word) for word in text.split(","))
+    values = tuple(float(number) for number in text.split(","))
     if not all(map(math.isfinite, values)):
         raise ValueError
     return values
@@ -109,7 +109,7 @@ def _values(text: str) -> tuple[float, ...]:
 
 @dataclass
 class _Numbers:
-    """A .bin, read from its beginning to its end."""
+    """Sequential reader of a .bin file."""
 
     path: Path
     content: memoryview
@@ -120,9 +120,7 @@ class _Numbers:
         try:
             return cls(path, memoryview(bytearray(path.read_bytes())))
         except FileNotFoundError:
-            raise WeightsError(
-                f"{path}: no such file, and it holds the weights of the .param; put it beside that"
-            ) from None
+            raise WeightsError(f"{path}: no such file; put the .bin with the weights next to its .param") from None
         except OSError as error:
             raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -139,7 +137,7 @@ class _Numbers:
         return numbers
 
     def weights(self, count: int, layer: Layer) -> Tensor:
-        """Return the weights of a convolution, which a flag precedes. Raises WeightsError for quantised ones."""
+        """Return the weights of a convolution, which follow a flag. Raises WeightsError if they are quantised."""
         flag = int.from_bytes(self.take(4, torch.uint8, layer).numpy().tobytes(), "little")
         if flag in (WHOLE, RAW):
             return self.take(count, torch.float32, layer)
@@ -153,16 +151,16 @@ class _Numbers:
         )
 
     def finish(self) -> None:
-        """Raise WeightsError if numbers are left."""
+        """Raise WeightsError if unread bytes remain."""
         if self.position < len(self.content):
             raise WeightsError(
-                f"{self.path}: {len(self.content) - self.position} bytes are left behind the last layer; "
+                f"{self.path}: {len(self.content) - self.position} bytes remain after the last layer; "
                 "give the .param of the same network"
             )
 
 
 def _tensors(layer: Layer, numbers: _Numbers) -> dict[str, Tensor]:
-    """Read the tensors of a layer; `weight` is flat for a convolution, whose inputs the numbers alone tell."""
+    """Read the tensors of a layer; the input channels of a convolution follow from the number of its weights."""
     size = _SIZES[layer.kind](layer)
     if not 0 < size <= MOST_NUMBERS:
         raise WeightsError(f"{numbers.path}: layer '{layer.name}' would have {size} numbers; download the .param again")
@@ -183,7 +181,7 @@ def _tensors(layer: Layer, numbers: _Numbers) -> dict[str, Tensor]:
 
 
 def _volume(layer: Layer) -> int:
-    """Numbers of a MemoryData layer of up to three sides, 0 for those that it lacks."""
+    """Return the size of a MemoryData layer of up to three dimensions; absent ones are 0."""
     return math.prod(layer.whole(key) or 1 for key in (0, 1, 2))
 
 
@@ -192,4 +190,4 @@ _SIZES: Mapping[str, Callable[[Layer], int]] = {
     "PReLU": lambda layer: layer.whole(0),
     "MemoryData": _volume,
 }
-"""Count of the weights of each kind of layer that has any."""
+"""Number of weights of a layer, per kind of layer that has weights."""

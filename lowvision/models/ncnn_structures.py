@@ -1,8 +1,8 @@
-"""Networks that ncnn's layers compute: SRVGGNetCompact, RRDBNet and SPAN, recognised by their arithmetic.
+"""The networks SRVGGNetCompact, RRDBNet and SPAN in ncnn's layers, recognised by the function that they compute.
 
-Every value of a graph is kept as a linear combination of terms, and equal terms are one object. So two graphs that
-compute the same with the same convolutions, however they are cut into layers, have equal outputs; a graph that differs
-anywhere has not. Each structure is written down once, in `STRUCTURES`, and compared with what the layers make.
+Each value of a graph is a linear combination of numbered terms, and equal terms have equal numbers. Therefore two
+graphs that compute the same with the same convolutions have equal outputs, regardless of how they are divided into
+layers. Each structure is defined once, in `STRUCTURES`, and compared with the value that the layers compute.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 ONE, INPUT = -1, -2
-"""Numbers of the terms that no layer makes: the constant 1, and the image."""
+"""Numbers of the terms that are not outputs of layers: the constant 1, and the image."""
 WHITE = 255.0
 """Factor of SPAN's input."""
 FIRST = "conv_1.eval_conv"
-"""SPAN's first convolution, which reads it."""
+"""SPAN's first convolution."""
 CONSTANT = "constant"
-"""Kind of the one tensor of a layer that is a constant."""
+"""Kind of the tensor of a constant layer."""
 DIGITS = 5
-"""Significant digits of factors, which a .param prints in seven."""
+"""Significant digits of factors; a .param has seven."""
 
 
 class Unknown(Exception):
-    """The layers make no structure that is known."""
+    """The layers match no known structure."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A line of a .param."""
+    """One layer, a line of a .param file."""
 
     kind: str
     name: str
@@ -47,22 +47,22 @@ class Layer:
         return int(self.number(key, default))
 
     def numbers(self, key: int) -> tuple[float, ...]:
-        """Return an option that is a list; ncnn marks it by key -23300 - key and by its length in front."""
+        """Return an option that is a list; ncnn stores it under -23300 - key, with its length first."""
         return self.options.get(-23300 - key, (0.0,))[1:]
 
 
 @dataclass(frozen=True)
 class Named:
-    """A structure, and what its layers are called in PyTorch."""
+    """A recognised structure with the PyTorch names of its layers."""
 
     names: Mapping[str, str]
-    """From layers to PyTorch's modules."""
+    """Name of a layer -> name of the PyTorch module."""
     first: str
     """The module whose weights `factor` scales."""
     factor: float
 
     def tensors(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Return the tensors of each layer under the names of PyTorch; a constant under its bare name."""
+        """Return the tensors of each layer by PyTorch name; a constant has no suffix."""
         state = {
             f"{name}.{kind}" if kind != CONSTANT else name: tensor
             for layer, name in self.names.items()
@@ -75,13 +75,13 @@ class Named:
 
 @dataclass(frozen=True)
 class Value:
-    """A linear combination of terms, which are numbered."""
+    """A linear combination of numbered terms."""
 
     parts: frozenset[tuple[int, float]]
 
     @classmethod
     def of(cls, *parts: tuple[int, float]) -> Value:
-        """Return the sum of terms times factors, each term once."""
+        """Return the sum of (term, factor) pairs, with equal terms combined."""
         total: dict[int, float] = {}
         for term, factor in parts:
             total[term] = total.get(term, 0.0) + factor
@@ -91,11 +91,11 @@ class Value:
         return Value.of(*self.parts, *other.parts)
 
     def times(self, factor: float) -> Value:
-        """Return all of it times a number."""
+        """Return the value times a number."""
         return Value.of(*((term, part * factor) for term, part in self.parts))
 
     def constant(self) -> float | None:
-        """Return the number that it is; None if it is no number."""
+        """Return the number that a constant value is; None if it is not constant."""
         terms = dict(self.parts)
         return terms.get(ONE, 0.0) if terms.keys() <= {ONE} else None
 
@@ -104,21 +104,21 @@ IMAGE = Value.of((INPUT, 1.0))
 
 
 def number(value: float) -> Value:
-    """Return a constant."""
+    """Return a constant value."""
     return Value.of((ONE, value))
 
 
 @dataclass
 class Builder:
-    """Makes values, and remembers the names of the layers with weights on its way."""
+    """Builds values, and records the names of layers with weights."""
 
     terms: dict[tuple[object, ...], int]
-    """The number of each term, by its kind, its options and its inputs; shared by all that are compared."""
+    """Number of each term, by kind, options and inputs; shared by all graphs that are compared."""
     names: list[str] = field(default_factory=list)
-    """Of the layers with weights, in their order."""
+    """Names of the layers with weights, in order."""
 
     def term(self, *content: object) -> Value:
-        """Return a value that is one term."""
+        """Return the value of one term."""
         return Value.of((self.terms.setdefault(content, len(self.terms)), 1.0))
 
     def conv(self, name: str, value: Value, kernel: int = 3) -> Value:
@@ -146,14 +146,14 @@ class Builder:
         return self.term("shuffle", factor, value)
 
     def product(self, left: Value, right: Value) -> Value:
-        for one, other in ((left, right), (right, left)):
-            if (factor := one.constant()) is not None:
-                return other.times(factor)
+        for factor, value in ((left.constant(), right), (right.constant(), left)):
+            if factor is not None:
+                return value.times(factor)
         return self.term("product", frozenset((left, right)))
 
 
 def compact(build: Builder, weighted: int, scale: int) -> Value:
-    """SRVGGNetCompact of `weighted` convolutions and PReLUs (Real-ESRGAN)."""
+    """Build SRVGGNetCompact of `weighted` convolutions and PReLUs (Real-ESRGAN)."""
     value = build.conv("body.0", IMAGE)
     for n in range(1, weighted - 1, 2):
         value = build.conv(f"body.{n + 1}", build.prelu(f"body.{n}", value))
@@ -161,7 +161,7 @@ def compact(build: Builder, weighted: int, scale: int) -> Value:
 
 
 def rrdb(build: Builder, weighted: int, scale: int) -> Value:
-    """RRDBNet x4 (ESRGAN, Real-ESRGAN)."""
+    """Build RRDBNet x4 (ESRGAN, Real-ESRGAN)."""
     value = first = build.conv("conv_first", IMAGE)
     for n in range((weighted - 6) // 15):
         block = value
@@ -175,7 +175,7 @@ def rrdb(build: Builder, weighted: int, scale: int) -> Value:
 
 
 def _dense(build: Builder, name: str, value: Value) -> Value:
-    """Five convolutions, each of which reads all that came before it."""
+    """Build a dense block: five convolutions, each of which reads all previous outputs."""
     parts = [value]
     for n in range(1, 5):
         joined = parts[0] if n == 1 else build.concat(*parts)
@@ -184,7 +184,7 @@ def _dense(build: Builder, name: str, value: Value) -> Value:
 
 
 def span(build: Builder, weighted: int, scale: int, white: float = WHITE) -> Value:
-    """SPAN of six blocks in fused form."""
+    """Build SPAN of six blocks in fused form."""
     image = (IMAGE + build.data("mean").times(-1)).times(white)
     value = shallow = build.conv(FIRST, image)
     outputs = []
@@ -201,7 +201,7 @@ def span(build: Builder, weighted: int, scale: int, white: float = WHITE) -> Val
 
 
 def span_of_one(build: Builder, weighted: int, scale: int) -> Value:
-    """SPAN whose pixels stay in [0,1] inside."""
+    """Build SPAN with an input range of 1 instead of 255."""
     return span(build, weighted, scale, white=1.0)
 
 
@@ -212,11 +212,11 @@ STRUCTURES: Mapping[str, tuple[Structure, Callable[[int], bool], float]] = {
     "SPAN": (span, lambda weighted: weighted > 5 and (weighted - 5) % 3 == 0, 1.0),
     "SPAN of range 1": (span_of_one, lambda weighted: weighted > 5 and (weighted - 5) % 3 == 0, 1 / WHITE),
 }
-"""How each is built, of how many weighted layers it can be, and the factor that makes it the usual one."""
+"""(builder, predicate on the number of weighted layers, factor of the first weights to the usual SPAN) by name."""
 
 
 def named(layers: Sequence[Layer]) -> Named:
-    """Return the names that the layers with weights have in PyTorch. Raises Unknown if their structure is another."""
+    """Return the PyTorch names of the layers with weights. Raises Unknown if no structure matches."""
     terms: dict[tuple[object, ...], int] = {}
     reader = Builder(terms)
     output = computed(layers, reader)
@@ -227,25 +227,25 @@ def named(layers: Sequence[Layer]) -> Named:
         if is_possible(count) and structure(builder, count, scale) == output:
             names = dict(zip(reader.names, builder.names, strict=True))
             return Named(names, FIRST, factor)
-    raise Unknown(f"its {len(layers)} layers are no network that is read in this format: {', '.join(STRUCTURES)}")
+    raise Unknown(f"its {len(layers)} layers match no supported network: {', '.join(STRUCTURES)}")
 
 
 def computed(layers: Sequence[Layer], build: Builder) -> Value:
-    """Return the last layer's output; the builder gets the names of the layers with weights. Raises Unknown."""
+    """Return the output of the last layer; record names of weighted layers in the builder. Raises Unknown."""
     values: dict[str, Value] = {}
     if unknown := sorted({layer.kind for layer in layers} - LAYERS.keys()):
-        raise Unknown(f"it has layers that are not read: {', '.join(unknown)[:100]}")
+        raise Unknown(f"it has unsupported layers: {', '.join(unknown)[:100]}")
     for layer in layers:
         missing = [blob for blob in layer.inputs if blob not in values]
         if missing:
-            raise Unknown(f"layer '{layer.name}' reads '{missing[0]}', which no layer before it makes")
+            raise Unknown(f"layer '{layer.name}' reads '{missing[0]}', which no previous layer outputs")
         try:
-            made = LAYERS[layer.kind](build, layer, [values[blob] for blob in layer.inputs])
-        except ValueError:  # as many inputs as that kind of layer does not have
-            raise Unknown(f"layer '{layer.name}' reads {len(layer.inputs)} inputs, unlike its kind") from None
-        values |= dict.fromkeys(layer.outputs, made)
+            output = LAYERS[layer.kind](build, layer, [values[blob] for blob in layer.inputs])
+        except ValueError:  # a wrong number of inputs
+            raise Unknown(f"layer '{layer.name}' has a wrong number of inputs: {len(layer.inputs)}") from None
+        values |= dict.fromkeys(layer.outputs, output)
     if not layers or not layers[-1].outputs:
-        raise Unknown("its last layer makes nothing")
+        raise Unknown("its last layer has no output")
     return values[layers[-1].outputs[0]]
 
 
@@ -253,12 +253,12 @@ def _convolution(build: Builder, layer: Layer, inputs: list[Value]) -> Value:
     kernel = layer.whole(1)
     steps = layer.whole(2, 1), layer.whole(3, 1), layer.whole(11, kernel)
     if steps != (1, 1, kernel) or layer.whole(4) != kernel // 2 or set(layer.options) & {12, 13, 14, 15, 16, 18, 19}:
-        raise Unknown(f"layer '{layer.name}' is a convolution with a stride, or padded unlike those that are read")
+        raise Unknown(f"layer '{layer.name}' is a convolution with an unsupported stride, dilation or padding")
     value, activation = build.conv(layer.name, _only(layer, inputs), kernel), layer.whole(9)
     if activation == 0:
         return value
     if activation not in (1, 2):
-        raise Unknown(f"layer '{layer.name}' has an activation of kind {activation}, which is not read")
+        raise Unknown(f"layer '{layer.name}' has an unsupported activation, {activation}")
     return build.leaky(value, (layer.numbers(10) or (0.0,))[0] if activation == 2 else 0.0)
 
 
@@ -267,26 +267,26 @@ def _binary(build: Builder, layer: Layer, inputs: list[Value]) -> Value:
     if layer.whole(0) == 2:
         return build.product(left, right)
     if layer.whole(0) > 1:
-        raise Unknown(f"layer '{layer.name}' is an operation of kind {layer.whole(0)}, which is not read")
+        raise Unknown(f"layer '{layer.name}' is an unsupported operation, {layer.whole(0)}")
     return left + right.times(-1 if layer.whole(0) else 1)
 
 
 def _elementwise(build: Builder, layer: Layer, inputs: list[Value]) -> Value:
     if layer.whole(0) != 1:
-        raise Unknown(f"layer '{layer.name}' is no sum, which alone is read")
+        raise Unknown(f"layer '{layer.name}' is not a sum; only sums are supported")
     factors = layer.numbers(1) or (1.0,) * len(inputs)
     return sum((value.times(factor) for value, factor in zip(inputs, factors, strict=True)), Value.of())
 
 
 def _interpolated(build: Builder, layer: Layer, inputs: list[Value]) -> Value:
     if layer.whole(0) != 1 or layer.number(1) != layer.number(2):
-        raise Unknown(f"layer '{layer.name}' interpolates, but not by nearest neighbours and one factor")
+        raise Unknown(f"layer '{layer.name}' interpolates; only nearest neighbours with one factor are supported")
     return build.nearest(_only(layer, inputs), layer.number(1))
 
 
 def _only(layer: Layer, inputs: list[Value]) -> Value:
     if len(inputs) != 1:
-        raise Unknown(f"layer '{layer.name}' reads {len(inputs)} inputs instead of one")
+        raise Unknown(f"layer '{layer.name}' has {len(inputs)} inputs instead of one")
     return inputs[0]
 
 
@@ -305,4 +305,4 @@ LAYERS: Mapping[str, Callable[[Builder, Layer, list[Value]], Value]] = {
     "Interp": _interpolated,
     "PixelShuffle": lambda build, layer, inputs: build.shuffled(_only(layer, inputs), layer.whole(0)),
 }
-"""What each kind of layer makes of its inputs."""
+"""Functions from the inputs of a layer to its output, by kind."""

@@ -1,4 +1,4 @@
-"""What a network that decides by itself is set to, at several shares of its cost; kept in its weights file."""
+"""Operating points: settings of an adaptive network at several costs, kept in its weights file."""
 
 from __future__ import annotations
 
@@ -15,62 +15,62 @@ from lowvision.imaging.metrics import psnr
 from lowvision.plugins.contracts import Adaptive
 from lowvision.routing.cost import multiply_adds
 
-AT_A_TIME = 16
-"""Tiles that are looked at together."""
+BATCH = 16
+"""Tiles per forward pass."""
 
 
 class OperatingPoint(Options):
-    """What `Adaptive.set_budget` set for one share, and what came of it on the tiles that it was set on."""
+    """The settings of `Adaptive.set_budget` for one cost, and their cost and loss on the same tiles."""
 
     share: float = Field(ge=0)
-    """What is spent, in the mean over tiles, of the multiply-adds of the static graph on them."""
+    """Multiply-adds as a fraction of those of the static graph, on average over tiles."""
     loss: float
-    """How many dB of PSNR are lost against the static graph, in the mean over tiles; below 0 where it is better."""
+    """Loss of PSNR in dB against the static graph, on average over tiles; negative if it is better."""
     state: Mapping[str, tuple[float, ...]]
-    """The tensors that were set, by their names in the network."""
+    """Values of the tensors that were set, by their names in the network."""
 
     @classmethod
     def of(cls, network: nn.Module, share: float, lq: Tensor, gt: Tensor) -> Self:
-        """For a share, found on tiles lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1]; the network stays as it is."""
-        other = copy.deepcopy(network)
-        assert isinstance(other, Adaptive)
-        other.set_budget(share, lq, gt)
-        before, after = network.state_dict(), other.state_dict()
+        """Find the operating point for a cost on tiles lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1]; keep the network."""
+        adapted = copy.deepcopy(network)
+        assert isinstance(adapted, Adaptive)
+        adapted.set_budget(share, lq, gt)
+        before, after = network.state_dict(), adapted.state_dict()
         changed = {name: tensor for name, tensor in after.items() if not torch.equal(tensor, before[name])}
-        spent, lost = _measured(network, other, lq, gt)
-        whole = multiply_adds(network, (1, *lq.shape[1:]))
+        costs, losses = _measured(network, adapted, lq, gt)
+        static_cost = multiply_adds(network, (1, *lq.shape[1:]))
         return cls(
-            share=float(spent.cpu().double().mean()) / whole,
-            loss=float(lost.cpu().double().mean()),
+            share=float(costs.cpu().double().mean()) / static_cost,
+            loss=float(losses.cpu().double().mean()),
             state={name: tuple(tensor.flatten().tolist()) for name, tensor in changed.items()},
         )
 
     @torch.no_grad()
     def apply(self, network: nn.Module) -> None:
-        """Set a network that has the weights it was found with."""
-        state = network.state_dict()  # its tensors are the network's own
+        """Set a network with the same weights to this operating point."""
+        state = network.state_dict()  # shares its tensors with the network
         for name, values in self.state.items():
             state[name].copy_(torch.tensor(values, dtype=state[name].dtype).view_as(state[name]))
 
 
 @torch.inference_mode()
 def _measured(static: nn.Module, adaptive: Adaptive, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) what was spent on each tile, and how many dB it has lost."""
-    spent, lost = [], []
-    for some, truth in zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True):
-        images, own = adaptive.adapt(some)
-        spent.append(own)
-        lost.append(psnr(static(some), truth) - psnr(images, truth))
-    return torch.cat(spent), torch.cat(lost)
+    """Return the multiply-adds of each tile (N,), and its loss of PSNR in dB (N,)."""
+    costs, losses = [], []
+    for tiles, truth in zip(lq.split(BATCH), gt.split(BATCH), strict=True):
+        images, tile_costs = adaptive.adapt(tiles)
+        costs.append(tile_costs)
+        losses.append(psnr(static(tiles), truth) - psnr(images, truth))
+    return torch.cat(costs), torch.cat(losses)
 
 
 def distinct(settings: Sequence[OperatingPoint]) -> tuple[OperatingPoint, ...]:
-    """Without those that another one equals: shares that cannot be met are set to the least there is, or the next."""
+    """Return the settings without duplicates, which result from costs that cannot be reached."""
     return tuple(setting for n, setting in enumerate(settings) if setting not in settings[:n])
 
 
 def within(settings: Sequence[OperatingPoint], share: float) -> int:
-    """The number of the dearest that spends at most that share; where none does, of the cheapest."""
+    """Return the index of the most expensive setting that costs at most `share`; if none does, of the cheapest."""
     affordable = [n for n, setting in enumerate(settings) if setting.share <= share]
     if not affordable:
         return min(range(len(settings)), key=lambda n: settings[n].share)
@@ -78,9 +78,9 @@ def within(settings: Sequence[OperatingPoint], share: float) -> int:
 
 
 def losing(settings: Sequence[OperatingPoint], max_loss: float) -> int:
-    """The number of the cheapest that loses at most so many dB. Raises ValueError where none does."""
-    kept = [n for n, setting in enumerate(settings) if setting.loss <= max_loss]
-    if not kept:
+    """Return the index of the cheapest setting with a loss of at most `max_loss` dB. Raises ValueError if none has."""
+    acceptable = [n for n, setting in enumerate(settings) if setting.loss <= max_loss]
+    if not acceptable:
         least = min(setting.loss for setting in settings)
-        raise ValueError(f"the least that was lost on data.valid is {least:.3f} dB; ask for no less")
-    return min(kept, key=lambda n: settings[n].share)
+        raise ValueError(f"the smallest loss on data.valid is {least:.3f} dB; allow at least that")
+    return min(acceptable, key=lambda n: settings[n].share)

@@ -1,4 +1,4 @@
-"""Everything about a run that can be known before anything is written, with every complaint at once."""
+"""Preflight checks of a run: find all issues before anything is written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.models import pretrained, weights
+from lowvision.pipeline import teachers
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
@@ -23,23 +24,24 @@ TRAINING = ("base", "branches", "classifier", "joint")
 
 
 def check(recipe: Recipe, registry: Registry) -> None:
-    """Build the networks without memory, look for files, and try every name that a library will be asked for.
+    """Build the networks on the meta device, look for all files, and look up all names of libraries.
 
-    Raises RecipeError with every complaint, one a line.
+    Raises RecipeError with all issues, one per line.
     """
-    complaints = [
-        *_networks(recipe),
-        *_augmentations(recipe),
-        *_optimizers(recipe),
-        *_trackers(recipe),
-        *_photographs(recipe),
-        *_weights(recipe, registry),
+    issues = [
+        *_network_issues(recipe),
+        *_augmentation_issues(recipe),
+        *_optimizer_issues(recipe),
+        *_tracker_issues(recipe),
+        *_photograph_issues(recipe),
+        *_weights_issues(recipe, registry),
+        *_teacher_issues(recipe, registry),
     ]
-    if complaints:
-        raise RecipeError("\n".join(complaints))
+    if issues:
+        raise RecipeError("\n".join(issues))
 
 
-def _networks(recipe: Recipe) -> Iterator[str]:
+def _network_issues(recipe: Recipe) -> Iterator[str]:
     try:
         with torch.device("meta"):
             container = recipe.architecture.build_container()
@@ -49,12 +51,16 @@ def _networks(recipe: Recipe) -> Iterator[str]:
     if recipe.stages.calibrate and not recipe.classifier and not isinstance(container.branches.networks[-1], Adaptive):
         yield "stages.calibrate: one network that does not decide by itself costs what it costs; leave the stage out"
     try:
-        yield from _costs_that_do_not_rise(container, recipe)
-    except (ValueError, RuntimeError, AssertionError) as error:  # the last is how timm says what it cannot take
+        yield from _cost_issues(container, recipe)
+    except (
+        ValueError,
+        RuntimeError,
+        AssertionError,
+    ) as error:  # timm raises AssertionError for a size that it cannot process
         yield f"tile: a tile of {recipe.tile.size} does not pass through the networks: {error}"
 
 
-def _costs_that_do_not_rise(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
+def _cost_issues(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
     shape = (recipe.task.channels, recipe.tile.size, recipe.tile.size)
     cost.multiply_adds(container.classifier, (1, *shape))
     prices = container.branches.prices(shape)
@@ -66,14 +72,14 @@ def _costs_that_do_not_rise(container: RoutedContainer, recipe: Recipe) -> Itera
             )
 
 
-def _augmentations(recipe: Recipe) -> Iterator[str]:
+def _augmentation_issues(recipe: Recipe) -> Iterator[str]:
     try:
         augment.check(augment.build(recipe.data.augment), recipe.tile.size, recipe.task.scale)
     except RecipeError as error:
         yield str(error)
 
 
-def _optimizers(recipe: Recipe) -> Iterator[str]:
+def _optimizer_issues(recipe: Recipe) -> Iterator[str]:
     for name in TRAINING:
         options: Fit | None = getattr(recipe.stages, name)
         if options:
@@ -83,16 +89,16 @@ def _optimizers(recipe: Recipe) -> Iterator[str]:
                 yield f"stages.{name}: {error}"
 
 
-def _trackers(recipe: Recipe) -> Iterator[str]:
+def _tracker_issues(recipe: Recipe) -> Iterator[str]:
     from accelerate.tracking import get_available_trackers
 
-    there = [str(getattr(tracker, "value", tracker)) for tracker in get_available_trackers()]
+    available = [str(getattr(tracker, "value", tracker)) for tracker in get_available_trackers()]
     for name in recipe.trackers:
-        if name not in there:
-            yield f"trackers: '{name}' is not installed; there are {', '.join(there) or 'none'}"
+        if name not in available:
+            yield f"trackers: '{name}' is not installed; available: {', '.join(available) or 'none'}"
 
 
-def _photographs(recipe: Recipe) -> Iterator[str]:
+def _photograph_issues(recipe: Recipe) -> Iterator[str]:
     for split in SPLITS:
         dataset = getattr(recipe.data, split)
         if dataset is not None:
@@ -102,15 +108,22 @@ def _photographs(recipe: Recipe) -> Iterator[str]:
                 yield f"data.{split}: {error}"
 
 
-def _weights(recipe: Recipe, registry: Registry) -> Iterator[str]:
+def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
     stages = {f"stages.{name}": getattr(recipe.stages, name) for name in ("base", "branches", "classifier", "joint")}
-    named = {f"{path}.start": stage.start for path, stage in stages.items() if stage}
-    named |= {f"branches.{k}.weights": branch.weights for k, branch in enumerate(recipe.branches)}
+    files = {f"{path}.start": stage.start for path, stage in stages.items() if stage}
+    files |= {f"branches.{k}.weights": branch.weights for k, branch in enumerate(recipe.branches)}
     if recipe.stages.rank:
-        named["stages.rank.weights"] = recipe.stages.rank.weights
-    for path, file in named.items():
+        files["stages.rank.weights"] = recipe.stages.rank.weights
+    for path, file in files.items():
         if file:
             try:
                 weights.read_header(pretrained.find(Path(file), registry), registry)
             except LowvisionError as error:
                 yield f"{path}: {error}"
+
+
+def _teacher_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
+    try:
+        teachers.check(recipe.data.teachers, recipe.task, registry)
+    except LowvisionError as error:
+        yield str(error)

@@ -1,4 +1,4 @@
-"""A recipe from its first stage to its report: prepares the folder and the devices, skips what is finished."""
+"""Run a recipe from its first stage to its report: prepare folder and devices, skip finished stages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from lowvision.recipe.models import Recipe
 from lowvision.system import devices, processes
 from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
+from lowvision.system.distributions import installed_version
 from lowvision.training.log import Log
 
 STAGES: dict[str, Callable[[Job, Any], None]] = {
@@ -36,12 +36,12 @@ STAGES: dict[str, Callable[[Job, Any], None]] = {
     "calibrate": calibrate.run,
     "evaluate": evaluate.run,
 }
-"""In the order in which they run."""
+"""The stages in the order of execution."""
 DONE = "done.json"
 
 
 def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
-    """Run every stage of the recipe that is not finished in `folder`, and leave the report there."""
+    """Run every stage of the recipe that is not finished in `folder`, and write the report there."""
     preflight.check(recipe, registry)
     accelerator = _accelerator(recipe, folder, device)
     if accelerator.device.type == "cpu":
@@ -57,14 +57,14 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
     for name, run_stage in STAGES.items():
         options = getattr(recipe.stages, name)
         if options is not None:
-            _run_once(name, lambda run_stage=run_stage, options=options: run_stage(job, options), job)  # type: ignore[misc]  # bound now, on purpose
+            _run_once(name, lambda run_stage=run_stage, options=options: run_stage(job, options), job)  # type: ignore[misc]  # bound in this iteration
     accelerator.end_training()
 
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
-    use = devices.choose(device)
+    selected = devices.choose(device)
     accelerator = Accelerator(
-        cpu=use == "cpu",
+        cpu=selected == "cpu",
         mixed_precision=recipe.precision,
         log_with=list(recipe.trackers) or None,
         project_dir=str(folder),
@@ -76,26 +76,26 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
 
 
 def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> None:
-    """Make the run's folder, or check that it belongs to this very recipe."""
+    """Create the folder of the run, or check that it belongs to the same recipe."""
     resolved = reading.resolved(recipe, registry)
-    kept = folder / "recipe.resolved.yml"
-    if restart and kept.exists():
-        # Renamed first: killed while it deletes, half a run must not pass for a whole one.
+    written = folder / "recipe.resolved.yml"
+    if restart and written.exists():
+        # Rename first: if the process is killed while deleting, half a run must not pass for a complete one.
         old = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
         shutil.rmtree(old)
-    if kept.exists():
-        if kept.read_text() != resolved:
+    if written.exists():
+        if written.read_text() != resolved:
             raise RunError(
-                f"{folder} belongs to another recipe; --name NAME makes a new folder, --restart replaces this one"
+                f"{folder}: belongs to another recipe; --name NAME makes a new folder, --restart replaces this one"
             )
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yml").write_bytes(source.read_bytes())
         (folder / "environment.json").write_text(json.dumps(_environment(), indent=2))
-        with whole(kept) as part:
+        with whole(written) as part:
             part.write_text(resolved)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error}; --runs FOLDER puts runs elsewhere") from None
@@ -103,31 +103,24 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
 
 def _environment() -> dict[str, str | int | None]:
     names = ("lowvision-framework", "torch", "accelerate", "timm", "albumentations", "safetensors", "numpy")
-    versions: dict[str, str | int | None] = {name: _version(name) for name in names}
+    versions: dict[str, str | int | None] = {name: installed_version(name) for name in names}
     return {**versions, "python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _run_once(name: str, work: Callable[[], None], job: Job) -> None:
-    """Do a stage's work unless it is finished, and mark it finished."""
+    """Run a stage unless it is finished, and mark it as finished."""
     done = job.folder / name / DONE
     if done.exists():
-        job.log.say(f"{name}: finished already")
+        job.log.info(f"{name}: already finished")
         return
-    job.log.say(f"{name}: begins")
+    job.log.info(f"{name}: started")
     began = time.perf_counter()
     try:
         work()
     except OSError as error:
-        raise RunError(f"{name}: {error}; the last good checkpoint is kept") from None
+        raise RunError(f"{name}: {error}; fix the cause and run again, the last good checkpoint is kept") from None
     if job.accelerator.is_main_process:
         with whole(done) as part:
             part.write_text(json.dumps({"seconds": round(time.perf_counter() - began, 1)}))
     job.accelerator.wait_for_everyone()
-    job.log.say(f"{name}: done in {time.perf_counter() - began:.0f} s")
+    job.log.info(f"{name}: finished in {time.perf_counter() - began:.0f} s")

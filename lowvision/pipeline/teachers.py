@@ -1,4 +1,4 @@
-"""Targets made by trained networks: the mean of their outputs on a photograph's lq, in place of its ground truth."""
+"""Training targets from teachers: the mean output of trained networks in place of the ground truth."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lowvision.data.photographs import Photograph
 from lowvision.errors import RecipeError
 from lowvision.imaging import io
 from lowvision.inference import trained_networks
+from lowvision.models import pretrained, weights
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 from lowvision.system import cache
@@ -26,10 +27,10 @@ class Teachers:
     networks: tuple[nn.Module, ...]
     """In eval(), on the CPU."""
     identity: str
-    """Changes with their weights: part of the cache key of a target."""
+    """Hash of their weights; part of the cache key of a target."""
 
     def targets(self, photographs: Sequence[Photograph]) -> tuple[Photograph, ...]:
-        """The photographs with the teachers' outputs as gt; each output is computed once and cached."""
+        """Return the photographs with the outputs of the teachers as gt; each output is computed once and cached."""
         return tuple(replace(photograph, gt_path=self._target(photograph)) for photograph in photographs)
 
     def _target(self, photograph: Photograph) -> Path:
@@ -46,17 +47,23 @@ class Teachers:
         return mean.mul(top).round().permute(1, 2, 0).contiguous().numpy().astype(photograph.gt.dtype)
 
 
-def load(paths: Sequence[Path], task: Task, known: Registry) -> Teachers:
-    """The largest network of each weights file. Raises RecipeError if one does not fit the task."""
-    if task.random:
+def check(names: Sequence[str], task: Task, registry: Registry) -> list[Path]:
+    """Resolve the names of teachers to files. Raises RecipeError or WeightsError if one does not fit the task."""
+    if names and task.random:
         raise RecipeError("data.teachers: the task's degradation is random; teachers need a fixed one")
-    parts = [trained_networks.read(path, known) for path in paths]
-    for path, part in zip(paths, parts, strict=True):
-        theirs = part.architecture.task
-        if (theirs.scale, theirs.channels) != (task.scale, task.channels):
+    paths = [pretrained.find(Path(name), registry) for name in names]
+    for path in paths:
+        its_task = weights.read_header(path, registry).architecture.task
+        if (its_task.scale, its_task.channels) != (task.scale, task.channels):
             raise RecipeError(
-                f"data.teachers: {path} has scale {theirs.scale} and {theirs.channels} channels, the task "
+                f"data.teachers: '{path}' has scale {its_task.scale} and {its_task.channels} channels, the task "
                 f"{task.scale} and {task.channels}; name weights of the same scale and channels"
             )
-    networks = tuple(part.branches[-1].module() for part in parts)
-    return Teachers(networks, cache.key("teachers", *(part.identity for part in parts)))
+    return paths
+
+
+def load(names: Sequence[str], task: Task, registry: Registry) -> Teachers:
+    """The largest network of each weights file. Raises what `check` raises."""
+    bundles = [trained_networks.read(path, registry) for path in check(names, task, registry)]
+    networks = tuple(bundle.branches[-1].module() for bundle in bundles)
+    return Teachers(networks, cache.key("teachers", *(bundle.identity for bundle in bundles)))

@@ -1,1 +1,1 @@
-"""Define what plugins provide and find it: contracts, hooks, registry."""
+"""Contracts of plugins, their hooks, and the registry of their components."""

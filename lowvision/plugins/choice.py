@@ -1,4 +1,4 @@
-"""The grammar of a choice: a name, or a name with its options, becomes an options model from a shelf."""
+"""Choices in recipes: a name, or a name with options, becomes the options model of a plugin's component."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lowvision.plugins.registry import Registry
 
 
 class Choice:
-    """Annotates a field that a recipe fills by choosing from the menu of that name.
+    """Annotation of a field whose value is a component of the given kind.
 
-    Validation and serialisation need the registry as pydantic's context.
+    Validation and serialization need the registry as pydantic's context.
     """
 
     def __init__(self, kind: str):
@@ -27,30 +27,30 @@ class Choice:
         return core_schema.with_info_plain_validator_function(
             self._choose,
             serialization=core_schema.plain_serializer_function_ser_schema(serialize, info_arg=True),
-            metadata={"lowvision_menu": self.kind},
+            metadata={"lowvision_kind": self.kind},
         )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"x-menu": self.kind}
+        return {"x-kind": self.kind}
 
     def _choose(self, value: Any, info: ValidationInfo) -> Options:
         if isinstance(value, hookspecs.KINDS[self.kind]):
             return value
-        registry: Registry = info.context  # type: ignore[assignment]  # always given by this project's callers
+        registry: Registry = info.context  # type: ignore[assignment]  # all callers pass it
         return choose(self.kind, value, registry)
 
 
 def choose(kind: str, value: Any, registry: Registry) -> Options:
-    """Build what `value`, a name or a mapping of one name to its options, says.
+    """Return the component that `value` names: NAME, or {NAME: options}.
 
-    Raises ValueError for a wrong shape, ValidationError of plain sentences for an unknown name or wrong options.
+    Raises ValueError for any other value, ValidationError for an unknown name or invalid options.
     """
     if isinstance(value, str):
         value = {value: {}}
     if not (isinstance(value, dict) and len(value) == 1):
-        raise ValueError(f"give one name, or one name with its options; not {shown(value)}")
+        raise ValueError(f"must be one name, or one name with its options, not {shown(value)}")
     ((name, options),) = value.items()
     try:
         component: type[Options] = registry.find(kind, name).component
@@ -60,16 +60,16 @@ def choose(kind: str, value: Any, registry: Registry) -> Options:
     try:
         return component.model_validate(options, context=registry)
     except ValidationError as error:
-        raise as_error(kind, [c.below(name) for c in from_error(error, component, options)]) from None
+        raise as_error(kind, [issue.below(name) for issue in from_error(error, component, options)]) from None
 
 
 def serialize(value: Options, info: core_schema.SerializationInfo) -> dict[str, Any]:
-    """The inverse of `choose`: {name: every option}."""
-    registry: Registry = info.context  # type: ignore[assignment]  # always given by this project's callers
+    """Return {name: all options}, from which `choose` builds the same component."""
+    registry: Registry = info.context  # type: ignore[assignment]  # all callers pass it
     return {registry.name_of(value): value.model_dump(context=registry)}
 
 
 def choices_of(model: type[Options]) -> dict[str, str]:
-    """Which options of a model are choices themselves, and the menu of each."""
-    found = ((name, mark) for name, field in model.model_fields.items() for mark in field.metadata)
-    return {name: mark.kind for name, mark in found if isinstance(mark, Choice)}
+    """Return the options of a model that are choices themselves, and the kind of each."""
+    annotations = ((name, item) for name, field in model.model_fields.items() for item in field.metadata)
+    return {name: item.kind for name, item in annotations if isinstance(item, Choice)}

@@ -1,7 +1,10 @@
-"""What a plugin may provide: small frozen options models that build the parts of a run.
+"""The contracts of components that plugins provide: frozen options models that build the parts of a run.
 
-Each contract is abstract. A plugin's class is final: it has the options as fields, validators as its laws,
-and imports torch only inside its methods, so that listing and checking stay fast.
+A plugin subclasses a contract: options are its fields, constraints its validators. It imports torch only inside
+methods, so that listing components and checking recipes stay fast.
+
+Shapes: B batch, C colour channels, H and W height and width of the ground-truth image (GT), h and w those of the
+low-quality image (LQ), s the task's scale; H = s*h, W = s*w. Images are float32 tensors, nominally in [0,1].
 """
 
 from __future__ import annotations
@@ -21,42 +24,42 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
 Precision = Literal["f32", "bf16"]
-"""What a network computes in: float32, or bfloat16, of 8 significant bits, which is faster where there are instructions
-for it."""
+"""Number format of a network's arithmetic: float32, or bfloat16 (8 significant bits), which is faster on processors
+with bfloat16 instructions."""
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
-"""The interpolation that a super-resolution network may add to its output; `none` in most papers."""
+"""Interpolation of the input that a super-resolution network adds to its output; `none` in most papers."""
 
 
 class Task(Options, ABC):
-    """What was done to a clean image, and so what a network has to undo."""
+    """A degradation of clean images, which networks learn to invert."""
 
     random: ClassVar[bool] = False
-    """Whether the degradation is drawn anew for every tile; a fixed one is applied to whole images, once."""
+    """True: the degradation is drawn anew for each tile. False: it is applied once, to whole images."""
 
     scale: int = Field(default=1, ge=1)
-    """Size of gt divided by size of lq; 1 where the size stays."""
+    """Size of GT divided by size of LQ; 1 for tasks that keep the size."""
     channels: Literal[1, 3] = 3
     """Colour channels of an image: 3 for RGB, 1 for grey."""
 
     @abstractmethod
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
-        """Make lq (C,H/scale,W/scale) from gt (C,H,W) in [0,1]; H and W are multiples of `scale`.
+        """Return LQ (C,H/scale,W/scale) for `gt` (C,H,W) in [0,1]; H and W are multiples of `scale`.
 
-        All randomness comes from `generator` (a CPU generator). The result may leave [0,1].
+        Draw all random numbers from `generator`, which is on the CPU. The result may exceed [0,1].
         """
 
     @abstractmethod
     def baseline(self, lq: Tensor) -> Tensor:
-        """The restoration to beat, (B,C,h,w) -> (B,C,h*scale,w*scale): bicubic, or lq itself."""
+        """Return a restoration without a network, e.g. bicubic: (B,C,h,w) -> (B,C,h*scale,w*scale)."""
 
 
 class Backbone(Options, ABC):
-    """A restoration network before it is built."""
+    """The options of a restoration network, from which it is built."""
 
     scales: ClassVar[tuple[int, ...] | None] = None
-    """The scales that it can be built for; None: any."""
+    """Scales of tasks that it can be built for; None: all."""
     multiple_of: ClassVar[int] = 1
-    """Height and width of its input must be multiples of this."""
+    """Height and width of its input must be multiples of this number of pixels."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -66,101 +69,103 @@ class Backbone(Options, ABC):
 
     @abstractmethod
     def build(self, task: Task) -> nn.Module:
-        """A network (B,C,h,w) in [0,1] -> (B,C,h*scale,w*scale), freshly initialised."""
+        """Return a newly initialised network, (B,C,h,w) in [0,1] -> (B,C,h*scale,w*scale)."""
 
     @abstractmethod
     def reach(self, task: Task) -> int | None:
-        """How many LQ pixels in each direction an output pixel sees; None: the whole input."""
+        """Return the radius of the receptive field in LQ pixels; None: each output pixel depends on the whole input."""
 
     def objective(self, network: nn.Module) -> nn.Module | None:
-        """What trains its network alone, where that is more than L1 of the output; None: it is no more.
+        """Return the training objective of a network that is trained alone; None: L1 between its output and GT.
 
-        A module that holds `network`, called with lq (B,C,h,w), gt (B,C,h*scale,w*scale) in [0,1] and the progress of
-        the stage, from 0 at its first update to 1 at its last. It returns weighted losses by name, means over tiles,
-        whose sum is made small. What grows, cools or is pruned with progress stands in buffers of the network, so
-        that a checkpoint, a moving average and a weights file hold it too.
+        The objective is a module that holds `network`. It is called with `lq` (B,C,h,w), `gt` (B,C,h*scale,w*scale),
+        both in [0,1], and the progress of the stage, from 0 at the first update to 1 at the last. It returns weighted
+        losses by name, as means over tiles; training minimises their sum. State that changes with progress (a
+        temperature, masks of pruned channels) must be in buffers of the network, so that checkpoints, moving averages
+        and weights files contain it.
         """
         return None
 
     def exits(self) -> int:
-        """After how many of its blocks its network, which is then a `EarlyExit`, may be left; 0: it may not be."""
+        """Return the number of blocks after which its network, an `EarlyExit`, can exit; 0: it has no exits."""
         return 0
 
     def fuse(self) -> Backbone | None:
-        """The backbone that computes the same by fewer convolutions, itself where it is that one; None: there is none.
+        """Return the backbone that computes the same function with fewer convolutions; None: there is none.
 
-        Where the network of this one has an nn.ModuleList of parallel convolutions, which read the same and are added,
-        that of the other has under the same name the one nn.Conv2d that is their sum; all else is equal in both.
+        Returns itself if it is already fused. An nn.ModuleList of parallel convolutions (same input, outputs added) in
+        this backbone's network is, in the fused one, a single nn.Conv2d of the same name with their sum; all other
+        modules are equal.
         """
         return None
 
 
 class EarlyExit(ABC):
-    """Mixed into the nn.Module of a backbone that runs block after block and can make its image after any of them.
+    """Mixin for the nn.Module of a backbone that is a sequence of blocks and can output an image after each of them.
 
-    forward is to enter, to advance through every block from 0, and to leave. Left after k blocks it computes what the
-    network of k blocks does that has the same weights.
+    forward(lq) equals forward_stem, forward_block for every block from 0, then forward_head. An exit after k blocks
+    computes what a network of k blocks with the same weights computes.
     """
 
     @abstractmethod
     def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
-        """What the first block reads of lq (B,C,h,w), each of B rows: the features, and whatever else is needed later.
+        """Return the state before the first block for `lq` (B,C,h,w): features, then other tensors needed later.
 
-        The features come first, here and after every block: (B,F,h',w'), of one shape all along.
+        Each tensor has B rows. The features (B,F,h',w') come first, also after every block; their shape is constant.
         """
 
     @abstractmethod
     def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
-        """What there is after that block, made from what there was before it, which stays as it is."""
+        """Return the state after block number `block`, from the state before it, which must not be modified."""
 
     @abstractmethod
     def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
-        """The image (B,C,h*scale,w*scale), from what there is after any block and lq (B,C,h,w)."""
+        """Return the image (B,C,h*scale,w*scale) from the state after any block and `lq` (B,C,h,w)."""
 
 
 class Adaptive(ABC):
-    """Mixed into the nn.Module of a backbone that decides by itself how much of a tile to compute: masks, exits.
+    """Mixin for the nn.Module of a backbone that adapts its computation to each tile, e.g. by masks or exits.
 
-    Its forward stays a static graph, which costs the same for every tile and which every runtime can run. As trained,
-    and until `set_budget` is called, `adapt` gives the same image.
+    Its forward is a static graph of constant cost, which all runtimes can run. Until `set_budget` is called, `adapt`
+    returns the same image as forward.
     """
 
     @abstractmethod
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """Restore tiles (B,C,h,w) in [0,1], computing on each only what it needs.
+        """Restore tiles (B,C,h,w) in [0,1], with as much computation on each as it needs.
 
-        Gives (B,C,s*h,s*w), and the multiply-adds that were really spent on each tile: (B,), int64, counted as
-        `lowvision.multiply_adds` counts.
+        Returns the images (B,C,s*h,s*w) and the multiply-adds spent on each tile (B,), int64, counted as
+        `lowvision.multiply_adds` does.
         """
 
     @abstractmethod
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
-        """From now on `adapt` spends this share of forward's multiply-adds, in the mean over tiles like these.
+        """Make `adapt` spend this fraction of forward's multiply-adds, on average over tiles like the given ones.
 
-        lq (N,C,h,w) and gt (N,C,s*h,s*w) in [0,1] are tiles of photographs that nothing was trained on. Where the share
-        cannot be met, the nearest one below it that can; the least there is where that is dearer. What is set stands in
-        buffers of the network, finite numbers that another network with the same weights takes over.
+        `lq` (N,C,h,w) and `gt` (N,C,s*h,s*w), both in [0,1], are tiles of photographs that were not used in training.
+        If the fraction cannot be reached exactly, use the nearest reachable one below it, or the smallest of all. The
+        settings must be finite numbers in buffers of the network, valid for every network with the same weights.
         """
 
 
 class Classifier(Options, ABC):
-    """A network that tells how hard a tile is, before it is built."""
+    """The options of a network that predicts the difficulty of tiles, from which it is built."""
 
     trained: ClassVar[bool] = True
-    """Whether stages train it; one that they do not is fitted to tiles by `fit`."""
+    """True: stages train it. False: it is set by `fit`."""
     predicts: ClassVar[Literal["class", "psnr", "error"]] = "class"
-    """What its answers are: logits of classes, the PSNR in dB that each branch would reach, or minus its mean squared
-    error, which over tiles adds up to that of the image."""
+    """Meaning of its output per branch: `class`, the logit of a class; `psnr`, the PSNR in dB that the branch would
+    reach; `error`, its negated mean squared error, which is additive over tiles."""
 
     @abstractmethod
     def build(self, task: Task, classes: int) -> nn.Module:
-        """A network (B,C,h,w) in [0,1] -> logits (B,classes), class 0 the simplest."""
+        """Return a newly initialised network, (B,C,h,w) in [0,1] -> scores (B,classes); class 0 is the easiest."""
 
     def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
-        """Set what a network of its own making has instead of learned weights, in place; by default there is nothing.
+        """Set the parameters of an untrained classifier from measurements, in place; by default there are none.
 
-        tiles: (N,C,h,w) in [0,1], of photographs that nothing was trained on. psnr: (N,classes), what each branch
-        reaches on each of them, in dB.
+        `network` comes from `build`. `tiles` (N,C,h,w) in [0,1] are from photographs that were not used in training.
+        `psnr` (N,classes) is the PSNR in dB of each branch on each tile.
         """
         return
 
@@ -170,149 +175,148 @@ class Reducer(Options, ABC):
 
     @abstractmethod
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
-        """The backbone at `level`. Raises ValueError where the backbone has no such knob or level."""
+        """Return the smaller backbone at `level`. Raises ValueError if the backbone has no such option or level."""
 
     def reduce_trained(self, backbone: Backbone, level: int | float | str, network: nn.Module) -> Backbone:
-        """The backbone at `level` that a trained `network` of it leads to; by default what it has learned is not asked.
+        """Return the smaller backbone at `level`, given a trained `network` of `backbone`; by default, `reduce`.
 
-        For what weights alone can tell, as which blocks a search has left; `reduce` may then refuse every level.
-        Changes nothing. Raises ValueError as `reduce` does.
+        Override it if the result depends on the weights, e.g. on the blocks that a search has kept; `reduce` may then
+        reject all levels. Must not modify the network. Raises ValueError as `reduce` does.
         """
         return self.reduce(backbone, level)
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
-        """Start a reduced network from the trained one that it is a smaller form of; True where that was done.
+        """Initialise a reduced network from the trained larger one, in place; return True if that was done.
 
-        `smaller` is freshly built, and changed in place. By default it is left as it is: it starts from noise.
+        `smaller` is newly built. By default it keeps its random initialisation.
         """
         return False
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photograph of a data set: its name (unique in the set) and its files."""
+    """One photograph of a data set: its name, unique in the set, and its files."""
 
     name: str
     gt: Path
     lq: Path | None = None
-    """The degraded image where it exists as a file; otherwise the task makes it."""
+    """File of the degraded image; None: the task degrades `gt`."""
 
 
 class Dataset(Options, ABC):
-    """A named set of photographs and what is done to each before it counts as ground truth."""
+    """A set of photographs, and how each is resized to become ground truth."""
 
     downscale: float = Field(default=1.0, ge=1.0)
-    """Shrink every photograph by this factor first (antialiased bicubic); 2 for soft photographs."""
+    """Factor by which every photograph is shrunk first (antialiased bicubic), e.g. 2 for soft photographs."""
     longer_side: int | None = Field(default=None, ge=1)
-    """Shrink photographs whose longer side exceeds this many pixels to it (antialiased bicubic)."""
+    """Largest length of the longer side in pixels; larger photographs are shrunk to it (antialiased bicubic)."""
     scales: tuple[float, ...] = (1.0,)
-    """Sizes at which every photograph is used besides its own; the paper trains at 1, 0.9, 0.8, 0.7, 0.6."""
+    """Resize factors at each of which every photograph is used; the paper trains at 1, 0.9, 0.8, 0.7, 0.6."""
 
     @abstractmethod
     def photos(self) -> tuple[Photo, ...]:
-        """The photographs in a fixed order. Raises DataError where there are none."""
+        """Return the photographs in a fixed order. Raises DataError if there are none."""
 
 
 class Weights(Options, ABC):
-    """A weights file that a plugin carries, for all who have no recipe of their own: its docstring says what for."""
+    """A weights file that a plugin ships; the class docstring describes its purpose."""
 
     default: ClassVar[bool] = False
-    """Whether `lowvision restore` takes it where none is named; one of all that are installed may say so."""
+    """True: `lowvision restore` uses it if no weights are named. Only one of all installed classes may set it."""
 
     @abstractmethod
     def path(self) -> Path:
-        """The file, in lowvision's own format, on this machine already: nothing is downloaded."""
+        """Return the path of the file, in lowvision's format. It must exist locally; nothing is downloaded."""
 
 
 class Trained(ABC):
-    """A trained network, in whichever form a runtime wants it."""
+    """A trained network, as a module or as an ONNX file, for runtimes."""
 
     @abstractmethod
     def module(self) -> nn.Module:
-        """The network in eval(), float32, on the CPU; the caller's own copy.
+        """Return a new copy of the network: eval mode, float32, on the CPU.
 
-        Raises WeightsError where only a graph was kept, as in an exported package.
+        Raises WeightsError if only a graph is available, as in an exported package.
         """
 
     def folded(self) -> nn.Module:
-        """As `module`, its end rearranged so that a CPU is faster with it, where that is known: the same function."""
+        """Return `module` with its last layers rearranged, if possible, to run faster on CPUs; same function."""
         return self.module()
 
     @abstractmethod
     def onnx(self) -> Path:
-        """A self-contained ONNX file: one input and one output, of dynamic batch, height and width.
+        """Return the path of a self-contained ONNX file: one input, one output; batch, height and width are dynamic.
 
-        Height and width are those of a tile where the network can be traced for one size alone.
+        Height and width are fixed to those of a tile if the network can be traced for one size only.
 
-        May take seconds when it is first asked for. Raises WeightsError where the network cannot be exported.
+        The first call may take seconds. Raises WeightsError if the network cannot be exported.
         """
 
     def unfolded(self) -> Trained:
-        """The same with nothing rearranged, neither folded nor in its graph: for comparisons."""
+        """Return the same network without rearrangements in `folded` and `onnx`, for comparisons."""
         return self
 
 
 class Runtime(Options, ABC):
-    """What runs a trained network."""
+    """An inference engine for trained networks."""
 
     batch: int = Field(default=4, ge=1)
-    """How many tiles of one shape it likes to be given at a time; on CPUs more would leave the cache."""
+    """Tiles of one shape per call; on CPUs larger batches exceed the cache."""
     precision: Precision = "f32"
-    """What convolutions and products are computed in; images, and what is added to them, stay float32. A runtime that
-    knows one alone narrows the type."""
+    """Number format of convolutions and matrix products; images and additions to them stay float32. A runtime with
+    only one format narrows the type."""
 
     @abstractmethod
     def missing(self) -> str | None:
-        """Why it cannot be used on this machine, and the way out; None: it can. Imports nothing heavy to know."""
+        """Return why it cannot be used on this machine, and the way out; None: it can. Imports no heavy library."""
 
     @abstractmethod
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
-        """The network as a function of float32 tensors (B,C,h,w), on the CPU or on `device`, to its output.
+        """Return the network as a function from float32 tensors (B,C,h,w), on the CPU or on `device`, to its output.
 
-        Any shape may come, few different ones will. Up to `callers` threads call it at once; each call then works
-        on 1/callers of the cores, and its output stays as it is when the same thread calls again. `device` is
-        `cpu`, `cuda` or `mps`. Raises RunError for a device that it does not know.
+        Inputs may have any shape, but few different ones. Up to `callers` threads call the function concurrently; each
+        call uses 1/callers of the cores, and its output must stay valid after later calls from the same thread.
+        `device` is `cpu`, `cuda` or `mps`. Raises RunError for a device that it does not support.
         """
 
 
 @dataclass(frozen=True)
 class Part:
-    """A network that a format recognised in a file: what builds it, and its weights."""
+    """A network that a format recognised in a file: its options and its weights."""
 
     choice: Options | str | Mapping[str, Any]
-    """The backbone or classifier that builds it: its options, or as a recipe would name it (`carn`,
-    `{"carn": {"channels": 64}}`), which works across plugins."""
+    """The backbone or classifier: an options model, or as written in recipes (`carn`, `{"carn": {"channels": 64}}`),
+    which also works for components of other plugins."""
     state: Mapping[str, Tensor]
-    """All of its tensors, under the names that they have in the file."""
+    """All of its tensors by their names in the file."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """From a name in the file to the name in the network that is built; a name that is not in here is the same."""
+    """Name in the file -> name in the built network, for the names that differ."""
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a format found in a file: a network, or a classifier and branches."""
+    """The content of a weights file: one network, or a classifier and branches."""
 
     task: Options | str | Mapping[str, Any]
-    """The task, as `Part.choice` tells a network."""
+    """The task: an options model, or as written in recipes."""
     branches: tuple[Part, ...]
-    """Cheapest first; a single network is the only one."""
+    """The networks, cheapest first; a single network is the only branch."""
     classifier: Part | None = None
-    """Absent where there is a single network."""
+    """The classifier; None for a single network."""
     tile: tuple[int, int] | None = None
-    """Size of a tile, and overlap, in LQ pixels; None: as lowvision does it unless told otherwise."""
+    """Size and overlap of tiles in LQ pixels; None: lowvision's defaults."""
 
 
 class Format(Options, ABC):
-    """A layout of weights files that another program writes."""
+    """A layout of another program's weights files."""
 
     general: ClassVar[bool] = False
-    """Whether it knows so many layouts that it is asked only about files that no other format knows."""
+    """True: it covers many layouts, and is tried only on files that no other format recognises."""
 
     @abstractmethod
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
-        """What these tensors of a file, by name, are the weights of; None: they are of another layout.
+        """Return what the tensors of a file, by name, belong to; None: they have another layout.
 
-        Tensors that no network is to have are left out of `Part.state`; names that are too many or too few need not
-        be looked for, the caller tells them. Raises ValueError, with the reason, for what is of this layout but
-        cannot be taken over.
+        Omit tensors that no network needs from `Part.state`. Missing and unexpected names need no check: the caller
+        reports them. Raises ValueError, with the reason, if the layout is recognised but cannot be converted.
         """

@@ -1,4 +1,4 @@
-"""A folder of photographs as a data set: ground truth alone, or `lq/` beside `gt/`."""
+"""A folder of photographs as a data set: ground truth only, or pairs in `lq/` and `gt/`."""
 
 from __future__ import annotations
 
@@ -7,70 +7,69 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lowvision.errors import DataError
+from lowvision.imaging.formats import SUFFIXES
 from lowvision.plugins.contracts import Dataset, Photo
 from lowvision.plugins.hookspecs import hookimpl
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
-
 
 class Folder(Dataset):
-    """All images below a folder; with both `lq/` and `gt/` in it, pairs of the same relative name."""
+    """All images below a folder; if it holds `lq/` and `gt/`, pairs of images of the same relative name."""
 
     path: str
-    """The folder; a relative path starts where the command is run."""
+    """Path of the folder; a relative path starts at the working directory of the command."""
     only: tuple[str, ...] = ()
-    """Names or patterns (`*`, `?`) of the photographs to keep, without their ending; empty: all."""
+    """Names or patterns (`*`, `?`) of the photographs to use, without file suffix; empty: all."""
     exclude: tuple[str, ...] = ()
-    """Names or patterns of the photographs to leave out."""
+    """Names or patterns of the photographs to omit."""
 
     def photos(self) -> tuple[Photo, ...]:
         folder = Path(self.path).expanduser()
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give the path of a folder of images")
         if (folder / "gt").is_dir() and (folder / "lq").is_dir():
-            found = _pairs(folder)
+            photos = _pairs(folder)
         else:
-            found = [Photo(name, path) for name, path in _images(folder).items()]
-        kept = [photo for photo in found if self._keeps(photo.name)]
-        if not kept:
-            raise DataError(self._nothing_left(folder, len(found)))
-        return tuple(kept)
+            photos = [Photo(name, path) for name, path in _images(folder).items()]
+        selected = [photo for photo in photos if self._is_selected(photo.name)]
+        if not selected:
+            raise DataError(self._none_selected(folder, len(photos)))
+        return tuple(selected)
 
-    def _keeps(self, name: str) -> bool:
-        def listed(patterns: tuple[str, ...]) -> bool:
+    def _is_selected(self, name: str) -> bool:
+        def matches(patterns: tuple[str, ...]) -> bool:
             return any(fnmatchcase(name, pattern) for pattern in patterns)
 
-        return (not self.only or listed(self.only)) and not listed(self.exclude)
+        return (not self.only or matches(self.only)) and not matches(self.exclude)
 
-    def _nothing_left(self, folder: Path, found: int) -> str:
-        if found:
-            return f"{folder}: none of its {found} images passes `only` and `exclude`"
-        return f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})"
+    def _none_selected(self, folder: Path, count: int) -> str:
+        if count:
+            return f"{folder}: none of its {count} images passes `only` and `exclude`; change the patterns"
+        return f"{folder}: contains no images; give a folder with {', '.join(SUFFIXES)} files"
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """Relative name without ending -> path, sorted, for all images below `folder`; hidden ones do not count."""
+    """Return all images below `folder`, sorted: relative name without suffix -> path; hidden files are skipped."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    named: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for path in paths:
         inside = path.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts):  # thumbnails, and what a Mac leaves on other disks
+        if any(part.startswith(".") for part in inside.parts):  # thumbnails, and macOS's metadata files
             continue
         name = inside.with_suffix("").as_posix()
-        if name in named:
-            raise DataError(f"{path}: shares its name with {named[name].name}; rename one of them")
-        named[name] = path
-    return named
+        if name in by_name:
+            raise DataError(f"{path}: has the same name as {by_name[name].name}; rename one of them")
+        by_name[name] = path
+    return by_name
 
 
 def _pairs(folder: Path) -> list[Photo]:
     gt, lq = _images(folder / "gt"), _images(folder / "lq")
-    lonely = [f"gt/{name}" for name in gt if name not in lq] + [f"lq/{name}" for name in lq if name not in gt]
-    if lonely:
-        more = f" and {len(lonely) - 3} more" if len(lonely) > 3 else ""
+    unpaired = [f"gt/{name}" for name in gt if name not in lq] + [f"lq/{name}" for name in lq if name not in gt]
+    if unpaired:
+        more = f" and {len(unpaired) - 3} more" if len(unpaired) > 3 else ""
         raise DataError(
-            f"{folder}: gt/ holds {len(gt)} images, lq/ {len(lq)}; without a partner of the same name: "
-            f"{', '.join(lonely[:3])}{more}"
+            f"{folder}: gt/ holds {len(gt)} images, lq/ {len(lq)}; rename or remove the images without a counterpart: "
+            f"{', '.join(unpaired[:3])}{more}"
         )
     return [Photo(name, gt[name], lq[name]) for name in gt]
 

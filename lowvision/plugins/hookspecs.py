@@ -1,6 +1,6 @@
-"""The menus: what lowvision asks every plugin for, one hook a menu.
+"""The kinds of components that plugins provide, one hook per kind.
 
-A hook takes no arguments and returns a mapping from a name to a class that fulfils the menu's contract.
+A hook takes no arguments and returns a mapping from names to classes that implement the contract of the kind.
 """
 
 from __future__ import annotations
@@ -26,44 +26,44 @@ KINDS: Mapping[str, type[Options]] = {
     "runtimes": Runtime,
     "formats": Format,
 }
-"""Each menu and the contract of what stands on it; the hook of a menu is `lowvision_<menu>`."""
+"""The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
 
 
 @hookspec
 def lowvision_tasks() -> Mapping[str, type[Task]]:  # type: ignore[empty-body]  # a hook specification has no body
-    """Degradations that a recipe can name under `task`."""
+    """Degradations, for `task` in recipes."""
 
 
 @hookspec
 def lowvision_backbones() -> Mapping[str, type[Backbone]]:  # type: ignore[empty-body]  # as above
-    """Networks that a recipe can name under `backbone` and `branches`."""
+    """Restoration networks, for `backbone` and `branches` in recipes."""
 
 
 @hookspec
 def lowvision_reducers() -> Mapping[str, type[Reducer]]:  # type: ignore[empty-body]  # as above
-    """Ways to make a backbone smaller that a recipe can name under `reduce`."""
+    """Functions from a backbone to a smaller one, for `reduce` in recipes."""
 
 
 @hookspec
 def lowvision_classifiers() -> Mapping[str, type[Classifier]]:  # type: ignore[empty-body]  # as above
-    """Networks that a recipe can name under `classifier`."""
+    """Networks that predict the difficulty of tiles, for `classifier` in recipes."""
 
 
 @hookspec
 def lowvision_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-body]  # as above
-    """Sets of photographs that a recipe can name under `data`."""
+    """Sets of photographs, for `data` in recipes."""
 
 
 @hookspec
 def lowvision_weights() -> Mapping[str, type[Weights]]:  # type: ignore[empty-body]  # as above
-    """Weights files that commands take by name, as `restore -m NAME`."""
+    """Weights files that commands accept by name, e.g. `restore -m NAME`."""
 
 
 @hookspec
 def lowvision_runtimes() -> Mapping[str, type[Runtime]]:  # type: ignore[empty-body]  # as above
-    """What can run a trained network."""
+    """Inference engines for trained networks."""
 
 
 @hookspec
 def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]  # as above
-    """Layouts of weights files of other programs."""
+    """Layouts of other programs' weights files."""

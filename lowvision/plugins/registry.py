@@ -1,8 +1,7 @@
-"""Ask every installed plugin once for its components and keep them, read-only, by kind and name."""
+"""Load the installed plugins and keep their components, read-only, by kind and name."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import os
@@ -20,15 +19,16 @@ import pluggy
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, ValidationError
 
 from lowvision.config.options import Options
-from lowvision.errors import PluginError, RecipeError
+from lowvision.config.validation import nearest
+from lowvision.errors import PluginError, RecipeError, summary_of
 from lowvision.plugins import folder_dataset, hookspecs
 
 GROUP = "lowvision"
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 LIMIT = "LOWVISION_PLUGINS"
-"""The variable that names the plugins to be loaded, with commas between; without it, or empty, all are."""
+"""Environment variable: comma-separated names of the plugins to load; if unset or empty, all are loaded."""
 STRICT = "LOWVISION_STRICT"
-"""The variable that, when it is 1, makes an error of a plugin that is broken or claims another's name."""
+"""Environment variable: 1 turns broken plugins and names with two plugins into errors."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that was left out, and why."""
+    """A plugin that failed to load, and the reason."""
 
     plugin: str
     distribution: str
@@ -53,43 +53,46 @@ class Broken:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A module that an entry point names, and the distribution that brought it."""
+    """A module that an entry point names, and the distribution that installed it."""
 
     module: str
     distribution: str
     version: str
     point: str = ""
-    """The entry point's own name; empty for the core's."""
+    """Name of the entry point; empty for the core's own components."""
     attribute: str = ""
-    """What the entry point names within the module; there should be nothing, as hooks stand in the module itself."""
+    """Attribute of the module that the entry point names; must be empty, because hooks stand in the module."""
 
     @property
     def name(self) -> str:
-        """The name in listings and messages; the core's own components are those of `lowvision`."""
+        """Name in listings and messages; `lowvision` for the core's own components."""
         return "lowvision" if self.module == folder_dataset.__name__ else self.module.replace("_", "-")
 
 
 class Registry(Mapping[str, Mapping[str, Entry]]):
-    """Read-only components: `registry[kind][name]` is an Entry; kinds are those of `hookspecs.KINDS`."""
+    """The components of plugins, read-only: `registry[kind][name]` is an Entry; the kinds are `hookspecs.KINDS`."""
 
     def __init__(self, plugins: Iterable[Plugin], left_out: Iterable[Plugin] = ()):
         self.plugins: tuple[Plugin, ...] = tuple(plugins)
         self.left_out: tuple[Plugin, ...] = tuple(left_out)
-        """Installed, but not among those that the variable LOWVISION_PLUGINS names."""
+        """Installed plugins that the variable LOWVISION_PLUGINS does not name."""
         broken: list[Broken] = []
-        offers: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        entries_of: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for plugin in self.plugins:
             try:
-                offered = list(_ask(plugin))
-            except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not reach the others
+                components = list(_components(plugin))
+            except (Exception, SystemExit) as error:  # an external module may raise anything; load the others
                 broken.append(Broken(plugin.name, plugin.distribution, _reason(error, plugin)))
                 continue
-            for kind, entry in offered:
-                offers[kind, entry.name].append(entry)
+            for kind, entry in components:
+                entries_of[kind, entry.name].append(entry)
         self.broken: tuple[Broken, ...] = tuple(broken)
-        self.clashes: Mapping[tuple[str, str], list[Entry]] = {k: v for k, v in offers.items() if len(v) > 1}
+        self.clashes: Mapping[tuple[str, str], list[Entry]] = {
+            key: entries for key, entries in entries_of.items() if len(entries) > 1
+        }
+        """The names that two or more plugins provide: (kind, name) -> their entries."""
         provided: dict[str, dict[str, Entry]] = {kind: {} for kind in hookspecs.KINDS}
-        for (kind, name), entries in offers.items():
+        for (kind, name), entries in entries_of.items():
             if len(entries) == 1:
                 provided[kind][name] = entries[0]
         self._provided = {kind: MappingProxyType(entries) for kind, entries in provided.items()}
@@ -103,34 +106,37 @@ class Registry(Mapping[str, Mapping[str, Entry]]):
     def __len__(self) -> int:
         return len(self._provided)
 
-    # Two registries are the same only if they are one object: entries hold classes, and caches key by registry.
+    # Compared by identity: entries hold classes, and caches use registries as keys.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def find(self, kind: str, name: str) -> Entry:
-        """The entry of that name. Raises PluginError when two plugins claim it, RecipeError when none does."""
+        """Return an entry. Raises PluginError if two plugins provide the name, RecipeError if none does."""
         if (kind, name) in self.clashes:
-            owners = " and ".join(f"{e.plugin} ({e.distribution})" for e in self.clashes[kind, name])
-            raise PluginError(f"{_one_of(kind)} '{name}' is claimed by {owners}; uninstall one of them")
+            raise PluginError(f"{self.claim(kind, name)}; uninstall one of them")
         provided = self[kind]
         if name in provided:
             return provided[name]
-        near = difflib.get_close_matches(name, provided, n=1)
-        if near:
-            hint = f"did you mean '{near[0]}'? (from {provided[near[0]].plugin})"
+        if near := nearest(name, provided):
+            hint = f"did you mean '{near}'? (from {provided[near].plugin})"
         else:
             hint = f"there are {', '.join(sorted(provided)) or 'none'}"
-        raise RecipeError(f"no {_one_of(kind)} named '{name}'; {hint}{self.absent()}")
+        raise RecipeError(f"no {_singular(kind)} named '{name}'; {hint}{self.absent()}")
+
+    def claim(self, kind: str, name: str) -> str:
+        """Return the sentence that names the plugins of one of the `clashes`, for messages."""
+        owners = " and ".join(f"{entry.plugin} (from {entry.distribution})" for entry in self.clashes[kind, name])
+        return f"{_singular(kind)} '{name}' is claimed by {owners}"
 
     def absent(self) -> str:
-        """Which plugins could have a name that nobody has: the rest of a sentence, empty where there are none."""
-        told = "".join(f"; plugin {b.plugin} failed to load: {b.reason}" for b in self.broken)
+        """Return the end of a message about an unknown name: the plugins that are not loaded; empty if all are."""
+        text = "".join(f"; plugin {broken.plugin} failed to load: {broken.reason}" for broken in self.broken)
         if self.left_out:
-            told += f"; {LIMIT} leaves out {', '.join(plugin.name for plugin in self.left_out)}"
-        return told
+            text += f"; {LIMIT} leaves out {', '.join(plugin.name for plugin in self.left_out)}"
+        return text
 
     def entry_of(self, component: object) -> Entry:
-        """The entry of the class of `component`. Raises PluginError if no plugin provides it."""
+        """Return the entry of the class of `component`. Raises PluginError if no plugin provides it."""
         for provided in self.values():
             for entry in provided.values():
                 if entry.component is type(component):
@@ -138,109 +144,108 @@ class Registry(Mapping[str, Mapping[str, Entry]]):
         raise PluginError(f"{type(component).__name__} is not provided by any installed plugin")
 
     def name_of(self, component: object) -> str:
-        """The name under which a plugin provides the class of `component`."""
+        """Return the name under which a plugin provides the class of `component`. Raises PluginError."""
         return self.entry_of(component).name
 
     def serialize(self, component: Options) -> dict[str, Any]:
-        """As a recipe would spell it with every option: {name: options}, of what JSON can hold."""
+        """Return a component as a recipe writes it, with all options: {name: options}, of JSON's types."""
         return {self.name_of(component): component.model_dump(mode="json", context=self)}
 
 
 def load() -> Registry:
-    """A registry of the installed plugins, or of those that $LOWVISION_PLUGINS names.
+    """Return a registry of the installed plugins, or of those that $LOWVISION_PLUGINS names.
 
-    One that fails to load is kept apart and told in `broken`. Raises PluginError where LOWVISION_PLUGINS names a
-    plugin that there is not, and, when LOWVISION_STRICT is 1, where anything is wrong with a plugin.
+    Plugins that fail to load are listed in `broken`. Raises PluginError if LOWVISION_PLUGINS names a plugin that is
+    not installed, and, if LOWVISION_STRICT is 1, for every fault of a plugin.
     """
-    everyone = installed()
-    wanted = chosen(everyone, os.environ.get(LIMIT, ""))
+    all_plugins = installed()
+    selected = chosen(all_plugins, os.environ.get(LIMIT, ""))
     strict = os.environ.get(STRICT, "")
     if strict not in ("", "0", "1"):
-        raise PluginError(f"{STRICT} is {strict!r}; give 1, which makes errors of broken plugins, or 0")
-    known = Registry(wanted, [plugin for plugin in everyone if plugin not in wanted])
-    wrong = [*faults(known)]
-    if strict == "1" and wrong:
-        raise PluginError("\n".join(wrong))
-    return known
+        raise PluginError(f"{STRICT} is {strict!r}; give 1 to turn faults of plugins into errors, or 0")
+    registry = Registry(selected, [plugin for plugin in all_plugins if plugin not in selected])
+    messages = [*faults(registry)]
+    if strict == "1" and messages:
+        raise PluginError("\n".join(messages))
+    return registry
 
 
-def faults(known: Registry) -> Iterable[str]:
-    """What is wrong with the plugins, a sentence each: those that are broken, and names that several claim."""
-    for broken in known.broken:
+def faults(registry: Registry) -> Iterable[str]:
+    """Yield one message per broken plugin and per name that two or more plugins provide."""
+    for broken in registry.broken:
         yield f"plugin {broken.plugin} (from {broken.distribution}) failed to load: {broken.reason}"
-    for (kind, name), entries in known.clashes.items():
-        owners = " and ".join(f"{entry.plugin} (from {entry.distribution})" for entry in entries)
-        yield f"{_one_of(kind)} '{name}' is claimed by {owners}; neither can be used"
+    for kind, name in registry.clashes:
+        yield f"{registry.claim(kind, name)}; neither can be used"
 
 
 def chosen(plugins: Iterable[Plugin], names: str) -> tuple[Plugin, ...]:
-    """Those whose names stand in `names`, with commas between, and the core's own; all where it is empty.
+    """Return the plugins that comma-separated `names` select, and the core's own; all plugins if it is empty.
 
-    A plugin is called by its entry point, as `sr`, or by its name in a listing, as `lowvision-sr`.
+    A plugin is named by its entry point, e.g. `sr`, or as in listings, e.g. `lowvision-sr`.
     Raises PluginError for a name that no plugin has.
     """
-    everyone = tuple(plugins)
-    wanted = {word.strip().replace("_", "-") for word in names.split(",") if word.strip()}
-    if not wanted:
-        return everyone
-    called = {
-        name.replace("_", "-"): plugin for plugin in everyone if plugin.point for name in (plugin.point, plugin.name)
+    candidates = tuple(plugins)
+    selected = {name.strip().replace("_", "-") for name in names.split(",") if name.strip()}
+    if not selected:
+        return candidates
+    by_name = {
+        name.replace("_", "-"): plugin for plugin in candidates if plugin.point for name in (plugin.point, plugin.name)
     }
-    unknown = sorted(wanted - called.keys())
+    unknown = sorted(selected - by_name.keys())
     if unknown:
-        there = ", ".join(plugin.point for plugin in everyone if plugin.point) or "none"
-        raise PluginError(f"{LIMIT}: no plugin '{unknown[0]}'; there are {there}")
-    return tuple(p for p in everyone if not p.point or p in [called[name] for name in wanted])
+        available = ", ".join(plugin.point for plugin in candidates if plugin.point) or "none"
+        raise PluginError(f"{LIMIT}: no plugin '{unknown[0]}'; there are {available}")
+    return tuple(p for p in candidates if not p.point or p in [by_name[name] for name in selected])
 
 
 def installed() -> tuple[Plugin, ...]:
-    """Every module that an entry point of group `lowvision` names, each once.
+    """Return one plugin per module that an entry point of group `lowvision` names, and the core's own.
 
-    The root distribution and a plugin's own may both name a module; that is one plugin.
+    The root distribution and the plugin's distribution may both name a module; that is one plugin.
     """
     core = Plugin(folder_dataset.__name__, "lowvision-framework", "")
-    return (core, *(several[0] for _, several in sorted(named().items())))
+    return (core, *(claimants[0] for _, claimants in sorted(named().items())))
 
 
 def named() -> Mapping[str, list[Plugin]]:
-    """Every module that an entry point of group `lowvision` names, as each distribution that names it calls it."""
+    """Return all entry points of group `lowvision` as plugins, by module; two distributions may name one module."""
     modules: dict[str, list[Plugin]] = defaultdict(list)
     for point in metadata.entry_points(group=GROUP):
-        modules[point.module].append(Plugin(point.module, *_called(point.dist), point.name, point.attr or ""))
+        modules[point.module].append(Plugin(point.module, *_name_and_version(point.dist), point.name, point.attr or ""))
     return modules
 
 
-@functools.cache  # all entry points of a distribution share it, and its whole metadata is read for either word
-def _called(distribution: metadata.Distribution | None) -> tuple[str, str]:
+@functools.cache  # entry points share their distribution, and either property reads its whole metadata
+def _name_and_version(distribution: metadata.Distribution | None) -> tuple[str, str]:
     return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
-def _one_of(kind: str) -> str:
-    """What a thing on that menu is called in a sentence."""
+def _singular(kind: str) -> str:
+    """Return the name of one component of a kind, for messages: `backbones` -> `backbone`."""
     return kind if kind == "weights" else kind.removesuffix("s")
 
 
 def _reason(error: BaseException, plugin: Plugin) -> str:
-    """Why a plugin is broken, in one line, with the place in its own module where there is one."""
+    """Return why a plugin is broken, in one line, with the position in its module if the traceback has one."""
     if isinstance(error, ModuleNotFoundError) and error.name == plugin.module and plugin.point:
         return (
-            f"its entry point {plugin.point} names the module {plugin.module}, which is not there; mend it in "
+            f"its entry point {plugin.point} names the module {plugin.module}, which is not there; correct it in "
             "pyproject.toml and install it again"
         )
-    told = " ".join(f"{type(error).__name__}: {error}".split())
-    own = [
+    positions = [
         f"{Path(frame.f_code.co_filename).name}, line {line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
         if f"{frame.f_globals.get('__name__')}.".startswith(f"{plugin.module}.")
     ]
-    return f"{told} ({own[-1]})" if own else told
+    reason = summary_of(error)
+    return f"{reason} ({positions[-1]})" if positions else reason
 
 
-def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
-    """What one plugin offers, as (menu, entry). Raises whatever is wrong with it."""
+def _components(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
+    """Yield the components of a plugin as (kind, entry). Raises PluginError, or what its module raises."""
     if plugin.attribute:
-        named = f"{plugin.module}:{plugin.attribute}"
-        raise PluginError(f"its entry point {plugin.point} names {named}; name the module alone, where its hooks stand")
+        target = f"{plugin.module}:{plugin.attribute}"
+        raise PluginError(f"its entry point {plugin.point} names {target}; name only the module that has the hooks")
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     module = importlib.import_module(plugin.module)
@@ -251,42 +256,42 @@ def _ask(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
         hooks = ", ".join(f"lowvision_{kind}" for kind in hookspecs.KINDS)
         raise PluginError(f"{error}; the hooks are {hooks}") from None
     if not manager.get_hookcallers(module):
-        raise PluginError(f"{plugin.module} offers nothing: mark a function such as lowvision_tasks with @hookimpl")
+        raise PluginError(f"{plugin.module} has no hooks; mark a function such as lowvision_tasks with @hookimpl")
     for kind, contract in hookspecs.KINDS.items():
-        # Each function is called by itself: pluggy's own call drops None, which a forgotten `return` gives.
+        # Called one by one: pluggy's own call drops None, the result of a forgotten `return`.
         for hook in getattr(manager.hook, f"lowvision_{kind}").get_hookimpls():
             for name, component in _checked(kind, contract, hook.function()):
                 yield kind, Entry(name, component, plugin.name, plugin.distribution, plugin.version)
 
 
-def _checked(kind: str, contract: type[Options], offer: Any) -> Iterable[tuple[str, type]]:
-    if not isinstance(offer, Mapping):
-        raise PluginError(f"lowvision_{kind} must return a mapping name -> class, not {type(offer).__name__}")
-    for name, component in offer.items():
+def _checked(kind: str, contract: type[Options], components: Any) -> Iterable[tuple[str, type]]:
+    if not isinstance(components, Mapping):
+        raise PluginError(f"lowvision_{kind} must return a mapping name -> class, not {type(components).__name__}")
+    for name, component in components.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
             raise PluginError(f"lowvision_{kind}: name {name!r} must be lower-case letters, digits, _ and -")
         if not (isinstance(component, type) and issubclass(component, contract)):
-            made = "; return the class, without ()" if isinstance(component, contract) else ""
+            hint = "; return the class, without ()" if isinstance(component, contract) else ""
             raise PluginError(
-                f"lowvision_{kind}: '{name}' must be a subclass of {contract.__name__}, not {component!r}{made}"
+                f"lowvision_{kind}: '{name}' must be a subclass of {contract.__name__}, not {component!r}{hint}"
             )
         if missing := getattr(component, "__abstractmethods__", None):
             raise PluginError(f"lowvision_{kind}: '{name}' does not define {', '.join(sorted(missing))}")
-        if wrong := _wrong_options(component, contract):
-            raise PluginError(f"lowvision_{kind}: '{name}' has {wrong}")
+        if problem := _option_problem(component, contract):
+            raise PluginError(f"lowvision_{kind}: '{name}' has {problem}")
         yield name, component
 
 
-def _wrong_options(component: type[Options], contract: type[Options]) -> str | None:
-    """What is wrong with the options that a class declares, whatever a recipe may say of them."""
+def _option_problem(component: type[Options], contract: type[Options]) -> str | None:
+    """Return what is wrong with the options that a class declares; None if nothing is."""
     for name in component.model_fields.keys() - contract.model_fields.keys():
         if hasattr(contract, name):
-            return f"an option '{name}', which every {contract.__name__} has as its own; write `{name} = ...`, untyped"
+            return f"an option '{name}', a class attribute of every {contract.__name__}; write `{name} = ...`, untyped"
     try:
-        component.model_rebuild()  # a type that was unknown when the class was made may have come since
+        component.model_rebuild()  # resolves types that were defined after the class
         component.model_validate({})
     except (PydanticUndefinedAnnotation, PydanticUserError) as error:
-        return f"an option whose type is unknown ({error.message}); import it outside of TYPE_CHECKING"
+        return f"an option whose type is unknown ({error.message}); import it outside TYPE_CHECKING"
     except ValidationError as error:
         for problem in error.errors():
             if problem["type"] != "missing" and problem["loc"]:

@@ -1,1 +1,1 @@
-"""Recipes: what one may say (models), and how a file, its parents and overrides become one (reading)."""
+"""Recipes: their options (models), and reading them from a file, its parents and overrides (reading)."""

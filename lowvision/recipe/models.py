@@ -1,4 +1,4 @@
-"""A whole recipe as a frozen options model, and the laws that span it; what it says of stages is in `stages.py`."""
+"""A recipe as an options model, and the constraints across its options; those of stages are in `stages.py`."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from lowvision.plugins.contracts import Backbone, Reducer
 from lowvision.recipe.stages import Stages
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
-USUAL = ("D4",)
-"""The augmentations unless told otherwise: the eight flips and quarter turns."""
+DEFAULT_AUGMENT = ("D4",)
+"""The eight flips and quarter turns."""
 
 
 class Reduction(Options):
-    """One step on the way from the base to a smaller network."""
+    """One reduction step from the base to a smaller network."""
 
     reducer: ReducerChoice
-    """What made it smaller."""
+    """The reducer."""
     level: int | float | str
-    """By how much."""
+    """The level of the reducer."""
 
     def of(self, backbone: Backbone) -> Backbone:
-        """The smaller backbone. Raises ValueError where there is none."""
+        """Return the smaller backbone. Raises ValueError if there is none."""
         return self.reducer.reduce(backbone, self.level)
 
 
 class Branch(Options):
-    """One network of the container: a backbone, and what it may start from."""
+    """One network of the container: a backbone and its initial weights."""
 
     backbone: BackboneChoice
-    """The network."""
+    """The backbone of this branch."""
     weights: str | None = None
-    """A weights file of this very network; absent: the stages train it."""
+    """Weights file of this network; null: the stages train it."""
     reduced: tuple[Reduction, ...] = ()
-    """How it was made of the base: along these steps it inherits the base's weights."""
+    """Reduction steps from the base to this network, along which it inherits the base's weights."""
 
     @model_validator(mode="before")
     @classmethod
@@ -58,66 +58,66 @@ class Branch(Options):
 
 
 class Data(Options):
-    """The photographs: `train` to learn, `valid` to choose and watch, `test` for `evaluate` alone."""
+    """Data sets: `train` for training, `valid` for validation and calibration, `test` for evaluation only."""
 
     train: DatasetChoice | None = None
-    """What the stages learn from."""
+    """Training set."""
     valid: DatasetChoice | None = None
-    """What is watched while they learn, and what the best weights are chosen by."""
+    """Validation set, by which the best weights are selected."""
     test: DatasetChoice | None = None
-    """What `evaluate` reads, and nothing else does."""
+    """Test set, for `evaluate` only."""
     teachers: tuple[str, ...] = ()
-    """Weights files, or names of shipped ones: the mean of their outputs replaces the ground truth of `train`."""
-    augment: tuple[Any, ...] = USUAL
-    """Albumentations transforms by name, or name with arguments, the same for lq and gt."""
+    """Weights files or names of shipped weights; the mean of their outputs replaces the ground truth of `train`."""
+    augment: tuple[Any, ...] = DEFAULT_AUGMENT
+    """Transforms of albumentations, by name or as {name: arguments}; applied equally to lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)
-    """How many fixed tiles of `valid` are looked at."""
+    """Number of fixed tiles of `valid` for validation during training."""
     workers: int = Field(default=1, ge=0)
-    """Processes that read tiles; 0: the training process does."""
+    """Processes that load tiles; 0: the training process loads them."""
 
     @field_validator("augment")
     @classmethod
     def _are_transforms(cls, specifications: tuple[Any, ...]) -> tuple[Any, ...]:
-        # The default needs no check, so that reading most recipes does not wait for albumentations.
-        if specifications != USUAL and (wrong := list(augment.complaints(specifications))):
-            raise as_error("Data", wrong)
+        # The default is not checked: importing albumentations takes long.
+        if specifications != DEFAULT_AUGMENT and (issues := list(augment.issues(specifications))):
+            raise as_error("Data", issues)
         return specifications
 
 
 class Recipe(Options):
-    """A whole recipe, resolved: branches are listed, every default is filled in."""
+    """A resolved recipe: branches are listed, all defaults are filled in."""
 
     task: TaskChoice
-    """The degradation to undo."""
+    """The degradation to invert."""
     branches: tuple[Branch, ...] = Field(min_length=1)
-    """The networks of the container, cheapest first; the last is the base."""
+    """The networks of the container, cheapest first; the last one is the base."""
     classifier: ClassifierChoice | None = None
-    """What tells how hard a tile is; absent where there is one branch, and nothing to tell."""
+    """Predicts the difficulty of tiles; null if there is only one branch."""
     tile: Tile = Tile()
-    """The geometry of tiles."""
+    """Size and overlap of tiles."""
     data: Data = Data()
-    """The photographs."""
+    """The data sets."""
     stages: Stages = Stages()
-    """What is done."""
+    """The stages to run."""
     about: str = ""
-    """What the weights are for and what they learned from; stands in their header."""
+    """Purpose and training data of the weights, for their header."""
     license: str = ""
-    """On what terms the weights may be used, as `Apache-2.0`; stands in their header."""
+    """License of the weights, e.g. `Apache-2.0`, for their header."""
     seed: int = Field(default=0, ge=0)
-    """Everything random follows from it."""
+    """Seed of all random numbers."""
     precision: Literal["no", "fp16", "bf16"] = "no"
     """Mixed precision of training."""
     trackers: tuple[str, ...] = ()
-    """Experiment trackers by Accelerate's names for them, such as `tensorboard`."""
+    """Experiment trackers by their names in Accelerate, e.g. `tensorboard`."""
 
     @property
     def base(self) -> Backbone:
-        """The network to be accelerated: the last branch's."""
+        """The network to accelerate: the backbone of the last branch."""
         return self.branches[-1].backbone
 
     @property
     def architecture(self) -> Architecture:
-        """What the container is, as a value."""
+        """The architecture of the container, or of the single network."""
         return Architecture(
             task=self.task,
             branches=tuple(branch.backbone for branch in self.branches),
@@ -126,17 +126,17 @@ class Recipe(Options):
         )
 
     @model_validator(mode="after")
-    def _keeps_the_laws(self) -> Self:
-        broken = [
+    def _satisfies_constraints(self) -> Self:
+        issues = [
             *_impossible_scales(self),
             *_unfit_tiles(self),
-            *_false_reductions(self),
+            *_wrong_reductions(self),
             *_wrong_lengths(self),
             *_missing_classifier(self),
             *_missing_stages(self),
         ]
-        if broken:
-            raise as_error("Recipe", broken)
+        if issues:
+            raise as_error("Recipe", issues)
         return self
 
 
@@ -158,19 +158,19 @@ def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
             )
 
 
-def _false_reductions(recipe: Recipe) -> Iterator[ValidationIssue]:
+def _wrong_reductions(recipe: Recipe) -> Iterator[ValidationIssue]:
     for k, branch in enumerate(recipe.branches):
-        reached = recipe.base
+        reduced = recipe.base
         try:
             for step in branch.reduced:
-                reached = step.of(reached)
+                reduced = step.of(reduced)
         except ValueError as error:
-            listed = "levels, and branches, go from the smallest to the last, which is the base"
-            yield ValidationIssue(("branches", k, "reduced"), f"{error}; {listed}")
+            order = "order levels and branches from the smallest to the last, which is the base"
+            yield ValidationIssue(("branches", k, "reduced"), f"{error}; {order}")
             continue
-        if branch.reduced and reached != branch.backbone:
+        if branch.reduced and reduced != branch.backbone:
             yield ValidationIssue(
-                ("branches", k, "reduced"), f"leads from the base to {reached!r}, not {branch.backbone!r}"
+                ("branches", k, "reduced"), f"reduces the base to {reduced!r}, not to {branch.backbone!r}"
             )
 
 
@@ -190,9 +190,9 @@ def _missing_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
         yield ValidationIssue(("classifier",), MISSING)
     for name in ("classifier", "joint"):
         if getattr(recipe.stages, name):
-            yield ValidationIssue(("stages", name), "needs a classifier; the recipe names none")
+            yield ValidationIssue(("stages", name), "needs a classifier; add one to the recipe")
     if recipe.stages.calibrate and not (recipe.stages.base or recipe.branches[-1].weights):
-        yield ValidationIssue(("stages", "calibrate"), "needs stages.base, or weights of its one branch")
+        yield ValidationIssue(("stages", "calibrate"), "needs stages.base, or weights of the branch")
 
 
 def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
@@ -212,27 +212,25 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
-    """What the stages that look at the whole container cannot do."""
+    """Yield the issues of stages that measure or fit the whole container."""
     stages, classifier = recipe.stages, recipe.classifier
     if recipe.data.valid is None:
         if stages.calibrate:
             yield ValidationIssue(("stages", "calibrate"), "needs data.valid")
         if stages.evaluate and stages.evaluate.compare:
-            yield ValidationIssue(
-                ("stages", "evaluate", "compare"), "needs data.valid, where other classifiers are fitted"
-            )
+            yield ValidationIssue(("stages", "evaluate", "compare"), "needs data.valid, to fit other classifiers")
         if classifier and not classifier.trained and (stages.joint or stages.calibrate):
-            yield ValidationIssue(("classifier",), "is not trained but fitted, which needs data.valid")
+            yield ValidationIssue(("classifier",), "is fitted instead of trained, which needs data.valid")
         if stages.evaluate and stages.evaluate.budgets and len(recipe.branches) == 1:
             yield ValidationIssue(
-                ("stages", "evaluate", "budgets"), "needs data.valid, where one network is set to them"
+                ("stages", "evaluate", "budgets"), "needs data.valid, to set a single network to them"
             )
     if classifier is None:
         return
     if stages.classifier and not classifier.trained:
-        yield ValidationIssue(("stages", "classifier"), "has nothing to train; leave it out, or write classifier: null")
+        yield ValidationIssue(("stages", "classifier"), "has nothing to train; omit it, or write classifier: null")
     if stages.branches and not (classifier.trained or stages.calibrate or stages.joint):
-        yield ValidationIssue(("classifier",), "is fitted where the container is put together; add stages.calibrate")
+        yield ValidationIssue(("classifier",), "is fitted when the container is assembled; add stages.calibrate")
     if stages.calibrate and classifier.trained and not (stages.classifier or stages.joint):
         yield ValidationIssue(
             ("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier"

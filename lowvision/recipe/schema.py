@@ -1,4 +1,4 @@
-"""The JSON schema of a recipe file, from which editors complete words, show descriptions and mark mistakes."""
+"""The JSON schema of recipe files, for completion, descriptions and validation in editors."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ LEVELS: Schema = {"type": "array", "items": {"type": ["number", "string"]}, "min
 
 
 def schema(registry: Registry) -> Schema:
-    """What a file may say, given what the installed plugins provide."""
+    """Return the schema of recipe files with the components of all plugins in the registry."""
     recipe = Recipe.model_json_schema()
     definitions: Schema = recipe.pop("$defs")
-    of_file = _of_file(registry["formats"])
-    definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-menu": "backbones"}, of_file]}
+    weights_file = _weights_file(registry["formats"])
+    definitions["Branch"] = {"anyOf": [definitions["Branch"], {"x-kind": "backbones"}, weights_file]}
     for kind, provided in registry.items():
-        definitions[kind] = _menu(kind, provided)
+        definitions[kind] = _choice(kind, provided)
         for name, entry in provided.items():
             definitions |= _options(kind, name, entry)
     definitions["datasets"]["anyOf"].append({"type": "string", "description": "The path of a folder of photographs."})
-    written = {
+    document = {
         **recipe,
         "$schema": DIALECT,
-        "properties": {**_short_forms(registry["reducers"], of_file), **recipe["properties"]},
+        "properties": {**_short_forms(registry["reducers"], weights_file), **recipe["properties"]},
         "required": [],
         "anyOf": [{"required": ["extends"]}, {"required": ["task"]}],
         "$defs": definitions,
     }
-    return _with_menus(written)
+    return _with_references(document)
 
 
-def _short_forms(reducers: Mapping[str, Entry], of_file: Schema) -> Schema:
-    """What a file may say besides the fields of a Recipe."""
+def _short_forms(reducers: Mapping[str, Entry], weights_file: Schema) -> Schema:
+    """Return the keys of a file in addition to the fields of a Recipe."""
     return {
         "extends": {
             "type": "string",
-            "description": "The recipe that this one changes: a path from this file, or a shipped one.",
+            "description": "The recipe to modify: a path relative to this file, or the name of a shipped recipe.",
         },
         "backbone": {
-            "anyOf": [{"x-menu": "backbones"}, of_file],
-            "description": "The network to be accelerated; `reduce` makes branches.",
+            "anyOf": [{"x-kind": "backbones"}, weights_file],
+            "description": "The network to accelerate; `reduce` derives the smaller branches from it.",
         },
         "reduce": {
-            "description": "Reducers and one level of each for every branch; the last branch is the base.",
+            "description": "Reducers, each with one level per branch; the last branch is the base.",
             "type": "object",
             "additionalProperties": False,
             "properties": {name: {"anyOf": [LEVELS, _with_levels(entry)]} for name, entry in reducers.items()},
@@ -56,8 +56,8 @@ def _short_forms(reducers: Mapping[str, Entry], of_file: Schema) -> Schema:
     }
 
 
-def _of_file(formats: Mapping[str, Entry]) -> Schema:
-    """A branch that is a weights file, by `weights` or by its format."""
+def _weights_file(formats: Mapping[str, Entry]) -> Schema:
+    """Return the schema of a branch that is a weights file, under `weights` or the name of its format."""
     file = {"type": "string", "description": "A weights file of one network."}
     return {
         "type": "object",
@@ -69,9 +69,9 @@ def _of_file(formats: Mapping[str, Entry]) -> Schema:
 
 
 def _with_levels(reducer: Entry) -> Schema:
-    """A reducer's options, and its levels among them."""
+    """Return the schema of a reducer's options and its levels."""
     options = _model(reducer, f"reducers.{reducer.name}")
-    options.pop("$defs", None)  # they stand among the definitions already
+    options.pop("$defs", None)  # they are among the definitions already
     return {
         **options,
         "properties": {"levels": LEVELS, **options["properties"]},
@@ -79,8 +79,8 @@ def _with_levels(reducer: Entry) -> Schema:
     }
 
 
-def _menu(kind: str, provided: Mapping[str, Entry]) -> Schema:
-    """A choice from a menu: a name, or a name with its options."""
+def _choice(kind: str, provided: Mapping[str, Entry]) -> Schema:
+    """Return the schema of a choice: a name, or a name with options."""
     with_options = {
         "type": "object",
         "properties": {name: {"$ref": f"#/$defs/{kind}.{name}"} for name in provided},
@@ -97,7 +97,7 @@ def _menu(kind: str, provided: Mapping[str, Entry]) -> Schema:
 
 
 def _options(kind: str, name: str, entry: Entry) -> Schema:
-    """The options of one thing under `menu.name`, and the models inside them under `menu.name.Model`."""
+    """Return the schemas of a component, `kind.name`, and of the models among its options, `kind.name.Model`."""
     key = f"{kind}.{name}"
     options = _model(entry, key)
     inner = options.pop("$defs", {})
@@ -105,15 +105,15 @@ def _options(kind: str, name: str, entry: Entry) -> Schema:
 
 
 def _model(entry: Entry, key: str) -> Schema:
-    made: Schema = entry.component.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")  # type: ignore[attr-defined]  # every contract is an Options
-    return {"properties": {}, **made}
+    json_schema: Schema = entry.component.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")  # type: ignore[attr-defined]  # every contract is an Options
+    return {"properties": {}, **json_schema}
 
 
-def _with_menus(part: Any) -> Any:
-    """The schema with every mention of a menu as a reference to its definition."""
+def _with_references(part: Any) -> Any:
+    """Return the schema with each `x-kind` replaced by a reference to the definition of the kind."""
     if isinstance(part, list):
-        return [_with_menus(item) for item in part]
+        return [_with_references(item) for item in part]
     if not isinstance(part, dict):
         return part
-    found = {key: _with_menus(value) for key, value in part.items() if key != "x-menu"}
-    return {"$ref": f"#/$defs/{part['x-menu']}", **found} if "x-menu" in part else found
+    resolved = {key: _with_references(value) for key, value in part.items() if key != "x-kind"}
+    return {"$ref": f"#/$defs/{part['x-kind']}", **resolved} if "x-kind" in part else resolved

@@ -1,120 +1,119 @@
-"""The recipes that come with lowvision and with its plugins: which there are, by name, and copies of them to edit.
+"""The recipes that lowvision and its plugins ship: list them, find one by name, copy one to edit it.
 
-A name is the file's, without the ending and from the folder of recipes: `sr_carn`, `paper/sr_carn`. That of a plugin is
-the folder `recipes` of its package, and the plugin's name stands before: `lowvision-acme/example`.
+A name is the path in the folder of recipes without suffix, e.g. `sr_carn`, `paper/sr_carn`. A plugin ships recipes in
+the folder `recipes` of its package; their names start with that of the plugin, e.g. `lowvision-acme/example`.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+from lowvision.config.validation import did_you_mean
 from lowvision.errors import RecipeError, UsageError
 from lowvision.plugins.registry import Plugin, Registry
 from lowvision.system.atomic import whole
 
 FOLDER = "recipes"
-"""Of a package, where its recipes lie."""
+"""Folder of a package with its recipes."""
 
 ENDING = ".yml"
 ENDINGS = (ENDING, ".yaml")
-"""Of a recipe's file."""
+"""Suffixes of recipe files."""
 SCHEMA = re.compile(r"^# yaml-language-server: \$schema=\S+$", re.MULTILINE)
 EXTENDS = re.compile(r"^extends: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What `copy` made of a shipped recipe."""
+    """A copy of a shipped recipe."""
 
     name: str
-    """Of the shipped recipe."""
+    """Name of the shipped recipe."""
     file: Path
     extends: str | None
-    """The shipped recipe that the copy extends, by its name."""
+    """Name of the shipped recipe that the copy extends; None: it extends none."""
 
 
 def folder() -> Path:
-    """Where lowvision's own lie: beside this file in an installed package, at the top of a checkout."""
-    carried = Path(__file__).parents[1] / FOLDER
-    return carried if carried.is_dir() else Path(__file__).parents[2] / FOLDER
+    """Return the folder of lowvision's own recipes: in an installed package, or at the top of a checkout."""
+    packaged = Path(__file__).parents[1] / FOLDER
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / FOLDER
 
 
-def recipes(known: Registry) -> Mapping[str, Path]:
-    """Every shipped recipe and its file: those that run anywhere, those in folders, then those of plugins.
+def recipes(registry: Registry) -> Mapping[str, Path]:
+    """Return all shipped recipes, name -> file: lowvision's, those in its subfolders, then those of plugins.
 
-    A plugin that is broken has none.
+    Broken plugins have none.
     """
-    own = sorted(_below(folder(), ""), key=lambda recipe: (recipe[0].count("/"), recipe[0]))
-    theirs = (recipe for plugin in known.plugins for recipe in sorted(_of(plugin)))
-    return dict((*own, *theirs))
+    core = sorted(_below(folder(), ""), key=lambda recipe: (recipe[0].count("/"), recipe[0]))
+    from_plugins = (recipe for plugin in registry.plugins for recipe in sorted(_of(plugin)))
+    return dict((*core, *from_plugins))
 
 
 def _of(plugin: Plugin) -> Iterator[tuple[str, Path]]:
-    """The recipes in the package of a plugin; none where it is a lone module, or could not be imported."""
-    for place in getattr(sys.modules.get(plugin.module), "__path__", ()):
-        yield from _below(Path(place) / FOLDER, f"{plugin.name}/")
+    """Yield the recipes in the package of a plugin; none if it is a single module or was not imported."""
+    for package_path in getattr(sys.modules.get(plugin.module), "__path__", ()):
+        yield from _below(Path(package_path) / FOLDER, f"{plugin.name}/")
 
 
-def _below(home: Path, before: str) -> Iterator[tuple[str, Path]]:
-    for path in home.rglob(f"*{ENDING}"):
-        yield f"{before}{path.relative_to(home).with_suffix('').as_posix()}", path
+def _below(root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for path in root.rglob(f"*{ENDING}"):
+        yield f"{prefix}{path.relative_to(root).with_suffix('').as_posix()}", path
 
 
 def about(path: Path) -> str:
-    """What a recipe's file says of itself: the comment at its head, line by line."""
+    """Return the comment at the head of a recipe file."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    own = lines[1:] if lines and SCHEMA.match(lines[0]) else lines
-    head = [line for k, line in enumerate(own) if all(before.startswith("#") for before in own[: k + 1])]
+    text = lines[1:] if lines and SCHEMA.match(lines[0]) else lines
+    head = list(takewhile(lambda line: line.startswith("#"), text))
     return "\n".join(line.removeprefix("#").strip() for line in head)
 
 
-def find(word: Path, known: Registry) -> Path:
-    """The recipe that a word of a command means: a file, or a shipped recipe by its name.
+def find(word: Path, registry: Registry) -> Path:
+    """Return the recipe file for an argument of a command: a path, or the name of a shipped recipe.
 
-    A file that is not there is given back as it is, for its reader to tell, but for one that is shipped by another
-    name. Raises RecipeError for that, and for a word that is neither a file nor a name.
+    The path of a missing recipe file is returned unchanged; its reader raises the error. Raises RecipeError for the
+    path of a shipped recipe that must be given by name, and for an argument that is neither a path nor a name.
     """
-    name, there = word.as_posix(), recipes(known)
+    name, by_name = word.as_posix(), recipes(registry)
     if word.is_file():
         return word
-    if name in there:
-        return there[name]
+    if name in by_name:
+        return by_name[name]
     if word.suffix in ENDINGS:
-        likely = [shipped for shipped in there if f"/{word.with_suffix('').as_posix()}".endswith(f"/{shipped}")]
-        if likely:
-            meant = max(likely, key=len)
-            raise RecipeError(f"{word}: no such file; the shipped recipe is called {meant} alone")
+        matches = [shipped for shipped in by_name if f"/{word.with_suffix('').as_posix()}".endswith(f"/{shipped}")]
+        if matches:
+            raise RecipeError(f"{word}: no such file; give the name of the shipped recipe, {max(matches, key=len)}")
         return word
     if word.exists():
         return word
-    near = difflib.get_close_matches(name, there, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(there)}"
-    raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{known.absent()}")
+    hint = did_you_mean(name, by_name) or f"there are {', '.join(by_name)}"
+    raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{registry.absent()}")
 
 
-def copy(word: str, destination: str, known: Registry, force: bool = False) -> Copy:
-    """Copy a shipped recipe, to be edited, to a file (which ends in .yml) or into a folder, which is made.
+def copy(word: str, destination: str, registry: Registry, force: bool = False) -> Copy:
+    """Copy a shipped recipe for editing to a file (suffix .yml or .yaml) or into a folder, which is created if missing.
 
-    The copy says the same: where the recipe extends another shipped one, the copy extends it by its name.
-    Raises RecipeError where no such recipe is shipped, UsageError where the copy would replace a file and `force` is
-    not given, would replace the shipped recipe itself, or cannot be written.
+    The copy is equivalent: it extends by name the shipped recipe that the original extends.
+    Raises RecipeError if there is no such recipe, UsageError if the copy would replace a file without `force`, would
+    replace the shipped recipe itself, or cannot be written.
     """
-    source = find(Path(word), known)
-    names = {path.resolve(): name for name, path in recipes(known).items()}
+    source = find(Path(word), registry)
+    names = {path.resolve(): name for name, path in recipes(registry).items()}
     if source.resolve() not in names:
-        raise RecipeError(f"{word}: is not shipped; `lowvision ls recipes` lists what is")
+        raise RecipeError(f"{word}: is not a shipped recipe; `lowvision ls recipes` lists them")
     target = Path(destination)
     if target.suffix not in ENDINGS or target.is_dir():
         target = target / source.name
     if target.resolve() == source.resolve():
         raise UsageError(f"{target}: is the shipped recipe itself; give another file or folder")
     if target.exists() and not force:
-        raise UsageError(f"{target}: is there already; give another file or folder, or --force to replace it")
+        raise UsageError(f"{target}: exists already; give another file or folder, or --force to replace it")
     parent = _parent(source, names)
     text = source.read_text(encoding="utf-8")
     text = SCHEMA.sub("# yaml-language-server: $schema=schema.json", text)
@@ -124,9 +123,9 @@ def copy(word: str, destination: str, known: Registry, force: bool = False) -> C
 
 
 def _parent(source: Path, names: Mapping[Path, str]) -> str | None:
-    """The name of the shipped recipe that a shipped one extends, be it by its file or by its name."""
-    found = EXTENDS.search(source.read_text(encoding="utf-8"))
-    return names.get((source.parent / found[1]).resolve(), found[1]) if found else None
+    """Return the name of the shipped recipe that a shipped one extends, by file or by name; None if it extends none."""
+    match = EXTENDS.search(source.read_text(encoding="utf-8"))
+    return names.get((source.parent / match[1]).resolve(), match[1]) if match else None
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes the short forms of a recipe out: `backbone` with `reduce`, or files, as branches; a path as a folder."""
+"""Expand the short forms of a recipe: `backbone` with `reduce`, or files, to branches; a path to a folder."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from lowvision.recipe.models import Branch, Reduction
 Level = int | float | str
 
 
-class Spelt(NamedTuple):
-    """A recipe without short forms, and what stood in the way of writing it so."""
+class Expanded(NamedTuple):
+    """A recipe without short forms, and the issues of its short forms."""
 
     value: dict[str, Any]
-    complaints: list[ValidationIssue]
+    issues: list[ValidationIssue]
 
 
-class Knob(NamedTuple):
-    """A reducer by name, the levels that it is asked for, and where each stands in the recipe."""
+class ReducerLevels(NamedTuple):
+    """A reducer by name, its levels, and the key path of the levels."""
 
     name: str
     reducer: Reducer
@@ -37,51 +37,53 @@ class Knob(NamedTuple):
     path: KeyPath
 
 
-def write_out(value: Mapping[str, Any], registry: Registry) -> Spelt:
-    """The recipe with explicit `branches` and every folder spelt as a choice."""
+def expand(value: Mapping[str, Any], registry: Registry) -> Expanded:
+    """Return the recipe with explicit `branches`, and with folders as choices."""
     full = {key: part for key, part in value.items() if key not in ("backbone", "reduce")}
     if isinstance(full.get("data"), dict):
         full["data"] = {key: _photographs(key, part, registry) for key, part in full["data"].items()}
     backbone, reduce = value.get("backbone"), value.get("reduce")
     if backbone is None and reduce is None:
-        listed, complaints = _listed(full.get("branches"), registry)
-        return Spelt({**full, "branches": listed} if "branches" in full else full, complaints)
+        listed, issues = _with_files(full.get("branches"), registry)
+        return Expanded({**full, "branches": listed} if "branches" in full else full, issues)
     if full.get("branches") is not None:
-        return Spelt(full, [ValidationIssue(("branches",), "stands beside backbone or reduce; give one or the other")])
+        return Expanded(
+            full, [ValidationIssue(("branches",), "cannot be combined with backbone or reduce; give one or the other")]
+        )
     if backbone is None:
-        return Spelt(full, [ValidationIssue(("reduce",), "needs a backbone to make smaller; give backbone as well")])
+        return Expanded(full, [ValidationIssue(("reduce",), "needs a backbone to reduce; give backbone as well")])
     if reduce is None and _file_of(backbone, registry):
-        branch, complaints = _of_file(backbone, ("backbone",), registry)
-        return Spelt({**full, "branches": (branch,) if branch else ()}, complaints)
-    branches, complaints = _branches(backbone, {} if reduce is None else reduce, registry)
-    return Spelt({**full, "branches": tuple(branches)}, complaints)
+        branch, issues = _branch_from_file(backbone, ("backbone",), registry)
+        return Expanded({**full, "branches": (branch,) if branch else ()}, issues)
+    branches, issues = _branches(backbone, {} if reduce is None else reduce, registry)
+    return Expanded({**full, "branches": tuple(branches)}, issues)
 
 
 def _photographs(key: str, value: Any, registry: Registry) -> Any:
-    """A word that is a path as a folder; anything else as it is."""
+    """Return a path as a folder, and anything else unchanged."""
     if key not in ("train", "valid", "test") or not isinstance(value, str) or value in registry["datasets"]:
         return value
     is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or Path(value).is_dir()
     return {"folder": {"path": value}} if is_path else value
 
 
-def _listed(branches: Any, registry: Registry) -> tuple[Any, list[ValidationIssue]]:
-    """The list of branches, those that are a weights file with the network that is in it; anything else as it is."""
+def _with_files(branches: Any, registry: Registry) -> tuple[Any, list[ValidationIssue]]:
+    """Return the branches with those that are weights files expanded, and anything else unchanged."""
     if not isinstance(branches, tuple):
         return branches, []
-    found, complaints = [], list[ValidationIssue]()
+    expanded, issues = [], list[ValidationIssue]()
     for k, branch in enumerate(branches):
         if _file_of(branch, registry):
-            made, more = _of_file(branch, ("branches", k), registry)
-            complaints += more
-            found.append(made or branch)
+            from_file, more = _branch_from_file(branch, ("branches", k), registry)
+            issues += more
+            expanded.append(from_file or branch)
         else:
-            found.append(branch)
-    return tuple(found), complaints
+            expanded.append(branch)
+    return tuple(expanded), issues
 
 
 def _file_of(branch: Any, registry: Registry) -> str | None:
-    """The weights file that a branch is, as {weights: FILE} or {a format's name: FILE}; None: it is something else."""
+    """Return FILE of a branch {weights: FILE} or {FORMAT: FILE}; None for other branches."""
     if not isinstance(branch, dict) or len(branch) != 1:
         return None
     ((name, file),) = branch.items()
@@ -89,11 +91,11 @@ def _file_of(branch: Any, registry: Registry) -> str | None:
     return file if is_file else None
 
 
-def _of_file(
+def _branch_from_file(
     branch: dict[str, str], path: KeyPath, registry: Registry
 ) -> tuple[Branch, list[ValidationIssue]] | tuple[None, list[ValidationIssue]]:
-    """The network that is in a weights file, and starts from it."""
-    from lowvision.models import weights  # imports torch, which most recipes need not wait for
+    """Return a branch with the network in a weights file, and with its weights."""
+    from lowvision.models import weights  # imports torch, which most recipes do not need
 
     ((name, file),) = branch.items()
     try:
@@ -110,89 +112,87 @@ def _of_file(
 
 
 def _branches(backbone: Any, reduce: Any, registry: Registry) -> tuple[list[Branch], list[ValidationIssue]]:
-    """One branch for each level of `reduce`; the backbone alone where there is none."""
-    largest, complaints = _chosen("backbones", backbone, ("backbone",), registry)
+    """Return one branch per level of `reduce`; the backbone alone if it is empty."""
+    largest, issues = _chosen("backbones", backbone, ("backbone",), registry)
     if not isinstance(reduce, dict):
-        message = f"must be a mapping of reducers to their levels, as {{channels: [36, 52, 64]}}, not {shown(reduce)}"
-        return [], [*complaints, ValidationIssue(("reduce",), message)]
-    knobs = []
-    for name, asked in reduce.items():
-        knob, more = _knob(name, asked, registry)
-        knobs.append(knob)
-        complaints += more
-    if complaints:
-        return [], complaints
-    if not knobs:
+        message = f"must be a mapping of reducers to their levels, e.g. {{channels: [36, 52, 64]}}, not {shown(reduce)}"
+        return [], [*issues, ValidationIssue(("reduce",), message)]
+    reducers = []
+    for name, value in reduce.items():
+        reducer, more = _reducer_levels(name, value, registry)
+        reducers.append(reducer)
+        issues += more
+    if issues:
+        return [], issues
+    if not reducers:
         return [Branch(backbone=cast(Backbone, largest))], []
-    return _zipped(cast(Backbone, largest), cast(list[Knob], knobs))
+    return _zipped(cast(Backbone, largest), cast(list[ReducerLevels], reducers))
 
 
 def _chosen(
     kind: str, value: Any, path: KeyPath, registry: Registry
 ) -> tuple[Options, list[ValidationIssue]] | tuple[None, list[ValidationIssue]]:
-    """What `choose` makes of the value at `path`, or its complaints."""
+    """Return the component for the value at `path`, or None and the issues."""
     try:
         return choose(kind, value, registry), []
     except ValidationError as error:
-        return None, [c.below(*path) for c in from_error(error, Options, value)]
+        return None, [issue.below(*path) for issue in from_error(error, Options, value)]
     except ValueError as error:
         return None, [ValidationIssue(path, str(error))]
 
 
-def _knob(name: str, asked: Any, registry: Registry) -> tuple[Knob | None, list[ValidationIssue]]:
-    """A reducer and its levels, from a list of levels, or `levels` among the reducer's own options."""
+def _reducer_levels(name: str, value: Any, registry: Registry) -> tuple[ReducerLevels | None, list[ValidationIssue]]:
+    """Return a reducer and its levels, from a list of levels, or from `levels` among the reducer's options."""
     path: KeyPath = ("reduce", name)
     options = {}
-    levels = asked
-    if isinstance(asked, dict):
-        options = {key: value for key, value in asked.items() if key != "levels"}
-        levels = asked.get("levels")
+    levels = value
+    if isinstance(value, dict):
+        options = {key: option for key, option in value.items() if key != "levels"}
+        levels = value.get("levels")
         path = (*path, "levels")
-    reducer, complaints = _chosen("reducers", {name: options}, ("reduce",), registry)
-    complaints += _wrong_levels(levels, path)
-    return None if complaints else Knob(name, cast(Reducer, reducer), levels, path), complaints
+    reducer, issues = _chosen("reducers", {name: options}, ("reduce",), registry)
+    issues += _level_issues(levels, path)
+    return None if issues else ReducerLevels(name, cast(Reducer, reducer), levels, path), issues
 
 
-def _wrong_levels(levels: Any, path: KeyPath) -> list[ValidationIssue]:
+def _level_issues(levels: Any, path: KeyPath) -> list[ValidationIssue]:
     if not isinstance(levels, tuple) or not levels:
         return [
-            ValidationIssue(
-                path, f"must be a list of levels, one for each branch, as [36, 52, 64], not {shown(levels)}"
-            )
+            ValidationIssue(path, f"must be a list of levels, one per branch, e.g. [36, 52, 64], not {shown(levels)}")
         ]
     return [
-        ValidationIssue((*path, k), f"a level is a number or a word, not {shown(level)}")
+        ValidationIssue((*path, k), f"must be a number or text, not {shown(level)}")
         for k, level in enumerate(levels)
         if isinstance(level, bool) or not isinstance(level, int | float | str)
     ]
 
 
-def _zipped(backbone: Backbone, knobs: list[Knob]) -> tuple[list[Branch], list[ValidationIssue]]:
-    """The backbone under the first level of every reducer, under the second of every reducer, ..."""
-    first, *others = knobs
+def _zipped(backbone: Backbone, reducers: list[ReducerLevels]) -> tuple[list[Branch], list[ValidationIssue]]:
+    """Return the branches: the backbone at the first level of all reducers, at the second of all reducers, ..."""
+    first, *others = reducers
     for other in others:
         if len(other.levels) != len(first.levels):
             counts = f"{first.name} has {len(first.levels)} levels, {other.name} has {len(other.levels)}"
-            return [], [ValidationIssue(("reduce",), f"{counts}; give each branch one of both")]
-    outcomes = [_reduced(backbone, knobs, k) for k in range(len(first.levels))]
+            return [], [ValidationIssue(("reduce",), f"{counts}; give all reducers one level per branch")]
+    outcomes = [_reduced(backbone, reducers, k) for k in range(len(first.levels))]
     return (
         [outcome for outcome in outcomes if isinstance(outcome, Branch)],
         [outcome for outcome in outcomes if isinstance(outcome, ValidationIssue)],
     )
 
 
-def _reduced(backbone: Backbone, knobs: list[Knob], k: int) -> Branch | ValidationIssue:
-    """The backbone under level k of every reducer in turn, or why there is none."""
+def _reduced(backbone: Backbone, reducers: list[ReducerLevels], k: int) -> Branch | ValidationIssue:
+    """Return the backbone at level k of all reducers in turn, or the issue."""
     steps = []
-    for knob in knobs:
-        step = Reduction(reducer=knob.reducer, level=knob.levels[k])
+    for reducer in reducers:
+        step = Reduction(reducer=reducer.reducer, level=reducer.levels[k])
         try:
             backbone = step.of(backbone)
         except ValidationError as error:
-            broken = from_error(error, type(backbone), dict(backbone))
-            told = "; ".join(f"{'.'.join(map(str, c.path))} {c.message}".strip() for c in broken)
-            return ValidationIssue((*knob.path, k), f"level {step.level}: {told}")
+            issues = from_error(error, type(backbone), dict(backbone))
+            text = "; ".join(f"{'.'.join(map(str, issue.path))} {issue.message}".strip() for issue in issues)
+            return ValidationIssue((*reducer.path, k), f"level {step.level}: {text}")
         except ValueError as error:
-            return ValidationIssue((*knob.path, k), f"level {step.level}: {error}")
+            return ValidationIssue((*reducer.path, k), f"level {step.level}: {error}")
         steps.append(step)
     return Branch(backbone=backbone, reduced=tuple(steps))

@@ -1,4 +1,4 @@
-"""What a recipe may say of its stages, as frozen options models."""
+"""The options of the stages of a recipe."""
 
 from __future__ import annotations
 
@@ -11,107 +11,110 @@ from lowvision.training.options import Fit, RoutedFit
 
 
 class Base(Fit):
-    """Trains the base, the largest branch's network, alone on all tiles."""
+    """Train the base, i.e. the network of the last branch, on all tiles."""
 
     start: str | None = None
-    """A weights file, or the name of shipped weights, to start from; goes before the last branch's `weights`. Of a
-    container's file it takes the branch that is this very network."""
+    """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
+    container, the branch with the same architecture is used."""
     candidates: int = Field(default=1, ge=1)
-    """Tiles drawn for every one that is learned from: the one with the most detail is; 1: any, as in the paper."""
+    """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
 
 
 class Rank(Options):
-    """Ranks training tiles by their PSNR under a trained network, into as many classes as there are branches."""
+    """Sort the training tiles into one class per branch, by their PSNR under a trained network."""
 
     weights: str | None = None
-    """A weights file of the network to rank by; absent: the base."""
+    """Weights file of the network that ranks; null: the base."""
     stride: int | None = Field(default=None, ge=1)
-    """LQ pixels between the tiles of the grid; absent: half a tile."""
+    """Stride of the grid of tiles, in LQ pixels; null: half a tile."""
     limit: int | None = Field(default=None, ge=1)
-    """Rank only so many tiles, drawn at random; absent: all."""
+    """Maximum number of tiles to rank, drawn at random; null: all."""
     batch: int = Field(default=32, ge=1)
-    """Tiles that go through the network at a time."""
+    """Tiles per forward pass."""
 
 
 class Branches(Fit):
-    """Trains branch k on the tiles of class k."""
+    """Train branch k on the tiles of class k."""
 
     own_class: float = Field(default=1.0, ge=0, le=1)
-    """Share of the tiles that are of the branch's own class, as in the paper; the others are of all classes."""
+    """Fraction of tiles from the branch's own class; the rest is from all classes. 1: as in the paper."""
     start: str | None = None
-    """A weights file of a container, or the name of a shipped one, whose branches they start from, instead of from the
-    base or their `weights`; the base's own network goes on from the base that the run has trained."""
+    """Initial weights: a weights file of a container or a name of shipped weights; replaces the base and `weights`. The
+    last branch still starts from the base that the run has trained."""
     from_base: bool = True
-    """Start from the base: its own network from its weights, a smaller one from what its reducers hand down of them."""
+    """Start from the base: the last branch from its weights, smaller ones from those that their reducers inherit."""
     steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    """Updates of each branch, in place of `steps`: a small one has more to learn than the base's own, which goes on."""
+    """Steps per branch, in place of `steps`: small branches need more than the last one, which is trained already."""
 
     @property
     def fewest_steps(self) -> int:
         return min(self.steps_each) if self.steps_each else self.steps
 
     def of(self, k: int) -> Branches:
-        """What branch k is trained by."""
+        """Return the options for branch k."""
         return self if self.steps_each is None else self.model_copy(update={"steps": self.steps_each[k]})
 
 
 class ClassifierStage(RoutedFit):
-    """Trains the classifier; the branches are frozen."""
+    """Train the classifier; the branches are frozen."""
 
     ranked_steps: int = Field(default=0, ge=0)
-    """First so many steps of learning the ranking's classes as they are; no branch runs, so they take no time."""
+    """Initial steps in which the classifier learns the classes of the ranking; fast, because no branch runs."""
     ranked_lr: float = Field(default=1e-3, gt=0)
-    """Learning rate at the start of these."""
+    """Initial learning rate of `ranked_steps`."""
+    error_tiles: int = Field(default=4096, ge=1)
+    """Training tiles on which each branch is measured, once, for a classifier that predicts errors."""
 
 
 class Joint(RoutedFit):
-    """Trains classifier and branches together."""
+    """Train classifier and branches jointly."""
 
 
 class Calibrate(Options):
-    """Measures PSNR against cost on `data.valid`, and keeps the curve in the weights file: for `--max-loss`.
+    """Measure PSNR over cost on `data.valid`, and store the curve in the weights file, for `--max-loss`.
 
-    One network that decides by itself is set to several shares of its cost instead, for `--budget` as well.
+    A single adaptive network is set to several costs instead, for `--max-loss` and `--budget`.
     """
 
     points: int = Field(default=9, ge=3)
-    """Of the curve: all tiles cheap, as trained, all dear, and some between; of one network so many shares, evenly."""
+    """Number of points. Container: all tiles to the first branch, as trained, all to the last, and points between.
+    Adaptive network: equally spaced costs."""
     size: int = Field(default=256, ge=16)
-    """The middle of each photograph is measured: at most so many LQ pixels high and wide."""
+    """Maximum height and width, in LQ pixels, of the centre of each photograph that is measured."""
     batch: int = Field(default=16, ge=1)
     """Tiles of one branch that are restored at a time."""
 
 
 class Evaluate(Options):
-    """Measures quality, cost and seconds on `data.test` and writes the report."""
+    """Measure quality, cost and seconds on `data.test`, and write the report."""
 
     budgets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Shares of the base's cost on the whole image at which to measure as well, as `restore --budget` restores; of a
-    base that decides by itself how much to compute, shares of its cost on tiles, set on `data.valid`."""
+    """Additional costs to measure at, as `restore --budget`: fractions of the base's cost on the whole image. For a
+    single adaptive network: fractions of its cost on tiles, set on `data.valid`."""
     compare: bool = False
-    """Whether to measure, at the cost of the classifier's own choice, what classifiers without training and what the
-    truth would choose; the former are fitted on `data.valid`."""
+    """Also measure, at the cost of the classifier, the routing of untrained classifiers, fitted on `data.valid`, and of
+    an oracle."""
 
     pictures: int = Field(default=4, ge=0)
-    """For how many images the restored image and the route map are kept."""
+    """Number of images whose restored image and route map are saved."""
     batch: int = Field(default=16, ge=1)
     """Tiles of one branch that are restored at a time."""
 
 
 class Stages(Options):
-    """The stages in the order in which they run; an absent one is not run, but `evaluate` is unless it is null."""
+    """The stages in their order. Absent ones are skipped, except `evaluate`, which runs unless it is null."""
 
     base: Base | None = None
-    """Trains the base on all tiles."""
+    """Train the base on all tiles."""
     rank: Rank | None = None
-    """Sorts the training tiles by difficulty."""
+    """Sort the training tiles by difficulty."""
     branches: Branches | None = None
-    """Trains each branch on its own class."""
+    """Train each branch on its own class."""
     classifier: ClassifierStage | None = None
-    """Trains the classifier."""
+    """Train the classifier."""
     joint: Joint | None = None
-    """Trains everything together."""
+    """Train classifier and branches jointly."""
     calibrate: Calibrate | None = None
-    """Measures how much PSNR is lost for how little cost."""
+    """Measure PSNR over cost."""
     evaluate: Evaluate | None = Evaluate()
-    """Measures the result."""
+    """Measure the result on `data.test`."""

@@ -1,4 +1,4 @@
-"""What a run ends with: one plain document, told as text, as a page, and as files."""
+"""Format the report of a run or an evaluation as text, HTML and files."""
 
 from lowvision.report.files import write
 from lowvision.report.page import html

@@ -1,4 +1,4 @@
-"""Draws the curves of training as SVG: for each stage its losses, its validation, and how tiles were shared out."""
+"""Draw the training curves of each stage as SVG: losses, validation PSNR, shares of tiles, entropy."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from lowvision.report.axis import Axis, fitted
 from lowvision.report.table import is_number
 
 Entry = Mapping[str, Any]
-"""A line of metrics.jsonl: stage, step, and facts."""
+"""A line of metrics.jsonl: stage, step, and metrics."""
 Points = list[tuple[float, Any]]
-"""Steps and what was measured at them."""
+"""Pairs of a step and its value or values."""
 
 WIDTH, HEIGHT = 244, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 5, 8, 20
-MOST_POINTS = 240
-"""Longer curves are drawn as means over equal stretches: smaller files, calmer lines."""
+MAX_POINTS = 240
+"""Longer curves are averaged over equal intervals: smaller files, smoother lines."""
 LOSSES = ("loss", "image", "class", "average")
 LINES = ("var(--ink)", "#3174b2", "#e0802f", "#2f9e8f")
 
 
 def stages(metrics: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
-    """Each stage that measured something, in order, and its panels as HTML."""
+    """Return each stage with metrics, in order, and its charts as HTML."""
     for stage in dict.fromkeys(entry["stage"] for entry in metrics):
         entries = [entry for entry in metrics if entry["stage"] == stage]
         panels = [_losses(entries), _psnr(entries), _shares(entries), _entropy(entries)]
-        drawn = [panel for panel in panels if panel]
-        if drawn:
-            yield stage, drawn
+        charts = [panel for panel in panels if panel]
+        if charts:
+            yield stage, charts
 
 
 def _losses(entries: Sequence[Entry]) -> str:
     series = {name: _numbers(entries, name) for name in LOSSES}
-    # With one loss only, the sum says nothing new.
+    # A single loss equals the total, which is not charts twice.
     parts = {name: points for name, points in series.items() if points and points != series["loss"]}
     distinct = {"loss": series["loss"], **parts} if series["loss"] else parts
     values = [value for points in distinct.values() for _, value in points]
@@ -65,7 +65,7 @@ def _entropy(entries: Sequence[Entry]) -> str:
 
 
 def _shares(entries: Sequence[Entry]) -> str:
-    """Bands that add up to all tiles, the simple class at the bottom: what was chosen, else mean probabilities."""
+    """Draw stacked shares of tiles, the cheapest branch at the bottom: chosen shares, or mean probabilities."""
     name = "chosen" if any("chosen" in entry for entry in entries) else "shares"
     points: Points = [(entry["step"], entry[name]) for entry in entries if _is_shares(entry.get(name))]
     if not points or len(points[0][1]) < 2:
@@ -77,7 +77,7 @@ def _shares(entries: Sequence[Entry]) -> str:
     for k, tint in enumerate(tints):
         edges = [(step, [0.0, *accumulate(share)][k : k + 2]) for step, share in points]
         edge = [(step, pair[1]) for step, pair in edges] + [(step, pair[0]) for step, pair in reversed(edges)]
-        if len(points) == 1:  # one measurement: a band as wide as the chart
+        if len(points) == 1:  # a single step: a band as wide as the chart
             (_, (low, high)) = edges[0]
             edge = [(horizontal.low, high), (horizontal.high, high), (horizontal.high, low), (horizontal.low, low)]
         bands.append(f'<polygon points="{_path(edge, horizontal, vertical)}" fill="{tint}"/>')
@@ -88,15 +88,15 @@ def _shares(entries: Sequence[Entry]) -> str:
 def _chart(series: Mapping[str, Points], vertical: Axis, title: str, best: tuple[float, float] | None = None) -> str:
     horizontal = _steps([point for points in series.values() for point in points])
     tints = dict(zip(series, LINES, strict=False)) if len(series) > 1 else dict.fromkeys(series, LINES[1])
-    drawn = []
+    charts = []
     for name, points in series.items():
         kept = [(step, value) for step, value in _thinned(points) if value > 0 or not vertical.logarithmic]
-        drawn.append(f'<polyline points="{_path(kept, horizontal, vertical)}" stroke="{tints[name]}"/>')
+        charts.append(f'<polyline points="{_path(kept, horizontal, vertical)}" stroke="{tints[name]}"/>')
         if len(kept) == 1 or best:
             x, y = _place(best or kept[0], horizontal, vertical)
-            drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{tints[name]}"/>')
+            charts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{tints[name]}"/>')
     keys = tints if len(series) > 1 else {}
-    return _figure("".join(drawn), horizontal, vertical, title, keys)
+    return _figure("".join(charts), horizontal, vertical, title, keys)
 
 
 def _figure(
@@ -105,9 +105,9 @@ def _figure(
     marks = []
     for mark in vertical.marks():
         _, y = _place((horizontal.low, mark), horizontal, vertical)
-        shown = f"{mark:.0%}" if percent else _short(mark)
+        label = f"{mark:.0%}" if percent else _short(mark)
         marks.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        marks.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{shown}</text>')
+        marks.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{label}</text>')
     for mark in horizontal.marks(about=3):
         x, _ = _place((mark, vertical.low), horizontal, vertical)
         anchor = "end" if x > WIDTH - 24 else "middle"
@@ -147,10 +147,10 @@ def _is_shares(value: Any) -> bool:
 
 
 def _thinned(points: Points) -> Points:
-    """Means over equal stretches, where there are more points than can be seen."""
-    if len(points) <= MOST_POINTS:
+    """Average more than MAX_POINTS points over equal intervals."""
+    if len(points) <= MAX_POINTS:
         return points
-    length = -(-len(points) // MOST_POINTS)
+    length = -(-len(points) // MAX_POINTS)
     return [_mean(points[start : start + length]) for start in range(0, len(points), length)]
 
 

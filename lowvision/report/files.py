@@ -1,4 +1,4 @@
-"""Writes a report's files, each at once or not at all."""
+"""Write a report's files atomically."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from lowvision.system.atomic import whole
 
 
 def write(folder: Path, document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Path | None) -> None:
-    """Leave report.json, report.txt and report.html in `folder`; a reader sees old files or whole new ones.
+    """Write report.json, report.txt and report.html into `folder`, each atomically.
 
-    JSON knows no infinity: a number that is not finite becomes null. Raises RunError where the disk fails.
+    JSON has no infinity and no NaN: such numbers become null. Raises RunError if a file cannot be written.
     """
-    _put(folder / "report.json", json.dumps(_strict(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    _put(folder / "report.txt", text(document))
-    _put(folder / "report.html", html(document, metrics, pictures))
+    _write_file(
+        folder / "report.json", json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+    _write_file(folder / "report.txt", text(document))
+    _write_file(folder / "report.html", html(document, metrics, pictures))
 
 
-def _put(path: Path, content: str) -> None:
+def _write_file(path: Path, content: str) -> None:
     try:
         with whole(path) as part:
             part.write_text(content, encoding="utf-8")
@@ -33,9 +35,9 @@ def _put(path: Path, content: str) -> None:
         raise RunError(f"{path}: cannot write: {error.strerror}") from error
 
 
-def _strict(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _strict(inner) for name, inner in value.items()}
+        return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(inner) for inner in value]
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

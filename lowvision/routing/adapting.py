@@ -1,4 +1,4 @@
-"""Restores an image by a network that decides by itself how much of it to compute, tile by tile."""
+"""Restore an image by an adaptive network, which decides per tile how much to compute."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from lowvision.routing.engine import Engine
 
 
 def adapt(network: Adaptive, engine: Engine, image: Tensor) -> tuple[Tensor, int]:
-    """The restored image (C,s*H,s*W) of image (C,H,W), and the multiply-adds that were spent on it, overlap included.
+    """Restore image (C,H,W) to (C,s*H,s*W); return it and the multiply-adds spent, overlap included.
 
-    engine: knows the tiles; of its own networks none is asked.
+    engine: defines the tiles; its own networks do not run.
     """
-    adapting, spent = by_itself(network, engine)
-    restored = adapting.restore(image, 0).image
+    adaptive, spent = adaptive_engine(network, engine)
+    restored = adaptive.restore(image, 0).image
     return restored, int(sum(spent))
 
 
-def by_itself(network: Adaptive, engine: Engine) -> tuple[Engine, list[Tensor]]:
-    """An engine for the same tiles, whose only branch is the network, and a list of what is spent while it restores."""
+def adaptive_engine(network: Adaptive, engine: Engine) -> tuple[Engine, list[Tensor]]:
+    """Return an engine with the same tiles and `network` as its only branch, and the list that collects its costs.
+
+    Each batch appends its multiply-adds to the list.
+    """
     spent: list[Tensor] = []
 
     def run(tiles: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Blends restored windows into bands of an image: where two meet, one fades into the other linearly."""
+"""Blend restored windows into bands of an image: neighbours cross-fade linearly over their seam."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lowvision.routing.regions import Window
 
 
 class Band:
-    """Rows of the restored image that are being put together."""
+    """Rows of the restored image under construction."""
 
     def __init__(self, pixels: Tensor, first: int, scale: int):
-        """pixels: (C,h,s*W), zeros but for the first rows, which are as the band above left them.
+        """Start a band at row `first` of the LQ image.
 
-        first: the row of the image before it is scaled where the band begins.
+        pixels: (C,h,s*W), zeros except for the unfinished first rows of the band above.
         """
         self._pixels, self._first, self._scale = pixels, first, scale
 
     def add(self, restored: Tensor, window: Window) -> None:
-        """Add a restored window (C,s*height,s*width), which is changed by that."""
+        """Add a restored window (C,s*height,s*width); the tensor is modified in place."""
         part = _within(restored, window, window.top, window.left, self._scale)
         above, below, before, after = (self._scale * length for length in window.fades)
         _fade_in(part, above, axis=-2)
@@ -31,16 +31,16 @@ class Band:
         _within(self._pixels, window, self._first, 0, self._scale).add_(part)
 
     def above(self, row: int) -> Tensor:
-        """Its pixels (C,h,s*W) above that row of the image before it is scaled."""
+        """Return the pixels (C,h,s*W) above a row of the LQ image."""
         return self._pixels[:, : self._scale * (row - self._first)]
 
     def below(self, row: int) -> Tensor:
-        """Its pixels (C,h,s*W) from that row of the image before it is scaled on."""
+        """Return the pixels (C,h,s*W) from a row of the LQ image on."""
         return self._pixels[:, self._scale * (row - self._first) :]
 
 
 def _within(pixels: Tensor, window: Window, top: int, left: int, scale: int) -> Tensor:
-    """What a window keeps, in scaled pixels (C,h,w) that begin at `top` and `left` of the image."""
+    """Return the part that a window keeps, a view of scaled pixels (C,h,w) that begin at `top`, `left` of the image."""
     (first_row, last_row), (first_column, last_column) = window.rows, window.columns
     rows = slice(scale * (first_row - top), scale * (last_row - top))
     return pixels[:, rows, scale * (first_column - left) : scale * (last_column - left)]
@@ -57,8 +57,8 @@ def _fade_out(part: Tensor, length: int, axis: int) -> None:
         part.narrow(axis, start, length).mul_(1 - _ramp(length, axis, part.dtype, part.device))
 
 
-@lru_cache(maxsize=64)  # an image has hundreds of seams, of few lengths
+@lru_cache(maxsize=64)  # an image has hundreds of seams but few lengths
 def _ramp(length: int, axis: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Weights that rise from near 0 to near 1 along `axis`, symmetric in both directions."""
+    """Return weights that rise linearly from near 0 to near 1 along `axis`; 1 - ramp is the ramp reversed."""
     ramp = (torch.arange(length, dtype=dtype, device=device) + 0.5) / length
     return ramp if axis == -1 else ramp[:, None]

@@ -12,13 +12,13 @@ from lowvision.routing import cost
 
 
 def branch_prefix(k: int) -> str:
-    """What stands before the names of branch k's tensors in the state of a container."""
+    """Return the prefix of the tensor names of branch k in the state dict of a container."""
     return f"branches.networks.{k}."
 
 
 @dataclass(frozen=True)
 class Routed:
-    """What `route` made of a batch of tiles."""
+    """The result of `route` for a batch of tiles."""
 
     image: Tensor
     """(B,C,s*h,s*w)."""
@@ -29,7 +29,7 @@ class Routed:
 
 
 class Branches(nn.Module):
-    """Independent networks behind two questions: what do all of them make of a tile, and what does one."""
+    """Independent networks; run all of them on a tile, or one."""
 
     def __init__(self, networks: Iterable[nn.Module]):
         super().__init__()
@@ -40,25 +40,26 @@ class Branches(nn.Module):
         return len(self.networks)
 
     def all(self, tiles: Tensor) -> Tensor:
-        """(B,C,h,w) -> (B,M,C,s*h,s*w)."""
+        """Run every branch: (B,C,h,w) -> (B,M,C,s*h,s*w)."""
         return torch.stack([network(tiles) for network in self.networks], dim=1)
 
     def one(self, tiles: Tensor, k: int) -> Tensor:
-        """(B,C,h,w) -> (B,C,s*h,s*w), by branch k."""
-        return self.networks[k](tiles)
+        """Run branch k: (B,C,h,w) -> (B,C,s*h,s*w)."""
+        output: Tensor = self.networks[k](tiles)
+        return output
 
     def prices(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Multiply-adds of each branch on one tile of shape (C,h,w); counted once a shape."""
+        """Return the multiply-adds of each branch on one tile of shape (C,h,w); cached per shape."""
         if shape not in self._prices:
             self._prices[shape] = tuple(cost.multiply_adds(network, (1, *shape)) for network in self.networks)
         return self._prices[shape]
 
 
 class RoutedContainer(nn.Module):
-    """Restores tiles by the branch that the classifier chooses (Kong et al., CVPR 2021).
+    """Restore each tile by the branch that the classifier chooses (Kong et al., CVPR 2021).
 
-    `forward` blends every branch by its probability and is differentiable: it is for training. `route` runs only
-    the chosen branch of each tile: it is for use.
+    `forward` blends all branches by their probabilities and is differentiable: use it for training. `route` runs only
+    the chosen branch of each tile: use it for inference.
     """
 
     def __init__(self, classifier: nn.Module, branches: Iterable[nn.Module]):
@@ -68,15 +69,15 @@ class RoutedContainer(nn.Module):
         self._classifier_prices: dict[tuple[int, ...], int] = {}
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """(B,C,h,w) -> the blended image (B,C,s*h,s*w) and the probabilities (B,M)."""
+        """Blend all branches: (B,C,h,w) -> the image (B,C,s*h,s*w) and the probabilities (B,M)."""
         probabilities = self.classifier(tiles).softmax(dim=1)  # (B, M)
         outputs = self.branches.all(tiles)  # (B, M, C, s*h, s*w)
         return torch.einsum("bm,bmchw->bchw", probabilities, outputs), probabilities
 
     def route(self, tiles: Tensor, batch: int = 16) -> Routed:
-        """Restore tiles (B,C,h,w), each by the branch that the classifier finds most probable.
+        """Restore tiles (B,C,h,w), each by its most probable branch.
 
-        At most `batch` tiles go through a branch at a time, so that its feature maps stay in cache.
+        A branch runs on at most `batch` tiles at a time, so that its feature maps stay in the CPU cache.
         """
         choice = self.classify(tiles).argmax(dim=1)
         prices = self.prices(tuple(tiles.shape[1:])).to(tiles.device)
@@ -84,29 +85,30 @@ class RoutedContainer(nn.Module):
         return Routed(self.restore(tiles, choice, batch), choice, spent)
 
     def classify(self, tiles: Tensor) -> Tensor:
-        """(B,C,h,w) -> logits (B,M)."""
-        return self.classifier(tiles)
+        """Run the classifier: (B,C,h,w) -> logits (B,M)."""
+        logits: Tensor = self.classifier(tiles)
+        return logits
 
     def restore(self, tiles: Tensor, choice: Tensor, batch: int = 16) -> Tensor:
         """Restore tiles (B,C,h,w), tile n by branch choice[n]."""
         restored: Tensor | None = None
-        # Only occupied branches run: an empty batch would still cost a kernel launch.
+        # Skip branches without tiles: an empty batch would still cost a kernel launch.
         for k in choice.unique().tolist():
-            for where in (choice == k).nonzero()[:, 0].split(batch):
-                outputs = self.branches.one(tiles[where], k)  # (b, C, s*h, s*w)
+            for numbers in (choice == k).nonzero()[:, 0].split(batch):
+                outputs = self.branches.one(tiles[numbers], k)  # (b, C, s*h, s*w)
                 if restored is None:
                     restored = outputs.new_empty(len(tiles), *outputs.shape[1:])
-                restored[where] = outputs
+                restored[numbers] = outputs
         if restored is None:
             raise ValueError("there are no tiles to restore")
         return restored
 
     def prices(self, shape: tuple[int, ...]) -> Tensor:
-        """(M,) multiply-adds of each branch on one tile of shape (C,h,w), int64; without the classifier."""
+        """Return the multiply-adds (M,) of each branch on one tile of shape (C,h,w), int64; without the classifier."""
         return torch.tensor(self.branches.prices(shape))
 
     def classifier_price(self, shape: tuple[int, ...]) -> int:
-        """Multiply-adds of the classifier on one tile of shape (C,h,w); counted once a shape."""
+        """Return the multiply-adds of the classifier on one tile of shape (C,h,w); cached per shape."""
         if shape not in self._classifier_prices:
             self._classifier_prices[shape] = cost.multiply_adds(self.classifier, (1, *shape))
         return self._classifier_prices[shape]

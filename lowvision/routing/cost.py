@@ -1,4 +1,4 @@
-"""Counts exactly what a network costs: its multiply-adds and parameters, and the papers' convention beside them."""
+"""Count the exact cost of a network: multiply-adds and parameters, and FLOPs by the convention of papers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from torch.utils.flop_counter import FlopCounterMode
 
 OPERATIONS_PER_MULTIPLY_ADD = 2
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-"""Layers that use each of their weights equally often."""
+"""Layers that use all of their weights equally often."""
 
 
 def multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
-    """Multiply-adds of one forward pass of `module`, as in eval(), on an input of `shape` (B,C,h,w).
+    """Return the multiply-adds of one forward pass of `module`, as in eval(), on an input of `shape` (B,C,h,w).
 
-    Counts convolutions (transposed ones on their input grid) and matrix products: what the graph really does.
-    Interpolation, activations and additions count nothing. Neither computes nor touches the module: see `weightless`.
+    Counts convolutions (transposed ones on their input grid) and matrix products, i.e. the operations that the graph
+    executes. Interpolation, activations and additions are not counted. The module is neither run nor modified: see
+    `weightless`.
     """
     return _operations(module, shape, {}) // OPERATIONS_PER_MULTIPLY_ADD
 
 
 def theoretical_multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
-    """Of `multiply_adds`, those by weights that the module does not keep at zero by a mask, whatever it learns.
+    """Return the `multiply_adds` without those by weights that a mask keeps at zero regardless of training.
 
-    Theoretical: dense kernels compute the others too, only one that skips zeros would save them. The module must not be
-    on the meta device, where masks have no values.
+    The number is theoretical: dense kernels compute the masked ones too, only a kernel that skips zeros would save
+    them. The module must not be on the meta device, where masks have no values.
     """
     if not may_mask(module):
         return multiply_adds(module, shape)
@@ -53,11 +54,11 @@ def theoretical_multiply_adds(module: nn.Module, shape: Sequence[int]) -> int:
                 layer.register_forward_pre_hook(begin)
                 layer.register_forward_hook(end)
         counted(_meta_input(counted, shape))
-        return (counter.get_total_flops() - skipped) // OPERATIONS_PER_MULTIPLY_ADD
+        return int(counter.get_total_flops() - skipped) // OPERATIONS_PER_MULTIPLY_ADD
 
 
 def may_mask(module: nn.Module) -> bool:
-    """Whether some layer computes its weight from what it learns; on the meta device this can be told as well."""
+    """Return True if some layer computes its weight from its parameters; works on the meta device."""
     return any(_computes_weight(part) for part in module.modules())
 
 
@@ -66,7 +67,7 @@ def _computes_weight(part: nn.Module) -> bool:
 
 
 def _masked_shares(module: nn.Module) -> Iterator[Fraction]:
-    """For it and each of its parts, the share of zeros in its weight where all that is learned is 1."""
+    """Yield, for the module and each submodule, the share of zeros in its weight if all parameters are 1."""
     full = copy.deepcopy(module)
     with torch.no_grad():
         for parameter in full.parameters():
@@ -79,23 +80,24 @@ def _masked_shares(module: nn.Module) -> Iterator[Fraction]:
 
 
 def paper_flops(module: nn.Module, shape: Sequence[int]) -> int:
-    """What papers print as FLOPs: 2 a multiply-add, and a transposed convolution counted on its *output* grid.
+    """Return FLOPs by the convention of papers: 2 per multiply-add, transposed convolutions on the *output* grid.
 
-    For FSRCNN x4 that is 16 times too many for the last layer. Only for comparison with published tables.
+    For FSRCNN x4 that overstates the last layer by a factor of 16. Use it only to compare with published tables.
     """
     return _operations(module, shape, {torch.ops.aten.convolution: _convolution_on_output_grid})
 
 
 def largest_tensor(module: nn.Module, shape: Sequence[int]) -> int:
-    """Numbers in the largest tensor that one forward pass on an input of `shape` (B,C,h,w) makes."""
+    """Return the number of elements in the largest tensor of one forward pass on an input of `shape` (B,C,h,w)."""
     module = weightless(module)
-    with _Largest() as seen, torch.no_grad():
+    largest = _Largest()
+    with largest, torch.no_grad():
         module(_meta_input(module, shape))
-    return seen.numbers
+    return largest.numbers
 
 
 def parameters(module: nn.Module) -> int:
-    """Numbers that the module learns, counted by storage: what two of its parts share, or slice, counts once."""
+    """Return the number of parameters, counted by storage: tensors that submodules share or slice count once."""
     largest: dict[tuple[int, int], int] = {}
     for parameter in module.parameters():
         place = (parameter.untyped_storage()._cdata, int(parameter.storage_offset()))
@@ -104,12 +106,12 @@ def parameters(module: nn.Module) -> int:
 
 
 def weightless(module: nn.Module) -> nn.Module:
-    """A copy of the module in eval() whose parameters and buffers have shapes but no data (torch's meta device).
+    """Copy the module to the meta device, in eval(): its parameters and buffers have shapes but no data.
 
-    Costs no memory, whatever the module's size; sharing between its parts is kept; the module itself stays as it is.
-    Its tensors must be parameters or buffers: a tensor in a plain attribute would keep its data and its device.
+    The copy takes no memory for weights and keeps sharing between submodules; the module itself is not modified.
+    All tensors must be parameters or buffers: a tensor in a plain attribute would keep its data and its device.
     """
-    # deepcopy takes what stands in its memo for copied already.
+    # deepcopy treats the entries of its memo as copied already.
     emptied: dict[int, Any] = {id(parameter): _empty_parameter(parameter) for parameter in module.parameters()}
     emptied |= {id(buffer): torch.empty_like(buffer, device="meta") for buffer in module.buffers()}
     return copy.deepcopy(module, emptied).eval()
@@ -123,22 +125,22 @@ def _operations(module: nn.Module, shape: Sequence[int], mapping: Mapping[Any, C
     module = weightless(module)
     with FlopCounterMode(display=False, custom_mapping=dict(mapping)) as counter, torch.no_grad():
         module(_meta_input(module, shape))
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 class _Largest(TorchDispatchMode):
-    """Watches every operation, and remembers its largest output."""
+    """Record the size of the largest output over all operations."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own has no annotations
         self.numbers = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        outputs = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(outputs):
             if isinstance(tensor, Tensor):
                 self.numbers = max(self.numbers, tensor.numel())
-        return made
+        return outputs
 
 
 def _meta_input(module: nn.Module, shape: Sequence[int]) -> Tensor:
@@ -149,6 +151,6 @@ def _meta_input(module: nn.Module, shape: Sequence[int]) -> Tensor:
 def _convolution_on_output_grid(
     x_shape: Sequence[int], weight_shape: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any
 ) -> int:
-    """Operations of a convolution of either kind, as if its whole kernel were applied at every output pixel."""
+    """Count a convolution, transposed or not, as if its whole kernel were applied at every output pixel."""
     batch, _channels, *grid = out_shape
     return OPERATIONS_PER_MULTIPLY_ADD * batch * math.prod(grid) * math.prod(weight_shape)

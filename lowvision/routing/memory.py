@@ -1,4 +1,4 @@
-"""What is done when memory runs out: a batch is cut in halves, and later ones are made smaller."""
+"""Recover from running out of memory: halve the batch, and keep later batches smaller."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from lowvision.errors import LowvisionError
 logger = logging.getLogger("lowvision")
 
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
-"""What libraries say of it that raise a plain RuntimeError."""
+"""Messages of libraries that raise a plain RuntimeError if memory runs out."""
 
 
 class Limit:
-    """How many tiles go through a network at a time; it only falls."""
+    """Maximum number of tiles per batch of a network; it only decreases."""
 
     def __init__(self, tiles: int):
         self._tiles = tiles
 
     def windows(self, tiles: int) -> int:
-        """How many windows may go, of so many tiles each; one at least."""
+        """Return the maximum number of windows per batch, for windows of `tiles` tiles each; at least 1."""
         return max(1, self._tiles // tiles)
 
     def lower(self, tiles: int) -> None:
         if tiles < self._tiles:
-            logger.warning("out of memory: from here on at most %d tiles at a time", tiles)
+            logger.warning("out of memory: the batch size is now at most %d tiles", tiles)
             self._tiles = tiles
 
 
 def run_in_parts(network: Callable[[Tensor], Tensor], windows: Tensor, limit: Limit, tiles: int) -> Tensor:
-    """What the network makes of windows (B,C,h,w) of so many tiles each; in halves where there is no memory for all.
+    """Run the network on windows (B,C,h,w) of `tiles` tiles each; halve the batch while memory runs out.
 
-    Raises LowvisionError where there is none for a single one.
+    Raises LowvisionError if memory does not suffice for a single window.
     """
     parts = windows.split(limit.windows(tiles))
     if len(parts) > 1:
@@ -48,13 +48,13 @@ def run_in_parts(network: Callable[[Tensor], Tensor], windows: Tensor, limit: Li
         if len(windows) == 1:
             height, width = windows.shape[2:]
             raise LowvisionError(f"out of memory with a single window of {height}x{width} pixels") from error
-    # Beyond the except clause: its traceback would keep the memory of the attempt.
+    # Outside the except clause, because its traceback would keep the memory of the failed attempt.
     limit.lower(len(windows) * tiles // 2)
     return run_in_parts(network, windows, limit, tiles)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether that is what an error of PyTorch, of Python or of a runtime says."""
+    """Return True if an error of PyTorch, Python or a runtime means that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(sign in str(error).lower() for sign in SIGNS)

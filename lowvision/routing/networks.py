@@ -1,4 +1,4 @@
-"""What an engine runs: a classifier and branches, whichever runtime stands behind them, and what each of them costs."""
+"""The functions that an engine runs, independent of the runtime: classifier and branches, and their costs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from lowvision.routing.container import RoutedContainer
 
 Run = Callable[[Tensor], Tensor]
-"""(B,C,h,w) -> (B,C,s*h,s*w) of a branch, or logits (B,M) of a classifier."""
+"""A branch, (B,C,h,w) -> (B,C,s*h,s*w), or a classifier, (B,C,h,w) -> logits (B,M)."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Functions of batches; several threads may call each of them at once."""
+    """Functions of batches; each must be safe to call from several threads."""
 
     classify: Run
     branches: tuple[Run, ...]
@@ -27,7 +27,7 @@ class Networks:
 
 
 def of(container: RoutedContainer) -> Networks:
-    """The container's own, run by PyTorch as they are."""
+    """Return the networks of a container, run by PyTorch unmodified."""
     branches = container.branches
     return Networks(
         container.classify,

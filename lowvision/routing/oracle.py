@@ -1,4 +1,4 @@
-"""What a classifier would choose that knew how well each branch restores each tile: the bound of all classifiers."""
+"""The oracle choice: the selection of a classifier that knows every branch's true error. It bounds all classifiers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from lowvision.routing.tiling import Plan, Span
 
 
 def choice(engine: Engine, lq: Tensor, everywhere: Sequence[Tensor], gt: Tensor, budget: int) -> Tensor:
-    """The branch of each tile (N,) with the least squared error within so many multiply-adds, by the budget's rule.
+    """Return the branch of each tile (N,) that minimises the squared error within a budget of multiply-adds.
 
-    lq: (C,h,w). everywhere: the image as each branch alone restores it, (C,s*h,s*w). gt: (C,s*h,s*w) in [0,1]. The
-    error of a tile is that of its own part of the image, to the middle of the seams. It spends less than the budget
-    where more would not help.
+    lq: (C,h,w). everywhere: for each branch the image that it alone restores, (C,s*h,s*w). gt: (C,s*h,s*w) in [0,1].
+    The error of a tile is measured up to the middle of its seams. The choice costs less than the budget if more
+    multiply-adds would not reduce the error.
     """
-    where = engine.given(lq, 0).plan
-    errors = np.stack([_errors(image, gt, where, engine.scale) for image in everywhere], axis=1)  # (N, M)
+    tiling = engine.given(lq, 0).plan
+    errors = np.stack([_errors(image, gt, tiling, engine.scale) for image in everywhere], axis=1)  # (N, M)
     prices = np.array(engine.networks.prices((lq.shape[0], engine.size, engine.size)))
-    found = budgets.steps(-errors, budgets.shares_of_dearest(prices)).worthwhile()
-    chosen, _ = budgets.most_within(budget, found, lambda made: engine.given(lq, torch.from_numpy(made)).cost)
+    path = budgets.pareto_path(-errors, budgets.shares_of_dearest(prices)).worthwhile()
+    chosen, _ = budgets.most_within(budget, path, lambda choice: engine.given(lq, torch.from_numpy(choice)).cost)
     return torch.from_numpy(chosen)
 
 
-def _errors(image: Tensor, gt: Tensor, where: Plan, scale: int) -> NDArray[np.float64]:
-    """The squared error of each tile's own part of an image (C,H,W) -> (N,)."""
+def _errors(image: Tensor, gt: Tensor, tiling: Plan, scale: int) -> NDArray[np.float64]:
+    """Return the squared error (N,) of the part of an image (C,H,W) that belongs to each tile."""
     squares = (image.clamp(0, 1).cpu() - gt.cpu()).double().square().sum(dim=0).numpy()  # (H, W)
-    rows = np.add.reduceat(squares, _starts(where.seams_down, scale), axis=0)
-    return np.add.reduceat(rows, _starts(where.seams_right, scale), axis=1).ravel()
+    rows = np.add.reduceat(squares, _starts(tiling.seams_down, scale), axis=0)
+    return np.add.reduceat(rows, _starts(tiling.seams_right, scale), axis=1).ravel()
 
 
 def _starts(seams: Sequence[Span], scale: int) -> list[int]:
-    """Where each tile's own part begins, in pixels of the restored image."""
+    """Return the first pixel of each tile's part, in pixels of the restored image."""
     return [0, *(scale * (first + last) // 2 for first, last in seams)]

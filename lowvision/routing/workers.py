@@ -1,4 +1,4 @@
-"""Works on several things at the same time and hands the results over in order."""
+"""Process items in several threads and yield the results in order."""
 
 from __future__ import annotations
 
@@ -16,66 +16,66 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 2
-"""Things a thread that are begun before the oldest result is asked for: so no thread waits, and few results pile up."""
+"""Items per thread that are queued ahead of the oldest result: no thread waits, and few results pile up."""
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """The results of `work` on each thing, in the order of things; with one thread, in the caller's own.
+    """Yield the results of `work` in the order of the items; with one thread, work in the thread of the caller.
 
-    Things are taken from their iterable as late as can be. An error of `work` comes up where its result would.
+    Items are taken from the iterable as late as possible. An error of `work` is raised in place of its result.
     """
     if threads == 1:
         yield from map(work, items)
         return
-    with TEAMS.resting(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        begun: deque[Future[Result]] = deque()
+    with TEAMS.single_threaded(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        pending: deque[Future[Result]] = deque()
         try:
             for item in items:
-                begun.append(pool.submit(work, item))
-                if len(begun) > AHEAD * threads:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
+                pending.append(pool.submit(work, item))
+                if len(pending) > AHEAD * threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in begun:
+            for future in pending:
                 future.cancel()
 
 
 @dataclass
 class Teams:
-    """The threads that PyTorch computes with: each thread has a number of its own, and a new one gets the last set."""
+    """The number of threads that PyTorch uses per operation: set per thread; new threads get the last one set."""
 
-    _resting: int = 0
-    """How many restore at this moment, in whose threads that number is 1."""
+    _active: int = 0
+    """Number of restores in progress; their threads run PyTorch single-threaded."""
     _size: int = 1
-    """What it was when the first of them came."""
+    """Number of threads before the first of them began."""
     _lock: Lock = field(default_factory=Lock)
 
     @property
     def size(self) -> int:
-        """Threads that a computation may have, whoever restores at this moment."""
+        """Threads that a computation may use, also while a restore is in progress."""
         with self._lock:
-            return self._size if self._resting else torch.get_num_threads()
+            return self._size if self._active else torch.get_num_threads()
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
-        """The thread that enters computes by itself, as those that it begins should.
+    def single_threaded(self) -> Iterator[None]:
+        """Run PyTorch single-threaded in the calling thread, and in threads that it starts.
 
-        OpenMP's threads wait for more work by spinning: after every small operation of the caller's, as blending, they
-        would keep the cores from those that restore.
+        OpenMP threads wait for more work by spinning: after every small operation of the caller, e.g. blending, they
+        would occupy the cores that the workers need.
         """
         with self._lock:
-            if not self._resting:
+            if not self._active:
                 self._size = torch.get_num_threads()
-            self._resting += 1
+            self._active += 1
             torch.set_num_threads(1)
         try:
             yield
         finally:
             with self._lock:
-                self._resting -= 1
+                self._active -= 1
                 torch.set_num_threads(self._size)
 
 
 TEAMS = Teams()
-"""Of this process."""
+"""The thread bookkeeping of this process."""

@@ -1,7 +1,7 @@
-"""What `lowvision new-plugin` does: renders a distribution with one small working component from templates/.
+"""Implement `lowvision new-plugin`: render a distribution with one small working component from templates/.
 
-templates/every is in each distribution, a folder of a kind's name in those of that kind. A file's name is without the
-ending `.template`; `package` in a path is the package's name; `$name` and the like in texts are filled in.
+templates/every belongs to each distribution, the folder of a kind to distributions of that kind. Rendering removes the
+ending `.template`, replaces `package` in paths by the package's name, and fills in `$name` etc. in texts.
 """
 
 from __future__ import annotations

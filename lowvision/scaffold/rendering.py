@@ -1,4 +1,4 @@
-"""Renders the templates of a kind into a folder, and refuses names that would not work."""
+"""Render the templates of a kind into a folder, and refuse invalid names."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ from lowvision.plugins.registry import Registry
 
 TEMPLATES = Path(__file__).parent / "templates"
 EVERY = "every"
-"""The folder of what each distribution has."""
+"""Folder of the templates of every distribution."""
 ENDING = ".template"
 PACKAGE = "package"
-"""What stands in paths for the package's name."""
+"""Placeholder of the package's name in paths."""
 KINDS = {"backbone": "backbones", "reducer": "reducers", "classifier": "classifiers", "task": "tasks"}
-"""What can be rendered, and the menu that it stands on."""
+"""Component types that can be rendered, and their kind in the registry."""
 PREFIX = "lowvision-"
 NAME = re.compile(PREFIX + r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A distribution that was written."""
+    """A rendered distribution."""
 
     folder: Path
     distribution: str
     kind: str
     name: str
-    """Of the component, on its menu."""
+    """Name of the component."""
 
 
 def render(distribution: str, kind: str, output: Path, registry: Registry) -> Rendered:
-    """Write a distribution into the new folder `output`/`distribution`; it appears whole, by renaming.
+    """Write a distribution atomically into the new folder `output`/`distribution`.
 
-    Raises UsageError for a name that would not work, or that is taken, and for a folder that cannot be written.
+    Raises UsageError for an invalid or used name, and for a folder that cannot be written.
     """
-    words = _words(distribution, kind)
-    _check_free(words, registry)
-    files = {path: text for part in (EVERY, kind) for path, text in _filled(part, words)}
-    _check_class(files, words)
+    values = _values(distribution, kind)
+    _check_free(values, registry)
+    files = {path: text for part in (EVERY, kind) for path, text in _filled(part, values)}
+    _check_class(files, values)
     folder = output / distribution
     if folder.exists():
-        raise UsageError(f"{folder}: is there already; give another name, or --output DIR")
+        raise UsageError(f"{folder}: exists already; give another name, or --output DIR")
     try:
         _write(files, folder)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    return Rendered(folder, distribution, kind, words["name"])
+    return Rendered(folder, distribution, kind, values["name"])
 
 
-def _words(distribution: str, kind: str) -> dict[str, str]:
-    """What the templates are filled with. Raises UsageError for a name that is no distribution's."""
+def _values(distribution: str, kind: str) -> dict[str, str]:
+    """Return the values of the templates' placeholders. Raises UsageError for an invalid distribution name."""
     if not NAME.fullmatch(distribution):
         near = re.sub(r"[^a-z0-9]+", "-", distribution.lower().removeprefix("lowvision")).strip("-")
-        hint = f", as {PREFIX}{near}" if NAME.fullmatch(PREFIX + near) else ""
+        hint = f", e.g. {PREFIX}{near}" if NAME.fullmatch(PREFIX + near) else ""
         raise UsageError(
-            f"'{distribution}' is no name for a plugin: give {PREFIX} and lower-case words of letters and digits with "
-            f"- between{hint}"
+            f"'{distribution}': is no valid plugin name; give {PREFIX} and lower-case words of letters and digits "
+            f"separated by -{hint}"
         )
     name = distribution.removeprefix(PREFIX).replace("-", "_")
     package = distribution.replace("-", "_")
@@ -82,44 +82,44 @@ def _words(distribution: str, kind: str) -> dict[str, str]:
     }
 
 
-def _check_free(words: dict[str, str], registry: Registry) -> None:
-    """Raises UsageError where a plugin has the name, or a package of that name can be imported."""
-    name, kind = words["name"], words["kind"]
+def _check_free(values: dict[str, str], registry: Registry) -> None:
+    """Raise UsageError if a component or a package has the name already."""
+    name, kind = values["name"], values["kind"]
     if name in registry[KINDS[kind]]:
         owner = registry[KINDS[kind]][name].plugin
-        raise UsageError(f"there is a {kind} '{name}' already, of {owner}; choose another name")
-    if find_spec(words["package"]):
-        raise UsageError(f"a package {words['package']} is installed already; choose another name, or uninstall it")
+        raise UsageError(f"{kind} '{name}': exists already, provided by {owner}; choose another name")
+    if find_spec(values["package"]):
+        raise UsageError(f"package '{values['package']}': is installed already; choose another name, or uninstall it")
 
 
-def _filled(part: str, words: dict[str, str]) -> Iterator[tuple[Path, str]]:
-    """The files of one folder of templates: where each goes, and its text."""
+def _filled(part: str, values: dict[str, str]) -> Iterator[tuple[Path, str]]:
+    """Return path and text of each file of a templates folder."""
     root = TEMPLATES / part
     for path in sorted(root.rglob(f"*{ENDING}")):
         places = path.relative_to(root).with_suffix("").parts
-        target = Path(*(place.replace(PACKAGE, words["package"]) for place in places))
-        yield target, Template(path.read_text(encoding="utf-8")).substitute(words)
+        target = Path(*(place.replace(PACKAGE, values["package"]) for place in places))
+        yield target, Template(path.read_text(encoding="utf-8")).substitute(values)
 
 
-def _check_class(files: dict[Path, str], words: dict[str, str]) -> None:
-    """Raises UsageError where the class would be called like a word of Python, or like what its module imports."""
-    # A word of Python would make the modules unreadable: it is asked first.
-    if iskeyword(words["Class"]) or words["Class"] in _imports(files, words["package"]):
+def _check_class(files: dict[Path, str], values: dict[str, str]) -> None:
+    """Raise UsageError if the class name is a Python keyword or is imported by the rendered modules."""
+    # Keywords first: with a keyword as class name the modules cannot be parsed.
+    if iskeyword(values["Class"]) or values["Class"] in _imports(files, values["package"]):
         raise UsageError(
-            f"{words['distribution']}: its class would be called {words['Class']}, which means something else to "
-            "Python or lowvision; choose another name"
+            f"{values['distribution']}: its class name {values['Class']} has another meaning in Python or lowvision; "
+            "choose another name"
         )
 
 
 def _imports(files: dict[Path, str], package: str) -> set[str]:
-    """The names that the rendered modules import."""
-    found: set[str] = set()
+    """Return the names that the rendered modules import."""
+    names: set[str] = set()
     for path, text in files.items():
         if path.suffix == ".py":
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.ImportFrom) and node.module != package:
-                    found |= {alias.asname or alias.name for alias in node.names}
-    return found
+                    names |= {alias.asname or alias.name for alias in node.names}
+    return names
 
 
 def _write(files: dict[Path, str], folder: Path) -> None:
@@ -130,7 +130,7 @@ def _write(files: dict[Path, str], folder: Path) -> None:
             target = temporary / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)  # mkdtemp makes folders for their owner alone
+        temporary.chmod(0o755)  # mkdtemp creates folders that only their owner can read
         os.rename(temporary, folder)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)

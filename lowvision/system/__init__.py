@@ -1,1 +1,1 @@
-"""Know the machine: devices, processes, memory, the cache and files that appear whole."""
+"""Devices, processes, memory, progress, the cache on disk and atomic file writes."""

@@ -1,4 +1,4 @@
-"""Tells the C library to keep the memory that it was given, instead of returning it after every layer of a network."""
+"""Make the C library keep freed memory instead of returning it to the system after every layer of a network."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt."""
 KEPT = 1 << 30
-"""Bytes."""
+"""Bytes up to which memory is kept."""
 
 
 def keep_memory() -> None:
-    """For this process, from here on; without effect where the C library is not glibc.
+    """Keep freed memory in this process from now on; no effect if the C library is not glibc.
 
-    As it is, glibc maps every large tensor anew and the kernel clears its pages at first touch: a third of the time
-    of a convolutional network on large images, about a sixth of that of training one (`benchmarks/train_memory.py`).
+    By default glibc maps each large tensor anew, and the kernel clears its pages on first access. That takes a third
+    of the time of a convolutional network on large images and a sixth of its training (`benchmarks/train_memory.py`).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

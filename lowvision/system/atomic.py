@@ -1,4 +1,4 @@
-"""Files that appear whole: written beside their place, then renamed into it."""
+"""Atomic file writes: write a temporary file in the same folder, then rename it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write what becomes the file at `path` when the block ends; folders on the way are made.
+    """Yield a temporary path whose file replaces `path` at the end of the block; create missing folders.
 
-    A reader sees the old file or the whole new one. When the block raises, the old one stays and the part is removed.
+    Readers see the old file or the complete new one. If the block raises, the old file is kept and the temporary one
+    is removed.
     """
-    # The same folder: replacing is atomic on one disk only. Two writers of one file do not meet.
+    # The same folder: renaming is atomic on one file system only. The name is unique per writer.
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,7 @@
-"""The cache on disk: decoded photographs and exported networks by key, safe between processes, limited in size.
+"""The cache on disk: decoded photographs and exported networks by key, safe for concurrent processes.
 
-It lives in `$LOWVISION_CACHE` (default `~/.cache/lowvision`) and holds at most `$LOWVISION_CACHE_LIMIT` GiB
-(default 50); what was used longest ago goes first.
+It is in `$LOWVISION_CACHE` (by default the user cache folder of the system, e.g. `~/.cache/lowvision`) and holds at
+most `$LOWVISION_CACHE_LIMIT` GiB (default 50); the least recently used files are deleted first.
 """
 
 from __future__ import annotations
@@ -12,30 +12,36 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from lowvision.errors import RunError
 from lowvision.system.atomic import whole
 
 LAYOUT = 1
-"""Part of every key; raised when what is stored under a key changes."""
+"""Part of every key; incremented when the stored format changes."""
 
 SUFFIXES = (".npy", ".onnx", ".json")
-"""Of what is kept: arrays, networks, answers."""
+"""Suffixes of cached files: arrays, networks, results of runtime selection."""
 
 
 def root() -> Path:
-    """The folder of the cache."""
-    return Path(os.environ.get("LOWVISION_CACHE") or "~/.cache/lowvision").expanduser()
+    """Return the folder of the cache."""
+    if path := os.environ.get("LOWVISION_CACHE"):
+        return Path(path).expanduser()
+    if sys.platform == "linux" and (former := Path("~/.cache/lowvision").expanduser()).is_dir():
+        return former  # used before XDG_CACHE_HOME was
+    return platformdirs.user_cache_path("lowvision", appauthor=False)
 
 
 def limit() -> int:
-    """How many bytes the cache may hold. Raises RunError where the variable is no number."""
+    """Return the maximum size of the cache in bytes. Raises RunError if the variable is not a number."""
     text = os.environ.get("LOWVISION_CACHE_LIMIT", "50")
     try:
         return int(float(text) * 2**30)
@@ -44,54 +50,54 @@ def limit() -> int:
 
 
 def key(*facts: Any) -> str:
-    """A name for an array that follows from all that it was made of (anything that JSON can hold)."""
+    """Return the name of a cached file: a hash of all values that determine its content, of JSON's types."""
     return hashlib.sha256(json.dumps([LAYOUT, *facts], sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(path: Path) -> str:
-    """A name for the content of a file."""
+    """Return the SHA-256 hash of a file's content, in hexadecimal."""
     facts = path.stat()
     return _fingerprint(path, facts.st_size, facts.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=100_000)
 def _fingerprint(path: Path, size: int, changed: int) -> str:
-    """Read once while size and time of change stay: every stage and every size of a photograph asks for it."""
+    """Return the hash; cached while size and modification time are unchanged, because every stage needs it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def keep(name: str, make: Callable[[], np.ndarray]) -> Path:
-    """The file of the array called `name`; `make` is called only if it is not there yet."""
+    """Return the cached file of an array; call `make` and write it if it does not exist."""
     file = f"{name}.npy"
-    if not _place(file).exists():
-        array = make()  # before the file is opened: an OSError of its own is no failure to write
+    if not _path(file).exists():
+        array = make()  # before the file is opened: an OSError of `make` is not a write error
         return keep_file(file, lambda path: _save(path, array))
     return keep_file(file, lambda path: _save(path, make()))
 
 
 def keep_file(name: str, write: Callable[[Path], None]) -> Path:
-    """The file called `name`, a key and one of SUFFIXES; `write` is called with a path only if it is not there yet.
+    """Return a cached file, named by a key and one of SUFFIXES; call `write` with a path if it does not exist.
 
-    Two processes that make the same file do not disturb each other: it appears whole, by renaming.
-    Raises RunError where it cannot be written.
+    Processes may write the same file concurrently: it is renamed into place when complete.
+    Raises RunError if it cannot be written.
     """
-    path = _place(name)
+    path = _path(name)
     with suppress(FileNotFoundError):
-        with suppress(PermissionError):  # another user's
+        with suppress(PermissionError):  # a file of another user
             os.utime(path)
         return path
     try:
         with whole(path) as part:
             write(part)
     except OSError as error:
-        raise RunError(f"{path}: cannot write to the cache ({error}); set LOWVISION_CACHE to another folder") from None
+        raise RunError(f"{path}: cannot be cached ({error}); set LOWVISION_CACHE to another folder") from None
     return path
 
 
 @functools.lru_cache(maxsize=100_000)
 def open_array(path: Path) -> np.ndarray:
-    """The array in that file, memory-mapped and read-only. Raises RunError where no more files may be open."""
+    """Return the array of a file, memory-mapped and read-only. Raises RunError if too many files are open."""
     _allow_many_files()
     try:
         return np.load(path, mmap_mode="r")
@@ -99,49 +105,49 @@ def open_array(path: Path) -> np.ndarray:
         if error.errno != errno.EMFILE:
             raise
         raise RunError(
-            "each photograph is an open file, and the system allows no more of them; allow more (ulimit -n), or use "
-            "fewer photographs or scales"
+            f"{path}: too many open files, one per photograph and scale; raise the limit (ulimit -n), or use fewer "
+            "photographs or scales"
         ) from None
 
 
 @functools.cache
 def _allow_many_files() -> None:
-    """As many as the system lets this user have; usually far fewer are allowed at first."""
+    """Raise the limit of open files to the maximum for this user; the default is much lower."""
     try:
         import resource
     except ImportError:  # not on Windows
         return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def size() -> int:
-    """How many bytes the cache holds."""
-    return sum(_weight(path) for path in _files())
+    """Return the size of the cache in bytes."""
+    return sum(_bytes_of(path) for path in _files())
 
 
 def clear() -> int:
-    """Empty the cache; how many bytes that freed."""
+    """Empty the cache; return the number of bytes freed."""
     freed = size()
     if root().is_dir():
         for folder in root().iterdir():
-            # Only what `keep` makes: the variable may name a folder that holds other things.
+            # Only folders that `keep` creates: the variable may name a folder with other content.
             if folder.is_dir() and len(folder.name) == 2:
                 shutil.rmtree(folder)
     return freed
 
 
 def trim(in_use: frozenset[Path]) -> None:
-    """Delete what was used longest ago, and is not in use, until the cache is within its limit."""
+    """Delete the least recently used files that are not in use until the cache is within its limit."""
     total = size()
-    for path in sorted((p for p in _files() if p not in in_use), key=_age):
+    for path in sorted((p for p in _files() if p not in in_use), key=_last_use):
         if total <= limit():
             return
-        total -= _weight(path)
+        total -= _bytes_of(path)
         path.unlink(missing_ok=True)
 
 
-def _place(name: str) -> Path:
+def _path(name: str) -> Path:
     return root() / name[:2] / name
 
 
@@ -154,14 +160,14 @@ def _files() -> list[Path]:
     return [path for suffix in SUFFIXES for path in root().glob(f"??/*{suffix}")]
 
 
-def _weight(path: Path) -> int:
+def _bytes_of(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # another process trimmed it meanwhile
+    except FileNotFoundError:  # deleted by another process
         return 0
 
 
-def _age(path: Path) -> float:
+def _last_use(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:  # as above

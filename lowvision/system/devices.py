@@ -1,4 +1,4 @@
-"""Which device a command works on, how many processes it may use, what the CPU is called and can do."""
+"""The device of a command, its number of processes, and the name and instructions of the CPU."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from lowvision.errors import RunError
 
 
 def choose(name: str) -> str:
-    """`cpu`, `cuda` or `mps`; `auto` takes the fastest there is. Raises RunError for one that is unknown or absent."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """Return `cpu`, `cuda` or `mps`; `auto` selects the fastest. Raises RunError if it is unknown or unavailable."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(kind for kind, is_there in there.items() if is_there)
-    if name not in there:
-        raise RunError(f"no device '{name}'; there are auto, {', '.join(there)}")
-    if not there[name]:
-        raise RunError(f"device '{name}' is not there; use {', '.join(k for k, v in there.items() if v)}, or auto")
+        return next(device for device, is_available in available.items() if is_available)
+    if name not in available:
+        raise RunError(f"no device '{name}'; there are auto, {', '.join(available)}")
+    if not available[name]:
+        usable = ", ".join(device for device, is_available in available.items() if is_available)
+        raise RunError(f"device '{name}' is not available; use {usable}, or auto")
     return name
 
 
 def check_processes(processes: int, device: str) -> None:
-    """Raises RunError where so many processes have no accelerator, or core, each."""
-    what, available = "cores", os.cpu_count() or 1
+    """Raise RunError if there are fewer accelerators, or cores, than processes."""
+    resource, available = "cores", os.cpu_count() or 1
     if device != "cpu":
-        what, available = "visible accelerators", torch.cuda.device_count() if device == "cuda" else 1
+        resource, available = "visible accelerators", torch.cuda.device_count() if device == "cuda" else 1
     if processes > available:
-        raise RunError(f"--processes {processes}: there are {available} {what}; ask for at most {available}")
+        raise RunError(f"--processes {processes}: there are {available} {resource}; use at most {available}")
 
 
 def multiplies_bf16() -> bool:
-    """Whether the CPU has instructions for products in bfloat16: AMX, or those of AVX-512."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    """Return True if the CPU has instructions for bfloat16 products, in AMX or AVX-512."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 def cpu_name() -> str:
-    """The model of the CPU, as far as the system tells."""
+    """Return the model name of the CPU, or its architecture if the system does not list it."""
     try:
-        told = Path("/proc/cpuinfo").read_text()
+        cpu_info = Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.processor()
-    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
-    return found[1] if found else platform.processor()
+    match = re.search(r"^model name\s*: (.+)$", cpu_info, re.MULTILINE)
+    return match[1] if match else platform.processor()

@@ -1,6 +1,6 @@
-"""Several processes for one command: torchrun starts them, each does its share, and they end with one exit code.
+"""Run one command in several processes: torchrun starts them; each processes its shard; one exit code results.
 
-`python -m lowvision.system.processes` is torchrun without the pages that it prints when a process ends early.
+`python -m lowvision.system.processes` is torchrun without its long output when a process fails.
 """
 
 from __future__ import annotations
@@ -21,46 +21,46 @@ from lowvision.system import devices
 Item = TypeVar("Item")
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others: whoever had the small images must not give up on the large ones."""
+"""Timeout of a process that waits for the others, which may have larger images."""
 INTERRUPTED = 130
 
 
-def launch(words: Sequence[str], processes: int, device: str) -> int:
-    """Run `lowvision` with these words in several processes; the exit code of the first that fails, or 0."""
+def launch(arguments: Sequence[str], processes: int, device: str) -> int:
+    """Run `lowvision` with these arguments in several processes; return the exit code of the first failure, or 0."""
     devices.check_processes(processes, devices.choose(device))
     torchrun = [sys.executable, "-m", "lowvision.system.processes", "--standalone", "--nproc_per_node", str(processes)]
-    # Without a word torchrun gives each process one thread, however many cores there are.
+    # By default torchrun gives each process one thread, regardless of the number of cores.
     threads = str(max(1, (os.cpu_count() or 1) // processes))
-    return _run([*torchrun, "-m", "lowvision", *words], {"OMP_NUM_THREADS": threads, **os.environ})
+    return _run([*torchrun, "-m", "lowvision", *arguments], {"OMP_NUM_THREADS": threads, **os.environ})
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that do one command together, as one of them sees them."""
+    """The processes that run one command together, from the view of one of them."""
 
     index: int
-    """Which of them this process is."""
+    """Rank of this process, from 0."""
     count: int
-    """How many they are."""
+    """Number of processes."""
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process speaks for all."""
+        """True for the process that prints and writes for all."""
         return self.index == 0
 
     def shard(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Those that this process has to do: every `count`th."""
+        """Return the items of this process: every `count`th."""
         return items[self.index :: self.count]
 
     def wait(self) -> None:
-        """Go on when all have come so far."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             from accelerate.utils import wait_for_everyone
 
             wait_for_everyone()
 
     def gather(self, items: Sequence[Item]) -> list[Item]:
-        """What all processes have, by picking one of each in turn: `shard` undone."""
+        """Return the items of all processes in the order before `shard`: one of each process in turn."""
         if self.count == 1:
             return list(items)
         from accelerate.utils import gather_object
@@ -71,11 +71,11 @@ class ProcessGroup:
 
 
 def join(device: str) -> ProcessGroup:
-    """The group that this process belongs to; alone where torchrun has not started it. Raises RunError."""
+    """Return the process group of this process; a group of one without torchrun. Raises RunError."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ProcessGroup(0, 1)
-    from accelerate import PartialState  # 2 s, which a process alone need not wait
+    from accelerate import PartialState  # takes 2 s; not needed by a single process
 
     state = PartialState(cpu=devices.choose(device) == "cpu", timeout=PATIENCE)
     check_together(state.num_processes)
@@ -83,49 +83,48 @@ def join(device: str) -> ProcessGroup:
 
 
 def check_together(working: int) -> None:
-    """Raises RunError unless all processes that torchrun started work together."""
+    """Raise RunError unless all processes that torchrun started have joined."""
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if working != started:
-        raise RunError(f"{started} processes were started but {working} work together")
+        raise RunError(f"{started} processes were started but {working} have joined; see the output of the others")
 
 
-def _run(command: Sequence[str], surroundings: dict[str, str]) -> int:
-    """Run a command to its end; what would stop this process is handed on, and waited for."""
-    # In a session of its own: a terminal's Ctrl-C would else reach torchrun twice, and the second time it would leave
-    # its processes behind.
-    child = subprocess.Popen(command, env=surroundings, start_new_session=True)
-    stopped: list[int] = []
+def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a command to its end; forward signals that would stop this process, and wait."""
+    # In its own session: otherwise Ctrl-C reaches torchrun twice, and the second one orphans its processes.
+    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    received: list[int] = []
 
-    def hand_on(number: int, _frame: Any) -> None:
-        stopped.append(number)
-        if len(stopped) == 1:
+    def forward(number: int, _frame: Any) -> None:
+        received.append(number)
+        if len(received) == 1:
             child.send_signal(signal.SIGINT)
 
-    usual = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = child.wait()
     finally:
-        for number, handler in usual.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-    return INTERRUPTED if stopped else code
+    return INTERRUPTED if received else code
 
 
 def _torchrun() -> None:
-    """torchrun with the words of this process; exits as the first process that failed."""
+    """Run torchrun with the arguments of this process; exit with the code of the first process that failed."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.disable(logging.ERROR)  # what went wrong is told by the process where it did
+    logging.disable(logging.ERROR)  # the failed process prints its own error
     try:
         run.main()
     except SignalException:
         sys.exit(INTERRUPTED)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if failure.exitcode < 0:  # nobody else can tell: it had no time for a word
-            why = signal.Signals(-failure.exitcode).name
-            print(f"process {rank} was ended by {why}; if memory ran out, use fewer --processes", file=sys.stderr)
+        if failure.exitcode < 0:  # killed by a signal, so it printed nothing
+            name = signal.Signals(-failure.exitcode).name
+            print(f"process {rank} was ended by {name}; if memory ran out, use fewer --processes", file=sys.stderr)
         sys.exit(failure.exitcode if failure.exitcode > 0 else 1)
 
 

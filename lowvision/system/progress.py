@@ -1,4 +1,4 @@
-"""How far the work on many files is: bars with the time that remains on a terminal, plain lines elsewhere."""
+"""Progress over many files: bars with the remaining time on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 NAME = 40
-"""Of a longer name only the end stands before its bar."""
+"""Maximum length of a name before its bar; of longer names only the end is shown."""
 
 
 class Progress(ABC):
-    """Is told of each file in turn: `begin`, `move` as often as there is something to tell, `end`."""
+    """Receiver of progress: per file `begin`, then `move` any number of times, then `end`."""
 
     @abstractmethod
     def begin(self, name: str) -> None:
-        """Work on a file begins."""
+        """Start a file."""
 
     @abstractmethod
     def move(self, done: int, total: int) -> None:
-        """So many of the file's tiles are done."""
+        """Report that `done` of `total` tiles of the file are done."""
 
     @abstractmethod
     def end(self, line: str) -> None:
-        """Work on the file has ended, as the line tells."""
+        """Finish the file and print a line about it."""
 
 
 @contextmanager
 def telling(files: int, is_main_process: bool) -> Iterator[Progress]:
-    """The progress of a process with so many files; on a terminal only the one that leads draws bars."""
+    """Yield the progress of a process over `files` files; on a terminal only the main process draws bars."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines(console, files)
@@ -51,27 +51,27 @@ def telling(files: int, is_main_process: bool) -> Iterator[Progress]:
 
 
 class Lines(Progress):
-    """A plain line for every file that has ended."""
+    """One plain line per finished file."""
 
     def __init__(self, console: Console, files: int):
-        self._console, self._files, self._ended = console, files, 0
+        self._console, self._files, self._finished = console, files, 0
 
     def begin(self, name: str) -> None:
-        """Nothing yet: a line is told once, when it is true."""
+        """Print nothing; the line follows at the end."""
 
     def move(self, done: int, total: int) -> None:
-        """Nothing: lines of tiles would bury the lines of files."""
+        """Print nothing; there would be too many lines."""
 
     def end(self, line: str) -> None:
-        self._ended += 1
-        self._console.print(f"{self._ended}/{self._files} {line}", markup=False, highlight=False, soft_wrap=True)
+        self._finished += 1
+        self._console.print(f"{self._finished}/{self._files} {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 class TwoBars(Progress):
-    """One bar for all files, one for the tiles of the present one; what has ended scrolls above them."""
+    """One bar for all files and one for the tiles of the current file; lines of finished files scroll above."""
 
     def __init__(self, bars: Bars, files: int):
-        self._bars, self._ended = bars, 0
+        self._bars, self._finished = bars, 0
         self._files = bars.add_task("all", total=files, what="files")
         self._tiles = bars.add_task("", total=None, what="tiles", visible=files > 0)
 
@@ -81,10 +81,10 @@ class TwoBars(Progress):
 
     def move(self, done: int, total: int) -> None:
         self._bars.update(self._tiles, completed=done, total=total)
-        # Fractions of a file: one long file moves the time that remains too.
-        self._bars.update(self._files, completed=self._ended + done / total)
+        # Fractions of a file keep the remaining time current during a long file.
+        self._bars.update(self._files, completed=self._finished + done / total)
 
     def end(self, line: str) -> None:
-        self._ended += 1
-        self._bars.update(self._files, completed=self._ended)
+        self._finished += 1
+        self._bars.update(self._files, completed=self._finished)
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,7 +1,7 @@
-"""The conformance kit: checks by which the author of a plugin, in tests of his own, holds it against the contracts.
+"""Conformance checks with which plugin authors test their components against lowvision's contracts.
 
-Each check raises AssertionError, and its message says what to do. None needs pytest, and none needs the plugin to be
-installed, except `check_plugin`, which asks an installed or importable module as lowvision does.
+A failed check raises AssertionError with a way out. No check needs pytest, and only `check_plugin` needs the plugin to
+be importable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Holds a backbone against its contract."""
+"""Check a backbone against its contract."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from lowvision.testing import adaptive, networks, options
 from lowvision.testing.subject import PlainTask, Subject, distance
 
 SCALES = (1, 2, 3, 4)
-"""Tried where a backbone claims any."""
+"""Scales to try if a backbone supports any scale."""
 SIZES = ((1, 1), (7, 5), (16, 9))
 """Height and width of inputs, in units of `multiple_of`."""
 KNOBS = ("channels", "layers")
 MARGIN = 3
-"""Pixels beyond `reach`, on every side, that are disturbed."""
+"""Number of pixels beyond `reach`, on every side, that are changed."""
 PHASES = 4
-"""Neighbouring output pixels that are looked at, at least: what enlarges and shrinks inside treats them unlike."""
+"""Smallest number of neighbouring pixels to test: networks that resample inside treat them differently."""
 FARTHEST = 64
-"""Where the search for the true reach ends."""
+"""Upper bound of the search for the true reach."""
 
 
 def check_backbone(
     backbone: Backbone, *, tasks: Sequence[Task] = (), half: bool = True, exportable: bool = True
 ) -> None:
-    """Hold a backbone against its contract: give it small, for the checks run it some hundred times.
+    """Check a backbone against its contract; use a small one, because it is run some hundred times.
 
-    tasks: what to build it for; by default every scale that it claims, RGB and grey.
-    half: whether it claims to compute in bfloat16 and float16.
-    exportable: whether it claims that an ONNX graph can be made of it.
+    tasks: tasks to build it for; by default every supported scale, RGB and grey.
+    half: whether it supports bfloat16 and float16.
+    exportable: whether it can be exported to ONNX.
 
-    Checked are: options that can be written and read; size of the output for sizes odd and small; `reach` and
-    `multiple_of`; one seed, one network; independence of the batch; gradients for every parameter; cost that can be
-    counted, and that falls with `channels` and `layers` where it has them, and by `fuse`; `exits`; safetensors;
-    channels_last; half precision, and training in mixed precision; export; what an `Adaptive` network does before and
-    after it is set to a share. Raises AssertionError for the first thing that is wrong.
+    Checks: serialization of options; output size for odd and small inputs; `reach` and `multiple_of`; reproducibility
+    by seed; independence of the batch; gradients of all parameters; countable cost, which decreases with `channels` and
+    `layers` if it has them, and by `fuse`; `exits`; safetensors; channels_last; half precision and mixed-precision
+    training; export; an `Adaptive` network before and after calibration. Raises AssertionError at the first failure.
     """
     options.check_options(backbone)
     subjects = [subject_of(backbone, task) for task in tasks or _claimed(backbone)]
@@ -60,13 +59,13 @@ def check_backbone(
 
 
 def measured_reach(backbone: Backbone, task: Task | None = None, farthest: int = FARTHEST) -> int | None:
-    """How many LQ pixels in each direction an output pixel of the network really sees; None: more than `farthest`."""
+    """Measure the reach of a network in LQ pixels, None if it is more than `farthest`."""
     subject, task = subject_of(backbone, task or next(_claimed(backbone)))
     return _measured(subject, task, backbone.multiple_of, farthest)
 
 
 def subject_of(backbone: Backbone, task: Task) -> tuple[Subject, Task]:
-    """The network of a backbone for a task, and the task."""
+    """Return the network of a backbone for a task as a test subject, and the task."""
     side = backbone.multiple_of * -(-16 // backbone.multiple_of)
     name = f"{options.name_of(backbone)} for scale {task.scale}, {task.channels} colours"
     shape = 3, task.channels, side, side + backbone.multiple_of
@@ -107,7 +106,7 @@ def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
 
 
 def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
-    """What an output pixel becomes does not depend on where the window lies that it is computed from."""
+    """Check that an output pixel does not depend on the position of the window from which it is computed."""
     network = subject.stirred()
     kept = max(step, 2)  # LQ pixels whose outputs are compared
     offset = step * -(-3 // step)
@@ -127,7 +126,7 @@ def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
 
 
 def _measured(subject: Subject, task: Task, step: int, farthest: int) -> int | None:
-    """By halving: seeing beyond r is seeing beyond all that is less."""
+    """Measure the reach by bisection."""
     if _sees_beyond(subject, task, step, farthest):
         return None
     low, high = -1, farthest
@@ -138,7 +137,7 @@ def _measured(subject: Subject, task: Task, step: int, farthest: int) -> int | N
 
 
 def _sees_beyond(subject: Subject, task: Task, step: int, radius: int) -> bool:
-    """Whether some output of an LQ pixel changes when all pixels farther than `radius` from it do."""
+    """Return whether an output changes if all input pixels farther away than `radius` change."""
     phases = max(step, PHASES)
     size = step * -(-(2 * (radius + MARGIN) + phases) // step)
     network = subject.stirred()
@@ -156,7 +155,7 @@ def _sees_beyond(subject: Subject, task: Task, step: int, radius: int) -> bool:
 
 
 def _check_knob(backbone: Backbone, knob: str, subject: Subject, task: Task) -> None:
-    """One step down, and all the way down, costs less and less."""
+    """Check that smaller values of an option cost less."""
     present = getattr(backbone, knob)
     if type(present) is not int:
         raise subject.fail(
@@ -180,7 +179,7 @@ def _check_knob(backbone: Backbone, knob: str, subject: Subject, task: Task) -> 
 
 
 def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
-    """The fused form costs less, differs where parallel convolutions are alone, and is its own fused form."""
+    """Check that the fused form costs less, differs only in parallel convolutions, and is its own fused form."""
     fused = backbone.fuse()
     if fused is None or fused == backbone:
         return
@@ -201,12 +200,14 @@ def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
 
 
 def _check_exits(backbone: Backbone, subject: Subject, task: Task) -> None:
-    """Block by block it computes what forward does, on each row by itself, and it can be left after every block."""
+    """Check that the blocks compute `forward`, treat rows independently, and can be left after each block."""
     exits, network = backbone.exits(), subject.stirred()
     if exits == 0:
         return
     if not isinstance(network, EarlyExit):
-        raise subject.fail(f"exits says {exits}, but its network is no EarlyExit; mix that in, or return 0 from exits")
+        raise subject.fail(
+            f"exits returns {exits}, but its network is no EarlyExit; inherit from it, or return 0 from exits"
+        )
     images = subject.images(dtype=torch.float64)
     wanted = subject.run(network, images)
     with torch.no_grad():

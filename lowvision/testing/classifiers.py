@@ -1,4 +1,4 @@
-"""Holds a classifier against its contract."""
+"""Check a classifier against its contract."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSES = (2, 3, 5)
 SIZES = ((32, 32), (16, 16), (48, 48))
 """Height and width of tiles."""
 TILES = 64
-"""To fit a classifier that stages do not train."""
+"""Number of tiles to fit a classifier that is not trained by stages."""
 
 
 def check_classifier(
@@ -27,16 +27,16 @@ def check_classifier(
     half: bool = True,
     exportable: bool = True,
 ) -> None:
-    """Hold a classifier against its contract.
+    """Check a classifier against its contract.
 
-    tasks: what to build it for; by default scale 1, RGB and grey.
-    sizes: height and width of the tiles that it must take; the other checks use the first.
-    half: whether it claims to compute in bfloat16 and float16.
-    exportable: whether it claims that an ONNX graph can be made of it.
+    tasks: tasks to build it for; by default scale 1, RGB and grey.
+    sizes: height and width of supported tiles; most checks use the first.
+    half: whether it supports bfloat16 and float16.
+    exportable: whether it can be exported to ONNX.
 
-    Checked are: options that can be written and read; one number a class, for any number of classes; one
-    seed, one network; independence of the batch; gradients for every parameter; cost that can be counted; safetensors;
-    channels_last; half precision; export. Raises AssertionError for the first thing that is wrong.
+    Checks: serialization of options; one logit per class, for any number of classes; reproducibility by seed;
+    independence of the batch; gradients of all parameters; countable cost; safetensors; channels_last; half precision;
+    export. Raises AssertionError at the first failure.
     """
     options.check_options(classifier)
     for task in tasks or (PlainTask(), PlainTask(channels=1)):
@@ -49,7 +49,7 @@ def check_classifier(
 
 
 def _subject(classifier: Classifier, task: Task, classes: int, size: tuple[int, int]) -> Subject:
-    """The network of a classifier; one that stages do not train is fitted to noise."""
+    """Return a classifier's network; one that is not trained by stages is fitted to noise."""
 
     def fit(network: nn.Module) -> None:
         strength = torch.rand(TILES, 1, 1, 1)  # from flat tiles to rough ones
@@ -70,13 +70,13 @@ def _check_logits(subject: Subject, classes: int, sizes: Sequence[tuple[int, int
     for size in sizes:
         tiles = subject.images((4, subject.shape[1], *size))
         at = replace(subject, name=f"{subject.name}, on tiles of {tuple(tiles.shape)}")
-        networks.check_shape(at, subject.run(network, tiles), (4, classes), "return a number for each tile and class")
+        networks.check_shape(at, subject.run(network, tiles), (4, classes), "return one logit per tile and class")
 
 
 def _check_learning(subject: Subject) -> None:
     network = subject.stirred()
     if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise subject.fail("has nothing to learn; set trained: ClassVar[bool] = False, and stages will not train it")
+        raise subject.fail("has no trainable parameters; set trained: ClassVar[bool] = False")
     logits = subject.run(network, subject.images(dtype=torch.float64))
     if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones(len(logits), dtype=logits.dtype)):
-        raise subject.fail("gives probabilities; return logits, the container takes the softmax")
+        raise subject.fail("returns probabilities; return logits, the container applies the softmax")

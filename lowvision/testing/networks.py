@@ -1,4 +1,4 @@
-"""What every network must do, whatever it makes of an image: the checks that backbones and classifiers share."""
+"""Checks of networks that backbones and classifiers share."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from lowvision.routing import cost
 from lowvision.testing.subject import Subject, copy_of, distance, one_line, short
 
 EXACT = 1e-9
-"""Of float64, relative to the largest value: sums in another order."""
+"""Tolerance in float64, relative to the largest value: sums in another order."""
 CLOSE = 1e-4
-"""Of float32 in another runtime, likewise."""
+"""Tolerance in float32 in another runtime, relative to the largest value."""
 HALVES = {torch.bfloat16: 0.1, torch.float16: 0.02}
-"""The half-precision formats, and how far off a small network may be in them, likewise."""
+"""Half-precision formats and their tolerances for small networks, relative to the largest value."""
 
 
 def check_repeatable(subject: Subject) -> None:
-    """One seed gives one network, one input one output, and the input stays as it was."""
+    """Check that a seed determines the network and an input its output, and that the input is not changed."""
     first, second = subject.built().state_dict(), subject.built().state_dict()
     if first.keys() != second.keys():
         raise subject.fail("two builds have different tensors; build the same modules every time")
@@ -51,7 +51,7 @@ def check_repeatable(subject: Subject) -> None:
 
 
 def check_batch_independence(subject: Subject) -> None:
-    """In eval() an image's output does not depend on what else is in the batch."""
+    """Check that in eval() the output of an image does not depend on the rest of the batch."""
     network, images = subject.stirred(), subject.images(dtype=torch.float64)
     together = subject.run(network, images)
     alone = torch.cat([subject.run(network, image[None]) for image in images])
@@ -63,7 +63,7 @@ def check_batch_independence(subject: Subject) -> None:
 
 
 def check_backward(subject: Subject) -> None:
-    """In train() a gradient reaches every parameter that wants one, from the output or from the network's objective."""
+    """Check that in train() every trainable parameter has a gradient from the output or the network's objective."""
     network = subject.stirred().train()
     learned = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
     if not learned:
@@ -88,7 +88,7 @@ def check_backward(subject: Subject) -> None:
 
 
 def check_counted(subject: Subject) -> int:
-    """It can be built and run without memory, on torch's meta device; its exact multiply-adds on one image."""
+    """Check that a network runs on torch's meta device, and return its exact multiply-adds for one image."""
     shape = (1, *subject.shape[1:])
     try:
         with torch.device("meta"):
@@ -106,11 +106,11 @@ def check_counted(subject: Subject) -> int:
 
 
 def check_round_trip(subject: Subject) -> None:
-    """Written to safetensors and read into a new network, it computes the same."""
+    """Check that weights survive a safetensors file."""
     network, images = subject.built(0), subject.images()
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.mul_(1.5)  # as if it were trained: weights that no build would give
+            parameter.mul_(1.5)  # imitates training: weights that differ from every build
     other = subject.built(1)
     try:
         with TemporaryDirectory() as folder:
@@ -130,7 +130,7 @@ def check_round_trip(subject: Subject) -> None:
 
 
 def check_channels_last(subject: Subject) -> None:
-    """The order in which pixels lie in memory changes nothing."""
+    """Check that channels_last memory does not change the output."""
     network, images = subject.stirred(), subject.images(dtype=torch.float64)
     plain = subject.run(network, images)
     last = subject.run(
@@ -145,7 +145,7 @@ def check_channels_last(subject: Subject) -> None:
 
 
 def check_half(subject: Subject) -> None:
-    """In bfloat16 and float16 it computes nearly the same; what the CPU does not know in a format is not asked."""
+    """Check the output in bfloat16 and float16; operators that the CPU lacks in a format are skipped."""
     images = subject.images()
     wanted = subject.run(subject.built(), images)
     for dtype, tolerance in HALVES.items():
@@ -168,7 +168,7 @@ def check_half(subject: Subject) -> None:
 
 
 def check_mixed(subject: Subject) -> None:
-    """It learns under autocast to bfloat16, as with `precision: bf16`: its losses have gradients that are finite."""
+    """Check that training under autocast to bfloat16, as with `precision: bf16`, has finite gradients."""
     network, images = subject.built().train(), subject.images()
     own = subject.objective(network)
     if not any(parameter.requires_grad for parameter in network.parameters()):
@@ -191,7 +191,7 @@ def check_mixed(subject: Subject) -> None:
 
 
 def check_export(subject: Subject) -> None:
-    """It can be written as an ONNX graph, and every runtime that is installed computes the same from it."""
+    """Check that the network can be exported, and that every installed runtime computes the same output."""
     try:
         onnx_graph.maker()
     except LowvisionError as error:
@@ -216,14 +216,14 @@ def check_export(subject: Subject) -> None:
 
 
 def _sides(subject: Subject) -> tuple[int, int]:
-    """Height, and what the width has more."""
+    """Return the height, and the difference of width and height."""
     height, width = subject.shape[2:]
     return height, width - height
 
 
 @dataclass(frozen=True)
 class _Written(Trained):
-    """A network and its graph, for a runtime."""
+    """A network and its exported graph."""
 
     network: nn.Module
     path: Path
@@ -236,7 +236,7 @@ class _Written(Trained):
 
 
 def check_network(subject: Subject, *, half: bool, exportable: bool) -> None:
-    """All of the above."""
+    """Run all checks of this module."""
     check_repeatable(subject)
     check_counted(subject)
     check_batch_independence(subject)
@@ -251,7 +251,7 @@ def check_network(subject: Subject, *, half: bool, exportable: bool) -> None:
 
 
 def check_shape(subject: Subject, output: Tensor, wanted: tuple[int, ...], law: str) -> None:
-    """Fails with the law where the output has another shape or another dtype than float32."""
+    """Raise a failure with the requirement `law` unless the output has the shape and float32."""
     if tuple(output.shape) != wanted:
         raise subject.fail(f"gives {tuple(output.shape)} instead of {wanted}; {law}")
     if output.dtype != torch.float32:

@@ -1,4 +1,4 @@
-"""Holds a plugin's module against what lowvision asks of it."""
+"""Check a plugin's module against lowvision's requirements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 HEAVY = ("torch", "timm", "cv2", "numpy", "scipy")
-"""What takes long to import, and so must wait until a method needs it."""
+"""Modules that are slow to import and must be imported inside methods."""
 PROGRAM = """
 import json, sys
 module, heavy = sys.argv[1], sys.argv[2:]
@@ -21,23 +21,22 @@ print(json.dumps({"broken": [broken.reason for broken in known.broken], "loaded"
 
 
 def check_plugin(module: str) -> dict[str, list[str]]:
-    """Hold a module against what lowvision asks of one that an entry point names; what it offers, by menus.
+    """Check an importable module that an entry point names, and return its components' names by kind.
 
-    It must be importable, as an installed one is. Checked, in a process of its own: it imports; hooks are marked, spelt
-    right and return classes of their menus by well-formed names; nothing heavy is imported before a method needs it.
-    Raises AssertionError for the first thing that is wrong.
+    Checks, in a new process: the module can be imported; hooks are marked, have correct names and return classes of
+    their kinds with valid names; no heavy module is imported. Raises AssertionError at the first failure.
     """
-    words = [sys.executable, "-c", PROGRAM, module, *HEAVY]
-    answer = subprocess.run(words, capture_output=True, text=True, check=False)
+    arguments = [sys.executable, "-c", PROGRAM, module, *HEAVY]
+    answer = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise AssertionError(f"{module}: ends its process when it is imported: {answer.stderr.strip()[-300:]}")
-    found = json.loads(answer.stdout.splitlines()[-1])
-    if found["broken"]:
-        raise AssertionError(f"{module}: {found['broken'][0]}")
-    if found["loaded"]:
+        raise AssertionError(f"{module}: importing it ends the process: {answer.stderr.strip()[-300:]}")
+    result = json.loads(answer.stdout.splitlines()[-1])
+    if result["broken"]:
+        raise AssertionError(f"{module}: {result['broken'][0]}")
+    if result["loaded"]:
         raise AssertionError(
-            f"{module}: imports {', '.join(found['loaded'])} at once; import them inside methods (and under "
-            "TYPE_CHECKING for annotations), so that `lowvision ls` and `lowvision check` answer at once"
+            f"{module}: imports {', '.join(result['loaded'])} at import time; import them inside methods (and under "
+            "TYPE_CHECKING for annotations), so that `lowvision ls` and `lowvision check` start fast"
         )
-    offers: dict[str, list[str]] = found["offers"]
+    offers: dict[str, list[str]] = result["offers"]
     return offers

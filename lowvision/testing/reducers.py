@@ -1,4 +1,4 @@
-"""Holds a reducer against its contract."""
+"""Check a reducer against its contract."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = "no such level"
 
 
 class Knobless(Backbone):
-    """A network without anything to turn."""
+    """A backbone without options to reduce."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Sequential(nn.Conv2d(task.channels, task.channels * task.scale**2, 1), nn.PixelShuffle(task.scale))
@@ -38,16 +38,15 @@ def check_reducer(
     task: Task | None = None,
     trained: nn.Module | None = None,
 ) -> None:
-    """Hold a reducer against its contract, with a small backbone that it can reduce.
+    """Check a reducer against its contract, with a small backbone that it can reduce.
 
-    levels: as in a recipe, from the cheapest to the dearest; the last may be the backbone itself.
-    task: what to build for; by default the first scale that the backbone claims, RGB.
-    trained: a network of the backbone for that task, where `reduce_trained` reads it; by default a new one.
+    levels: as in a recipe, from the cheapest to the most expensive; the last may be the backbone itself.
+    task: task to build for; by default the first supported scale, RGB.
+    trained: network of the backbone for that task, for `reduce_trained`; by default a new one.
 
-    Checked are: options that can be written and read; that every level gives a valid backbone which costs less, the
-    lower the less, and that asking changes no weights; that what cannot be reduced raises ValueError; and where
-    `inherit` is defined, that it hands weights down for some level, copies them, and touches nothing where it returns
-    False. Raises AssertionError for the first thing that is wrong.
+    Checks: serialization of options; every level gives a valid backbone, whose cost increases with the level; reducing
+    changes no weights; impossible reductions raise ValueError; `inherit`, if defined, copies weights for some level,
+    and changes nothing if it returns False. Raises AssertionError at the first failure.
     """
     options.check_options(reducer)
     task = task or PlainTask(scale=(backbone.scales or (1,))[0])
@@ -122,7 +121,7 @@ def _check_costs(reducer: Reducer, subjects: Sequence[Subject], base: Subject, l
 
 @dataclass(frozen=True, order=True)
 class Price:
-    """What a network costs; of two that cost the same, the one whose masks leave less is the cheaper."""
+    """Cost of a network; masks decide between networks of equal cost."""
 
     exact: int
     theoretical: int
@@ -138,7 +137,7 @@ def _price(subject: Subject) -> Price:
 
 
 def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) -> None:
-    """A level or a backbone that means nothing is refused by ValueError, which a recipe tells with its line."""
+    """Check that an unknown level or an unsuitable backbone raises ValueError, which recipes report with its line."""
     for what, asked, level in (("a level", backbone, UNKNOWN), ("a backbone without knobs", Knobless(), 1)):
         for ask in (partial(reducer.reduce, asked, level), partial(reducer.reduce_trained, asked, level, network)):
             try:
@@ -158,7 +157,7 @@ def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) ->
 
 
 def _inherits(reducer: Reducer, larger: nn.Module, reduced: Backbone, task: Task, level: Level) -> bool:
-    """Whether a network inherits; fails where it does so wrongly."""
+    """Return whether a network inherits, and check that it does so correctly."""
     subject = subject_of(reduced, task)[0]
     smaller = subject.built(1)
     theirs, mine = _tensors(larger), _tensors(smaller)

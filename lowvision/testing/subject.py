@@ -1,4 +1,4 @@
-"""What is checked: a network as it is built, its input, and its name in messages; and a task to build it for."""
+"""Test subjects: a network with its input and its name in messages, and a task to build it for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from lowvision.errors import message_of
 from lowvision.plugins.contracts import Task
 
 
 class PlainTask(Task):
-    """A task of any scale for RGB and grey: of `scale` rows and columns, the first is kept."""
+    """A task of any scale for RGB and grey that keeps every `scale`th row and column."""
 
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
         return gt[..., :: self.scale, :: self.scale].clone()
@@ -30,22 +31,22 @@ class Subject:
     """A network under test."""
 
     name: str
-    """What messages call it."""
+    """Name in messages."""
     make: Callable[[], nn.Module]
-    """Builds it anew."""
+    """Build a new network."""
     shape: tuple[int, int, int, int]
-    """Of an input that it must take, (B,C,h,w)."""
+    """Shape of a supported input, (B,C,h,w)."""
     fit: Callable[[nn.Module], None] = lambda network: None
-    """Sets in place what no seed draws and no training learns."""
+    """Fit, in place, what is neither initialised by a seed nor trained."""
     objective: Callable[[nn.Module], nn.Module | None] = lambda network: None
-    """What trains it, where that is more than its output."""
+    """Return the objective of training if the output alone is not enough."""
 
     def fail(self, message: str) -> AssertionError:
-        """The failure of a check, to be raised."""
+        """Return the error of a failed check."""
         return AssertionError(f"{self.name}: {message}")
 
     def built(self, seed: int = 0) -> nn.Module:
-        """A new network in eval(), drawn and fitted under that seed."""
+        """Build and fit a network under a seed, in eval()."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.make()
@@ -55,9 +56,9 @@ class Subject:
         return network.eval()
 
     def stirred(self) -> nn.Module:
-        """A new network in eval() and float64, all of whose weights matter.
+        """Build a network in eval() and float64 with random weights.
 
-        Layers that start at zero, or nearly, would hide whatever is wrong before them.
+        Layers that are initialised near zero would hide errors in the layers before them.
         """
         network = self.built().double()
         generator = torch.Generator().manual_seed(1)
@@ -71,12 +72,12 @@ class Subject:
         return network
 
     def images(self, shape: Sequence[int] | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Noise in [0,1] of its own shape, or of another, the same every time."""
+        """Return reproducible noise in [0,1], by default of the subject's shape."""
         generator = torch.Generator().manual_seed(2)
         return torch.rand(tuple(shape or self.shape), generator=generator, dtype=torch.float64).to(dtype)
 
     def run(self, network: nn.Module, images: Tensor) -> Tensor:
-        """The output without gradients. Fails with what the network raises."""
+        """Return the output without gradients; an error of the network becomes a failure."""
         try:
             with torch.no_grad():
                 output = network(images)
@@ -91,24 +92,24 @@ class Subject:
 
 
 def copy_of(network: nn.Module) -> nn.Module:
-    """A copy with weights of its own."""
+    """Return a deep copy."""
     return copy.deepcopy(network)
 
 
 def short(dtype: torch.dtype) -> str:
-    """`float64`, not `torch.float64`."""
+    """Return the name of a dtype without `torch.`."""
     return str(dtype).removeprefix("torch.")
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, in one line of bounded length."""
+    """Return the message of an error in one line of bounded length."""
     if isinstance(error, ValidationError):
         return "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
-    return " ".join(str(error).split())[:300]
+    return message_of(error)[:300]
 
 
 def distance(found: Tensor, wanted: Tensor) -> float:
-    """The largest difference, relative to the largest wanted value; infinite where something is not finite."""
+    """Return the largest difference relative to the largest expected value; infinite if any value is not finite."""
     if not (found.isfinite().all() and wanted.isfinite().all()):
         return float("inf")
     largest = wanted.abs().max().item()

@@ -1,4 +1,4 @@
-"""Holds a task against its contract."""
+"""Check a task against its contract."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from lowvision.testing import options
 from lowvision.testing.subject import one_line, short
 
 SCALES = range(1, 9)
-"""Tried, where the task allows them."""
+"""Scales to try if the task supports them."""
 SIZES = ((24, 36), (5, 7), (1, 1))
 """Height and width of lq."""
 PLAUSIBLE = (-0.5, 1.5)
-"""Where most of a baseline lies; noise and ringing may leave [0,1]."""
+"""Range of most values of a baseline; noise and ringing may exceed [0,1]."""
 
 
 def check_task(task: Task) -> None:
-    """Hold a task against its contract, for every scale up to 8 that it allows, RGB and grey.
+    """Check a task against its contract, for every supported scale up to 8, RGB and grey.
 
-    Checked are: options that can be written and read; sizes; that gt stays as it is; that the same generator gives the
-    same lq, that another gives another if and only if `random`, and that nothing else is drawn from; size and range of
-    the baseline, image by image. Raises AssertionError for the first thing that is wrong.
+    Checks: serialization of options; sizes; gt is not changed; equal generators give equal lq, different generators
+    different lq if and only if `random`, and no other source of randomness is used; size and range of the
+    baseline, image by image. Raises AssertionError at the first failure.
     """
     options.check_options(task)
     for form in _forms(task):
@@ -42,7 +42,7 @@ def check_task(task: Task) -> None:
 
 
 def _forms(task: Task) -> Iterator[Task]:
-    """The task at every scale and number of colours that its options allow."""
+    """Return the task at every scale and number of colours that its options allow."""
     found = [task]
     for scale in SCALES:
         for channels in (3, 1):
@@ -54,7 +54,7 @@ def _forms(task: Task) -> Iterator[Task]:
 
 
 def _photograph(channels: int, height: int, width: int) -> Tensor:
-    """(channels,height,width) in [0,1]: slow waves and a little grain, alike for every size."""
+    """Return an image (channels,height,width) in [0,1]: slow waves and a little grain."""
     rows, columns = torch.arange(height)[:, None] / 9, torch.arange(width) / 7
     waves = torch.stack([(rows + colour).sin() * (columns - colour).cos() for colour in range(channels)])
     grain = torch.rand(waves.shape, generator=torch.Generator().manual_seed(0))
@@ -64,7 +64,7 @@ def _photograph(channels: int, height: int, width: int) -> Tensor:
 def _degraded(task: Task, gt: Tensor, seed: int) -> Tensor:
     try:
         return task.degrade(gt, torch.Generator().manual_seed(seed))
-    except Exception as error:  # whatever a stranger's task raises
+    except Exception as error:  # a plugin's task may raise anything
         raise _failure(
             task, f"degrade raises {type(error).__name__} for gt of {tuple(gt.shape)}: {one_line(error)}"
         ) from error
@@ -125,14 +125,14 @@ def _check_randomness(task: Task, gt: Tensor) -> None:
 
 @contextmanager
 def _global_sources() -> Iterator[Callable[[], bool]]:
-    """Move the global sources of randomness, and give what tells whether they stay there; then put them back."""
+    """Advance the global generators, yield a function that returns whether they are unchanged, and restore them."""
     of_torch, of_numpy, of_python = torch.get_rng_state(), np.random.get_state(), random.getstate()
 
     def states() -> tuple[object, ...]:
         return bytes(torch.get_rng_state().tolist()), pickle.dumps(np.random.get_state()), random.getstate()
 
     try:
-        torch.rand(()), np.random.rand(), random.random()  # so that setting a seed, done before, moves them again
+        torch.rand(()), np.random.rand(), random.random()  # so that setting an equal seed changes them
         moved = states()
         yield lambda: states() == moved
     finally:

@@ -1,1 +1,1 @@
-"""Training: data, losses and the one loop that every training stage runs."""
+"""Training: losses, checkpoints, and the training loop that every training stage runs."""

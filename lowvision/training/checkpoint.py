@@ -1,4 +1,4 @@
-"""Checkpoints of a training stage, from which it goes on bit for bit: in accelerate's layout, whole or not there."""
+"""Atomic checkpoints of a training stage in accelerate's layout; resuming from one is bit-exact."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ LOOP = "loop.json"
 AVERAGE = "average.safetensors"
 
 
-def save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, Any], average: nn.Module | None) -> None:
-    """Write a checkpoint of everything that `accelerator` prepared; every process calls this.
+def save(
+    accelerator: Accelerator, folder: Path, step: int, loop_state: dict[str, Any], average: nn.Module | None
+) -> None:
+    """Write a checkpoint of everything that `accelerator` prepared; every process must call this.
 
-    It appears whole by renaming; only then is its predecessor deleted. `facts` is what the loop itself must remember.
+    The checkpoint is written atomically by renaming; then its predecessor is deleted.
+    loop_state: values of the training loop, as JSON.
     """
     try:
-        _save(accelerator, folder, step, facts, average)
-    except (OSError, RuntimeError, SafetensorError) as error:  # RuntimeError: torch's word for a failed write
-        raise RunError(f"{folder}: a checkpoint cannot be written ({error}); the one before it is kept") from None
+        _save(accelerator, folder, step, loop_state, average)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch raises RuntimeError for a failed write
+        raise RunError(
+            f"{folder}: the checkpoint cannot be written ({error}); free space and run again, the previous one is kept"
+        ) from None
 
 
-def _save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, Any], average: nn.Module | None) -> None:
-    done, partial = folder / f"step-{step:08d}", folder / ".partial"
+def _save(
+    accelerator: Accelerator, folder: Path, step: int, loop_state: dict[str, Any], average: nn.Module | None
+) -> None:
+    complete, partial = folder / f"step-{step:08d}", folder / ".partial"
     if accelerator.is_main_process:
-        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed while it wrote
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed while writing
         partial.mkdir(parents=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(partial))
@@ -42,23 +49,23 @@ def _save(accelerator: Accelerator, folder: Path, step: int, facts: dict[str, An
         if average is not None:
             state = unshared(average.state_dict())
             save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial / AVERAGE)
-        (partial / LOOP).write_text(json.dumps({"step": step, **facts}))
-        shutil.rmtree(done, ignore_errors=True)
-        partial.rename(done)
+        (partial / LOOP).write_text(json.dumps({"step": step, **loop_state}))
+        shutil.rmtree(complete, ignore_errors=True)
+        partial.rename(complete)
         for old in folder.glob("step-*"):
-            if old != done:
+            if old != complete:
                 shutil.rmtree(old)
     accelerator.wait_for_everyone()
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint in `folder`."""
+    """Return the newest complete checkpoint in `folder`; None if there is none."""
     return max(folder.glob("step-*"), default=None)
 
 
 def restore(accelerator: Accelerator, path: Path, average: nn.Module | None) -> dict[str, Any]:
-    """Put everything that `accelerator` prepared back to that checkpoint; the loop's facts, `step` among them."""
+    """Restore everything that `accelerator` prepared from a checkpoint; return the loop state, including `step`."""
     accelerator.load_state(str(path))
     if average is not None:
-        average.load_state_dict(load_file(path / AVERAGE), strict=False)  # second names of a tensor are not there
+        average.load_state_dict(load_file(path / AVERAGE), strict=False)  # a shared tensor is saved under one name only
     return json.loads((path / LOOP).read_text())

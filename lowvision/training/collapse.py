@@ -1,4 +1,4 @@
-"""Notices when a classifier sends everything to one branch, the classic failure of the method."""
+"""Detect the collapse of a classifier, i.e. that it sends nearly all tiles to one branch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from lowvision.errors import TrainingError
 from lowvision.training.log import Value
 
 SHARE = 0.95
-"""A branch that gets more of the tiles than this has taken over."""
+"""Share of tiles above which one branch dominates."""
 UNDECIDED = 0.95
-"""Above this part of the largest entropy a classifier has not decided anything yet: then a share means nothing."""
+"""Fraction of the maximum entropy above which a classifier is still undecided, so that shares are meaningless."""
 PATIENCE = 200
-"""For so many steps a branch may have taken over; in a short stage, for half of it."""
+"""Steps that one branch may dominate; at most half of the stage."""
 
 
-def since(facts: dict[str, Value], step: int, began: int | None) -> int | None:
-    """The step at which a collapse that lasts until `step` began; None where there is none.
+def since(metrics: dict[str, Value], step: int, began: int | None) -> int | None:
+    """Return the step at which the current collapse began; None if the classifier has not collapsed at `step`.
 
-    facts: `chosen`, the share of tiles that each branch was chosen for, and `entropy`. began: the answer before.
+    metrics: `chosen`, the share of tiles per branch, and `entropy`. began: the return value of the previous call.
     """
-    chosen, entropy = facts.get("chosen"), facts.get("entropy")
+    chosen, entropy = metrics.get("chosen"), metrics.get("entropy")
     if not isinstance(chosen, list) or len(chosen) == 1 or not isinstance(entropy, float):
         return None
     if max(chosen) <= SHARE or entropy > UNDECIDED * math.log(len(chosen)):
@@ -29,10 +29,10 @@ def since(facts: dict[str, Value], step: int, began: int | None) -> int | None:
 
 
 def stop_if_lasting(stage: str, step: int, began: int | None, steps: int) -> None:
-    """Raises TrainingError, with advice, where a collapse has lasted too long."""
+    """Raise TrainingError, with advice, if a collapse has lasted too long."""
     if began is not None and step - began >= max(1, min(PATIENCE, steps // 2)):
         raise TrainingError(
-            f"{stage}: one branch has had over {SHARE:.0%} of the tiles since step {began}: the classifier has "
-            f"collapsed. Check that the branches are trained (stages base, rank, branches), lower lr (2e-4; 1e-3 "
+            f"{stage}: the classifier has collapsed: since step {began} one branch got over {SHARE:.0%} of the tiles; "
+            f"check that the branches are trained (stages base, rank, branches), lower lr (2e-4; 1e-3 "
             f"collapses), or raise average_weight"
         )

@@ -1,4 +1,4 @@
-"""What a run tells while it works: lines for a person, `log.txt`, and `metrics.jsonl` for tools."""
+"""The log of a run: messages on the terminal and in `log.txt`, metrics in `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ Value = float | list[float]
 
 
 class Log:
-    """The voice of the main process; on every other process it is silent and writes nothing."""
+    """Log of the main process; on every other process it prints and writes nothing."""
 
     def __init__(self, folder: Path, speaks: bool, track: Callable[[dict[str, float], int], None] | None = None):
-        """track: also takes every measured number, as (numbers by name, step); for experiment trackers."""
+        """Open the log of a run folder.
+
+        speaks: True on the main process. track: called with (values by name, step), e.g. for experiment trackers.
+        """
         self._metrics = folder / "metrics.jsonl"
         self._text = folder / "log.txt"
         self._speaks = speaks
@@ -27,30 +30,30 @@ class Log:
         self._console = Console(stderr=True)
         self._bar: tuple[Progress, TaskID] | None = None
 
-    def say(self, line: str) -> None:
-        """One line for a person."""
+    def info(self, line: str) -> None:
+        """Print a message, and append it to `log.txt`."""
         if not self._speaks:
             return
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         with self._text.open("a") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
-    def measure(self, stage: str, step: int, facts: Mapping[str, Value]) -> None:
-        """Measured facts of one step of a stage."""
+    def measure(self, stage: str, step: int, metrics: Mapping[str, Value]) -> None:
+        """Record the metrics of one step of a stage."""
         if self._track:
-            self._track({f"{stage}/{name}": value for name, value in _numbers(facts)}, step)
+            self._track({f"{stage}/{name}": value for name, value in _numbers(metrics)}, step)
         if not self._speaks:
             return
         with self._metrics.open("a") as file:
-            file.write(json.dumps({"stage": stage, "step": step, **facts}) + "\n")
-        line = "  ".join(f"{name} {_shown(value)}" for name, value in facts.items())
+            file.write(json.dumps({"stage": stage, "step": step, **metrics}) + "\n")
+        line = "  ".join(f"{name} {_formatted(value)}" for name, value in metrics.items())
         if self._bar:
-            self._bar[0].update(self._bar[1], completed=step, facts=line)
+            self._bar[0].update(self._bar[1], completed=step, metrics=line)
         else:
-            self.say(f"{stage}  step {step}  {line}")
+            self.info(f"{stage}  step {step}  {line}")
 
-    def forget(self, stage: str, after: int) -> None:
-        """Drop what was measured in a stage after a step: the run resumes there and will measure it again."""
+    def discard(self, stage: str, after: int) -> None:
+        """Delete the metrics of a stage after a step, because a resumed run records them again."""
         if not self._speaks or not self._metrics.exists():
             return
         lines = self._metrics.read_text().splitlines()
@@ -61,7 +64,7 @@ class Log:
 
     @contextmanager
     def progress(self, stage: str, steps: int) -> Iterator[None]:
-        """On a terminal, a bar with the time that remains, moved on by `measure`."""
+        """Show a progress bar with the remaining time on a terminal; `measure` advances it."""
         if not (self._speaks and self._console.is_terminal):
             yield
             return
@@ -70,10 +73,10 @@ class Log:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[facts]}"),
+            TextColumn("{task.fields[metrics]}"),
         )
         with Progress(*columns, console=self._console) as progress:
-            self._bar = progress, progress.add_task(stage, total=steps, facts="")
+            self._bar = progress, progress.add_task(stage, total=steps, metrics="")
             try:
                 yield
             finally:
@@ -81,31 +84,31 @@ class Log:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Everything that was measured in a run, in order."""
+    """Read all metrics of a run, in order."""
     path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines() if _is_whole(line)] if path.exists() else []
+    return [json.loads(line) for line in path.read_text().splitlines() if _is_complete(line)] if path.exists() else []
 
 
 def _is_later(line: str, stage: str, after: int) -> bool:
-    if not _is_whole(line):
+    if not _is_complete(line):
         return True
     entry = json.loads(line)
     return entry["stage"] == stage and entry["step"] > after
 
 
-def _is_whole(line: str) -> bool:
-    """Whether a line was written to its end; a killed process may leave half of one."""
+def _is_complete(line: str) -> bool:
+    """Return False for a partial line, which a killed process may leave."""
     return line.startswith("{") and line.endswith("}")
 
 
-def _numbers(facts: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
-    """Every fact as single numbers: a list gives one for each of its places."""
-    for name, value in facts.items():
+def _numbers(metrics: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
+    """Yield every metric as single numbers: a list yields one per position."""
+    for name, value in metrics.items():
         if isinstance(value, list):
             yield from ((f"{name}/{k}", v) for k, v in enumerate(value))
         else:
             yield name, value
 
 
-def _shown(value: Value) -> str:
+def _formatted(value: Value) -> str:
     return "/".join(f"{v:.2f}" for v in value) if isinstance(value, list) else f"{value:.4g}"

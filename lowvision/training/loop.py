@@ -1,4 +1,4 @@
-"""The one training loop: every stage that trains runs it, under Accelerate, and resumes it bit for bit."""
+"""The training loop of every training stage, under Accelerate; a resumed run is bit-exact."""
 
 from __future__ import annotations
 
@@ -23,42 +23,47 @@ from lowvision.training.objective import Objective
 from lowvision.training.options import Fit
 
 Validator = Callable[[nn.Module], dict[str, Value]]
-"""From a network to facts on `data.valid`, `psnr` among them; every process calls it."""
+"""Maps a network to its metrics on `data.valid`, including `psnr`; every process calls it."""
 
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """What a stage trains, how it is judged and how it is kept."""
+    """The network and objective of a stage, and their validation and saving."""
 
     stage: str
-    """For messages and metrics, such as `base` or `branches/1`."""
+    """Name in messages and metrics, e.g. `base` or `branches/1`."""
     objective: Objective
-    """What is made small."""
+    """The objective to minimise."""
     network: nn.Module
-    """The part of the objective that is judged and kept."""
-    judge: Validator | None
-    """None: there is no data to judge by."""
+    """The part of the objective that is validated and saved."""
+    validator: Validator | None
+    """None: the recipe has no validation data."""
     keep: Callable[[Path, nn.Module, dict[str, Value]], None]
-    """Writes the network and what was measured of it to a weights file."""
+    """Writes the network and its metrics to a weights file."""
 
 
 @dataclass
 class TrainState:
-    """How far a stage has come."""
+    """Progress of a stage."""
 
     step: int = 0
     best: float = -math.inf
     collapsed_since: int | None = None
-    facts: dict[str, Value] = field(default_factory=dict)
-    """The last judgement."""
+    metrics: dict[str, Value] = field(default_factory=dict)
+    """Result of the last validation."""
 
     def progress(self, options: Fit) -> float:
-        """From 0 at the first update to 1 at the last."""
+        """Return the progress from 0 at the first update to 1 at the last."""
         return self.step / max(options.steps - 1, 1)
 
-    def facts_to_keep(self) -> dict[str, Any]:
-        """All but the step, which a checkpoint keeps by itself."""
-        return {"best": self.best, "collapsed_since": self.collapsed_since, "facts": self.facts}
+    def to_checkpoint(self) -> dict[str, Any]:
+        """Return everything but the step, which the checkpoint stores itself."""
+        return {"best": self.best, "collapsed_since": self.collapsed_since, "facts": self.metrics}
+
+    @classmethod
+    def from_checkpoint(cls, stored: dict[str, Any]) -> TrainState:
+        """Rebuild the state from a checkpoint, whose key for the metrics is `facts`."""
+        return cls(stored["step"], stored["best"], stored["collapsed_since"], stored["facts"])
 
 
 def fit(
@@ -70,10 +75,10 @@ def fit(
     log: Log,
     workers: int = 0,
 ) -> dict[str, Value]:
-    """Train, and leave `best.safetensors` and `last.safetensors` in `folder`; what its judge said of the last, if any.
+    """Train, and write `best.safetensors` and `last.safetensors` to `folder`; return the last validation metrics.
 
-    Goes on from the newest checkpoint in `folder`. Raises TrainingError when the loss is not finite or the
-    classifier collapses; the last good checkpoint is kept.
+    Resumes from the newest checkpoint in `folder`. Raises TrainingError if the loss is not finite or the classifier
+    collapses; the last good checkpoint is kept.
     """
     network = spec.network.to(memory_format=torch.channels_last).to(accelerator.device)
     average = _average(network, options)
@@ -83,32 +88,32 @@ def fit(
         find_unused_parameters=spec.objective.find_unused_parameters
     )
     objective, optimizer = accelerator.prepare(spec.objective, optimizer)
-    course = _resume(accelerator, folder, average, spec.stage, log)
+    state = _resume(accelerator, folder, average, spec.stage, log)
     objective.train()
-    judged = network if average is None else average.module
+    validated = network if average is None else average.module
 
     meter = Meter()
     with log.progress(spec.stage, options.steps):
-        for lq, gt in _batches(samples, options, course.step, accelerator, workers):
-            meter.got_tiles()
-            schedule(course.step)
-            meter.add(update(objective, optimizer, lq, gt, course.progress(options), options, accelerator))
-            course.step += 1
+        for lq, gt in _batches(samples, options, state.step, accelerator, workers):
+            meter.end_data_wait()
+            schedule(state.step)
+            meter.add(update(objective, optimizer, lq, gt, state.progress(options), options, accelerator))
+            state.step += 1
             if average is not None:
-                average.update(network, step=course.step)
-            if _is_due(course.step, options, options.log_every, options.checkpoint_every):
-                _measure(meter, course, spec, optimizer, accelerator, log, options)
-            if _is_due(course.step, options, options.valid_every):
-                _judge(judged, course, spec, objective, accelerator, folder, log)
-            if _is_due(course.step, options, options.checkpoint_every):
-                _require_finite(network, spec.stage, course.step)
-                checkpoint.save(accelerator, folder / "checkpoints", course.step, course.facts_to_keep(), average)
-            meter.lap()
+                average.update(network, step=state.step)
+            if _is_due(state.step, options, options.log_every, options.checkpoint_every):
+                _measure(meter, state, spec, optimizer, accelerator, log, options)
+            if _is_due(state.step, options, options.valid_every):
+                _validate(validated, state, spec, objective, accelerator, folder, log)
+            if _is_due(state.step, options, options.checkpoint_every):
+                _require_finite(network, spec.stage, state.step)
+                checkpoint.save(accelerator, folder / "checkpoints", state.step, state.to_checkpoint(), average)
+            meter.restart_timer()
     if accelerator.is_main_process:
-        spec.keep(folder / "last.safetensors", judged, course.facts)
+        spec.keep(folder / "last.safetensors", validated, state.metrics)
     accelerator.wait_for_everyone()
     accelerator.free_memory()
-    return course.facts
+    return state.metrics
 
 
 def _average(network: nn.Module, options: Fit) -> Any | None:
@@ -120,17 +125,19 @@ def _average(network: nn.Module, options: Fit) -> Any | None:
 
 
 def make_optimizer(parameters: list[nn.Parameter], options: Fit) -> torch.optim.Optimizer:
-    """The optimizer that the options name. Raises RecipeError where timm knows none of that name."""
+    """Create the optimizer of the options. Raises RecipeError if timm has no optimizer of that name."""
     from timm.optim import create_optimizer_v2
 
     try:
         return create_optimizer_v2(parameters, options.optimizer, options.lr, options.weight_decay, betas=options.betas)
     except (TypeError, ValueError, AssertionError, LookupError) as error:
-        raise RecipeError(f"optimizer '{options.optimizer}' cannot be made: {error}") from None
+        raise RecipeError(
+            f"optimizer '{options.optimizer}' cannot be created ({error}); give the name of an optimizer in timm"
+        ) from None
 
 
 def _schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[int], None]:
-    """A function that sets the learning rate for a step."""
+    """Return a function that sets the learning rate of a step."""
     from timm.scheduler import CosineLRScheduler
 
     cosine = CosineLRScheduler(
@@ -141,29 +148,29 @@ def _schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[int],
         warmup_lr_init=options.lr / max(options.warmup, 1),
         t_in_epochs=False,
     )
-    # It counts global updates: a scheduler prepared by accelerate would step once a process.
+    # Counts global updates: a scheduler prepared by accelerate would step once per process.
     return cosine.step_update
 
 
 def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> TrainState:
     newest = checkpoint.latest(folder / "checkpoints")
     if newest is None:
-        log.forget(stage, after=0)
+        log.discard(stage, after=0)
         return TrainState()
-    course = TrainState(**checkpoint.restore(accelerator, newest, average))
-    log.forget(stage, after=course.step)
-    log.say(f"{stage}: goes on from step {course.step}")
-    return course
+    state = TrainState.from_checkpoint(checkpoint.restore(accelerator, newest, average))
+    log.discard(stage, after=state.step)
+    log.info(f"{stage}: resumes at step {state.step}")
+    return state
 
 
 def _batches(
     samples: Dataset[tuple[Tensor, Tensor]], options: Fit, first_step: int, accelerator: Accelerator, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's share of every step's tiles, on its device."""
+    """Yield this process's share of the tiles of every step, on its device."""
     processes = accelerator.num_processes
     if options.batch % (processes * (options.micro_batch or 1)):
         raise RunError(
-            f"batch {options.batch} cannot be shared by {processes} processes in micro-batches of "
+            f"batch {options.batch} cannot be split over {processes} processes in micro-batches of "
             f"{options.micro_batch or 1}; make it a multiple of both"
         )
     shares = DistributedBatchSampler(first_step, options.steps, options.batch, accelerator.process_index, processes)
@@ -172,7 +179,8 @@ def _batches(
         batch_sampler=shares,
         num_workers=workers,
         pin_memory=accelerator.device.type == "cuda",
-        generator=torch.Generator(),  # else it would draw from torch's own, which a resumed run has put back already
+        # The default generator would draw from torch's global one, which a resumed run has restored already.
+        generator=torch.Generator(),
     )
     for pair in loader:
         lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)
@@ -180,7 +188,7 @@ def _batches(
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
-    """Images in the format in which convolutions are fast; anything else as it is."""
+    """Convert images to channels-last, in which convolutions are fast; return other tensors unchanged."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
@@ -193,17 +201,17 @@ def update(
     options: Fit,
     accelerator: Accelerator,
 ) -> dict[str, Tensor]:
-    """One update of the weights from this process's share of a batch; what it measured."""
+    """Update the weights once from this process's share of a batch; return losses and metrics."""
     part = options.micro_batch or len(lq)
     parts = list(zip(lq.split(part), gt.split(part), strict=True))
-    global_statistics = _survey(objective, [lq_part for lq_part, _ in parts], accelerator)
+    global_statistics = _global_statistics(objective, [lq_part for lq_part, _ in parts], accelerator)
     measured: dict[str, Tensor] = {}
     for n, (lq_part, gt_part) in enumerate(parts, start=1):
         with nullcontext() if n == len(parts) else accelerator.no_sync(objective):
-            losses, facts = objective(lq_part, gt_part, progress, global_statistics, options.batch)
+            losses, metrics = objective(lq_part, gt_part, progress, global_statistics, options.batch)
             loss = torch.stack(list(losses.values())).sum()
             accelerator.backward(loss / len(parts))
-        for name, value in {"loss": loss, **losses, **facts}.items():
+        for name, value in {"loss": loss, **losses, **metrics}.items():
             measured[name] = measured.get(name, 0) + value.detach() / len(parts)
     if options.clip:
         accelerator.clip_grad_norm_(objective.parameters(), options.clip)
@@ -213,36 +221,36 @@ def update(
 
 
 @torch.no_grad()
-def _survey(objective: nn.Module, parts: list[Tensor], accelerator: Accelerator) -> Tensor | None:
-    """What the objective must know of the global batch; None where one pass of one process sees all of it."""
+def _global_statistics(objective: nn.Module, parts: list[Tensor], accelerator: Accelerator) -> Tensor | None:
+    """Return the statistics of the global batch; None if one pass of one process sees the whole batch."""
     if len(parts) == 1 and accelerator.num_processes == 1:
         return None
     with accelerator.autocast():
-        answers = [accelerator.unwrap_model(objective).global_statistics(part) for part in parts]
-    if answers[0] is None:
+        statistics = [accelerator.unwrap_model(objective).global_statistics(part) for part in parts]
+    if statistics[0] is None:
         return None
-    return accelerator.reduce(torch.stack(answers).sum(dim=0), "sum")
+    return accelerator.reduce(torch.stack(statistics).sum(dim=0), "sum")
 
 
 def _measure(
     meter: Meter,
-    course: TrainState,
+    state: TrainState,
     spec: TrainingSpec,
     optimizer: Any,
     accelerator: Accelerator,
     log: Log,
     options: Fit,
 ) -> None:
-    facts = meter.read(accelerator)
-    if not math.isfinite(facts["loss"]):  # type: ignore[arg-type]  # `loss` is one number
-        raise _not_finite(spec.stage, "loss", course.step)
-    log.measure(spec.stage, course.step, {**facts, "lr": optimizer.param_groups[0]["lr"]})
-    course.collapsed_since = collapse.since(facts, course.step, course.collapsed_since)
-    collapse.stop_if_lasting(spec.stage, course.step, course.collapsed_since, options.steps)
+    metrics = meter.read(accelerator)
+    if not math.isfinite(metrics["loss"]):  # type: ignore[arg-type]  # `loss` is one number
+        raise _not_finite(spec.stage, "loss", state.step)
+    log.measure(spec.stage, state.step, {**metrics, "lr": optimizer.param_groups[0]["lr"]})
+    state.collapsed_since = collapse.since(metrics, state.step, state.collapsed_since)
+    collapse.stop_if_lasting(spec.stage, state.step, state.collapsed_since, options.steps)
 
 
 def _require_finite(network: nn.Module, stage: str, step: int) -> None:
-    # The loss is measured before the update, so it cannot tell that the update itself went wrong.
+    # The loss is measured before the update, so it does not show that the update itself failed.
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise _not_finite(stage, "network", step)
 
@@ -253,25 +261,30 @@ def _not_finite(stage: str, what: str, step: int) -> TrainingError:
     )
 
 
-def _judge(
-    network: nn.Module, course: TrainState, spec: TrainingSpec, objective: nn.Module, accelerator: Accelerator,
-    folder: Path, log: Log,
-) -> None:  # fmt: skip  # one line a thought
-    if spec.judge is None:
+def _validate(
+    network: nn.Module,
+    state: TrainState,
+    spec: TrainingSpec,
+    objective: nn.Module,
+    accelerator: Accelerator,
+    folder: Path,
+    log: Log,
+) -> None:
+    if spec.validator is None:
         return
     objective.eval()
-    course.facts = spec.judge(network)
+    state.metrics = spec.validator(network)
     objective.train()
-    log.measure(spec.stage, course.step, {f"valid_{name}": value for name, value in course.facts.items()})
-    psnr = course.facts["psnr"]
+    log.measure(spec.stage, state.step, {f"valid_{name}": value for name, value in state.metrics.items()})
+    psnr = state.metrics["psnr"]
     assert isinstance(psnr, float)
-    if psnr > course.best:
-        course.best = psnr
+    if psnr > state.best:
+        state.best = psnr
         if accelerator.is_main_process:
-            spec.keep(folder / "best.safetensors", network, course.facts)
+            spec.keep(folder / "best.safetensors", network, state.metrics)
     accelerator.wait_for_everyone()
 
 
 def _is_due(step: int, options: Fit, *periods: int) -> bool:
-    """Whether one of the periods ends at this step, or the stage does."""
+    """Return True if one of the periods or the stage ends at this step."""
     return step == options.steps or any(step % period == 0 for period in periods)

@@ -1,4 +1,4 @@
-"""Means over training steps, and how fast the steps were."""
+"""Average the metrics of training steps, and measure the speed of the steps."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from lowvision.training.log import Value
 
 
 class Meter:
-    """Means, over the steps since it was last read, of what a step reports."""
+    """Means over the steps since the last `read`, and the time spent on data and on computing."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
-        self._worked = 0.0
-        self._waited = 0.0
-        self._mark = time.perf_counter()
+        self._step_time = 0.0
+        self._data_time = 0.0
+        self._timer = time.perf_counter()
 
-    def lap(self) -> None:
-        """Nothing since the last lap or step counts: the loop did something else."""
-        self._mark = time.perf_counter()
+    def restart_timer(self) -> None:
+        """Exclude the time since the last call of any method, e.g. a validation."""
+        self._timer = time.perf_counter()
 
-    def got_tiles(self) -> None:
-        """The time since the last lap or step was spent waiting for tiles."""
-        self._waited += self._passed()
+    def end_data_wait(self) -> None:
+        """Count the time since the last call as waiting for tiles."""
+        self._data_time += self._elapsed()
 
-    def add(self, facts: dict[str, Tensor]) -> None:
-        """A step is done, and reports this."""
-        self._worked += self._passed()
-        for name, value in facts.items():
+    def add(self, metrics: dict[str, Tensor]) -> None:
+        """Count the time since the last call as one training step with these metrics."""
+        self._step_time += self._elapsed()
+        for name, value in metrics.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
         self._steps += 1
 
     def read(self, accelerator: Accelerator) -> dict[str, Value]:
-        """The means over steps and processes, steps a second, and the share of a step spent waiting; starts anew."""
-        seconds = self._worked + self._waited
+        """Return the means over steps and processes, steps per second and the share of data time; then reset."""
+        seconds = self._step_time + self._data_time
         means = {name: accelerator.reduce(total / self._steps, "mean") for name, total in self._sums.items()}
-        facts: dict[str, Value] = {name: mean.tolist() for name, mean in means.items()}
-        facts |= {"steps_per_second": self._steps / seconds, "data_share": self._waited / seconds}
-        self._sums, self._steps, self._worked, self._waited = {}, 0, 0.0, 0.0
-        return facts
+        metrics: dict[str, Value] = {name: mean.tolist() for name, mean in means.items()}
+        metrics |= {"steps_per_second": self._steps / seconds, "data_share": self._data_time / seconds}
+        self._sums, self._steps, self._step_time, self._data_time = {}, 0, 0.0, 0.0
+        return metrics
 
-    def _passed(self) -> float:
-        before, self._mark = self._mark, time.perf_counter()
-        return self._mark - before
+    def _elapsed(self) -> float:
+        before, self._timer = self._timer, time.perf_counter()
+        return self._timer - before

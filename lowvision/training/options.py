@@ -1,4 +1,4 @@
-"""What a recipe may say of any stage that trains."""
+"""Options of the stages that train."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from lowvision.config.options import Options
 
 
 class Fit(Options):
-    """How something is trained: Adam without weight decay, as in the paper, unless said otherwise."""
+    """Options of a training stage; by default Adam without weight decay, as in the paper."""
 
     steps: int = Field(default=1000, ge=1)
-    """Updates of the weights."""
+    """Number of training steps."""
     batch: int = Field(default=16, ge=1)
-    """Tiles in an update, over all processes."""
+    """Tiles per step, over all processes."""
     micro_batch: int | None = Field(default=None, ge=1)
-    """Tiles that go through the network at a time (gradients accumulate); absent: all of a process's share."""
+    """Tiles per forward pass; gradients are accumulated over them. Null: all tiles of a process."""
     lr: float = Field(default=2e-4, gt=0)
-    """Learning rate at the start."""
+    """Initial learning rate."""
     min_lr: float = Field(default=1e-7, ge=0)
-    """Learning rate at the end of the cosine."""
+    """Final learning rate of the cosine schedule."""
     warmup: int = Field(default=0, ge=0)
-    """Steps over which the learning rate rises in a line, from lr / warmup."""
+    """Steps over which the learning rate rises linearly from lr / warmup."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """The course of the learning rate after the warm-up."""
+    """Schedule of the learning rate after the warm-up."""
     optimizer: str = "adam"
-    """An optimizer by timm's name for it."""
+    """Name of an optimizer in timm."""
     betas: tuple[float, float] = (0.9, 0.99)
-    """Adam's betas; the reference code's, the paper prints 0.999 for the second."""
+    """Adam's betas, as in the reference code; the paper gives 0.999 for the second."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay."""
     clip: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient; absent: not clipped."""
+    """Maximum norm of the gradient; null: no clipping."""
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then what is validated and kept."""
+    """Decay of an exponential moving average of the weights, which is then validated and saved; null: no average."""
     keep: Literal["best", "last"] = "last"
-    """Which weights the next stage takes: the best on `data.valid`, or the last."""
+    """Weights that the next stage uses: the best ones on `data.valid`, or the last ones."""
     valid_every: int = Field(default=500, ge=1)
-    """Steps between validations on fixed tiles of `data.valid`; there is always one at the end."""
+    """Steps between validations on fixed tiles of `data.valid`; one is always at the end."""
     checkpoint_every: int = Field(default=500, ge=1)
-    """Steps between checkpoints, from which a run resumes bit for bit."""
+    """Steps between checkpoints; a run resumes from the last one with identical results."""
     log_every: int = Field(default=50, ge=1)
-    """Steps between lines in `metrics.jsonl`."""
+    """Steps between entries in `metrics.jsonl`."""
 
     @property
     def fewest_steps(self) -> int:
-        """Of all that it trains."""
+        """Smallest number of steps over the networks that this stage trains."""
         return self.steps
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         if self.warmup >= self.fewest_steps:
-            raise ValueError(f"warmup {self.warmup} must end before steps {self.fewest_steps}")
+            raise ValueError(f"warmup {self.warmup} must be less than steps {self.fewest_steps}")
         return self
 
     @model_validator(mode="after")
@@ -64,20 +64,20 @@ class Fit(Options):
 
 
 class RoutedFit(Fit):
-    """How a classifier, or a whole container, is trained: the three losses and their weights."""
+    """Options of stages that train the classifier, alone or with the branches: three losses and their weights."""
 
     batch: int = Field(default=96, ge=1)
-    """Tiles in an update, over all processes."""
+    """Tiles per step, over all processes."""
     image_weight: float = Field(default=1000.0, ge=0)
     """Weight of the image loss."""
     class_weight: float = Field(default=0.5, ge=0)
-    """Weight of the class loss, normalised to 0 (certain) .. M-1 (undecided)."""
+    """Weight of the class loss, which is 0 for certain and M-1 for uniform predictions over M classes."""
     average_weight: float = Field(default=3.0, ge=0)
-    """Weight of the average loss, normalised to 0 (balanced) .. 1 (all tiles to one branch)."""
+    """Weight of the average loss, which is 0 for balanced branches and 1 if one branch gets all tiles."""
     start: str | None = None
-    """A weights file of the whole container, or the name of a shipped one, to start from."""
+    """Initial weights of the whole container: a weights file or a name of shipped weights."""
     shares: tuple[float, ...] | None = None
-    """The shares of tiles that the average loss asks of each branch; absent: equal ones."""
+    """Target fractions of tiles per branch in the average loss; null: equal fractions."""
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:

@@ -17,7 +17,7 @@ import tiny
 
 from lowvision.bench import measure, table, workers
 from lowvision.bench.document import Size
-from lowvision.bench.measure import Wanted
+from lowvision.bench.measure import BenchRequest
 from lowvision.bench.rows import Row
 from lowvision.bench.workers import RowError
 from lowvision.errors import UsageError
@@ -38,8 +38,8 @@ def document(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> dict[
     recipe = tmp_path_factory.mktemp("recipes") / "tiny.yml"
     recipe.write_text(tiny.RECIPE.replace("PHOTOS", str(recipe.parent)))
     rows = (Row("base_whole", "torch"), Row("routed", "nope"), Row("routed", "torch"))
-    wanted = Wanted(recipe, (Size(64, 48),), rows, 2, "61,23,16")
-    return measure.measure(wanted, KNOWN, said.append)
+    request = BenchRequest(recipe, (Size(64, 48),), rows, 2, "61,23,16")
+    return measure.measure(request, KNOWN, said.append)
 
 
 def test_every_row_has_the_figures_that_are_promised(document: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ class Pretended:
     def __init__(self, asked: list[str], fails_in_run: int | None):
         self._asked, self._fails_in_run, self._runs = asked, fails_in_run, 0
         self._what = ""
-        self.number = 0
+        self.process_id = 0
 
     def warm_up(self, job: dict[str, Any]) -> dict[str, Any]:
         self._what = job["row"]["what"]
@@ -118,7 +118,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_rows_take_turns_and_one_that_fails_later_is_left_out_too(weights_file: Path, pretended: list[str]) -> None:
     rows = (Row("base_whole", "torch"), Row("bicubic", "torch"))
-    document = measure.measure(Wanted(weights_file, (Size(8, 8),), rows, 3), KNOWN, lambda line: None)
+    document = measure.measure(BenchRequest(weights_file, (Size(8, 8),), rows, 3), KNOWN, lambda line: None)
     first, second, third = ["peak", "base_whole", "bicubic"], ["peak", "base_whole", "bicubic"], ["peak", "base_whole"]
     assert [word for word in pretended if "warms" not in word] == [*first, *second, *third]
     assert [one["reason"] for one in document["left_out"]] == ["out of memory"]
@@ -131,7 +131,9 @@ def test_rows_take_turns_and_one_that_fails_later_is_left_out_too(weights_file: 
 def test_the_tiled_base_is_measured_with_the_tiles_that_another_process_found(
     weights_file: Path, pretended: list[str]
 ) -> None:
-    measure.measure(Wanted(weights_file, (Size(8, 8),), (Row("base_tiled", "torch"),), 1), KNOWN, lambda line: None)
+    measure.measure(
+        BenchRequest(weights_file, (Size(8, 8),), (Row("base_tiled", "torch"),), 1), KNOWN, lambda line: None
+    )
     assert [word for word in pretended if "warms" in word][1:] == [
         "search warms up, None",
         "base_tiled warms up, {'size': 32, 'batch': 4}",
@@ -157,21 +159,21 @@ def test_a_worker_that_waits_costs_nothing_and_one_that_is_killed_is_told(weight
         assert worker.run()["seconds"] > 0
         if sys.platform == "linux":
             time.sleep(0.2)
-            before = cpu_seconds(worker.number)
+            before = cpu_seconds(worker.process_id)
             time.sleep(0.5)
-            assert cpu_seconds(worker.number) - before < 0.05
-        os.kill(worker.number, signal.SIGKILL)
+            assert cpu_seconds(worker.process_id) - before < 0.05
+        os.kill(worker.process_id, signal.SIGKILL)
         with pytest.raises(RowError, match="memory ran out"):
             worker.run()
 
 
 def test_wrong_words_are_told_before_anything_is_measured(weights_file: Path) -> None:
-    assert measure.size_of("960x540") == Size(960, 540)
+    assert measure.parse_size("960x540") == Size(960, 540)
     for words in ("960", "0x5", "960x540x3", "x"):
         with pytest.raises(UsageError, match="--size"):
-            measure.size_of(words)
+            measure.parse_size(words)
     with pytest.raises(UsageError, match="2 values for 3 branches"):
-        measure.measure(Wanted(weights_file, (Size(32, 24),), (), 1, "1,2"), KNOWN)
+        measure.measure(BenchRequest(weights_file, (Size(32, 24),), (), 1, "1,2"), KNOWN)
 
 
 def cpu_seconds(process: int) -> float:

@@ -30,11 +30,11 @@ def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
     said: list[str] = []
     with WorkerPool(said.append) as pool:
         pool.warm_up(FIRST, jobs[FIRST])
-        monkeypatch.setattr(vitals, "available", lambda: 100.0)
+        monkeypatch.setattr(vitals, "available_mib", lambda: 100.0)
         pool.warm_up(SECOND, jobs[SECOND])
-        assert said == ["memory is short: bicubic:torch ends, and will warm up again at its turn"]
+        assert said == ["low memory: bicubic:torch is stopped and warms up again later"]
         assert pool.run(FIRST)["seconds"] > 0
-        assert said[1:] == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
+        assert said[1:] == ["low memory: base_whole:torch is stopped and warms up again later"]
 
 
 def test_a_row_that_has_run_but_once_is_given_room_to_grow(
@@ -44,17 +44,16 @@ def test_a_row_that_has_run_but_once_is_given_room_to_grow(
     with WorkerPool(said.append) as pool:
         peak = pool.warm_up(FIRST, jobs[FIRST])["peak_rss_mib"]
         pool.warm_up(SECOND, jobs[SECOND])
-        monkeypatch.setattr(vitals, "available", lambda: RESERVE + peak / 2)
+        monkeypatch.setattr(vitals, "available_mib", lambda: RESERVE + peak / 2)
         pool.run(FIRST)
-        assert said == ["memory is short: base_whole:torch ends, and will warm up again at its turn"]
+        assert said == ["low memory: base_whole:torch is stopped and warms up again later"]
 
 
-@pytest.mark.parametrize("free", [1e6, None])
-def test_where_it_is_not_or_nobody_tells_all_stay(
-    jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, free: float | None
+def test_with_enough_memory_all_processes_stay(
+    jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(vitals, "available", lambda: free)
+    monkeypatch.setattr(vitals, "available_mib", lambda: 1e6)
     with WorkerPool(said.append) as pool:
         for row, job in jobs.items():
             pool.warm_up(row, job)

@@ -14,7 +14,7 @@ KNOWN = registry.load()
 
 def test_usually_every_way_is_measured_and_the_two_that_we_claim_in_every_runtime() -> None:
     usual = rows.usual(KNOWN)
-    assert {row.what for row in usual} == set(rows.WAYS)
+    assert {row.what for row in usual} == set(rows.METHODS)
     for what in (rows.WHOLE, rows.ROUTED):
         assert {row.runtime for row in usual if row.what == what} >= set(KNOWN["runtimes"])
     assert {Row(rows.WHOLE, rows.TUNED), Row(rows.WHOLE, rows.COMPILED)} <= set(usual)
@@ -22,8 +22,8 @@ def test_usually_every_way_is_measured_and_the_two_that_we_claim_in_every_runtim
 
 def test_a_way_means_all_its_rows_and_a_way_in_a_runtime_that_one() -> None:
     whole = tuple(row for row in rows.usual(KNOWN) if row.what == rows.WHOLE)
-    assert rows.named(["base_whole"], KNOWN) == whole
-    assert rows.named(["routed:openvino", "base_whole:torch", "routed:openvino"], KNOWN) == (
+    assert rows.parse(["base_whole"], KNOWN) == whole
+    assert rows.parse(["routed:openvino", "base_whole:torch", "routed:openvino"], KNOWN) == (
         Row("routed", "openvino"),
         Row("base_whole", "torch"),
     )
@@ -41,7 +41,7 @@ def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
 def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for can in (True, False):
         monkeypatch.setattr("lowvision.system.devices.multiplies_bf16", lambda can=can: can)
-        halved = {row for row in rows.usual(KNOWN) if row.runtime.endswith(rows.HALVED)}
+        halved = {row for row in rows.usual(KNOWN) if row.runtime.endswith(rows.BF16)}
         ways = (rows.WHOLE, rows.ROUTED)
         assert halved == (
             {Row(way, f"{name}_bf16") for way in ways for name in ("torch", "openvino")} if can else set()
@@ -51,13 +51,13 @@ def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pyt
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
-        ("route", "no way 'route'"),
+        ("route", "no method 'route'"),
         ("routed:opnvino", "did you mean 'openvino'"),
-        ("bicubic:openvino", "bicubic is torch alone"),
-        ("routed:torch_tuned", "say routed:torch"),
+        ("bicubic:openvino", "bicubic runs only in torch"),
+        ("routed:torch_tuned", "give routed:torch"),
     ],
 )
 def test_words_that_mean_no_row_are_told(word: str, reason: str) -> None:
     with pytest.raises(LowvisionError, match=reason) as caught:
-        rows.named([word], KNOWN)
+        rows.parse([word], KNOWN)
     assert caught.value.exit_code == UsageError.exit_code

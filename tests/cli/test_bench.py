@@ -10,7 +10,7 @@ from cli.saying import Say
 def test_bench_tells_wrong_words_before_anything_is_measured(say: Say, weights_file: Path, tmp_path: Path) -> None:
     for words, told in (
         (("--size", "960"), "--size 960"),
-        (("--rows", "route"), "no way 'route'"),
+        (("--rows", "route"), "no method 'route'"),
         (("--shares", "50,50"), "2 values for 3 branches"),
     ):
         said = say("bench", str(weights_file), *words)

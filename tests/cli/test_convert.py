@@ -11,7 +11,7 @@ from first_party.test_sr_reference import fsrcnn_layout
 from cli.saying import Say
 
 
-def test_it_says_what_it_made_of_what(say: Say, tmp_path: Path) -> None:
+def test_it_prints_the_networks_and_their_origin(say: Say, tmp_path: Path) -> None:
     torch.save({"params": fsrcnn_layout(4, 3, 1)}, tmp_path / "theirs.pth")
     output = tmp_path / "ours.safetensors"
     words = ("convert", str(tmp_path / "theirs.pth"), "-o", str(output), "--format", "classsr: {scale: 3}")
@@ -25,14 +25,14 @@ def test_what_cannot_be_converted_leaves_nothing_behind(say: Say, tmp_path: Path
     torch.save({"epoch": 3}, tmp_path / "theirs.pth")
     said = say("convert", str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.safetensors"))
     assert said.code == 1
-    assert "holds no tensors by name, but epoch" in said.err
+    assert "contains no tensors by name, but epoch" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.pth"]
 
 
-def test_a_reduction_is_told_or_refused(say: Say, tmp_path: Path) -> None:
+def test_a_reduction_that_is_impossible_is_an_error(say: Say, tmp_path: Path) -> None:
     path = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
     words = ("convert", str(path), "-o", str(tmp_path / "fused.safetensors"), "--reduce", "{reparam: fused}")
     said = say(*words)
     assert said.code == 1
-    assert "branch 0: FSRCNN has no parallel convolutions that could be fused" in said.err
-    assert "--reduce: stands beside --format" in say(*words, "--format", "classsr").err
+    assert "branch 0: FSRCNN has no parallel convolutions to fuse" in said.err
+    assert "--reduce: cannot be combined with --format" in say(*words, "--format", "classsr").err

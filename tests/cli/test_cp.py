@@ -8,12 +8,12 @@ from pathlib import Path
 from cli.saying import Say
 
 
-def test_cp_tells_what_it_made_and_how_an_editor_knows_the_words(say: Say, tmp_path: Path) -> None:
+def test_cp_prints_the_copy_and_how_to_get_completion_in_an_editor(say: Say, tmp_path: Path) -> None:
     said = say("cp", "paper/sr_carn", str(tmp_path))
     file = tmp_path / "sr_carn.yml"
     assert said.out.splitlines() == [
         f"{file}: a copy of paper/sr_carn, which extends the shipped sr_carn",
-        f"for your editor's help: lowvision schema > {tmp_path / 'schema.json'}",
+        f"for completion in your editor: lowvision schema > {tmp_path / 'schema.json'}",
     ]
     assert say("check", str(file)).code == 0
     (tmp_path / "schema.json").touch()
@@ -26,7 +26,7 @@ def test_cp_answers_programs(say: Say, tmp_path: Path) -> None:
     assert made == {"recipe": "sr_carn", "file": str(tmp_path / "a.yml"), "extends": None}
 
 
-def test_cp_that_cannot_be_is_told(say: Say, tmp_path: Path) -> None:
+def test_a_copy_that_cannot_be_made_is_an_error(say: Say, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("mine")
     for words, told in ((("sr_carn", "a.yml"), "--force"), (("nothing", "b.yml"), "there are")):
         said = say("cp", words[0], str(tmp_path / words[1]))

@@ -20,6 +20,6 @@ def test_doctor_exits_with_1_where_something_is_wrong(say: Say, monkeypatch: pyt
 
 
 def test_doctor_exits_with_0_where_nothing_is_wrong(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowvision.commands.doctor._crowded", list)  # whatever else lies on this machine
+    monkeypatch.setattr("lowvision.commands.doctor._conflicts", list)  # whatever else lies on this machine
     said = say("doctor")
     assert (said.code, said.out.splitlines()[-1]) == (0, "nothing wrong")

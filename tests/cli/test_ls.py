@@ -8,16 +8,16 @@ from lowvision.plugins.hookspecs import KINDS
 from lowvision.recipe.shipped import recipes
 
 
-def test_ls_lists_a_menu(say: Say) -> None:
+def test_ls_lists_a_kind(say: Say) -> None:
     lines = say("ls", "backbones").out.splitlines()
     assert lines[0] == "backbones:"
     assert any(line.split()[0] == "carn" and line.endswith("(lowvision-sr)") for line in lines[1:])
 
 
-def test_a_menu_that_there_is_not_is_told_with_those_that_there_are(say: Say) -> None:
+def test_an_unknown_kind_is_an_error_that_lists_all_kinds(say: Say) -> None:
     said = say("ls", "tsks")
     assert said.code == 2
-    assert said.err == f"no menu 'tsks'; there are {', '.join(KINDS)}, recipes\n"
+    assert said.err == f"no kind 'tsks'; choose from {', '.join(KINDS)}, recipes\n"
 
 
 def test_ls_lists_the_shipped_recipes(say: Say) -> None:
@@ -26,6 +26,6 @@ def test_ls_lists_the_shipped_recipes(say: Say) -> None:
     assert any(line.split(maxsplit=1)[1].startswith("CARN x4 in three sizes") for line in lines[1:])
 
 
-def test_ls_without_a_menu_lists_every_menu(say: Say) -> None:
+def test_ls_without_a_kind_lists_every_kind(say: Say) -> None:
     lines = say("ls").out.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == [*(f"{kind}:" for kind in KINDS), "recipes:"]

@@ -33,12 +33,12 @@ def test_exit_codes(say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseExcep
     assert (said.code, said.err) == (code, err)
 
 
-def test_wrong_words_are_a_usage_error(say: Say) -> None:
+def test_wrong_arguments_are_a_usage_error(say: Say) -> None:
     assert say("chekc").code == 2
     assert say("check").code == 2
 
 
-def test_the_version_is_told(say: Say) -> None:
+def test_the_version_is_printed(say: Say) -> None:
     assert say("--version").out == f"lowvision {__version__}\n"
 
 
@@ -57,7 +57,7 @@ def test_the_module_is_the_command(recipe: Path) -> None:
     assert done.returncode == 0
 
 
-def test_a_shell_completes_commands_and_menus() -> None:
+def test_a_shell_completes_commands_and_kinds() -> None:
     def completed(words: str, at: int) -> list[str]:
         asked = {"_LOWVISION_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
         program = "import sys; sys.argv[0] = 'lowvision'; from lowvision.cli import main; main()"

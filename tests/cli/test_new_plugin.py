@@ -27,7 +27,7 @@ def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: 
     said = say("new-plugin", NAME, "--kind", kind)
     assert (said.code, said.err) == (0, "")
     first, *words = said.out.splitlines()
-    assert first == f"{NAME}: a {kind} named two_words, which works"
+    assert first == f"{NAME}: a working {kind} named two_words; next:"
     assert [line.strip() for line in words] == [
         f"cd {NAME}",
         "pip install -e '.[test]'",
@@ -49,11 +49,11 @@ def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path
     [
         (
             ["two-words", "--kind", "task"],
-            "'two-words' is no name for a plugin: give lowvision- and .* as lowvision-tw",
+            "'two-words': is no valid plugin name; give lowvision- and .* e.g. lowvision-tw",
         ),
         (
             ["lowvision-carn", "--kind", "backbone"],
-            "there is a backbone 'carn' already, of lowvision-sr; choose another",
+            "backbone 'carn': exists already, provided by lowvision-sr; choose another",
         ),
         ([NAME, "--kind", "runtime"], "'runtime' is not one of 'backbone', 'reducer', 'classifier', 'task'"),
         ([NAME], "Missing option '--kind'"),
@@ -70,7 +70,7 @@ def test_wrong_words_are_told_and_make_nothing(say: Say, here: Path, words: list
 def test_a_folder_that_is_there_is_left_alone(say: Say, here: Path) -> None:
     (here / NAME).mkdir()
     said = say("new-plugin", NAME, "--kind", "task")
-    assert (said.code, said.err) == (2, f"{NAME}: is there already; give another name, or --output DIR\n")
+    assert (said.code, said.err) == (2, f"{NAME}: exists already; give another name, or --output DIR\n")
     assert list((here / NAME).iterdir()) == []
 
 

@@ -76,7 +76,8 @@ def test_a_person_reads_the_reason_below_the_name(say: Say) -> None:
         after = lines[lines.index(f"{module.replace('_', '-')} 1.0 (from {module})") + 1]
         assert after.startswith("  BROKEN: ")
         assert reason in after
-    assert "CLASH: dataset 'shelf' is claimed by acme-one and acme-two; neither can be used" in lines
+    owners = "acme-one (from acme_one) and acme-two (from acme_two)"
+    assert f"CLASH: dataset 'shelf' is claimed by {owners}; neither can be used" in lines
 
 
 @pytest.mark.parametrize("words", [("ls", "datasets"), ("doctor",)])
@@ -95,7 +96,7 @@ def test_a_recipe_that_needs_none_of_them_is_checked_as_ever(say: Say, recipe: P
 def test_a_recipe_that_needs_what_is_not_there_is_told_why(say: Say, recipe: Path) -> None:
     said = say("check", str(recipe), "data.train=shelf")
     assert said.code == 2
-    assert "dataset 'shelf' is claimed by acme-one (acme_one) and acme-two (acme_two)" in said.err
+    assert "dataset 'shelf' is claimed by acme-one (from acme_one) and acme-two (from acme_two)" in said.err
     said = say("check", str(recipe), "data.train=atlas")
     assert all(f"plugin {module.replace('_', '-')} failed to load" in said.err for module in BROKEN)
 

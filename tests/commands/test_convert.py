@@ -57,17 +57,17 @@ def test_the_header_holds_no_folder_of_this_machine(theirs: Path, tmp_path: Path
 
 
 def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="would replace the file that is converted"):
+    with pytest.raises(UsageError, match="is the file to convert"):
         convert.convert(theirs, theirs, KNOWN)
     own = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture())
-    with pytest.raises(WeightsError, match="is lowvision's own already"):
+    with pytest.raises(WeightsError, match="is in lowvision's format already"):
         convert.convert(own, tmp_path / "ours.safetensors", KNOWN)
 
 
 def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> None:
-    wanted = convert.format_named("classsr: {scale: 2}", KNOWN)
+    wanted = convert.parse_format("classsr: {scale: 2}", KNOWN)
     assert "for sr x2" in convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN, wanted)
-    assert convert.format_named("classsr", KNOWN) == KNOWN.find("formats", "classsr").component()
+    assert convert.parse_format("classsr", KNOWN) == KNOWN.find("formats", "classsr").component()
 
 
 @pytest.mark.parametrize(
@@ -75,21 +75,22 @@ def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> Non
     [
         ("clasr", "--format: clasr: no format named 'clasr'; did you mean 'classsr'?"),
         ("classsr: {scale: 5}", "--format: classsr.scale: must be 2, 3 or 4, not 5"),
-        ("[classsr]", "--format: give one name, or one name with its options"),
+        ("[classsr]", "--format: must be one name, or one name with its options"),
     ],
 )
 def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
-        convert.format_named(word, KNOWN)
+        convert.parse_format(word, KNOWN)
     assert str(caught.value).startswith(told)
 
 
-def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, capsys) -> None:
+def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO", "lowvision")
     output = tmp_path / "ours.safetensors"
     convert.convert(theirs, output, KNOWN)
     photo = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
-    restored = [lowvision.load(path, "cpu", "torch").restore(photo) for path in (theirs, output)]
-    assert capsys.readouterr().err == "FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4\n"
+    restored = [lowvision.load(path, device="cpu", runtime="torch").restore(photo) for path in (theirs, output)]
+    assert caplog.messages == ["FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4"]
     assert restored[0].image.shape == (160, 224, 3)
     assert np.array_equal(restored[0].image, restored[1].image)
     assert np.array_equal(restored[0].choice, restored[1].choice)
@@ -107,7 +108,7 @@ def test_another_programs_file_is_evaluated(theirs: Path, tmp_path: Path) -> Non
 # Reduced
 
 
-FUSED = convert.reduction_named("{reparam: fused}", KNOWN)
+FUSED = convert.parse_reduction("{reparam: fused}", KNOWN)
 
 
 def acnet(*channels: int, fused: bool = False) -> Architecture:
@@ -129,7 +130,7 @@ def test_a_single_network_is_fused_and_restores_the_same_for_less(tmp_path: Path
     assert said == f"{output}: acnet for sr x2, 1 of 1 reduced"
     assert weights.read_header(output, KNOWN).architecture == acnet(4, fused=True)
     image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    before, after = (lowvision.load(file, "cpu", "torch").restore(image) for file in (path, output))
+    before, after = (lowvision.load(file, device="cpu", runtime="torch").restore(image) for file in (path, output))
     assert np.abs(before.image.astype(int) - after.image).max() <= 1  # a value may lie between two of 8 bits
     assert after.cost < before.cost
 
@@ -159,13 +160,13 @@ def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -
     fsrcnn = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
     with pytest.raises(WeightsError, match="no branch is reduced: branch 0: FSRCNN has no parallel convolutions"):
         convert.reduce(fsrcnn, output, KNOWN, FUSED)
-    fewer = convert.reduction_named("{channels: 2}", KNOWN)
-    with pytest.raises(WeightsError, match=r"FSRCNN at level 2 computes something else \(off by .*to be trained"):
+    fewer = convert.parse_reduction("{channels: 2}", KNOWN)
+    with pytest.raises(WeightsError, match=r"FSRCNN at level 2: its output differs by .*must be trained"):
         convert.reduce(fsrcnn, output, KNOWN, fewer)
     fused = tiny.write_weights(tmp_path / "fused.safetensors", acnet(4, fused=True))
-    with pytest.raises(WeightsError, match="no branch is reduced: each is already what it would be"):
+    with pytest.raises(WeightsError, match="no branch is reduced: each is reduced already"):
         convert.reduce(fused, output, KNOWN, FUSED)
-    with pytest.raises(UsageError, match="would replace the file"):
+    with pytest.raises(UsageError, match="is the file to convert"):
         convert.reduce(fused, fused, KNOWN, FUSED)
     assert not output.exists()
 
@@ -173,12 +174,12 @@ def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("reparam", "give a reducer and its level, as '{reparam: fused}', not 'reparam'"),
-        ("{reparam: fused, channels: 8}", "give a reducer and its level"),
+        ("reparam", "must be a reducer and its level, e.g. '{reparam: fused}'; got 'reparam'"),
+        ("{reparam: fused, channels: 8}", "must be a reducer and its level"),
         ("{repram: fused}", "no reducer named 'repram'; did you mean 'reparam'"),
         ("{channels: [8]}", "level"),
     ],
 )
 def test_a_reduction_that_is_none_is_told(word: str, message: str) -> None:
     with pytest.raises(UsageError, match=f"^--reduce: .*{re.escape(message)}"):
-        convert.reduction_named(word, KNOWN)
+        convert.parse_reduction(word, KNOWN)

@@ -63,13 +63,13 @@ def test_an_installation_is_told_whole() -> None:
 
 def test_the_unrelated_distribution_of_our_name_is_found(install: Install) -> None:
     install("lowvision")
-    assert found("'lowvision' 1.0, of an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
+    assert found("'lowvision' 1.0, an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
 
 
 def test_two_distributions_of_opencv_are_found(install: Install) -> None:
     install("opencv-python")
     install("opencv-contrib-python")
-    way_out = found("opencv-python and opencv-contrib-python are installed at once")["way_out"]
+    way_out = found("opencv-python and opencv-contrib-python are both installed")["way_out"]
     assert way_out.startswith(
         "pip uninstall opencv-python-headless opencv-python opencv-contrib-python, then pip install"
     )
@@ -78,7 +78,7 @@ def test_two_distributions_of_opencv_are_found(install: Install) -> None:
 def test_two_distributions_that_bring_one_plugin_are_found(install: Install) -> None:
     install("patient-a", "patient_twin", GOOD)
     install("patient-b", "patient_twin", GOOD)
-    problem = found("patient-a and patient-b both bring the plugin patient_twin")
+    problem = found("patient-a and patient-b both install the plugin patient_twin")
     assert problem["way_out"] == "pip uninstall patient-b, then reinstall patient-a"
 
 
@@ -95,7 +95,7 @@ def test_a_broken_plugin_is_found(install: Install, monkeypatch: pytest.MonkeyPa
 def test_a_name_that_two_plugins_claim_is_found(install: Install) -> None:
     install("patient-d", "patient_one", GOOD)
     install("patient-e", "patient_two", GOOD)
-    problem = found("'patient_album' of datasets is claimed by patient-one (from patient-d) and patient-two (from pat")
+    problem = found("dataset 'patient_album' is claimed by patient-one (from patient-d) and patient-two (from pat")
     assert "LOWVISION_PLUGINS" in problem["way_out"]
 
 
@@ -141,10 +141,10 @@ def test_a_dependency_that_is_missing_or_too_old_is_found(install: Install, monk
     install("patient-framework", requires=requires)
     monkeypatch.setattr(doctor, "DISTRIBUTION", "patient-framework")
     assert (
-        found("no-such-thing is not installed; wanted is no-such-thing>=1")["way_out"]
+        found("no-such-thing is not installed; required is no-such-thing>=1")["way_out"]
         == "pip install 'no-such-thing>=1'"
     )
-    assert found("numpy ")["what"].endswith("is installed; wanted is numpy>=999")
+    assert found("numpy ")["what"].endswith("is installed; required is numpy>=999")
     assert found("pydantic ")["way_out"] == "pip install 'pydantic>=999'"
     told = doctor.document()
     assert [dependency["name"] for dependency in told["dependencies"]][2:] == ["no-such-extra", "pydantic", "pluggy"]

@@ -102,13 +102,13 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str
         (["photos/b.png"], "photos/b.png", {}, "would replace an input"),
         (["photos"], "photos", {}, "would replace an input"),
         (["photos/b.png", "photos/sub/c.tif"], "photos/sub", {"ending": ".tif"}, "would replace an input"),
-        (["photos/b.png", "other/b.png"], "out", {}, "would both become out/b.png"),
-        (["photos/b.png", "other/b.map.png"], "out", {"maps": True}, "would both become out/b.map.png"),
+        (["photos/b.png", "other/b.png"], "out", {}, "its result out/b.png would replace that of"),
+        (["photos/b.png", "other/b.map.png"], "out", {"maps": True}, "its result out/b.map.png would replace that of"),
         (["photos"], "out.png", {}, "give a folder"),
         (["photos/b.png"], "photos/notes.txt", {}, "give a folder"),
         (["photos/b.png"], "out.gif", {}, "cannot write '.gif'"),
-        (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave one of them out"),
-        (["empty"], "out", {}, "empty: no images"),
+        (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave --format out or change -o"),
+        (["empty"], "out", {}, "empty: no images found"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused(

@@ -49,27 +49,28 @@ def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
 
 def test_a_thing_is_listed_by_its_name_its_first_line_and_its_plugin() -> None:
     known = Registry([Plugin(__name__, "hills", "1.0")])
-    assert list(listing.menu_lines(known, "datasets")) == [
+    assert list(listing.lines(known, "datasets")) == [
         "datasets:",
         f"  hill  Photographs of a hill. ({known.plugins[0].name})",
     ]
-    assert list(listing.menu_lines(known, "tasks")) == ["tasks:", "  none"]
+    assert list(listing.lines(known, "tasks")) == ["tasks:", "  none"]
 
 
 def test_a_name_that_two_plugins_claim_is_listed_with_both(registry: Registry) -> None:
     known = Registry([Plugin(__name__, "hills", "1.0"), Plugin("twin", "twins", "1.0")])
     last = list(listing.plugin_lines(known))[-1]
-    assert last == f"CLASH: dataset 'hill' is claimed by {known.plugins[0].name} and twin; neither can be used"
+    owners = f"{known.plugins[0].name} (from hills) and twin (from twins)"
+    assert last == f"CLASH: dataset 'hill' is claimed by {owners}; neither can be used"
 
 
 def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
     known = Registry([Plugin("lowvision_runtimes", "lowvision-framework", "")])
-    lines = {line.split()[0]: line for line in listing.menu_lines(known, "runtimes")}
+    lines = {line.split()[0]: line for line in listing.lines(known, "runtimes")}
     way_out = "pip install 'lowvision-framework[openvino]'"
     assert lines["openvino"].endswith(f"(lowvision-runtimes; openvino is not installed; {way_out})")
     assert lines["torch"].endswith("(lowvision-runtimes)")
-    assert listing.kinds(known)["runtimes"][0]["missing"] is None
+    assert listing.document(known)["runtimes"][0]["missing"] is None
 
 
 def test_a_plugin_that_is_left_out_is_listed_so() -> None:
@@ -79,7 +80,7 @@ def test_a_plugin_that_is_left_out_is_listed_so() -> None:
 
 
 def test_the_shipped_recipes_are_a_listing_of_their_own() -> None:
-    ((name, recipes),) = listing.kinds(Registry([]), "recipes").items()
+    ((name, recipes),) = listing.document(Registry([]), "recipes").items()
     assert name == "recipes"
     assert all(recipe["about"].endswith(".") and "\n" not in recipe["about"] for recipe in recipes)
-    assert list(listing.kinds(Registry([])))[-1] == "recipes"
+    assert list(listing.document(Registry([])))[-1] == "recipes"

@@ -18,10 +18,11 @@ import pytest
 import tiny
 
 from lowvision.commands import inputs, restore
-from lowvision.commands.restore import RestoreOptions
+from lowvision.commands.restore import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError, WeightsError
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
+from lowvision.inference import restorer
 from lowvision.plugins import registry
 from lowvision.system.processes import ProcessGroup
 
@@ -46,9 +47,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def restored(weights_file: Path) -> Any:
     """Restores what lies in `in` into `out`; the document."""
 
-    def run(ending: str | None = None, **manner: Any) -> dict[str, Any]:
-        planned = inputs.plan(["in"], Path("out"), ending, manner.get("draws_maps", False))
-        return restore.restore(planned, weights_file, RestoreOptions(**manner), KNOWN, ALONE, "cpu", "torch")
+    def run(ending: str | None = None, **options: Any) -> dict[str, Any]:
+        planned = inputs.plan(["in"], Path("out"), ending, options.get("draws_maps", False))
+        network = restorer.load(weights_file, device="cpu", runtime="torch", registry=KNOWN)
+        return restore.restore(planned, network, RestoreOptions(**options), KNOWN, ALONE)
 
     return run
 
@@ -98,7 +100,8 @@ def test_the_smallest_images_are_restored(place: Path, restored: Any, size: tupl
 def test_exif_icc_and_orientation_are_kept_or_stripped(place: Path, restored: Any) -> None:
     exif = PIL.Image.Exif()
     exif[271], exif[274] = "Acme", 6
-    icc = PIL.Image.open(_with_profile("in/b.png")).info["icc_profile"]
+    with PIL.Image.open(_with_profile("in/b.png")) as profiled:
+        icc = profiled.info["icc_profile"]
     PIL.Image.fromarray(pixels()).save("in/a.jpg", exif=exif, icc_profile=icc)
     assert not restored()["failed"]
     with PIL.Image.open("out/a.jpg") as kept:
@@ -144,7 +147,7 @@ def test_a_bad_file_is_told_and_costs_no_other(place: Path, restored: Any) -> No
     assert [Path(one["input"]).name for one in document["images"]] == ["b good.png"]
     told = {Path(one["input"]).name: one["reason"] for one in document["failed"]}
     assert told.keys() == {"a text.png", "c cut.png", "d empty.jpg", "e nan.tif"}
-    for name, reason in [("a", "not an image"), ("c", "cut short"), ("d", "empty"), ("e", "NaN")]:
+    for name, reason in [("a", "not an image"), ("c", "truncated"), ("d", "empty"), ("e", "NaN")]:
         assert reason in next(why for file, why in told.items() if file.startswith(name))
     assert [path.name for path in Path("out").iterdir()] == ["b good.png"]
     lines = restore.text(document).splitlines()
@@ -180,7 +183,8 @@ def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: 
     grey = tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1))
     io.write("in/colour.png", Image(pixels()))
     io.write("in/grey.png", Image(pixels(channels=1)))
-    document = restore.restore(inputs.plan(["in"], Path("out")), grey, RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
+    network = restorer.load(grey, device="cpu", runtime="torch", registry=KNOWN)
+    document = restore.restore(inputs.plan(["in"], Path("out")), network, RestoreOptions(), KNOWN, ALONE)
     assert document["total"]["restored"] == 1
     assert document["failed"] == [{"input": str(Path("in/colour.png")), "reason": document["failed"][0]["reason"]}]
     assert "in colour" in document["failed"][0]["reason"]
@@ -239,12 +243,12 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
     def refused(content: bytes, reason: str) -> None:
         Path("bad.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=reason):
-            restore.restore((), Path("bad.safetensors"), RestoreOptions(), KNOWN, ALONE, "cpu", "torch")
+            restore.validate(RestoreRequest(patterns=(), output=Path("out"), weights=Path("bad.safetensors")), KNOWN)
 
     whole = weights_file.read_bytes()
-    refused(whole[: len(whole) // 2], "not a whole safetensors file")
-    refused(whole[:100], "not a whole safetensors file")
-    refused(b"", "not a whole safetensors file")
+    refused(whole[: len(whole) // 2], "not a complete safetensors file")
+    refused(whole[:100], "not a complete safetensors file")
+    refused(b"", "not a complete safetensors file")
     refused(_with_header(whole, lambda header: header.update(format=99)), "format 99 is newer")
 
     def as_strangers(header: dict[str, Any]) -> None:

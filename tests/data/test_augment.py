@@ -42,7 +42,7 @@ ROTATE = {"Rotate": {"limit": [30, 30], "p": 1}}
     ids=["another size", "between the pixels", "hardly ever"],
 )
 def test_what_tears_lq_and_gt_apart_is_refused_however_rare(torn):
-    with pytest.raises(RecipeError, match="same place"):
+    with pytest.raises(RecipeError, match="same region"):
         augment.check(augment.build((torn,)), 16, 4)
 
 
@@ -81,7 +81,7 @@ def test_none_at_all_leaves_tiles_alone():
     [
         ("HorizontalFlp", ": albumentations has no geometric transform of that name (did you mean 'HorizontalFlip'?)"),
         ("OneOf", ": albumentations has no geometric transform of that name"),
-        ("GaussNoise", ": changes how pixels look, and lq must stay what the task made of gt; take a geometric one"),
+        ("GaussNoise", ": changes pixel values, and lq must stay the degraded gt; use a geometric transform"),
         ({"HorizontalFlip": {"propability": 1}}, ".propability: unknown argument; there are p"),
         ({"Rotate": {"limits": 30}}, ".limits: unknown argument (did you mean 'limit'?)"),
         ({"HorizontalFlip": {"p": 2}}, ".p: must be at most 1, not 2"),
@@ -99,7 +99,7 @@ def test_bad_ones_are_told(specification, told):
 
 @pytest.mark.parametrize("shapeless", [{"D4": {}, "Transpose": {}}, 3, ("D4",)])
 def test_what_is_no_choice_is_told(shapeless):
-    with pytest.raises(RecipeError, match=r"data\.augment\.0: give one name, or one name with its arguments; not"):
+    with pytest.raises(RecipeError, match=r"data\.augment\.0: must be one name, or one name with its arguments, not"):
         augment.build((shapeless,))
 
 

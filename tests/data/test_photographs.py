@@ -89,7 +89,7 @@ def test_pairs_are_taken_as_they_are(tmp_path):
 def test_a_pair_of_the_wrong_ratio_is_told_with_both_sizes(tmp_path):
     put(tmp_path, "gt/a.png", draw(20, 20))
     put(tmp_path, "lq/a.png", draw(9, 10))
-    with pytest.raises(DataError, match=r"10x9 does not go with gt 20x20; at scale 2 it must be 10x10"):
+    with pytest.raises(DataError, match=r"10x9 does not fit gt 20x20; at scale 2 it must be 10x10"):
         loaded(tmp_path, SR(scale=2))
 
 

@@ -1,4 +1,4 @@
-"""Claims about fitting classifiers that need no training."""
+"""Classifiers that need no training are fitted to tiles and the PSNR of each branch on them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def extractor(tmp_path_factory) -> TileExtractor:
     return TileExtractor(photographs.load(Folder(path=str(folder / "train")), task), task, 16)
 
 
-def test_a_lesson_tells_what_each_branch_makes_of_each_tile(extractor):
+def test_fitting_tiles_hold_the_psnr_of_each_branch_on_each_tile(extractor):
     branches = tiny.architecture().build_container().branches
-    learned = fitting.lesson(branches, extractor, 0, torch.device("cpu"))
+    tiles = fitting.fitting_tiles(branches, extractor, 0, torch.device("cpu"))
     lq, gt = fixed_tiles(extractor, fitting.TILES, 0)
-    assert torch.equal(learned.tiles, lq)
+    assert torch.equal(tiles.tiles, lq)
     with torch.no_grad():
         for k in range(3):
-            torch.testing.assert_close(learned.psnr[:, k], psnr(branches.one(lq, k), gt), rtol=0, atol=1e-3)
+            torch.testing.assert_close(tiles.psnr[:, k], psnr(branches.one(lq, k), gt), rtol=0, atol=1e-3)
 
 
 def test_every_classifier_without_training_is_found_and_can_be_fitted(extractor):
-    made = tiny.architecture()
-    learned = fitting.lesson(made.build_container().branches, extractor, 0, torch.device("cpu"))
-    found = dict(fitting.untrained(registry.load()))
-    assert {"high_frequency", "edge_table"} <= set(found)
-    assert "class_module" not in found
-    for classifier in found.values():
-        assert fitting.fitted(classifier, made, learned)(learned.tiles).shape == (len(learned.tiles), 3)
+    architecture = tiny.architecture()
+    tiles = fitting.fitting_tiles(architecture.build_container().branches, extractor, 0, torch.device("cpu"))
+    untrained = dict(fitting.untrained(registry.load()))
+    assert {"high_frequency", "edge_table"} <= set(untrained)
+    assert "class_module" not in untrained
+    for classifier in untrained.values():
+        assert fitting.fitted(classifier, architecture, tiles)(tiles.tiles).shape == (len(tiles.tiles), 3)

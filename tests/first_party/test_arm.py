@@ -80,7 +80,7 @@ def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
 
 @pytest.mark.parametrize("widths", [(16, 16), (36, 16), (0, 8)])
 def test_widths_that_do_not_rise_are_refused(widths: tuple[int, ...]) -> None:
-    with pytest.raises(ValidationError, match="must rise, and be at least 1"):
+    with pytest.raises(ValidationError, match="must ascend and be at least 1"):
         ARM(widths=widths)
 
 

@@ -22,7 +22,7 @@ from lowvision.plugins import registry
 from lowvision.recipe import reading
 from lowvision.testing import check_task
 from lowvision_blur import Deblurring
-from lowvision_blur.kernels import bell, blurred, disc
+from lowvision_blur.kernels import blurred, disc, gaussian
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "deblur_dncnn.yml"
 ANY = torch.Generator()
@@ -53,15 +53,15 @@ def test_a_blur_is_the_same_in_every_direction(radius: float, turns: int, kernel
 @pytest.mark.parametrize("sigma", [0.7, 1.6, 4.0])
 def test_gaussian_blur_is_that_of_opencv(sigma: float) -> None:
     image = np.random.default_rng(0).random((31, 24, 3))
-    side = len(bell(sigma))
+    side = len(gaussian(sigma))
     expected = cv2.GaussianBlur(image, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
     ours = blurred(torch.from_numpy(image).permute(2, 0, 1), "gaussian", sigma)
     np.testing.assert_allclose(ours.permute(1, 2, 0).numpy(), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.6, 4.0])
-def test_a_bell_has_the_standard_deviation_asked_for(sigma: float) -> None:
-    weights = bell(sigma)
+def test_a_gaussian_has_the_given_standard_deviation(sigma: float) -> None:
+    weights = gaussian(sigma)
     places = torch.arange(len(weights)) - len(weights) // 2
     assert (weights * places**2).sum().sqrt().item() == pytest.approx(sigma, rel=2e-3)
 

@@ -107,7 +107,7 @@ def test_models_of_every_family_are_built_without_weights_and_take_a_tile(model:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"model": "mixer_s32_224"}, "timm's mixer_s32_224 takes images of one size alone; take a model for any size"),
+        ({"model": "mixer_s32_224"}, "timm's mixer_s32_224 accepts a single image size; choose"),
         ({"model": "vgg11", "drop_path": 0.1}, "timm's vgg11 has no residual branches to drop; leave drop_path out"),
     ],
 )
@@ -260,5 +260,5 @@ def test_bins_of_the_edge_table_without_a_tile_say_what_the_nearest_does() -> No
 
 @pytest.mark.parametrize("thresholds", [(0.2, 0.1), (0.1, 0.1), (0.0, 0.5), (0.5, 1.0)])
 def test_thresholds_that_do_not_rise_between_0_and_1_are_refused(thresholds: tuple[float, ...]) -> None:
-    with pytest.raises(ValidationError, match="must rise, and lie between 0 and 1"):
+    with pytest.raises(ValidationError, match="must ascend and lie between 0 and 1"):
         HighFrequency(thresholds=thresholds)

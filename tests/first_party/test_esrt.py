@@ -23,7 +23,7 @@ from lowvision.routing.cost import multiply_adds, parameters
 from lowvision.testing import PlainTask, check_backbone, check_plugin
 from lowvision_esrt import ESRT
 from lowvision_esrt.blocks import SplitConv, doubled, halved
-from lowvision_esrt.transformer import HEADS, TAPS, SplitAttention, folded, of_heads, unfolded
+from lowvision_esrt.transformer import HEADS, TAPS, SplitAttention, folded, split_heads, unfolded
 from lowvision_reducers import Channels, Layers
 
 README = Path(__file__).parents[2] / "plugins" / "lowvision-esrt" / "README.md"
@@ -85,7 +85,7 @@ def test_segments_save_exactly_the_products_that_are_not_made(segments: int) -> 
 def plain_attention(attention: SplitAttention, tokens: Tensor) -> Tensor:
     """What a layer with one segment must compute, by PyTorch's own attention."""
     narrow = attention.reduce(tokens)
-    query, key, value = (of_heads(part(narrow)) for part in (attention.query, attention.key, attention.value))
+    query, key, value = (split_heads(part(narrow)) for part in (attention.query, attention.key, attention.value))
     attended = functional.scaled_dot_product_attention(query, key, value)  # (B, HEADS, N, d)
     return attention.expand(attended.permute(0, 2, 3, 1).flatten(2))
 

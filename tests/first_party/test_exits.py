@@ -31,7 +31,7 @@ from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
 from lowvision_exits.network import Network, Regressor, Standard, capacity
 from lowvision_exits.prices import Prices
-from lowvision_exits.threshold import ALWAYS, NEVER, solved
+from lowvision_exits.threshold import ALWAYS, NEVER, solve_threshold
 from lowvision_exits.training import AnyExit
 from lowvision_reducers import Layers
 from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet
@@ -54,7 +54,7 @@ def task_of(backbone: Backbone) -> PlainTask:
     return PlainTask(scale=max(s for s in (1, 2) if backbone.scales is None or s in backbone.scales))
 
 
-def built(backbone: Backbone, task: PlainTask) -> Any:
+def build_network(backbone: Backbone, task: PlainTask) -> Any:
     """A network in eval() whose last layer is not faint."""
     torch.manual_seed(0)
     network = backbone.build(task).eval()
@@ -117,8 +117,8 @@ def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
 def test_an_exit_is_the_network_of_fewer_layers_with_the_same_weights(backbone: Backbone) -> None:
     task, blocks = task_of(backbone), backbone.exits()
-    network, image = built(Exits(of=backbone), task), torch.rand(2, 3, 9, 7)
-    for number, state in enumerate(network.through(image)):
+    network, image = build_network(Exits(of=backbone), task), torch.rand(2, 3, 9, 7)
+    for number, state in enumerate(network.states(image)):
         layers = backbone.layers - blocks + number + 1  # type: ignore[attr-defined]  # all of these have layers
         fewer = Layers().reduce(backbone, layers).build(task).eval()
         if layers == backbone.layers:  # type: ignore[attr-defined]
@@ -132,7 +132,7 @@ def test_an_exit_is_the_network_of_fewer_layers_with_the_same_weights(backbone: 
         else:
             assert Layers().inherit(network.network, fewer)
         with torch.no_grad():
-            torch.testing.assert_close(network.leavable.forward_head(state, image), fewer(image), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(network.inner.forward_head(state, image), fewer(image), atol=1e-5, rtol=1e-5)
 
 
 def test_reach_scales_and_multiples_are_those_of_the_network_inside() -> None:
@@ -153,13 +153,13 @@ def test_the_last_exit_is_the_end_of_the_network(every: int, places: tuple[int, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"of": "fsrcnn"}, "FSRCNN cannot be left before its end; give `of` a network that runs block after block"),
+        ({"of": "fsrcnn"}, "FSRCNN supports no early exits; set `of` to a backbone that runs block after block"),
         (
             {"of": {"srresnet": {"layers": 4}}, "every": 4},
-            "every 4 leaves SRResNet, of 4 blocks, no exit before its end",
+            "every 4 gives SRResNet, of 4 blocks, no early exit",
         ),
-        ({"of": {"dncnn": {"layers": 2}}}, "DnCNN cannot be left before its end"),
-        ({"of": {"sparse": {"of": "srresnet"}}}, "Sparse is trained in a way of its own, which exits would replace"),
+        ({"of": {"dncnn": {"layers": 2}}}, "DnCNN supports no early exits"),
+        ({"of": {"sparse": {"of": "srresnet"}}}, "Sparse has its own objective, which exits would replace"),
         ({}, "of: is missing"),
         ({"of": {"srresnet": {"layer": 4}}}, "of.srresnet.layer: unknown key (did you mean 'layers'?)"),
         ({"of": "srresne"}, "of: no backbone named 'srresne'; did you mean 'srresnet'? (from lowvision-sr)"),
@@ -200,7 +200,7 @@ def test_another_network_inside_brings_nothing_over_from_the_one_it_replaces(
 
 def test_a_weights_file_holds_the_network_inside_and_the_threshold(tmp_path: Path) -> None:
     made = Architecture(task=KNOWN.find("tasks", "sr").component(scale=2), branches=(SMALL,))
-    network, path = built(SMALL, TASK), tmp_path / "exits.safetensors"
+    network, path = build_network(SMALL, TASK), tmp_path / "exits.safetensors"
     network.threshold.fill_(0.25)
     weights.save(path, network, made, KNOWN, {})
     header = weights.read_header(path, KNOWN)
@@ -215,7 +215,7 @@ def test_a_weights_file_holds_the_network_inside_and_the_threshold(tmp_path: Pat
 
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
 def test_as_trained_and_at_the_whole_budget_it_is_the_whole_network(backbone: Backbone) -> None:
-    network, tiles = built(Exits(of=backbone, every=2), task_of(backbone)), torch.rand(6, 3, SIZE, SIZE)
+    network, tiles = build_network(Exits(of=backbone, every=2), task_of(backbone)), torch.rand(6, 3, SIZE, SIZE)
     whole = multiply_adds(network.network, (1, 3, SIZE, SIZE))
     with torch.no_grad():
         expected = network.network(tiles)
@@ -230,7 +230,7 @@ def test_as_trained_and_at_the_whole_budget_it_is_the_whole_network(backbone: Ba
 
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
 def test_what_is_spent_is_what_the_graph_really_did(backbone: Backbone) -> None:
-    network, tiles = built(Exits(of=backbone), task_of(backbone)), torch.rand(24, 3, SIZE, SIZE)
+    network, tiles = build_network(Exits(of=backbone), task_of(backbone)), torch.rand(24, 3, SIZE, SIZE)
     for share in (0.0, 0.6, 0.8, 0.95):
         network.set_budget(share, tiles, tiles)
         network.adapt(tiles)  # prices are counted once, and not while we count
@@ -240,7 +240,7 @@ def test_what_is_spent_is_what_the_graph_really_did(backbone: Backbone) -> None:
 
 
 def test_tiles_that_left_are_in_no_later_batch() -> None:
-    network, tiles, rows = built(SMALL, TASK), photographed("samples_valid", 64)[0], list[int]()
+    network, tiles, rows = build_network(SMALL, TASK), photographed("samples_valid", 64)[0], list[int]()
     for block in network.network.trunk[1:]:
         block.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
     network.set_budget(0.75, tiles, tiles)
@@ -254,11 +254,11 @@ def test_tiles_that_left_are_in_no_later_batch() -> None:
 
 
 def test_a_tile_is_restored_as_by_the_exit_that_it_left_at() -> None:
-    network, (tiles, _) = built(SMALL, TASK), photographed("samples_valid", 32)
+    network, (tiles, _) = build_network(SMALL, TASK), photographed("samples_valid", 32)
     network.set_budget(0.75, tiles, tiles)
     restored, spent = network.adapt(tiles)
     with torch.no_grad():
-        everywhere = [network.leavable.forward_head(state, tiles) for state in network.through(tiles)]
+        everywhere = [network.inner.forward_head(state, tiles) for state in network.states(tiles)]
     exits = network._prices(tiles).exits
     expected = torch.stack([everywhere[exits.index(int(price))][n] for n, price in enumerate(spent)])
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=1e-5)
@@ -301,7 +301,7 @@ def test_a_larger_budget_lets_no_tile_leave_earlier_and_restores_better() -> Non
 )
 def test_the_threshold_is_the_largest_that_can_be_afforded(capacities: list[list[float]], share: float) -> None:
     prices = Prices(100, (40, 75, 110))
-    found = solved(share, torch.tensor(capacities), prices)
+    found = solve_threshold(share, torch.tensor(capacities), prices)
 
     def spent(threshold: float) -> float:
         exits = [next((n for n, c in enumerate(row) if c > threshold), 2) for row in capacities]
@@ -329,8 +329,8 @@ def test_the_regressor_does_not_disturb_the_network() -> None:
 
 
 def test_every_exit_weighs_the_same_in_the_image_loss() -> None:
-    network, (lq, gt) = built(SMALL, TASK), photographed("samples_train", 4)
-    errors = [(network.leavable.forward_head(state, lq) - gt).abs().mean() for state in network.through(lq)]
+    network, (lq, gt) = build_network(SMALL, TASK), photographed("samples_train", 4)
+    errors = [(network.inner.forward_head(state, lq) - gt).abs().mean() for state in network.states(lq)]
     torch.testing.assert_close(AnyExit(network)(lq, gt, 0.0)["image"], torch.stack(errors).mean())
 
 
@@ -357,7 +357,7 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
     means = document["sets"][0]["mean"]
     assert means["adaptive"]["share_of_base_tiled"] == pytest.approx(1)
     assert means["adaptive@0.75"]["share_of_base_tiled"] < 0.9
-    kept = load(tmp_path / "run" / "calibrate" / "network.safetensors", "cpu", "torch")
+    kept = load(tmp_path / "run" / "calibrate" / "network.safetensors", device="cpu", runtime="torch")
     image = io.read_rgb(next((photos / "valid").iterdir()))
     assert len({setting.share for setting in kept.settings}) == len(kept.settings)
     assert kept.restore(image, budget=0.1).cost <= kept.restore(image).cost
@@ -384,8 +384,8 @@ def test_the_regressor_learns_more_than_a_constant_for_each_exit() -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 64)
     regressor = Regressor(8, len(network.places), 16).train()
     with torch.no_grad():
-        states = [state[0] for state in network.through(lq)][:-1]
-        quality = torch.stack([psnr(network.leavable.forward_head(state, lq), gt) for state in network.through(lq)])
+        states = [state[0] for state in network.states(lq)][:-1]
+        quality = torch.stack([psnr(network.inner.forward_head(state, lq), gt) for state in network.states(lq)])
     wanted = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
     optimiser = torch.optim.Adam(regressor.parameters(), 1e-2)
     for _ in range(150):

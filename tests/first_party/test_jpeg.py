@@ -24,7 +24,7 @@ from lowvision.plugins import registry
 from lowvision.recipe import reading
 from lowvision.testing import check_task
 from lowvision_jpeg import UNIT, Deblocking
-from lowvision_jpeg.coding import LONGEST, coded
+from lowvision_jpeg.coding import MAX_SIDE, compressed
 from lowvision_samples import SamplesTest
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "deblock_dncnn.yml"
@@ -94,8 +94,8 @@ def test_better_quality_and_whole_colour_are_nearer_to_the_truth() -> None:
 def test_the_grid_of_blocks_may_begin_before_the_image() -> None:
     gt = photograph()
     framed = torch.nn.functional.pad(gt[None], (5, 0, 11, 0), mode="replicate")[0]
-    assert torch.equal(coded(gt, 10, "4:2:0", top=11, left=5), coded(framed, 10, "4:2:0")[:, 11:, 5:])
-    assert not torch.equal(coded(gt, 10, "4:2:0", top=11, left=5), coded(gt, 10, "4:2:0"))
+    assert torch.equal(compressed(gt, 10, "4:2:0", top=11, left=5), compressed(framed, 10, "4:2:0")[:, 11:, 5:])
+    assert not torch.equal(compressed(gt, 10, "4:2:0", top=11, left=5), compressed(gt, 10, "4:2:0"))
 
 
 def test_a_pair_draws_the_quality_and_the_place_of_the_grid_anew_for_every_tile() -> None:
@@ -142,9 +142,9 @@ def test_unknown_subsampling_and_another_scale_are_refused() -> None:
 
 
 def test_an_image_too_large_for_jpeg_is_told() -> None:
-    with pytest.raises(DataError, match=f"70000x1 cannot be JPEG: a side has at most {LONGEST} pixels"):
+    with pytest.raises(DataError, match=f"70000x1 cannot be JPEG: a side has at most {MAX_SIDE} pixels"):
         Deblocking().degrade(torch.zeros(1, 1, 70_000), ANY)
-    assert Deblocking().degrade(torch.zeros(1, 1, LONGEST), ANY).shape == (1, 1, LONGEST)
+    assert Deblocking().degrade(torch.zeros(1, 1, MAX_SIDE), ANY).shape == (1, 1, MAX_SIDE)
 
 
 def test_the_recipe_runs_from_base_to_report(tmp_path: Path) -> None:

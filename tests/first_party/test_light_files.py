@@ -121,14 +121,14 @@ def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, tmp_pat
 
 def test_a_pan_of_one_stage_needs_its_scale(tmp_path: Path) -> None:
     path = saved(pan_layout(stages=1), tmp_path)
-    with pytest.raises(WeightsError, match=r"by 2 or by 3.* do not tell; give --format 'pan_file: \{scale: 2\}'"):
+    with pytest.raises(WeightsError, match=r"2 or 3.* do not determine; pass e\.g\. --format 'pan_file: \{scale: 2\}'"):
         external_weights.read(path, KNOWN)
-    with pytest.raises(WeightsError, match="by 2 or by 3"):
+    with pytest.raises(WeightsError, match="its scale is 2 or 3"):
         external_weights.read(path, KNOWN, PANFile(scale=4))
 
 
 def test_a_pan_of_two_stages_enlarges_by_4_alone(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="it enlarges by 4, not by 2; leave"):
+    with pytest.raises(WeightsError, match="its scale is 4, not 2; leave"):
         external_weights.read(saved(pan_layout(), tmp_path), KNOWN, PANFile(scale=2))
 
 

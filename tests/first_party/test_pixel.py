@@ -299,7 +299,7 @@ def test_the_readme_tells_what_is_counted() -> None:
     text = README.read_text()
     assert prices.forward == multiply_adds(network, (1, 3, 32, 32))
     for name, price in {
-        "body, classifier, and what upsamplers make of features": prices.fixed,
+        "body, classifier, and first layers of the upsamplers": prices.fixed,
         "all pixels light": prices.fixed + prices.pixels * prices.light,
         "all pixels heavy": prices.fixed + prices.pixels * prices.heavy,
         "forward: both": prices.forward,

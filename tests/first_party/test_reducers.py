@@ -19,7 +19,7 @@ from lowvision_reducers import Channels, Layers, Reparam
 from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
 
 
-class Knobless(Backbone):
+class Minimal(Backbone):
     """A stranger's backbone that calls its width something else."""
 
     width: int = Field(default=8, ge=1)
@@ -51,15 +51,15 @@ def test_the_present_level_is_the_backbone_itself(reducer: Reducer, level: int) 
 @pytest.mark.parametrize(
     ("reducer", "backbone", "level", "message"),
     [
-        (Channels(), Knobless(), 4, "Knobless has no option 'channels' to turn down; its options are width"),
-        (Layers(), Knobless(), 4, "Knobless has no option 'layers' to turn down; its options are width"),
-        (Channels(), CARN(), 128, "CARN has 64 channels, not 128; a reducer only makes smaller"),
-        (Layers(), DnCNN(), 18, "DnCNN has 17 layers, not 18; a reducer only makes smaller"),
-        (Channels(), CARN(), 0, "give a whole number of channels, at least 1, not 0"),
-        (Channels(), CARN(), -4, "give a whole number of channels, at least 1, not -4"),
-        (Channels(), CARN(), 36.0, "give a whole number of channels, at least 1, not 36.0"),
-        (Channels(), CARN(), "half", "give a whole number of channels, at least 1, not 'half'"),
-        (Layers(), CARN(), True, "give a whole number of layers, at least 1, not True"),
+        (Channels(), Minimal(), 4, "Minimal has no option 'channels' to reduce; its options are width"),
+        (Layers(), Minimal(), 4, "Minimal has no option 'layers' to reduce; its options are width"),
+        (Channels(), CARN(), 128, "CARN has 64 channels, not 128; a reducer only makes a backbone smaller"),
+        (Layers(), DnCNN(), 18, "DnCNN has 17 layers, not 18; a reducer only makes a backbone smaller"),
+        (Channels(), CARN(), 0, "channels must be a whole number, at least 1, not 0"),
+        (Channels(), CARN(), -4, "channels must be a whole number, at least 1, not -4"),
+        (Channels(), CARN(), 36.0, "channels must be a whole number, at least 1, not 36.0"),
+        (Channels(), CARN(), "half", "channels must be a whole number, at least 1, not 'half'"),
+        (Layers(), CARN(), True, "layers must be a whole number, at least 1, not True"),
         (Channels(), CARN(), 38, "channels 38 must be a multiple of groups 4"),
         (Layers(), DnCNN(), 1, "greater than or equal to 2"),
     ],
@@ -246,10 +246,10 @@ def test_what_else_a_network_has_must_be_alike() -> None:
 @pytest.mark.parametrize(
     ("backbone", "level", "message"),
     [
-        (CARN(), "fused", "CARN has no parallel convolutions that could be fused"),
-        (ACNet(), "both", "give the word fused or parallel, not 'both'"),
-        (ACNet(), 1, "give the word fused or parallel, not 1"),
-        (ACNet(fused=True), "parallel", "this ACNet is fused already; a reducer only makes smaller"),
+        (CARN(), "fused", "CARN has no parallel convolutions to fuse"),
+        (ACNet(), "both", "the level must be fused or parallel, not 'both'"),
+        (ACNet(), 1, "the level must be fused or parallel, not 1"),
+        (ACNet(fused=True), "parallel", "this ACNet is fused already; a reducer only makes a backbone smaller"),
     ],
 )
 def test_what_cannot_be_fused_is_told(backbone: Backbone, level: Any, message: str) -> None:

@@ -179,7 +179,7 @@ def test_signals_are_handled_after_another_thread_let_go_of_a_network(runtime: R
 def test_a_device_that_is_not_its_own_is_refused(other: Runtime, trained: Kept) -> None:
     if reason := other.missing():
         pytest.skip(reason)
-    with pytest.raises(RunError, match=r"not on cuda; use device cpu, or runtime torch"):
+    with pytest.raises(RunError, match=r"not cuda; use device cpu, or runtime torch"):
         other.prepare(trained, 1, "cuda")
 
 

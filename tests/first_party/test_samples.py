@@ -69,7 +69,7 @@ def test_what_is_missing_tells_what_to_install(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "skimage", raising=False)
     monkeypatch.delitem(sys.modules, "sklearn", raising=False)
-    with pytest.raises(DataError, match="does not hold it; run: pip install --upgrade scikit-image"):
+    with pytest.raises(DataError, match="does not contain it; run: pip install --upgrade scikit-image"):
         lowvision_samples.SamplesTrain().photos()
     with pytest.raises(DataError, match="sklearn is not installed; run: pip install --upgrade scikit-learn"):
         lowvision_samples.SamplesValid().photos()

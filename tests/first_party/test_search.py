@@ -235,7 +235,7 @@ def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained
     path, output, known = tmp_path / "supernet.safetensors", tmp_path / "found.safetensors", registry.load()
     made = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
     weights.save(path, trained, made, known, {"psnr_rgb": 30.0})
-    reduction = convert.reduction_named("{search: found}", known)
+    reduction = convert.parse_reduction("{search: found}", known)
     assert convert.reduce(path, output, known, reduction) == f"{output}: searched for sr x2, 1 of 1 reduced"
     header = weights.read_header(output, known)
     assert header.measured == {"psnr_rgb": 30.0}
@@ -248,13 +248,13 @@ def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained
 
 def test_what_is_not_decided_or_not_searched_is_refused(trained: nn.Module) -> None:
     fresh = SMALL.build(TASK)
-    with pytest.raises(ValueError, match="its search is not at its end"):
+    with pytest.raises(ValueError, match="its search is not finished"):
         Search().reduce_trained(SMALL, "found", fresh)
     assert not Search().inherit(fresh, Search().reduce_trained(SMALL, "found", trained).build(TASK))
     assert not Search().inherit(trained, Searched(channels=4, blocks=()).build(TASK))
     with pytest.raises(ValueError, match="lowvision convert WEIGHTS"):
         Search().reduce(SMALL, "found")
-    with pytest.raises(ValueError, match="the supernet's option `cost` says how small"):
+    with pytest.raises(ValueError, match="set the cost by the supernet's option `cost`"):
         Search().reduce(SMALL, 0.5)
     with pytest.raises(ValueError, match="Searched is no supernet"):
         Search().reduce_trained(Searched(), "found", trained)

@@ -21,7 +21,7 @@ from lowvision_smsr import SMSR, sparse
 from lowvision_smsr.masks import hard, kept_share, soft
 from lowvision_smsr.modules import SparseModule
 from lowvision_smsr.objective import LEVELS, Objective, Schedule
-from lowvision_smsr.smsr import ALL, NEAR, Network
+from lowvision_smsr.smsr import ALL, TOLERANCE, Network
 
 SMALL = SMSR(channels=8, layers=2)
 TILE = 16
@@ -229,7 +229,7 @@ def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> Non
     before = network(images)
     network.set_budget(share, images, tiles(12))
     spent = network.adapt(images)[1].double().mean().item() / multiply_adds(network, (1, 3, TILE, TILE))
-    assert share * (1 - 5 * NEAR) <= spent <= share
+    assert share * (1 - 5 * TOLERANCE) <= spent <= share
     assert torch.equal(network(images), before)  # the static graph stays
 
 

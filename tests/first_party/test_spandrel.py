@@ -182,7 +182,7 @@ def test_a_file_of_another_network_is_refused_in_words_that_can_be_read(tmp_path
     header = weights.read_header(saved(tmp_path, made("SwinIR x2"), "swin.pth"), KNOWN)
     with pytest.raises(WeightsError) as caught:
         weights.load_network(saved(tmp_path, made("Compact x2")), header.architecture, KNOWN)
-    assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; wanted is a backbone, spandrel(network=SwinIR" in str(
+    assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; needed is a backbone, spandrel(network=SwinIR" in str(
         caught.value
     )
     assert len(str(caught.value)) < 600 + len(str(tmp_path))
@@ -209,25 +209,25 @@ def test_a_task_of_another_scale_or_other_channels_is_told() -> None:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (lambda: Uformer(img_size=128, embed_dim=4, win_size=8), "square images alone"),
+        (lambda: Uformer(img_size=128, embed_dim=4, win_size=8), "only square images"),
         (
             lambda: Compact(num_in_ch=4, num_out_ch=4, num_feat=4, num_conv=1),
-            "makes 4 channels of 4; lowvision",
+            "maps 4 channels to 4; lowvision",
         ),
-        (lambda: ESRGAN(out_nc=1, num_filters=4, num_blocks=1), "makes 1 channels of 3"),
+        (lambda: ESRGAN(out_nc=1, num_filters=4, num_blocks=1), "maps 3 channels to 1"),
     ],
     ids=["square", "alpha", "other channels"],
 )
 def test_what_is_no_network_for_images_as_ours_is_refused(
     network: Callable[[], nn.Module], reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(WeightsError, match=f"cannot be taken over: .*{reason}"):
+    with pytest.raises(WeightsError, match=f"cannot be converted: .*{reason}"):
         weights.read_header(saved(tmp_path, network()), KNOWN)
 
 
 def test_what_spandrel_takes_for_another_network_is_told_with_its_reason() -> None:
     state = {"body.0.weight": torch.zeros(4, 3, 3, 3), "body.1.weight": torch.zeros(4)}
-    with pytest.raises(ValueError, match="spandrel takes it for a network that it then cannot build"):
+    with pytest.raises(ValueError, match="spandrel detects a network that it cannot build"):
         SpandrelFile().recognise(state)
 
 
@@ -237,7 +237,7 @@ def test_what_nobody_knows_is_left_to_others() -> None:
 
 @pytest.mark.parametrize("word", ["", "a", "QlpoOTFBWSZTWQ==", layout.pack({"some.weight": torch.zeros(3)})])
 def test_a_layout_of_nothing_is_refused(word: str) -> None:
-    with pytest.raises(ValidationError, match=r"is no layout of a network|recognises no network"):
+    with pytest.raises(ValidationError, match=r"is not a valid layout of a network|recognises no network"):
         Spandrel(layout=word)
 
 
@@ -268,7 +268,7 @@ def test_the_unknown_task_measures_by_pairs_alone() -> None:
     lq = torch.rand(1, 3, 5, 7)
     assert Unknown().baseline(lq) is lq
     assert Unknown(scale=3).baseline(lq).shape == (1, 3, 15, 21)
-    with pytest.raises(DataError, match="give a folder with gt/ and lq/"):
+    with pytest.raises(DataError, match="pass a folder with gt/ and lq/"):
         Unknown().degrade(lq[0], torch.Generator())
 
 

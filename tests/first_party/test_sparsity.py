@@ -203,7 +203,7 @@ def test_a_network_without_layers_between_its_ends_is_refused_with_the_way_out()
         def build(self, task: Task) -> nn.Module:
             return nn.Conv2d(3, 3, 1)
 
-    with pytest.raises(ValueError, match=r"Single has no layer that could be sparse .* say ends: true"):
+    with pytest.raises(ValueError, match=r"Single has no layer to prune .* set ends: true"):
         Sparse(of=Single()).build(TASK)
     assert_balanced(Sparse(of=Single(), sparsity=0.5, ends=True).build(TASK))
 
@@ -286,12 +286,14 @@ def test_a_run_that_is_killed_while_pruning_goes_on_bit_for_bit(folder: Path, na
 
 @pytest.mark.parametrize("level", [-0.1, 1, 1.5, "half", True])
 def test_levels_that_mean_nothing_are_refused(level: float | str) -> None:
-    with pytest.raises(ValueError, match="give the share of weights that are zero"):
+    with pytest.raises(ValueError, match="the level must be the fraction of zero weights"):
         Sparsity().reduce(SMALL, level)
 
 
 def test_sparse_is_not_made_less_sparse() -> None:
-    with pytest.raises(ValueError, match=r"this sparse CARN has 0.5 zeros already; a reducer only makes smaller"):
+    with pytest.raises(
+        ValueError, match=r"this sparse CARN has 0.5 zeros already; a reducer only makes a backbone smaller"
+    ):
         Sparsity().reduce(HALF, 0)
     assert Sparsity().reduce(HALF, 0.75) == HALF.replace(sparsity=0.75)
     assert Sparsity().reduce(SMALL, 0) == SMALL

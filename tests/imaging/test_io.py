@@ -154,7 +154,7 @@ def test_a_cmyk_tiff_has_no_alpha(tmp_path: Path) -> None:
 
 def test_a_tiff_of_grey_with_alpha_is_an_error_rather_than_without_its_alpha(tmp_path: Path) -> None:
     PIL.Image.fromarray(photograph()).convert("LA").save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"grey with alpha in a TIFF.*PNG"):
+    with pytest.raises(DataError, match=r"is a TIFF of grey with alpha.*PNG"):
         io.read(tmp_path / "a.tif")
 
 
@@ -192,7 +192,7 @@ def test_metadata_too_long_for_jpeg_is_left_out_with_a_warning(
 ) -> None:
     io.write(tmp_path / "a.jpg", Image(photograph(), icc=icc_profile() + bytes(100_000)))
     assert io.read(tmp_path / "a.jpg").pixels.shape == (H, W, 3)
-    assert "left out" in caplog.text
+    assert "omitted" in caplog.text
 
 
 def test_a_cmyk_jpeg_is_rgb_without_its_cmyk_profile(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_an_image_cut_short_is_an_error(tmp_path: Path, suffix: str, share: floa
     io.write(tmp_path / f"a{suffix}", Image(noise))
     whole = (tmp_path / f"a{suffix}").read_bytes()
     (tmp_path / f"a{suffix}").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DataError, match="damaged, cut short"):
+    with pytest.raises(DataError, match="damaged, truncated"):
         io.read(tmp_path / f"a{suffix}")
 
 
@@ -241,7 +241,7 @@ def test_a_progressive_jpeg_cut_short_is_an_error_even_if_its_end_is_zeros(tmp_p
     whole = buffer.getvalue()
     half = len(whole) // 2
     (tmp_path / "a.jpg").write_bytes(whole[:half] + bytes(len(whole) - half))
-    with pytest.raises(DataError, match="damaged, cut short"):
+    with pytest.raises(DataError, match="damaged, truncated"):
         io.read(tmp_path / "a.jpg")
 
 
@@ -260,7 +260,7 @@ def test_what_is_no_image_is_told_by_name_and_reason(tmp_path: Path) -> None:
     for name, reason in [("none.png", "No such file"), ("empty.png", "empty"), ("text.png", "not an image")]:
         with pytest.raises(DataError, match=f"{name}: .*{reason}"):
             io.read(tmp_path / name)
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="cannot be read"):
         io.read(tmp_path)
 
 
@@ -285,7 +285,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monke
 
 
 def test_an_unknown_ending_and_an_impossible_size_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the endings are \.png"):
+    with pytest.raises(DataError, match=r"use one of \.png"):
         io.write(tmp_path / "a.gif", Image(photograph()))
     with pytest.raises(DataError, match="cannot hold an image of 17000x1"):
         io.write(tmp_path / "a.webp", Image(np.zeros((1, 17000, 3), dtype=np.uint8)))
@@ -327,7 +327,7 @@ def test_exif_tells_the_size_of_what_is_written(tmp_path: Path, suffix: str) -> 
 def test_an_image_with_more_pixels_than_allowed_is_refused_by_its_header(tmp_path: Path, suffix: str) -> None:
     io.write(tmp_path / f"a{suffix}", Image(photograph()))
     assert io.read(tmp_path / f"a{suffix}", largest=H * W).pixels.shape == (H, W, 3)
-    with pytest.raises(DataError, match=f"its header tells of {W}x{H} pixels"):
+    with pytest.raises(DataError, match=f"its header declares {W}x{H} pixels"):
         io.read(tmp_path / f"a{suffix}", largest=H * W - 1)
 
 

@@ -1,8 +1,15 @@
-"""Claims about the only resize in the project."""
+"""Claims about the only resize in the project.
+
+Three sources hold it to MATLAB's `imresize`: values that MATLAB returned, values that GNU Octave's `imresize` returned,
+another implementation (octave_bicubic.txt), and the definition in plain loops below. Octave agrees with MATLAB if the
+taps of the widened kernel sum to 1: when enlarging, and when shrinking by a whole factor. Otherwise Octave does not
+normalise them (a constant image of 1 becomes 0.998), so the golden cases have whole factors where they shrink.
+"""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -58,6 +65,31 @@ def test_the_axes_are_independent(height: int, width: int, new_height: int, new_
     x = noise(2, height, width)
     one_by_one = resize(resize(x, (new_height, width)), (new_height, new_width))
     torch.testing.assert_close(resize(x, (new_height, new_width)), one_by_one)
+
+
+def octave_cases() -> list[tuple[Tensor, Tensor]]:
+    """Each image that Octave resized, and its result."""
+    cases = []
+    for case in (Path(__file__).parent / "octave_bicubic.txt").read_text().split("case ")[1:]:
+        head, *lines = case.strip().splitlines()
+        height, width, *size = map(int, head.split())
+        i, j = torch.arange(height, dtype=torch.float64)[:, None], torch.arange(width, dtype=torch.float64)
+        result = torch.tensor([[float(value) for value in line.split()] for line in lines], dtype=torch.float64)
+        assert list(result.shape) == size
+        cases.append(((37 * i**2 + 91 * j + 17 * i * j) % 256, result))
+    return cases
+
+
+@pytest.mark.parametrize(("image", "result"), octave_cases(), ids=lambda image: "x".join(map(str, image.shape)))
+def test_an_image_is_resized_to_the_values_of_octave(image: Tensor, result: Tensor) -> None:
+    height, width = result.shape
+    torch.testing.assert_close(resize(image, (height, width)), result, atol=1e-9, rtol=0)
+
+
+def test_two_pixels_become_three_with_the_values_of_matlab() -> None:
+    # MATLAB's imresize([10 6], [1 3], "cubic"), as the tests of Octave's image package 2.14.0 quote it.
+    expected = torch.tensor([[10.27777777777777, 8, 5.72222222222222]], dtype=torch.float64)
+    torch.testing.assert_close(resize(torch.tensor([[10.0, 6.0]], dtype=torch.float64), (1, 3)), expected)
 
 
 def test_a_step_is_halved_to_the_values_of_the_formula() -> None:

@@ -89,26 +89,26 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     return trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
 
 
-def test_the_fastest_wins_and_the_unusable_are_told(parts: ModelBundle) -> None:
+def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle) -> None:
     known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
     found = autotune.find(parts, known, 16, 16)
     assert found.name == "torch"
     assert found.seconds.keys() == {"torch", "slow"}
     assert found.seconds["slow"] >= 0.2 / autotune.TILES
     assert found.left_out.keys() == {"wrong", "broken", "absent"}
-    assert found.left_out["wrong"].endswith("away from that of torch")
+    assert found.left_out["wrong"].startswith("its output differs from that of torch by ")
     assert found.left_out["broken"] == "OverflowError: too fast by far"
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
 
 
-def test_one_that_takes_tiles_alone_is_used_only_where_there_is_no_other(parts: ModelBundle) -> None:
+def test_a_runtime_that_accepts_tiles_only_is_the_last_resort(parts: ModelBundle) -> None:
     found = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
     assert found.name == "slow"
-    assert found.left_out == {"rigid": "it takes tiles alone, not windows of other sizes: ValueError: not a tile"}
+    assert found.left_out == {"rigid": "it accepts tiles only, not windows of other sizes: ValueError: not a tile"}
     assert autotune.find(parts, runtimes(rigid=Rigid), 16, 16).name == "rigid"
 
 
-def test_trying_leaves_the_caller_its_cores(parts: ModelBundle) -> None:
+def test_measuring_leaves_the_number_of_threads_of_the_caller(parts: ModelBundle) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -118,37 +118,37 @@ def test_trying_leaves_the_caller_its_cores(parts: ModelBundle) -> None:
         torch.set_num_threads(before)
 
 
-def test_what_fails_is_told_when_it_is_tried(parts: ModelBundle) -> None:
-    said: list[str] = []
-    autotune.find(parts, runtimes(torch=TORCH, broken=Broken, absent=Absent), 16, 16, say=said.append)
-    assert said[1:] == ["runtime broken is left out: OverflowError: too fast by far"]
+def test_a_runtime_that_fails_is_logged(parts: ModelBundle, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lowvision")
+    autotune.find(parts, runtimes(torch=TORCH, broken=Broken, absent=Absent), 16, 16)
+    assert caplog.messages[1:] == ["runtime broken is left out: OverflowError: too fast by far"]
 
 
-def test_one_that_lacks_the_precision_is_left_out(parts: ModelBundle) -> None:
+def test_a_runtime_without_the_precision_is_left_out(parts: ModelBundle) -> None:
     onnxruntime: Any = KNOWN.find("runtimes", "onnxruntime").component
     found = autotune.find(parts, runtimes(torch=TORCH, onnxruntime=onnxruntime), 16, 16, precision="bf16")
     assert found.name == "torch"
-    assert found.left_out == {"onnxruntime": "it does not compute in bf16"}
+    assert found.left_out == {"onnxruntime": "it does not support bf16"}
 
 
-def test_the_answer_is_kept_until_something_changes(parts: ModelBundle) -> None:
-    said: list[str] = []
+def test_the_result_is_cached_until_something_changes(parts: ModelBundle, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lowvision")
 
     def find(**changes: Any) -> Fastest:
-        given: dict[str, Any] = {"known": runtimes(torch=TORCH), "height": 16, "width": 16, "say": said.append}
-        return autotune.find(parts, **(given | changes))
+        arguments: dict[str, Any] = {"registry": runtimes(torch=TORCH), "height": 16, "width": 16}
+        return autotune.find(parts, **(arguments | changes))
 
     assert find() == find()
-    assert said == ["trying which runtime is the fastest here, torch; once, the answer is kept"]
+    assert caplog.messages == ["measuring which runtime is the fastest, once: torch; the result is cached"]
     find(callers=2)
     find(height=24)
     find(precision="bf16")
-    find(known=runtimes(torch=TORCH, slow=Slow))
-    assert len(said) == 5
+    find(registry=runtimes(torch=TORCH, slow=Slow))
+    assert len(caplog.messages) == 5
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_the_real_ones_agree_with_torch(parts: ModelBundle, name: str) -> None:
+def test_the_installed_runtimes_agree_with_torch(parts: ModelBundle, name: str) -> None:
     pytest.importorskip(name)
     pytest.importorskip("onnxscript")
     known = runtimes(torch=TORCH, **{name: KNOWN.find("runtimes", name).component})
@@ -157,11 +157,11 @@ def test_the_real_ones_agree_with_torch(parts: ModelBundle, name: str) -> None:
     assert found.left_out == {}
 
 
-def test_many_callers_are_timed_together() -> None:
+def test_concurrent_callers_are_timed_together() -> None:
     alone, together = (autotune.seconds_a_call(lambda x: time.sleep(0.02), torch.zeros(1), n) for n in (1, 4))  # type: ignore[arg-type, return-value]  # its output is not looked at
     assert together < alone / 2
 
 
-def test_it_is_told_with_its_figures() -> None:
-    assert str(Fastest("b", {"a": 0.0314, "b": 0.0157}, {})) == "b (15.7 ms a tile; a 31.4)"
+def test_the_result_is_formatted_with_its_measurements() -> None:
+    assert str(Fastest("b", {"a": 0.0314, "b": 0.0157}, {})) == "b (15.7 ms per tile; a 31.4)"
     assert str(Fastest("torch", {}, {})) == "torch"

@@ -77,28 +77,28 @@ def test_the_base_of_the_paper_costs_on_the_whole_image_what_its_pixels_cost():
     assert engines.base_cost(container, 96, 64) == 6 * engines.base_cost(container, 32, 32)
 
 
-def test_auto_picks_a_runtime_that_is_here_and_says_so(weights_file: Path):
-    said: list[str] = []
-    parts = trained_networks.read(weights_file, KNOWN, said.append)
-    runtime = engines.runtime_named("auto", parts, KNOWN, "cpu", say=said.append)
-    assert said[-1].startswith(f"runtime: {KNOWN.name_of(runtime)}")
+def test_auto_selects_an_installed_runtime_and_logs_it(weights_file: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", "lowvision")
+    parts = trained_networks.read(weights_file, KNOWN)
+    runtime = engines.runtime_named("auto", parts, KNOWN, "cpu")
+    assert caplog.messages[-1].startswith(f"runtime: {KNOWN.name_of(runtime)}")
     assert runtime.missing() is None
 
 
-def test_a_runtime_that_nobody_provides_is_told(weights_file: Path):
+def test_an_unknown_runtime_is_refused(weights_file: Path):
     with pytest.raises(RecipeError, match="did you mean 'openvino'"):
         engines.runtime_named("openvin", trained_networks.read(weights_file, KNOWN), KNOWN, "cpu")
 
 
-def test_a_runtime_that_is_not_installed_is_told(weights_file: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_runtime_that_is_not_installed_is_refused(weights_file: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"pip install 'lowvision-framework\[openvino\]'"):
         engines.build(trained_networks.read(weights_file, KNOWN), OpenVINO(), "cpu")
 
 
-def test_a_precision_that_a_runtime_lacks_is_told(weights_file: Path):
+def test_a_precision_that_a_runtime_does_not_support_is_refused(weights_file: Path):
     parts = trained_networks.read(weights_file, KNOWN)
-    with pytest.raises(UsageError, match="runtime onnxruntime does not compute in bf16"):
+    with pytest.raises(UsageError, match="runtime onnxruntime does not support bf16"):
         engines.runtime_named("onnxruntime", parts, KNOWN, "cpu", "bf16")
     assert engines.runtime_named("torch", parts, KNOWN, "cpu", "bf16") == Torch(precision="bf16")
 
@@ -111,7 +111,7 @@ def test_bfloat16_changes_values_and_no_tiles_branch(weights_file: Path):
     assert not torch.equal(full.networks.branches[0](tiles), halved.networks.branches[0](tiles))
 
 
-def test_a_single_network_has_no_classifier_to_ask(tmp_path: Path):
+def test_a_single_network_has_no_classifier(tmp_path: Path):
     path = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
     engine = engines.build(
         trained_networks.read(path, KNOWN),

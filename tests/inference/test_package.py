@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lowvision import cli, upsample
 from lowvision.commands.show import names
-from lowvision.commands.show.wanted import Wanted
+from lowvision.commands.show.request import ShowRequest
 from lowvision.errors import UsageError, WeightsError
 from lowvision.inference import onnx_graph, package, trained_networks
 from lowvision.models import weights
@@ -159,7 +159,7 @@ class Whimsical(nn.Module):
 
 
 def test_what_cannot_be_exported_names_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="cannot be exported, use runtime torch"):
+    with pytest.raises(WeightsError, match=r"cannot be exported: .*; use runtime torch"):
         onnx_graph.write(Whimsical().eval(), tmp_path / "g.onnx", 3, 16, 1)
     assert not (tmp_path / "g.onnx").exists()
 
@@ -178,7 +178,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(container: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packages") / "deep" / "w"
-    package.write(container, folder, KNOWN, lambda line: None)
+    package.write(container, folder, KNOWN)
     return folder
 
 
@@ -193,7 +193,7 @@ def copied(exported: Path, tmp_path: Path) -> Path:
 
 
 def test_a_package_is_shown_like_its_weights(exported: Path, container: Path) -> None:
-    (told,), (original,) = (names.documents(str(path), KNOWN, Wanted()) for path in (exported, container))
+    (told,), (original,) = (names.documents(str(path), KNOWN, ShowRequest()) for path in (exported, container))
     assert (told["kind"], original["kind"]) == ("exported package", "weights file")
     assert all(told[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured"))
 
@@ -232,24 +232,24 @@ def test_a_single_network_has_one_branch_and_no_classifier(tmp_path: Path) -> No
     parts = trained_networks.read(path, KNOWN)
     assert len(parts.branches) == 1
     assert parts.classifier is None
-    package.write(path, tmp_path / "p", KNOWN, lambda line: None)
+    package.write(path, tmp_path / "p", KNOWN)
     assert {file.name for file in (tmp_path / "p").iterdir()} == {"branch_0.onnx", "manifest.json"}
     assert package.read(tmp_path / "p", KNOWN).classifier is None
 
 
-def test_a_graph_is_made_once_said_and_found_again(
-    container: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_graph_is_exported_once_logged_and_cached(
+    container: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said: list[str] = []
+    caplog.set_level("INFO", "lowvision")
     assert (
-        trained_networks.read(container, KNOWN, said.append).branches[0].onnx().read_bytes()
+        trained_networks.read(container, KNOWN).branches[0].onnx().read_bytes()
         == (exported / "branch_0.onnx").read_bytes()
     )
-    assert said == []  # the package has made it
+    assert caplog.messages == []  # the package has exported it
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path))
-    branch = trained_networks.read(container, KNOWN, said.append).branches[0]
+    branch = trained_networks.read(container, KNOWN).branches[0]
     assert branch.onnx() == branch.onnx()
-    assert said == [f"exporting branch 0 of w.safetensors to ONNX; once, it is kept in {tmp_path}"]
+    assert caplog.messages == [f"exporting branch 0 of w.safetensors to ONNX once; the graph is cached in {tmp_path}"]
     assert cache.size() == branch.onnx().stat().st_size
     assert cache.clear() > 0
     assert not branch.onnx().parent.parent.samefile(container.parent)
@@ -311,7 +311,7 @@ def test_a_manifest_names_versions_and_no_place(exported: Path, container: Path)
 
 def test_a_folder_that_exists_is_left_alone(container: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="exists already; choose another folder, or delete it first"):
+    with pytest.raises(UsageError, match="already exists; choose another folder, or delete it first"):
         package.write(container, tmp_path, KNOWN)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -322,7 +322,7 @@ def test_an_export_that_fails_leaves_nothing(container: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(package.shutil, "copyfile", full_disk)
     with pytest.raises(UsageError, match=r"cannot be written: .*No space left"):
-        package.write(container, tmp_path / "p", KNOWN, lambda line: None)
+        package.write(container, tmp_path / "p", KNOWN)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -341,7 +341,7 @@ def test_a_package_of_a_newer_schema_is_refused(copied: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "1"}', '{"schema": 1, "files": {}}'])
 def test_what_is_no_manifest_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"no exported package"):
+    with pytest.raises(WeightsError, match=r"not an exported package"):
         package.read(tmp_path, KNOWN)
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(WeightsError):

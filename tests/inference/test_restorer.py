@@ -1,4 +1,4 @@
-"""Claims about restoring arrays and tensors with the network in a weights file."""
+"""The restorer of a weights file restores arrays and tensors of any size, within a budget or a loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lowvision.routing import cost
 
 @pytest.fixture(scope="module")
 def network(weights_file: Path) -> Restorer:
-    return load(weights_file, "cpu", "torch")
+    return load(weights_file, device="cpu", runtime="torch")
 
 
 def picture(height: int = 40, width: int = 52, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
@@ -34,14 +34,14 @@ def picture(height: int = 40, width: int = 52, channels: int = 3, dtype: type = 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_result_is_of_the_kind_that_was_given(network: Restorer, channels: int, dtype: type) -> None:
+def test_a_result_has_the_type_and_channels_of_its_input(network: Restorer, channels: int, dtype: type) -> None:
     image = network.restore(picture(channels=channels, dtype=dtype)).image
     assert (image.shape, image.dtype) == ((80, 104, channels), dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(3, 20, 30), (1, 20, 30), (2, 3, 20, 30), (2, 4, 20, 30)])
-def test_tensors_come_back_as_tensors(network: Restorer, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_tensors_are_restored_to_tensors(network: Restorer, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     x = torch.rand(shape).to(dtype)
     restored = network.restore(x)
     assert (restored.image.shape, restored.image.dtype) == ((*shape[:-2], 40, 60), dtype)
@@ -98,45 +98,49 @@ def test_the_route_and_its_cost_are_told(network: Restorer) -> None:
     assert restored.seconds > 0
 
 
-def test_a_watch_is_told_of_all_tiles(network: Restorer) -> None:
-    told: list[tuple[int, int]] = []
-    network.restore(torch.rand(2, 3, 40, 52), watch=lambda done, total: told.append((done, total)))
-    assert told == sorted(told)
-    assert told[-1] == (24, 24)
+def test_progress_counts_all_tiles_of_a_batch(network: Restorer) -> None:
+    calls: list[tuple[int, int]] = []
+    network.restore(torch.rand(2, 3, 40, 52), progress=lambda done, total: calls.append((done, total)))
+    assert calls == sorted(calls)
+    assert calls[-1] == (24, 24)
 
 
 def test_a_single_network_is_a_container_of_one_branch(tmp_path: Path) -> None:
     alone = tiny.architecture().only(-1)
-    restored = load(tiny.write_weights(tmp_path / "base.safetensors", alone), "cpu", "torch").restore(picture())
+    restored = load(tiny.write_weights(tmp_path / "base.safetensors", alone), device="cpu", runtime="torch").restore(
+        picture()
+    )
     assert restored.image.shape == (80, 104, 3)
     assert restored.shares == (1.0,)
     assert not restored.choice.any()
 
 
 def test_weights_for_grey_refuse_colour_and_restore_grey_with_and_without_alpha(tmp_path: Path) -> None:
-    grey = load(tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), "cpu", "torch")
+    grey = load(
+        tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), device="cpu", runtime="torch"
+    )
     assert grey.restore(picture(channels=1)).image.shape == (80, 104, 1)
     with pytest.raises(DataError, match="restore grey images"):
         grey.restore(picture(channels=3))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_is_refused(network: Restorer, value: float) -> None:
+def test_pixels_that_are_not_finite_are_refused(network: Restorer, value: float) -> None:
     image = picture(dtype=np.float32)
     image[3, 4, 1] = value
     with pytest.raises(DataError, match="NaN or infinite"):
         network.restore(image)
 
 
-def test_what_is_no_image_is_refused(network: Restorer) -> None:
+def test_arrays_that_are_not_images_are_refused(network: Restorer) -> None:
     with pytest.raises(TypeError, match="float64"):
         network.restore(np.zeros((8, 8, 3)))
     with pytest.raises(TypeError, match=r"torch\.uint8"):
         network.restore(torch.zeros(3, 8, 8, dtype=torch.uint8))
     for shape in [(8, 8), (8, 8, 2), (0, 8, 3)]:
-        with pytest.raises(ValueError, match=r"\(H,W,C\)|no image"):
+        with pytest.raises(ValueError, match=r"\(H,W,C\)|not the shape of an image"):
             network.restore(np.zeros(shape, dtype=np.uint8))
-    with pytest.raises(ValueError, match="no image"):
+    with pytest.raises(ValueError, match="not the shape of an image"):
         network.restore(torch.zeros(8, 8, 3))
 
 
@@ -149,21 +153,37 @@ def test_a_budget_is_a_share_of_the_base_on_the_whole_image(network: Restorer, s
     assert spent >= min(share - 0.02, dearest)
 
 
-def test_a_budget_that_means_nothing_is_refused(network: Restorer, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a budget of 0 is no share of a cost"):
+def test_an_impossible_budget_is_refused(network: Restorer, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"budget must be a positive fraction of the base cost, e\.g\. 0\.6; got 0"):
         network.restore(picture(), budget=0)
     alone = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(-1))
     with pytest.raises(UsageError, match="has no cheaper branch"):
-        load(alone, "cpu", "torch").restore(picture(), budget=0.5)
+        load(alone, device="cpu", runtime="torch").restore(picture(), budget=0.5)
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_every_runtime_restores_alike(network: Restorer, weights_file: Path, runtime: str) -> None:
     image = picture(90, 120, dtype=np.float32)
-    other = load(weights_file, "cpu", runtime).restore(image)
+    other = load(weights_file, device="cpu", runtime=runtime).restore(image)
     expected = network.restore(image)
     np.testing.assert_array_equal(other.choice, expected.choice)
     np.testing.assert_allclose(other.image, expected.image, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["device", "budget"])
+def test_options_after_the_first_argument_are_keyword_only(network: Restorer, weights_file: Path, name: str) -> None:
+    calls = {"device": lambda: load(weights_file, "cpu"), "budget": lambda: network.restore(picture(), 0.5)}  # type: ignore[misc]  # the claim
+    with pytest.raises(TypeError, match="positional argument"):
+        calls[name]()
+
+
+def test_loading_and_restoring_print_nothing_and_log_the_runtime(
+    weights_file: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lowvision")
+    load(weights_file, device="cpu").restore(picture())
+    assert caplog.messages[-1].startswith("runtime: ")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -176,37 +196,40 @@ def test_the_route_map_shows_the_input_and_a_legend(network: Restorer, channels:
     assert drawn.shape[2] == 3
 
 
-def test_the_face_loads_and_restores(weights_file: Path) -> None:
+def test_the_public_api_loads_and_restores(weights_file: Path) -> None:
     assert lowvision.load(str(weights_file), device="cpu").restore(picture()).image.shape == (80, 104, 3)
 
 
-def test_carried_weights_are_loaded_by_their_name_and_the_default_by_none() -> None:
-    named, default = lowvision.load("sr-carn-x4", "cpu", "torch"), lowvision.load(None, "cpu", "torch")
+def test_shipped_weights_are_loaded_by_name_and_the_default_without_one() -> None:
+    named, default = (
+        lowvision.load("sr-carn-x4", device="cpu", runtime="torch"),
+        lowvision.load(None, device="cpu", runtime="torch"),
+    )
     assert named.architecture == default.architecture
     assert named.architecture.task.scale == 4
     with pytest.raises(WeightsError, match="did you mean 'sr-carn-x4'"):
         lowvision.load("sr-carn-x5")
 
 
-def test_loading_tells_what_is_wrong(weights_file: Path, tmp_path: Path) -> None:
+def test_loading_names_the_error(weights_file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         load(tmp_path / "none.safetensors")
     with pytest.raises(RunError, match="no device 'gpu'"):
-        load(weights_file, "gpu")
+        load(weights_file, device="gpu")
 
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
-    """Weights that say that they lose 1 dB with all tiles cheap, 0.1 as trained, and nothing with all tiles dear."""
-    made, path = tiny.architecture(), tmp_path_factory.mktemp("calibrated") / "container.safetensors"
+    """Weights whose curve has a loss of 1 dB with all tiles cheap, 0.1 as trained, and 0 with all tiles dear."""
+    architecture, path = tiny.architecture(), tmp_path_factory.mktemp("calibrated") / "container.safetensors"
     torch.manual_seed(0)
     known = registry.load()
     curve = Curve(metric="psnr_rgb@crop2", k=(1e3, 0, -1e3), shares=(0.4, 0.7, 1.1), psnr=(30, 30.9, 31), base=31)
-    weights.save(path, made.build_container(), made, known, curve.measured())
-    return load(path, "cpu", "torch", known)
+    weights.save(path, architecture.build_container(), architecture, known, curve.measured())
+    return load(path, device="cpu", runtime="torch", registry=known)
 
 
-def test_a_largest_loss_is_the_cheapest_point_that_keeps_to_it(calibrated: Restorer) -> None:
+def test_max_loss_selects_the_cheapest_point_of_the_curve_within_it(calibrated: Restorer) -> None:
     image = picture()
     assert calibrated.restore(image, max_loss=2).tiles[0] == calibrated.restore(image).plan.count
     assert calibrated.restore(image, max_loss=0).tiles[-1] == calibrated.restore(image).plan.count
@@ -214,10 +237,10 @@ def test_a_largest_loss_is_the_cheapest_point_that_keeps_to_it(calibrated: Resto
     np.testing.assert_array_equal(as_trained.choice, calibrated.restore(image).choice)
 
 
-def test_a_loss_that_means_nothing_is_refused_with_the_way_out(calibrated: Restorer, network: Restorer) -> None:
-    with pytest.raises(UsageError, match=r"do not know .*give a budget instead, or take .*calibrate/container"):
+def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, network: Restorer) -> None:
+    with pytest.raises(UsageError, match=r"have no curve .*give a budget instead, or take .*calibrate/container"):
         network.restore(picture(), max_loss=0.05)
     with pytest.raises(UsageError, match="give one of them"):
         calibrated.restore(picture(), budget=0.5, max_loss=0.05)
-    with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the least that was lost .* 0\.000 dB"):
+    with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the smallest loss .* 0\.000 dB"):
         calibrated.restore(picture(), max_loss=-1)

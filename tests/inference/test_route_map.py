@@ -1,4 +1,4 @@
-"""Claims about route maps."""
+"""Route maps tint each tile with the colour of its branch, above a legend with the shares."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 
 from lowvision.imaging.palette import colours
 from lowvision.inference import route_map
-from lowvision.routing.engine import Restored
 from lowvision.routing.tiling import plan
 
 
-def restored(height: int, width: int, choice: list[int] | int, scale: int = 2, channels: int = 3) -> Restored:
-    where = plan(height, width, 32, 4)
-    chosen = torch.as_tensor(choice).expand(where.count)
-    return Restored(torch.full((channels, scale * height, scale * width), 0.5), chosen, 1, where)
+def overlaid(height: int, width: int, choice: list[int] | int, branches: int, channels: int = 3) -> torch.Tensor:
+    """The route map of a middle grey image at scale 2."""
+    tiling = plan(height, width, 32, 4)
+    image = torch.full((channels, 2 * height, 2 * width), 0.5)
+    return route_map.overlay(image, torch.as_tensor(choice).expand(tiling.count), tiling, 2, branches)
 
 
 def tinted(colour: tuple[int, int, int]) -> torch.Tensor:
@@ -23,14 +23,14 @@ def tinted(colour: tuple[int, int, int]) -> torch.Tensor:
 
 
 def test_each_tile_shows_the_colour_of_its_branch():
-    page = route_map.overlay(restored(60, 88, [0, 1, 2, 2, 1, 0]), scale=2, branches=3)
+    page = overlaid(60, 88, [0, 1, 2, 2, 1, 0], 3)
     corners = [page[:, 0, 0], page[:, 0, 175], page[:, 119, 0], page[:, 119, 175]]
     for corner, k in zip(corners, [0, 2, 2, 0], strict=True):
         torch.testing.assert_close(corner, tinted(colours(3)[k]))
 
 
 def test_neighbours_meet_in_the_middle_of_their_overlap():
-    page = route_map.overlay(restored(32, 60, [0, 1]), scale=2, branches=2)
+    page = overlaid(32, 60, [0, 1], 2)
     # Tiles 0..32 and 28..60 meet at 30, which is column 60 of the restored image.
     torch.testing.assert_close(page[:, 5, 59], tinted(colours(2)[0]))
     torch.testing.assert_close(page[:, 5, 60], tinted(colours(2)[1]))
@@ -38,7 +38,7 @@ def test_neighbours_meet_in_the_middle_of_their_overlap():
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (31, 200), (200, 33), (100, 101)])
 def test_any_size_is_covered_and_the_legend_is_below(height, width):
-    page = route_map.overlay(restored(height, width, 0), scale=2, branches=3)
+    page = overlaid(height, width, 0, 3)
     assert page.shape[0] == 3
     assert page.shape[1] > 2 * height
     assert page.shape[2] >= 2 * width
@@ -47,21 +47,21 @@ def test_any_size_is_covered_and_the_legend_is_below(height, width):
 
 
 def test_a_wide_map_is_as_wide_as_its_image():
-    assert route_map.overlay(restored(32, 300, 0), scale=2, branches=3).shape[2] == 600
+    assert overlaid(32, 300, 0, 3).shape[2] == 600
 
 
 def test_the_legend_shows_every_colour_whatever_the_number_of_branches():
-    page = route_map.overlay(restored(40, 60, 0), scale=2, branches=9)
+    page = overlaid(40, 60, 0, 9)
     legend = {tuple(pixel) for pixel in (page[:, 80:] * 255).round().int().flatten(1).T.tolist()}
     assert legend >= set(colours(9))
 
 
 def test_a_grey_image_gets_a_map_in_colour():
-    grey, colour = (route_map.overlay(restored(40, 60, 1, channels=c), scale=2, branches=2) for c in (1, 3))
+    grey, colour = (overlaid(40, 60, 1, 2, channels=c) for c in (1, 3))
     torch.testing.assert_close(grey, colour)
 
 
-def test_the_restored_image_is_left_as_it_was():
-    given = restored(40, 60, 1)
-    route_map.overlay(given, scale=2, branches=2)
-    assert (given.image == 0.5).all()
+def test_the_image_is_not_modified():
+    image, tiling = torch.full((3, 80, 120), 0.5), plan(40, 60, 32, 4)
+    route_map.overlay(image, torch.zeros(tiling.count, dtype=torch.long), tiling, scale=2, branches=2)
+    assert (image == 0.5).all()

@@ -38,7 +38,7 @@ def test_the_cheapest_point_that_keeps_to_a_loss_is_taken(loss: float, point: in
 
 
 def test_a_gain_that_was_never_measured_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"least that was lost .* is -0\.020 dB"):
+    with pytest.raises(ValueError, match=r"smallest loss .* is -0\.020 dB"):
         MEASURED.point(-0.5)
 
 

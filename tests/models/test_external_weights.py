@@ -45,7 +45,7 @@ class Twin(Format):
         return Same().recognise(state)
 
 
-class Any_(Format):
+class AnyFile(Format):
     """Claims every file."""
 
     general: ClassVar[bool] = True
@@ -124,7 +124,7 @@ class Runs:
 def test_a_file_that_would_run_code_is_refused_with_what_it_needs_and_the_way_out(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = saved({"params": STATE, "more": Runs()}, tmp_path)
-    with pytest.raises(WeightsError, match=r"needs posix\.mkdir.*refused.*torch\.save\(network\.state_dict"):
+    with pytest.raises(WeightsError, match=r"needs posix\.mkdir.*rejected.*torch\.save\(network\.state_dict"):
         external_weights.tensors(path)
     assert not (tmp_path / "must-not-be-there").exists()
 
@@ -134,18 +134,18 @@ def test_what_is_no_file_of_tensors_is_told(tmp_path) -> None:
         external_weights.tensors(tmp_path / "nowhere.pth")
     with pytest.raises(WeightsError, match="cannot be read"):
         external_weights.tensors(tmp_path)
-    with pytest.raises(WeightsError, match="holds no tensors by name, but epoch, lr; known are a bare state dict"):
+    with pytest.raises(WeightsError, match="contains no tensors by name, but epoch, lr; give a bare state dict"):
         external_weights.tensors(saved({"epoch": 3, "lr": 0.1}, tmp_path))
-    with pytest.raises(WeightsError, match="holds no tensors by name, but list"):
+    with pytest.raises(WeightsError, match="contains no tensors by name, but list"):
         external_weights.tensors(saved([1, 2], tmp_path))
-    with pytest.raises(WeightsError, match="holds no tensors by name, but nothing"):
+    with pytest.raises(WeightsError, match="contains no tensors by name, but nothing"):
         external_weights.tensors(saved({}, tmp_path))
     whole = saved(STATE, tmp_path).read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(WeightsError, match="not a whole PyTorch file"):
+    with pytest.raises(WeightsError, match="not a complete PyTorch file"):
         external_weights.tensors(tmp_path / "cut.pth")
     (tmp_path / "text.pth").write_text("hello, these are no weights")
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
         external_weights.tensors(tmp_path / "text.pth")
 
 
@@ -173,15 +173,15 @@ def test_half_precision_is_read_as_float32(tmp_path, knowing) -> None:
 
 def test_a_format_that_knows_everything_is_asked_last(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
-    assert external_weights.read(path, knowing(any=Any_, same=Same)).format == "same"
-    assert external_weights.read(path, knowing(any=Any_)).format == "any"
+    assert external_weights.read(path, knowing(any=AnyFile, same=Same)).format == "same"
+    assert external_weights.read(path, knowing(any=AnyFile)).format == "any"
 
 
 def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
     known = knowing(same=Same, twin=Twin)
     path = saved(STATE, tmp_path)
     with pytest.raises(
-        WeightsError, match="same and twin both recognise it; say which by `lowvision convert --format`"
+        WeightsError, match="same and twin both recognise it; select one by `lowvision convert --format`"
     ):
         external_weights.read(path, known)
     assert external_weights.read(path, known, Twin()).format == "twin"
@@ -205,7 +205,7 @@ def test_a_broken_format_does_not_stand_in_the_way_of_others_and_is_told_where_n
 
 
 def test_a_format_that_cannot_take_a_file_over_says_why(tmp_path, knowing) -> None:
-    with pytest.raises(WeightsError, match="is in the format 'refusing', but cannot be taken over: its attention is"):
+    with pytest.raises(WeightsError, match="is in the format 'refusing', but cannot be converted: its attention is"):
         external_weights.read(saved(STATE, tmp_path), knowing(refusing=Refusing))
 
 
@@ -234,6 +234,6 @@ def test_a_network_that_no_plugin_provides_is_told(tmp_path, knowing) -> None:
 def test_the_same_file_read_as_another_network_never_shares_its_graphs(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
     same, other = (
-        trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", Any_))
+        trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", AnyFile))
     )
     assert same.identity != other.identity

@@ -65,7 +65,7 @@ def file(found: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def network(file: Path) -> Restorer:
-    return load(file, "cpu", "torch")
+    return load(file, device="cpu", runtime="torch")
 
 
 def picture(height: int = 60, width: int = 47) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_the_dearest_within_a_share_is_taken_and_the_cheapest_where_none_is(shar
 def test_the_cheapest_that_keeps_to_a_loss_is_taken() -> None:
     known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert [operating_points.losing(known, loss) for loss in (2, 0.7, 0.4)] == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"the least that was lost on data.valid is 0\.400 dB"):
+    with pytest.raises(ValueError, match=r"the smallest loss on data.valid is 0\.400 dB"):
         operating_points.losing(known, 0.3)
 
 
@@ -128,38 +128,45 @@ def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
     alone = network.restore(images[0], max_loss=found[1].loss)
     assert together.cost == 2 * alone.cost
     torch.testing.assert_close(together.image[1], alone.image)
-    with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the least"):
+    with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the smallest"):
         network.restore(images, max_loss=-99)
 
 
 def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lowvision")
     io.write(tmp_path / "given.png", io.Image(io.to_uint8(torch.from_numpy(picture()).permute(2, 0, 1))))
     planned = inputs.plan([str(tmp_path / "given.png")], tmp_path / "out", None, False)
 
     def gmac(budget: float | None) -> float:
         options = RestoreOptions(budget=budget)
-        document = restore.restore(planned, file, options, KNOWN, ProcessGroup(0, 1), "cpu", "torch")
+        document = restore.restore(
+            planned, load(file, device="cpu", runtime="torch", registry=KNOWN), options, KNOWN, ProcessGroup(0, 1)
+        )
         return document["total"]["gmac"]
 
     spent = [gmac(budget) for budget in (0.4, None)]
     assert spent[0] < spent[1]
-    assert capsys.readouterr().err.count("PyTorch runs it in float32, tile by tile") == 1
+    assert caplog.messages == ["adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile"]
 
 
 def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
-    plain = load(tiny.write_weights(tmp_path / "plain.safetensors", MADE), "cpu", "torch")
-    with pytest.raises(UsageError, match=r"decides by itself .* no budgets; .*/calibrate/network\.safetensors"):
+    plain = load(tiny.write_weights(tmp_path / "plain.safetensors", MADE), device="cpu", runtime="torch")
+    with pytest.raises(
+        UsageError, match=r"an adaptive network but have no operating points; .*/calibrate/network\.safetensors"
+    ):
         plain.restore(picture(), budget=0.6)
-    single = load(tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(-1)), "cpu", "torch")
+    single = load(
+        tiny.write_weights(tmp_path / "one.safetensors", tiny.architecture().only(-1)), device="cpu", runtime="torch"
+    )
     with pytest.raises(UsageError, match="a single network has no cheaper branch"):
         single.restore(picture(), budget=0.6)
 
 
 def test_an_exported_package_of_such_a_network_names_the_way_out(file: Path, tmp_path: Path) -> None:
     package.write(file, tmp_path / "package", KNOWN)
-    exported = load(tmp_path / "package", "cpu", "onnxruntime")
+    exported = load(tmp_path / "package", device="cpu", runtime="onnxruntime")
     assert exported.restore(picture()).image.shape
-    with pytest.raises(UsageError, match=r"exported package holds its static graph alone; .* the weights file"):
+    with pytest.raises(UsageError, match=r"exported package holds only the static graph .* the weights file"):
         exported.restore(picture(), budget=0.6)

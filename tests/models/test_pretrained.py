@@ -48,12 +48,12 @@ def test_a_word_that_is_neither_gets_the_nearest_name() -> None:
         WeightsError, match=r"acme-x2: no such file, and no weights of that name; did you mean 'acme-x4'\?"
     ):
         pretrained.find(Path("acme-x2"), KNOWN)
-    with pytest.raises(WeightsError, match="carried by plugins are none"):
+    with pytest.raises(WeightsError, match="plugins ship none"):
         pretrained.find(Path("acme-x4"), Registry([]))
 
 
 def test_a_carried_file_that_is_gone_is_told_with_its_plugin() -> None:
-    with pytest.raises(WeightsError, match=r"gone\.safetensors: is missing, though .* carries it as 'acme-lost'"):
+    with pytest.raises(WeightsError, match=r"gone\.safetensors: is missing, although .* ships it as 'acme-lost'"):
         pretrained.find(Path("acme-lost"), KNOWN)
 
 

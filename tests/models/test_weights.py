@@ -86,7 +86,7 @@ def test_weights_of_another_network_name_what_is_missing_and_unexpected(saved):
 
 def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
     path, _ = saved
-    with pytest.raises(WeightsError, match=r"for sr x2; wanted .* for sr x3"):
+    with pytest.raises(WeightsError, match=r"for sr x2; needed .* for sr x3"):
         weights.load_container(path, container(scale=3), KNOWN)
     skips = tuple(b.replace(skip="bicubic") for b in container().branches)
     with pytest.raises(WeightsError, match=r"skip=none.*skip=bicubic"):
@@ -106,14 +106,14 @@ def test_bad_files_are_told(saved, tmp_path):
     path, _ = saved
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
         weights.read_header(cut, KNOWN)
     pickled = tmp_path / "old.pth"
     torch.save({"x": torch.zeros(1)}, pickled)
     with pytest.raises(WeightsError, match="no format recognises it"):
         weights.read_header(pickled, KNOWN)
     pickled.write_bytes(pickle.dumps({"x": 1}, protocol=2))
-    with pytest.raises(WeightsError, match="not a whole PyTorch file"):
+    with pytest.raises(WeightsError, match="not a complete PyTorch file"):
         weights.read_header(pickled, KNOWN)
     with pytest.raises(WeightsError, match="no such file"):
         weights.read_header(tmp_path / "nowhere.safetensors", KNOWN)

@@ -30,7 +30,7 @@ def test_what_is_chosen_already_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("value", [None, 3, {}, {"net": {}, "halves": {}}, ("net",)])
 def test_anything_else_is_no_choice(value: Any) -> None:
-    with pytest.raises(ValueError, match="give one name, or one name with its options; not"):
+    with pytest.raises(ValueError, match="must be one name, or one name with its options, not"):
         choose("backbones", value, toys.registry())
 
 

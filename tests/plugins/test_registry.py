@@ -59,7 +59,7 @@ BROKEN = {
     "'album' has an option whose type is unknown": "from __future__ import annotations\n"
     + dedent(GOOD).replace("    def photos", "    size: Sise = 3\n\n    def photos"),
     "Unable to generate pydantic-core schema": GOOD.replace("def photos", "size: object() = 3\n\n        def photos"),
-    "'net' has an option 'multiple_of', which every Backbone has as its own": NET.replace("scales", "multiple_of: int"),
+    "'net' has an option 'multiple_of', a class attribute of every Backbone": NET.replace("scales", "multiple_of: int"),
     "Net.scales is 2; write scales = (2,) (acme_bad.py, line 4)": NET,
     "declared in the hookimpl": GOOD.replace("lowvision_datasets()", "lowvision_datasets(config)"),
     "ZeroDivisionError": GOOD.replace("return {", "return {1 / 0: 0, "),
@@ -145,8 +145,8 @@ def test_a_name_that_two_plugins_claim_is_an_error_with_both_owners(write: Write
         assert not known["datasets"]
         with pytest.raises(PluginError, match=r"dataset 'album' is claimed by") as caught:
             known.find("datasets", "album")
-        assert "acme-album (acme)" in str(caught.value)
-        assert "zoo-album (zoo)" in str(caught.value)
+        assert "acme-album (from acme)" in str(caught.value)
+        assert "zoo-album (from zoo)" in str(caught.value)
 
 
 def test_a_thing_of_no_plugin_has_no_name() -> None:
@@ -241,5 +241,5 @@ def test_an_entry_point_to_a_module_that_is_not_there_is_told_as_such() -> None:
 def test_an_entry_point_names_a_module_and_nothing_in_it() -> None:
     (broken,) = Registry([Plugin("lowvision_sr", "acme", "1.0", "album", "hooks")]).broken
     assert broken.reason.endswith(
-        "its entry point album names lowvision_sr:hooks; name the module alone, where its hooks stand"
+        "its entry point album names lowvision_sr:hooks; name only the module that has the hooks"
     )

@@ -81,9 +81,9 @@ def test_sections_may_be_blank(tmp_path: Path) -> None:
     [
         (
             {"r": "extends: a.yml", "a": "seed: 1\nextends: r.yml"},
-            "a.yml:2: extends: goes round in a circle: r.yml -> a.yml -> r.yml",
+            "a.yml:2: extends: recipes extend each other in a cycle: r.yml -> a.yml -> r.yml",
         ),
-        ({"r": "extends: ./r.yml"}, "r.yml:1: extends: goes round in a circle: r.yml -> r.yml"),
+        ({"r": "extends: ./r.yml"}, "r.yml:1: extends: recipes extend each other in a cycle: r.yml -> r.yml"),
         (
             {"r": "seed: 1\nextends: q.yml"},
             "r.yml:2: extends: no such file: q.yml; the path starts at the folder of this recipe",
@@ -135,15 +135,15 @@ def test_an_override_of_branches_replaces_the_backbone(tmp_path: Path) -> None:
 
 def test_overrides_that_cannot_be_placed_are_told_at_once(tmp_path: Path) -> None:
     overrides = ("a", "=3", "branches.0=3", "reduce.channels.7=1", "seed=[1", "seed.x=3", "reduce.layers=010")
-    advice = "sets nothing; write key=value, as stages.base.steps=1000"
+    advice = "is not an override; write key=value, e.g. seed=1"
     assert toys.complaints(tmp_path, toys.RECIPE + "seed: 1\n", *overrides) == [
         f"command line: 'a' {advice}",
         f"command line: '=3' {advice}",
-        "command line: branches.0: there is no list 'branches' in the recipe whose item could be set",
-        "command line: reduce.channels.7: the list has 3 items; the last is 2",
+        "command line: branches.0: 'branches' is not a list in the recipe; set the whole value",
+        "command line: reduce.channels.7: the list has 3 items; use 0..2",
         "command line: seed: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'",
-        "command line: seed.x: 'seed' is 1, which has no keys to set; give a mapping in its place",
-        "command line: reduce.layers: 010 is read differently by different readers; write it in decimal, or quote it",
+        "command line: seed.x: 'seed' is 1, which has no keys; set it to a mapping",
+        "command line: reduce.layers: 010 is ambiguous between YAML readers; write it in decimal, or quote it",
     ]
 
 

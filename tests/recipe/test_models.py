@@ -34,7 +34,7 @@ def test_a_branch_may_be_a_bare_backbone() -> None:
     [
         ("data.train=null", "r.yml:7: stages.base: needs data.train"),
         ("stages.rank=null", "r.yml:9: stages.branches: needs stages.rank, which sorts the tiles by difficulty"),
-        ("stages.base.warmup=3000", "r.yml:7: stages.base: warmup 3000 must end before steps 3000"),
+        ("stages.base.warmup=3000", "r.yml:7: stages.base: warmup 3000 must be less than steps 3000"),
         ("stages.joint.micro_batch=5", "r.yml:11: stages.joint: batch 96 must be a multiple of micro_batch 5"),
         (
             "stages.joint.shares=[0.5, 0.2, 0.2]",
@@ -43,7 +43,7 @@ def test_a_branch_may_be_a_bare_backbone() -> None:
         ("stages.branches.steps_each=[9]", "command line: stages.branches.steps_each: has 1 values for 3 branches"),
         (
             "stages.branches={warmup: 50, steps_each: [90, 50, 9]}",
-            "command line: stages.branches: warmup 50 must end before steps 9",
+            "command line: stages.branches: warmup 50 must be less than steps 9",
         ),
         ("stages.classifier.shares=[1]", "command line: stages.classifier.shares: has 1 values for 3 branches"),
         (
@@ -71,7 +71,7 @@ def test_a_branch_says_how_it_was_made_of_the_base(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("level", "complaint"),
     [
-        (32, "command line: branches.0.reduced: leads from the base to Net(channels=32"),
+        (32, "command line: branches.0.reduced: reduces the base to Net(channels=32"),
         (0, "command line: branches.0.reduced: is less than 1 channels"),
     ],
 )

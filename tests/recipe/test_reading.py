@@ -47,7 +47,7 @@ sede: 1
         "r.yml:2: backbone.net.chanels: unknown key (did you mean 'channels'?)",
         "r.yml:4: classifier: no classifier named 'guage'; did you mean 'gauge'? (from toys)",
         "r.yml:5: data.train: no dataset named 'medow'; did you mean 'meadow'? (from toys);"
-        " a folder is written with a slash, as ./medow",
+        " write a folder with a slash, e.g. ./medow",
         "r.yml:7: stages.base.batch: must be a whole number, not 1000.0; write 1000",
         "r.yml:7: stages.base.lr: must be a number, not 'fast'",
         "r.yml:7: stages.base.stps: unknown key (did you mean 'steps'?)",
@@ -75,7 +75,7 @@ def test_short_forms_are_known_keys(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert toys.complaints(tmp_path, "task: enlarge") == [
-        "r.yml:1: branches: is missing; give a backbone, with reduce for smaller ones beside it, or a list of branches",
+        "r.yml:1: branches: is missing; give a backbone, with reduce for smaller branches, or a list of branches",
     ]
 
 
@@ -91,7 +91,7 @@ def test_several_branches_need_a_classifier_and_one_does_not(tmp_path: Path) -> 
     ]
     alone = "task: enlarge\nbackbone: net\ndata: {train: meadow, valid: meadow, test: meadow}\nstages:\n"
     assert toys.complaints(tmp_path, alone + "  base:\n  joint:\n") == [
-        "r.yml:6: stages.joint: needs a classifier; the recipe names none",
+        "r.yml:6: stages.joint: needs a classifier; add one to the recipe",
     ]
     assert toys.read(tmp_path, alone + "  base:\n").classifier is None
 
@@ -99,7 +99,7 @@ def test_several_branches_need_a_classifier_and_one_does_not(tmp_path: Path) -> 
 def test_one_network_is_set_to_budgets_on_photographs_of_their_own(tmp_path: Path) -> None:
     text = "task: enlarge\nbackbone: net\ndata: {test: meadow}\nstages:\n  evaluate: {budgets: [0.5]}\n"
     assert toys.complaints(tmp_path, text) == [
-        "r.yml:5: stages.evaluate.budgets: needs data.valid, where one network is set to them",
+        "r.yml:5: stages.evaluate.budgets: needs data.valid, to set a single network to them",
     ]
 
 

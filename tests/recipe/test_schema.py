@@ -28,7 +28,7 @@ def test_every_reference_leads_somewhere() -> None:
     made = schema(toys.registry())
     references = {part["$ref"] for part in parts(made) if isinstance(part.get("$ref"), str)}
     assert references <= {f"#/$defs/{name}" for name in made["$defs"]}
-    assert not any("x-menu" in part for part in parts(made))
+    assert not any("x-kind" in part for part in parts(made))
 
 
 def test_a_choice_is_a_name_or_one_name_with_its_options() -> None:

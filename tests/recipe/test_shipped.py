@@ -58,9 +58,9 @@ def test_a_word_is_a_file_or_the_name_of_a_recipe(tmp_path: Path, monkeypatch: p
         ("xyz", "no shipped recipe of that name; there are de"),
         (
             "recipes/sr_carn.yml",
-            "recipes/sr_carn.yml: no such file; the shipped recipe is called sr_carn alone",
+            "recipes/sr_carn.yml: no such file; give the name of the shipped recipe, sr_carn",
         ),
-        ("recipes/paper/sr_carn.yml", "is called paper/sr_carn alone"),
+        ("recipes/paper/sr_carn.yml", "give the name of the shipped recipe, paper/sr_carn"),
     ],
 )
 def test_a_word_that_is_neither_gets_the_way_out(
@@ -94,7 +94,7 @@ def test_a_copy_goes_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pyt
 def test_a_copy_replaces_nothing_unless_forced(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yml"
     mine.write_text("mine")
-    with pytest.raises(UsageError, match=r"mine\.yml: is there already; give another .* or --force"):
+    with pytest.raises(UsageError, match=r"mine\.yml: exists already; give another .* or --force"):
         shipped.copy("sr_carn", str(mine), KNOWN)
     assert mine.read_text() == "mine"
     assert shipped.copy("sr_carn", str(mine), KNOWN, force=True).file == mine
@@ -108,7 +108,7 @@ def test_a_recipe_is_not_copied_over_itself() -> None:
 
 def test_only_what_is_shipped_is_copied(tmp_path: Path) -> None:
     (tmp_path / "mine.yml").touch()
-    with pytest.raises(RecipeError, match=r"mine\.yml: is not shipped; `lowvision ls recipes`"):
+    with pytest.raises(RecipeError, match=r"mine\.yml: is not a shipped recipe; `lowvision ls recipes`"):
         shipped.copy(str(tmp_path / "mine.yml"), str(tmp_path / "other.yml"), KNOWN)
     with pytest.raises(RecipeError, match="did you mean 'sr_carn'"):
         shipped.copy("sr_carnn", str(tmp_path), KNOWN)

@@ -41,7 +41,7 @@ def test_a_reducer_takes_options_beside_its_levels(tmp_path: Path) -> None:
     [
         (
             "reduce: {channels: [36, 52, 64], layers: [8, 16]}",
-            ["r.yml:3: reduce: channels has 3 levels, layers has 2; give each branch one of both"],
+            ["r.yml:3: reduce: channels has 3 levels, layers has 2; give all reducers one level per branch"],
         ),
         (
             "reduce:\n  channels: [37, 0,\n    big]",
@@ -54,25 +54,25 @@ def test_a_reducer_takes_options_beside_its_levels(tmp_path: Path) -> None:
         (
             "reduce: {channels: [[36], true], chanels: [1], layers: 3}",
             [
-                "r.yml:3: reduce.channels.0: a level is a number or a word, not [36]",
-                "r.yml:3: reduce.channels.1: a level is a number or a word, not true",
+                "r.yml:3: reduce.channels.0: must be a number or text, not [36]",
+                "r.yml:3: reduce.channels.1: must be a number or text, not true",
                 "r.yml:3: reduce.chanels: no reducer named 'chanels'; did you mean 'channels'? (from toys)",
-                "r.yml:3: reduce.layers: must be a list of levels, one for each branch, as [36, 52, 64], not 3",
+                "r.yml:3: reduce.layers: must be a list of levels, one per branch, e.g. [36, 52, 64], not 3",
             ],
         ),
         (
             "reduce: {channels: {least: 3}, layers: []}",
             [
-                "r.yml:3: reduce.channels.levels: must be a list of levels, one for each branch,"
-                " as [36, 52, 64], not nothing",
-                "r.yml:3: reduce.layers: must be a list of levels, one for each branch, as [36, 52, 64], not []",
+                "r.yml:3: reduce.channels.levels: must be a list of levels, one per branch,"
+                " e.g. [36, 52, 64], not nothing",
+                "r.yml:3: reduce.layers: must be a list of levels, one per branch, e.g. [36, 52, 64], not []",
             ],
         ),
         (
             "reduce: channels",
-            ["r.yml:3: reduce: must be a mapping of reducers to their levels, as {channels: [36, 52, 64]},"]
+            ["r.yml:3: reduce: must be a mapping of reducers to their levels, e.g. {channels: [36, 52, 64]},"]
         ),
-        ("branches: [net]", ["r.yml:3: branches: stands beside backbone or reduce; give one or the other"]),
+        ("branches: [net]", ["r.yml:3: branches: cannot be combined with backbone or reduce; give one or the other"]),
     ],
 )  # fmt: skip
 def test_levels_that_cannot_be_are_told_at_their_line(tmp_path: Path, reduce: str, complaints: list[str]) -> None:
@@ -92,9 +92,7 @@ def test_a_wrong_backbone_and_a_wrong_reducer_are_told_together(tmp_path: Path) 
 
 def test_reduce_needs_a_backbone(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("backbone: net\n", "")
-    assert toys.complaints(tmp_path, text) == [
-        "r.yml:2: reduce: needs a backbone to make smaller; give backbone as well"
-    ]
+    assert toys.complaints(tmp_path, text) == ["r.yml:2: reduce: needs a backbone to reduce; give backbone as well"]
 
 
 @pytest.mark.parametrize("path", ["photos/train", "./photos", "../photos", "~/photos", "~", "."])
@@ -115,7 +113,7 @@ def test_a_word_that_is_an_existing_folder_is_one_unless_a_set_has_that_name(
 def test_any_other_word_is_an_unknown_set(tmp_path: Path) -> None:
     assert toys.complaints(tmp_path, toys.RECIPE, "data.train=medow") == [
         "command line: data.train: no dataset named 'medow'; did you mean 'meadow'? (from toys);"
-        " a folder is written with a slash, as ./medow"
+        " write a folder with a slash, e.g. ./medow"
     ]
 
 

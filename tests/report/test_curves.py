@@ -51,7 +51,7 @@ def test_bands_show_what_was_chosen_rather_than_how_probable_it_was():
 def test_a_long_curve_is_thinned():
     (panel,) = panels(entries("base", 5000, loss=0.1))["base"]
     (line,) = drawings(panel).findall("polyline")
-    assert len(line.get("points", "").split()) <= curves.MOST_POINTS
+    assert len(line.get("points", "").split()) <= curves.MAX_POINTS
 
 
 def test_a_single_measurement_is_a_dot_or_a_band():

@@ -59,11 +59,11 @@ def test_the_verdict_compares_with_input_base_and_lot():
 
 def test_the_input_of_a_task_that_keeps_the_size_is_not_called_enlarged():
     told = report.text(document(2) | {"task": {"denoise": {"sigma": 25}}})
-    assert "what was given, as it is" in told
+    assert "the input itself" in told
 
 
 def test_the_protocol_is_told():
-    assert "4 pixels cut off at each border" in report.text(document(2))
+    assert "4 pixels cropped at each border" in report.text(document(2))
 
 
 def test_a_grey_set_is_told_in_luma():
@@ -88,5 +88,5 @@ def test_budgets_and_other_classifiers_are_told_in_words():
     told = " ".join(report.text({**document(2, **ways), "classifiers": {"ruler": "Measures tiles."}}).split())
     assert "routed, budget 55%" in told
     assert "ruler Measures tiles; within the cost of routed" in told
-    assert "budget as restoring does it: tiles merged" in told
-    assert "the bound of classifiers" in told
+    assert "budget as `restore --budget`: merged tiles" in told
+    assert "an upper bound" in told

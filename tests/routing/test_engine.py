@@ -158,4 +158,4 @@ def test_when_memory_runs_out_batches_are_halved_and_that_is_said(caplog):
     restored = engine(RoutedContainer(nn.Identity(), [Greedy()]), batch=16).restore(image, 0)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
     said = [record.message for record in caplog.records]
-    assert said[-1] == "out of memory: from here on at most 2 tiles at a time"
+    assert said[-1] == "out of memory: the batch size is now at most 2 tiles"

@@ -66,13 +66,13 @@ def test_every_file_of_the_readmes_table_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("acme", "as lowvision-acme"),
+        ("acme", "e.g. lowvision-acme"),
         ("lowvision-", "lower-case words"),
-        ("lowvision_acme", "as lowvision-acme"),
-        ("lowvision-Acme Net", "as lowvision-acme-net"),
+        ("lowvision_acme", "e.g. lowvision-acme"),
+        ("lowvision-Acme Net", "e.g. lowvision-acme-net"),
         ("lowvision-4x", "lower-case words"),
-        ("lowvision-acme-", "as lowvision-acme"),
-        ("../lowvision-acme", "is no name for a plugin"),
+        ("lowvision-acme-", "e.g. lowvision-acme"),
+        ("../lowvision-acme", "is no valid plugin name"),
     ],
 )
 def test_a_bad_name_is_told_with_a_good_one(name: str, hint: str, tmp_path: Path) -> None:
@@ -84,12 +84,12 @@ def test_a_bad_name_is_told_with_a_good_one(name: str, hint: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("kind", "name", "reason"),
     [
-        ("backbone", "lowvision-carn", "there is a backbone 'carn' already, of lowvision-sr"),
-        ("task", "lowvision-sr", "there is a task 'sr' already"),
-        ("backbone", "lowvision-reducers", "a package lowvision_reducers is installed already"),
-        ("backbone", "lowvision-none", "would be called None"),
-        ("task", "lowvision-task", "would be called Task"),
-        ("reducer", "lowvision-backbone", "would be called Backbone"),
+        ("backbone", "lowvision-carn", "backbone 'carn': exists already, provided by lowvision-sr"),
+        ("task", "lowvision-sr", "task 'sr': exists already"),
+        ("backbone", "lowvision-reducers", "package 'lowvision_reducers': is installed already"),
+        ("backbone", "lowvision-none", "its class name None"),
+        ("task", "lowvision-task", "its class name Task"),
+        ("reducer", "lowvision-backbone", "its class name Backbone"),
     ],
 )
 def test_a_name_that_would_not_work_is_refused(kind: str, name: str, reason: str, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_name_that_would_not_work_is_refused(kind: str, name: str, reason: str
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "lowvision-two-words").mkdir()
     (tmp_path / "lowvision-two-words" / "mine").write_text("mine")
-    with pytest.raises(UsageError, match="is there already; give another name, or --output"):
+    with pytest.raises(UsageError, match="exists already; give another name, or --output"):
         rendered(tmp_path)
     assert [path.name for path in tmp_path.rglob("*")] == ["lowvision-two-words", "mine"]
 

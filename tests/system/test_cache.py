@@ -105,3 +105,16 @@ def test_a_limit_that_is_no_number_is_told(monkeypatch):
     monkeypatch.setenv("LOWVISION_CACHE_LIMIT", "many")
     with pytest.raises(RunError, match="GiB"):
         cache.limit()
+
+
+def test_the_default_is_the_users_cache_folder_unless_the_former_one_exists(tmp_path, monkeypatch):
+    monkeypatch.delenv("LOWVISION_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert cache.root() == tmp_path / "xdg" / "lowvision"
+    former = tmp_path / ".cache" / "lowvision"
+    former.mkdir(parents=True)
+    assert cache.root() == former
+    monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "mine"))
+    assert cache.root() == tmp_path / "mine"

@@ -31,12 +31,12 @@ def test_a_process_alone_is_a_crew_that_waits_for_nobody() -> None:
 
 def test_processes_that_do_not_work_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(RunError, match="4 processes were started but 1 work together"):
+    with pytest.raises(RunError, match="4 processes were started but 1 have joined"):
         processes.check_together(1)
 
 
 def test_more_processes_than_cores_are_refused() -> None:
-    with pytest.raises(RunError, match="ask for at most"):
+    with pytest.raises(RunError, match="use at most"):
         processes.launch([], (os.cpu_count() or 1) + 1, "cpu")
 
 

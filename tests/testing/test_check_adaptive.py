@@ -112,13 +112,13 @@ def test_a_right_one_passes_as_a_backbone() -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Forgetful", r"a network with the same state_dict\(\) does not adapt .* stand in buffers"),
-        ("Boundless", "spend sets threshold to what is not finite"),
-        ("Eager", "as trained, adapt gives another image than forward"),
+        ("Forgetful", r"a network with the same state_dict\(\) adapts differently; .* in buffers"),
+        ("Boundless", "set_budget sets threshold to a value that is not finite"),
+        ("Eager", "as trained, adapt returns another image than forward"),
         ("Sociable", "depends on the others in its batch"),
-        ("Boastful", "where forward costs"),
-        ("Vague", "return one int64 for each tile"),
-        ("Restless", "spend changes forward"),
+        ("Boastful", "but forward costs"),
+        ("Vague", "return one int64 per tile"),
+        ("Restless", "set_budget changes forward"),
     ],
 )
 def test_a_wrong_one_is_told_what_to_do(kind: str, message: str) -> None:

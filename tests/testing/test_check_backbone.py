@@ -353,7 +353,7 @@ class Unwritable(Right):
 WRONG: dict[str, tuple[Backbone, str]] = {
     "no docstring": (Untold(), "Untold: give the class a docstring"),
     "an option without words": (Speechless(), "give the option 'groups' a docstring"),
-    "a validator that is not idempotent": (Growing(channels=5), r"channels=7.* comes back where .*channels=6"),
+    "a validator that is not idempotent": (Growing(channels=5), r"channels=6.* was written, but .*channels=7"),
     "an option that JSON cannot hold": (Unwritable(), "cannot be written to JSON and read again"),
     "no module": (NoModule(), "build returns a .*; return a torch.nn.Module"),
     "no tensor": (Pair(), "forward returns a tuple; return one tensor"),
@@ -534,7 +534,7 @@ def test_a_backbone_that_can_be_left_passes() -> None:
 @pytest.mark.parametrize(
     ("way", "message"),
     [
-        ("hidden", "exits says 2, but its network is no EarlyExit; mix that in, or return 0"),
+        ("hidden", "exits returns 2, but its network is no EarlyExit; inherit from it, or return 0"),
         ("in place", "advance changes what it is given, at block 0; nothing there may be in place"),
         ("smaller", "features are .* after block 0 and .* before the first; let them keep their shape"),
         ("mixed", "left after block 0, the image of a row depends on the others; keep them apart"),

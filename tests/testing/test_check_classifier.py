@@ -88,10 +88,10 @@ class Threshold(nn.Module):
         (Told(way="three"), r"for 2 classes, .* gives \(4, 3\) instead of \(4, 2\)"),
         (Told(way="map"), r"gives \(4, 2, 1, 1\) instead of \(4, 2\)"),
         (Told(way="one size"), r"\(4, 3, 16, 16\).* raises RuntimeError"),
-        (Told(way="softmax"), "return logits, the container takes the softmax"),
+        (Told(way="softmax"), "return logits, the container applies the softmax"),
         (Told(way="batch"), "depends on the others in its batch"),
         (Brightness(kept=False), r"not in state_dict\(\)"),
-        (Claimed(), "has nothing to learn; set trained"),
+        (Claimed(), "has no trainable parameters; set trained"),
     ],
     ids=repr,
 )

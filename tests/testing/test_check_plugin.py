@@ -36,12 +36,12 @@ def test_what_a_right_plugin_offers_is_told(here: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("import torch\n" + RIGHT, "imports .*torch at once; import them inside methods"),
+        ("import torch\n" + RIGHT, "imports .*torch at import time; import them inside methods"),
         (RIGHT.replace("datasets", "dataset"), "unknown hook 'lowvision_dataset'"),
         (RIGHT.replace("def photos", "def fotos"), "'album' does not define photos"),
         ("import no_such_package\n" + RIGHT, "ModuleNotFoundError: No module named 'no_such_package'"),
-        ("import os; os._exit(3)", "ends its process when it is imported"),
-        ("print('hello')\n" + RIGHT.replace("@hookimpl", ""), "offers nothing: mark a function"),
+        ("import os; os._exit(3)", "importing it ends the process"),
+        ("print('hello')\n" + RIGHT.replace("@hookimpl", ""), "has no hooks; mark a function"),
     ],
 )
 def test_a_wrong_plugin_is_told_what_to_do(here: Path, source: str, message: str) -> None:

@@ -1,5 +1,5 @@
-"""What `lowvision show` tells of a name: a thing of a plugin, a recipe, a weights file or an exported package.
+"""Implement `lowvision show`: describe a component, a recipe, a weights file or an exported package.
 
-names.py finds out which of them it is; things.py, recipes.py and files.py describe each kind; options.py and
-networks.py are what they have in common; page.py tells the description to a person.
+names.py resolves the name; descriptions.py and recipes.py build the documents; options.py and networks.py build parts
+of them; request.py holds the arguments; page.py formats the documents as text.
 """

@@ -1,13 +1,13 @@
-"""What a name means, and the document about it."""
+"""Resolve a name and return the documents that describe it."""
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands.show import components
-from lowvision.commands.show.wanted import Wanted
+from lowvision.commands.show import descriptions
+from lowvision.commands.show.request import ShowRequest
+from lowvision.config.validation import did_you_mean
 from lowvision.errors import UsageError
 from lowvision.models import pretrained
 from lowvision.plugins import hookspecs
@@ -15,70 +15,64 @@ from lowvision.plugins.registry import Entry, Registry
 from lowvision.recipe import shipped
 
 NETWORKS = ("backbones", "classifiers")
-"""The menus whose things have a cost."""
+"""Kinds whose components have a cost."""
 
 
-def documents(word: str, known: Registry, wanted: Wanted) -> list[dict[str, Any]]:
-    """A document about everything of that name: `carn`, `backbones.carn`, `sr_carn`, a file, an exported package.
+def documents(name: str, registry: Registry, request: ShowRequest) -> list[dict[str, Any]]:
+    """Describe everything of that name, e.g. `carn`, `backbones.carn`, `sr_carn`, a file, an exported package.
 
-    Raises UsageError for a name that nothing has, and for questions that the thing cannot answer; PluginError where
-    two plugins claim the name; what is wrong with a file as its reader does.
+    Raises UsageError for an unknown name and for arguments that do not apply to it, PluginError if two plugins provide
+    the name, and the errors of the reader of a file.
     """
-    entries = _entries(word, known)
+    entries = _entries(name, registry)
     if entries:
-        told = [_of_thing(entry, kind, known, wanted, len(entries)) for kind, entry in entries]
-        return told + [_file(entry, known) for kind, entry in entries if kind == "weights"]
-    path = shipped.recipes(known).get(word, Path(word))
+        components = [_component(entry, kind, registry, request, len(entries)) for kind, entry in entries]
+        return components + [_bundled_weights(entry, registry) for kind, entry in entries if kind == "weights"]
+    path = shipped.recipes(registry).get(name, Path(name))
     if path.suffix in shipped.ENDINGS:
         from lowvision.commands.show import recipes
 
-        _no_scale(word, wanted, "a recipe has a task of its own; change it with task.NAME.scale=N")
-        return [recipes.document(word, path, known, wanted.changes, wanted.width, wanted.height)]
+        _refuse_scale(name, request, "change the scale of a recipe with task.NAME.scale=N")
+        return [recipes.document(name, path, registry, request.changes, request.width, request.height)]
     if path.exists():
-        from lowvision.commands.show import files
-
-        _no_scale(word, wanted, "weights belong to a task of one scale")
-        if wanted.changes:
-            raise UsageError(f"{word}: weights have no options to change; leave {wanted.changes[0]} out")
-        return [files.document(path, known, wanted.width, wanted.height)]
-    raise UsageError(_unknown(word, known))
+        _refuse_scale(name, request, "weights are for one scale; leave it out")
+        if request.changes:
+            raise UsageError(f"{name}: weights have no options to change; leave {request.changes[0]} out")
+        return [descriptions.weights_file(path, registry, request.width, request.height)]
+    raise UsageError(_unknown(name, registry))
 
 
-def _entries(word: str, known: Registry) -> list[tuple[str, Entry]]:
-    """All things of that name, each with its menu. Raises PluginError where two plugins claim it."""
-    kind, _, name = word.rpartition(".")
-    kinds = hookspecs.KINDS if not kind else [kind] if kind in hookspecs.KINDS else []
-    taken = [there for there in kinds if name in known[there] or (there, name) in known.clashes]
-    return [(there, known.find(there, name)) for there in taken]
+def _entries(name: str, registry: Registry) -> list[tuple[str, Entry]]:
+    """Return kind and entry of all components of that name. Raises PluginError if two plugins provide one."""
+    prefix, _, bare_name = name.rpartition(".")
+    kinds = hookspecs.KINDS if not prefix else [prefix] if prefix in hookspecs.KINDS else []
+    matches = [kind for kind in kinds if bare_name in registry[kind] or (kind, bare_name) in registry.clashes]
+    return [(kind, registry.find(kind, bare_name)) for kind in matches]
 
 
-def _of_thing(entry: Entry, kind: str, known: Registry, wanted: Wanted, alike: int) -> dict[str, Any]:
-    document = components.document(entry, kind)
-    if kind in NETWORKS and alike == 1:
+def _component(entry: Entry, kind: str, registry: Registry, request: ShowRequest, matches: int) -> dict[str, Any]:
+    document = descriptions.component(entry, kind)
+    if kind in NETWORKS and matches == 1:
         from lowvision.commands.show import networks
 
-        return {**document, "network": networks.document(entry, kind, known, wanted)}
-    if wanted != Wanted():
-        if alike > 1:
-            raise UsageError(f"{entry.name} stands on several menus; say which, as {kind}.{entry.name}")
-        raise UsageError(f"{entry.name} is none of {' and '.join(NETWORKS)}: it has no cost, so ask its name alone")
+        return {**document, "network": networks.document(entry, kind, registry, request)}
+    if request != ShowRequest():
+        if matches > 1:
+            raise UsageError(f"{entry.name}: the name has several kinds; give e.g. {kind}.{entry.name}")
+        raise UsageError(f"{entry.name}: only {' and '.join(NETWORKS)} have options and a cost; give the name alone")
     return document
 
 
-def _file(entry: Entry, known: Registry) -> dict[str, Any]:
-    """What the file says of itself that a plugin carries."""
-    from lowvision.commands.show import files
-
-    return files.document(pretrained.find(Path(entry.name), known), known, None, None)
+def _bundled_weights(entry: Entry, registry: Registry) -> dict[str, Any]:
+    return descriptions.weights_file(pretrained.find(Path(entry.name), registry), registry, None, None)
 
 
-def _no_scale(word: str, wanted: Wanted, reason: str) -> None:
-    if wanted.scale is not None:
-        raise UsageError(f"{word}: --scale is for backbones and classifiers; {reason}")
+def _refuse_scale(name: str, request: ShowRequest, way_out: str) -> None:
+    if request.scale is not None:
+        raise UsageError(f"{name}: --scale applies only to backbones and classifiers; {way_out}")
 
 
-def _unknown(word: str, known: Registry) -> str:
-    names = {name for provided in known.values() for name in provided} | {*shipped.recipes(known)}
-    near = difflib.get_close_matches(word, sorted(names), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "`lowvision ls` lists all names"
-    return f"nothing is called '{word}', and there is no such file; {hint}{known.absent()}"
+def _unknown(name: str, registry: Registry) -> str:
+    names = {name for provided in registry.values() for name in provided} | {*shipped.recipes(registry)}
+    hint = did_you_mean(name, sorted(names)) or "`lowvision ls` lists all names"
+    return f"{name}: no component, recipe or file of that name; {hint}{registry.absent()}"

@@ -1,4 +1,4 @@
-"""What the networks of a backbone or a classifier have and cost: parameters and exact multiply-adds."""
+"""Count parameters and exact multiply-adds of backbones and classifiers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from lowvision.commands.show.wanted import Wanted
+from lowvision.commands.show.request import ShowRequest
 from lowvision.config import yaml_reader
-from lowvision.errors import LowvisionError, UsageError
+from lowvision.errors import LowvisionError, UsageError, summary_of
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Backbone, Classifier, Task
@@ -19,44 +19,44 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCALES = (4, 3, 2, 1)
-"""Tried for what can be built for any scale."""
+"""Scales to try if a network supports any scale."""
 CLASSES = 3
-"""Of a classifier that stands alone: as many as in the paper."""
+"""Number of classes of a classifier without branches: that of the paper."""
 
 
-def document(entry: Entry, kind: str, known: Registry, wanted: Wanted) -> dict[str, Any]:
-    """The network with its defaults, or with the options that are wanted, for a task of the scale that is wanted.
+def document(entry: Entry, kind: str, registry: Registry, request: ShowRequest) -> dict[str, Any]:
+    """Describe a network with its default options, or with the requested options, scale and size.
 
-    Raises UsageError for options, a scale or a size that it does not have. What it does not have by default, such as
-    an option that must be given, is told in the document.
+    Raises UsageError for options, a scale or a size that the network does not support. If nothing was requested and
+    the network cannot be built, e.g. because an option is required, the document holds the reason as `problem`.
     """
-    made = _made(entry, kind, known, wanted.changes)
-    if isinstance(made, str):
-        return {"problem": made}
-    task = _task(made, known, wanted.scale, entry)
-    width, height = wanted.width or Tile().size, wanted.height or Tile().size
-    measured = cost(made, task, width, height)
-    if "problem" in measured and (wanted.changes or wanted.width or wanted.scale):
+    model = _model(entry, kind, registry, request.changes)
+    if isinstance(model, str):
+        return {"problem": model}
+    task = _task(model, registry, request.scale, entry)
+    width, height = request.width or Tile().size, request.height or Tile().size
+    measured = cost(model, task, width, height)
+    if "problem" in measured and (request.changes or request.width or request.scale):
         raise UsageError(f"{entry.name}: {measured['problem']}")
-    options = made.model_dump(mode="json", context=known)
-    return {"with": options, "task": known.serialize(task), "size": [width, height], **measured}
+    options = model.model_dump(mode="json", context=registry)
+    return {"with": options, "task": registry.serialize(task), "size": [width, height], **measured}
 
 
-def of_architecture(architecture: Architecture, known: Registry, width: int, height: int) -> dict[str, Any]:
-    """Task, branches, classifier and tile of a network or a container, each network with its parameters and cost."""
+def of_architecture(architecture: Architecture, registry: Registry, width: int, height: int) -> dict[str, Any]:
+    """Describe task, branches, classifier and tile of an architecture, with parameters and cost per network."""
     task, classifier = architecture.task, architecture.classifier
-    branches = [{**known.serialize(branch), **cost(branch, task, width, height)} for branch in architecture.branches]
-    document: dict[str, Any] = {"task": known.serialize(task), "size": [width, height], "branches": branches}
+    branches = [{**registry.serialize(branch), **cost(branch, task, width, height)} for branch in architecture.branches]
+    document: dict[str, Any] = {"task": registry.serialize(task), "size": [width, height], "branches": branches}
     if classifier is not None:
         measured = cost(classifier, task, width, height, classes=len(branches))
-        document["classifier"] = {**known.serialize(classifier), **measured}
+        document["classifier"] = {**registry.serialize(classifier), **measured}
     return {**document, "tile": architecture.tile.model_dump()}
 
 
 def cost(options: Backbone | Classifier, task: Task, width: int, height: int, classes: int = CLASSES) -> dict[str, Any]:
-    """`parameters`, and `multiply_adds` for one input of that size in LQ pixels; or `problem`, why there are none.
+    """Return `parameters`, and `multiply_adds` for one input of that size in LQ pixels; or the reason as `problem`.
 
-    `theoretical_multiply_adds`, beside them, where masks keep some of its weights at zero.
+    If masks keep some weights at zero, also return `theoretical_multiply_adds`, which leave these weights out.
     """
     import torch
 
@@ -64,13 +64,13 @@ def cost(options: Backbone | Classifier, task: Task, width: int, height: int, cl
 
     multiple = options.multiple_of if isinstance(options, Backbone) else 1
     if width % multiple or height % multiple:
-        return {"problem": f"height and width of its input must be multiples of {multiple}, not {width}x{height}"}
+        return {"problem": f"width and height of the input must be multiples of {multiple}; got {width}x{height}"}
     try:
         with torch.device("meta"):
             network = _built(options, task, classes)
         shape = 1, task.channels, height, width
         counted = {"parameters": cost.parameters(network), "multiply_adds": cost.multiply_adds(network, shape)}
-        if cost.may_mask(network):  # the values of masks have to be there
+        if cost.may_mask(network):  # needs the values of the masks
             theoretical = cost.theoretical_multiply_adds(_built(options, task, classes), shape)
             if theoretical < counted["multiply_adds"]:
                 counted["theoretical_multiply_adds"] = theoretical
@@ -78,48 +78,48 @@ def cost(options: Backbone | Classifier, task: Task, width: int, height: int, cl
             **counted,
             **({"reach": options.reach(task)} if isinstance(options, Backbone) else {}),
         }
-    except Exception as error:  # whatever a stranger's network raises is an answer to what was asked
-        return {"problem": f"cannot be built or counted: {' '.join(f'{type(error).__name__}: {error}'.split())}"}
+    except Exception as error:  # a plugin's network may raise anything; the document holds it
+        return {"problem": f"cannot be built or counted: {summary_of(error)}"}
 
 
 def _built(options: Backbone | Classifier, task: Task, classes: int) -> nn.Module:
     return options.build(task) if isinstance(options, Backbone) else options.build(task, classes)
 
 
-def _made(entry: Entry, kind: str, known: Registry, changes: tuple[str, ...]) -> Any:
-    """The options model; or, where nothing was changed, what must be given to have one."""
-    given = dict(_given(entry.name, changes))
+def _model(entry: Entry, kind: str, registry: Registry, changes: tuple[str, ...]) -> Any:
+    """Return the options model; or, if there are no changes, the reason why there is none."""
+    values = dict(_parse_changes(entry.name, changes))
     try:
-        return choose(kind, {entry.name: given}, known)
+        return choose(kind, {entry.name: values}, registry)
     except ValidationError as error:
-        # Each of them is a plain sentence already, and begins at the name of the thing.
-        told = [f"{'.'.join(map(str, fault['loc'][1:]))} {fault['msg']}".strip() for fault in error.errors()]
+        # Each message is a plain sentence already; its location starts with the component's name.
+        reasons = [f"{'.'.join(map(str, fault['loc'][1:]))} {fault['msg']}".strip() for fault in error.errors()]
     if changes:
-        raise UsageError("\n".join(f"{entry.name}: {line}" for line in told))
-    return f"{'; '.join(told)}; give options as `lowvision show {entry.name} OPTION=VALUE`"
+        raise UsageError("\n".join(f"{entry.name}: {line}" for line in reasons))
+    return f"{'; '.join(reasons)}; give options as `lowvision show {entry.name} OPTION=VALUE`"
 
 
-def _given(name: str, changes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _parse_changes(name: str, changes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for change in changes:
         option, equals, text = change.partition("=")
         if not (equals and option.strip()):
-            raise UsageError(f"{name}: '{change}' sets nothing; write OPTION=VALUE, as channels=36")
+            raise UsageError(f"{name}: '{change}' is no OPTION=VALUE; give e.g. channels=36")
         try:
             yield option.strip(), yaml_reader.parse(text, name).value
         except LowvisionError as error:
             raise UsageError(f"{name}: {option}: {str(error).split(': ', 1)[1]}") from None
 
 
-def _task(options: Any, known: Registry, scale: int | None, entry: Entry) -> Task:
-    """A task of that scale, or of the largest scale that the network can be built for; if it can be, of its plugin."""
+def _task(options: Any, registry: Registry, scale: int | None, entry: Entry) -> Task:
+    """Return a task of that scale, or of the largest scale that the network supports; prefer its plugin's tasks."""
     possible = options.scales if isinstance(options, Backbone) and options.scales else SCALES
     if scale is not None and isinstance(options, Backbone) and options.scales and scale not in options.scales:
-        raise UsageError(f"{entry.name} can be built for scale {', '.join(map(str, options.scales))}, not {scale}")
-    tasks = sorted(known["tasks"].values(), key=lambda task: (task.plugin != entry.plugin, task.name))
-    for asked in [scale] if scale is not None else sorted(possible, reverse=True):
+        raise UsageError(f"{entry.name}: no scale {scale}; it supports scale {', '.join(map(str, options.scales))}")
+    tasks = sorted(registry["tasks"].values(), key=lambda task: (task.plugin != entry.plugin, task.name))
+    for candidate in [scale] if scale is not None else sorted(possible, reverse=True):
         for task in tasks:
             try:
-                return task.component(scale=asked)
+                return task.component(scale=candidate)
             except ValidationError:
                 continue
     raise UsageError(f"{entry.name}: no task of scale {scale or ', '.join(map(str, possible))} is installed")

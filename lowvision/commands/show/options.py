@@ -1,4 +1,4 @@
-"""The options of a model in words: their types, defaults and meanings."""
+"""Describe the options of a model: types, defaults and meanings."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PLAIN = {
     "boolean": "true or false",
     "object": "mapping",
 }
-"""JSON's types by the words of the documentation."""
+"""Names of JSON types in the documentation."""
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
 
 
 def documents(model: type) -> list[dict[str, Any]]:
-    """Each option: name, type, whether it must be given, its default and what it means."""
+    """Describe each option: name, type, whether it is required, default and meaning."""
     if not issubclass(model, BaseModel):
         return []
     schema = model.model_json_schema()
-    inner = schema.get("$defs", {})
+    definitions = schema.get("$defs", {})
     return [
         {
             "name": name,
-            "type": kind(part, inner),
+            "type": kind(part, definitions),
             "required": name in schema.get("required", ()),
             "default": part.get("default"),
             "about": part.get("description", "").replace("\n", " "),
@@ -38,25 +38,25 @@ def documents(model: type) -> list[dict[str, Any]]:
     ]
 
 
-def kind(part: Schema, inner: Mapping[str, Schema]) -> str:
-    """What a value may be, in words: `whole number, at least 1`."""
+def kind(part: Schema, definitions: Mapping[str, Schema]) -> str:
+    """Describe the type of a value, e.g. `whole number, at least 1`."""
     if "$ref" in part:
-        return kind(inner[part["$ref"].rpartition("/")[2]], inner)
-    if "x-menu" in part:
-        return f"choice of {part['x-menu']}"
+        return kind(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    if "x-kind" in part:
+        return f"choice of {part['x-kind']}"
     if "anyOf" in part:
-        kinds = [kind(one, inner) for one in part["anyOf"] if one.get("type") != "null"]
+        kinds = [kind(branch, definitions) for branch in part["anyOf"] if branch.get("type") != "null"]
         return ", or ".join(dict.fromkeys(kinds))
     if "enum" in part or "const" in part:
         return ", ".join(map(str, part.get("enum") or [part["const"]]))
     if part.get("type") == "array":
-        return _list(part, inner)
+        return _list(part, definitions)
     name = PLAIN.get(part.get("type", ""), "anything")
     return ", ".join([name, *(f"{word} {part[bound]}" for bound, word in BOUNDS.items() if bound in part)])
 
 
-def _list(part: Schema, inner: Mapping[str, Schema]) -> str:
+def _list(part: Schema, definitions: Mapping[str, Schema]) -> str:
     if "prefixItems" in part:
-        kinds = [kind(one, inner) for one in part["prefixItems"]]
+        kinds = [kind(item, definitions) for item in part["prefixItems"]]
         return f"list of {len(kinds)}: {'; '.join(dict.fromkeys(kinds))}"
-    return f"list of {kind(part['items'], inner)}" if part.get("items") else "list"
+    return f"list of {kind(part['items'], definitions)}" if part.get("items") else "list"

@@ -1,4 +1,4 @@
-"""The documents of `show` as lines for a person."""
+"""Format the documents of `show` as text."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lowvision.system.text_table import aligned
+
 Document = Mapping[str, Any]
 
 
 def text(documents: list[dict[str, Any]]) -> str:
-    """Every document, with an empty line between two."""
+    """Format documents, separated by empty lines."""
     return "\n\n".join("\n".join(_lines(document)) for document in documents)
 
 
 def _lines(document: Document) -> Iterator[str]:
     if "menu" in document:
-        yield from _thing(document)
+        yield from _component(document)
     else:
-        yield from _made(document)
+        yield from _architecture(document)
 
 
-def _thing(document: Document) -> Iterator[str]:
+def _component(document: Document) -> Iterator[str]:
     owner = f"{document['plugin']} ({document['distribution']} {document['version']}".rstrip() + ")"
     kind = document["kind"] if document["menu"] == "weights" else f"a {document['kind']}"
     yield f"{document['name']}: {kind} of {owner}"
@@ -44,8 +46,8 @@ def _network(network: Document) -> dict[str, str]:
     return {"cost": f"{cost(network)}, for {named(network['task'])}, input {width}x{height}"}
 
 
-def _made(document: Document) -> Iterator[str]:
-    """A recipe, a weights file or an exported package."""
+def _architecture(document: Document) -> Iterator[str]:
+    """Format a recipe, a weights file or an exported package."""
     yield f"{document['name']}: a {document['kind']}" + (
         f" that holds a {document['holds']}" if "holds" in document else ""
     )
@@ -57,10 +59,12 @@ def _made(document: Document) -> Iterator[str]:
     ]
     if "classifier" in document:
         rows.append(("classifier", _branch(document["classifier"])))
-    rows.append(("tile", f"{serialize(document['tile'])}; costs are told for {'x'.join(map(str, document['size']))}"))
+    rows.append(
+        ("tile", f"{serialize(document['tile'])}; costs are for an input of {'x'.join(map(str, document['size']))}")
+    )
     rows += [(f"data.{name}", named(data)) for name, data in document.get("data", {}).items()]
     rows += [(name, serialize(document[name])) for name in ("measured", "plugins") if document.get(name)]
-    rows += [(name, told) for name, told in document.get("provenance", {}).items() if told]
+    rows += [(name, value) for name, value in document.get("provenance", {}).items() if value]
     yield from _columns(rows)
     stages = document.get("stages", [])
     yield from _columns([(stage["name"], stage["about"], serialize(stage["says"])) for stage in stages])
@@ -75,25 +79,26 @@ def _branch(network: Document, base: Document | None = None) -> str:
 
 
 def cost(network: Document) -> str:
-    """As `294,027 parameters, 229.6 M multiply-adds, sees 21 px around`."""
+    """Format a cost, e.g. `294,027 parameters, 229.6 M multiply-adds, receptive field: 21 px around`."""
     if "problem" in network:
         return str(network["problem"])
-    told = f"{network['parameters']:,} parameters, {_many(network['multiply_adds'])} multiply-adds"
+    line = f"{network['parameters']:,} parameters, {_scaled(network['multiply_adds'])} multiply-adds"
     if "theoretical_multiply_adds" in network:
-        told += f" (theoretical, were masked weights skipped: {_many(network['theoretical_multiply_adds'])})"
+        line += f" (without masked weights, in theory: {_scaled(network['theoretical_multiply_adds'])})"
     if "reach" in network:
-        told += ", sees the whole input" if network["reach"] is None else f", sees {network['reach']} px around"
-    return told
+        reach = network["reach"]
+        line += ", receptive field: " + ("the whole input" if reach is None else f"{reach} px around")
+    return line
 
 
 def named(choice: Document) -> str:
-    """As `carn (channels 36, layers 3)`."""
+    """Format a component with its options, e.g. `carn (channels 36, layers 3)`."""
     ((name, options),) = choice.items()
     return f"{name} ({serialize(options)})" if options else name
 
 
 def serialize(value: Any) -> str:
-    """A value without JSON's quotes and braces: `size 32, overlap 4`."""
+    """Format a value without JSON's quotes and braces, e.g. `size 32, overlap 4`."""
     if isinstance(value, Mapping):
         return ", ".join(
             f"{name} ({serialize(inner)})"
@@ -114,14 +119,12 @@ def _default(option: Document) -> str:
     return "absent" if option["default"] is None else serialize(option["default"])
 
 
-def _many(count: int) -> str:
+def _scaled(count: int) -> str:
     return f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.2f} M"
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Indented rows whose cells stand below each other, after an empty line; nothing where there are none."""
+    """Align the cells of rows in indented columns, after an empty line; nothing if there are no rows."""
     if rows:
         yield ""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))] if rows else []
-    for row in rows:
-        yield "  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from (f"  {line}" for line in aligned(rows))

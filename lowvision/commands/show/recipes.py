@@ -1,4 +1,4 @@
-"""A recipe: what it would do."""
+"""Build the document of a recipe."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from lowvision.recipe.stages import Stages
 
 
 def document(
-    name: str, path: Path, known: Registry, overrides: tuple[str, ...], width: int | None, height: int | None
+    name: str, path: Path, registry: Registry, overrides: tuple[str, ...], width: int | None, height: int | None
 ) -> dict[str, Any]:
-    """Its networks and what they cost on a tile (or an input of that size), its data, and its stages in order.
+    """Describe a recipe: networks with their cost for a tile (or an input of that size), data, and stages in order.
 
-    Raises RecipeError with everything that is wrong with it.
+    Raises RecipeError with all errors in the recipe.
     """
-    recipe = reading.read(path, known, overrides)
+    recipe = reading.read(path, registry, overrides)
     size = recipe.tile.size
-    made = networks.of_architecture(recipe.architecture, known, width or size, height or size)
-    sets = {name: getattr(recipe.data, name) for name in ("train", "valid", "test")}
+    described = networks.of_architecture(recipe.architecture, registry, width or size, height or size)
+    datasets = {name: getattr(recipe.data, name) for name in ("train", "valid", "test")}
     stages = {name: getattr(recipe.stages, name) for name in Stages.model_fields}
     return {
         "kind": "recipe",
         "name": name,
         "about": shipped.about(path),
         "file": str(path),
-        **made,
+        **described,
         "data": {
-            name: {known.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
-            for name, value in sets.items()
+            name: {registry.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
+            for name, value in datasets.items()
             if value is not None
         },
         "stages": [
             {
                 "name": name,
                 "about": Stages.described()[name],
-                # What the recipe says; the defaults are told by `lowvision check --resolved`.
+                # The values in the recipe; `lowvision check --resolved` prints the defaults too.
                 "says": stage.model_dump(mode="json", exclude_unset=True),
             }
             for name, stage in stages.items()

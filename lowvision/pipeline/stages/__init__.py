@@ -1,1 +1,1 @@
-"""The stages of a run, one file each, in the order in which they run."""
+"""The stages of a run, one file per stage."""

@@ -1,4 +1,4 @@
-"""The stage `base`: trains the largest network alone on all tiles, the paper's "-O"."""
+"""The stage `base`: train the largest network alone on all tiles ("-O" in the paper)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lowvision.recipe.stages import Base
 
 
 def run(job: Job, options: Base) -> None:
-    """Leaves the base's weights in `base/`."""
+    """Write the weights of the base to `base/`."""
     extractor = job.extractor("train")
     start = options.start or job.recipe.branches[-1].weights
     samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), "base", options.candidates)
     architecture = job.architecture.only(-1)
-    fresh = network.started(job, architecture, job.named(start) if start else None)
-    network.train(job, "base", architecture, options, samples, fresh)
+    initial = network.initialised(job, architecture, job.weights_path(start) if start else None)
+    network.train(job, "base", architecture, options, samples, initial)

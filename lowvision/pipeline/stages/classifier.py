@@ -1,4 +1,4 @@
-"""The stage `classifier`: trains the classifier while the branches are frozen."""
+"""The stage `classifier`: train the classifier with frozen branches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from lowvision.data.tiles import Ranked
 from lowvision.models import weights
-from lowvision.pipeline.stages import container, rank
+from lowvision.pipeline.stages import branch_errors, container, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
@@ -17,27 +17,30 @@ from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import RankingObjective
 
 RANKED = "classifier/ranked"
-"""Where the container is kept after its classifier has learned the ranking."""
+"""Folder of the container after its classifier has learned the ranking."""
 
 
 def run(job: Job, options: ClassifierStage) -> None:
-    """Leaves the container's weights in `classifier/`."""
+    """Write the weights of the container to `classifier/`."""
+    if job.recipe.classifier and job.recipe.classifier.predicts == "error":
+        branch_errors.train(job, options, _initial(job, options))
+        return
     ranked = job.folder / RANKED / "last.safetensors"
     if options.ranked_steps and not ranked.exists():
-        _learn_ranking(job, options, _start(job, options))
+        _learn_ranking(job, options, _initial(job, options))
     path = ranked if options.ranked_steps else None
-    start = weights.load_container(path, job.architecture, job.registry) if path else _start(job, options)
+    start = weights.load_container(path, job.architecture, job.registry) if path else _initial(job, options)
     container.train(job, "classifier", options, start, frozen_branches=True)
 
 
-def _start(job: Job, options: ClassifierStage) -> RoutedContainer:
+def _initial(job: Job, options: ClassifierStage) -> RoutedContainer:
     if options.start:
-        return weights.load_container(job.named(options.start), job.architecture, job.registry)
+        return weights.load_container(job.weights_path(options.start), job.architecture, job.registry)
     return container.assembled(job)
 
 
 def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -> None:
-    """Teach the classifier the classes of the ranked tiles."""
+    """Train the classifier to predict the classes of the ranked tiles."""
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
@@ -47,5 +50,5 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
     classes = range(len(job.recipe.branches))
     samples = Ranked(tuple(job.samples(extractor, ranking.of_class(k), f"{RANKED}/{k}") for k in classes))
     spec = TrainingSpec(RANKED, RankingObjective(start), start, None, keep)
-    how = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
-    fit(spec, samples, how, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)
+    fit_options = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
+    fit(spec, samples, fit_options, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)

@@ -1,4 +1,4 @@
-"""What every stage of a run is given: the recipe, the devices, the folder, the data, and what earlier stages left."""
+"""The context of a stage: recipe, devices, run folder, data, and the weights of earlier stages."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from lowvision.training.log import Log
 from lowvision.training.options import Fit
 
 CALIBRATED = "calibrate/container.safetensors"
-"""Where the stage `calibrate` leaves the container, with its curve, in a run's folder."""
+"""Path of the calibrated container, with its curve, in a run folder."""
 SET = "calibrate/network.safetensors"
-"""Where it leaves a single network, with what it may be set to."""
+"""Path of the calibrated single network, with its operating points, in a run folder."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run, as a stage sees it."""
+    """One run of a recipe."""
 
     recipe: Recipe
     registry: Registry
     accelerator: Accelerator
     folder: Path
-    """The folder of the run; a stage writes into a folder of its own below it."""
+    """The run folder; each stage writes to its own subfolder."""
     log: Log
 
     @property
@@ -43,77 +43,76 @@ class Job:
 
     @property
     def provenance(self) -> Provenance:
-        """What the weights of this run tell of themselves."""
+        """Description and license for the headers of weights files."""
         return Provenance(about=self.recipe.about, license=self.recipe.license)
 
     def photographs(self, split: str) -> tuple[Photograph, ...]:
-        """The photographs of `train`, `valid` or `test`, decoded by all processes together; none if not given."""
+        """Load the photographs of `train`, `valid` or `test`, decoded by all processes together; empty if not given."""
         dataset = getattr(self.recipe.data, split)
         if dataset is None:
             return ()
-        share = self.accelerator.process_index, self.accelerator.num_processes
-        photographs.prepare(dataset, self.recipe.task, share)
+        shard = self.accelerator.process_index, self.accelerator.num_processes
+        photographs.prepare(dataset, self.recipe.task, shard)
         self.accelerator.wait_for_everyone()
         loaded = photographs.load(dataset, self.recipe.task)
-        return self._taught(loaded, share) if split == "train" and self.recipe.data.teachers else loaded
+        return self._with_teachers(loaded, shard) if split == "train" and self.recipe.data.teachers else loaded
 
-    def _taught(self, loaded: tuple[Photograph, ...], share: tuple[int, int]) -> tuple[Photograph, ...]:
+    def _with_teachers(self, loaded: tuple[Photograph, ...], shard: tuple[int, int]) -> tuple[Photograph, ...]:
         """The photographs with their teachers' outputs as ground truth, made by all processes together."""
-        self.log.say(f"data.train: ground truth is the mean output of {', '.join(self.recipe.data.teachers)}")
-        paths = [self.named(word) for word in self.recipe.data.teachers]
-        averaged = teachers.load(paths, self.recipe.task, self.registry)
-        averaged.targets(loaded[share[0] :: share[1]])
+        self.log.info(f"data.train: ground truth is the mean output of {', '.join(self.recipe.data.teachers)}")
+        averaged = teachers.load(self.recipe.data.teachers, self.recipe.task, self.registry)
+        averaged.targets(loaded[shard[0] :: shard[1]])
         self.accelerator.wait_for_everyone()
         return averaged.targets(loaded)
 
     def extractor(self, split: str) -> TileExtractor:
-        """Cuts tiles from the photographs of `train` or `valid`; tells which of them are too small."""
-        found = self.photographs(split)
+        """Return the tile extractor of `train` or `valid`; log the photographs that are too small."""
+        loaded = self.photographs(split)
         size = self.recipe.tile.size
-        small = too_small(found, size)
+        small = too_small(loaded, size)
         if small:
-            self.log.say(f"data.{split}: smaller than a tile, left out: {', '.join(small)}")
-        return TileExtractor(tuple(p for p in found if p.name not in small), self.recipe.task, size)
+            self.log.info(f"data.{split}: skipped, smaller than a tile: {', '.join(small)}")
+        return TileExtractor(tuple(p for p in loaded if p.name not in small), self.recipe.task, size)
 
     def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
-        """An endless sequence of augmented tiles of a pool, drawn for that purpose."""
+        """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw."""
         return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
 
-    def named(self, word: str) -> Path:
-        """The weights file that a recipe means: a path, or a name of weights that a plugin carries."""
-        return pretrained.find(Path(word), self.registry)
+    def weights_path(self, name: str) -> Path:
+        """Resolve a weights file of a recipe: a path, or the name of weights that a plugin ships."""
+        return pretrained.find(Path(name), self.registry)
 
     def kept(self, stage: str, folder: str | None = None) -> Path | None:
-        """The weights that a stage of this run left for the next ones; None where it is not in the recipe.
+        """Return the path of the weights that a stage wrote; None if the stage is not in the recipe.
 
-        folder: below the run's, where it is not the stage's name.
+        folder: subfolder of the run. Default: the name of the stage.
         """
         options: Fit | None = getattr(self.recipe.stages, stage)
         if options is None:
             return None
         path = self.folder / (folder or stage) / f"{options.keep}.safetensors"
         if not path.exists():
-            raise RunError(f"{path} is missing; run again with --restart")
+            raise RunError(f"{path}: missing; run again with --restart")
         return path
 
     def container_weights(self) -> Path | None:
-        """The container as the last stage that trained or calibrated it left it, as a file."""
+        """Return the path of the container of the last stage that trained or calibrated it."""
         if self.recipe.stages.calibrate and self.recipe.classifier:
             return self.folder / CALIBRATED
         return self.kept("joint") or self.kept("classifier")
 
     def base_weights(self) -> Path | None:
-        """The trained base, as a file."""
+        """Return the path of the trained base; None if there is none."""
         if self.recipe.stages.base:
             return self.kept("base")
         weights = self.recipe.branches[-1].weights
-        return self.named(weights) if weights else None
+        return self.weights_path(weights) if weights else None
 
     def branch_weights(self, k: int) -> Path | None:
-        """The newest weights of branch k before the container is trained as a whole, as a file."""
+        """Return the path of the weights of branch k before joint training; None if there are none."""
         if self.recipe.stages.branches:
             return self.kept("branches", f"branches/{k}")
         branch = self.recipe.branches[k]
         if branch.weights:
-            return self.named(branch.weights)
+            return self.weights_path(branch.weights)
         return self.base_weights() if branch.backbone == self.recipe.base else None

@@ -1,4 +1,4 @@
-"""The stage `joint`: trains classifier and branches together."""
+"""The stage `joint`: train classifier and branches together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lowvision.recipe.stages import Joint
 
 
 def run(job: Job, options: Joint) -> None:
-    """Leaves the container's weights in `joint/`."""
-    path = job.named(options.start) if options.start else job.kept("classifier")
+    """Write the weights of the container to `joint/`."""
+    path = job.weights_path(options.start) if options.start else job.kept("classifier")
     start = weights.load_container(path, job.architecture, job.registry) if path else container.assembled(job)
     container.train(job, "joint", options, start, frozen_branches=False)

@@ -1,4 +1,4 @@
-"""Trains one network on tiles: what the base and every branch have in common."""
+"""Train one network on tiles, for the stages `base` and `branches`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from lowvision.models import weights
 from lowvision.models.architecture import Architecture
-from lowvision.pipeline.stages import judging
+from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
@@ -19,12 +19,12 @@ from lowvision.training.objective import Objective, OwnObjective, RestorationObj
 from lowvision.training.options import Fit
 
 LEAST_GAIN = 0.02
-"""Decibels above its input from which on a network is of use."""
+"""Gain over the input in dB, below which a network is reported as useless."""
 
 
-def started(job: Job, architecture: Architecture, path: Path | None) -> nn.Module:
-    """The network that `architecture` names, with the weights of a file; without one, with the noise of the seed."""
-    # Every network starts from the same seed, so that leaving one out does not change another's noise.
+def initialised(job: Job, architecture: Architecture, path: Path | None) -> nn.Module:
+    """Build a network with the weights of a file; without a file, with random weights of the seed."""
+    # Every network starts from the same seed, so that removing one does not change the weights of another.
     torch.manual_seed(job.recipe.seed)
     return weights.load_network(path, architecture, job.registry) if path else architecture.build_network()
 
@@ -37,26 +37,26 @@ def train(
     samples: Dataset[tuple[Tensor, Tensor]],
     network: nn.Module,
 ) -> None:
-    """Train a network, as `architecture` names it, on `samples`; weights go to the stage's folder."""
+    """Train a network on `samples`, and write the weights to the folder of the stage."""
     if job.accelerator.num_processes > 1 and job.accelerator.device.type == "cuda":
-        # Statistics of a process's own small share would differ between processes. It has no effect without BatchNorm.
+        # BatchNorm statistics of each process's small share would differ. Without BatchNorm this has no effect.
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
-    spec = TrainingSpec(stage, _objective(architecture, network), network, judging.of_network(job), keep)
-    reached = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
-    _tell_if_useless(job, stage, reached)
+    spec = TrainingSpec(stage, _objective(architecture, network), network, validation.of_network(job), keep)
+    metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+    _warn_if_useless(job, stage, metrics)
 
 
-def _tell_if_useless(job: Job, stage: str, reached: Mapping[str, Value]) -> None:
-    """A network with a skip that died in its first steps looks well: it returns its input, and its loss is small."""
-    gain = reached.get("gain")
+def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None:
+    """Warn if a network with a skip has died early: it returns its input, so that its loss looks small."""
+    gain = metrics.get("gain")
     if isinstance(gain, float) and gain < LEAST_GAIN:
-        job.log.say(
-            f"{stage}: on data.valid {gain:+.2f} dB against its input: nothing that helps was learned; give it a "
-            "warmup or more steps, or change lr"
+        job.log.info(
+            f"{stage}: on data.valid only {gain:+.2f} dB against the input, the network has learned nothing useful; "
+            "add warmup or steps, or change lr"
         )
 
 

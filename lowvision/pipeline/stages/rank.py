@@ -1,4 +1,4 @@
-"""The stage `rank`: sorts training tiles into classes by their PSNR under a trained network."""
+"""The stage `rank`: sort training tiles into classes by their PSNR under a trained network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = "ranking.npz"
 
 @dataclass(frozen=True)
 class Ranking:
-    """Tiles and how hard each is: class 0 the simplest, M-1 the hardest."""
+    """Tiles and their difficulty: class 0 is the simplest, M-1 the hardest."""
 
     coords_list: np.ndarray
     """(N,3) photograph, top and left of each tile."""
@@ -31,22 +31,24 @@ class Ranking:
     """(N,) 0 .. M-1."""
 
     def of_class(self, k: int) -> Listed:
-        """The tiles of class k."""
+        """Return the tiles of class k."""
         return Listed(self.coords_list[self.classes == k])
 
 
 def run(job: Job, options: Rank) -> None:
-    """Leaves the ranking in `rank/`."""
-    path = job.named(options.weights) if options.weights else job.base_weights()
+    """Write the ranking to `rank/`."""
+    path = job.weights_path(options.weights) if options.weights else job.base_weights()
     if path is None:
-        raise RunError("stages.rank: there is no trained base to rank by; add stages.base, or give rank.weights")
+        raise RunError("stages.rank: the recipe has no trained base; add stages.base, or give rank.weights")
     network = weights.load_network(path, job.architecture.only(-1), job.registry)
     extractor = job.extractor("train")
     grid = Grid(extractor.photographs, extractor.size, options.stride or extractor.size // 2)
-    numbers = _drawn(len(grid), options.limit, job.recipe.seed)
+    numbers = _selected(len(grid), options.limit, job.recipe.seed)
     branches = len(job.recipe.branches)
     if len(numbers) < branches:
-        raise RunError(f"stages.rank: {len(numbers)} tiles cannot be of {branches} classes; raise limit, or add data")
+        raise RunError(
+            f"stages.rank: {len(numbers)} tiles cannot be sorted into {branches} classes; raise limit, or add data"
+        )
     measured = _measure(network, extractor, grid, numbers, options.batch, job)
     if job.accelerator.is_main_process:
         _write(job, extractor, [grid.coords(int(n)) for n in numbers], measured)
@@ -54,7 +56,7 @@ def run(job: Job, options: Rank) -> None:
 
 
 def read(job: Job, extractor: TileExtractor) -> Ranking:
-    """The ranking of this run. Raises RunError where the photographs are not those that were ranked."""
+    """Read the ranking of this run. Raises RunError if the photographs have changed since."""
     with np.load(job.folder / "rank" / FILE) as file:
         if file["photographs"].tolist() != _names(extractor):
             raise RunError("data.train has changed since its tiles were ranked; run again with --restart")
@@ -62,18 +64,18 @@ def read(job: Job, extractor: TileExtractor) -> Ranking:
 
 
 def classes_of(psnrs: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Class of each tile (N,) and the thresholds in dB between classes, from the hardest down to the simplest.
+    """Return the class of each tile (N,) and the thresholds between classes in dB, in descending order.
 
-    A higher PSNR is a simpler tile. The classes hold equally many tiles, also where many are equal.
+    A tile with a higher PSNR is simpler. All classes have the same number of tiles, even if many PSNRs are equal.
     """
     order = np.argsort(-psnrs, kind="stable")
-    found = np.empty(len(psnrs), dtype=np.int64)
-    found[order] = np.arange(len(psnrs)) * classes // len(psnrs)
+    numbers = np.empty(len(psnrs), dtype=np.int64)
+    numbers[order] = np.arange(len(psnrs)) * classes // len(psnrs)
     firsts = [-(-k * len(psnrs) // classes) for k in range(1, classes)]
-    return found, psnrs[order][firsts]
+    return numbers, psnrs[order][firsts]
 
 
-def _drawn(count: int, limit: int | None, seed: int) -> np.ndarray:
+def _selected(count: int, limit: int | None, seed: int) -> np.ndarray:
     if limit is None or limit >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
@@ -83,16 +85,18 @@ def _drawn(count: int, limit: int | None, seed: int) -> np.ndarray:
 def _measure(
     network: nn.Module, extractor: TileExtractor, grid: Grid, numbers: np.ndarray, batch: int, job: Job
 ) -> np.ndarray:
-    """PSNR (N,) of every tile, each process doing its share."""
+    """Return the PSNR (N,) of every tile; each process measures its share."""
     device = job.accelerator.device
     network = network.to(memory_format=torch.channels_last).to(device).eval()
-    found = torch.zeros(len(numbers), device=device)
+    measured = torch.zeros(len(numbers), device=device)
     for start in range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch):
-        some = numbers[start : start + batch]
-        lq, gt = zip(*(extractor.fixed(grid.coords(int(n)), job.recipe.seed + int(n)) for n in some), strict=True)
+        batch_numbers = numbers[start : start + batch]
+        lq, gt = zip(
+            *(extractor.fixed(grid.coords(int(n)), job.recipe.seed + int(n)) for n in batch_numbers), strict=True
+        )
         tiles = torch.stack(lq).to(device, memory_format=torch.channels_last)
-        found[start : start + batch] = psnr(network(tiles), torch.stack(gt).to(device))
-    return job.accelerator.reduce(found, "sum").cpu().numpy()
+        measured[start : start + batch] = psnr(network(tiles), torch.stack(gt).to(device))
+    return job.accelerator.reduce(measured, "sum").cpu().numpy()
 
 
 def _write(job: Job, extractor: TileExtractor, coords_list: list[tuple[int, int, int]], measured: np.ndarray) -> None:
@@ -109,9 +113,9 @@ def _write(job: Job, extractor: TileExtractor, coords_list: list[tuple[int, int,
         "tiles_of_class": np.bincount(classes, minlength=len(job.recipe.branches)).tolist(),
     }
     (folder / "ranking.json").write_text(json.dumps(summary, indent=2))
-    job.log.say(f"rank: {summary['tiles']} tiles; thresholds {summary['thresholds_db']} dB")
+    job.log.info(f"rank: {summary['tiles']} tiles; thresholds {summary['thresholds_db']} dB")
 
 
 def _names(extractor: TileExtractor) -> list[str]:
-    """The photographs by content: the cache names each file by all that it was made of."""
+    """List the photographs by content: a cached file is named by the hash of its source and treatment."""
     return [photograph.gt_path.stem for photograph in extractor.photographs]

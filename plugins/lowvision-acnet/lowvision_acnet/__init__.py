@@ -1,4 +1,4 @@
-"""ACNet: parallel convolutions along, across and square, which can be fused into one once they are trained."""
+"""ACNet: parallel 1x3, 3x1 and 3x3 convolutions, which fuse into one after training."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ACNet(Backbone):
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=17, ge=1)
-    """Asymmetric blocks."""
+    """Number of asymmetric blocks."""
     fused: bool = False
-    """Whether each block is the one 3x3 convolution that its three add up to: for use, not for training."""
+    """Replace the three convolutions of each block by one 3x3 convolution, their sum: for inference."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_acnet.acnet import Network
@@ -40,8 +40,8 @@ class ACNet(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The blocks, one each; convolutions before the pixel shuffles, and five at the full size, of which a pixel
-        # there sees `scale` times fewer LQ pixels. At x4 the second shuffle's is at twice the size.
+        # One per block; the convolutions before the pixel shuffles; five at full size, each of which reaches 1/scale
+        # LQ pixels. At x4 the convolution before the second shuffle is at twice the size.
         return self.layers + {1: 5, 2: 4, 3: 3, 4: 3}[task.scale]
 
     def fuse(self) -> ACNet:

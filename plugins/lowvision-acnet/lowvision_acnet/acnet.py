@@ -1,7 +1,7 @@
 """ACNet: asymmetric blocks, their sum, and a tail at full size (Tian, Xu, Zuo, Lin, Zhang, IEEE TSMC 2021).
 
-No convolution but those before the pixel shuffles has a bias. The three convolutions of a block are a ModuleList; in a
-fused network the one convolution that they add up to stands in its place, under the same name.
+Only the convolutions before the pixel shuffles have a bias. The three convolutions of a block are a ModuleList; in a
+fused network a single convolution, their sum, has its name.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Network(nn.Module):
         shallow = total = self.head(lq)  # (B, channels, h, w)
         features = functional.relu(shallow)
         for block in self.blocks:
-            made = block(features)
-            total = total + made
-            features = functional.relu(made)
-        # The same convolutions enlarge both what all blocks made and what the first one made.
+            output = block(features)
+            total = total + output
+            features = functional.relu(output)
+        # The same convolutions upsample the sum of all blocks and the output of the first.
         deep = self.end_deep(self.enlarge(functional.relu(total)))  # (B, channels, h*scale, w*scale)
         ends = deep + self.end_shallow(self.enlarge(functional.relu(shallow)))
         image = self.last(self.refine(functional.relu(ends)))  # (B, colours, h*scale, w*scale)
@@ -59,7 +59,7 @@ class Network(nn.Module):
 
 
 class Asymmetric(nn.Module):
-    """The sum of a 1x3, a 3x1 and a 3x3 convolution; fused, the one 3x3 convolution that is their sum."""
+    """The sum of a 1x3, a 3x1 and a 3x3 convolution; if fused, a single 3x3 convolution."""
 
     def __init__(self, old: int, new: int, fused: bool):
         super().__init__()
@@ -70,14 +70,14 @@ class Asymmetric(nn.Module):
             )
 
     def share_variance(self) -> None:
-        """Make what was initialised as so many convolutions, each alone, as strong together."""
+        """Scale the initial weights so that the sum has the variance of one convolution."""
         parts = self.convolutions()
         with torch.no_grad():
             for part in parts:
                 part.weight.div_(len(parts) ** 0.5)
 
     def convolutions(self) -> list[nn.Conv2d]:
-        """Those whose outputs are added."""
+        """Return the convolutions whose outputs are added."""
         parts = self.kernels if isinstance(self.kernels, nn.ModuleList) else [self.kernels]
         return [part for part in parts if isinstance(part, nn.Conv2d)]
 
@@ -87,12 +87,12 @@ class Asymmetric(nn.Module):
 
 
 def square(channels: int, old: int | None = None) -> nn.Conv2d:
-    """A 3x3 convolution without bias, from `old` channels or as many."""
+    """Build a 3x3 convolution without bias from `old` channels, by default `channels`."""
     return nn.Conv2d(channels if old is None else old, channels, 3, padding=1, bias=False)
 
 
 def enlarging(channels: int, scale: int) -> nn.Sequential:
-    """(B,channels,h,w) -> (B,channels,h*scale,w*scale), not negative."""
+    """(B,channels,h,w) -> (B,channels,h*scale,w*scale), with ReLU before each pixel shuffle."""
     steps = nn.Sequential()
     for factor in STEPS[scale]:
         steps.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))
@@ -102,5 +102,5 @@ def enlarging(channels: int, scale: int) -> nn.Sequential:
 
 
 def end(channels: int) -> nn.Sequential:
-    """What each of the two ways goes through at full size before they are added."""
+    """Build the convolutions at full size that end each of the two paths."""
     return nn.Sequential(square(channels), nn.ReLU(inplace=True), square(channels))

@@ -1,4 +1,4 @@
-"""ARM: one network whose leading channels are narrower networks, and a table that tells which of them a tile needs."""
+"""ARM: one network whose leading channels are narrower networks, and a table that selects one of them per tile."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 class ARM(Backbone):
-    """FSRCNN in several widths that share their weights, and bicubic, by a table of edges (Chen et al., ECCV 2022)."""
+    """FSRCNN in several widths with shared weights, and bicubic, selected by edge strength (Chen et al., ECCV 2022)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     widths: tuple[int, ...] = Field(default=(16, 36, 56), min_length=1)
-    """Feature channels of the first and the last convolution in each of the networks, rising; the last is the whole."""
+    """Feature channels of the first and last convolution of each network, ascending; the last is the full network."""
     shrink: int = Field(default=12, ge=1)
-    """Feature channels between them, in all of the networks."""
+    """Feature channels of the mapping convolutions, in all widths."""
     layers: int = Field(default=4, ge=1)
-    """Mapping convolutions."""
+    """Number of mapping convolutions."""
     learn: Literal["all", "one"] = "all"
-    """Which widths an update of the weights teaches: all of them, or one that is drawn."""
+    """Widths that each update trains: all, or one that is sampled."""
     bins: int = Field(default=16, ge=1)
-    """Into how many ranges of mean |Laplacian| the table sorts tiles, equally many in each."""
+    """Number of ranges of mean |Laplacian| in the table; each holds equally many tiles."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     @model_validator(mode="after")
-    def _rises(self) -> Self:
+    def _widths_ascend(self) -> Self:
         if any(a >= b for a, b in pairwise((0, *self.widths))):
-            raise ValueError(f"widths {list(self.widths)} must rise, and be at least 1")
+            raise ValueError(f"widths {list(self.widths)} must ascend and be at least 1")
         return self
 
     def build(self, task: Task) -> nn.Module:
@@ -52,7 +52,7 @@ class ARM(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The 5x5 head, the 3x3 mapping, the 9x9 transposed convolution.
+        # 5x5 head, 3x3 mapping convolutions, 9x9 transposed convolution.
         return 2 + self.layers + 4 // task.scale
 
     def objective(self, network: nn.Module) -> nn.Module:

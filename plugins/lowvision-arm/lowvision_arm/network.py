@@ -1,4 +1,4 @@
-"""The network of ARM: bicubic, or a width of one network, for each tile by its edges."""
+"""The network of ARM: bicubic or one width of a network, selected per tile by edge strength."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from lowvision import Adaptive, Skip, cost_weight_within, multiply_adds, psnr, u
 from lowvision.layers import EdgeTable
 from lowvision_arm.slices import Slice, Sliced
 
-HAIR = 0.1
-"""dB that the whole network is held to gain over bicubic, besides the table's, where the mean |Laplacian| is 1.
+TIE_BREAK_DB = 0.1
+"""Expected gain of the full network over bicubic, in addition to the table's, at mean |Laplacian| 1.
 
-Images have 0.3 at most. Tiles of one bin, and bins in which more capacity gained nothing, are thereby told apart by
-their edges: the cost falls tile by tile, not bin by bin.
+Images have 0.3 at most. This separates tiles of one bin, and bins without a gain, by edge strength: the cost changes
+tile by tile, not bin by bin.
 """
-AT_A_TIME = 16
+BATCH_SIZE = 16
+"""Tiles per batch while a budget is set."""
 
 
 class Network(nn.Module, Adaptive):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), by the whole network; `adapt` takes what a tile needs."""
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale) by the full network; `adapt` selects a width per tile."""
 
     eta: Tensor
-    """(), what the whole network's cost is worth in dB; 0 as trained."""
+    """(), price of the full network's cost in dB; 0 after training."""
 
     def __init__(
         self, *, colours: int, scale: int, widths: Sequence[int], shrink: int, layers: int, bins: int, skip: Skip
@@ -40,11 +41,11 @@ class Network(nn.Module, Adaptive):
         return self.sliced(lq)
 
     def way(self, number: int, lq: Tensor) -> Tensor:
-        """lq (B,C,h,w) enlarged by bicubic, which is number 0, or by a width, from the narrowest on."""
+        """Enlarge lq (B,C,h,w) by bicubic if `number` is 0, otherwise by a width, 1 for the narrowest."""
         return self.sliced(lq, self.widths[number - 1]) if number else upsample(lq, self.scale, "bicubic")
 
     def prices(self, tile: Sequence[int]) -> Tensor:
-        """Multiply-adds of every way on one tile of that shape (C,h,w); bicubic is an interpolation, which has none."""
+        """Return the multiply-adds of every way on one tile (C,h,w); bicubic interpolation counts 0."""
         shape = tuple(tile)
         if shape not in self._counted:
             counted = [multiply_adds(Slice(self.sliced, width), (1, *shape)) for width in self.widths]
@@ -56,35 +57,35 @@ class Network(nn.Module, Adaptive):
         prices = self.prices(tiles.shape[1:])
         choice = (self._scores(tiles, prices) - self.eta.cpu() * cost_weight(prices)).argmax(dim=1)
         numbers = choice.unique().tolist()
-        if len(numbers) == 1:  # nothing to gather
+        if len(numbers) == 1:  # no gathering needed
             return self.way(numbers[0], tiles), prices[choice]
         height, width = (self.scale * side for side in tiles.shape[2:])
         restored = tiles.new_empty(*tiles.shape[:2], height, width)
         for number in numbers:
-            chosen = (choice == number).nonzero().flatten().to(tiles.device)
-            restored[chosen] = self.way(number, tiles[chosen])
+            rows = (choice == number).nonzero().flatten().to(tiles.device)
+            restored[rows] = self.way(number, tiles[rows])
         return restored, prices[choice]
 
     @torch.no_grad()
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         prices = self.prices(lq.shape[1:])
-        pairs = zip(lq.split(AT_A_TIME), gt.split(AT_A_TIME), strict=True)
-        self.expected.fit(lq, torch.cat([self._reached(some, wanted) for some, wanted in pairs]))
+        pairs = zip(lq.split(BATCH_SIZE), gt.split(BATCH_SIZE), strict=True)
+        self.expected.fit(lq, torch.cat([self._psnr(lq_batch, gt_batch) for lq_batch, gt_batch in pairs]))
         scores = self._scores(lq, prices).numpy()
         budget = share * int(prices[-1]) * len(lq)
         self.eta.fill_(cost_weight_within(budget, scores, cost_weight(prices).numpy(), prices.numpy()))
 
-    def _reached(self, lq: Tensor, gt: Tensor) -> Tensor:
-        """(B,1+widths): the PSNR of every way."""
+    def _psnr(self, lq: Tensor, gt: Tensor) -> Tensor:
+        """Return (B,1+widths) the PSNR of every way."""
         return torch.stack([psnr(self.way(n, lq), gt) for n in range(1 + len(self.widths))], dim=1)
 
     def _scores(self, tiles: Tensor, prices: Tensor) -> Tensor:
-        """(B,1+widths) in dB, float64, on the CPU."""
+        """Return (B,1+widths) in dB, float64, on the CPU."""
         edges = self.expected.edges(tiles)
         expected = self.expected.of(edges).cpu().double()
-        return expected + HAIR * edges.cpu().double()[:, None] * cost_weight(prices)
+        return expected + TIE_BREAK_DB * edges.cpu().double()[:, None] * cost_weight(prices)
 
 
 def cost_weight(prices: Tensor) -> Tensor:
-    """(M,) multiply-adds as shares of the dearest, in float64."""
+    """Return (M,) multiply-adds as fractions of the most expensive, in float64."""
     return prices.double() / prices[-1]

@@ -1,4 +1,4 @@
-"""FSRCNN whose leading channels are FSRCNNs of fewer channels (Dong et al., ECCV 2016, in the form of ClassSR)."""
+"""FSRCNN whose leading channels are narrower FSRCNNs (Dong et al., ECCV 2016, in the form of ClassSR)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lowvision import Skip
 from lowvision.layers import HOURGLASS_SLOPE, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 KERNEL = 9
-"""Of the transposed convolution."""
+"""Kernel size of the transposed convolution."""
 
 
 class Sliced(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), by all channels or by the first so many."""
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), by all channels or only the leading ones."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, shrink: int, layers: int, skip: Skip):
         super().__init__()
@@ -22,7 +22,7 @@ class Sliced(nn.Module):
         self.shrink = nn.Conv2d(channels, shrink, 1)
         self.mapping = nn.Sequential(*(nn.Conv2d(shrink, shrink, 3, padding=1) for _ in range(layers)))
         self.expand = nn.Conv2d(shrink, channels, 1)
-        # Exactly scale times larger needs 2 * padding - output_padding = KERNEL - scale.
+        # The output is exactly scale times larger if 2 * padding - output_padding = KERNEL - scale.
         padding = (KERNEL - scale + 1) // 2
         self.enlarge = nn.ConvTranspose2d(
             channels, colours, KERNEL, stride=scale, padding=padding, output_padding=2 * padding - (KERNEL - scale)
@@ -34,17 +34,17 @@ class Sliced(nn.Module):
             init_zero_mean_(self.first)
 
     def forward(self, lq: Tensor, channels: int | None = None) -> Tensor:
-        """channels: how many of the first and the last convolution's; None: all."""
+        """channels: number of leading channels of the first and last convolution to use; None: all."""
         first, shrunk, mapped, expanded = self.activations
-        features = first(leaving(self.first, lq, channels))  # (B, channels, h, w)
-        features = shrunk(entering(self.shrink, features))  # (B, shrink, h, w)
+        features = first(conv_leading_outputs(self.first, lq, channels))  # (B, channels, h, w)
+        features = shrunk(conv_leading_inputs(self.shrink, features))  # (B, shrink, h, w)
         features = mapped(self.mapping(features))
-        features = expanded(leaving(self.expand, features, channels))  # (B, channels, h, w)
-        return add_skip(entering_enlarging(self.enlarge, features), lq, self.scale, self.skip)
+        features = expanded(conv_leading_outputs(self.expand, features, channels))  # (B, channels, h, w)
+        return add_skip(transposed_leading_inputs(self.enlarge, features), lq, self.scale, self.skip)
 
 
 class Slice(nn.Module):
-    """One width of it alone, sharing its weights: what is counted."""
+    """One width with shared weights, used to count its cost."""
 
     def __init__(self, whole: Sliced, channels: int):
         super().__init__()
@@ -54,21 +54,21 @@ class Slice(nn.Module):
         return self.whole(lq, self.channels)
 
 
-def leaving(convolution: nn.Conv2d, features: Tensor, channels: int | None) -> Tensor:
-    """The first so many of the channels that leave a convolution."""
+def conv_leading_outputs(convolution: nn.Conv2d, features: Tensor, channels: int | None) -> Tensor:
+    """Compute only the first `channels` output channels of a convolution."""
     assert convolution.bias is not None
     return functional.conv2d(
         features, convolution.weight[:channels], convolution.bias[:channels], padding=convolution.padding
     )
 
 
-def entering(convolution: nn.Conv2d, features: Tensor) -> Tensor:
-    """The convolution of as many of the channels that it takes as there are."""
+def conv_leading_inputs(convolution: nn.Conv2d, features: Tensor) -> Tensor:
+    """Apply a convolution to features that hold only its leading input channels."""
     return functional.conv2d(features, convolution.weight[:, : features.shape[1]], convolution.bias)
 
 
-def entering_enlarging(transposed: nn.ConvTranspose2d, features: Tensor) -> Tensor:
-    """The same for a transposed convolution."""
+def transposed_leading_inputs(transposed: nn.ConvTranspose2d, features: Tensor) -> Tensor:
+    """Apply a transposed convolution to features that hold only its leading input channels."""
     assert not isinstance(transposed.padding, str)
     return functional.conv_transpose2d(
         features,

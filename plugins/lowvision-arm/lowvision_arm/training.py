@@ -1,4 +1,4 @@
-"""Objectives that teach every width of one network."""
+"""Objectives that train every width of one network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lowvision_arm.network import Network
 
 
 class AllWidths(nn.Module):
-    """L1 of every width's output, a loss each, together their mean."""
+    """L1 of every width's output: one loss per width, which sum to the mean."""
 
     def __init__(self, network: Network):
         super().__init__()
@@ -22,18 +22,18 @@ class AllWidths(nn.Module):
 
 
 class OneWidth(nn.Module):
-    """L1 of the output of one width, drawn anew at every update."""
+    """L1 of the output of one width, sampled per update."""
 
     def __init__(self, network: Network):
         super().__init__()
         self.network = network
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
-        # Drawn from the progress, so that all processes, and a run that is resumed, draw the same.
+        # Seeded by the progress, so that all processes, and a resumed run, sample the same width.
         width = random.Random(progress).choice(self.network.widths)
         return {"image": l1(self.network, width, lq, gt)}
 
 
 def l1(network: Network, width: int, lq: Tensor, gt: Tensor) -> Tensor:
-    """Of the network in that width."""
+    """Return the L1 loss of the network in that width."""
     return nn.functional.l1_loss(network.sliced(lq, width), gt)

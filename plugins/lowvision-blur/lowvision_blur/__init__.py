@@ -1,4 +1,4 @@
-"""Removal of blur, Gaussian or from defocus: the task."""
+"""The task deblurring, for Gaussian or defocus blur."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 Radius = Annotated[float, Field(gt=0, le=50)]
-"""In pixels."""
+"""Radius in pixels."""
 
 
 class Deblurring(Task):
-    """Undo a blur that is the same in every direction and at every place.
+    """Undo an isotropic, uniform blur.
 
-    One radius is applied to whole photographs, once. From a pair, a radius is drawn for every tile; beyond the tile's
-    edge its last pixels go on then, in place of the photograph.
+    A single radius is applied to whole photographs, once. With a pair, a radius is sampled per tile, and edge pixels
+    of the tile are replicated.
     """
 
     scale: Literal[1] = 1
-    """The size stays."""
+    """Upsampling factor: always 1."""
     kernel: Literal["gaussian", "disc"] = "gaussian"
-    """What a point becomes: a bell, or the disc that a lens out of focus makes."""
+    """Point spread function: Gaussian, or the disc of a lens out of focus."""
     radius: Radius | tuple[Radius, Radius] = 1.6
-    """Pixels: the standard deviation of the bell, or the radius of the disc; a pair: drawn uniformly between the two,
-    anew for every tile."""
+    """Standard deviation of the Gaussian or radius of the disc, in pixels; a pair [low, high] is sampled uniformly, per
+    tile."""
 
     @field_validator("radius")
     @classmethod
     def _pair_ascends(cls, radius: float | tuple[float, float]) -> float | tuple[float, float]:
         if isinstance(radius, tuple) and radius[0] > radius[1]:
-            raise ValueError(f"radius {list(radius)} must go from the weaker blur to the stronger")
+            raise ValueError(f"radius must ascend, e.g. [1, 3]; got {list(radius)}")
         return radius
 
     @property
-    def random(self) -> bool:  # type: ignore[override]  # the contract's class variable, which follows from an option here
-        """Whether the degradation is drawn anew for every tile."""
+    def random(self) -> bool:  # type: ignore[override]  # a class variable in the contract
+        """True if the degradation is sampled per tile."""
         return isinstance(self.radius, tuple)
 
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
-        """The blurred image in [0,1], rounded to 8 bit where it is drawn; whole photographs are rounded like files."""
+        """Return the blurred image in [0,1], rounded to 8 bit if sampled; the caller rounds whole photographs."""
         from lowvision_blur.kernels import blurred
 
         if not isinstance(self.radius, tuple):
             return blurred(gt, self.kernel, self.radius)
         import torch
 
-        weakest, strongest = self.radius
-        radius = weakest + (strongest - weakest) * torch.rand((), generator=generator).item()
-        # What no file keeps must not be learned from.
+        low, high = self.radius
+        radius = low + (high - low) * torch.rand((), generator=generator).item()
+        # Training must not use detail that a file does not store.
         return blurred(gt, self.kernel, radius).mul(255).round().div(255)
 
     def baseline(self, lq: Tensor) -> Tensor:
-        """The blurred image."""
+        """Return the blurred image."""
         return lq
 
 

@@ -1,4 +1,4 @@
-"""Classifiers: the paper's Class-Module, any model of timm, and two that need no training."""
+"""Classifiers: the Class-Module of the ClassSR paper, any timm model, an error predictor, and two without training."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class ClassModule(Classifier):
-    """The paper's classifier: sees 4x4 blocks one by one and averages what it thinks of them (Kong et al. 2021)."""
+    """The paper's classifier: 4x4 patches, 1x1 convolutions, an average over patches (Kong et al., CVPR 2021)."""
 
     gain: float = Field(default=0.1, gt=0)
-    """What Kaiming's initial weights are multiplied by; the paper's code takes 0.1."""
+    """Factor on the Kaiming initial weights; 0.1 in the paper's code."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         from lowvision_classifiers.class_module import Network
@@ -27,16 +27,16 @@ class ClassModule(Classifier):
 
 
 class Timm(Classifier):
-    """A model of timm (PyTorch Image Models), from fresh weights, on images as they are in [0,1]."""
+    """A timm model (PyTorch Image Models) without pretrained weights; its input is in [0,1], not normalised."""
 
     model: str = "resnet10t"
-    """Its name in timm; one that takes inputs of any size, as convolutional models do."""
+    """Name of the model in timm; it must accept inputs of any size, as convolutional models do."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """The share of features dropped before the last layer, in training."""
+    """Fraction of features dropped before the last layer in training."""
     drop_path: float | None = Field(default=None, ge=0, lt=1)
-    """The share of residual branches dropped in training; absent: the model's own."""
+    """Fraction of residual branches dropped in training; by default the model's own."""
     output_stride: Literal[8, 16, 32] | None = None
-    """How many times smaller its last feature map is; absent: the model's own, mostly 32."""
+    """Downsampling factor of the last feature map; by default the model's own, usually 32."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         from lowvision_classifiers.timm_model import create
@@ -52,21 +52,21 @@ class Timm(Classifier):
 
 
 class HighFrequency(Classifier):
-    """Training-free: how far a tile is from its own blur, against thresholds (as AMSR's mask, 2025)."""
+    """Training-free: the distance of a tile from its own blur, against thresholds (cf. the mask of AMSR, 2025)."""
 
     trained: ClassVar[bool] = False
 
     sigma: float = Field(default=1.0, gt=0, le=8)
-    """Of the Gaussian blur, in LQ pixels."""
+    """Standard deviation of the Gaussian blur, in LQ pixels."""
     thresholds: tuple[float, ...] | None = None
-    """Between classes, rising, in mean distance of pixels in [0,1]; absent: found on tiles by `split`."""
+    """Ascending thresholds between classes, as mean distance of pixels in [0,1]; by default fitted by `split`."""
     split: Literal["quantiles", "means"] = "quantiles"
-    """How tiles are split into classes: into equally many, or around as many means (k-means of the logarithm)."""
+    """Method that fits the thresholds: classes of equal size, or k-means of the logarithm of the distance."""
 
     @model_validator(mode="after")
-    def _rises(self) -> Self:
+    def _thresholds_ascend(self) -> Self:
         if any(a >= b for a, b in pairwise((0.0, *(self.thresholds or ()), 1.0))):
-            raise ValueError(f"thresholds {list(self.thresholds or ())} must rise, and lie between 0 and 1")
+            raise ValueError(f"thresholds {list(self.thresholds or ())} must ascend and lie between 0 and 1")
         return self
 
     def build(self, task: Task, classes: int) -> nn.Module:
@@ -82,15 +82,15 @@ class HighFrequency(Classifier):
 
 
 class EdgeTable(Classifier):
-    """Training-free: looks up the error that each branch leaves on tiles of so much edge (after ARM, ECCV 2022)."""
+    """Training-free: a table from a tile's edge strength to the error of each branch (after ARM, ECCV 2022)."""
 
     trained: ClassVar[bool] = False
     predicts: ClassVar[Literal["class", "psnr", "error"]] = "error"
 
     bins: int = Field(default=16, ge=1)
-    """Into how many ranges of mean |Laplacian| tiles are sorted, equally many in each."""
+    """Number of ranges of mean |Laplacian| in the table; each holds equally many tiles."""
     blur: float = Field(default=0.0, ge=0, le=8)
-    """Sigma of a Gaussian blur before edges are looked for, in LQ pixels, so that noise is not taken for edges."""
+    """Sigma of a Gaussian blur before the Laplacian, in LQ pixels, so that noise does not count as edges."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         from lowvision import layers
@@ -101,10 +101,39 @@ class EdgeTable(Classifier):
         from lowvision import layers
 
         assert isinstance(network, layers.EdgeTable)
-        # Errors add up over an image's tiles; the mean of decibels would make much of tiles that are good anyway.
+        # Squared errors add up over the tiles of an image; a mean of decibels would overrate good tiles.
         network.fit(tiles, -(10 ** (-psnr.cpu().double() / 10)))  # on the CPU: MPS has no float64
+
+
+class ErrorPredictor(Classifier):
+    """A small regressor of the mean squared error that each branch leaves on a tile, for any number of branches."""
+
+    predicts: ClassVar[Literal["class", "psnr", "error"]] = "error"
+
+    channels: int = Field(default=24, ge=1)
+    """Feature channels of its three convolutions, of which two have stride 2."""
+    hidden: int = Field(default=64, ge=1)
+    """Width of the linear layer between pooled features and predictions."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        from lowvision_classifiers.error_predictor import Network
+
+        return Network(colours=task.channels, branches=classes, channels=self.channels, hidden=self.hidden)
+
+    def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
+        """Standardise what the network predicts; its weights are trained by the stage `classifier`."""
+        from lowvision_classifiers.error_predictor import Network
+
+        assert isinstance(network, Network)
+        network.fit(10 ** (-psnr.float() / 10))
 
 
 @hookimpl
 def lowvision_classifiers() -> Mapping[str, type[Classifier]]:
-    return {"class_module": ClassModule, "timm": Timm, "high_frequency": HighFrequency, "edge_table": EdgeTable}
+    return {
+        "class_module": ClassModule,
+        "timm": Timm,
+        "high_frequency": HighFrequency,
+        "edge_table": EdgeTable,
+        "error_predictor": ErrorPredictor,
+    }

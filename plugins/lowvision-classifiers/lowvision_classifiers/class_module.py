@@ -12,7 +12,7 @@ SLOPE = 0.1
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> logits (B,classes); h and w of at least one 4x4 block."""
+    """(B,colours,h,w) -> logits (B,classes); h and w are at least 4."""
 
     def __init__(self, *, colours: int, classes: int, gain: float):
         super().__init__()

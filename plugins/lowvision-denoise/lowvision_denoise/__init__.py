@@ -1,4 +1,4 @@
-"""Gaussian denoising: the task, DnCNN for it, and the files in which KAIR keeps that."""
+"""Gaussian denoising: the task, the network DnCNN, and a reader for KAIR's DnCNN files."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ Sigma = Annotated[float, Field(ge=0, le=255)]
 
 
 class Denoising(Task):
-    """Undo additive white Gaussian noise, drawn anew for every tile and not clipped."""
+    """Undo additive white Gaussian noise, drawn per tile and not clipped."""
 
     random: ClassVar[bool] = True
 
     scale: Literal[1] = 1
-    """The size stays."""
+    """Upsampling factor: always 1."""
     sigma: Sigma | tuple[Sigma, Sigma] = 25.0
-    """The noise's standard deviation in 0..255; a pair: drawn uniformly between the two, anew for every tile."""
+    """Standard deviation of the noise, 0..255; a pair [low, high] is drawn from uniformly, per tile."""
 
     @field_validator("sigma")
     @classmethod
     def _pair_ascends(cls, sigma: float | tuple[float, float]) -> float | tuple[float, float]:
         if isinstance(sigma, tuple) and sigma[0] > sigma[1]:
-            raise ValueError(f"sigma {list(sigma)} must go from the weaker noise to the stronger")
+            raise ValueError(f"sigma must ascend, e.g. [5, 50]; got {list(sigma)}")
         return sigma
 
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
-        """The noisy image leaves [0,1] on both sides: clipping would make the noise depend on the image."""
+        """Add noise; the result is not clipped to [0,1], since clipping would make the noise depend on the image."""
         import torch
 
         noise = torch.randn(gt.shape, generator=generator, dtype=gt.dtype)
         return gt + noise.to(gt.device) * (self._strength(generator) / 255)
 
     def baseline(self, lq: Tensor) -> Tensor:
-        """The noisy image itself."""
+        """Return the noisy image itself."""
         return lq
 
     def _strength(self, generator: Generator) -> float:
@@ -49,8 +49,8 @@ class Denoising(Task):
             return self.sigma
         import torch
 
-        weakest, strongest = self.sigma
-        return weakest + (strongest - weakest) * torch.rand((), generator=generator).item()
+        low, high = self.sigma
+        return low + (high - low) * torch.rand((), generator=generator).item()
 
 
 class DnCNN(Backbone):
@@ -61,9 +61,9 @@ class DnCNN(Backbone):
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=17, ge=2)
-    """Convolutions in all."""
+    """Total number of convolutions."""
     batch_norm: bool = False
-    """BatchNorm after every inner convolution, as in the paper; routing gives it small, skewed batches."""
+    """Add BatchNorm after every inner convolution, as in the paper; routing makes its batches small and skewed."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_denoise.dncnn import Network
@@ -76,19 +76,19 @@ class DnCNN(Backbone):
         )
 
     def exits(self) -> int:
-        # Its inner convolutions.
+        # One exit per inner convolution.
         return self.layers - 2
 
     def reach(self, task: Task) -> int:
-        # One pixel a 3x3 convolution.
+        # One pixel per 3x3 convolution.
         return self.layers
 
 
 class DnCNNFile(Format):
-    """What KAIR writes of DnCNN, its BatchNorm merged into the convolutions."""
+    """DnCNN files of KAIR, with BatchNorm merged into the convolutions."""
 
     sigma: Sigma | tuple[Sigma, Sigma] = 25.0
-    """The noise that the network was trained on, in 0..255, which its tensors do not tell; a pair for a blind one."""
+    """Noise that the network was trained on, 0..255, which its tensors do not determine; a pair for a blind network."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_denoise import kair

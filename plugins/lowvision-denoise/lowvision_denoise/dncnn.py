@@ -20,7 +20,7 @@ class Network(nn.Module, EarlyExit):
         first, last = nn.Conv2d(colours, channels, 3, padding=1), nn.Conv2d(channels, colours, 3, padding=1)
         self.noise = nn.Sequential(first, nn.ReLU(inplace=True), *chain.from_iterable(inner), last)
         init_kaiming_(self)
-        # It starts as the identity, and its first steps learn noise rather than brightness.
+        # The network starts as the identity, and its first steps learn noise rather than brightness.
         init_zero_mean_(first)
         init_near_zero_(last)
 
@@ -42,6 +42,6 @@ class Network(nn.Module, EarlyExit):
 
 
 def _inner(channels: int, batch_norm: bool) -> list[nn.Module]:
-    """One inner layer; a bias before BatchNorm would be subtracted again, so there is none."""
+    """Build one inner layer, without a bias before BatchNorm, which would subtract it again."""
     norm = [nn.BatchNorm2d(channels)] if batch_norm else []
     return [nn.Conv2d(channels, channels, 3, padding=1, bias=not batch_norm), *norm, nn.ReLU(inplace=True)]

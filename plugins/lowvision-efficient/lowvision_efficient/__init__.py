@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 Colour = tuple[float, float, float]
 """R, G, B."""
 DIV2K_MEAN: Colour = (0.4488, 0.4371, 0.4040)
-"""Of the DIV2K training photographs in [0,1]."""
+"""Mean colour of the DIV2K training photographs, in [0,1]."""
 Form = Literal["plain", "branches"]
-"""One 3x3 convolution, or the four convolutions that SPAN trains in its stead."""
+"""One 3x3 convolution, or the four convolutions of SPAN's training form."""
 Size = Literal["U", "T", "S", "M", "B", "L"]
 """Sizes of PlainUSR, smallest first."""
 
@@ -28,9 +28,9 @@ class DISP(Backbone):
     channels: int = Field(default=32, ge=1)
     """Feature channels."""
     layers: int = Field(default=4, ge=1)
-    """Residual blocks of four convolutions."""
+    """Number of residual blocks of four convolutions."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_efficient.disp import Network
@@ -44,7 +44,7 @@ class DISP(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The head, four a block, and the convolution before the shuffle.
+        # Head; four per block; the convolution before the shuffle.
         return 1 + 4 * self.layers + 1
 
 
@@ -54,13 +54,13 @@ class SPAN(Backbone):
     channels: int = Field(default=48, ge=1)
     """Feature channels: 28, 48 and 52 are the authors' networks."""
     layers: int = Field(default=6, ge=1)
-    """Blocks of three convolutions."""
+    """Number of blocks of three convolutions."""
     form: Form = "plain"
-    """`branches` trains four convolutions in the stead of each 3x3 one; afterwards they fold into that one."""
+    """`branches` trains four convolutions instead of each 3x3 convolution, into which they fold afterwards."""
     mean: Colour = DIV2K_MEAN
-    """The colour that is taken from the input; for grey images its mean."""
+    """Mean colour, subtracted from the input; grey images use its average."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_efficient.span import Network
@@ -76,7 +76,7 @@ class SPAN(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The head, three a block, the end of the blocks, and the convolution before the shuffle.
+        # Head; three per block; the end of the blocks; the convolution before the shuffle.
         return 1 + 3 * self.layers + 2
 
 
@@ -86,11 +86,11 @@ class RLFN(Backbone):
     channels: int = Field(default=48, ge=1)
     """Feature channels: 48 for RLFN-S, 52 for RLFN."""
     layers: int = Field(default=6, ge=1)
-    """Residual blocks of three convolutions."""
+    """Number of residual blocks of three convolutions."""
     hidden: int = Field(default=16, ge=1)
     """Channels inside the attention."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_efficient.rlfn import Network
@@ -115,9 +115,9 @@ class BSRN(Backbone):
     channels: int = Field(default=64, ge=2)
     """Feature channels; each step of a block distils half of them."""
     layers: int = Field(default=8, ge=1)
-    """Distillation blocks."""
+    """Number of distillation blocks."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_efficient.bsrn import Network
@@ -157,21 +157,21 @@ class PlainUSR(Backbone):
     size: Size = "M"
     """Default of every other option."""
     channels: int = Field(default_factory=preset("channels"), ge=1)
-    """Feature channels, which the first and the last block work on; by default those of `size`."""
+    """Feature channels, the width of the first and last block; by default those of `size`."""
     layers: int = Field(default_factory=preset("layers"), ge=1)
-    """Blocks; by default as many as `size` has. The deeper in the middle, the narrower."""
+    """Number of blocks, which are narrower towards the middle; by default that of `size`."""
     narrower: tuple[int, ...] | None = None
-    """Channels that the second block works on, the third and so on up to the middle one; by default in the proportions
-    of `size`."""
+    """Channels of the second block, the third and so on up to the middle block; by default in the proportions of
+    `size`."""
     convolutions: int = Field(default_factory=preset("convolutions"), ge=1)
-    """Convolutions in a block; by default as many as `size` has."""
+    """Convolutions per block; by default those of `size`."""
     attention: Literal["local", "pooled"] = Field(default_factory=preset("attention"))
-    """`local`: a convolution, in all blocks but the outermost; `pooled`: a map of the whole input, in all blocks; by
-    default that of `size`."""
+    """`local`: by a convolution, in all blocks except the outermost; `pooled`: by a map of the whole input, in all
+    blocks. By default that of `size`."""
     hidden: int = Field(default_factory=preset("hidden"), ge=1)
     """Channels inside a pooled attention; by default those of `size`."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     @model_validator(mode="after")
     def _narrows(self) -> Self:
@@ -220,13 +220,13 @@ class PlainUSR(Backbone):
         """Widths from the outermost block to the middle one."""
         if self.narrower is not None:
             return self.channels, *self.narrower
-        usual = PRESETS[self.size]
-        parts = (max(1, round(self.channels * width / usual["channels"])) for width in usual["narrower"])
-        return self.channels, *parts
+        sizes = PRESETS[self.size]
+        widths = (max(1, round(self.channels * width / sizes["channels"])) for width in sizes["narrower"])
+        return self.channels, *widths
 
 
 class DISPFile(Format):
-    """What DISP's authors write: fused convolutions."""
+    """Files of DISP's authors: fused convolutions."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_efficient.authors import disp
@@ -235,7 +235,7 @@ class DISPFile(Format):
 
 
 class SPANFile(Format):
-    """What SPAN's authors write, and ncnn files of SPAN: fused convolutions, training branches, or both."""
+    """Files of SPAN's authors, and ncnn files of SPAN: fused convolutions, training branches, or both."""
 
     form: Form = "plain"
     """`plain` folds training branches into one convolution each; `branches` keeps them, for further training."""
@@ -247,7 +247,7 @@ class SPANFile(Format):
 
 
 class PlainUSRFile(Format):
-    """What PlainUSR's authors write: fused networks of six sizes."""
+    """Files of PlainUSR's authors: fused networks of six sizes."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_efficient.authors import plainusr
@@ -256,10 +256,10 @@ class PlainUSRFile(Format):
 
 
 class RLFNFile(Format):
-    """What RLFN's authors write."""
+    """Files of RLFN's authors."""
 
     white: float = Field(default=255.0, gt=0)
-    """Value of white in the pixels that the network was trained on: 255 in the authors' code, 1 in some of others."""
+    """Value of white in the pixels that the network was trained on: 255 in the authors' code, 1 in some other code."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_efficient.authors import rlfn
@@ -268,7 +268,7 @@ class RLFNFile(Format):
 
 
 class BSRNFile(Format):
-    """What BSRN's authors write."""
+    """Files of BSRN's authors."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_efficient.authors import bsrn
@@ -277,7 +277,7 @@ class BSRNFile(Format):
 
 
 def complete(recognise: Callable[[], Recognised | None]) -> Recognised | None:
-    """Return what `recognise` does. Raises ValueError for its KeyError, a tensor that is missing."""
+    """Call `recognise`; convert its KeyError for a missing tensor to a ValueError."""
     try:
         return recognise()
     except KeyError as missing:

@@ -21,8 +21,8 @@ STEPS = 4
 """Parts that a block distils."""
 SPATIAL, CHANNEL = 4, 16
 """Hidden width of the two attentions: channels divided by this, at least 1."""
-CALM = 1e-6
-"""Added to a variance: the root of 0, which a flat tile has, has no gradient."""
+EPSILON = 1e-6
+"""Added to a variance: the square root has no gradient at 0, the variance of a flat tile."""
 
 
 class Network(nn.Module):
@@ -134,12 +134,12 @@ class ContrastAttention(nn.Module):
         self.excite = nn.Conv2d(hidden, channels, 1)
 
     def wake(self) -> None:
-        """Give all weights that read contrasts one sign; with both, half of the hidden channels would start dead."""
+        """Make all weights that read contrasts positive: otherwise half of the hidden channels would start inactive."""
         with torch.no_grad():
             self.squeeze.weight.abs_()
 
     def forward(self, features: Tensor) -> Tensor:
         mean = features.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
         variance = (features - mean).square().mean(dim=(2, 3), keepdim=True)
-        hidden = functional.relu(self.squeeze(mean + (variance + CALM).sqrt()))
+        hidden = functional.relu(self.squeeze(mean + (variance + EPSILON).sqrt()))
         return features * self.excite(hidden).sigmoid()

@@ -44,7 +44,7 @@ class Network(nn.Module):
 
 
 class Block(nn.Module):
-    """Four convolutions, each followed by SiLU, and the input added."""
+    """Four convolutions, each followed by SiLU, with a residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""ESRT: a light convolutional trunk, then a transformer whose attention is split into segments of the image."""
+"""ESRT: a light convolutional trunk, and a transformer whose attention is split into segments of the image."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ESRT(Backbone):
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=32, ge=2)
-    """Feature channels; the transformer's tokens have nine times as many."""
+    """Feature channels; the tokens of the transformer have nine times as many."""
     layers: int = Field(default=3, ge=1)
-    """High-preserving blocks."""
+    """Number of high-preserving blocks."""
     segments: int = Field(default=4, ge=1)
-    """Parts of the image, one below the other, inside which pixels attend to each other; 1 for plain attention."""
+    """Number of horizontal segments inside which pixels attend to each other; 1 for plain attention."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_esrt.esrt import Network
@@ -40,7 +40,7 @@ class ESRT(Backbone):
         )
 
     def reach(self, task: Task) -> None:
-        # Attention looks at the whole segment, and channel attention averages over the whole input.
+        # Attention reads the whole segment, and channel attention averages over the whole input.
         return None
 
 

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from lowvision import upsample
 from lowvision.layers import ChannelAttention, SplitConv, halved, scale_residual_
 
-TURNS = 5
-"""How often the low path goes through its one block."""
+LOW_PASSES = 5
+"""Number of times the low-frequency path runs its shared block."""
 
 
 class Residual(nn.Module):
-    """Adds two tensors, each times a number that is learned (the paper's adaptive weights)."""
+    """Add two tensors, each times a learned scalar (the paper's adaptive weights)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Residual(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """To half of the channels and back, and the input added."""
+    """Reduce to half of the channels and expand again, with a residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -39,7 +39,7 @@ class ResidualUnit(nn.Module):
 
 
 class FeatureBlock(nn.Module):
-    """The adaptive residual feature block: two residual units, both outputs fused and attended, and the input added."""
+    """The adaptive residual feature block: two residual units, fusion of both, attention, residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -52,7 +52,7 @@ class FeatureBlock(nn.Module):
         self.weigh = Residual()
 
     def scale_residual_(self) -> None:
-        """Let residual branches start ten times weaker."""
+        """Scale the initial weights of the residual branches by a tenth."""
         for unit in self.units:
             assert isinstance(unit, ResidualUnit)
             scale_residual_(unit.expand)
@@ -67,7 +67,7 @@ class FeatureBlock(nn.Module):
 
 
 class HighPreserving(nn.Module):
-    """Takes low frequencies through five turns at half the size, high ones around them, and adds the input."""
+    """Process low frequencies at half the size in five passes, high frequencies at full size; residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -80,7 +80,7 @@ class HighPreserving(nn.Module):
         self.end = FeatureBlock(channels)
 
     def scale_residual_(self) -> None:
-        """Let what is added to its input start ten times weaker."""
+        """Scale the initial weights of the residual branch by a tenth."""
         for part in self.fuse.convolutions():
             scale_residual_(part)
 
@@ -88,13 +88,13 @@ class HighPreserving(nn.Module):
         start = self.start(features)  # (B, C, h, w)
         low = halved(start)  # (B, C, ceil(h/2), ceil(w/2))
         high = start - doubled(low, start)
-        for _ in range(TURNS):
+        for _ in range(LOW_PASSES):
             low = self.low(low)
         fused = self.activation(self.fuse([doubled(low, start), self.high(high)]))
         return features + self.end(self.attention(fused))
 
 
 def doubled(half: Tensor, like: Tensor) -> Tensor:
-    """Twice the size, bilinear, and what an odd size has too much cut off: height and width of `like`."""
+    """Upsample bilinearly by 2, cropped to height and width of `like`."""
     height, width = like.shape[-2:]
     return upsample(half, 2, "bilinear")[..., :height, :width]

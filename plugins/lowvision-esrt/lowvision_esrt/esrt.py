@@ -1,8 +1,7 @@
 """ESRT: the whole network (Lu, Li, Liu, Huang, Zhang, Zeng, Transformer for Single Image Super-Resolution, CVPRW 2022).
 
-The paper concatenates the outputs of its blocks before one convolution; here each block has a convolution of its own,
-and the results are added: the same weights and the same sums, which a network of fewer channels or blocks can inherit
-slices of.
+Instead of one convolution of the concatenated block outputs, each block has its own convolution and the results are
+added: weights and sums are equal, and a network of fewer channels or blocks can inherit slices.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The transformer of ESRT: neighbourhoods as tokens, one encoder, and attention that is split into segments.
+"""The transformer of ESRT: neighbourhoods as tokens, one encoder, and attention split into segments.
 
-The matrices of attention are made and multiplied as such, by no fused kernel: they are what the paper splits, every
-exporter knows them, and they are counted alike on every device.
+Attention uses explicit matrix products, not a fused kernel: these matrices are what the paper splits, every exporter
+supports them, and their cost is counted equally on every device.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from torch.nn import functional
 TAPS = 9
 """Pixels of a 3x3 neighbourhood."""
 HEADS = 8
-"""Of attention, each of its own share of the channels."""
+"""Heads of attention, each on an equal share of the channels."""
 
 
 class Encoder(nn.Module):
-    """Lets the 3x3 neighbourhoods of all pixels attend to each other: (B,C,h,w) -> (B,C,h,w)."""
+    """Attention between the 3x3 neighbourhoods of all pixels: (B,C,h,w) -> (B,C,h,w)."""
 
     def __init__(self, channels: int, segments: int):
         super().__init__()
         width = TAPS * channels
-        # One weight for each tap and channel; so a network of fewer channels can inherit slices.
+        # One weight per tap and channel, so that a network of fewer channels can inherit slices.
         self.norm_attention = nn.LayerNorm((TAPS, channels))
         self.attention = SplitAttention(width, segments)
         self.norm_mlp = nn.LayerNorm((TAPS, channels))
@@ -39,15 +39,15 @@ class Encoder(nn.Module):
 
 
 class SplitAttention(nn.Module):
-    """The paper's efficient multi-head attention: half as wide as tokens, and inside segments of them only.
+    """The paper's efficient multi-head attention: half as wide as the tokens, and only inside segments.
 
-    (B,N,width) -> (B,N,width). N tokens in S segments need S matrices of N/S x N/S a head, not one of N x N.
+    (B,N,width) -> (B,N,width). N tokens in S segments need S matrices of N/S x N/S per head, not one of N x N.
     """
 
     def __init__(self, width: int, segments: int):
         super().__init__()
         self.segments = segments
-        inner = HEADS * (width // (2 * HEADS))  # of 8 heads equally wide
+        inner = HEADS * (width // (2 * HEADS))  # a multiple of HEADS
         self.reduce = nn.Linear(width, inner, bias=False)
         self.query = nn.Linear(inner, inner, bias=False)
         self.key = nn.Linear(inner, inner, bias=False)
@@ -56,7 +56,7 @@ class SplitAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         narrow = self.reduce(tokens)  # (B, N, inner)
-        query, key, value = (of_heads(part(narrow)) for part in (self.query, self.key, self.value))
+        query, key, value = (split_heads(part(narrow)) for part in (self.query, self.key, self.value))
         bounds = [tokens.shape[1] * n // self.segments for n in range(self.segments + 1)]
         parts = [  # each (B, HEADS, N/S, inner/HEADS)
             attend(query[:, :, start:stop], key[:, :, start:stop], value[:, :, start:stop])
@@ -66,8 +66,8 @@ class SplitAttention(nn.Module):
         return self.expand(attended)
 
 
-def of_heads(tokens: Tensor) -> Tensor:
-    """(B,N,d*HEADS) -> (B,HEADS,N,d); the channels of a head lie HEADS apart, so that the first ones are of all."""
+def split_heads(tokens: Tensor) -> Tensor:
+    """(B,N,d*HEADS) -> (B,HEADS,N,d); the channels of a head lie HEADS apart, so that a leading slice covers all."""
     return tokens.unflatten(-1, (-1, HEADS)).permute(0, 3, 1, 2)
 
 
@@ -77,9 +77,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return scores.softmax(dim=-1) @ value
 
 
-def by_taps(made: Tensor) -> Tensor:
-    """(B,N,C*9) -> (B,N,9,C): what is made for neighbourhoods lies channel by channel, as for a pixel shuffle."""
-    return made.unflatten(-1, (-1, TAPS)).transpose(-2, -1)
+def by_taps(output: Tensor) -> Tensor:
+    """(B,N,C*9) -> (B,N,9,C): outputs are ordered by channel, then tap, as for a pixel shuffle."""
+    return output.unflatten(-1, (-1, TAPS)).transpose(-2, -1)
 
 
 def unfolded(features: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def unfolded(features: Tensor) -> Tensor:
 
 
 def folded(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B,h*w,9,C) -> (B,C,h,w): each pixel the sum of what all neighbourhoods say of it."""
+    """(B,h*w,9,C) -> (B,C,h,w): the sum over all neighbourhoods that contain a pixel."""
     taps = tokens.unflatten(1, (height, width)).permute(3, 0, 4, 1, 2)  # (9, B, C, h, w)
     placed = [
         functional.pad(tap, (column, 2 - column, row, 2 - row))
@@ -101,5 +101,5 @@ def folded(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 def _offsets() -> list[tuple[int, int]]:
-    """Row and column of each tap of a 3x3 neighbourhood."""
+    """Return row and column of each tap of a 3x3 neighbourhood."""
     return [(row, column) for row in range(3) for column in range(3)]

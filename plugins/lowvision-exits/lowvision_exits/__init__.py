@@ -1,4 +1,4 @@
-"""Early exit: a network of exits, which a tile leaves as soon as going on would gain too little."""
+"""Early exit: a network with several exits; a tile exits as soon as the expected gain is too small."""
 
 from __future__ import annotations
 
@@ -14,34 +14,36 @@ if TYPE_CHECKING:
 
 
 class Exits(Backbone):
-    """Another backbone with an exit every few blocks, left where going on gains little (Wang et al., ECCV 2022)."""
+    """A wrapped backbone with exits, selected per tile by the expected gain (Wang et al., ECCV 2022)."""
 
     of: BackboneChoice
-    """The network that gets exits: one whose blocks run in turn, as `srresnet`, `carn`, `rcan`, `dncnn`."""
+    """The wrapped backbone, whose blocks must run in sequence, e.g. `srresnet`, `carn`, `rcan` or `dncnn`."""
     every: int = Field(default=1, ge=1)
-    """Blocks between exits; the last exit is the end of the network."""
+    """Number of blocks between exits; the last exit is the end of the network."""
     hidden: int = Field(default=16, ge=1)
-    """Width inside the regressor that judges, at every exit but the last, what going on would gain."""
+    """Hidden width of the regressor, which predicts the remaining gain at every exit but the last."""
 
     @model_validator(mode="after")
     def _has_exits(self) -> Self:
         name, blocks = type(self.of).__name__, self.of.exits()
         if blocks == 0:
-            raise ValueError(f"{name} cannot be left before its end; give `of` a network that runs block after block")
+            raise ValueError(f"{name} supports no early exits; set `of` to a backbone that runs block after block")
         if type(self.of).objective is not Backbone.objective:
-            raise ValueError(f"{name} is trained in a way of its own, which exits would replace; put it around exits")
+            raise ValueError(f"{name} has its own objective, which exits would replace; wrap exits in it instead")
         if self.every >= blocks:
-            raise ValueError(f"every {self.every} leaves {name}, of {blocks} blocks, no exit before its end; give less")
+            raise ValueError(
+                f"every {self.every} gives {name}, of {blocks} blocks, no early exit; set a smaller number"
+            )
         return self
 
     @property
     def places(self) -> tuple[int, ...]:
-        """After how many blocks each exit is, the end of the network last."""
+        """Number of blocks before each exit; the last is the end of the network."""
         blocks = self.of.exits()
         return (*range(self.every, blocks, self.every), blocks)
 
     @property
-    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # not of the class: the inner backbone's
+    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # a class variable in the contract
         return self.of.scales
 
     @property
@@ -49,9 +51,9 @@ class Exits(Backbone):
         return self.of.multiple_of
 
     def build(self, task: Task) -> nn.Module:
-        from lowvision_exits.network import built
+        from lowvision_exits.network import add_exits
 
-        return built(self.of.build(task), self.places, self.hidden, (1, task.channels, *2 * [self.multiple_of]))
+        return add_exits(self.of.build(task), self.places, self.hidden, (1, task.channels, *2 * [self.multiple_of]))
 
     def reach(self, task: Task) -> int | None:
         return self.of.reach(task)

@@ -1,4 +1,4 @@
-"""What a tile costs that leaves at each exit: exact multiply-adds."""
+"""Exact multiply-adds of a tile per exit."""
 
 from __future__ import annotations
 
@@ -16,41 +16,42 @@ class Prices:
     """Multiply-adds on one tile."""
 
     whole: int
-    """Of forward, where no regressor is asked."""
+    """Cost of `forward`, without the regressor."""
     exits: tuple[int, ...]
-    """Up to each exit, with its image and all regressors that were asked on the way."""
+    """Cost up to each exit, with the tail and all regressor calls before it."""
 
 
 def prices(network: nn.Module, regressor: nn.Module, places: Sequence[int], shape: Sequence[int]) -> Prices:
-    """Of a tile of shape (1,C,h,w). Counted on the graphs that run, not by proportion."""
-    asked = multiply_adds(_Judged(network, regressor), shape) - multiply_adds(_Judged(network, nn.Identity()), shape)
-    last = len(places) - 1  # where nothing is asked any more
+    """Count the cost of a tile of shape (1,C,h,w), on the graphs that run."""
+    stem = multiply_adds(_StemAndRegressor(network, nn.Identity()), shape)
+    regression = multiply_adds(_StemAndRegressor(network, regressor), shape) - stem
+    last = len(places) - 1  # there the regressor does not run
     return Prices(
         multiply_adds(network, shape),
         tuple(
-            multiply_adds(_Left(network, place), shape) + asked * min(number + 1, last)
+            multiply_adds(_UpToExit(network, place), shape) + regression * min(number + 1, last)
             for number, place in enumerate(places)
         ),
     )
 
 
-class _Left(nn.Module):
-    """The network, left after so many blocks."""
+class _UpToExit(nn.Module):
+    """The network up to an exit after `place` blocks."""
 
     def __init__(self, network: nn.Module, place: int):
         super().__init__()
         self.network, self.place = network, place
 
     def forward(self, lq: Tensor) -> Tensor:
-        leavable = cast(EarlyExit, self.network)
-        state = leavable.forward_stem(lq)
+        inner = cast(EarlyExit, self.network)
+        state = inner.forward_stem(lq)
         for block in range(self.place):
-            state = leavable.forward_block(state, block)
-        return leavable.forward_head(state, lq)
+            state = inner.forward_block(state, block)
+        return inner.forward_head(state, lq)
 
 
-class _Judged(nn.Module):
-    """A regressor's word on features, which have one shape at every exit."""
+class _StemAndRegressor(nn.Module):
+    """The stem and the regressor; features have the same shape at every exit."""
 
     def __init__(self, network: nn.Module, regressor: nn.Module):
         super().__init__()

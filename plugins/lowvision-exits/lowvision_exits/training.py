@@ -1,4 +1,4 @@
-"""What trains a network with exits: an image at every one of them, and the regressor's word on what is to be gained."""
+"""The objective of a network with exits: the image at every exit, and the regressor's prediction of the gain."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from lowvision_exits.network import Network, capacity
 
-FAINTEST = 1e-10
-"""The least mean squared error that a PSNR is taken of: 100 dB."""
+MIN_MSE = 1e-10
+"""Smallest mean squared error for a PSNR: 100 dB."""
 
 
 class AnyExit(nn.Module):
-    """Called with lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1] and progress: the losses by name.
+    """Losses by name, from lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1] and progress.
 
-    `image`: L1 at every exit, each weighing the same, as in APE. `capacity`: the squared error of the capacities that
-    the regressor tells; of all that is still to be gained, where APE's is of the last step, since a step alone is
-    mostly noise. It reads features without a gradient, so that judging does not disturb what is judged.
+    `image`: mean L1 over all exits, as in APE. `capacity`: squared error of the predicted capacities. They concern the
+    gain up to the end, whereas APE's concern the last step, which is mostly noise. The regressor's gradient does not
+    reach the features.
     """
 
     def __init__(self, network: Network):
@@ -25,18 +25,18 @@ class AnyExit(nn.Module):
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         errors, expected = [], []
-        for number, state in enumerate(self.network.through(lq)):
-            errors.append(self.network.leavable.forward_head(state, lq) - gt)
+        for number, state in enumerate(self.network.states(lq)):
+            errors.append(self.network.inner.forward_head(state, lq) - gt)
             if number < len(self.network.places) - 1:
                 expected.append(self.network.regressor(state[0].detach(), number))
         *early, end = (_psnr(error.detach()) for error in errors)
-        wrong = capacity(torch.stack(expected)) - capacity(end - torch.stack(early))  # (exits - 1, B)
+        deviation = capacity(torch.stack(expected)) - capacity(end - torch.stack(early))  # (exits - 1, B)
         return {
             "image": torch.stack([error.abs().mean() for error in errors]).mean(),
-            "capacity": wrong.square().mean(),
+            "capacity": deviation.square().mean(),
         }
 
 
 def _psnr(error: Tensor) -> Tensor:
-    """(B,) in dB, of errors (B,C,H,W)."""
-    return -10 * error.square().mean(dim=(1, 2, 3)).clamp_min(FAINTEST).log10()
+    """Return (B,) in dB, from errors (B,C,H,W)."""
+    return -10 * error.square().mean(dim=(1, 2, 3)).clamp_min(MIN_MSE).log10()

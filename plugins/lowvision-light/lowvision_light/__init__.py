@@ -19,13 +19,13 @@ class SRCNN(Backbone):
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=2)
-    """Feature channels of the first convolution (the paper's n1); after it there are half as many."""
+    """Feature channels of the first convolution (the paper's n1); the others have half as many."""
     layers: int = Field(default=1, ge=1)
-    """Mapping convolutions, between the first and the last."""
+    """Number of mapping convolutions, between the first and the last."""
     middle: Literal[1, 3, 5] = 5
     """Kernel of the mapping convolutions: the paper's 9-1-5, 9-3-5 or 9-5-5."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_light.srcnn import Network
@@ -44,16 +44,16 @@ class SRCNN(Backbone):
 
 
 class VDSR(Backbone):
-    """A deep stack of convolutions on the bicubically enlarged image, which it adds (Kim et al., CVPR 2016)."""
+    """A deep stack of convolutions on the bicubically enlarged image, with a skip (Kim et al., CVPR 2016)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=20, ge=2)
-    """Convolutions in all."""
+    """Total number of convolutions."""
     skip: Skip = "bicubic"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_light.vdsr import Network
@@ -76,11 +76,11 @@ class ESPCN(Backbone):
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=2)
-    """Feature channels of the first convolution (the paper's n1); after it there are half as many."""
+    """Feature channels of the first convolution (the paper's n1); the others have half as many."""
     layers: int = Field(default=1, ge=1)
-    """Mapping convolutions, between the first and the last."""
+    """Number of mapping convolutions, between the first and the last."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_light.espcn import Network
@@ -94,7 +94,7 @@ class ESPCN(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The 5x5 convolution, the 3x3 mapping, the 3x3 convolution before the shuffle.
+        # 5x5 convolution, 3x3 mapping convolutions, 3x3 convolution before the shuffle.
         return 2 + self.layers + 1
 
 
@@ -106,9 +106,9 @@ class EDSR(Backbone):
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=16, ge=1)
-    """Residual blocks."""
+    """Number of residual blocks."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_light.edsr import Network
@@ -122,21 +122,21 @@ class EDSR(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The head, two a block, the end of the trunk; the last one, and the upsampler before it.
+        # Head; two per block; end of the trunk; the upsampler if scale > 1, and the last convolution.
         return 1 + 2 * self.layers + 1 + (1 if task.scale == 1 else 2)
 
 
 class IMDN(Backbone):
-    """Blocks that put a quarter of their features aside step by step (Hui et al., ACM MM 2019)."""
+    """Blocks that distil a quarter of their features at each step (Hui et al., ACM MM 2019)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=4)
-    """Feature channels; each step of a block puts a quarter of them aside."""
+    """Feature channels; each step of a block distils a quarter of them."""
     layers: int = Field(default=6, ge=1)
-    """Information multi-distillation blocks."""
+    """Number of information multi-distillation blocks."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_light.imdn import Network
@@ -155,16 +155,16 @@ class IMDN(Backbone):
 
 
 class PAN(Backbone):
-    """Self-calibrated blocks with an attention for every pixel (Zhao et al., ECCVW 2020)."""
+    """Self-calibrated blocks with pixel attention (Zhao et al., ECCVW 2020)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=40, ge=2)
-    """Feature channels; three fifths of them in the enlarging stages."""
+    """Feature channels; the upsampling stages have three fifths as many."""
     layers: int = Field(default=16, ge=1)
-    """Self-calibrated blocks."""
+    """Number of self-calibrated blocks."""
     skip: Skip = "bilinear"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_light.pan import Network
@@ -178,13 +178,13 @@ class PAN(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The head, two a block, the end of the trunk; and three convolutions at the largest size, of which a pixel
-        # there sees three neighbours. At x4 the stage at twice the size, two convolutions, is before them.
+        # Head; two per block; end of the trunk; then three convolutions at the largest size, which reach three pixels
+        # there. At x4 a stage of two convolutions at twice the size precedes them.
         return 1 + 2 * self.layers + 1 + {1: 3, 2: 2, 3: 1, 4: 2}[task.scale]
 
 
 class IMDNFile(Format):
-    """What IMDN's authors write."""
+    """Files of IMDN's authors."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_light.authors import imdn
@@ -196,10 +196,10 @@ class IMDNFile(Format):
 
 
 class PANFile(Format):
-    """What PAN's authors write."""
+    """Files of PAN's authors."""
 
     scale: Literal[2, 3, 4] | None = None
-    """How far the network enlarges; x2 and x3, which have equal tensors, need it."""
+    """Scale of the network; required for x2 and x3, which have equal tensors."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_light.authors import pan
@@ -211,10 +211,10 @@ class PANFile(Format):
 
 
 def through_bicubic(radius: int, scale: int) -> int:
-    """LQ pixels that an output sees whose network sees `radius` pixels of the bicubically enlarged image.
+    """Return the receptive field in LQ pixels of a network that reads `radius` pixels of the bicubic enlargement.
 
-    The farthest of them lies (scale - 1 + 2 * radius) / (2 * scale) LQ pixels from the middle of the output's own;
-    bicubic takes two LQ pixels on each side of it, and where it lies on one, its neighbour takes as many.
+    The farthest enlarged pixel lies (scale - 1 + 2 * radius) / (2 * scale) LQ pixels from the centre of the output's
+    LQ pixel. Bicubic interpolation there reads two LQ pixels on each side.
     """
     if scale == 1:
         return radius

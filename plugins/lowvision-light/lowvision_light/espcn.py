@@ -8,7 +8,7 @@ from lowvision import Skip
 from lowvision.layers import add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 SLOPE = 1.0
-"""Of the tanh where it starts: for the initial weights it is no activation at all."""
+"""Slope of tanh at 0: the initial weights are scaled as if there were no activation."""
 
 
 class Network(nn.Module):

@@ -1,8 +1,8 @@
-"""IMDN: blocks that put a quarter of their features aside step by step (Hui, Gao, Yang, Wang, ACM MM 2019).
+"""IMDN: blocks that distil a quarter of their features at each step (Hui, Gao, Yang, Wang, ACM MM 2019).
 
 The paper splits the channels of one convolution, and concatenates parts before a 1x1 convolution. Here every part has
-a convolution of its own, and the results of the 1x1 ones are added: the same weights and the same sums. So each
-weight's channels are of one part only, and a network of fewer channels or blocks can inherit slices of it.
+its own convolution, and the results of the 1x1 convolutions are added: weights and sums are equal. The channels of each
+weight belong to one part only, so that a network of fewer channels or blocks can inherit slices.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from lowvision.layers import SplitConv, add_skip, init_kaiming_, init_near_zero_
 
 SLOPE = 0.05
 STEPS = 4
-"""Of a block; each puts channels // 4 features aside, the last one all that are left."""
+"""Steps of a block; each distils channels // 4 features."""
 REDUCTION = 16
-"""The hidden width of an attention is channels // 16, at least 1."""
-CALM = 1e-6
-"""Added to a variance: the root of 0, which a flat tile has, has no gradient."""
+"""Channel reduction of the attention: its hidden width is channels // 16, at least 1."""
+EPSILON = 1e-6
+"""Added to a variance: the square root has no gradient at 0, the variance of a flat tile."""
 
 
 class Network(nn.Module):
@@ -65,7 +65,7 @@ class Network(nn.Module):
 
 
 class Block(nn.Module):
-    """Puts features aside in four steps, weighs them by their contrast, fuses them, and adds the input."""
+    """Distil features in four steps, weight them by contrast attention, fuse them; residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -82,13 +82,13 @@ class Block(nn.Module):
         rest, parts = features, []
         for aside, onward in zip(self.aside[:-1], self.rest, strict=True):
             parts.append(self.activation(aside(rest)))  # (B, channels // 4, h, w)
-            rest = self.activation(onward(rest))  # (B, the other channels, h, w)
+            rest = self.activation(onward(rest))  # (B, channels - channels // 4, h, w)
         parts.append(self.aside[-1](rest))
         return features + self.fuse(self.attention(parts))
 
 
 class ContrastAttention(nn.Module):
-    """Weighs every channel of some parts by what the mean and the deviation of all of them say."""
+    """Weight every channel of several parts by mean and standard deviation of all channels."""
 
     def __init__(self, widths: Sequence[int], hidden: int):
         super().__init__()
@@ -97,9 +97,10 @@ class ContrastAttention(nn.Module):
         self.excite = nn.ModuleList(nn.Conv2d(hidden, width, 1) for width in widths)
 
     def wake(self) -> None:
-        """Give all that read contrasts one sign: contrasts are hardly ever negative, and hidden channels are few.
+        """Make all weights that read contrasts positive.
 
-        With weights of both signs half of those channels would start dead for whatever image, and stay so.
+        Contrasts are rarely negative; with weights of both signs half of the few hidden channels would start, and stay,
+        inactive for every image.
         """
         with torch.no_grad():
             for part in self.squeeze.convolutions():
@@ -114,4 +115,4 @@ def contrast(features: Tensor) -> Tensor:
     """(B,C,h,w) -> (B,C,1,1): mean plus standard deviation of each channel."""
     mean = features.mean(dim=(2, 3), keepdim=True)
     variance = (features - mean).square().mean(dim=(2, 3), keepdim=True)
-    return mean + (variance + CALM).sqrt()
+    return mean + (variance + EPSILON).sqrt()

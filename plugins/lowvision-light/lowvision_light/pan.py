@@ -1,7 +1,7 @@
-"""PAN: self-calibrated blocks with an attention for every pixel (Zhao, Kong, He, Qiao, Dong, ECCVW 2020).
+"""PAN: self-calibrated blocks with pixel attention (Zhao, Kong, He, Qiao, Dong, ECCVW 2020).
 
-The two branches of a block meet in the paper in one 1x1 convolution of their concatenation; here each has its own, and
-the results are added: the same weights, which a network of fewer channels can inherit slices of.
+Instead of one 1x1 convolution of the concatenated branches of a block, each branch has its own and the results are
+added: the weights are equal, and a network of fewer channels can inherit slices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Network(nn.Module):
         self.blocks = nn.Sequential(*(SelfCalibrated(channels) for _ in range(layers)))
         self.blocks_end = nn.Conv2d(channels, channels, 3, padding=1)
         widths = (channels, narrow)
-        # Where nothing is enlarged, the stage is there all the same.
+        # At scale 1 there is one stage without upsampling.
         factors = STEPS[scale] or (1,)
         self.enlarge = nn.Sequential(*(Enlarging(widths[min(n, 1)], narrow, f) for n, f in enumerate(factors)))
         self.last = nn.Conv2d(narrow, colours, 3, padding=1)
@@ -49,7 +49,7 @@ class Network(nn.Module):
 
 
 class SelfCalibrated(nn.Module):
-    """Half of the features through a plain convolution, half through an attended one, and the input added."""
+    """Half of the features through a plain convolution, half through pixel attention; residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -74,7 +74,7 @@ class SelfCalibrated(nn.Module):
 
 
 class Enlarging(nn.Module):
-    """Nearest neighbours, a convolution, an attention for every pixel, a convolution."""
+    """Nearest-neighbour upsampling, a convolution, pixel attention, a convolution."""
 
     def __init__(self, channels: int, narrow: int, factor: int):
         super().__init__()

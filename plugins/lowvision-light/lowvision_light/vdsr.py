@@ -1,4 +1,4 @@
-"""VDSR: a deep stack of convolutions that predicts what the interpolation lacks (Kim, Lee, Lee, CVPR 2016)."""
+"""VDSR: a deep stack of convolutions that predicts the residual of the interpolation (Kim, Lee, Lee, CVPR 2016)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PCSR: every pixel of the enlarged image is made by a heavy or a light upsampler, as a classifier of pixels says."""
+"""PCSR: every output pixel is computed by a heavy or a light upsampler, selected by a pixel classifier."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     from torch import nn
 
 Widths = tuple[Annotated[int, Field(ge=1)], ...]
-"""Of the hidden layers of a perceptron."""
+"""Widths of the hidden layers of a perceptron."""
 
 
 class Pixel(Backbone):
-    """PCSR: FSRCNN's body and, for each pixel, a heavy or a light perceptron (Jeong et al., ECCV 2024)."""
+    """PCSR: FSRCNN's body and, per output pixel, a heavy or a light perceptron (Jeong et al., ECCV 2024)."""
 
     scales: ClassVar[tuple[int, ...]] = (2, 3, 4)
 
     channels: int = Field(default=48, ge=1)
-    """Features of an LQ pixel, which all perceptrons read."""
+    """Features per LQ pixel, the input of all perceptrons."""
     shrink: int = Field(default=12, ge=1)
-    """Feature channels inside the body."""
+    """Feature channels of the mapping convolutions of the body."""
     layers: int = Field(default=4, ge=1)
-    """Mapping convolutions of the body."""
+    """Number of mapping convolutions of the body."""
     heavy: Widths = Field(default=(58, 58, 58, 58), min_length=1)
-    """Hidden features of the heavy upsampler, layer by layer."""
+    """Hidden widths of the heavy upsampler, one per layer."""
     light: Widths = Field(default=(10, 10, 10), min_length=1)
-    """Hidden features of the light one."""
+    """Hidden widths of the light upsampler, one per layer."""
     classifier: Widths = ()
-    """Hidden features of the classifier; none: it is linear."""
+    """Hidden widths of the classifier; by default it is linear."""
     heavy_until: float = Field(default=0.8, gt=0, lt=1)
-    """The share of a stage in which body and heavy upsampler learn; the light one and the classifier do in the rest."""
+    """Fraction of a stage that trains body and heavy upsampler; the rest trains light upsampler and classifier."""
     average_weight: float = Field(default=0.003, ge=0)
-    """Of the loss that asks for equally many heavy and light pixels, where the image's L1 has 1."""
+    """Weight of the loss that balances heavy and light pixels, relative to the image's L1."""
     skip: Skip = "bilinear"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_pixel.network import Network
@@ -56,7 +56,7 @@ class Pixel(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The 5x5 head and the 3x3 mapping; perceptrons see one pixel's features, and a skip sees less than the head.
+        # 5x5 head and 3x3 mapping convolutions; perceptrons read one pixel, and a skip reaches less than the head.
         return 2 + self.layers
 
     def objective(self, network: nn.Module) -> nn.Module:

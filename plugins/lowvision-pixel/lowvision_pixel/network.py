@@ -1,4 +1,4 @@
-"""The network of PCSR: a body, and a heavy or a light upsampler for every pixel of the enlarged image."""
+"""The network of PCSR: a body, and a heavy or a light upsampler per output pixel."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from lowvision import Adaptive, Skip, cost_weight_within, multiply_adds
 from lowvision.layers import HOURGLASS_SLOPE, add_skip, hourglass, init_kaiming_, init_zero_mean_
 from lowvision_pixel.perceptron import Perceptron
 
-FAINT = 1e-3
-"""Standard deviation of the last layers' weights: the network starts at the interpolation."""
-UNASKED = 1e4
-"""What the heavy upsampler's logit has more while the classifier has not learned."""
-AT_A_TIME = 16
+INITIAL_STD = 1e-3
+"""Standard deviation of the last layers' initial weights: the network starts at the interpolation."""
+HEAVY_BIAS = 1e4
+"""Added to the heavy upsampler's logit while the classifier is untrained."""
+BATCH_SIZE = 16
+"""Tiles per batch while a budget is set."""
 
 
 class Network(nn.Module, Adaptive):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), everything computed; `adapt` computes for a pixel what it needs.
+    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), computed by both upsamplers; `adapt` runs one per pixel.
 
-    Both take for each pixel the upsampler that the classifier says; before it has learned, the heavy one.
+    Both select the upsampler by the classifier, or the heavy one while the classifier is untrained.
     """
 
     unasked: Tensor
-    """(), whether the classifier is not asked yet: a truth value, which no moving average blurs."""
+    """(), True while the classifier is untrained; a boolean, which a moving average of weights does not blur."""
     k: Tensor
-    """(), how much `adapt` weighs what upsamplers cost; 0 as trained."""
+    """(), weight of the cost in `adapt`; 0 after training."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Network(nn.Module, Adaptive):
         if skip != "none":
             init_zero_mean_(self.body[0])  # type: ignore[arg-type]  # a convolution
         for part in (self.heavy, self.light, self.classifier):
-            nn.init.normal_(part.last.weight, std=FAINT)
+            nn.init.normal_(part.last.weight, std=INITIAL_STD)
         self.register_buffer("unasked", torch.tensor(True))
         self.register_buffer("k", torch.zeros(()))
         self._counted: dict[tuple[int, ...], Prices] = {}
@@ -62,11 +63,11 @@ class Network(nn.Module, Adaptive):
         features = self.features(lq)
         logits = self.logits(features)
         light, heavy = (part.at_all(part.enter(features)) for part in (self.light, self.heavy))
-        chosen = torch.where(logits[..., 1:] > logits[..., :1], heavy, light)  # (B, h, w, scale^2, colours)
-        return self.image(chosen, lq)
+        selected = torch.where(logits[..., 1:] > logits[..., :1], heavy, light)  # (B, h, w, scale^2, colours)
+        return self.image(selected, lq)
 
     def all_by(self, upsampler: Perceptron, lq: Tensor) -> Tensor:
-        """The image that one of the upsamplers makes alone."""
+        """Return the image computed by one of the upsamplers only."""
         return self.image(upsampler.at_all(upsampler.enter(self.features(lq))), lq)
 
     def features(self, lq: Tensor) -> Tensor:
@@ -74,9 +75,9 @@ class Network(nn.Module, Adaptive):
         return self.body(lq).permute(0, 2, 3, 1)
 
     def logits(self, features: Tensor) -> Tensor:
-        """(B,h,w,channels) -> (B,h,w,scale^2,2): light and heavy, of every pixel of the enlarged image."""
+        """(B,h,w,channels) -> (B,h,w,scale^2,2): logits of light and heavy per output pixel."""
         logits = self.classifier.at_all(self.classifier.enter(features))
-        return torch.cat([logits[..., :1], logits[..., 1:] + UNASKED * self.unasked], dim=-1)
+        return torch.cat([logits[..., :1], logits[..., 1:] + HEAVY_BIAS * self.unasked], dim=-1)
 
     def image(self, pixels: Tensor, lq: Tensor) -> Tensor:
         """(B,h,w,scale^2,colours) -> (B,colours,h*scale,w*scale), with the skip."""
@@ -84,7 +85,7 @@ class Network(nn.Module, Adaptive):
         return add_skip(across.flatten(4, 5).flatten(2, 3), lq, self.scale, self.skip)
 
     def prices(self, tile: Sequence[int]) -> Prices:
-        """Multiply-adds on one tile of that shape (C,h,w)."""
+        """Return the multiply-adds on one tile of shape (C,h,w)."""
         shape = tuple(tile)
         if shape not in self._counted:
             light, heavy = (
@@ -101,48 +102,48 @@ class Network(nn.Module, Adaptive):
         features = self.features(tiles)
         logits = self.logits(features)
         gain = prices.gain.to(logits.device, logits.dtype)
-        wants_heavy = logits[..., 1] - logits[..., 0] > self.k * gain  # (B, h, w, scale^2)
+        is_heavy = logits[..., 1] - logits[..., 0] > self.k * gain  # (B, h, w, scale^2)
         entered = [part.enter(features).flatten(0, 2) for part in (self.light, self.heavy)]
-        pixels = tiles.new_empty(*wants_heavy.shape, tiles.shape[1])
+        pixels = tiles.new_empty(*is_heavy.shape, tiles.shape[1])
         flat = pixels.view(-1, tiles.shape[1])
-        for part, known, wanted in zip((self.light, self.heavy), entered, (~wants_heavy, wants_heavy), strict=True):
-            chosen = wanted.flatten().nonzero().flatten()
-            flat[chosen] = part.at(known, chosen // self.scale**2, chosen % self.scale**2)
-        dear = wants_heavy.flatten(1).sum(dim=1)
-        return self.image(pixels, tiles), prices.fixed + prices.heavy * dear + prices.light * (prices.pixels - dear)
+        for part, hidden, mask in zip((self.light, self.heavy), entered, (~is_heavy, is_heavy), strict=True):
+            rows = mask.flatten().nonzero().flatten()
+            flat[rows] = part.at(hidden, rows // self.scale**2, rows % self.scale**2)
+        heavy = is_heavy.flatten(1).sum(dim=1)
+        return self.image(pixels, tiles), prices.fixed + prices.heavy * heavy + prices.light * (prices.pixels - heavy)
 
     @torch.no_grad()
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         prices = self.prices(lq.shape[1:])
-        logits = torch.cat([self.logits(self.features(some)).flatten(0, 3) for some in lq.split(AT_A_TIME)])
-        # A float32 k weighs float32 logits: the comparison that is solved is the one that is made.
+        logits = torch.cat([self.logits(self.features(batch)).flatten(0, 3) for batch in lq.split(BATCH_SIZE)])
+        # k and logits are float32 here as in `adapt`, so that both make the same comparison.
         scores = torch.stack([torch.zeros(len(logits)), (logits[:, 1] - logits[:, 0]).cpu()], dim=1)
         cost_weight = torch.stack([torch.zeros(()), prices.gain]).double().numpy()
         costs = torch.tensor([prices.light, prices.heavy]).numpy()
-        left = share * prices.forward - prices.fixed
-        self.k.fill_(cost_weight_within(left * len(lq), scores.double().numpy(), cost_weight, costs))
+        available = share * prices.forward - prices.fixed
+        self.k.fill_(cost_weight_within(available * len(lq), scores.double().numpy(), cost_weight, costs))
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What a tile costs, in multiply-adds."""
+    """Multiply-adds of a tile."""
 
     fixed: int
-    """Body, classifier, and what upsamplers make of the features of LQ pixels, before they are asked for places."""
+    """Body, classifier, and first layers of the upsamplers."""
     light: int
-    """One pixel."""
+    """Light upsampler, per output pixel."""
     heavy: int
-    """One pixel."""
+    """Heavy upsampler, per output pixel."""
     pixels: int
-    """How many the enlarged tile has."""
+    """Number of output pixels."""
 
     @property
     def forward(self) -> int:
-        """Both upsamplers at every pixel."""
+        """Cost of both upsamplers at every pixel."""
         return self.fixed + self.pixels * (self.light + self.heavy)
 
     @property
     def gain(self) -> Tensor:
-        """(), the logarithm of what a tile costs all heavy over what it costs all light, as the paper weighs them."""
+        """(), log of the cost with all pixels heavy over all light, as in the paper."""
         light, heavy = (self.fixed + self.pixels * price for price in (self.light, self.heavy))
         return torch.tensor(heavy / light).log()

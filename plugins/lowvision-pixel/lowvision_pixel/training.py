@@ -1,4 +1,4 @@
-"""The objective of PCSR: first body and heavy upsampler, then, with these at rest, light upsampler and classifier."""
+"""The objective of PCSR: first body and heavy upsampler; then, with these frozen, light upsampler and classifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lowvision_pixel.network import Network
 
 
 class HeavyThenLight(nn.Module):
-    """L1 of the heavy upsampler's image; later of the image blended by probability, and the average loss."""
+    """L1 of the heavy upsampler's image; later L1 of the image blended by probability, plus the average loss."""
 
     def __init__(self, network: Network, heavy_until: float, average_weight: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The two knobs of the paper, fewer channels and fewer layers, and parallel kernels fused. Start reading here."""
+"""Reducers: fewer channels and fewer layers, as in the ClassSR paper, and fusion of parallel convolutions."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ class Channels(Reducer):
     """The backbone with fewer feature channels; a level is their number."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
-        return turned_down(backbone, "channels", level)
+        return set_smaller(backbone, "channels", level)
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
-        from lowvision_reducers.slices import hand_down
+        from lowvision_reducers.slices import inherit_weights
 
-        return hand_down(larger, smaller)
+        return inherit_weights(larger, smaller)
 
 
 class Layers(Reducer):
-    """The backbone with fewer layers; a level is their number, in whatever the backbone counts as layers."""
+    """The backbone with fewer layers; a level is their number. The backbone defines what a layer is."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
-        return turned_down(backbone, "layers", level)
+        return set_smaller(backbone, "layers", level)
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
-        from lowvision_reducers.slices import hand_down
+        from lowvision_reducers.slices import inherit_weights
 
-        return hand_down(larger, smaller)
+        return inherit_weights(larger, smaller)
 
 
 class Reparam(Reducer):
-    """The backbone with its parallel convolutions added up into one each, which computes the same; levels are words."""
+    """The backbone with parallel convolutions fused into one, with equal output; levels: `fused` or `parallel`."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         name, fused = type(backbone).__name__, backbone.fuse()
         if fused is None:
-            raise ValueError(f"{name} has no parallel convolutions that could be fused")
+            raise ValueError(f"{name} has no parallel convolutions to fuse")
         if level not in ("fused", "parallel"):
-            raise ValueError(f"give the word fused or parallel, not {level!r}")
+            raise ValueError(f"the level must be fused or parallel, not {level!r}")
         if level == "parallel" and fused == backbone:
-            raise ValueError(f"this {name} is fused already; a reducer only makes smaller")
+            raise ValueError(f"this {name} is fused already; a reducer only makes a backbone smaller")
         return fused if level == "fused" else backbone
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
@@ -54,26 +54,26 @@ class Reparam(Reducer):
         return fuse(larger, smaller)
 
 
-def turned_down(backbone: Backbone, knob: str, level: int | float | str) -> Backbone:
-    """The backbone with its option `knob` set to `level`; at the present level, the same backbone.
+def set_smaller(backbone: Backbone, option: str, level: int | float | str) -> Backbone:
+    """Return the backbone with `option` set to `level`, which is at most the current value.
 
-    One that has no such option, but holds another backbone in its options, has that one turned down.
-    Raises ValueError where there is no such knob, where the level would not make it smaller, and (as pydantic's
-    ValidationError) where the backbone's own laws forbid it.
+    If the backbone has no such option but wraps another backbone, the wrapped one is reduced. Raises ValueError if no
+    backbone has the option, if the level is larger than the current value, and (as pydantic's ValidationError) if the
+    backbone's validators reject it.
     """
     name = type(backbone).__name__
-    if knob not in type(backbone).model_fields:
-        held = {option: inner for option, inner in backbone if isinstance(inner, Backbone)}
-        if held:
-            return backbone.replace(**{option: turned_down(inner, knob, level) for option, inner in held.items()})
+    if option not in type(backbone).model_fields:
+        wrapped = {field: inner for field, inner in backbone if isinstance(inner, Backbone)}
+        if wrapped:
+            return backbone.replace(**{field: set_smaller(inner, option, level) for field, inner in wrapped.items()})
         options = ", ".join(type(backbone).model_fields) or "none"
-        raise ValueError(f"{name} has no option '{knob}' to turn down; its options are {options}")
+        raise ValueError(f"{name} has no option '{option}' to reduce; its options are {options}")
     if type(level) is not int or level < 1:  # not isinstance: True is an int too
-        raise ValueError(f"give a whole number of {knob}, at least 1, not {level!r}")
-    present = getattr(backbone, knob)
-    if level > present:
-        raise ValueError(f"{name} has {present} {knob}, not {level}; a reducer only makes smaller")
-    return backbone.replace(**{knob: level})
+        raise ValueError(f"{option} must be a whole number, at least 1, not {level!r}")
+    current = getattr(backbone, option)
+    if level > current:
+        raise ValueError(f"{name} has {current} {option}, not {level}; a reducer only makes a backbone smaller")
+    return backbone.replace(**{option: level})
 
 
 @hookimpl

@@ -1,9 +1,9 @@
-"""Hands the weights of a trained network down to a smaller one: slices of its channels, some of its layers.
+"""Initialise a smaller network with weights of a trained one: slices of its channels, a subset of its layers.
 
-Nothing is known of either network but its modules, and two conventions of image networks: a convolution that reads a
-multiple of the features reads them concatenated, and one that makes a multiple of them makes them for a pixel shuffle.
-A network that works on nested ranges of its features says so by `lowvision.layers.Leading`.
-Which channels stay follows from their weights (after Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017).
+The code relies only on the modules of both networks and on two conventions of image networks: a convolution that reads
+a multiple of the features reads them concatenated, and one that outputs a multiple of them feeds a pixel shuffle.
+A network that works on nested ranges of its features marks them by `lowvision.layers.Leading`.
+Channels are selected by their weights (after Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017).
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from lowvision.layers import Leading
 LISTS = (nn.Sequential, nn.ModuleList)
 
 
-def hand_down(larger: nn.Module, smaller: nn.Module) -> bool:
-    """Set the weights of `smaller` to slices of those of `larger`; False, and nothing set, where they do not match.
+def inherit_weights(larger: nn.Module, smaller: nn.Module) -> bool:
+    """Set the weights of `smaller` to slices of those of `larger`. Return False, and change nothing, if they mismatch.
 
-    Both are of one kind: the same modules by name, with fewer channels, fewer entries in their lists, or both. Of a
-    longer list the entries that fit are taken from the front.
+    Both have the same modules by name; `smaller` has fewer channels, fewer entries in its lists, or both. Entries of a
+    longer list are matched from the front.
     """
     features = _features(larger, smaller)
-    pairs = _matched(larger, smaller, features)
+    pairs = _pairs(larger, smaller, features)
     if pairs is None:
         return False
     with torch.no_grad():
         for large, small in pairs:
-            for name, tensor in _own(small):
+            for name, tensor in _tensors(small):
                 tensor.copy_(_slice(large, name, tensor, features))
     return True
 
 
 @dataclass(frozen=True)
 class Features:
-    """The channels that run through a network: how many there were, and which stay."""
+    """The feature channels of a network: their number, and which are kept."""
 
     count: int
     kept: Tensor
-    """(C',) ascending."""
+    """(C',) indices, ascending."""
     nested: frozenset[int] = frozenset()
-    """Numbers of leading channels that parts of the network work on alone."""
+    """Widths of the ranges of leading channels that parts of the network read alone."""
 
 
 def _features(larger: nn.Module, smaller: nn.Module) -> Features | None:
-    """The strongest channels, equally many of every group, or as many of every nested range as `smaller` has.
+    """Select the strongest channels, equally many per group, or as many per nested range as `smaller` has.
 
-    None if both have equally many, or if a range of `smaller` is no part of the one of `larger`.
+    None if both networks have equally many, or if a range of `smaller` is larger than that of `larger`.
     """
     width = _width(larger), _width(smaller)
     if width[0] == width[1]:
@@ -69,13 +69,13 @@ def _features(larger: nn.Module, smaller: nn.Module) -> Features | None:
 
 
 def _nested(network: nn.Module, count: int) -> list[int]:
-    """Where the ranges of leading channels begin and end, from 0 to `count`; empty if there are none."""
+    """Return the bounds of the nested ranges, from 0 to `count`; empty if there are none."""
     widths = {m.width for m in network.modules() if isinstance(m, Leading) and m.width < count}
     return sorted({0, *widths, count}) if widths else []
 
 
 def _groupwise(larger: nn.Module, old: int, new: int) -> tuple[list[int], list[int]]:
-    """Where the groups of channels begin and end in both networks."""
+    """Return the bounds of the channel groups in both networks."""
     groups = max((_groups(m) for m in larger.modules()), default=1)
     if old % groups or new % groups:
         groups = 1
@@ -83,12 +83,12 @@ def _groupwise(larger: nn.Module, old: int, new: int) -> tuple[list[int], list[i
 
 
 def _width(network: nn.Module) -> int:
-    """The channels that the first convolution makes."""
+    """Return the output channels of the first convolution."""
     return next((m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)), 0)
 
 
 def _strength(network: nn.Module, count: int, nested: list[int]) -> Tensor:
-    """(C,) the squared weights that read each channel, over all convolutions."""
+    """Return (C,) the sum of squared weights that read each channel, over all convolutions."""
     strength = torch.zeros(count)
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -103,18 +103,18 @@ def _strength(network: nn.Module, count: int, nested: list[int]) -> Tensor:
     return strength
 
 
-def _matched(
+def _pairs(
     larger: nn.Module, smaller: nn.Module, features: Features | None
 ) -> list[tuple[nn.Module, nn.Module]] | None:
-    """Each module of `smaller` with the one of `larger` that it descends from; None where one has none."""
-    if _kind(larger) is not _kind(smaller) or not _fits(larger, smaller, features):
+    """Pair each module of `smaller` with its counterpart in `larger`; None if one has none."""
+    if _type(larger) is not _type(smaller) or not _fits(larger, smaller, features):
         return None
     pairs = [(larger, smaller)]
     candidates = iter([child for _, child in _children(larger)])
     for name, child in _children(smaller):
         if not isinstance(smaller, LISTS):
             candidates = iter([c for n, c in _children(larger) if n == name])
-        matched = next((m for c in candidates if (m := _matched(c, child, features)) is not None), None)
+        matched = next((m for c in candidates if (m := _pairs(c, child, features)) is not None), None)
         if matched is None:
             return None
         pairs += matched
@@ -122,12 +122,12 @@ def _matched(
 
 
 def _fits(large: nn.Module, small: nn.Module, features: Features | None) -> bool:
-    """Whether every parameter and buffer of `small` itself can be sliced from that of `large`."""
+    """Return True if every parameter and buffer of `small` itself can be sliced from that of `large`."""
     if _groups(large) != _groups(small):
         return False
-    theirs = dict(_own(large))
-    for name, tensor in _own(small):
-        source = theirs.get(name)
+    sources = dict(_tensors(large))
+    for name, tensor in _tensors(small):
+        source = sources.get(name)
         if source is None or source.dim() != tensor.dim() or source.shape[2:] != tensor.shape[2:]:
             return False
         sizes = zip(_sizes(large, source), _sizes(small, tensor), strict=True)
@@ -137,7 +137,7 @@ def _fits(large: nn.Module, small: nn.Module, features: Features | None) -> bool
 
 
 def _sizes(module: nn.Module, tensor: Tensor) -> tuple[int, ...]:
-    """The channels along the first two axes, those of all groups together."""
+    """Return the channels along the first two axes, summed over groups."""
     sizes = list(tensor.shape[:2])
     if len(sizes) == 2:
         sizes[1] *= _groups(module)
@@ -152,34 +152,34 @@ def _shrinks(old: int, new: int, features: Features | None) -> bool:
 
 
 def _slice(large: nn.Module, name: str, like: Tensor, features: Features | None) -> Tensor:
-    """The part of the larger module's tensor `name` that has the shape of `like`."""
-    tensor = dict(_own(large))[name]
+    """Return the slice of the larger module's tensor `name` that has the shape of `like`."""
+    tensor = dict(_tensors(large))[name]
     groups = _groups(large)
     transposed = isinstance(large, nn.ConvTranspose2d)
     if tensor.dim() == 0:
         return tensor
-    # A transposed convolution keeps its inputs first.
+    # The first axis of a transposed convolution is its inputs.
     first = _kept(len(tensor), len(like), features, concatenated=transposed and tensor.dim() > 1)
     if tensor.dim() == 1:
         return tensor[first]
     second = _kept(tensor.shape[1] * groups, like.shape[1] * groups, features, concatenated=not transposed)
-    # Along the second axis a group counts its own channels only.
-    own = (second % tensor.shape[1]).view(groups, -1)  # (G, kept of each group)
+    # Indices along the second axis are relative to the group.
+    in_group = (second % tensor.shape[1]).view(groups, -1)  # (G, kept per group)
     group = torch.arange(len(first)) // (len(first) // groups)  # (kept,)
-    kept = tensor[first[:, None], own[group]]
+    kept = tensor[first[:, None], in_group[group]]
     if not isinstance(large, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        return kept  # it scales, or normalizes, and sums nothing
-    return _as_strong(kept, tensor[:, own[0]] if transposed else tensor[first])
+        return kept  # the module scales or normalises; it does not sum over channels
+    return _rescaled(kept, tensor[:, in_group[0]] if transposed else tensor[first])
 
 
-def _as_strong(kept: Tensor, whole: Tensor) -> Tensor:
-    """A part of weights, scaled to the norm of all: else the features of a deep stack fade from layer to layer."""
+def _rescaled(kept: Tensor, whole: Tensor) -> Tensor:
+    """Scale the kept weights to the norm of all: otherwise features shrink from layer to layer of a deep network."""
     norm = kept.norm()
     return kept * (whole.norm() / norm) if norm > 0 else kept
 
 
 def _kept(old: int, new: int, features: Features | None, concatenated: bool) -> Tensor:
-    """(new,) which of `old` channels stay."""
+    """Return (new,) the indices of the kept channels among `old`."""
     if old == new or features is None:
         return torch.arange(new)
     times, rest = divmod(old, features.count)
@@ -193,36 +193,36 @@ def _kept(old: int, new: int, features: Features | None, concatenated: bool) -> 
 
 
 def _groups(module: nn.Module) -> int:
-    """Its groups; 1 for a depthwise convolution, whose second axis is no channels of the features."""
+    """Return the groups of a convolution; 1 for a depthwise one, whose second axis does not hold feature channels."""
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         return 1
     is_depthwise = module.groups == module.in_channels == module.out_channels
     return 1 if is_depthwise else module.groups
 
 
-def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The parameters and buffers of the module itself; what is learned of one that torch computes, as by a mask."""
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters and buffers of the module itself; for a parametrized one (e.g. masked), the original."""
     yield from module.named_parameters(recurse=False)
     yield from module.named_buffers(recurse=False)
-    for name, computed in _computed(module).items():
+    for name, computed in _parametrization_lists(module).items():
         yield name, computed.original
 
 
-def _kind(module: nn.Module) -> type:
-    """Its class; where every computed tensor is made of one alone, the class that it had before it was parametrized."""
-    if all(computed.is_tensor for computed in _computed(module).values()):
+def _type(module: nn.Module) -> type:
+    """Return the class before parametrization, if every parametrized tensor has one original; else its class."""
+    if all(computed.is_tensor for computed in _parametrization_lists(module).values()):
         return parametrize.type_before_parametrizations(module)
     return type(module)
 
 
 def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Its children by name, without those that compute a tensor of its own."""
+    """Return the children by name, without the parametrizations."""
     return ((name, child) for name, child in module.named_children() if child is not _parametrizations(module))
 
 
-def _computed(module: nn.Module) -> dict[str, parametrize.ParametrizationList]:
-    """What computes a tensor of the module, by the tensor's name."""
-    return dict(_parametrizations(module) or {})  # type: ignore[arg-type]  # torch keeps nothing else there
+def _parametrization_lists(module: nn.Module) -> dict[str, parametrize.ParametrizationList]:
+    """Return the parametrizations of the module by tensor name."""
+    return dict(_parametrizations(module) or {})  # type: ignore[arg-type]  # it holds nothing else
 
 
 def _parametrizations(module: nn.Module) -> nn.Module | None:

@@ -1,4 +1,4 @@
-"""What runs a trained network: PyTorch, OpenVINO, ONNX Runtime."""
+"""Runtimes, which execute a trained network: PyTorch, OpenVINO, ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Torch(Runtime):
-    """PyTorch itself, on any device; always there."""
+    """PyTorch on any device; always installed."""
 
     compile: bool = False
-    """Whether torch.compile makes kernels of its own: seconds to minutes for every new shape, and a C++ compiler."""
+    """Use torch.compile, which takes seconds to minutes per new shape and needs a C++ compiler."""
 
     def missing(self) -> str | None:
         return None
@@ -31,48 +31,48 @@ class Torch(Runtime):
 
 
 class OpenVINO(Runtime):
-    """OpenVINO on the CPU: fused layers, compiled anew for every shape."""
+    """OpenVINO on the CPU: fused layers, compiled per shape."""
 
     shapes: int = Field(default=32, ge=1)
-    """How many compiled shapes of a network are kept; the one used longest ago goes first."""
+    """Number of compiled shapes to cache per network; the least recently used is evicted first."""
 
     def missing(self) -> str | None:
-        return _absent("openvino")
+        return _missing_library("openvino")
 
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         from lowvision_runtimes.openvino_runtime import Prepared
 
-        _cpu_alone("openvino", device)
+        _require_cpu("openvino", device)
         return Prepared(network.onnx(), callers, self.precision, self.shapes)
 
 
 class OnnxRuntime(Runtime):
-    """ONNX Runtime on the CPU: one session for every shape."""
+    """ONNX Runtime on the CPU: one session for all shapes."""
 
     precision: Literal["f32"] = "f32"
-    """It has no other on CPUs."""
+    """Precision of the computation; ONNX Runtime supports no other on CPUs."""
 
     def missing(self) -> str | None:
-        return _absent("onnxruntime")
+        return _missing_library("onnxruntime")
 
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         from lowvision_runtimes.onnxruntime_runtime import Prepared
 
-        _cpu_alone("onnxruntime", device)
+        _require_cpu("onnxruntime", device)
         return Prepared(network.onnx(), callers)
 
 
-def _absent(library: str) -> str | None:
+def _missing_library(library: str) -> str | None:
     if find_spec(library):
         return None
     return f"{library} is not installed; pip install 'lowvision-framework[{library}]'"
 
 
-def _cpu_alone(runtime: str, device: str) -> None:
+def _require_cpu(runtime: str, device: str) -> None:
     if device != "cpu":
         from lowvision import RunError
 
-        raise RunError(f"runtime {runtime} works on the CPU alone, not on {device}; use device cpu, or runtime torch")
+        raise RunError(f"runtime {runtime} supports only the CPU, not {device}; use device cpu, or runtime torch")
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""How many threads a call may take."""
+"""Number of threads per call."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 
 
 def cores() -> int:
-    """The cores that this process may use, as PyTorch sees them: physical ones, its affinity, OMP_NUM_THREADS."""
+    """Return the cores that PyTorch counts for this process: physical cores, CPU affinity, OMP_NUM_THREADS."""
     return torch.get_num_threads()
 
 
-def for_each(callers: int) -> int:
-    """The threads of one call where so many are made at once."""
+def threads_per_call(callers: int) -> int:
+    """Return the threads of one call if `callers` calls run concurrently."""
     return max(1, cores() // callers)

@@ -1,4 +1,4 @@
-"""A network run by ONNX Runtime: one session, any shape."""
+"""Execution by ONNX Runtime: one session for any shape."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor
 from lowvision_runtimes import cores
 
 ERRORS_ONLY = 3
-"""Of the levels of its log: it warns of each initializer that it folds away."""
+"""Log level of ONNX Runtime: at a lower one it warns about every initializer that it folds."""
 
 
 class Prepared:
-    """(B,C,h,w) float32 on the CPU -> the output."""
+    """(B,C,h,w) float32 on the CPU -> output on the CPU."""
 
     def __init__(self, path: Path, callers: int):
         options = onnxruntime.SessionOptions()
-        # The calling thread works too, so with as many callers as cores there are no threads besides.
-        options.intra_op_num_threads = cores.for_each(callers)
-        # Waiting threads would take the cores of whoever else is at work.
+        # The calling thread works too: with as many callers as cores there are no additional threads.
+        options.intra_op_num_threads = cores.threads_per_call(callers)
+        # Spinning threads would occupy cores that other processes need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = ERRORS_ONLY
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        (only,) = self._session.get_inputs()
-        self._name = only.name
+        (network_input,) = self._session.get_inputs()
+        self._name = network_input.name
 
     def __call__(self, x: Tensor) -> Tensor:
         (output,) = self._session.run(None, {self._name: x.detach().contiguous().numpy()})

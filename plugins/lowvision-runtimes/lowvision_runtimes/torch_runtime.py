@@ -1,4 +1,4 @@
-"""A network run by PyTorch: inference mode, channels last; in bfloat16 by autocast."""
+"""Execution by PyTorch: inference mode, channels last; bfloat16 by autocast."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lowvision_runtimes import cores
 
 
 class Prepared:
-    """(B,C,h,w) float32 on any device -> the output, on the device that it was prepared for."""
+    """(B,C,h,w) float32 on any device -> output on the device that it was prepared for."""
 
     def __init__(self, module: nn.Module, callers: int, device: str, compiled: bool, precision: Precision):
-        # mps gains nothing from channels last, and lacks kernels for it.
+        # mps gains nothing from channels last and lacks kernels for it.
         self._layout = torch.contiguous_format if device == "mps" else torch.channels_last
         self._device = torch.device(device)
         self._halved = precision == "bf16"
@@ -24,20 +24,20 @@ class Prepared:
         self._network: Any = module.to(self._device).to(memory_format=self._layout)
         if compiled:
             self._network = torch.compile(self._network)
-        self._threads = cores.for_each(callers)
+        self._threads = cores.threads_per_call(callers)
 
     def __call__(self, x: Tensor) -> Tensor:
-        # PyTorch keeps this number for each calling thread; a new one begins with what was set last, by any.
+        # PyTorch keeps this number per calling thread; a new thread starts with the value set last by any thread.
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        given = x.to(self._device).contiguous(memory_format=self._layout)
+        x = x.to(self._device).contiguous(memory_format=self._layout)
         autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved, cache_enabled=False)
         with torch.inference_mode(), autocast:
-            return self._network(given).float()  # as it is, where it is float32 already
+            return self._network(x).float()  # a no-op in float32
 
 
 def _halve(module: nn.Module) -> None:
-    """Convolutions in bfloat16, once: autocast would round their weights anew in every call."""
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            part.to(torch.bfloat16)
+    """Convert convolutions to bfloat16 once: autocast would round their weights in every call."""
+    for convolution in module.modules():
+        if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
+            convolution.to(torch.bfloat16)

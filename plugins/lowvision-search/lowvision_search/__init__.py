@@ -1,4 +1,4 @@
-"""Search for a smaller network while it is trained: which blocks, which kernels, how wide, for a wanted cost."""
+"""Architecture search during training: blocks, kernels and widths for a target cost."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
     from torch import nn
 
 QUARTERS = 4
-"""The widths among which is searched: so many parts of the channels."""
+"""Number of widths in the search: multiples of a quarter of the channels."""
 Kernels = tuple[Literal[1, 3], Literal[1, 3]]
 """Height and width of the kernels of the two convolutions of a block."""
 
 
 class Supernet(Backbone):
-    """Residual blocks among whose paths, kernels and widths training chooses (after Wu et al. 2021, Trilevel NAS)."""
+    """Residual blocks whose paths, kernels and widths training selects (after Wu et al. 2021, Trilevel NAS)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=QUARTERS, multiple_of=QUARTERS)
-    """Feature channels at full width, between the blocks and inside each; a quarter of them is the least."""
+    """Feature channels at full width, between and inside blocks; the smallest width is a quarter."""
     layers: int = Field(default=8, ge=1)
-    """Residual blocks, of which the search may leave out any."""
+    """Number of residual blocks, which the search may remove."""
     cost: float = Field(default=0.5, gt=0, le=1)
-    """The wanted cost, as a share of that of all blocks with 3x3 kernels at full width."""
+    """Target cost, as a fraction of the cost of all blocks with 3x3 kernels at full width."""
     mu: float = Field(default=0.3, ge=0)
-    """Weight of the distance between the expected and the wanted cost, against L1 of the image."""
+    """Weight of the distance between expected and target cost, relative to L1 of the image."""
     settled: float = Field(default=0.75, gt=0, le=1)
-    """The progress of the stage at which everything is decided; what is left trains the weights of what was found."""
+    """Fraction of the stage after which the architecture is fixed; the rest trains its weights."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_search.supernet import Network
@@ -57,25 +57,25 @@ class Supernet(Backbone):
 
 
 class Block(Options):
-    """A residual block: two convolutions, and ReLU between them."""
+    """A residual block: two convolutions with ReLU in between."""
 
     channels: int = Field(default=64, ge=1)
-    """Channels between the two."""
+    """Channels between the two convolutions."""
     kernels: Kernels = (3, 3)
-    """Height and width of the kernels of the two."""
+    """Kernel sizes of the two convolutions."""
 
 
 class Searched(Backbone):
-    """Residual blocks, each with a width and kernels of its own: what a search finds, without gates."""
+    """Residual blocks with individual widths and kernels: the result of a search, without gates."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=1)
     """Feature channels between the blocks."""
     blocks: tuple[Block, ...] = (Block(),) * 8
-    """The blocks, in their order; the default is the whole of the default supernet."""
+    """The blocks in order; by default those of the full default supernet."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_search.searched import Network
@@ -93,35 +93,35 @@ class Searched(Backbone):
 
 
 class Search(Reducer):
-    """What training left of a supernet, without all that it closed; the level is the word `found`."""
+    """The network that a trained supernet selected; the only level is `found`."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
-        _require(backbone, level)
+        _require_supernet(backbone, level)
         raise ValueError(
-            "what a search finds stands in trained weights; let `lowvision convert WEIGHTS -o OUT --reduce "
-            "'{search: found}'` read it there, and name OUT in a recipe as {weights: OUT}"
+            "the result of a search is in trained weights; run `lowvision convert WEIGHTS -o OUT --reduce "
+            "'{search: found}'`, and name OUT in a recipe as {weights: OUT}"
         )
 
     def reduce_trained(self, backbone: Backbone, level: int | float | str, network: nn.Module) -> Backbone:
-        from lowvision_search.finding import found
+        from lowvision_search.finding import selected_architecture
 
-        supernet = _require(backbone, level)
-        channels, blocks = found(network)
-        chosen = tuple(Block(channels=width, kernels=kernels) for width, kernels in blocks)
-        return Searched(channels=channels, blocks=chosen, skip=supernet.skip)
+        supernet = _require_supernet(backbone, level)
+        channels, blocks = selected_architecture(network)
+        selected = tuple(Block(channels=width, kernels=kernels) for width, kernels in blocks)
+        return Searched(channels=channels, blocks=selected, skip=supernet.skip)
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
-        from lowvision_search.finding import hand_down
+        from lowvision_search.finding import inherit_weights
 
-        return hand_down(larger, smaller)
+        return inherit_weights(larger, smaller)
 
 
-def _require(backbone: Backbone, level: int | float | str) -> Supernet:
-    """The backbone, which must be a supernet. Raises ValueError where it is none, or the level is another."""
+def _require_supernet(backbone: Backbone, level: int | float | str) -> Supernet:
+    """Return the backbone, a supernet. Raises ValueError for another backbone or level."""
     if not isinstance(backbone, Supernet):
-        raise ValueError(f"{type(backbone).__name__} is no supernet; a search is trained as one")
+        raise ValueError(f"{type(backbone).__name__} is no supernet; train a supernet for a search")
     if level != "found":
-        raise ValueError(f"give the word found, not {level!r}; the supernet's option `cost` says how small")
+        raise ValueError(f"the level must be found, not {level!r}; set the cost by the supernet's option `cost`")
     return backbone
 
 

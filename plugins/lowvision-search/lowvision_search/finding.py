@@ -1,4 +1,4 @@
-"""What a search has found: read from the gates of a trained supernet, and its weights handed down."""
+"""The result of a search: the architecture that a trained supernet selected, and its weights."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from lowvision_search import Kernels, searched, supernet
 
 
-def found(network: nn.Module) -> tuple[int, list[tuple[int, Kernels]]]:
-    """The channels between the blocks, and the width and kernels of each block that is left.
+def selected_architecture(network: nn.Module) -> tuple[int, list[tuple[int, Kernels]]]:
+    """Return the channels between blocks, and width and kernels of each selected block.
 
-    Raises ValueError where gates are still open.
+    Raises ValueError if gates are still open.
     """
     if not isinstance(network, supernet.Network):
         raise ValueError(f"{type(network).__name__} is not the network of a supernet")
@@ -21,41 +21,42 @@ def found(network: nn.Module) -> tuple[int, list[tuple[int, Kernels]]]:
     return between, [(width, pair) for width, pair in zip(inside, kernels, strict=True) if pair is not None]
 
 
-def hand_down(larger: nn.Module, smaller: nn.Module) -> bool:
-    """Set the weights of `smaller` to those that a supernet has left; False where that is not what it has found."""
+def inherit_weights(larger: nn.Module, smaller: nn.Module) -> bool:
+    """Set the weights of `smaller` to those of a supernet; return False if the supernet selected another network."""
     if not isinstance(larger, supernet.Network) or not isinstance(smaller, searched.Network):
         return False
-    mine = [block for block in smaller.blocks if isinstance(block, searched.Block)]
+    targets = [block for block in smaller.blocks if isinstance(block, searched.Block)]
+    architecture = (smaller.head.out_channels, [(b.start.out_channels, b.kernels) for b in targets])
     try:
-        fits = found(larger) == (smaller.head.out_channels, [(b.start.out_channels, b.kernels) for b in mine])
+        fits = selected_architecture(larger) == architecture
     except ValueError:
         return False
     if fits:
-        _copy(larger, smaller, mine)
+        _copy(larger, smaller, targets)
     return fits
 
 
 @torch.no_grad()
-def _copy(larger: supernet.Network, smaller: searched.Network, mine: Sequence[searched.Block]) -> None:
+def _copy(larger: supernet.Network, smaller: searched.Network, targets: Sequence[searched.Block]) -> None:
     _, kernels = larger.gates.decided()
-    _cut(larger.head, smaller.head)
-    _cut(larger.last, smaller.last)
-    left = [pair for pair, kept in zip(larger.blocks(), kernels, strict=True) if kept]
-    for (start, end), block in zip(left, mine, strict=True):
-        for mixed, one, kernel in zip((start, end), (block.start, block.end), block.kernels, strict=True):
-            _cut(mixed.square if kernel == 3 else mixed.point, one)
-            _first(mixed.square.bias, one.bias)
+    _copy_slice(larger.head, smaller.head)
+    _copy_slice(larger.last, smaller.last)
+    selected = [pair for pair, kernel_pair in zip(larger.blocks(), kernels, strict=True) if kernel_pair]
+    for (start, end), block in zip(selected, targets, strict=True):
+        for mixed, target, kernel in zip((start, end), (block.start, block.end), block.kernels, strict=True):
+            _copy_slice(mixed.square if kernel == 3 else mixed.point, target)
+            _copy_leading(mixed.square.bias, target.bias)
 
 
-def _cut(source: nn.Conv2d, target: nn.Conv2d) -> None:
-    """Copy the first channels of a convolution, as many as there are in `target`, and their biases."""
+def _copy_slice(source: nn.Conv2d, target: nn.Conv2d) -> None:
+    """Copy the leading channels of a convolution, as many as `target` has, and their biases."""
     target.weight.copy_(source.weight[: target.out_channels, : target.in_channels])
     if source.bias is not None:
-        _first(source.bias, target.bias)
+        _copy_leading(source.bias, target.bias)
 
 
-def _first(source: Tensor | None, target: Tensor | None) -> None:
-    """Copy the first numbers of a vector."""
+def _copy_leading(source: Tensor | None, target: Tensor | None) -> None:
+    """Copy the leading elements of a vector."""
     assert source is not None
     assert target is not None
     target.copy_(source[: len(target)])

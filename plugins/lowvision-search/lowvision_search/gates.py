@@ -1,4 +1,4 @@
-"""Gates: what a supernet has not decided yet, as probabilities of a few alternatives that training makes sparser."""
+"""Gates of a supernet: probabilities of a few alternatives, which become sparser during training."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from lowvision_search import QUARTERS, Kernels
 from lowvision_search.sparsestmax import largest_radius, sparsestmax
 
 KEPT: tuple[Kernels, ...] = ((1, 1), (1, 3), (3, 1), (3, 3))
-"""Kernels of the two convolutions of a block that is kept; the last alternative of a block is to be left out."""
+"""Kernels of the two convolutions of a block that is kept; the last alternative of a block is to skip it."""
 ALTERNATIVES = len(KEPT) + 1
 UNDECIDED = 1e-3
-"""Standard deviation of the logits at the start: they must differ, else a radius would not say where to go."""
+"""Standard deviation of the initial logits: equal logits would give the radius no direction."""
 STAGGER = 4
-"""How many times as long all blocks take to close as one does. Where all close at once, logits lose their gradient
-together before they are one-hot, and the cost of what is left is far from the expected one; so the blocks that are
-still open make up for those that are closed."""
+"""Duration of closing all blocks, in durations of closing one. If all closed at once, logits would lose their gradient
+together before they are one-hot, and the final cost would be far from the expected one; staggered, the open blocks
+compensate for the closed ones."""
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
 class Opening:
-    """How open everything is."""
+    """Gate values of channels, blocks and kernels."""
 
     channels: Tensor
-    """(1 + layers, C) of the features between the blocks, and of those inside each.
+    """(1 + layers, C) gates of the features between blocks, and of those inside each block.
 
-    A channel is as open as the widths that have it are probable: it falls from the first to the last.
+    A channel's gate is the probability of the widths that include it; it decreases from the first to the last.
     """
     widths: Tensor
-    """(1 + layers,) how many of these channels are expected."""
+    """(1 + layers,) expected number of these channels."""
     kept: Tensor
-    """(layers,) how probable it is that a block is not left out."""
+    """(layers,) probability that a block is kept."""
     square: Tensor
-    """(layers, 2) the share of 3x3 kernels, of the two convolutions of a block that is kept."""
+    """(layers, 2) probability of a 3x3 kernel in the two convolutions of a kept block."""
     areas: Tensor
-    """(layers,) expected numbers in the kernels of both, for a pair of channels; of a block left out 0."""
+    """(layers,) expected kernel elements of both convolutions, per pair of channels; 0 for a skipped block."""
 
 
 class Gates(nn.Module):
@@ -51,10 +51,10 @@ class Gates(nn.Module):
     def __init__(self, channels: int, layers: int):
         super().__init__()
         self.part = channels // QUARTERS
-        # Vectors, for optimizers let those alone when weights decay.
+        # Vectors, because optimizers exclude these from weight decay.
         self.widths = nn.Parameter(UNDECIDED * torch.randn((1 + layers) * QUARTERS))
         self.paths = nn.Parameter(UNDECIDED * torch.randn(layers * ALTERNATIVES))
-        # Millionths: a moving average of weights mixes floating-point buffers, and would never get to the end.
+        # Integer millionths: a moving average of weights mixes floating-point buffers and would never reach the end.
         self.register_buffer("closed", torch.zeros((), dtype=torch.int64))
         square = torch.tensor([[kernel == 3 for kernel in kernels] for kernels in KEPT])
         self.register_buffer("is_square", square, persistent=False)  # (kept alternatives, 2)
@@ -62,11 +62,11 @@ class Gates(nn.Module):
         self.register_buffer("area", area, persistent=False)  # (kept alternatives,)
 
     def close(self, share: float) -> None:
-        """Set how far closing has come: from 0, where all is as sparse as its logits, to 1, where all is one-hot."""
+        """Set the progress of closing: from 0 (sparsemax of the logits) to 1 (one-hot)."""
         self.closed.fill_(round(share * MILLION))
 
     def forward(self) -> Opening:
-        """How open everything is, in float32."""
+        """Return the gate values in float32."""
         widths, paths = self._probabilities()
         opened = widths.flip(1).cumsum(1).flip(1)  # (1 + layers, QUARTERS)
         kept = paths[:, :-1].sum(dim=1)
@@ -80,18 +80,18 @@ class Gates(nn.Module):
         )
 
     def decided(self) -> tuple[list[int], list[Kernels | None]]:
-        """The channels between the blocks and inside each, and each block's kernels, None where it is left out.
+        """Return the channels between and inside blocks, and each block's kernels, None for a skipped block.
 
-        Raises ValueError where several alternatives are still open.
+        Raises ValueError if several alternatives are still open.
         """
         widths, paths = self._probabilities()
         if min(widths.amax(dim=1).min(), paths.amax(dim=1).min()) < 1:
-            raise ValueError("its search is not at its end; convert what the last step of its stage left")
-        left = [KEPT[n] if n < len(KEPT) else None for n in paths.argmax(dim=1).tolist()]
-        return [self.part * (1 + n) for n in widths.argmax(dim=1).tolist()], left
+            raise ValueError("its search is not finished; convert the weights of the last step of its stage")
+        kernels = [KEPT[n] if n < len(KEPT) else None for n in paths.argmax(dim=1).tolist()]
+        return [self.part * (1 + n) for n in widths.argmax(dim=1).tolist()], kernels
 
     def _probabilities(self) -> tuple[Tensor, Tensor]:
-        """(1 + layers, QUARTERS) of widths, (layers, ALTERNATIVES) of paths; each row sums to 1."""
+        """Return (1 + layers, QUARTERS) of widths and (layers, ALTERNATIVES) of paths; each row sums to 1."""
         widths, paths = self.widths.float().view(-1, QUARTERS), self.paths.float().view(-1, ALTERNATIVES)
         blocks = self._closing(len(paths))[:, None]  # (layers, 1)
         everywhere = torch.cat([blocks[:1], blocks])  # (1 + layers, 1) the features between the blocks are the first
@@ -101,7 +101,7 @@ class Gates(nn.Module):
         )
 
     def _closing(self, layers: int) -> Tensor:
-        """(layers,) how closed each block is, from 0 to 1: each in 1/STAGGER of the time, evenly after one another."""
+        """Return (layers,) the progress of closing per block: each takes 1/STAGGER of the time, evenly staggered."""
         progress = self.closed.float() / MILLION
         later = torch.linspace(0, STAGGER - 1, layers, device=progress.device)
         return (STAGGER * progress - later).clamp(0, 1)

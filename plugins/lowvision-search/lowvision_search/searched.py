@@ -1,6 +1,6 @@
-"""A residual network whose blocks differ in width and kernels, in the manner of EDSR (Lim et al., CVPRW 2017).
+"""A residual network whose blocks differ in width and kernels, similar to EDSR (Lim et al., CVPRW 2017).
 
-Its last convolution makes all pixels at once, so that what there is to search, the blocks, is nearly all of the cost.
+One convolution and a pixel shuffle form the tail, so that the blocks, which are searched, have nearly all of the cost.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Network(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolution to `width` channels, ReLU, convolution back, and the input added."""
+    """Convolution to `width` channels, ReLU, convolution back, residual connection."""
 
     def __init__(self, channels: int, width: int, kernels: Kernels):
         super().__init__()

@@ -9,7 +9,7 @@ from lowvision_search.supernet import Network
 
 
 class Search(nn.Module):
-    """L1 of the image, and how far the expected cost is from the wanted one, as a share of the full network's."""
+    """L1 of the image, and the distance of expected from target cost, as a fraction of the full network's."""
 
     def __init__(self, network: nn.Module, *, cost: float, mu: float, settled: float):
         super().__init__()

@@ -1,7 +1,7 @@
-"""The network that is searched: every block with all its kernels, at all its widths, and the way around it at once.
+"""The supernet: every block with all kernels and widths, and a bypass, at once.
 
-Alternatives are mixed before they are convolved, for convolution is linear: a 1x1 kernel is added into the middle of a
-3x3 one, and a closed channel is a row of zeros. So the whole costs a step of training no more than its largest member.
+Alternatives are mixed before the convolution, which is linear: a 1x1 kernel is added into the centre of a 3x3 kernel,
+and a closed channel is a row of zeros. Therefore a training step costs no more than that of the largest member.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Network(nn.Module):
             init_zero_mean_(self.head)
 
     def blocks(self) -> list[tuple[Mixed, Mixed]]:
-        """The two convolutions of each block."""
+        """Return the two convolutions of each block."""
         pairs = zip(self.starts, self.ends, strict=True)
         return [(start, end) for start, end in pairs if isinstance(start, Mixed) and isinstance(end, Mixed)]
 
@@ -47,7 +47,7 @@ class Network(nn.Module):
         return self.restore(lq, self.gates())
 
     def restore(self, lq: Tensor, opening: Opening) -> Tensor:
-        """(B,colours,h,w) -> (B,colours,h*scale,w*scale) with everything as open as that."""
+        """(B,colours,h,w) -> (B,colours,h*scale,w*scale) with the given gate values."""
         lq = self.mean.sub(lq)
         between = opening.channels[0]  # (channels,)
         features = self.head(lq) * between.to(lq.dtype)[:, None, None]  # (B, channels, h, w)
@@ -58,20 +58,20 @@ class Network(nn.Module):
         return self.mean.add(add_skip(image, lq, self.scale, self.skip))
 
     def expected_cost(self, opening: Opening) -> Tensor:
-        """() multiply-adds for an LQ pixel that gates lead to expect, were each drawn by its probabilities.
+        """Return () the expected multiply-adds per LQ pixel, with each alternative sampled by its probability.
 
-        Gates are independent, so that a product of widths has the product of their expectations. Where all are
-        one-hot it is the exact cost of what was found.
+        Gates are independent, so the expectation of a product of widths is the product of expectations. It is the
+        exact cost if all gates are one-hot.
         """
         return opening.widths[0] * (self._edges() + (opening.widths[1:] * opening.areas).sum())
 
     def full_cost(self) -> int:
-        """Multiply-adds for an LQ pixel of all blocks with 3x3 kernels at full width."""
+        """Return the multiply-adds per LQ pixel of all blocks with 3x3 kernels at full width."""
         channels = self.head.out_channels
         return channels * (self._edges() + len(self.starts) * channels * 2 * 9)
 
     def _edges(self) -> int:
-        """Multiply-adds of the first and the last convolution, for an LQ pixel and a channel between the blocks."""
+        """Return the multiply-adds of the first and last convolution, per LQ pixel and channel between blocks."""
         return 9 * (self.head.in_channels + self.last.out_channels)
 
 
@@ -84,7 +84,7 @@ class Mixed(nn.Module):
         self.point = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, features: Tensor, share: Tensor, opened: Tensor) -> Tensor:
-        """(B,channels,h,w) -> as much. share: () of the 3x3 kernel; opened: (channels,) of what is made."""
+        """(B,channels,h,w) -> (B,channels,h,w). share: () weight of the 3x3 kernel; opened: (channels,) gates."""
         kernel = share * self.square.weight + functional.pad((1 - share) * self.point.weight, (1, 1, 1, 1))
         assert self.square.bias is not None
         weight, bias = kernel * opened[:, None, None, None], self.square.bias * opened

@@ -1,4 +1,4 @@
-"""SMSR: a network that learns which positions and channels it need not compute, and skips them."""
+"""SMSR: a network that learns which positions and channels to skip."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class SMSR(Backbone):
-    """Sparse masks over positions and channels, learned with the network (Wang et al., CVPR 2021)."""
+    """Sparse masks over positions and channels, trained with the network (Wang et al., CVPR 2021)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=5, ge=1)
-    """Sparse mask modules, of four masked convolutions each."""
+    """Number of sparse mask modules, of four masked convolutions each."""
     skip: Skip = "bicubic"
-    """The interpolation of the input that is added to the output; bicubic in the paper."""
+    """Interpolation of the input that is added to the output; bicubic in the paper."""
     sparsity: float = Field(default=0.1, ge=0)
-    """Weight of the share that is not masked, against L1 in levels of 8 bit (the paper's lambda)."""
+    """Weight of the fraction that is not masked, relative to L1 in 8-bit levels (the paper's lambda)."""
     sparsity_rise: float = Field(default=0.05, ge=0, le=1)
-    """Part of a stage in which that weight rises from 0: 50 of the paper's 1000 epochs."""
+    """Fraction of a stage in which that weight rises from 0: 50 of the paper's 1000 epochs."""
     tau: float = Field(default=0.4, gt=0, le=1)
-    """The temperature of masks in the end; 1 in the beginning."""
+    """Final temperature of masks; the initial one is 1."""
     tau_fall: float = Field(default=0.3, ge=0, le=1)
-    """Part of a stage in which the temperature falls to it: 300 of the paper's 1000 epochs."""
+    """Fraction of a stage in which the temperature falls to `tau`: 300 of the paper's 1000 epochs."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_smsr.smsr import Network

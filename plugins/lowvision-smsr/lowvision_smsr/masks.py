@@ -1,7 +1,7 @@
-"""The masks of SMSR: which positions and which channels matter, soft while they are learned and hard afterwards.
+"""The masks of SMSR over positions and channels: soft in training, hard in inference.
 
-A position is marked or not, a channel is dense or sparse. Dense channels are computed everywhere, sparse ones at marked
-positions only: of a map, `kept` is 1 there and 0 elsewhere.
+A position is marked or not; a channel is dense or sparse. Dense channels are computed everywhere, sparse channels only
+at marked positions: `kept` is 1 where a feature map is computed, and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lowvision.layers import halved
 
 
 class SpatialMask(nn.Module):
-    """Features (B,C,h,w) -> logits (B,2,h,w) of each position: unmarked, marked. It works at half the size."""
+    """Features (B,C,h,w) -> logits (B,2,h,w) of each position: unmarked, marked. Computed at half the size."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -31,17 +31,17 @@ class SpatialMask(nn.Module):
 
 
 class MaskedConvolution(nn.Module):
-    """A 3x3 convolution and ReLU of which sparse channels are zero where positions are not marked."""
+    """A 3x3 convolution and ReLU whose sparse channels are zero at unmarked positions."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.convolution = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.activation = nn.ReLU(inplace=True)
         self.logits = nn.Parameter(torch.rand(channels, 2))
-        """Of each channel: dense, sparse."""
+        """(C,2): dense, sparse."""
 
     def sparse(self) -> Tensor:
-        """(C,) bool: whether a channel is sparse."""
+        """Return (C,) the mask of sparse channels."""
         return hard(self.logits, 1)[:, 0]
 
     def forward(self, features: Tensor, marked: Tensor, sparse: Tensor) -> Tensor:
@@ -51,16 +51,16 @@ class MaskedConvolution(nn.Module):
 
 
 def hard(logits: Tensor, dim: int, offset: float | Tensor = 0.0) -> Tensor:
-    """Whether the second of two logits along `dim`, plus the offset, is the larger; that dimension is 1 then."""
+    """Return True where the second of two logits along `dim`, plus the offset, is larger; `dim` then has size 1."""
     first, second = logits.split(1, dim)
     return second + offset > first
 
 
 def soft(logits: Tensor, dim: int, tau: Tensor) -> Tensor:
-    """A draw of how much the second of two logits along `dim` is the larger, in [0,1] (Gumbel-softmax)."""
-    return functional.gumbel_softmax(logits, tau, dim=dim).narrow(dim, 1, 1)  # type: ignore[arg-type]  # a tensor divides as well
+    """Sample a soft decision for the second of two logits along `dim`, in [0,1] (Gumbel-softmax)."""
+    return functional.gumbel_softmax(logits, tau, dim=dim).narrow(dim, 1, 1)  # type: ignore[arg-type]  # a tensor works
 
 
 def kept_share(marked: Tensor, sparse: Tensor) -> Tensor:
-    """The mean over positions and channels of `kept`: (), in [0,1]."""
+    """Return the mean of `kept` over positions and channels: (), in [0,1]."""
     return 1 - sparse.mean() * (1 - marked.mean())

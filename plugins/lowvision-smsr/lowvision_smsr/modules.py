@@ -13,7 +13,7 @@ CONVOLUTIONS = 4
 
 
 class SparseModule(nn.Module):
-    """Four masked convolutions, a 1x1 convolution that collects all their outputs, channel attention, and the input."""
+    """Four masked convolutions, a 1x1 convolution of all their outputs, channel attention, residual connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -23,31 +23,31 @@ class SparseModule(nn.Module):
         self.attention = ChannelAttention(channels)
 
     def scale_residual_(self) -> None:
-        """Let what is added to its input start ten times weaker."""
+        """Scale the initial weights of the residual branch by a tenth."""
         self.collect.share_variance()
         for part in self.collect.convolutions():
             scale_residual_(part)
 
     def layers(self) -> list[MaskedConvolution]:
-        """The masked convolutions, first to last."""
+        """Return the masked convolutions in order."""
         return [layer for layer in self.body if isinstance(layer, MaskedConvolution)]
 
     def forward(self, features: Tensor) -> Tensor:
-        """With hard masks."""
+        """Apply the module with hard masks."""
         marked = hard(self.mask(features), 1).to(features.dtype)  # (B, 1, h, w)
         sparse = [layer.sparse().to(features.dtype) for layer in self.layers()]
         return self._masked(features, marked, sparse)
 
     def learn(self, features: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
-        """With soft masks, drawn at that temperature; also the share of its feature maps that they keep."""
+        """Apply the module with soft masks at temperature `tau`; return also the fraction that they keep."""
         marked = soft(self.mask(features), 1, tau)  # (B, 1, h, w)
         sparse = [soft(layer.logits, 1, tau)[:, 0] for layer in self.layers()]
         kept = torch.stack([kept_share(marked, channels) for channels in sparse]).mean()
         return self._masked(features, marked, sparse), kept
 
     def _masked(self, features: Tensor, marked: Tensor, sparse: list[Tensor]) -> Tensor:
-        made, seen = features, []
+        output, outputs = features, []
         for layer, channels in zip(self.layers(), sparse, strict=True):
-            made = layer(made, marked, channels)
-            seen.append(made)
-        return features + self.attention(self.collect(seen))
+            output = layer(output, marked, channels)
+            outputs.append(output)
+        return features + self.attention(self.collect(outputs))

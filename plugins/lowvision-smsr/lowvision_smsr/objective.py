@@ -1,4 +1,4 @@
-"""What trains SMSR: L1, and the share that masks keep, under the paper's schedules told as parts of a stage."""
+"""The objective of SMSR: L1, and the fraction that masks keep, with the paper's schedules as fractions of a stage."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LEVELS = 255
-"""The authors' images lie in 0..255, and so does the L1 that lambda is weighed against."""
+"""White in the authors' images; lambda is relative to an L1 in that range."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How hard masks are pressed, and how hard they are, as a stage goes on."""
+    """Sparsity weight and temperature as functions of the stage's progress."""
 
     sparsity: float
-    """The weight of the share that is kept, against L1 in levels of 8 bit."""
+    """Weight of the kept fraction, relative to L1 in 8-bit levels."""
     rise: float
-    """Part of the stage in which it rises."""
+    """Fraction of the stage in which the weight rises."""
     tau: float
-    """The temperature in the end."""
+    """Final temperature."""
     fall: float
-    """Part of the stage in which it falls."""
+    """Fraction of the stage in which the temperature falls."""
 
     def weight_at(self, progress: float) -> float:
-        """Of the share that is kept, against L1 of images in [0,1]; rises linearly from 0."""
+        """Return the weight of the kept fraction, relative to L1 of images in [0,1]; it rises linearly from 0."""
         return self.sparsity / LEVELS * _done(progress, self.rise)
 
     def tau_at(self, progress: float) -> float:
-        """The temperature; falls linearly from 1."""
+        """Return the temperature, which falls linearly from 1."""
         return 1 - (1 - self.tau) * _done(progress, self.fall)
 
 
 def _done(progress: float, part: float) -> float:
-    """How much of the first `part` of a stage is over, in [0,1]."""
+    """Return the progress within the first `part` of a stage, in [0,1]."""
     return 1.0 if progress >= part else progress / part
 
 
 class Objective(nn.Module):
-    """L1 of the image that soft masks give, and the weighted share that they keep."""
+    """L1 of the image with soft masks, and the weighted fraction that they keep."""
 
     def __init__(self, network: nn.Module, schedule: Schedule):
         super().__init__()
@@ -47,5 +47,5 @@ class Objective(nn.Module):
         self.schedule = schedule
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
-        image, kept = self.network.learn(lq, self.schedule.tau_at(progress))  # type: ignore[operator]  # nn.Module's attributes
+        image, kept = self.network.learn(lq, self.schedule.tau_at(progress))  # type: ignore[operator]  # of nn.Module
         return {"image": functional.l1_loss(image, gt), "masks": self.schedule.weight_at(progress) * kept}

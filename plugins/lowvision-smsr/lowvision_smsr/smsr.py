@@ -1,7 +1,7 @@
 """SMSR: the whole network (Wang et al., Exploring Sparsity in Image Super-Resolution, CVPR 2021).
 
-Forward computes everything and masks it; `adapt` computes what the masks keep and gives the same. What the 1x1
-convolutions read concatenated in the paper has a convolution of its own for each part here, and the results are added.
+`forward` computes everything and applies the masks; `adapt` computes only what the masks keep, with the same result.
+Instead of a 1x1 convolution of concatenated parts, each part has its own convolution and the results are added.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lowvision_smsr import sparse
 from lowvision_smsr.masks import hard
 from lowvision_smsr.modules import SparseModule
 
-BATCH = 16
-"""Tiles that are looked at together while the share is set."""
-STEPS = 30
-"""Of the bisection, at most."""
+BATCH_SIZE = 16
+"""Tiles per batch while a budget is set."""
+MAX_STEPS = 30
+"""Largest number of bisection steps."""
 ALL = 1e9
-"""An offset with which every position is marked; less it, none."""
-NEAR = 0.002
-"""Relative to what may be spent: so near the bisection ends."""
+"""Offset at which every position is marked; at -ALL none is."""
+TOLERANCE = 0.002
+"""Relative distance from the budget at which the bisection stops."""
 
 
 class Network(nn.Module, Adaptive):
@@ -32,7 +32,7 @@ class Network(nn.Module, Adaptive):
 
     tau: Tensor
     offset: Tensor
-    """(), added to what speaks for a position, in `adapt` alone."""
+    """(), added to the logit of "marked", only in `adapt`."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()
@@ -66,7 +66,7 @@ class Network(nn.Module, Adaptive):
             init_zero_mean_(first)
 
     def modules_of_body(self) -> list[SparseModule]:
-        """The sparse mask modules, first to last."""
+        """Return the sparse mask modules in order."""
         return [module for module in self.body if isinstance(module, SparseModule)]
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -80,14 +80,14 @@ class Network(nn.Module, Adaptive):
         return self._image(lq, shallow, seen)
 
     def learn(self, lq: Tensor, tau: float | None = None) -> tuple[Tensor, Tensor]:
-        """The image by soft masks, drawn at that or the last temperature, and the share that they keep, in [0,1]."""
+        """Return the image with soft masks, and the fraction they keep; tau: by default the last temperature."""
         if tau is not None:
             self.tau.fill_(tau)
-        now = self.tau.clone()  # setting it anew must not disturb a backward pass that is still to come
+        current_tau = self.tau.clone()  # a later fill_ must not change the graph of a pending backward pass
         features = shallow = self.head(self.mean.sub(lq))
         seen, shares = [], []
         for module in self.modules_of_body():
-            features, kept = module.learn(features, now)
+            features, kept = module.learn(features, current_tau)
             seen.append(features)
             shares.append(kept)
         return self._image(lq, shallow, seen), torch.stack(shares).mean()
@@ -111,13 +111,13 @@ class Network(nn.Module, Adaptive):
             return
         if self._mean_cost(-ALL, lq) > allowed:
             return
-        # Bisection, where an angle of -90 degrees marks no position and one of 90 all.
+        # Bisection over an angle: -90 degrees marks no position, 90 degrees all.
         low, high = -pi / 2, pi / 2
-        for _ in range(STEPS):
+        for _ in range(MAX_STEPS):
             middle = (low + high) / 2
             spent = self._mean_cost(tan(middle), lq)
             low, high = (middle, high) if spent <= allowed else (low, middle)
-            if 0 <= allowed - spent <= NEAR * allowed:
+            if 0 <= allowed - spent <= TOLERANCE * allowed:
                 break
         self.offset.fill_(tan(low))
 
@@ -127,13 +127,13 @@ class Network(nn.Module, Adaptive):
         return self.mean.add(add_skip(image, self.mean.sub(lq), self.scale, self.skip))
 
     def _dense_cost(self, tiles: Tensor) -> int:
-        """Multiply-adds of forward on one of the tiles."""
+        """Return the multiply-adds of `forward` on one tile."""
         size = tiles.shape[-2:]
         if size not in self._dense:
             self._dense[size] = multiply_adds(self, (1, *tiles.shape[1:]))
         return self._dense[size]
 
     def _mean_cost(self, offset: float, lq: Tensor) -> float:
-        """Multiply-adds that `adapt` spends on a tile with that offset, which it keeps."""
+        """Set the offset; return the mean multiply-adds of `adapt` per tile."""
         self.offset.fill_(offset)
-        return torch.cat([self.adapt(part)[1] for part in lq.split(BATCH)]).cpu().double().mean().item()
+        return torch.cat([self.adapt(part)[1] for part in lq.split(BATCH_SIZE)]).cpu().double().mean().item()

@@ -1,4 +1,4 @@
-"""Any network that spandrel recognises in a weights file, as a backbone with its weights."""
+"""Networks in any weights file that spandrel recognises, as backbones with their weights."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ BICUBIC = (2, 3, 4)
 
 
 def missing() -> str | None:
-    """Why spandrel cannot be used here, and the way out; None: it can."""
+    """Return why spandrel cannot be used, and the way out; None if it can."""
     if find_spec("spandrel"):
         return None
     return "spandrel is not installed; pip install 'lowvision-framework[spandrel]'"
 
 
 class Unknown(Task):
-    """Undo what a network was trained to undo, whatever that is: needs pairs of files to be measured."""
+    """Undo an unknown degradation; an evaluation needs pairs of files."""
 
     scale: int = Field(default=1, ge=1)
-    """Size of gt divided by size of lq."""
+    """Upsampling factor: size of gt divided by size of lq."""
 
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
-        raise DataError("the task 'unknown' knows no degradation; give a folder with gt/ and lq/, or another task")
+        raise DataError("the task 'unknown' has no degradation; pass a folder with gt/ and lq/, or another task")
 
     def baseline(self, lq: Tensor) -> Tensor:
-        """Bicubic enlargement; at scale 1, lq itself."""
+        """Enlarge by bicubic interpolation; at scale 1, return lq itself."""
         from lowvision import resize
 
         height, width = lq.shape[-2:]
@@ -44,12 +44,12 @@ class Unknown(Task):
 
 
 class Spandrel(Backbone):
-    """A network as spandrel recognises it by the names and shapes of its tensors; made from a weights file."""
+    """A network that spandrel recognises by the names and shapes of its tensors; created from a weights file."""
 
     layout: str = Field(repr=False)
-    """These names and shapes, packed; in a recipe, write `{weights: FILE}` or `{spandrel: FILE}` instead."""
+    """Packed names and shapes of the tensors; in a recipe, write `{weights: FILE}` or `{spandrel: FILE}` instead."""
     network: str = Field(default="", validate_default=True)
-    """What spandrel calls it; follows from the layout, whatever is said here."""
+    """Name of the network in spandrel; always derived from the layout."""
 
     @field_validator("layout")
     @classmethod
@@ -64,15 +64,15 @@ class Spandrel(Backbone):
 
     @field_validator("network")
     @classmethod
-    def _is_told(cls, network: str, told: ValidationInfo) -> str:
-        if "layout" not in told.data:
+    def _name_from_layout(cls, network: str, info: ValidationInfo) -> str:
+        if "layout" not in info.data:
             return network
         from lowvision_spandrel import blueprint
 
-        return blueprint.read(told.data["layout"]).name
+        return blueprint.read(info.data["layout"]).name
 
     @property
-    def scales(self) -> tuple[int, ...]:  # type: ignore[override]  # not of the class: each file is of another network
+    def scales(self) -> tuple[int, ...]:  # type: ignore[override]  # a class variable in the contract
         return (self._blueprint.scale,)
 
     @property
@@ -80,15 +80,15 @@ class Spandrel(Backbone):
         return self._blueprint.sizes.multiple_of
 
     def build(self, task: Task) -> nn.Module:
-        """Raises ValueError where the task has another scale, or other channels, than the network."""
+        """Build the network. Raises ValueError if its scale or channels differ from the task's."""
         from lowvision_spandrel import network
 
-        for what, own, wanted in (
+        for name, value, required in (
             ("scale", self._blueprint.scale, task.scale),
             ("channels", self._blueprint.channels, task.channels),
         ):
-            if own != wanted:
-                raise ValueError(f"{self.network} has {what} {own}; the task has {what} {wanted}")
+            if value != required:
+                raise ValueError(f"{self.network} has {name} {value}; the task has {name} {required}")
         return network.build(self._blueprint)
 
     def reach(self, task: Task) -> int | None:
@@ -102,36 +102,36 @@ class Spandrel(Backbone):
 
 
 class SpandrelFile(Format):
-    """Weights files of any architecture that spandrel knows, such as ESRGAN, Compact, SwinIR, DAT, NAFNet."""
+    """Weights files of any architecture that spandrel supports, e.g. ESRGAN, Compact, SwinIR, DAT, NAFNet."""
 
     general: ClassVar[bool] = True
 
     size: int = Field(default=128, ge=8)
-    """Height and width of tiles in LQ pixels, unless the network asks for more: larger than in training, as such
-    networks look far around a pixel."""
+    """Smallest height and width of tiles in LQ pixels; larger than training tiles, since such networks have large
+    receptive fields."""
     overlap: int = Field(default=16, ge=0)
-    """LQ pixels by which tiles overlap."""
+    """Overlap of tiles in LQ pixels."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         if reason := missing():
             raise ImportError(reason)
         from lowvision_spandrel import blueprint
 
-        found = blueprint.of(state)
-        if found is None:
+        detected = blueprint.detect(state)
+        if detected is None:
             return None
-        sizes = found.blueprint.sizes
+        sizes = detected.blueprint.sizes
         size = -(-max(self.size, sizes.minimum) // sizes.multiple_of) * sizes.multiple_of
-        weights = {f"network.{name}": tensor for name, tensor in found.state.items()}
+        weights = {f"network.{name}": tensor for name, tensor in detected.state.items()}
         return Recognised(
-            task=_task(found.blueprint),
-            branches=(Part(Spandrel(layout=found.layout), weights),),
+            task=_task(detected.blueprint),
+            branches=(Part(Spandrel(layout=detected.layout), weights),),
             tile=(size, self.overlap),
         )
 
 
 def _task(network: Blueprint) -> Options | Mapping[str, Any]:
-    """The task by which such a network is measured."""
+    """Return the task that evaluates such a network."""
     if network.scale in BICUBIC:
         return {"sr": {"scale": network.scale, "channels": network.channels}}
     return Unknown(scale=network.scale, channels=network.channels)  # type: ignore[arg-type]  # 1 or 3

@@ -1,4 +1,4 @@
-"""What spandrel knows of a network: enough to build it anew. The one door to spandrel."""
+"""Description of a spandrel network, sufficient to build it again. The only module that imports spandrel."""
 
 from __future__ import annotations
 
@@ -19,133 +19,134 @@ from torch import Tensor, nn
 
 from lowvision_spandrel import layout as layouts
 
-MANY = 4096
-"""Numbers of the largest buffer whose values are kept in a layout."""
+MAX_BUFFER_SIZE = 4096
+"""Upper bound, exclusive, of the elements of a buffer whose values are stored in a layout."""
 TRIES = 4
-"""So many buffers are tried, less one: DAT writes the size of its windows into its first."""
+"""Attempts with 0, 1, 2, ... buffers whose values are stored: DAT writes its window size into its first buffer."""
 CHANNELS = (1, 3)
 """Grey and RGB: what lowvision restores."""
 REACHES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
-    # 3x3 convolutions one after the other, and a nearest-neighbour skip.
+    # A sequence of 3x3 convolutions and a nearest-neighbour skip.
     "Compact": lambda options: options["num_conv"] + 2,
-    # Fifteen 3x3 convolutions a block, one on each side of them, and at most five at the size of the output of x4.
+    # Fifteen 3x3 convolutions per block, one before and one after the blocks, the rest at larger sizes (x4 at most).
     "ESRGAN": lambda options: (15 * options["num_blocks"] + 4) * (options["shuffle_factor"] or 1),
 }
-"""The reach of networks that are nothing but convolutions."""
+"""Receptive field (radius in LQ pixels) of networks that consist of convolutions only."""
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A network of spandrel's, without weights."""
+    """A spandrel network without weights."""
 
     architecture: str
-    """As spandrel calls it, such as `ESRGAN`."""
+    """Name in spandrel, e.g. `ESRGAN`."""
     name: str
-    """With what tells it from others of its architecture, such as `ESRGAN 64nf 23nb x4`."""
+    """Name with the tags of its variant, e.g. `ESRGAN 64nf 23nb x4`."""
     make: type[nn.Module]
     hyperparameters: Mapping[str, Any]
-    """What `make` is given."""
+    """Arguments of `make`."""
     call: Callable[[nn.Module, Tensor], Tensor]
-    """Runs the network: some want more than an image, or give more than one."""
+    """Call the network: some need more arguments than an image, or return more than one."""
     scale: int
     channels: int
     sizes: SizeRequirements
-    """What spandrel says of the height and width of its input."""
+    """Requirements on height and width of the input."""
 
     @property
     def reach(self) -> int | None:
-        """How many LQ pixels in each direction an output pixel sees, where that is known; None: it is not."""
+        """Return the receptive field as a radius in LQ pixels; None if it is unknown."""
         count = REACHES.get(self.architecture)
         return count(self.hyperparameters) if count else None
 
     def same_as(self, other: Blueprint) -> bool:
-        """Whether both build the same network."""
-        kinds = [(b.make, repr(b.hyperparameters), b.scale, b.channels, b.sizes) for b in (self, other)]
-        return kinds[0] == kinds[1]
+        """Return True if both build the same network."""
+        keys = [(b.make, repr(b.hyperparameters), b.scale, b.channels, b.sizes) for b in (self, other)]
+        return keys[0] == keys[1]
 
 
 @dataclass(frozen=True)
-class Found:
-    """A network that spandrel recognised in a state."""
+class Detected:
+    """A network that spandrel recognised in a state dict."""
 
     blueprint: Blueprint
     layout: str
-    """From which spandrel recognises it again."""
+    """Layout from which spandrel recognises it again."""
     state: Mapping[str, Tensor]
-    """Its weights, under the network's own names."""
+    """Its weights, by the network's names."""
 
 
-def of(state: Mapping[str, Tensor]) -> Found | None:
-    """What spandrel recognises in a state; None: nothing.
+def detect(state: Mapping[str, Tensor]) -> Detected | None:
+    """Return the network that spandrel recognises in a state dict, if any.
 
-    Raises ValueError for a network that is recognised, but is none that restores images as lowvision does, or whose
-    options follow from the values of its weights.
+    Raises ValueError for a recognised network that lowvision cannot use, or whose options follow from the values of its
+    weights.
     """
-    found = _recognised(state)
-    if found is None:
+    descriptor = _load(state)
+    if descriptor is None:
         return None
-    blueprint, own = _restoring(found), found.model.state_dict()
-    numbers = sorted(
-        n for n, b in found.model.named_buffers() if n in own and b.is_floating_point() and b.numel() < MANY
+    blueprint, weights = _blueprint(descriptor), descriptor.model.state_dict()
+    buffers = sorted(
+        name
+        for name, buffer in descriptor.model.named_buffers()
+        if name in weights and buffer.is_floating_point() and buffer.numel() < MAX_BUFFER_SIZE
     )
-    for kept in ([], *(numbers[:count] for count in range(1, TRIES))):
-        for candidate in (own, canonicalize_state_dict(dict(state))):
+    for kept in ([], *(buffers[:count] for count in range(1, TRIES))):
+        for candidate in (weights, canonicalize_state_dict(dict(state))):
             layout = layouts.pack(candidate, kept)
             if _builds(layout, blueprint):
-                return Found(blueprint, layout, own)
+                return Detected(blueprint, layout, weights)
     raise ValueError(
-        f"{blueprint.name}: its options follow from its weights, not from their shapes, and cannot be kept"
+        f"{blueprint.name}: its options follow from its weights, not from their shapes, and cannot be stored"
     )
 
 
 @functools.lru_cache(maxsize=32)
 def read(layout: str) -> Blueprint:
-    """The network that spandrel recognises in a layout. Raises ValueError where there is none."""
-    found = _recognised(layouts.unpack(layout))
-    if found is None:
-        raise ValueError("spandrel recognises no network in this layout; install the version that it was made with")
-    return _restoring(found)
+    """Return the network that spandrel recognises in a layout. Raises ValueError if there is none."""
+    descriptor = _load(layouts.unpack(layout))
+    if descriptor is None:
+        raise ValueError("spandrel recognises no network in this layout; install the version that wrote it")
+    return _blueprint(descriptor)
 
 
-def _recognised(state: Mapping[str, Tensor]) -> Any | None:
-    """What spandrel makes of a state, which is left as it is; None: nothing."""
+def _load(state: Mapping[str, Tensor]) -> Any | None:
+    """Return spandrel's descriptor of a state dict, which is not modified; None if it recognises nothing."""
     try:
-        with torch.device("cpu"):  # a network reads numbers while it is made, which it cannot on the meta device
+        with torch.device("cpu"):  # constructors read values, which the meta device does not have
             return MAIN_REGISTRY.load(canonicalize_state_dict(dict(state)))
     except UnsupportedModelError:
         return None
-    except Exception as error:  # it detects by a few names alone, and stumbles over another's network in many ways
+    except Exception as error:  # spandrel detects by a few names only and fails on other networks in many ways
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"spandrel takes it for a network that it then cannot build: {reason}") from None
+        raise ValueError(f"spandrel detects a network that it cannot build: {reason}") from None
 
 
-def _builds(layout: str, wanted: Blueprint) -> bool:
-    """Whether spandrel recognises the wanted network in a layout."""
+def _builds(layout: str, expected: Blueprint) -> bool:
+    """Return True if spandrel recognises the expected network in a layout."""
     try:
-        return read(layout).same_as(wanted)
+        return read(layout).same_as(expected)
     except ValueError:
         return False
 
 
-def _restoring(found: Any) -> Blueprint:
-    """The blueprint of a network that makes images of images."""
-    tags = " ".join([found.architecture.id, *found.tags, f"x{found.scale}"])
-    if not isinstance(found, ImageModelDescriptor):
-        raise ValueError(f"{tags} fills holes, it needs a mask beside the image")
-    if found.input_channels != found.output_channels or found.input_channels not in CHANNELS:
-        raise ValueError(
-            f"{tags} makes {found.output_channels} channels of {found.input_channels}; lowvision restores grey or RGB"
-        )
-    if found.size_requirements.square:
-        raise ValueError(f"{tags} takes square images alone")
+def _blueprint(descriptor: Any) -> Blueprint:
+    """Return the blueprint of a network that maps images to images. Raises ValueError for any other."""
+    name = " ".join([descriptor.architecture.id, *descriptor.tags, f"x{descriptor.scale}"])
+    inputs, outputs = descriptor.input_channels, descriptor.output_channels
+    if not isinstance(descriptor, ImageModelDescriptor):
+        raise ValueError(f"{name} is an inpainting network, which needs a mask in addition to the image")
+    if inputs != outputs or inputs not in CHANNELS:
+        raise ValueError(f"{name} maps {inputs} channels to {outputs}; lowvision restores grey or RGB")
+    if descriptor.size_requirements.square:
+        raise ValueError(f"{name} supports only square images")
     return Blueprint(
-        architecture=found.architecture.id,
-        name=tags,
-        make=type(found.model),
-        hyperparameters=found.model.hyperparameters,  # spandrel keeps them with every network
-        # Its own `__call__` is for inference alone: what it gives cannot be trained through.
-        call=found._call_fn,
-        scale=found.scale,
-        channels=found.input_channels,
-        sizes=found.size_requirements,
+        architecture=descriptor.architecture.id,
+        name=name,
+        make=type(descriptor.model),
+        hyperparameters=descriptor.model.hyperparameters,  # spandrel stores them with every network
+        # The descriptor's `__call__` is for inference only and does not propagate gradients.
+        call=descriptor._call_fn,
+        scale=descriptor.scale,
+        channels=inputs,
+        sizes=descriptor.size_requirements,
     )

@@ -1,4 +1,4 @@
-"""The layout of a state as one word: names and shapes of its tensors, from which spandrel recognises a network."""
+"""The layout of a state dict as a string: names and shapes of its tensors, from which spandrel recognises a network."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FEW = 16
-"""So many whole numbers are kept as they are: some networks write their own options into their state."""
+MAX_INTEGERS = 16
+"""Largest integer tensor whose values are always stored: some networks write options into their state dict."""
 
 Entry = list[Any]
-"""Name, type, shape, and the values where they are kept."""
+"""Name, type, shape, and the values if they are stored."""
 
 
 def pack(state: Mapping[str, Tensor], kept: Collection[str] = ()) -> str:
-    """The layout of a state, with the values of the tensors `kept`, and of few whole numbers.
+    """Return the layout of a state dict, with the values of the tensors `kept` and of small integer tensors.
 
-    Two states that differ in order, or in the precision of their weights, have the same.
+    It does not depend on the order of tensors or the precision of weights.
     """
     return _encoded([_entry(name, state[name], name in kept) for name in sorted(state)])
 
 
 def unpack(layout: str) -> dict[str, Tensor]:
-    """A state in that layout, on the CPU, zero where no value is kept. Raises ValueError where it is none."""
+    """Return a state dict with that layout on the CPU, zero where no value is stored. Raises ValueError if invalid."""
     try:
         return {name: _tensor(kind, shape, values) for name, kind, shape, values in _decoded(layout)}
     except (ValueError, TypeError, AttributeError, RuntimeError):
-        raise ValueError("is no layout of a network; let lowvision write it: {weights: FILE}") from None
+        raise ValueError("is not a valid layout of a network; use {weights: FILE} instead") from None
 
 
 def normal(layout: str) -> str:
-    """The same layout, compressed by this machine: another one may do it differently. Raises ValueError as `unpack`."""
+    """Return the layout recompressed, since compressors differ between machines. Raises ValueError like `unpack`."""
     unpack(layout)
     return _encoded(_decoded(layout))
 
@@ -43,7 +43,7 @@ def normal(layout: str) -> str:
 def _entry(name: str, tensor: Tensor, is_kept: bool) -> Entry:
     is_floating = tensor.is_floating_point()
     kind = "float32" if is_floating else str(tensor.dtype).removeprefix("torch.")
-    has_values = is_kept or (not is_floating and tensor.numel() <= FEW)
+    has_values = is_kept or (not is_floating and tensor.numel() <= MAX_INTEGERS)
     return [name, kind, list(tensor.shape), tensor.tolist() if has_values else None]
 
 

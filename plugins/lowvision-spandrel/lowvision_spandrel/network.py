@@ -1,4 +1,4 @@
-"""A network of spandrel's as a branch: any size of input, trainable, countable."""
+"""A spandrel network as a branch: any input size, trainable, with a countable cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lowvision_spandrel.blueprint import Blueprint
 
 
 class Network(nn.Module):
-    """(B,C,h,w) in [0,1] -> (B,C,s*h,s*w). What is too small, or of an odd size, is continued by its edge."""
+    """(B,C,h,w) in [0,1] -> (B,C,s*h,s*w). Inputs of an unsupported size are padded by edge replication."""
 
     def __init__(self, blueprint: Blueprint):
         super().__init__()
@@ -23,7 +23,7 @@ class Network(nn.Module):
         height, width = lq.shape[2:]
         right, below = self._sizes.get_padding(width, height)
         if not (right or below):
-            return self._run(lq.clone())  # some, as RCAN, write into what they are given
+            return self._run(lq.clone())  # some networks, e.g. RCAN, write into their input
         wide = functional.pad(lq, (0, right, 0, below), mode="replicate")
         return self._run(wide)[..., : self._scale * height, : self._scale * width]
 
@@ -34,13 +34,13 @@ class Network(nn.Module):
             if not lq.is_meta:
                 raise
             raise WeightsError(
-                f"{self._name} decides by the values of pixels what it computes, so that its cost cannot be counted"
+                f"{self._name}: its computation depends on pixel values, so its cost cannot be counted"
             ) from error
 
 
 def build(blueprint: Blueprint) -> Network:
-    """The network with fresh weights, on the device that is torch's default."""
+    """Return the network with initial weights on torch's default device."""
     device = torch.get_default_device()
-    with torch.device("cpu"):  # a network reads numbers while it is made, which it cannot on the meta device
-        made = Network(blueprint)
-    return made.to(device)
+    with torch.device("cpu"):  # constructors read values, which the meta device does not have
+        network = Network(blueprint)
+    return network.to(device)

@@ -1,4 +1,4 @@
-"""Balanced sparsity: any backbone with weights of zero, equally many in every block, pruned while it trains."""
+"""Balanced sparsity: any backbone with equally many zero weights in every block, pruned during training."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Sparse(Backbone):
-    """Another backbone, equally many of whose weights are zero in every block (Yao et al., AAAI 2019)."""
+    """A wrapped backbone with equally many zero weights in every block (Yao et al., AAAI 2019)."""
 
     of: BackboneChoice
-    """The network whose weights become sparse."""
+    """The wrapped backbone."""
     sparsity: float = Field(default=0.75, gt=0, lt=1)
-    """Share of the weights of every block that are zero; rounded to whole weights, of which at least one stays."""
+    """Fraction of zeros in every block, rounded to whole weights; at least one weight is kept."""
     block: int = Field(default=16, ge=2)
-    """Weights in a block: so many, or the nearest number into which a row can be divided."""
+    """Weights per block, or the nearest divisor of a row."""
     ends: bool = False
-    """Whether the first and the last layer become sparse as well; they see or make the image, and are cheap."""
+    """Prune the first and last layer, too; they read or write the image and are cheap."""
     settle: float = Field(default=0.75, gt=0, le=1)
-    """Share of the stage after which no more weights are taken away; what stays learns on."""
+    """Fraction of the stage after which pruning ends; the remaining weights continue to train."""
 
     @property
-    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # not of the class: the inner backbone's
+    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # a class variable in the contract
         return self.of.scales
 
     @property
@@ -36,13 +36,13 @@ class Sparse(Backbone):
         return self.of.multiple_of
 
     def build(self, task: Task) -> nn.Module:
-        """Raises ValueError where the network has no layer that could be sparse."""
+        """Build the sparse network. Raises ValueError if it has no layer to prune."""
         from lowvision_sparsity.pruning import make_sparse
 
         network = self.of.build(task)
         if not make_sparse(network, self.sparsity, self.block, self.ends):
             name = type(self.of).__name__
-            raise ValueError(f"{name} has no layer that could be sparse between its first and its last; say ends: true")
+            raise ValueError(f"{name} has no layer to prune between its first and its last; set ends: true")
         return network
 
     def reach(self, task: Task) -> int | None:
@@ -58,23 +58,25 @@ class Sparse(Backbone):
 
 
 class Sparsity(Reducer):
-    """The backbone with weights of zero, equally many in every block; a level is their share, 0 the backbone itself."""
+    """The backbone with equally many zeros in every block; a level is their fraction, 0 the backbone itself."""
 
     block: int = Field(default=16, ge=2)
-    """Weights in a block: so many, or the nearest number into which a row can be divided."""
+    """Weights per block, or the nearest divisor of a row."""
     ends: bool = False
-    """Whether the first and the last layer become sparse as well."""
+    """Prune the first and last layer, too."""
     settle: float = Field(default=0.75, gt=0, le=1)
-    """Share of a stage after which no more weights are taken away."""
+    """Fraction of a stage after which pruning ends."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         if type(level) not in (int, float) or not 0 <= float(level) < 1:  # not isinstance: True is an int too
-            raise ValueError(f"give the share of weights that are zero, from 0 to less than 1, not {level!r}")
+            raise ValueError(f"the level must be the fraction of zero weights, from 0 to less than 1, not {level!r}")
         share = float(level)
         if isinstance(backbone, Sparse):
             if share < backbone.sparsity:
                 name, has = type(backbone.of).__name__, backbone.sparsity
-                raise ValueError(f"this sparse {name} has {has:g} zeros already; a reducer only makes smaller")
+                raise ValueError(
+                    f"this sparse {name} has {has:g} zeros already; a reducer only makes a backbone smaller"
+                )
             return backbone.replace(sparsity=share)
         if share == 0:
             return backbone

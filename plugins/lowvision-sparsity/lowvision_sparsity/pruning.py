@@ -1,7 +1,7 @@
-"""Keeps the weights of a network balanced and sparse, and prunes it gradually while it is trained.
+"""Balanced sparse weights of a network, and gradual pruning during training.
 
-At any time, whoever asks, a layer's weight has exactly as many non-zeros in every block as its options say. Only while
-its own objective runs are more let through, the fewer the further the stage is: that is what gradual pruning is.
+Outside its objective, a layer's weight always has the configured number of non-zeros in every block. Only while the
+objective runs, the mask passes more weights, fewer as the stage progresses: this is the gradual pruning.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch.nn.utils import parametrize
 from lowvision_sparsity.blocks import Blocks, Layer, kept_of
 
 PLACE = "parametrizations.weight"
-"""Where torch puts what makes the weight of a layer."""
+"""Name under which torch stores the parametrization of a layer's weight."""
 
 
 class Balanced(nn.Module):
-    """A parametrization: the weight, with all but the largest of every block zero."""
+    """A parametrization that sets all but the largest weights of every block to zero."""
 
     mask: Tensor
-    """Of the weight's shape, bool: which weights are let through."""
+    """Bool, of the weight's shape: weights that pass."""
     open: Tensor
-    """So many of a block training still uses: from all of them down to `blocks.kept`, never up again."""
+    """Weights per block that training uses: decreases from all to `blocks.kept`."""
 
     def __init__(self, weight: Tensor, blocks: Blocks):
         super().__init__()
@@ -37,22 +37,22 @@ class Balanced(nn.Module):
         return weight * self.mask
 
     def widen(self, weight: Tensor, share: float) -> Tensor:
-        """Let through what a sparsity of `share` of the wanted one leaves; the mask that is to hold afterwards.
+        """Widen the mask to `share` of the target sparsity; return the mask to restore afterwards.
 
-        weight: before it is masked. Once no more is let through than is to stay, masks stay as they are.
+        weight: the unmasked weight. After the target is reached, the mask is fixed.
         """
         ranks = self.blocks.ranks(weight)
         kept = max(self.blocks.kept, kept_of(self.blocks.size, share * self.blocks.sparsity))
         settled = self.open <= self.blocks.kept
         closed = torch.where(settled, self.mask, ranks < self.blocks.kept)
-        # A new tensor each time: the backward pass still needs the one that was used.
+        # New tensors, because the backward pass needs the previous ones.
         self.open = self.open.clamp(max=kept)
         self.mask = torch.where(settled, closed, ranks < self.open)
         return closed
 
 
 class GradualPruning(nn.Module):
-    """Trains a sparse network by L1, or as the inner backbone says, and takes weights away as the stage goes on."""
+    """Train a sparse network by L1, or by the wrapped backbone's objective, with gradual pruning."""
 
     def __init__(self, network: nn.Module, own: nn.Module | None, settle: float):
         super().__init__()
@@ -73,56 +73,56 @@ class GradualPruning(nn.Module):
 
 
 def ramp(progress: float) -> float:
-    """The share of the wanted sparsity: 0 at 0, 1 from 1 on, fast at first (Zhu and Gupta 2017, eq. 1)."""
+    """Return the fraction of the target sparsity: cubic from 0 at 0 to 1 at 1 (Zhu and Gupta 2017, eq. 1)."""
     return 1 - (1 - min(progress, 1.0)) ** 3
 
 
 def make_sparse(network: nn.Module, sparsity: float, size: int, ends: bool) -> int:
-    """Make the layers of a network sparse, all but the first and the last of them unless `ends`; how many became so."""
-    layers = [module for module in network.modules() if isinstance(module, Layer) and _is_learned(module)]
-    chosen = layers if ends else layers[1:-1]
-    for layer in chosen:
+    """Make the layers of a network sparse, the first and last only if `ends`; return the number of sparse layers."""
+    layers = [module for module in network.modules() if isinstance(module, Layer) and _is_trainable(module)]
+    pruned = layers if ends else layers[1:-1]
+    for layer in pruned:
         blocks = Blocks.of(layer, sparsity, size)
         parametrize.register_parametrization(layer, "weight", Balanced(layer.weight, blocks))
-    return len(chosen)
+    return len(pruned)
 
 
 def sparse_weights(network: nn.Module) -> Iterator[tuple[Tensor, Balanced]]:
-    """Every weight that is sparse, as it is before it is masked, and what masks it."""
+    """Yield every sparse weight, unmasked, and its parametrization."""
     for _, parametrization in _sparse(network):
-        yield parametrization.original, parametrization[0]  # type: ignore[misc]  # as `_sparse` has looked
+        yield parametrization.original, parametrization[0]  # type: ignore[misc]  # checked by `_sparse`
 
 
 def inherit(larger: nn.Module, smaller: nn.Module) -> bool:
-    """Set the weights of a sparse network to those of the dense, or less sparse, one that it was made of, unmasked.
+    """Set the weights of a sparse network to the unmasked weights of its dense or less sparse origin.
 
-    False, and nothing set, where they are not of one kind.
+    Return False, and change nothing, if the networks do not match.
     """
-    theirs, mine = _by_dense_names(larger), _by_dense_names(smaller)
-    if mine.keys() != theirs.keys() or any(tensor.shape != theirs[name].shape for name, tensor in mine.items()):
+    sources, targets = _by_dense_names(larger), _by_dense_names(smaller)
+    if targets.keys() != sources.keys() or any(t.shape != sources[name].shape for name, t in targets.items()):
         return False
     with torch.no_grad():
-        for name, tensor in mine.items():
-            tensor.copy_(theirs[name])
+        for name, tensor in targets.items():
+            tensor.copy_(sources[name])
         for weight, balanced in sparse_weights(smaller):
             balanced.mask.copy_(balanced.blocks.ranks(weight) < balanced.blocks.kept)
     return True
 
 
-def _is_learned(layer: Layer) -> bool:
-    """Whether the weight is a parameter of the layer itself, neither a constant nor computed from others."""
+def _is_trainable(layer: Layer) -> bool:
+    """Return True if the weight is a parameter of the layer, not a constant or computed."""
     return isinstance(layer.weight, nn.Parameter) and layer.weight.requires_grad
 
 
 def _sparse(network: nn.Module) -> Iterator[tuple[str, parametrize.ParametrizationList]]:
-    """What makes each sparse weight, under the name that the weight has in the dense network."""
+    """Yield the parametrization of each sparse weight, by the weight's name in the dense network."""
     for name, module in network.named_modules():
         if isinstance(module, parametrize.ParametrizationList) and isinstance(module[0], Balanced):
             yield f"{name.removesuffix(PLACE)}weight", module
 
 
 def _by_dense_names(network: nn.Module) -> dict[str, Tensor]:
-    """The network's own tensors, not copies, under the names that they have where it is dense; no masks."""
+    """Return the network's tensors, not copies, by their names in the dense network, without masks."""
     state = network.state_dict()
     for weight, parametrization in _sparse(network):
         place = f"{weight.removesuffix('weight')}{PLACE}"

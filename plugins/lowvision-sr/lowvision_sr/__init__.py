@@ -1,4 +1,4 @@
-"""Super-resolution: the task, four networks for it, and files of the ClassSR authors' code and of CARN's authors."""
+"""Super-resolution: the task, four networks, and readers for weights files of the ClassSR and CARN authors."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 Colour = tuple[float, float, float]
 """R, G, B."""
 DIV2K_MEAN: Colour = (0.4488, 0.4371, 0.4040)
-"""Of the DIV2K training photographs in [0,1]."""
+"""Mean colour of the DIV2K training photographs, in [0,1]."""
 
 
 class SuperResolution(Task):
     """Undo an antialiased (MATLAB-style) bicubic reduction."""
 
     scale: Literal[2, 3, 4] = 4
-    """Size of gt divided by size of lq."""
+    """Upsampling factor: size of gt divided by size of lq."""
 
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
-        """Bicubic, kept in [0,1] but not rounded to 8 bit. `generator` is not used: nothing is random."""
+        """Reduce by bicubic interpolation, clamped to [0,1], not rounded to 8 bit. `generator` is not used."""
         from lowvision import resize
 
         height, width = gt.shape[-2:]
         return resize(gt, (height // self.scale, width // self.scale)).clamp(0, 1)
 
     def baseline(self, lq: Tensor) -> Tensor:
-        """Bicubic enlargement; may overshoot [0,1]."""
+        """Enlarge by bicubic interpolation; the result may overshoot [0,1]."""
         from lowvision import resize
 
         height, width = lq.shape[-2:]
@@ -40,18 +40,18 @@ class SuperResolution(Task):
 
 
 class FSRCNN(Backbone):
-    """A shallow network that enlarges with one transposed convolution (Dong et al., ECCV 2016)."""
+    """A shallow network that upsamples with one transposed convolution (Dong et al., ECCV 2016)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
 
     channels: int = Field(default=56, ge=1)
     """Feature channels of the first and the last convolution (the paper's d)."""
     shrink: int = Field(default=12, ge=1)
-    """Feature channels between them (the paper's s)."""
+    """Feature channels of the mapping convolutions (the paper's s)."""
     layers: int = Field(default=4, ge=1)
-    """Mapping convolutions (the paper's m)."""
+    """Number of mapping convolutions (the paper's m)."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_sr.fsrcnn import Network
@@ -66,7 +66,7 @@ class FSRCNN(Backbone):
         )
 
     def reach(self, task: Task) -> int:
-        # The 5x5 head, the 3x3 mapping, the 9x9 transposed convolution.
+        # 5x5 head, 3x3 mapping convolutions, 9x9 transposed convolution.
         return 2 + self.layers + 4 // task.scale
 
 
@@ -78,17 +78,17 @@ class CARN(Backbone):
     channels: int = Field(default=64, ge=1)
     """Feature channels; a multiple of `groups`."""
     layers: int = Field(default=3, ge=1)
-    """Cascading blocks."""
+    """Number of cascading blocks."""
     groups: int = Field(default=4, ge=1)
-    """Groups of the 3x3 convolutions inside blocks and upsampler."""
+    """Groups of the 3x3 convolutions in the blocks and the upsampler."""
     batch_norm: bool = False
-    """BatchNorm after every 1x1 fusion: the layout of the ClassSR authors' code and checkpoints."""
+    """Add BatchNorm after every 1x1 fusion, as the ClassSR authors' code and checkpoints do."""
     fusion_bias: bool = False
-    """A bias in every 1x1 fusion: the layout of CARN's own authors."""
+    """Add a bias to every 1x1 fusion, as CARN's authors do."""
     mean: Colour = DIV2K_MEAN
-    """The colour that is taken from the input and given back to the output; for grey images its mean."""
+    """Mean colour, subtracted from the input and added to the output; grey images use its average."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     @model_validator(mode="after")
     def _groups_divide_channels(self) -> Self:
@@ -115,7 +115,7 @@ class CARN(Backbone):
         return self.layers
 
     def reach(self, task: Task) -> int:
-        # The entry; three times two 3x3 convolutions a block; the exit, and the upsampler before it.
+        # Entry; three times two 3x3 convolutions per block; exit, and the upsampler before it if scale > 1.
         return 1 + 6 * self.layers + (1 if task.scale == 1 else 2)
 
 
@@ -127,9 +127,9 @@ class SRResNet(Backbone):
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=16, ge=1)
-    """Residual blocks."""
+    """Number of residual blocks."""
     skip: Skip = "bilinear"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_sr.srresnet import Network
@@ -146,7 +146,7 @@ class SRResNet(Backbone):
         return self.layers
 
     def reach(self, task: Task) -> int:
-        # The first convolution, two a block, and the tail: two convolutions at full size, the upsampler before them.
+        # First convolution; two per block; tail: the upsampler, then two convolutions at full size.
         return 1 + 2 * self.layers + 2
 
 
@@ -158,15 +158,15 @@ class RCAN(Backbone):
     channels: int = Field(default=64, ge=1)
     """Feature channels."""
     layers: int = Field(default=10, ge=1)
-    """Residual groups."""
+    """Number of residual groups."""
     blocks: int = Field(default=20, ge=1)
-    """Channel-attention blocks in a group."""
+    """Channel-attention blocks per group."""
     reduction: int = Field(default=16, ge=1)
-    """An attention layer's hidden width is `channels` // `reduction`, at least 1."""
+    """Channel reduction of the attention; its hidden width is `channels` // `reduction`, at least 1."""
     mean: Colour = DIV2K_MEAN
-    """The colour that is taken from the input and given back to the output; for grey images its mean."""
+    """Mean colour, subtracted from the input and added to the output; grey images use its average."""
     skip: Skip = "none"
-    """The interpolation of the input that is added to the output."""
+    """Interpolation of the input that is added to the output."""
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_sr.rcan import Network
@@ -191,30 +191,30 @@ class RCAN(Backbone):
 
 
 class ClassSR(Format):
-    """What the ClassSR authors' code writes: FSRCNN, CARN, MSRResNet, RCAN, alone or as branches of a container."""
+    """Files of the ClassSR authors' code: FSRCNN, CARN, MSRResNet or RCAN, single or as branches of a container."""
 
     scale: Literal[2, 3, 4] = 4
-    """How far an FSRCNN enlarges: its tensors do not tell. The authors' enlarge by 4."""
+    """Scale of an FSRCNN, which its tensors do not determine; 4 in the authors' files."""
     white: float = Field(default=255.0, gt=0)
-    """The value of white in the pixels that an RCAN was trained on: 255 in the authors' code, 1 in some of others."""
+    """Value of white in the pixels that an RCAN was trained on: 255 in the authors' code, 1 in some other code."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from functools import partial
 
         from lowvision_sr.reference import carn, container, fsrcnn, rcan, srresnet
 
-        finders = (fsrcnn.find, carn.find, srresnet.find, partial(rcan.find, white=self.white))
+        detectors = (fsrcnn.detect, carn.detect, srresnet.detect, partial(rcan.detect, white=self.white))
         try:
-            return container.recognise(state, self.scale, finders)
+            return container.recognise(state, self.scale, detectors)
         except KeyError as missing:
             raise ValueError(f"{missing.args[0]} is missing") from None
 
 
 class CARNFile(Format):
-    """What CARN's authors write of CARN-M: one network with ends for x2, x3 and x4 in one file."""
+    """CARN-M files of CARN's authors: one network with upsamplers for x2, x3 and x4 in one file."""
 
     scale: Literal[2, 3, 4] | None = None
-    """The end to take; it must be given if the file has several."""
+    """Scale of the upsampler to load; required if the file has several."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         from lowvision_sr import carn_file

@@ -20,7 +20,7 @@ from lowvision.layers import (
 from lowvision_sr import Colour
 
 SHARED = 3
-"""How often a cascading block runs its one residual block."""
+"""Number of times a cascading block runs its shared residual block."""
 
 
 class Network(nn.Module, EarlyExit):
@@ -80,7 +80,7 @@ class Network(nn.Module, EarlyExit):
 
 
 class CascadingBlock(nn.Module):
-    """One residual block, run three times, with everything before it fused into each next input."""
+    """One residual block, run three times; each next input is a fusion of all features so far."""
 
     def __init__(self, channels: int, groups: int, batch_norm: bool, fusion_bias: bool):
         super().__init__()
@@ -92,7 +92,7 @@ class CascadingBlock(nn.Module):
 
 
 class EfficientResidual(nn.Module):
-    """The paper's residual-E block: two grouped 3x3 convolutions, and a 1x1 one that mixes the groups."""
+    """The paper's residual-E block: two grouped 3x3 convolutions and a 1x1 convolution that mixes the groups."""
 
     def __init__(self, channels: int, groups: int):
         super().__init__()
@@ -109,7 +109,7 @@ class EfficientResidual(nn.Module):
 
 
 def cascade(blocks: Iterable[nn.Module], fusions: Iterable[nn.Module], features: Tensor) -> Tensor:
-    """Run the blocks in turn; a fusion makes each next input from the first input and all outputs so far."""
+    """Run the blocks in turn; each next input is a fusion of the first input and all outputs so far."""
     seen = features
     for block, fusion in zip(blocks, fusions, strict=True):
         features, seen = step(block, fusion, features, seen)
@@ -117,13 +117,13 @@ def cascade(blocks: Iterable[nn.Module], fusions: Iterable[nn.Module], features:
 
 
 def step(block: nn.Module, fusion: nn.Module, features: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """The next block's input (B,channels,h,w), and all outputs so far."""
-    seen = torch.cat([seen, block(features)], dim=1)  # (B, channels more than before, h, w)
+    """Return the next block's input (B,channels,h,w), and all outputs so far."""
+    seen = torch.cat([seen, block(features)], dim=1)  # (B, channels * (blocks so far + 1), h, w)
     return fusion(seen), seen
 
 
 def fusions(count: int, channels: int, batch_norm: bool, bias: bool) -> nn.ModuleList:
-    """The 1x1 convolutions of a cascade, each from one part more than the one before."""
+    """Build the 1x1 convolutions of a cascade; each reads `channels` more than the one before."""
 
     def fusion(parts: int) -> nn.Sequential:
         convolution = nn.Conv2d(parts * channels, channels, 1, bias=bias)

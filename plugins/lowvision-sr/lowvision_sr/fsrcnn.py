@@ -1,4 +1,4 @@
-"""FSRCNN: shrink, map, expand, enlarge (Dong, Loy, Tang, ECCV 2016), in the form of the ClassSR paper."""
+"""FSRCNN: shrink, map, expand, upsample (Dong, Loy, Tang, ECCV 2016), in the form of the ClassSR paper."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lowvision import Skip
 from lowvision.layers import HOURGLASS_SLOPE, add_skip, hourglass, init_kaiming_, init_near_zero_, init_zero_mean_
 
 KERNEL = 9
-"""Of the transposed convolution."""
+"""Kernel size of the transposed convolution."""
 
 
 class Network(nn.Module):
@@ -18,7 +18,7 @@ class Network(nn.Module):
         super().__init__()
         self.scale, self.skip = scale, skip
         self.features = hourglass(colours, channels, shrink, layers)
-        # Exactly scale times larger needs 2 * padding - output_padding = KERNEL - scale.
+        # The output is exactly scale times larger if 2 * padding - output_padding = KERNEL - scale.
         padding = (KERNEL - scale + 1) // 2
         self.enlarge = nn.ConvTranspose2d(
             channels, colours, KERNEL, stride=scale, padding=padding, output_padding=2 * padding - (KERNEL - scale)

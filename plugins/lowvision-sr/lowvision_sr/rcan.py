@@ -71,7 +71,7 @@ class Network(nn.Module, EarlyExit):
 
 
 class Group(nn.Module):
-    """Channel-attention blocks and a convolution, and the input added."""
+    """Channel-attention blocks and a convolution, with a residual connection."""
 
     def __init__(self, channels: int, blocks: int, reduction: int):
         super().__init__()
@@ -83,7 +83,7 @@ class Group(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Convolution, ReLU, convolution, weighted by channel attention, and the input added."""
+    """Convolution, ReLU, convolution, channel attention, with a residual connection."""
 
     def __init__(self, channels: int, reduction: int):
         super().__init__()

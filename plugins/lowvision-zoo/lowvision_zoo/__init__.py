@@ -1,4 +1,4 @@
-"""Trained networks: small weights files that travel in this package, so that photographs can be restored at once."""
+"""Trained networks: small weights files shipped in this package, so that photographs can be restored offline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 class SrCarnX4(Weights):
-    """Photographs four times as large, by CARN in three sizes; what `lowvision restore` takes unless told."""
+    """Super-resolution x4 by CARN in three sizes; the default of `lowvision restore`."""
 
     default = True
 
@@ -20,21 +20,21 @@ class SrCarnX4(Weights):
 
 
 class SrFsrcnnX4(Weights):
-    """Photographs four times as large, by FSRCNN in three sizes: a twentieth of CARN's cost, and less sharp."""
+    """Super-resolution x4 by FSRCNN in three sizes: 1/20 of CARN's cost, less sharp."""
 
     def path(self) -> Path:
         return HERE / "sr-fsrcnn-x4.safetensors"
 
 
 class DenoiseDncnnBlind(Weights):
-    """Photographs without their noise, Gaussian of any strength from sigma 5 to 50, by DnCNN in three sizes."""
+    """Denoising by DnCNN in three sizes: Gaussian noise, sigma 5 to 50."""
 
     def path(self) -> Path:
         return HERE / "denoise-dncnn-blind.safetensors"
 
 
 class DenoiseDncnn(Weights):
-    """Photographs without their noise, Gaussian of sigma 25 and no other, by DnCNN in three sizes."""
+    """Denoising by DnCNN in three sizes: Gaussian noise, sigma 25 only."""
 
     def path(self) -> Path:
         return HERE / "denoise-dncnn.safetensors"

@@ -10,8 +10,8 @@ import pytest
 import tiny
 import toys
 
-from lowvision.commands.show import components, names, page, wanted
-from lowvision.commands.show.wanted import Wanted
+from lowvision.commands.show import descriptions, names, page, request
+from lowvision.commands.show.request import ShowRequest
 from lowvision.errors import PluginError, RecipeError, UsageError, WeightsError
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Task
@@ -38,14 +38,14 @@ def lowvision_tasks() -> dict[str, type[Task]]:
 
 def show(word: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
     """The one document about a name."""
-    (document,) = names.documents(word, KNOWN, wanted.read(changes, size, scale))
+    (document,) = names.documents(word, KNOWN, request.parse(changes, size, scale))
     return document
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
 def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
     entry = KNOWN.find(kind, name)
-    told = components.document(entry, kind)
+    told = descriptions.component(entry, kind)
     assert (told["menu"], told["name"], told["version"]) == (kind, name, entry.version)
     assert told["about"]
     assert [option["name"] for option in told["options"]] == list(getattr(entry.component, "model_fields", ()))
@@ -61,7 +61,7 @@ def test_facts_of_a_contract_are_told() -> None:
 
 def test_a_fact_that_follows_from_options_is_told_so() -> None:
     known = Registry([Plugin(__name__, "more", "1")])
-    (told,) = names.documents("tasks.net", known, Wanted())
+    (told,) = names.documents("tasks.net", known, ShowRequest())
     assert told["facts"] == {"random": "follows from the options"}
     assert "random  follows from the options" in page.text([told])
 
@@ -74,23 +74,23 @@ def test_a_runtime_tells_what_it_misses(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
     known = Registry([Plugin(__name__, "more", "1"), *toys.registry().plugins])
-    documents = names.documents("net", known, Wanted())
+    documents = names.documents("net", known, ShowRequest())
     assert [document["menu"] for document in documents] == ["tasks", "backbones"]
     assert "\n\nnet: a backbone of toys (lowvision-toys 1.0)\n" in page.text(documents)
-    with pytest.raises(UsageError, match=r"net stands on several menus; say which, as tasks\.net"):
-        names.documents("net", known, Wanted(changes=("channels=8",)))
+    with pytest.raises(UsageError, match=r"net: the name has several kinds; give e\.g\. tasks\.net"):
+        names.documents("net", known, ShowRequest(changes=("channels=8",)))
     with pytest.raises(PluginError, match="task 'enlarge' is claimed by"):
-        names.documents("enlarge", known, Wanted())
+        names.documents("enlarge", known, ShowRequest())
 
 
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("crn", "nothing is called 'crn', and there is no such file; did you mean 'carn'?"),
+        ("crn", "crn: no component, recipe or file of that name; did you mean 'carn'?"),
         ("sr_carnn", "did you mean 'sr_carn'?"),
-        ("tasks.carn", "nothing is called 'tasks.carn', and there is no such file; "),
+        ("tasks.carn", "tasks.carn: no component, recipe or file of that name; "),
         ("xyzzy", "`lowvision ls` lists all names"),
-        ("none.safetensors", "nothing is called 'none.safetensors', and there is no such file"),
+        ("none.safetensors", "none.safetensors: no component, recipe or file of that name"),
     ],
 )
 def test_a_name_that_nothing_has_gets_the_way_out(word: str, told: str) -> None:
@@ -102,7 +102,7 @@ def test_a_name_that_nothing_has_gets_the_way_out(word: str, told: str) -> None:
 def test_a_name_may_be_missing_because_its_plugin_is() -> None:
     known = Registry([Plugin("no_such_module", "acme", "1.0")])
     with pytest.raises(UsageError, match="plugin no-such-module failed to load: ModuleNotFoundError"):
-        names.documents("carn", known, Wanted())
+        names.documents("carn", known, ShowRequest())
 
 
 def test_a_recipe_tells_what_it_would_do() -> None:
@@ -117,7 +117,7 @@ def test_a_recipe_tells_what_it_would_do() -> None:
     text = page.text([told])
     assert "branch 0    carn (channels 36, " in text
     assert f"{prices[0] / prices[-1]:.0%} of the base" in text
-    assert re.search(r"base +Trains the base on all tiles\. +steps 200, batch 12", text)
+    assert re.search(r"base +Train the base on all tiles\. +steps 200, batch 12", text)
 
 
 def test_a_recipe_takes_overrides_and_another_size() -> None:
@@ -127,7 +127,9 @@ def test_a_recipe_takes_overrides_and_another_size() -> None:
     assert "joint" not in [stage["name"] for stage in told["stages"]]
     with pytest.raises(RecipeError, match="unknown key"):
         show("sr_fsrcnn", "sede=3")
-    with pytest.raises(UsageError, match="--scale is for backbones and classifiers; a recipe has a task of its own"):
+    with pytest.raises(
+        UsageError, match="--scale applies only to backbones and classifiers; change the scale of a recipe"
+    ):
         show("sr_fsrcnn", scale=2)
     with pytest.raises(RecipeError, match=r"none\.yml: no such file"):
         show("none.yml")
@@ -145,19 +147,19 @@ def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> N
     assert text.startswith(f"{weights_file.name}: a weights file that holds a container\n")
     for words in ({"changes": ("a=1",)}, {"scale": 2}):
         with pytest.raises(UsageError, match="weights"):
-            names.documents(str(weights_file), KNOWN, Wanted(**words))  # type: ignore[arg-type]  # of two types
+            names.documents(str(weights_file), KNOWN, ShowRequest(**words))  # type: ignore[arg-type]  # of two types
 
 
 def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_text("nothing of the kind")
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
         show(str(tmp_path / "a.safetensors"))
     with pytest.raises(WeightsError):
         show(str(tmp_path))
 
 
 def test_weights_that_are_carried_tell_what_their_file_says() -> None:
-    carried, file = names.documents("sr-carn-x4", KNOWN, Wanted())
+    carried, file = names.documents("sr-carn-x4", KNOWN, ShowRequest())
     assert carried["plugin"] == "lowvision-zoo"
     assert file["provenance"]["license"] == "Apache-2.0"
     assert len(file["branches"]) == 3

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lowvision.commands.show import names, page, wanted
+from lowvision.commands.show import names, page, request
 from lowvision.errors import UsageError
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone
@@ -37,7 +37,7 @@ def lowvision_backbones() -> dict[str, type[Backbone]]:
 
 def network(word: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
     known = Registry([*KNOWN.plugins, Plugin(__name__, "files", "1.0")])
-    (document,) = names.documents(word, known, wanted.read(changes, size, scale))
+    (document,) = names.documents(word, known, request.parse(changes, size, scale))
     return {**document["network"], "text": page.text([document])}
 
 
@@ -76,13 +76,13 @@ def test_a_classifier_has_a_cost_too() -> None:
         (("carn", "chanels=36"), {}, "carn: chanels unknown key (did you mean 'channels'?)"),
         (("carn", "channels=a b"), {}, "carn: channels must be a whole number, not 'a b'"),
         (("carn", "channels=0", "layers=0"), {}, "carn: channels must be at least 1, not 0\ncarn: layers must be"),
-        (("carn", "channels"), {}, "carn: 'channels' sets nothing; write OPTION=VALUE, as channels=36"),
-        (("carn", "channels=010"), {}, "carn: channels: 010 is read differently by different readers"),
-        (("carn",), {"scale": 5}, "carn can be built for scale 1, 2, 3, 4, not 5"),
-        (("carn",), {"size": "32"}, "--size 32: give width and height of the input in pixels, as 32x32"),
-        (("carn",), {"size": "0x8"}, "--size 0x8: give"),
-        (("channels", "least=1"), {}, "channels is none of backbones and classifiers: it has no cost"),
-        (("file", "path=a"), {"size": "12x8"}, "height and width of its input must be multiples of 8, not 12x8"),
+        (("carn", "channels"), {}, "carn: 'channels' is no OPTION=VALUE; give e.g. channels=36"),
+        (("carn", "channels=010"), {}, "carn: channels: 010 is ambiguous between YAML readers"),
+        (("carn",), {"scale": 5}, "carn: no scale 5; it supports scale 1, 2, 3, 4"),
+        (("carn",), {"size": "32"}, "--size 32: must be width and height in pixels; give e.g. 32x32"),
+        (("carn",), {"size": "0x8"}, "--size 0x8: must be"),
+        (("channels", "least=1"), {}, "channels: only backbones and classifiers have options and a cost"),
+        (("file", "path=a"), {"size": "12x8"}, "width and height of the input must be multiples of 8; got 12x8"),
         (("file", "path=a"), {}, "file: cannot be built or counted: OSError: a is not there"),
     ],
 )
@@ -103,6 +103,6 @@ def test_where_no_task_fits_the_cost_is_not_known() -> None:
     known = Registry([Plugin("lowvision_sr", "lowvision-sr", "1"), Plugin(__name__, "files", "1.0")])
     with pytest.raises(UsageError, match="class_module: no task of scale 4, 3, 2, 1 is installed"):
         names.documents(
-            "class_module", Registry([Plugin("lowvision_classifiers", "c", "1")]), wanted.read((), None, None)
+            "class_module", Registry([Plugin("lowvision_classifiers", "c", "1")]), request.parse((), None, None)
         )
-    assert names.documents("carn", known, wanted.read((), None, None))
+    assert names.documents("carn", known, request.parse((), None, None))

@@ -15,7 +15,7 @@ from lowvision.errors import RecipeError
 from lowvision.imaging.io import read_rgb
 from lowvision.inference.restorer import load
 from lowvision.models import calibration, weights
-from lowvision.pipeline.stages.calibrate import knobs
+from lowvision.pipeline.stages.calibrate import multipliers
 from lowvision.plugins import registry
 
 NO_TRAINING = tuple(f"stages.{name}=null" for name in ("base", "rank", "branches", "classifier"))
@@ -72,7 +72,7 @@ def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
 
 
 def test_a_point_says_what_restoring_spends_and_reaches(recipe, calibrated):
-    found, network = measured(calibrated), load(calibrated, "cpu", "torch")
+    found, network = measured(calibrated), load(calibrated, device="cpu", runtime="torch")
     gt = read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
     task = network.architecture.task
     lq = task.degrade(torch.from_numpy(gt).permute(2, 0, 1) / 255, torch.Generator())
@@ -115,7 +115,7 @@ def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier
     kept = tmp_path / "run" / "calibrate" / "container.safetensors"
     assert measured(kept).losses[-1] == 0
     image = np.random.default_rng(0).random((40, 40, 3), dtype=np.float32)
-    network = load(kept, "cpu", "torch")
+    network = load(kept, device="cpu", runtime="torch")
     assert network.restore(image, budget=2.0).cost > network.restore(image, budget=1.0).cost
     assert "routed" in (tmp_path / "run" / "report.txt").read_text()
 
@@ -125,14 +125,14 @@ def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier
     [
         (("data.valid=null",), "stages.calibrate: needs data.valid"),
         (("stages.classifier=null", "stages.joint=null"), "stages.calibrate: needs stages.classifier or stages.joint"),
-        (("classifier=edge_table",), "stages.classifier: has nothing to train; leave it out"),
+        (("classifier=edge_table",), "stages.classifier: has nothing to train; omit it"),
         (
             ("classifier=edge_table", "stages.classifier=null", "stages.joint=null", "stages.calibrate=null"),
-            "classifier: is fitted where the container is put together; add stages.calibrate",
+            "classifier: is fitted when the container is assembled; add stages.calibrate",
         ),
         (
             ("stages.calibrate=null", "stages.evaluate.compare=true", "data.valid=null"),
-            "stages.evaluate.compare: needs data.valid, where other classifiers are fitted",
+            "stages.evaluate.compare: needs data.valid, to fit other classifiers",
         ),
     ],
 )
@@ -141,10 +141,10 @@ def test_what_cannot_be_measured_is_told_before_a_run(recipe, changes, complaint
         tiny.run(recipe, recipe.parent / "never", "stages.calibrate={points: 4}", *changes)
 
 
-def test_the_knob_has_its_ends_and_zero_and_as_many_turns_between_each():
-    assert knobs(np.array([]), 5) == [0.0]
+def test_multipliers_include_both_ends_and_zero_with_equally_many_turns_in_between():
+    assert multipliers(np.array([]), 5) == [0.0]
     turns = np.array([8.0, 6.0, 4.0, 2.0, 1.0, -2.0])
-    found = knobs(turns, 5)
+    found = multipliers(turns, 5)
     assert (found[0], found[-1]) == (9.0, -3.0)
     assert 0.0 in found
     assert len(found) == 5
@@ -154,7 +154,7 @@ def test_the_knob_has_its_ends_and_zero_and_as_many_turns_between_each():
     ("branch", "base", "complaint"),
     [
         ("fsrcnn: {channels: 4}", "{steps: 1}", "stages.calibrate: one network that does not decide by itself"),
-        ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of its one branch"),
+        ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of the branch"),
     ],
 )
 def test_one_network_is_set_where_it_decides_by_itself_and_has_weights(recipe, tmp_path, branch, base, complaint):

@@ -1,1 +1,1 @@
-"""Weights files of the networks' authors: one module a network. Names and shapes are facts of the files."""
+"""Weights files of the networks' authors: one module per network. Names and shapes are facts of the files."""

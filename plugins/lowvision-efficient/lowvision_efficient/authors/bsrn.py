@@ -12,7 +12,7 @@ from lowvision_efficient.authors.names import count, recognised
 from lowvision_efficient.bsrn import COPIES, STEPS
 
 MARK = "B1.esa.conv3_.pw.weight"
-"""A tensor that no other network has."""
+"""A tensor that only this network has."""
 INNER = {
     **{f"c{n + 1}_d": f"distil.{n}" for n in range(STEPS - 1)},
     "esa.conv1": "spatial.squeeze",
@@ -34,7 +34,7 @@ SEPARABLE = {
 
 
 def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
-    """Return the network, None for another one. Raises KeyError if a tensor that decides is missing."""
+    """Return the network, None for another network. Raises KeyError if a tensor is missing."""
     if MARK not in state:
         return None
     blocks = count(state, r"B(\d+)\.")

@@ -11,13 +11,13 @@ from lowvision_efficient import DISP
 from lowvision_efficient.authors.names import count, recognised
 
 MARK = "blocks.0._extern_conv_block.0.eval_conv.weight"
-"""A tensor that no other network has."""
+"""A tensor that only this network has."""
 INNER = ("c1_r", "c2_r", "_extern_conv_block.0", "c3_r")
 """Convolutions of a block, in the order in which they run."""
 
 
 def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
-    """Return the network, None for another one. Raises KeyError if a tensor that decides is missing."""
+    """Return the network, None for another network. Raises KeyError if a tensor is missing."""
     if MARK not in state:
         return None
     blocks = count(state, r"blocks\.(\d+)\.") + 1

@@ -34,5 +34,5 @@ def task(colours: int, subpixels: int) -> dict[str, Any]:
 
 def count(names: Iterable[str], pattern: str) -> int:
     """Return the largest number that the group of `pattern` matches at the start of a name; 0 if none does."""
-    found = (re.match(pattern, name) for name in names)
-    return max((int(match[1]) for match in found if match), default=0)
+    matches = (re.match(pattern, name) for name in names)
+    return max((int(match[1]) for match in matches if match), default=0)

@@ -11,21 +11,21 @@ from lowvision_efficient import PlainUSR
 from lowvision_efficient.authors.names import count, recognised
 
 MARKS = ("head.weight", "block1.body.0.weight", "blockm.body.0.weight", "tail.0.weight")
-"""Tensors that no other network has together."""
+"""Tensors that only this network has together."""
 POOLED = {"0": "squeeze", "2": "coarse", "3": "excite"}
 LOCAL = {"0": "weigh"}
 """Layers of an attention: the file's names -> ours."""
 
 
 def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
-    """Return the network, None for another one. Raises KeyError if a tensor that decides is missing."""
+    """Return the network, None for another network. Raises KeyError if a tensor is missing."""
     if not all(mark in state for mark in MARKS):
         return None
     colours = state["head.weight"].shape[1]
     outer = [f"block{k}" for k in range(1, count(state, r"block(\d+)\.") + 1)]
     half = len(outer) // 2
     order = [*outer[:half], "blockm", *outer[half:]]
-    last = count(state, r"blockm\.body\.(\d+)\.")  # behind its convolutions, which are the even numbers
+    last = count(state, r"blockm\.body\.(\d+)\.")  # the attention, after the convolutions at even numbers
     is_pooled = f"blockm.body.{last}.body.3.weight" in state
     backbone = PlainUSR(
         channels=len(state["block1.body.0.weight"]),
@@ -42,7 +42,7 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
 
 
 def _block(theirs: str, ours: str, attention: int, inner: Mapping[str, str]) -> dict[str, str]:
-    """Layers of a block; an attention that it does not have is named in vain."""
+    """Map the layers of a block; names of an attention that the block lacks have no effect."""
     layers = {f"{theirs}.{2 * n}": f"{ours}.convolutions.{n}" for n in range(attention // 2 + 1)}
     return layers | {f"{theirs}.{attention}.body.{n}": f"{ours}.attention.{name}" for n, name in inner.items()}
 

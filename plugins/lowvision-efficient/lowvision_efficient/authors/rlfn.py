@@ -29,7 +29,7 @@ FIRST, LAST = "conv_1", "upsampler.0"
 
 
 def recognise(state: Mapping[str, Tensor], white: float) -> Recognised | None:
-    """Return the network, None for another one. Raises KeyError if a tensor that decides is missing.
+    """Return the network, None for another network. Raises KeyError if a tensor is missing.
 
     white: value of white in the pixels that the file's network takes and returns.
     """

@@ -16,11 +16,11 @@ FUSED = "eval_conv"
 BRANCHES = {"conv.0": "expand", "conv.1": "spread", "conv.2": "project", "sk": "skip"}
 """Convolutions of the training form: the file's names -> ours."""
 MEAN = "mean"
-"""The colour that is taken from the input, in files of ncnn alone."""
+"""Mean colour that is subtracted from the input; only in ncnn files."""
 CLOSE = 1e-6
-"""By how much float32 may change a mean."""
+"""Tolerance for the rounding of a mean to float32."""
 NORMALISATION_OFF = "no_norm"
-"""A tensor that traiNNer writes for networks that take no mean colour."""
+"""A tensor that traiNNer writes for networks that subtract no mean colour."""
 
 
 def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
@@ -31,7 +31,7 @@ def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
     if not all(mark in state for mark in MARKS) or not any(name.startswith("block_1.c1_r.") for name in state):
         return None
     if NORMALISATION_OFF in state:
-        raise ValueError("it takes no mean colour from its input, and our SPAN does; convert it by format spandrel")
+        raise ValueError("it subtracts no mean colour, unlike our SPAN; convert it by format spandrel")
     blocks = count(state, r"block_(\d+)\.")
     convolutions = _convolutions(blocks)
     branched = is_branched(state, list(convolutions), form)
@@ -43,7 +43,7 @@ def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
             kept |= {n: t for n, t in state.items() if n.startswith(f"{theirs}.") and f".{FUSED}." not in n}
         else:
             layers[f"{theirs}.{FUSED}"] = ours
-            kept |= fused(state, theirs) if branched else _given(state, theirs)
+            kept |= fused(state, theirs) if branched else _tensors_of(state, theirs)
     channels = state["conv_cat.weight"].shape[0]
     colours = kept["conv_1.sk.weight" if form == "branches" else f"conv_1.{FUSED}.weight"].shape[1]
     backbone = SPAN(channels=channels, layers=blocks, form=form, mean=_mean(kept.pop(MEAN, None)))
@@ -51,15 +51,16 @@ def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
 
 
 def is_branched(state: Mapping[str, Tensor], convolutions: list[str], form: Form) -> bool:
-    """Whether every convolution has all of its branches, which a file may hold beside fused ones.
+    """Return True if every convolution has all of its branches; a file may hold fused convolutions, too.
 
     Raises ValueError if some have branches and others do not, or only a part of them, or none where `form` needs them.
     """
-    wanted = [f"{name}.{branch}.{kind}" for name in convolutions for branch in BRANCHES for kind in ("weight", "bias")]
-    missing = [name for name in wanted if name not in state]
-    if len(missing) == len(wanted):
+    kinds = ("weight", "bias")
+    branches = [f"{name}.{branch}.{kind}" for name in convolutions for branch in BRANCHES for kind in kinds]
+    missing = [name for name in branches if name not in state]
+    if len(missing) == len(branches):
         if form == "branches":
-            raise ValueError("it holds fused convolutions alone, whose branches are lost; read it in form plain")
+            raise ValueError("it holds only fused convolutions, whose branches are lost; read it in form plain")
         return False
     if missing:
         raise ValueError(
@@ -70,29 +71,29 @@ def is_branched(state: Mapping[str, Tensor], convolutions: list[str], form: Form
 
 
 def fused(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return the one convolution that the branches of `name` make, under the fused name.
+    """Return the convolution that the branches of `name` fold into, by the fused name.
 
-    The fused tensors that a training file holds too may be older than its branches: their program renews them only
-    when it evaluates.
+    The fused tensors in a training file may be older than its branches: the authors' program updates them only in
+    evaluations.
     """
     parts = [(state[f"{name}.{branch}.weight"], state[f"{name}.{branch}.bias"]) for branch in BRANCHES]
     weight, bias = folded_weights(*parts)
     return {f"{name}.{FUSED}.weight": weight.to(parts[0][0]), f"{name}.{FUSED}.bias": bias.to(parts[0][1])}
 
 
-def _given(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+def _tensors_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in state.items() if key.startswith(f"{name}.")}
 
 
 def _convolutions(blocks: int) -> dict[str, str]:
-    """Convolutions that have a training form: the file's names -> ours."""
+    """Map the names of convolutions with a training form: the file's -> ours."""
     inner = {"c1_r": "first", "c2_r": "second", "c3_r": "third"}
     of_blocks = {f"block_{k + 1}.{name}": f"blocks.{k}.{mine}" for k in range(blocks) for name, mine in inner.items()}
     return {"conv_1": "head", **of_blocks, "conv_2": "blocks_end"}
 
 
 def _mean(values: Tensor | None) -> Colour:
-    """Return the mean as options have it; DIV2K's own in few digits."""
+    """Return the mean as a tuple; DIV2K's in its few digits if it is close."""
     if values is None:
         return DIV2K_MEAN
     r, g, b = values.flatten().expand(3).tolist() if values.numel() == 1 else values.flatten().tolist()

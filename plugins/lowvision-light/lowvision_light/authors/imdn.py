@@ -1,4 +1,4 @@
-"""IMDN in its authors' files, whose splits and concatenations our network has as convolutions of their own."""
+"""IMDN in its authors' files; our network has separate convolutions instead of their splits and concatenations."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from lowvision import Part, Recognised
 from lowvision_light import IMDN
-from lowvision_light.authors.splitting import by_inputs, by_outputs, count, of_layers
+from lowvision_light.authors.splitting import by_inputs, by_outputs, count, tensor_names
 from lowvision_light.imdn import STEPS
 
 MARKS = ("IMDB1.cca.conv_du.0.weight", "fea_conv.weight", "LR_conv.weight")
-"""Tensors that no other network has together; IMDN_AS, which halves its input, has no fea_conv.weight."""
+"""Tensors that only IMDN has together; IMDN_AS, which halves its input, has no fea_conv.weight."""
 
 
 def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
-    """Return the network, None for another one.
+    """Return the network, None for another network.
 
     Raises KeyError if a tensor is missing, ValueError if shapes do not fit together.
     """
@@ -34,12 +34,12 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
     layers |= by_inputs(ours, "c.0", [f"collect.parts.{k}" for k in range(blocks)], [channels] * blocks)
     for k in range(blocks):
         layers |= _block(ours, f"IMDB{k + 1}", f"blocks.{k}", channels)
-    part = Part(IMDN(channels=channels, layers=blocks), ours, of_layers(layers))
+    part = Part(IMDN(channels=channels, layers=blocks), ours, tensor_names(layers))
     return Recognised({"sr": {"scale": scale, "channels": colours}}, (part,))
 
 
 def _block(state: dict[str, Tensor], theirs: str, ours: str, channels: int) -> dict[str, str]:
-    """Split a block's convolutions in place; return the names of its layers -> ours."""
+    """Split a block's convolutions in place; map the names of its layers to ours."""
     aside = channels // STEPS
     parts, widths = range(STEPS), [aside] * STEPS
     layers = {f"{theirs}.c{STEPS}": f"{ours}.aside.{STEPS - 1}"}

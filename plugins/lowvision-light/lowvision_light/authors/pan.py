@@ -1,4 +1,4 @@
-"""PAN in its authors' files, whose concatenations our network has as convolutions of their own."""
+"""PAN in its authors' files; our network has separate convolutions instead of their concatenations."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 from lowvision import Part, Recognised
 from lowvision_light import PAN
-from lowvision_light.authors.splitting import by_inputs, count, of_layers
+from lowvision_light.authors.splitting import by_inputs, count, tensor_names
 
 MARK = "SCPA_trunk.0.PAConv.k2.weight"
-"""A tensor that no other network has."""
+"""A tensor that only PAN has."""
 SECOND = "upconv2.weight"
-"""A tensor that networks for x4 alone have."""
+"""A tensor that only networks for x4 have."""
 BLOCK = {
     "conv1_a": "start_plain",
     "conv1_b": "start_attended",
@@ -23,7 +23,7 @@ BLOCK = {
     "PAConv.k4": "after",
 }
 STAGE = {"upconv": "first", "att": "attention", "HRconv": "second"}
-"""Layers of a block, and of an enlarging stage: the file's names -> ours."""
+"""Layers of a block, and of an upsampling stage: the file's names -> ours."""
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None) -> Recognised | None:
@@ -32,7 +32,7 @@ def recognise(state: Mapping[str, Tensor], scale: int | None) -> Recognised | No
         return None
     blocks = count(state, r"SCPA_trunk\.(\d+)\.") + 1
     channels, colours = state["conv_first.weight"].shape[:2]
-    found = scale_of(state, scale)
+    network_scale = scale_of(state, scale)
     ours = dict(state)
     layers = {"conv_first": "head", "trunk_conv": "blocks_end", "conv_last": "last"}
     for k in range(blocks):
@@ -40,21 +40,21 @@ def recognise(state: Mapping[str, Tensor], scale: int | None) -> Recognised | No
         layers |= {f"{theirs}.{name}": f"{mine}.{inner}" for name, inner in BLOCK.items()}
         ends = [f"{mine}.end_plain", f"{mine}.end_attended"]
         layers |= by_inputs(ours, f"{theirs}.conv3", ends, [channels // 2] * 2)
-    for n in range(2 if found == 4 else 1):
+    for n in range(2 if network_scale == 4 else 1):
         layers |= {_stage(theirs, n + 1): f"enlarge.{n}.{mine}" for theirs, mine in STAGE.items()}
-    part = Part(PAN(channels=channels, layers=blocks), ours, of_layers(layers))
-    return Recognised({"sr": {"scale": found, "channels": colours}}, (part,))
+    part = Part(PAN(channels=channels, layers=blocks), ours, tensor_names(layers))
+    return Recognised({"sr": {"scale": network_scale, "channels": colours}}, (part,))
 
 
 def scale_of(state: Mapping[str, Tensor], scale: int | None) -> int:
-    """Return the scale of the network. Raises ValueError if it is not clear, or not the one that is given."""
+    """Return the scale of the network. Raises ValueError if it is ambiguous, or differs from the given one."""
     if SECOND in state:
         if scale not in (None, 4):
-            raise ValueError(f"it enlarges by 4, not by {scale}; leave the format's scale out")
+            raise ValueError(f"its scale is 4, not {scale}; leave the format's scale out")
         return 4
     if scale not in (2, 3):
         raise ValueError(
-            "it enlarges by 2 or by 3, which its tensors do not tell; give --format 'pan_file: {scale: 2}'"
+            "its scale is 2 or 3, which its tensors do not determine; pass e.g. --format 'pan_file: {scale: 2}'"
         )
     return scale
 

@@ -1,4 +1,4 @@
-"""Tensors of one convolution, split into those of several, and the names of both."""
+"""Splitting of one convolution's tensors into several, and the map of their names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import Tensor
 
 
-def of_layers(layers: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of tensors, from the names of the layers that hold them."""
+def tensor_names(layers: Mapping[str, str]) -> dict[str, str]:
+    """Map tensor names (theirs -> ours), from a map of layer names."""
     return {f"{theirs}.{kind}": f"{ours}.{kind}" for theirs, ours in layers.items() for kind in ("weight", "bias")}
 
 
@@ -35,5 +35,5 @@ def by_outputs(state: dict[str, Tensor], theirs: str, ours: Sequence[str], width
 
 def count(names: Iterable[str], pattern: str) -> int:
     """Return the largest number that the group of `pattern` matches at the start of a name; 0 if none does."""
-    found = (re.match(pattern, name) for name in names)
-    return max((int(match[1]) for match in found if match), default=0)
+    matches = (re.match(pattern, name) for name in names)
+    return max((int(match[1]) for match in matches if match), default=0)

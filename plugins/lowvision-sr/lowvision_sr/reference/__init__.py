@@ -1,4 +1,4 @@
-"""What the ClassSR authors' code writes (Kong et al., CVPR 2021): its networks, one file each, and its containers.
+"""Readers for weights files of the ClassSR authors' code (Kong et al., CVPR 2021): single networks and containers.
 
-The names and shapes are facts of the files; the networks are ours.
+Names and shapes are facts of the files; the networks are written anew.
 """

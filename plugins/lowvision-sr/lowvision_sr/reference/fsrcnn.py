@@ -8,25 +8,25 @@ from torch import Tensor
 
 from lowvision import Part
 from lowvision_sr import FSRCNN
-from lowvision_sr.reference.names import Found, count, of_layers
+from lowvision_sr.reference.names import Detected, count_indices, tensor_names
 
 MARK = "head_conv.0.weight"
-"""A tensor that no other network has."""
+"""A tensor that only FSRCNN has."""
 
 
-def find(state: Mapping[str, Tensor]) -> Found | None:
-    """The network in a state dict; None where it is another. Raises KeyError where a telling tensor is missing."""
+def detect(state: Mapping[str, Tensor]) -> Detected | None:
+    """Return the network in a state dict; None for another network. Raises KeyError if a tensor is missing."""
     if MARK not in state:
         return None
-    layers = count(state, "body_conv.") - 3  # the others shrink, activate, expand
+    layers = count_indices(state, "body_conv.") - 3  # the other three shrink, activate, expand
     backbone = FSRCNN(
         channels=state[MARK].shape[0], shrink=state["body_conv.0.0.weight"].shape[0], layers=max(layers, 1)
     )
-    return Found(Part(backbone, state, of_layers(_layers(backbone.layers))), scale=None)
+    return Detected(Part(backbone, state, tensor_names(_layers(backbone.layers))), scale=None)
 
 
 def _layers(mapping: int) -> dict[str, str]:
-    """Their layers -> ours, with so many of them mapping."""
+    """Map the file's layer names to ours; mapping: the number of mapping convolutions."""
     return {
         "head_conv.0": "features.0",
         "head_conv.1": "features.1",

@@ -1,4 +1,4 @@
-"""What the files of this folder have in common: a network that was found, and names of tensors."""
+"""A network detected in a state dict, and operations on tensor names that the readers share."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from torch import Tensor
 from lowvision import Part
 
 TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-"""What a layer may hold; the last three: BatchNorm."""
+"""Tensors of a layer; the last three belong to BatchNorm."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A network in a state dict."""
+class Detected:
+    """A network detected in a state dict."""
 
     part: Part
     scale: int | None
-    """How far it enlarges; None: its tensors do not tell."""
+    """Upsampling factor; None if the tensors do not determine it."""
 
 
-def of_layers(layers: Mapping[str, str]) -> dict[str, str]:
-    """The names of tensors, from the names of the layers that hold them."""
-    return {f"{theirs}.{one}": f"{ours}.{one}" for theirs, ours in layers.items() for one in TENSORS}
+def tensor_names(layers: Mapping[str, str]) -> dict[str, str]:
+    """Map tensor names (theirs -> ours), from a map of layer names."""
+    return {f"{theirs}.{tensor}": f"{ours}.{tensor}" for theirs, ours in layers.items() for tensor in TENSORS}
 
 
-def count(names: Iterable[str], prefix: str) -> int:
-    """How many numbers stand behind `prefix` in names, if they begin at 0 and none is left out: body.0, body.1, ..."""
-    behind = (name.removeprefix(prefix).partition(".")[0] for name in names if name.startswith(prefix))
-    return max((int(number) for number in behind if number.isdecimal()), default=-1) + 1
+def count_indices(names: Iterable[str], prefix: str) -> int:
+    """Return the number of indices after `prefix` (body.0, body.1, ...); they are assumed contiguous from 0."""
+    indices = (name.removeprefix(prefix).partition(".")[0] for name in names if name.startswith(prefix))
+    return max((int(index) for index in indices if index.isdecimal()), default=-1) + 1
 
 
-def below(prefix: str, part: Part) -> Part:
-    """The same network in a file in which `prefix` stands before its names."""
+def add_prefix(prefix: str, part: Part) -> Part:
+    """Return the same network with `prefix` before the names of the file."""
     return Part(
         part.choice,
         {prefix + name: tensor for name, tensor in part.state.items()},
@@ -43,12 +43,12 @@ def below(prefix: str, part: Part) -> Part:
     )
 
 
-def within(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, without it."""
+def strip_prefix(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without the prefix."""
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def enlarged(state: Mapping[str, Tensor], prefix: str, channels: int) -> int:
-    """How far the convolutions whose names begin with `prefix` enlarge, each by a pixel shuffle behind it."""
-    steps = [tensor.shape[0] for name, tensor in within(prefix, state).items() if name.endswith("weight")]
-    return math.prod(math.isqrt(step // channels) for step in steps)
+def pixel_shuffle_scale(state: Mapping[str, Tensor], prefix: str, channels: int) -> int:
+    """Return the total scale of the convolutions named `prefix`..., each of which feeds a pixel shuffle."""
+    widths = [tensor.shape[0] for name, tensor in strip_prefix(prefix, state).items() if name.endswith("weight")]
+    return math.prod(math.isqrt(width // channels) for width in widths)

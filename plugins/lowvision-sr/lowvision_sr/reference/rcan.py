@@ -1,4 +1,4 @@
-"""RCAN in the files of the ClassSR authors' code, which kept the layout of RCAN's own authors."""
+"""RCAN in the files of the ClassSR authors' code, which keep the layout of RCAN's authors."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from torch import Tensor
 
 from lowvision import Part
 from lowvision_sr import RCAN
-from lowvision_sr.reference.names import Found, count, enlarged, of_layers
-from lowvision_sr.reference.shift import folded
+from lowvision_sr.reference.names import Detected, count_indices, pixel_shuffle_scale, tensor_names
+from lowvision_sr.reference.shift import fold_shifts
 
 MARK = "body.0.body.0.body.3.conv_du.0.weight"
-"""A tensor that no other network has."""
+"""A tensor that only RCAN has."""
 REDUCTION = 16
-"""Of the attention's width, where it can be so: several give the same width."""
+"""Preferred channel reduction of the attention: several values give the same hidden width."""
 
 
-def find(state: Mapping[str, Tensor], white: float) -> Found | None:
-    """The network in a state dict; None where it is another. Raises KeyError where a telling tensor is missing.
+def detect(state: Mapping[str, Tensor], white: float) -> Detected | None:
+    """Return the network in a state dict; None for another network. Raises KeyError if a tensor is missing.
 
-    white: its value in the pixels that the network was trained on; ours are in [0,1].
+    white: value of white in the pixels that the network was trained on; our pixels are in [0,1].
     """
     if MARK not in state:
         return None
     hidden, channels = state[MARK].shape[:2]
-    ours, mean = folded(state, "head.0", "tail.1", white)
+    ours, mean = fold_shifts(state, "head.0", "tail.1", white)
     backbone = RCAN(
         channels=channels,
-        layers=count(state, "body.") - 1,  # the last is a convolution
-        blocks=count(state, "body.0.body.") - 1,  # as here
+        layers=count_indices(state, "body.") - 1,  # the last is a convolution
+        blocks=count_indices(state, "body.0.body.") - 1,  # the last is a convolution
         reduction=REDUCTION if max(1, channels // REDUCTION) == hidden else channels // hidden,
         mean=mean,
     )
-    layers = of_layers(_layers(backbone.layers, backbone.blocks))
-    return Found(Part(backbone, ours, layers), enlarged(state, "tail.0.", channels))
+    names = tensor_names(_layers(backbone.layers, backbone.blocks))
+    return Detected(Part(backbone, ours, names), pixel_shuffle_scale(state, "tail.0.", channels))
 
 
 def _layers(groups: int, blocks: int) -> dict[str, str]:
-    """Their layers -> ours."""
+    """Map the file's layer names to ours."""
     layers = {"head.0": "head", f"body.{groups}": "groups_end", "tail.1": "last"}
     layers |= {f"tail.0.{n}": f"enlarge.{n}" for n in (0, 2)}
     for g in range(groups):

@@ -1,7 +1,7 @@
 """The colour shift of CARN and RCAN: two 1x1 convolutions in the authors' files, a constant mean in our networks.
 
-They begin as minus and plus the mean colour of DIV2K. But `requires_grad = False` is set on the layer, where PyTorch
-looks for it at the weights: so they are trained with the rest, and hold whatever came of it.
+The convolutions are initialised to subtract and add the mean colour of DIV2K. The authors set `requires_grad = False`
+on the layer, but PyTorch reads it from the weights; therefore the shifts were trained and hold arbitrary values.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from torch import Tensor
 
 from lowvision_sr import DIV2K_MEAN, Colour
 
-TAKEN, GIVEN = "sub_mean", "add_mean"
-"""The shift of the input, and of the output."""
-OF_SHIFTS = {f"{layer}.{one}" for layer in (TAKEN, GIVEN) for one in ("weight", "bias")}
+SUB, ADD = "sub_mean", "add_mean"
+"""Layer names of the input's and the output's shift."""
+SHIFT_TENSORS = {f"{layer}.{tensor}" for layer in (SUB, ADD) for tensor in ("weight", "bias")}
 
 
-def folded(state: Mapping[str, Tensor], first: str, last: str, white: float) -> tuple[dict[str, Tensor], Colour]:
-    """The state without the shifts, for pixels in [0,1], and the mean that is taken and given in their stead.
+def fold_shifts(state: Mapping[str, Tensor], first: str, last: str, white: float) -> tuple[dict[str, Tensor], Colour]:
+    """Fold the shifts into the convolutions next to them; return the state for pixels in [0,1] and the constant mean.
 
-    first, last: the names of the convolutions behind the one and before the other. white: its value in the pixels that
-    the network was trained on. Raises KeyError where a tensor is missing, ValueError where the shift of the input
-    mixes colours so that they cannot be told apart.
+    first, last: names of the convolution after the input's shift and of the one before the output's. white: value of
+    white in the pixels that the network was trained on. Raises KeyError if a tensor is missing, ValueError if the
+    input's shift is singular.
 
-    Of an image x in [0,1] the first shift makes white A x + b = white A (x - mean), so the zeros around it stay zeros;
-    white A goes into the first convolution. The output, (B y + d) / white, is mean + what the last one gives.
+    For an image x in [0,1] the input's shift is white A x + b = white A (x - mean), so zero padding stays zero;
+    white A goes into the first convolution. The output (B y + d) / white equals mean + the output of the last one.
     """
-    taken, given = (_matrix(state, layer) for layer in (TAKEN, GIVEN))  # (3, 3)
-    b, d, y = (state[f"{name}.bias"].double() for name in (TAKEN, GIVEN, last))  # (3,)
-    into = white * taken
-    if torch.linalg.cond(into) > 1e6:
-        raise ValueError(f"{TAKEN} mixes the colours so that they cannot be told apart")
-    mean = -torch.linalg.solve(into, b)
-    changed = {
-        f"{first}.weight": torch.einsum("nchw,cd->ndhw", state[f"{first}.weight"].double(), into),
-        f"{last}.weight": torch.einsum("dc,cnhw->dnhw", given / white, state[f"{last}.weight"].double()),
-        f"{last}.bias": given @ y / white + (d / white - mean),
+    sub, add = (_matrix(state, layer) for layer in (SUB, ADD))  # (3, 3)
+    b, d, y = (state[f"{name}.bias"].double() for name in (SUB, ADD, last))  # (3,)
+    scaled_sub = white * sub
+    if torch.linalg.cond(scaled_sub) > 1e6:
+        raise ValueError(f"{SUB} is singular: it mixes the colours so that they cannot be separated")
+    mean = -torch.linalg.solve(scaled_sub, b)
+    folded = {
+        f"{first}.weight": torch.einsum("nchw,cd->ndhw", state[f"{first}.weight"].double(), scaled_sub),
+        f"{last}.weight": torch.einsum("dc,cnhw->dnhw", add / white, state[f"{last}.weight"].double()),
+        f"{last}.bias": add @ y / white + (d / white - mean),
     }
-    kept = {name: tensor for name, tensor in state.items() if name not in OF_SHIFTS}
-    return kept | {name: tensor.float() for name, tensor in changed.items()}, _colour(mean)
+    kept = {name: tensor for name, tensor in state.items() if name not in SHIFT_TENSORS}
+    return kept | {name: tensor.float() for name, tensor in folded.items()}, _colour(mean)
 
 
 def _matrix(state: Mapping[str, Tensor], layer: str) -> Tensor:
@@ -48,7 +48,7 @@ def _matrix(state: Mapping[str, Tensor], layer: str) -> Tensor:
 
 
 def _colour(mean: Tensor) -> Colour:
-    """As options have it; DIV2K's own in few digits."""
+    """Convert to a tuple; return DIV2K's mean in its few digits if it is equal in float32."""
     if torch.equal(mean.float(), torch.tensor(DIV2K_MEAN)):
         return DIV2K_MEAN
     r, g, b = mean.tolist()

@@ -1,4 +1,4 @@
-"""MSRResNet in the files of the ClassSR authors' code, and of others that took it over."""
+"""MSRResNet in the files of the ClassSR authors' code, and of other code with the same layout."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from torch import Tensor
 
 from lowvision import Part
 from lowvision_sr import SRResNet
-from lowvision_sr.reference.names import Found, count, enlarged, of_layers
+from lowvision_sr.reference.names import Detected, count_indices, pixel_shuffle_scale, tensor_names
 
 MARK = "recon_trunk.0.conv1.weight"
-"""A tensor that no other network has."""
+"""A tensor that only MSRResNet has."""
 
 
-def find(state: Mapping[str, Tensor]) -> Found | None:
-    """The network in a state dict; None where it is another. Raises KeyError where a telling tensor is missing."""
+def detect(state: Mapping[str, Tensor]) -> Detected | None:
+    """Return the network in a state dict; None for another network. Raises KeyError if a tensor is missing."""
     if MARK not in state:
         return None
-    backbone = SRResNet(channels=state["conv_first.weight"].shape[0], layers=count(state, "recon_trunk."))
-    return Found(
-        Part(backbone, state, of_layers(_layers(backbone.layers))), enlarged(state, "upconv", backbone.channels)
-    )
+    backbone = SRResNet(channels=state["conv_first.weight"].shape[0], layers=count_indices(state, "recon_trunk."))
+    part = Part(backbone, state, tensor_names(_layers(backbone.layers)))
+    return Detected(part, pixel_shuffle_scale(state, "upconv", backbone.channels))
 
 
 def _layers(blocks: int) -> dict[str, str]:
-    """Their layers -> ours; our trunk begins with the activation."""
+    """Map the file's layer names to ours; our trunk begins with the activation."""
     return {
         "conv_first": "first",
         **{f"recon_trunk.{k}.conv1": f"trunk.{k + 1}.start" for k in range(blocks)},

@@ -1,0 +1,203 @@
+"""Measure quality against seconds of any weights, whole and routed, and draw the front.
+
+    python benchmarks/front.py ROW... --photos FOLDER [--longer-side 2048] [--rounds 3] [--runtime openvino] [-o front]
+
+A ROW is a weights file or the name of shipped weights. A single network runs on the whole image. A container is routed
+as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@whole` runs its base on the whole image.
+`LABEL=ROW` names a row in table and plot. Photographs are degraded by the task of the weights (antialiased bicubic for
+super-resolution) and rounded to 8 bit.
+
+Each row has a process of its own, which warms up on the first photograph; rounds alternate between rows, so that all
+meet the same machine. Printed are the seconds of all photographs (the quickest round; the range beside it), PSNR of RGB
+and SSIM of luma in the mean over photographs. With `-o NAME` the table goes to NAME.json and the plot, which needs
+matplotlib, to NAME.png and NAME.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowvision.data import photographs
+from lowvision.imaging import io
+from lowvision.imaging.metrics import measure
+from lowvision.inference import engines, restorer, trained_networks
+from lowvision.models import pretrained
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
+from lowvision.routing.tiling import suiting
+
+WHOLE = "whole"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of the plot."""
+
+    label: str
+    weights: str
+    budget: str = ""
+    """A share of the base's cost, `whole`, or nothing."""
+
+    @classmethod
+    def of(cls, argument: str) -> Row:
+        label, _, row = argument.rpartition("=")
+        weights, _, budget = row.partition("@")
+        return cls(label or Path(weights).stem + (f"@{budget}" if budget else ""), weights, budget)
+
+
+def main() -> None:
+    options = arguments()
+    if options.worker:
+        work(options)
+        return
+    rows = [Row.of(argument) for argument in options.rows]
+    workers = [started(argument, options) for argument in options.rows]
+    quality = [json.loads(answer(worker)) for worker in workers]
+    seconds: list[list[float]] = [[] for _ in rows]
+    for _ in range(options.rounds):
+        for n, worker in enumerate(workers):
+            print("go", file=stream(worker.stdin), flush=True)
+            seconds[n].append(float(answer(worker)))
+    for worker in workers:
+        stream(worker.stdin).close()
+        worker.wait()
+    table = [{**asdict(row), **quality[n], "seconds": seconds[n]} for n, row in enumerate(rows)]
+    for entry in sorted(table, key=lambda entry: min(entry["seconds"])):
+        low, high = min(entry["seconds"]), max(entry["seconds"])
+        print(f"{entry['label']:40} {low:8.2f} s (to {high:.2f})  {entry['psnr']:.3f} dB  SSIM {entry['ssim']:.4f}")
+    if options.output:
+        Path(f"{options.output}.json").write_text(json.dumps(table, indent=1) + "\n")
+        draw(table, options.output)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="+", metavar="ROW")
+    parser.add_argument("--photos", required=True)
+    parser.add_argument("--longer-side", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runtime", default="openvino")
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def started(row: str, options: argparse.Namespace) -> subprocess.Popen[str]:
+    """The process of a row."""
+    command = [sys.executable, __file__, row, "--photos", options.photos, "--longer-side", str(options.longer_side)]
+    return subprocess.Popen(
+        [*command, "--runtime", options.runtime, "--worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def stream(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
+
+
+def answer(worker: subprocess.Popen[str]) -> str:
+    """The next line of a worker. Ends the program if the worker has died; its own error stands above."""
+    line = stream(worker.stdout).readline()
+    if not line:
+        sys.exit("a row failed; its error stands above")
+    return line
+
+
+def work(options: argparse.Namespace) -> None:
+    """Print the quality of a row, then the seconds of all photographs for each line that is read."""
+    row = Row.of(options.rows[0])
+    restore, pairs = prepared(row, options)
+    restore(pairs[0][0])  # graphs are made and memory is taken outside the clock
+    measured = [quality(restore(lq), gt, gt.shape[1] // lq.shape[1]) for lq, gt in pairs]
+    print(json.dumps(dict(zip(("psnr", "ssim"), np.mean(measured, axis=0).tolist(), strict=True))), flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        for lq, _gt in pairs:
+            restore(lq)
+        print(time.perf_counter() - start, flush=True)
+
+
+def prepared(row: Row, options: argparse.Namespace) -> tuple[Callable[[Tensor], Tensor], list[tuple[Tensor, Tensor]]]:
+    """The function of a row from lq (C,h,w) to the restored image, and the pairs of lq and gt."""
+    known = registry.load()
+    path = pretrained.find(Path(row.weights), known)
+    bundle = trained_networks.read(path, known)
+    task = bundle.architecture.task
+    found = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
+    pairs = [(photographs.lq_of(one, task, n), io.to_tensor(one.gt)) for n, one in enumerate(found)]
+    if bundle.classifier is None or row.budget == WHOLE:
+        return whole(bundle, engines.runtime_named(options.runtime, bundle, known, "cpu")), pairs
+    network = restorer.load(path, runtime=options.runtime)
+    budget = float(row.budget) if row.budget else None
+    return lambda lq: network.restore(lq, budget=budget).image, pairs
+
+
+def whole(bundle: Any, runtime: Any) -> Callable[[Tensor], Tensor]:
+    """The largest network on the whole image at once."""
+    multiple = bundle.architecture.branches[-1].multiple_of
+    network = runtime.prepare(bundle.branches[-1], 1, "cpu")
+    scale = bundle.architecture.task.scale
+
+    @torch.inference_mode()
+    def restore(lq: Tensor) -> Tensor:
+        height, width = lq.shape[1:]
+        image: Tensor = network(suiting(lq, multiple)[None])[0]
+        return image[:, : scale * height, : scale * width]
+
+    return restore
+
+
+def quality(restored: Tensor, gt: Tensor, scale: int) -> tuple[float, float]:
+    """PSNR of RGB and SSIM of luma; a border of `scale` pixels is left out, none at scale 1."""
+    values = measure(restored, gt, scale if scale > 1 else 0)
+    psnr, *_, ssim = values.values()
+    return psnr, ssim
+
+
+def front(table: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows that no other row beats in both seconds and PSNR, from the fastest."""
+    best = -np.inf
+    for entry in sorted(table, key=lambda entry: (min(entry["seconds"]), -entry["psnr"])):
+        if entry["psnr"] > best:
+            best = entry["psnr"]
+            yield entry
+
+
+def draw(table: list[dict[str, Any]], output: str) -> None:
+    """Draw decibels against seconds (logarithmic), the front as a line."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for routed, colour in ((True, "#c2452d"), (False, "#4a6a8a")):
+        rows = [entry for entry in table if (entry["budget"] not in ("", WHOLE)) == routed]
+        axes.scatter([min(e["seconds"]) for e in rows], [e["psnr"] for e in rows], color=colour, s=28, zorder=3,
+                     label="routed" if routed else "whole image")  # fmt: skip  # one call a line
+    for entry in table:
+        axes.annotate(entry["label"], (min(entry["seconds"]), entry["psnr"]), (5, -9), textcoords="offset points",
+                      fontsize=7)  # fmt: skip
+    line = list(front(table))
+    axes.plot([min(e["seconds"]) for e in line], [e["psnr"] for e in line], color="#999999", lw=1, zorder=1)
+    axes.set(xscale="log", xlabel="seconds for all photographs", ylabel="PSNR of RGB, dB")
+    axes.grid(alpha=0.25, which="both")
+    axes.legend()
+    for ending in ("png", "svg"):
+        figure.savefig(f"{output}.{ending}", dpi=150)
+
+
+if __name__ == "__main__":
+    main()

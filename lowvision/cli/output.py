@@ -1,0 +1,24 @@
+"""Print the result of a command: text for a person, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+import typer
+
+Document = TypeVar("Document")
+
+
+def print_document(document: Document, as_json: bool, text: Callable[[Document], str]) -> None:
+    """Print a document as JSON, or formatted by `text`."""
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(text(document))
+
+
+def print_json(document: object) -> None:
+    """Print a JSON document in ASCII: file names may contain characters that the terminal's encoding lacks."""
+    typer.echo(json.dumps(document, indent=1))

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeFile = Annotated[
+    Path,
+    typer.Argument(metavar="RECIPE", help="Recipe file, or name of a shipped recipe (`lowvision ls recipes`)."),
+]
+WeightsFile = Annotated[
+    Path,
+    typer.Argument(metavar="WEIGHTS", help="Weights file, or name of bundled weights (`lowvision ls weights`)."),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-m",
+        "--weights",
+        metavar="WEIGHTS",
+        help="Weights file, exported package, or name of bundled weights (`lowvision ls weights`). "
+        "Default: the bundled default weights.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Recipe overrides, e.g. stages.base.steps=1000."),
+]
+Device = Annotated[str, typer.Option(help="Device: cpu, cuda, mps, or auto.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

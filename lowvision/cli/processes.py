@@ -1,0 +1,22 @@
+"""Run the current command in several processes."""
+
+from __future__ import annotations
+
+import sys
+
+
+def run_in_processes(processes: int, device: str) -> int:
+    """Run this process's command in several processes and return the exit code."""
+    from lowvision.system.processes import launch
+
+    return launch(_arguments_without("--processes"), processes, device)
+
+
+def _arguments_without(option: str) -> list[str]:
+    """Return the command-line arguments without an option and its value."""
+    arguments = sys.argv[1:]
+    kept = [argument for argument in arguments if not argument.startswith(f"{option}=")]
+    if option in kept:
+        index = kept.index(option)
+        del kept[index : index + 2]
+    return kept

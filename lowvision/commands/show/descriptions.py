@@ -1,0 +1,59 @@
+"""Build the documents of components, weights files and exported packages."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from lowvision.commands.show import options
+from lowvision.plugins import hookspecs
+from lowvision.plugins.contracts import Runtime
+from lowvision.plugins.registry import Entry, Registry
+
+
+def component(entry: Entry, kind: str) -> dict[str, Any]:
+    """Describe a component as far as possible without building it."""
+    contract = hookspecs.KINDS[kind]
+    facts = sorted(getattr(contract, "__class_vars__", ()))
+    return {
+        "kind": contract.__name__.lower(),
+        "menu": kind,
+        "name": entry.name,
+        "about": inspect.cleandoc(entry.component.__doc__ or ""),
+        "plugin": entry.plugin,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "class": f"{entry.component.__module__}:{entry.component.__qualname__}",
+        "facts": {fact: _fact(getattr(entry.component, fact)) for fact in facts},
+        "options": options.documents(entry.component),
+        **({"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}),
+    }
+
+
+def weights_file(path: Path, registry: Registry, width: int | None, height: int | None) -> dict[str, Any]:
+    """Describe a weights file or an exported package: networks, measured figures, required plugins.
+
+    Raises WeightsError if it is neither, or if a required plugin is missing.
+    """
+    from lowvision.commands.show import networks
+    from lowvision.inference import package
+    from lowvision.models import weights
+
+    header = package.read(path, registry).header if path.is_dir() else weights.read_header(path, registry)
+    size = header.architecture.tile.size
+    facts = header.model_dump(mode="json", exclude={"architecture", "kind"}, context=registry)
+    return {
+        "kind": "exported package" if path.is_dir() else "weights file",
+        "name": path.name,
+        "holds": header.kind,
+        "file": str(path),
+        "bytes": sum(file.stat().st_size for file in ([*path.iterdir()] if path.is_dir() else [path])),
+        **networks.of_architecture(header.architecture, registry, width or size, height or size),
+        **facts,
+    }
+
+
+def _fact(value: Any) -> Any:
+    """Return a class attribute; a property's value depends on the options."""
+    return "follows from the options" if isinstance(value, property) else value

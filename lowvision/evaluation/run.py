@@ -1,0 +1,81 @@
+"""Run an evaluation on sets of photographs, shared by all processes, and write the pictures of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from lowvision.data.photographs import Photograph
+from lowvision.evaluation.measure import Evaluation, ImageMeasurement, mean
+from lowvision.imaging import io
+from lowvision.inference import route_map
+from lowvision.models.architecture import Architecture
+from lowvision.training.log import Log
+
+SHOWN = ("input", "base_whole", "routed")
+"""The ways whose pictures are written."""
+
+
+def run_evaluation(
+    evaluation: Evaluation,
+    architecture: Architecture,
+    sets: Mapping[str, tuple[Photograph, ...]],
+    shown: int,
+    accelerator: Accelerator,
+    log: Log,
+    pictures: Path,
+) -> dict[str, Any]:
+    """Return the `sets` of a report: the results of every way on every image of every set.
+
+    Writes pictures of the first `shown` images of each set. If classifiers are compared, the key `classifiers` holds
+    their descriptions.
+    """
+    evaluation.warm_up()
+    measured_sets = []
+    for name, photographs in sets.items():
+        rows = []
+        for number in range(accelerator.process_index, len(photographs), accelerator.num_processes):
+            measurement = evaluation.measure(photographs[number], number)
+            rows.append((number, _image_row(measurement)))
+            log.info(_progress_line(measurement, number, len(photographs)))
+            _delete_pictures(pictures / name / measurement.name)
+            if number < shown:
+                _write_pictures(measurement, pictures / name / measurement.name, architecture)
+        images = [row for _, row in sorted(gather_object(rows), key=lambda numbered: numbered[0])]
+        ways = [{way: values for way, values in row.items() if isinstance(values, dict)} for row in images]
+        measured_sets.append({"name": name, "images": images, "mean": mean(ways)})
+    if not evaluation.compared:
+        return {"sets": measured_sets}
+    descriptions = {name: compared.about for name, compared in evaluation.compared.items()}
+    return {"sets": measured_sets, "classifiers": descriptions}
+
+
+def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
+    height, width = measurement.gt.shape[1:]
+    return {"name": measurement.name, "height": height, "width": width, **measurement.rows}
+
+
+def _progress_line(measurement: ImageMeasurement, number: int, count: int) -> str:
+    quality = {way: next(iter(row.values())) for way, row in measurement.rows.items() if way in SHOWN}
+    values = "  ".join(f"{way} {value:.2f}" for way, value in quality.items())
+    return f"evaluate: {number + 1}/{count} {measurement.name}  {values} dB"
+
+
+def _delete_pictures(folder: Path) -> None:
+    """Delete the pictures of an earlier evaluation, which would not match the new results."""
+    for old in folder.glob("*.png"):
+        old.unlink()
+
+
+def _write_pictures(measurement: ImageMeasurement, folder: Path, architecture: Architecture) -> None:
+    pictures = {way: measurement.images[way] for way in SHOWN if way in measurement.images} | {"gt": measurement.gt}
+    if measurement.routed is not None:
+        routed, scale, branches = measurement.routed, architecture.task.scale, len(architecture.branches)
+        pictures["map"] = route_map.overlay(pictures["routed"], routed.choice, routed.plan, scale, branches)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        io.write(folder / f"{name}.png", io.Image(io.to_uint8(picture)))

@@ -1,0 +1,84 @@
+"""Validate the network in training on fixed tiles of `data.valid`, shared by all processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from lowvision.data.tiles import fixed_tiles
+from lowvision.imaging.metrics import psnr
+from lowvision.pipeline.stages.job import Job
+from lowvision.routing.container import RoutedContainer
+from lowvision.training.log import Value
+from lowvision.training.loop import Validator
+
+BATCH = 16
+"""Tiles per forward pass."""
+EXACT = 1e-12
+"""Smallest squared error of a gain, to avoid division by 0."""
+
+
+def of_network(job: Job) -> Validator | None:
+    """Return a validator of one network, with the metrics `psnr` and `gain`; None if the recipe has no data.valid.
+
+    gain: reduction of the squared error against the input in dB, over all tiles together. It is not a difference of
+    mean PSNRs: flat tiles dominate those, and have little to gain.
+    """
+    tiles = _tiles(job)
+    if tiles is None:
+        return None
+    _, input_error = _measure(job, job.recipe.task.baseline, *tiles)
+
+    def validate(network: nn.Module) -> dict[str, Value]:
+        mean_psnr, error = _measure(job, network, *tiles)
+        gain = 10 * math.log10(input_error / max(error, EXACT)) if input_error and math.isfinite(error) else 0.0
+        return {"psnr": mean_psnr, "gain": gain}
+
+    return validate
+
+
+@torch.no_grad()
+def _measure(job: Job, restore: Callable[[Tensor], Tensor], lq: Tensor, gt: Tensor, count: int) -> tuple[float, float]:
+    """Return mean PSNR and squared error of restored tiles; lq and gt are this process's share of `count` tiles."""
+    sums = torch.zeros(2, device=job.accelerator.device)
+    for lq_part, gt_part in zip(lq.split(BATCH), gt.split(BATCH), strict=True):
+        restored, expected = restore(lq_part.to(sums.device)), gt_part.to(sums.device)
+        sums[0] += psnr(restored, expected).sum()
+        sums[1] += (restored - expected).square().flatten(1).mean(dim=1).sum()
+    mean_psnr, error = (job.accelerator.reduce(sums, "sum") / count).tolist()
+    return mean_psnr, error
+
+
+def of_container(job: Job) -> Validator | None:
+    """Return a validator of a container, with `psnr` and `shares` of branches; None if the recipe has no data.valid."""
+    tiles = _tiles(job)
+    if tiles is None:
+        return None
+    lq, gt, count = tiles
+    branches = len(job.recipe.branches)
+
+    @torch.no_grad()
+    def validate(network: nn.Module) -> dict[str, Value]:
+        device = job.accelerator.device
+        sums = torch.zeros(1 + branches, device=device)
+        if len(lq):
+            routed = cast(RoutedContainer, network).route(lq.to(device))
+            sums[0] = psnr(routed.image, gt.to(device)).sum()
+            sums[1:] = torch.bincount(routed.choice, minlength=branches)
+        means = job.accelerator.reduce(sums, "sum") / count
+        return {"psnr": means[0].item(), "shares": means[1:].tolist()}
+
+    return validate
+
+
+def _tiles(job: Job) -> tuple[Tensor, Tensor, int] | None:
+    """Return this process's share of the fixed tiles, lq and gt, and the number of tiles of all processes."""
+    if job.recipe.data.valid is None:
+        return None
+    lq, gt = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
+    shard = slice(job.accelerator.process_index, None, job.accelerator.num_processes)
+    return lq[shard], gt[shard], len(lq)

@@ -1,0 +1,90 @@
+"""A small regressor that predicts the mean squared error that each branch leaves on a tile."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FLOOR = 1e-7
+"""Smallest error that is told apart (70 dB); also keeps logarithms finite on flat tiles."""
+SLOPE = 0.1
+
+
+class Network(nn.Module):
+    """(B,C,h,w) in [0,1] -> (B,branches): minus the predicted mean squared error of each branch.
+
+    Features are learned (strided convolutions, pooled to mean, maximum and deviation) and fixed (logarithms of gradient
+    statistics). The head predicts, standardised, the logarithm of the last branch's error and the logarithms of the
+    other branches' errors relative to it, which vary less and decide what is chosen.
+    """
+
+    centre: Tensor
+    """(branches,) means of the predicted logarithms over the fitting tiles."""
+    spread: Tensor
+    """(branches,) their standard deviations."""
+
+    def __init__(self, *, colours: int, branches: int, channels: int, hidden: int):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(colours, channels, 3, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            nn.Conv2d(channels, channels, 3, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(SLOPE, inplace=True),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(3 * channels + 4, hidden), nn.LeakyReLU(SLOPE, inplace=True), nn.Linear(hidden, branches)
+        )
+        # Until fitted: every branch halves the error of the one before it.
+        self.register_buffer("centre", torch.arange(branches - 1, -1, -1) * torch.tensor(2.0).log() + _last(branches))
+        self.register_buffer("spread", torch.ones(branches))
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return -self.log_errors(lq).exp()
+
+    def log_errors(self, lq: Tensor) -> Tensor:
+        """(B,branches): natural logarithms of the predicted errors."""
+        pooled = _pooled(self.features(lq))  # (B, 3 * channels)
+        predicted = self.head(torch.cat([pooled, gradient_statistics(lq)], dim=1)) * self.spread + self.centre
+        last = predicted[:, -1:]
+        return torch.cat([predicted[:, :-1] + last, last], dim=1)
+
+    @torch.no_grad()
+    def fit(self, errors: Tensor) -> None:
+        """Set centre and spread from errors (N,branches)."""
+        logs = errors.clamp_min(FLOOR).log()
+        targets = torch.cat([logs[:, :-1] - logs[:, -1:], logs[:, -1:]], dim=1)
+        self.centre.copy_(targets.mean(dim=0))
+        self.spread.copy_(targets.std(dim=0).clamp_min(1e-3))
+
+
+def gradient_statistics(lq: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,4): logarithms of mean and largest absolute gradient, variance and mean absolute Laplacian."""
+    grey = lq.mean(dim=1, keepdim=True)
+    across, down = grey.diff(dim=3).abs(), grey.diff(dim=2).abs()
+    kernel = lq.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])[None, None]
+    laplacian = functional.conv2d(functional.pad(grey, (1, 1, 1, 1), mode="replicate"), kernel).abs()
+    statistics = torch.stack(
+        [
+            across.mean(dim=(1, 2, 3)) + down.mean(dim=(1, 2, 3)),
+            across.amax(dim=(1, 2, 3)) + down.amax(dim=(1, 2, 3)),
+            (grey - grey.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(1, 2, 3)),
+            laplacian.mean(dim=(1, 2, 3)),
+        ],
+        dim=1,
+    )
+    return (statistics + 1e-4).log()
+
+
+def _pooled(features: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,3C): mean, maximum and standard deviation of each channel."""
+    mean = features.mean(dim=(2, 3))
+    deviation = ((features - mean[:, :, None, None]).square().mean(dim=(2, 3)) + 1e-8).sqrt()
+    return torch.cat([mean, features.amax(dim=(2, 3)), deviation], dim=1)
+
+
+def _last(branches: int) -> Tensor:
+    """(branches,): the initial logarithm of the last branch's error, 30 dB, at its place; zero elsewhere."""
+    return functional.pad(torch.tensor([1e-3]).log(), (branches - 1, 0))

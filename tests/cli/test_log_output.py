@@ -1,0 +1,34 @@
+"""While a command runs, messages of the logger `lowvision` are lines on stderr; afterwards logging is as before."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from cli.saying import Say
+from lowvision.cli.log_output import log_to_stderr
+
+LOGGER = logging.getLogger("lowvision")
+
+
+def test_messages_are_plain_lines_on_stderr_only_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    before = LOGGER.level, list(LOGGER.handlers)
+    with log_to_stderr():
+        LOGGER.info("runtime: %s", "torch")
+        LOGGER.debug("not shown")
+    assert capsys.readouterr() == ("", "runtime: torch\n")
+    assert (LOGGER.level, list(LOGGER.handlers)) == before
+
+
+def test_restore_shows_the_selected_runtime_on_stderr(say: Say, weights_file: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    from lowvision.imaging import io
+
+    io.write(tmp_path / "a.png", io.Image(np.zeros((8, 8, 3), np.uint8)))
+    said = say("restore", str(tmp_path / "a.png"), "-m", str(weights_file), "-o", str(tmp_path / "out"))
+    assert said.code == 0, said.err
+    assert "runtime: " in said.err
+    assert "runtime: " not in said.out

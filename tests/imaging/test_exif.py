@@ -1,0 +1,159 @@
+"""Claims about tag directories: EXIF blocks are set upright and resized in place, and TIFF files carry them."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from lowvision.imaging import exif
+
+MAKER, MODEL, DATE, PIXELS_WIDE, PIXELS_HIGH, LATITUDE = 271, 272, 36867, 40962, 40963, 2
+CAMERA = "Kamera"
+ORDERS = pytest.mark.parametrize("order", ["<", ">"])
+
+
+def block(order: str = "<", orientation: int = 6) -> bytes:
+    """An EXIF block as Pillow writes it, in either byte order: camera, orientation, size and place of a photograph."""
+    tags = PIL.Image.Exif()
+    tags.endian = order
+    tags[MAKER], tags[exif.ORIENTATION] = CAMERA, orientation
+    tags.get_ifd(exif.EXIF).update({DATE: "2026:01:02 03:04:05", PIXELS_WIDE: 70, PIXELS_HIGH: 33})
+    tags.get_ifd(exif.GPS).update({1: "N", LATITUDE: (48.0, 8.0, 15.5)})
+    return tags.tobytes().removeprefix(b"Exif\0\0")
+
+
+def reread(content: bytes) -> PIL.Image.Exif:
+    """What Pillow reads from a block."""
+    tags = PIL.Image.Exif()
+    tags.load(b"Exif\0\0" + content)
+    return tags
+
+
+def tiff(channels: int = 3, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.resize(np.arange(251, dtype=np.uint8), (33, 70, channels))
+    PIL.Image.fromarray(pixels).save(buffer, "TIFF", **options)
+    return buffer.getvalue()
+
+
+@ORDERS
+@given(turn=st.integers(min_value=1, max_value=8))
+def test_the_orientation_is_read_in_both_byte_orders(order: str, turn: int) -> None:
+    assert exif.orientation(block(order, turn)) == turn
+
+
+@pytest.mark.parametrize("turn", [0, 9, 65535])
+def test_an_orientation_that_is_not_defined_counts_as_upright(turn: int) -> None:
+    assert exif.orientation(block(orientation=turn)) == 1
+
+
+@ORDERS
+def test_upright_changes_the_orientation_and_nothing_else(order: str) -> None:
+    content = block(order)
+    upright = exif.upright(content)
+    assert upright is not None
+    assert len(upright) == len(content)
+    assert exif.orientation(upright) == 1
+    before, after = reread(content), reread(upright)
+    assert (before.pop(exif.ORIENTATION), after.pop(exif.ORIENTATION)) == (6, 1)
+    assert dict(after) == dict(before)
+    for folder in (exif.EXIF, exif.GPS):
+        assert after.get_ifd(folder) == before.get_ifd(folder) != {}
+
+
+@ORDERS
+def test_upright_drops_the_thumbnail(order: str) -> None:
+    content = bytearray(block(order))
+    (entries,) = struct.unpack_from(f"{order}H", content, 8)
+    link = 8 + 2 + 12 * entries
+    struct.pack_into(f"{order}L", content, link, 8)  # a second directory, as thumbnails have one
+    upright = exif.upright(bytes(content))
+    assert upright is not None
+    assert upright[link : link + 4] == bytes(4)
+
+
+@ORDERS
+@given(width=st.integers(min_value=1, max_value=2**32 - 1), height=st.integers(min_value=1, max_value=2**32 - 1))
+def test_the_size_of_the_result_replaces_that_of_the_photograph(order: str, width: int, height: int) -> None:
+    sized = exif.with_size(block(order), width, height)
+    details = reread(sized).get_ifd(exif.EXIF)
+    assert (details[PIXELS_WIDE], details[PIXELS_HIGH]) == (width, height)
+    assert details[DATE] == "2026:01:02 03:04:05"
+
+
+def test_a_block_without_a_size_stays_as_it_is() -> None:
+    tags = PIL.Image.Exif()
+    tags[MAKER] = CAMERA
+    content = tags.tobytes().removeprefix(b"Exif\0\0")
+    assert exif.with_size(content, 5, 6) == content
+
+
+@given(content=st.binary(max_size=120) | st.integers(0, len(block()) - 1).map(lambda n: block()[:n]))
+def test_a_damaged_block_costs_no_image(content: bytes) -> None:
+    assert exif.orientation(content) in range(1, 9)
+    upright = exif.upright(content)
+    assert upright is None or len(upright) == len(content)
+    assert len(exif.with_size(content, 5, 6)) == len(content)
+    exif.from_tiff(content)
+
+
+def test_noise_is_no_block() -> None:
+    assert exif.orientation(b"noise") == 1
+    assert exif.upright(b"noise") is None
+    assert exif.with_size(b"noise", 5, 6) == b"noise"
+    assert exif.from_tiff(b"noise") == (None, None)
+    assert exif.size_of_tiff(b"noise") is None
+    assert exif.layout_of_tiff(b"noise") == (None, None)
+
+
+@ORDERS
+def test_a_tiff_takes_a_block_and_a_profile_and_gives_them_back(order: str) -> None:
+    profile = bytes(range(101))  # an odd length, which needs padding
+    written = exif.into_tiff(tiff(), block(order), profile, alpha=False)
+    carried, icc = exif.from_tiff(written)
+    assert icc == profile
+    assert carried is not None
+    for content in (reread(carried), PIL.Image.open(io.BytesIO(written)).getexif()):
+        assert content[MAKER] == CAMERA
+        assert content.get_ifd(exif.EXIF)[DATE] == "2026:01:02 03:04:05"
+        assert content.get_ifd(exif.GPS)[LATITUDE] == (48.0, 8.0, 15.5)
+
+
+def test_the_pixels_of_a_tiff_stay_what_they_were() -> None:
+    plain = tiff()
+    written = exif.into_tiff(plain, block(), b"profile", alpha=False)
+    assert np.array_equal(PIL.Image.open(io.BytesIO(written)), PIL.Image.open(io.BytesIO(plain)))
+    assert exif.size_of_tiff(written) == (70, 33)
+    assert exif.layout_of_tiff(written) == (2, 3)  # RGB, three samples a pixel
+
+
+def test_the_storage_of_another_file_is_not_carried_across() -> None:
+    compressed = ImageFileDirectory_v2()
+    compressed[MODEL] = "Modell"
+    carried, _ = exif.from_tiff(tiff(compression="tiff_lzw", tiffinfo=compressed))
+    assert carried is not None
+    assert dict(reread(carried)) == {MODEL: "Modell"}
+
+
+def test_a_tiff_without_description_has_none() -> None:
+    assert exif.from_tiff(tiff()) == (None, None)
+
+
+def test_alpha_is_declared_and_declared_as_multiplied_in() -> None:
+    written = exif.into_tiff(tiff(channels=4), None, None, alpha=True)
+    assert PIL.Image.open(io.BytesIO(written)).tag_v2[exif.ALPHA] == (2,)
+    plain = exif.with_plain_alpha(written)
+    assert PIL.Image.open(io.BytesIO(plain)).tag_v2[exif.ALPHA] == (1,)
+
+
+def test_a_directory_that_contains_itself_is_read_to_an_end() -> None:
+    looped = struct.pack("<2sHLHHHLLL", b"II", 42, 8, 1, exif.EXIF, exif.LONG, 1, 8, 0)
+    carried, _ = exif.from_tiff(looped)
+    assert carried is None or len(carried) < 200

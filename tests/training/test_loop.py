@@ -1,0 +1,178 @@
+"""The training loop: one update, the moving average, validation, exact resuming, and stopping at a bad loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from lowvision.errors import TrainingError
+from lowvision.training import checkpoint
+from lowvision.training.log import Log, Value, read_metrics
+from lowvision.training.loop import TrainingSpec, fit, make_optimizer, update
+from lowvision.training.objective import RestorationObjective
+from lowvision.training.options import Fit
+
+SGD = Fit(steps=4, batch=4, lr=0.1, optimizer="momentum", schedule="constant")
+
+
+class Tiles(Dataset[tuple[Tensor, Tensor]]):
+    """Random tiles that depend on their number alone, as those of a recipe do."""
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(number)
+        return torch.rand(3, 6, 6, generator=generator), torch.rand(3, 6, 6, generator=generator)
+
+
+class Scaled(nn.Module):
+    """One weight per channel, so that an update can be computed by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 1, 1))
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.weight * lq
+
+
+class Interrupted(Exception):
+    """Stands for the end of the process."""
+
+
+Saved = dict[str, tuple[dict[str, Tensor], dict[str, Value]]]
+"""State and metrics of each saved network, by file name."""
+
+
+def train(
+    folder: Path,
+    options: Fit,
+    network: nn.Module | None = None,
+    validator: Callable[[nn.Module], dict[str, Value]] | None = None,
+    samples: Dataset[tuple[Tensor, Tensor]] | None = None,
+) -> Saved:
+    saved: Saved = {}
+
+    def keep(path: Path, trained: nn.Module, metrics: dict[str, Value]) -> None:
+        saved[path.name] = {name: value.clone() for name, value in trained.state_dict().items()}, dict(metrics)
+
+    network = network or Scaled()
+    spec = TrainingSpec("base", RestorationObjective(network), network, validator, keep)
+    folder.mkdir(exist_ok=True)
+    fit(spec, samples or Tiles(), options, Accelerator(cpu=True), folder / "base", Log(folder, speaks=True))
+    return saved
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2, 1])
+def test_one_update_is_a_step_along_the_mean_gradient_of_the_batch(micro_batch: int | None) -> None:
+    network, accelerator = Scaled(), Accelerator(cpu=True)
+    options = SGD.replace(micro_batch=micro_batch)
+    optimizer = accelerator.prepare(make_optimizer(list(network.parameters()), options))
+    lq, gt = torch.rand(4, 3, 6, 6), torch.rand(4, 3, 6, 6)
+    measured = update(RestorationObjective(network), optimizer, lq, gt, 0.0, options, accelerator)
+    # d/dw mean |w * lq - gt| = mean sign(w * lq - gt) * lq, over all three channels
+    gradient = ((lq - gt).sign() * lq).mean(dim=(0, 2, 3))[:, None, None] / 3
+    torch.testing.assert_close(network.weight.data, 1 - 0.1 * gradient)
+    torch.testing.assert_close(measured["loss"], (lq - gt).abs().mean())
+    assert network.weight.grad is None or not network.weight.grad.any()
+
+
+def test_a_gradient_above_the_limit_is_clipped_to_it() -> None:
+    network, accelerator = Scaled(), Accelerator(cpu=True)
+    options = SGD.replace(clip=1e-3)
+    optimizer = accelerator.prepare(make_optimizer(list(network.parameters()), options))
+    update(
+        RestorationObjective(network),
+        optimizer,
+        torch.rand(4, 3, 6, 6),
+        torch.zeros(4, 3, 6, 6),
+        0.0,
+        options,
+        accelerator,
+    )
+    assert (network.weight.data - 1).norm().item() == pytest.approx(0.1 * 1e-3, rel=1e-3)
+
+
+def test_with_a_moving_average_the_average_is_validated_and_saved(tmp_path: Path) -> None:
+    network, validated = Scaled(), []
+
+    def validator(candidate: nn.Module) -> dict[str, Value]:
+        validated.append({name: value.clone() for name, value in candidate.state_dict().items()})
+        return {"psnr": 1.0}
+
+    saved = train(tmp_path, SGD.replace(ema=0.9), network, validator)
+    average, _ = saved["last.safetensors"]
+    torch.testing.assert_close(average["weight"], validated[-1]["weight"])
+    trained = train(tmp_path / "plain", SGD)["last.safetensors"][0]["weight"]
+    torch.testing.assert_close(network.weight.data, trained)  # the average does not change the training
+    assert (average["weight"] - 1).abs().max() > 0
+    assert (average["weight"] - 1).norm() < (trained - 1).norm()  # it lags behind the trained weights
+
+
+def test_the_best_network_of_all_validations_is_saved_with_its_metrics(tmp_path: Path) -> None:
+    scores = iter([1.0, 3.0, 2.0, 2.5])
+    saved = train(tmp_path, SGD.replace(valid_every=1), validator=lambda _: {"psnr": next(scores)})
+    assert saved["best.safetensors"][1] == {"psnr": 3.0}
+    assert saved["last.safetensors"][1] == {"psnr": 2.5}
+    after_two = train(tmp_path / "two", SGD.replace(steps=2))["last.safetensors"][0]["weight"]
+    torch.testing.assert_close(saved["best.safetensors"][0]["weight"], after_two)
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_an_interrupted_stage_resumes_at_its_checkpoint_and_ends_with_the_same_weights(
+    tmp_path: Path, ema: float | None
+) -> None:
+    class Failing(Tiles):
+        def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+            if number >= 5 * options.batch:
+                raise Interrupted
+            return super().__getitem__(number)
+
+    options = Fit(steps=8, batch=2, lr=1e-2, checkpoint_every=2, log_every=1, ema=ema)
+    whole = train(tmp_path / "whole", options)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "cut", options, samples=Failing())
+    newest = checkpoint.latest(tmp_path / "cut" / "base" / "checkpoints")
+    assert newest is not None
+    assert newest.name == "step-00000004"
+    resumed = train(tmp_path / "cut", options)
+    assert torch.equal(resumed["last.safetensors"][0]["weight"], whole["last.safetensors"][0]["weight"])
+    assert "base: resumes at step 4" in (tmp_path / "cut" / "log.txt").read_text()
+    losses = [[(entry["step"], entry["loss"]) for entry in read_metrics(tmp_path / run)] for run in ("whole", "cut")]
+    assert losses[0] == losses[1]  # step 5 was recorded twice but is listed once
+    assert len(losses[0]) == 8
+
+
+def test_a_finished_stage_trains_no_further(tmp_path: Path) -> None:
+    first = train(tmp_path, SGD)
+    again = train(tmp_path, SGD)
+    assert torch.equal(again["last.safetensors"][0]["weight"], first["last.safetensors"][0]["weight"])
+    assert [entry["step"] for entry in read_metrics(tmp_path)] == [4]
+
+
+def test_a_loss_that_is_not_finite_stops_the_stage_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    class Broken(Tiles):
+        def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+            lq, gt = super().__getitem__(number)
+            return (lq * float("nan") if number >= 3 * SGD.batch else lq), gt
+
+    with pytest.raises(TrainingError, match=r"base: the loss is not finite at step 4; lower lr, or set clip"):
+        train(tmp_path, SGD.replace(checkpoint_every=1), samples=Broken())
+    newest = checkpoint.latest(tmp_path / "base" / "checkpoints")
+    assert newest is not None
+    assert newest.name == "step-00000003"
+
+
+def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tmp_path: Path) -> None:
+    class Bright(Tiles):
+        def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+            lq, gt = super().__getitem__(number)
+            return 1000 * lq, gt
+
+    with pytest.raises(TrainingError, match=r"base: the network is not finite at step 1"):
+        train(tmp_path, SGD.replace(lr=3e38, steps=1), samples=Bright())
+    assert checkpoint.latest(tmp_path / "base" / "checkpoints") is None
