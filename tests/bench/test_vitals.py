@@ -15,17 +15,24 @@ import pytest
 from lowvision.bench import vitals
 from lowvision.bench.vitals import OtherLoad
 
+MEMORY = """
+import numpy as np
+from lowvision.bench import vitals
+print(vitals.resident_mib())
+block = np.ones(256 * 2**20, np.uint8)
+print(vitals.resident_mib(), vitals.peak_rss_mib())
+del block
+print(vitals.resident_mib(), vitals.peak_rss_mib())
+"""
+
 
 def test_an_allocation_raises_the_rss_and_its_peak_stays() -> None:
-    before = vitals.resident_mib()
-    block = np.ones(64 * 2**20, np.uint8)
-    held = vitals.resident_mib()
-    assert held - before > 60
-    peak = vitals.peak_rss_mib()
+    done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
+    before, held, peak, after, last_peak = map(float, done.stdout.split())
+    assert held - before > 200  # the kernel may reclaim other pages meanwhile, and counts approximately
     assert peak > held - 1
-    del block
-    assert vitals.resident_mib() < held - 60
-    assert vitals.peak_rss_mib() > peak - 2  # the kernel counts approximately
+    assert after < held - 200
+    assert last_peak > peak - 2
 
 
 def test_a_new_process_does_not_inherit_the_peak_of_its_parent() -> None:

@@ -254,7 +254,7 @@ def test_what_is_not_decided_or_not_searched_is_refused(trained: nn.Module) -> N
     assert not Search().inherit(trained, Searched(channels=4, blocks=()).build(TASK))
     with pytest.raises(ValueError, match="lowvision convert WEIGHTS"):
         Search().reduce(SMALL, "found")
-    with pytest.raises(ValueError, match="the supernet's option `cost` says how small"):
+    with pytest.raises(ValueError, match="set the cost by the supernet's option `cost`"):
         Search().reduce(SMALL, 0.5)
     with pytest.raises(ValueError, match="Searched is no supernet"):
         Search().reduce_trained(Searched(), "found", trained)

@@ -268,7 +268,7 @@ def test_the_unknown_task_measures_by_pairs_alone() -> None:
     lq = torch.rand(1, 3, 5, 7)
     assert Unknown().baseline(lq) is lq
     assert Unknown(scale=3).baseline(lq).shape == (1, 3, 15, 21)
-    with pytest.raises(DataError, match="give a folder with gt/ and lq/"):
+    with pytest.raises(DataError, match="pass a folder with gt/ and lq/"):
         Unknown().degrade(lq[0], torch.Generator())
 
 

@@ -141,12 +141,14 @@ def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
 
     def gmac(budget: float | None) -> float:
         options = RestoreOptions(budget=budget)
-        document = restore.restore(planned, load(file, "cpu", "torch", KNOWN), options, KNOWN, ProcessGroup(0, 1))
+        document = restore.restore(
+            planned, load(file, device="cpu", runtime="torch", registry=KNOWN), options, KNOWN, ProcessGroup(0, 1)
+        )
         return document["total"]["gmac"]
 
     spent = [gmac(budget) for budget in (0.4, None)]
     assert spent[0] < spent[1]
-    assert caplog.messages == ["the network is adaptive: PyTorch runs it in float32, tile by tile"]
+    assert caplog.messages == ["adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile"]
 
 
 def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
