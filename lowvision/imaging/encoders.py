@@ -148,7 +148,7 @@ def _animation(path: Path, kind: str, images: list[Image], frames: Frames, optio
     if any(image.pixels.shape[:2] != images[0].pixels.shape[:2] for image in images):
         raise DataError(f"{path}: frames have different sizes; take --frames first")
     channels = max(image.pixels.shape[2] for image in images)
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    mode = {1: "L" if kind == "PNG" else "RGB", 3: "RGB", 4: "RGBA"}[channels]
     pictures = [_pillow(_eight_bits(image.pixels)).convert(mode) for image in images]
     buffer = BytesIO()
     try:
@@ -176,12 +176,15 @@ def _pillow(pixels: Pixels) -> PIL.Image.Image:
 
 def _jpeg(path: Path, image: Image, quality: int) -> bytes:
     """Return a JPEG file without subsampling of chroma."""
-    extra, omitted = b"", []
+    extra = b""
+    omitted: list[str] = []
     exif, icc, metadata = image.exif, image.icc, image.metadata
     if exif and len(exif) + 6 > LARGEST_SEGMENT:
-        exif, omitted = None, [*omitted, "EXIF"]
+        exif = None
+        omitted.append("EXIF")
     if icc and len(icc) > LARGEST_ICC:
-        icc, omitted = None, [*omitted, "ICC"]
+        icc = None
+        omitted.append("ICC")
     for name, data in (*([("APP1", XMP_PREFIX + metadata.xmp)] if metadata.xmp else []), *metadata.jpeg):
         if len(data) > LARGEST_SEGMENT:
             omitted.append("XMP" if name == "APP1" else name)

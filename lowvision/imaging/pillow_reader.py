@@ -5,10 +5,12 @@ Its classes per format are used directly: the first bytes of a file choose the f
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -42,8 +44,14 @@ CLASSES: dict[ImageFormat, type[ImageFile]] = {
     JPEG2000: Jpeg2KImagePlugin.Jpeg2KImageFile,
     PNM: PpmImagePlugin.PpmImageFile,
 }
+logger = logging.getLogger("lowvision")
+
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 LONG_XMP_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
+MPF = b"MPF\0"
+LONGEST_HEADER = 2**18
+"""Bytes in which the index of a multi-picture file is searched."""
+MOST_PICTURES = 100
 _filters = threading.Lock()
 
 
@@ -78,6 +86,8 @@ def read_frames(path: Path, content: bytes, image_format: ImageFormat, limit: Li
             file.seek(number)
             images.append(_frame(path, content, image_format, file, limit))
             durations.append(float(file.info.get("duration", 0)))
+        if image_format is WEBP and all(image.pixels[..., 3:].min(initial=255) == 255 for image in images):
+            images = [replace(image, pixels=image.pixels[..., :3]) for image in images]  # libwebp may add alpha
         return Frames(tuple(images), tuple(durations), _plays(image_format, file))
 
 
@@ -97,19 +107,21 @@ def metadata_of_jpeg(path: Path, content: bytes) -> tuple[bytes | None, bytes | 
 
 def jpegs_of(path: Path, content: bytes) -> list[bytes]:
     """Return the JPEG files inside a file: several in a multi-picture file (MPO), otherwise the file itself."""
-    if b"MPF\0" not in content[: 2**17]:
+    base = content.find(MPF, 0, LONGEST_HEADER) + len(MPF)
+    if base < len(MPF):
         return [content]
     try:
-        with warnings.catch_warnings():
+        with _filters, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with MpoImagePlugin.MpoImageFile(BytesIO(content)) as file:
-                base = file.info["mpoffset"]
-                places = [
-                    (entry["DataOffset"] and entry["DataOffset"] + base, entry["Size"]) for entry in file.mpinfo[0xB002]
-                ]
-    except Exception:  # Pillow raises many types; the first image is still there
-        return [content]
-    return [content[at : at + size] if at else content for at, size in places]
+                entries = (file.mpinfo or {})[0xB002]
+        starts = [base + entry["DataOffset"] for entry in entries if entry["DataOffset"]]
+    except Exception:  # Pillow raises many types for a damaged index; the first image is still there
+        starts = []
+    kept = [at for at in starts[:MOST_PICTURES] if JPEG.matches(content[at : at + 4])]
+    if len(kept) < len(starts):
+        logger.warning("%s: %d of its pictures are missing in the file", path, len(starts) - len(kept))
+    return [content, *(content[at:] for at in kept)]
 
 
 def _frame(path: Path, content: bytes, image_format: ImageFormat, file: ImageFile, limit: Limit) -> Image:
