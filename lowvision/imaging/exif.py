@@ -5,15 +5,14 @@ Source: TIFF 6.0, section 2; EXIF 2.32, section 4.6. Damaged blocks are ignored:
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, ORIENTATION, ALPHA, ICC = 256, 257, 274, 338, 34675
-MEANING, SAMPLES = 262, 277
-"""Tags of a TIFF's photometric interpretation and of its samples per pixel."""
-WHITE_IS_ZERO, CMYK = 0, 5
-"""Values of MEANING."""
+import numpy as np
+
+WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 FOLDERS = frozenset({EXIF, GPS, INTEROPERABILITY})
 """Tags whose value is the offset of another directory."""
@@ -22,11 +21,13 @@ DESCRIPTIVE = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, EXI
 PIXELS_WIDE = frozenset({WIDTH, 40962})
 """Tags of the image width, in the first and in the EXIF directory."""
 PIXELS_HIGH = frozenset({HEIGHT, 40963})
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-"""Bytes per value of each type."""
-WORD_SIZES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes per value of each type; those from 16 on are BigTIFF's."""
+WORD_SIZES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes that are reversed between byte orders, for the types that depend on it."""
-SHORT, LONG, UNDEFINED = 3, 4, 7
+SHORT, LONG = 3, 4
+MOST_ENTRIES = 4096
+"""Largest number of entries that are read from one block; cameras write some hundred."""
 DAMAGED = (struct.error, KeyError, ValueError)
 """Exceptions that reading a damaged block raises."""
 
@@ -41,6 +42,9 @@ class Tag:
 
 
 Directory = dict[int, "Tag | Directory"]
+_ONE = Tag(5, 1, struct.pack("<LL", 1, 1))
+NO_RESOLUTION = {282: _ONE, 283: _ONE, 296: Tag(SHORT, 1, struct.pack("<H", 1))}
+"""Tags that declare square pixels without a size, which many programs write into every TIFF."""
 
 
 def orientation(block: bytes) -> int:
@@ -81,9 +85,9 @@ def with_size(block: bytes, width: int, height: int) -> bytes:
         edited = bytearray(block)
         order = _byte_order(edited)
         entries = list(_entries(edited, order))
-        for at, tag, *_ in tuple(entries):
-            if tag == EXIF:
-                entries += _entries(edited, order, struct.unpack_from(f"{order}L", edited, at + 8)[0])
+        details = next((at for at, tag, *_ in entries if tag == EXIF), None)
+        if details is not None:
+            entries += _entries(edited, order, struct.unpack_from(f"{order}L", edited, details + 8)[0])
         for at, tag, kind, count in entries:
             if tag in PIXELS_WIDE | PIXELS_HIGH and kind in {SHORT, LONG} and count == 1:
                 value = width if tag in PIXELS_WIDE else height
@@ -93,71 +97,28 @@ def with_size(block: bytes, width: int, height: int) -> bytes:
     return bytes(edited)
 
 
-def with_plain_alpha(tiff: bytes) -> bytes:
-    """Return the TIFF file with its alpha declared as premultiplied, so that libtiff keeps the colours."""
-    try:
-        edited = bytearray(tiff)
-        _set_short(edited, _byte_order(edited), ALPHA, 1)
-    except DAMAGED:
-        return tiff
-    return bytes(edited)
+def from_tiff(tiff: bytes, start: int | None = None) -> bytes | None:
+    """Return the tags that describe the photograph of a TIFF page as an EXIF block; None if it has none.
 
-
-def from_tiff(tiff: bytes) -> tuple[bytes | None, bytes | None]:
-    """Return the EXIF block and the ICC profile of a TIFF file, each None if it has none."""
-    try:
-        order = _byte_order(tiff)
-        directory = _read(tiff, order, _first(tiff, order))
-    except DAMAGED:
-        return None, None
-    profile = directory.get(ICC)
-    described = {tag: value for tag, value in directory.items() if tag in DESCRIPTIVE}
-    exif = struct.pack("<2sHL", b"II", 42, 8) + _packed(described, 8) if described else None
-    return exif, profile.value if isinstance(profile, Tag) else None
-
-
-def size_of_tiff(tiff: bytes) -> tuple[int, int] | None:
-    """Return width and height of a TIFF file's first image, in pixels; None if it lacks the tags."""
-    width, height = _numbers(tiff, WIDTH, HEIGHT)
-    return None if width is None or height is None else (width, height)
-
-
-def layout_of_tiff(tiff: bytes) -> tuple[int | None, int | None]:
-    """Return the photometric interpretation, e.g. `CMYK`, and the samples per pixel; None if absent."""
-    meaning, samples = _numbers(tiff, MEANING, SAMPLES)
-    return meaning, samples
-
-
-def _numbers(tiff: bytes, *tags: int) -> list[int | None]:
-    """Return the values of tags in a TIFF file's first directory, each None if absent."""
-    try:
-        order = _byte_order(tiff)
-        directory = _read(tiff, order, _first(tiff, order), depth=0)
-    except DAMAGED:
-        return [None] * len(tags)
-    values = [directory.get(tag) for tag in tags]
-    return [int.from_bytes(value.value, "little") if isinstance(value, Tag) else None for value in values]
-
-
-def into_tiff(tiff: bytes, exif: bytes | None, icc: bytes | None, alpha: bool) -> bytes:
-    """Return a little-endian TIFF file with an EXIF block, an ICC profile, and its last channel declared as alpha.
-
-    The pixels keep their offsets; a new first directory is appended, and the header points to it.
+    start: offset of the page's directory; None: that of the first page. BigTIFF files are read too.
     """
-    directory = _read(tiff, "<", _first(tiff, "<"), depth=0)
-    if exif is not None:
-        try:
-            order = _byte_order(exif)
-            described = _read(exif, order, _first(exif, order))
-            directory |= {tag: value for tag, value in described.items() if tag in DESCRIPTIVE}
-        except DAMAGED:
-            pass
-    if icc is not None:
-        directory[ICC] = Tag(UNDEFINED, len(icc), icc)
-    if alpha:
-        directory[ALPHA] = Tag(SHORT, 1, struct.pack("<H", 2))  # 2: not premultiplied
-    pixels = _even(tiff)
-    return pixels[:4] + struct.pack("<L", len(pixels)) + pixels[8:] + _packed(directory, len(pixels))
+    try:
+        layout = _layout(tiff)
+        directory = _Reader(tiff, layout).directory(_first_of(tiff, layout) if start is None else start, DESCRIPTIVE)
+    except DAMAGED:
+        return None
+    if [directory.get(tag) for tag in NO_RESOLUTION] == list(NO_RESOLUTION.values()):
+        directory = {tag: item for tag, item in directory.items() if tag not in NO_RESOLUTION}
+    return struct.pack("<2sHL", b"II", 42, 8) + packed(directory, 8) if directory else None
+
+
+def described(block: bytes) -> Directory:
+    """Return the tags of an EXIF block that describe the photograph; none if it is damaged."""
+    try:
+        layout = _layout(block)
+        return _Reader(block, layout).directory(_first_of(block, layout), DESCRIPTIVE)
+    except DAMAGED:
+        return {}
 
 
 def _byte_order(block: bytes | bytearray) -> str:
@@ -181,44 +142,96 @@ def _entries(block: bytes | bytearray, order: str, start: int | None = None) -> 
     """Yield offset, tag, type and count of each entry of a directory, by default the first one."""
     start = _first(block, order) if start is None else start
     (length,) = struct.unpack_from(f"{order}H", block, start)
-    for at in range(start + 2, start + 2 + 12 * length, 12):
+    for at in itertools.islice(range(start + 2, start + 2 + 12 * length, 12), MOST_ENTRIES):
         tag, kind, count = struct.unpack_from(f"{order}HHL", block, at)
         yield at, tag, kind, count
 
 
-def _read(block: bytes, order: str, start: int, depth: int = 2) -> Directory:
-    """Return the directory at `start` and those in it, at most `depth` levels deep, since a file may contain a loop."""
-    directory: Directory = {}
-    for at, tag, kind, count in _entries(block, order, start):
+@dataclass(frozen=True)
+class _Layout:
+    """Byte order and widths of a tag directory."""
+
+    order: str
+    count: str
+    """Format of the number of entries."""
+    entry: str
+    """Format of tag, type, count and value of an entry."""
+    offset: str
+    """Format of an offset, which has the size of a value inside an entry."""
+
+
+def _layout(content: bytes) -> _Layout:
+    order = {b"II": "<", b"MM": ">"}[content[:2]]
+    (version,) = struct.unpack_from(f"{order}H", content, 2)
+    return {
+        42: _Layout(order, f"{order}H", f"{order}HHL4s", f"{order}L"),
+        43: _Layout(order, f"{order}Q", f"{order}HHQ8s", f"{order}Q"),  # BigTIFF
+    }[version]
+
+
+def _first_of(content: bytes, layout: _Layout) -> int:
+    """Return the offset of the first directory of a TIFF or BigTIFF file."""
+    return int(struct.unpack_from(layout.offset, content, struct.calcsize(layout.offset))[0])
+
+
+class _Reader:
+    """Reads directories within limits: a small file may name the same bytes, or itself, any number of times."""
+
+    def __init__(self, content: bytes, layout: _Layout) -> None:
+        self.content, self.layout = content, layout
+        self.entries, self.bytes = MOST_ENTRIES, len(content)  # what may still be read: honest values do not overlap
+
+    def directory(self, start: int, tags: frozenset[int] | None = None, depth: int = 2) -> Directory:
+        """Return the directory at `start` and those in it; tags: those to read, None: all. Raises ValueError."""
+        directory: Directory = {}
+        (length,) = struct.unpack_from(self.layout.count, self.content, start)
+        start += struct.calcsize(self.layout.count)
+        size = struct.calcsize(self.layout.entry)
+        for at in itertools.islice(range(start, start + size * length, size), self.entries + 1):
+            self.entries -= 1
+            tag, kind, count, value = struct.unpack_from(self.layout.entry, self.content, at)
+            if (tags is not None and tag not in tags) or tag in directory:
+                continue
+            item = self._value(kind, count, value)
+            if item and tag not in FOLDERS:
+                directory[tag] = Tag(kind, count, item)
+            elif item and depth > 0:
+                directory[tag] = self.directory(int.from_bytes(item, "little"), depth=depth - 1)
+        if self.entries < 0:
+            raise ValueError("too many entries")
+        return directory
+
+    def _value(self, kind: int, count: int, inside: bytes) -> bytes:
+        """Return the bytes of a value in little-endian order; empty if they are not in the file."""
         size = SIZES.get(kind, 0) * count
-        offset = at + 8 if size <= 4 else int(struct.unpack_from(f"{order}L", block, at + 8)[0])
-        value = block[offset : offset + size]
-        if not value or len(value) < size:
-            continue
-        if order == ">":
-            value = _swapped(value, WORD_SIZES.get(kind, 1))
-        if tag not in FOLDERS:
-            directory[tag] = Tag(kind, count, value)
-        elif depth > 0:
-            directory[tag] = _read(block, order, int.from_bytes(value, "little"), depth - 1)
-    return directory
+        if size <= len(inside):
+            value = inside[:size]
+        else:
+            (offset,) = struct.unpack(self.layout.offset, inside)
+            self.bytes -= size
+            if self.bytes < 0:
+                raise ValueError("values larger than the file")
+            value = self.content[offset : offset + size]
+            if len(value) < size:
+                return b""
+        return _swapped(value, WORD_SIZES.get(kind, 1)) if self.layout.order == ">" else value
 
 
-def _packed(directory: Directory, start: int) -> bytes:
+def packed(directory: Directory, start: int) -> bytes:
     """Return a little-endian directory at offset `start` of its file, followed by the data of its entries."""
     head = struct.pack("<H", len(directory))
-    data, data_start = b"", start + 2 + 12 * len(directory) + 4
+    data, data_start = bytearray(), start + 2 + 12 * len(directory) + 4
     for tag, item in sorted(directory.items()):
         offset = data_start + len(data)
         if isinstance(item, dict):
             head += struct.pack("<HHLL", tag, LONG, 1, offset)
-            data += _even(_packed(item, offset))
+            data += _even(packed(item, offset))
         elif len(item.value) <= 4:
             head += struct.pack("<HHL4s", tag, item.kind, item.count, item.value)
         else:
             head += struct.pack("<HHLL", tag, item.kind, item.count, offset)
             data += _even(item.value)
-    return head + struct.pack("<L", 0) + data
+    return head + struct.pack("<L", 0) + bytes(data)
 
 
 def _even(block: bytes) -> bytes:
@@ -227,4 +240,5 @@ def _even(block: bytes) -> bytes:
 
 
 def _swapped(value: bytes, word: int) -> bytes:
-    return b"".join(value[at : at + word][::-1] for at in range(0, len(value), word))
+    """Return a value whose words have their bytes reversed."""
+    return np.frombuffer(value, np.uint8).reshape(-1, word)[:, ::-1].tobytes()

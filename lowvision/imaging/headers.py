@@ -1,62 +1,45 @@
 """The size of an image from its header, before a decoder allocates memory for it.
 
-Sources: PNG (ISO 15948, 11.2.2), JPEG (ITU T.81, B.2.2), WebP (RFC 9649, 2.5 to 2.7), BMP (BITMAPINFOHEADER), TIFF 6.0.
+Sources: PNG (ISO 15948, 11.2.2), WebP (RFC 9649, 2.5 to 2.7), Radiance HDR, PFM. All other formats are asked of the
+library that decodes them; these four are decoded by libraries that give no size before they allocate.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 
-from lowvision.imaging import exif
-from lowvision.imaging.formats import BMP, JPEG, PNG, TIFF, WEBP
+from lowvision.imaging.formats import HDR, PFM, PNG, WEBP, ImageFormat
 
 Size = tuple[int, int]
 """Width and height in pixels as stored, before the orientation is applied."""
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Second bytes of the JPEG markers that start a frame header."""
-BARE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Second bytes of the JPEG markers without a segment."""
+LONGEST_TEXT = 2**16
+"""Bytes in which the text header of a Radiance file must end."""
 
 
-def size(content: bytes) -> Size | None:
-    """Return width and height from a PNG, JPEG, WebP, BMP, GIF or TIFF header; None if there is none."""
+def size(content: bytes, image_format: ImageFormat) -> Size | None:
+    """Return width and height from a PNG, WebP, HDR or PFM header; None if there is none."""
     try:
-        return next((read(content) for start, read in READERS.items() if content.startswith(start)), None)
+        return READERS[image_format](content)
     except (struct.error, IndexError):
         return None  # truncated; the decoder reports it
+
+
+def is_lossless_webp(content: bytes) -> bool:
+    """Return True if all images of a WebP file are stored without loss."""
+    kinds, at = set(), 12
+    while at + 8 <= len(content):
+        kind, length = struct.unpack_from("<4sL", content, at)
+        kinds.add(kind)
+        # A frame of an animation holds the chunks of an image after 16 bytes.
+        at += 24 if kind == b"ANMF" else 8 + length + length % 2
+    return b"VP8L" in kinds and b"VP8 " not in kinds
 
 
 def _png(content: bytes) -> Size:
     width, height = struct.unpack_from(">LL", content, 16)
     return width, height
-
-
-def _gif(content: bytes) -> Size:
-    width, height = struct.unpack_from("<HH", content, 6)
-    return width, height
-
-
-def _bmp(content: bytes) -> Size:
-    (header,) = struct.unpack_from("<L", content, 14)
-    width, height = struct.unpack_from("<HH" if header == 12 else "<ll", content, 18)
-    return abs(width), abs(height)  # negative height: rows are stored from the top
-
-
-def _jpeg(content: bytes) -> Size | None:
-    at = content.find(b"\xff", 2)
-    while at >= 0:
-        while content[at] == 0xFF:  # any number of fill bytes may precede a marker
-            at += 1
-        marker = content[at]
-        at += 1
-        if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", content, at + 3)
-            return width, height
-        if marker not in BARE:
-            at += struct.unpack_from(">H", content, at)[0]
-        at = content.find(b"\xff", at)
-    return None
 
 
 def _webp(content: bytes) -> Size | None:
@@ -76,12 +59,15 @@ def _three_bytes(content: bytes, at: int) -> int:
     return content[at] | content[at + 1] << 8 | content[at + 2] << 16
 
 
-READERS: dict[bytes, Callable[[bytes], Size | None]] = {
-    **dict.fromkeys(PNG.signatures, _png),
-    **dict.fromkeys(JPEG.signatures, _jpeg),
-    **dict.fromkeys(WEBP.signatures, _webp),
-    **dict.fromkeys(BMP.signatures, _bmp),
-    **dict.fromkeys(TIFF.signatures, exif.size_of_tiff),
-    b"GIF8": _gif,
-}
-"""Functions from the content of a file to its size, by the file's first bytes."""
+def _hdr(content: bytes) -> Size | None:
+    found = re.search(rb"\n\n-Y (\d{1,9}) \+X (\d{1,9})\n", content[:LONGEST_TEXT])
+    return (int(found[2]), int(found[1])) if found else None
+
+
+def _pfm(content: bytes) -> Size | None:
+    found = re.match(rb"P[Ff]\n(\d{1,9}) (\d{1,9})\n", content[:64])
+    return (int(found[1]), int(found[2])) if found else None
+
+
+READERS: dict[ImageFormat, Callable[[bytes], Size | None]] = {PNG: _png, WEBP: _webp, HDR: _hdr, PFM: _pfm}
+"""Functions from the content of a file to its size."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,67 +15,89 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from lowvision.errors import DataError
+from lowvision.imaging import encoders, headers, pillow_reader, png, tiff
 from lowvision.imaging import exif as tags
-from lowvision.imaging import headers
-from lowvision.imaging.formats import BY_SUFFIX, JPEG, SIGNATURES, TIFF, WEBP
+from lowvision.imaging.formats import (
+    BY_SUFFIX,
+    HDR,
+    JPEG,
+    PFM,
+    PNG,
+    TIFF,
+    WRITABLE,
+    ImageFormat,
+    of_content,
+)
+from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, describes, oriented
+from lowvision.imaging.limits import Limit
 from lowvision.system.atomic import whole
 
-logger = logging.getLogger("lowvision")
+__all__ = [
+    "DEPTHS",
+    "Frames",
+    "Image",
+    "Metadata",
+    "Pixels",
+    "count_frames",
+    "draw_text",
+    "encoded",
+    "read",
+    "read_frames",
+    "read_rgb",
+    "text_width",
+    "to_pixels",
+    "to_tensor",
+    "to_uint8",
+    "write",
+    "write_frames",
+]
 
-Pixels = NDArray[Any]
-"""(H,W,C) with C 1 (grey), 3 (RGB) or 4 (RGB and alpha); uint8, uint16, or float32 nominally in [0,1]."""
-
-DEPTHS = {suffix: image_format.depths for suffix, image_format in BY_SUFFIX.items()}
+DEPTHS = {suffix: BY_SUFFIX[suffix].depths for suffix in WRITABLE}
 """The suffixes that `write` supports, and the dtypes that each format holds, the best one last."""
+OPENCV = frozenset({PNG, HDR, PFM})
+"""Formats that OpenCV decodes, besides JPEG, if they are not animated."""
 FONT, FONT_WEIGHT = "sans", 400
 """A font inside OpenCV: pictures look the same on every machine."""
 
 
-@dataclass(frozen=True, eq=False)
-class Image:
-    """An upright image with the metadata of its file."""
-
-    pixels: Pixels
-    """(H,W,C), C 1 (grey), 3 (RGB) or 4 (RGB and straight alpha); uint8, uint16, or float32 nominally in [0,1]."""
-    exif: bytes | None = None
-    """The EXIF block, starting at its byte-order mark, with orientation 1 and without thumbnail."""
-    icc: bytes | None = None
-    """The ICC profile; None if it describes other channels than these (RGB or grey)."""
-
-    @property
-    def colour(self) -> Pixels:
-        """The pixels without alpha, (H,W,1) or (H,W,3)."""
-        return self.pixels[..., :3]
-
-    @property
-    def alpha(self) -> Pixels | None:
-        """The alpha channel (H,W,1); None for opaque images."""
-        return self.pixels[..., 3:] if self.pixels.shape[-1] == 4 else None
-
-
 def read(path: Path | str, largest: float | None = None) -> Image:
-    """Read a PNG, JPEG, TIFF, WebP or BMP file, or another one that OpenCV decodes.
+    """Read the first image of a file of any format in `formats.FORMATS`.
 
     Palettes and bits become 8-bit values, CMYK becomes RGB, grey with alpha becomes RGB with alpha. The orientation is
     applied. Raises DataError if the file is missing, empty, not an image, damaged or truncated. Damage inside a JPEG,
     WebP, BMP or TIFF file that can still be decoded is not detected; PNG has checksums.
 
-    largest: the maximum number of pixels in the header; more raise DataError before decoding. OpenCV has its own
-    limit, 2**30 pixels, set by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS.
+    largest: the maximum number of pixels, by the header that the decoder uses; more raise DataError before decoding.
+    OpenCV has its own limit, 2**30 pixels, set by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS.
     """
-    path = Path(path)
-    content = _content(path)
-    if largest is not None:
-        _reject_larger(path, content, largest)
-    pixels, blocks = _decoded(path, content)
-    if content.startswith(TIFF.signatures):  # OpenCV rotates TIFFs itself, but returns no metadata
-        exif, icc = tags.from_tiff(content)
-    else:
-        exif, icc = blocks.get(cv2.IMAGE_METADATA_EXIF), blocks.get(cv2.IMAGE_METADATA_ICCP)
-        exif = exif and exif.removeprefix(b"Exif\0\0")  # a prefix of JPEG that other formats may have too
-        pixels = _upright(pixels, tags.orientation(exif) if exif else 1)
-    exif = tags.upright(exif) if exif else None
-    return Image(np.ascontiguousarray(pixels), exif, icc if _describes(icc, pixels) else None)
+    return _read(Path(path), largest, all_frames=False).images[0]
+
+
+def read_frames(path: Path | str, largest: float | None = None) -> Frames:
+    """Read all frames of an animation or all pages of a file, otherwise its image; `read` explains the rest.
+
+    largest: the maximum number of pixels of all frames together.
+    """
+    return _read(Path(path), largest, all_frames=True)
+
+
+def count_frames(path: Path | str) -> int:
+    """Return the number of images in a file; 1 if it cannot be read."""
+    try:
+        content = _content(Path(path))
+        image_format = of_content(content)
+        if image_format is TIFF:
+            return tiff.count_pages(content)
+        if image_format is JPEG:
+            return len(pillow_reader.jpegs_of(Path(path), content))
+        if image_format is PNG and not png.is_animated(content):
+            return 1
+        if image_format in pillow_reader.CLASSES:
+            with pillow_reader.opened(Path(path), content, image_format) as file:
+                return getattr(file, "n_frames", 1) - bool(getattr(file, "default_image", False))
+    except DataError:
+        pass
+    return 1
 
 
 def read_rgb(path: Path | str) -> Pixels:
@@ -86,22 +107,32 @@ def read_rgb(path: Path | str) -> Pixels:
     """
     colour = read(path).colour
     if colour.dtype == np.float32:
-        colour = _converted(colour, np.uint16)
+        colour = converted(colour, np.uint16)
     return np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else np.ascontiguousarray(colour)
 
 
 def write(path: Path | str, image: Image, quality: int = 95) -> None:
-    """Write an image atomically, in the format of the suffix: .png .jpg .jpeg .tif .tiff .webp .bmp.
+    """Write an image atomically, in the format of the suffix, one of DEPTHS.
 
     quality: 1..100, for JPEG (chroma is not subsampled) and WebP (100: lossless). Depths that the format does not hold
-    are rounded to its best one; JPEG drops alpha; BMP drops metadata. Raises DataError for another suffix, for a size
-    that the format cannot hold and for failures of the disk; an old file is then kept.
+    are rounded to its best one; in JPEG, transparent pixels become white. Metadata without a place is omitted with a
+    warning. Raises DataError for another suffix, for a size that the format cannot hold and for failures of the disk;
+    an old file is then kept.
+    """
+    write_frames(path, Frames((image,)), quality)
+
+
+def write_frames(
+    path: Path | str, frames: Frames, quality: int = 95, background: tuple[int, int, int] = encoders.WHITE
+) -> None:
+    """Write all frames into one file as `write` does; background: colour behind transparent pixels in JPEG, 0..255.
+
+    Raises DataError if the format holds a single image only.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in DEPTHS:
+    if path.suffix.lower() not in DEPTHS:
         raise DataError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(DEPTHS)}")
-    content = _encoded(path, suffix, image, _parameters(suffix, quality, image.pixels.dtype))
+    content = encoders.encode(path, frames, quality, background)
     try:
         with whole(path) as part:
             part.write_bytes(content)
@@ -111,7 +142,7 @@ def write(path: Path | str, image: Image, quality: int = 95) -> None:
 
 def encoded(image: Image, suffix: str, quality: int = 95) -> bytes:
     """Return the bytes of an image file with a suffix, e.g. `.png`, for pages that embed pictures."""
-    return _encoded(Path(f"picture{suffix}"), suffix, image, _parameters(suffix, quality, image.pixels.dtype))
+    return encoders.encode(Path(f"picture{suffix}"), Frames((image,)), quality)
 
 
 def draw_text(pixels: NDArray[np.uint8], text: str, left: int, baseline: int, size: int, colour: Sequence[int]) -> None:
@@ -135,7 +166,7 @@ def to_tensor(pixels: Pixels) -> Tensor:
 def to_pixels(x: Tensor, dtype: DTypeLike = np.uint8) -> Pixels:
     """Convert (C,H,W) to (H,W,C) of a dtype: integers are clamped to [0,1] and rounded half up, float32 is kept."""
     planes = x.detach().cpu().permute(1, 2, 0).to(torch.float32).contiguous().numpy()
-    return planes if np.dtype(dtype) == np.float32 else _converted(planes, dtype)
+    return planes if np.dtype(dtype) == np.float32 else converted(planes, dtype)
 
 
 def to_uint8(x: Tensor) -> NDArray[np.uint8]:
@@ -144,8 +175,16 @@ def to_uint8(x: Tensor) -> NDArray[np.uint8]:
 
 
 def _content(path: Path) -> bytes:
+    """Return the content of a regular file: pipes and devices may never end."""
     try:
-        content = path.read_bytes()
+        # O_NONBLOCK: opening a pipe would wait for a writer. Links to devices are resolved by `open`.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device, not a regular file"
+                raise DataError(f"{path}: cannot be read: it is {kind}; give the path of an image file")
+            content = file.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if not content:
@@ -153,146 +192,83 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _reject_larger(path: Path, content: bytes, largest: float) -> None:
-    """Raise DataError if the header declares more pixels than allowed: a small file may decode to a huge image."""
-    size = headers.size(content)
-    if size and size[0] * size[1] > largest:
-        raise DataError(
-            f"{path}: its header declares {size[0]}x{size[1]} pixels, the limit is {largest / 1e6:g} million; "
-            "raise it (--max-megapixels) if you trust the file"
-        )
+def _read(path: Path, largest: float | None, all_frames: bool) -> Frames:
+    content = _content(path)
+    image_format = of_content(content)
+    if image_format is None:
+        raise DataError(f"{path}: not an image of a known format; convert it to PNG, JPEG, TIFF, WebP or BMP")
+    limit = Limit(largest)
+    if image_format is JPEG:
+        parts = pillow_reader.jpegs_of(path, content) if all_frames else [content]
+        frames = Frames(tuple(_decoded(path, part, JPEG, limit) for part in parts))
+    elif image_format is TIFF:
+        frames = Frames(tiff.read(path, content, limit, all_frames))
+    elif image_format in OPENCV and not (all_frames and image_format is PNG and png.is_animated(content)):
+        frames = Frames((_decoded(path, content, image_format, limit),))
+    else:
+        frames = pillow_reader.read_frames(path, content, image_format, limit, all_frames)
+    images = tuple(_checked(path, image if image_format is TIFF else _upright(image)) for image in frames.images)
+    return replace(frames, images=images)
 
 
-def _decoded(path: Path, content: bytes) -> tuple[Pixels, dict[int, bytes]]:
-    """Return the pixels, in RGB order, and the metadata blocks by OpenCV's numbers."""
-    if content.startswith(TIFF.signatures):
-        content = tags.with_plain_alpha(content)
+def _decoded(path: Path, content: bytes, image_format: ImageFormat, limit: Limit) -> Image:
+    """Decode an image by OpenCV, which is faster than Pillow and keeps 16 bits."""
+    size: headers.Size | None
+    exif = icc = None
+    metadata = Metadata()
+    if image_format is JPEG:
+        with pillow_reader.opened(path, content, JPEG) as file:
+            size = file.size
+        exif, icc, metadata = pillow_reader.metadata_of_jpeg(path, content)
+    else:
+        size = headers.size(content, image_format)
+    if size is None:
+        raise DataError(_unreadable(path))
+    limit.add(path, *size)
+    if image_format is PNG:
+        exif, icc, metadata = png.read_blocks(content)
+    pixels = _pixels(path, content)
+    if pixels.shape[:2] != size[::-1]:
+        raise DataError(_unreadable(path))
+    if image_format is PNG and (transparent := png.transparent_grey(content)) and pixels.shape[2] == 1:
+        pixels = _with_transparent(pixels, *transparent)
+    return Image(pixels, exif, icc, metadata)
+
+
+def _pixels(path: Path, content: bytes) -> Pixels:
+    """Return the pixels, in RGB order."""
     try:
-        with _silence():
+        with encoders.silence():
             # From memory: only this decoder rejects truncated JPEGs instead of filling their end with grey.
-            raw, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+            raw, *_ = cv2.imdecodeWithMetadata(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise DataError(f"{path}: cannot decode: {error.err}") from error
     if raw is None:
-        raise DataError(_unreadable(path, content))
-    if raw.dtype == np.float64:
-        raw = raw.astype(np.float32)
-    if raw.dtype not in (np.uint8, np.uint16, np.float32):
-        raise DataError(f"{path}: has {raw.dtype} values; convert the image to 8 or 16 bits or to 32-bit floats")
-    if raw.dtype == np.float32 and not np.isfinite(raw).all():
-        raise DataError(f"{path}: has pixels that are NaN or infinite; replace them")
+        raise DataError(_unreadable(path))
     swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
-    pixels = raw[..., None] if raw.ndim == 2 else cv2.cvtColor(raw, swap[raw.shape[2]])
-    if content.startswith(TIFF.signatures):
-        pixels = _corrected_tiff(path, content, pixels)
-    return pixels, {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
+    return raw[..., None] if raw.ndim == 2 else cv2.cvtColor(raw, swap[raw.shape[2]])
 
 
-def _corrected_tiff(path: Path, content: bytes, pixels: Pixels) -> Pixels:
-    """Return the pixels of a TIFF that OpenCV has decoded, with its errors corrected."""
-    meaning, samples = tags.layout_of_tiff(content)
-    if samples == 2:
-        raise DataError(f"{path}: is a TIFF of grey with alpha, and its alpha would be lost; convert it to PNG")
-    if meaning == tags.WHITE_IS_ZERO and pixels.dtype == np.uint16:
-        return np.iinfo(np.uint16).max - pixels
-    return pixels[..., :3] if meaning == tags.CMYK else pixels
+def _with_transparent(pixels: Pixels, value: int, bits: int) -> Pixels:
+    """Return grey (H,W,1) as RGBA in which one grey value is transparent."""
+    largest = np.iinfo(pixels.dtype).max
+    opaque = pixels != value * largest // (2**bits - 1)
+    return np.concatenate([pixels, pixels, pixels, opaque * pixels.dtype.type(largest)], axis=2)
 
 
-def _unreadable(path: Path, content: bytes) -> str:
-    if content.startswith(SIGNATURES):
-        return f"{path}: the image is damaged, truncated or of a rare variant; copy it again or convert it to PNG"
-    return f"{path}: not an image of a known format; convert it to PNG, JPEG, TIFF, WebP or BMP"
+def _upright(image: Image) -> Image:
+    """Return the image with its EXIF orientation applied."""
+    exif = image.exif and image.exif.removeprefix(b"Exif\0\0")  # a prefix of JPEG that other formats may have too
+    pixels = oriented(image.pixels, tags.orientation(exif) if exif else 1)
+    return replace(image, pixels=np.ascontiguousarray(pixels), exif=tags.upright(exif) if exif else None)
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Return the pixels with an EXIF orientation applied (EXIF 2.32, table 6)."""
-    if orientation in {5, 6, 7, 8}:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in {3, 4, 7, 8}:
-        pixels = pixels[::-1]
-    if orientation in {2, 3, 6, 7}:
-        pixels = pixels[:, ::-1]
-    return pixels
+def _checked(path: Path, image: Image) -> Image:
+    """Return the image without a profile for other channels. Raises DataError for pixels that are not finite."""
+    if image.pixels.dtype == np.float32 and not np.isfinite(image.pixels).all():
+        raise DataError(f"{path}: has pixels that are NaN or infinite; replace them")
+    return image if describes(image.icc, image.pixels) else replace(image, icc=None)
 
 
-def _describes(icc: bytes | None, pixels: Pixels) -> bool:
-    """Return True if a profile is for these channels; that of a CMYK file is not, once its pixels are RGB."""
-    return icc is not None and icc[16:20] == (b"GRAY" if pixels.shape[2] == 1 else b"RGB ")
-
-
-def _parameters(suffix: str, quality: int, dtype: np.dtype[Any]) -> list[int]:
-    if suffix in JPEG.suffixes:
-        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
-        return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    if suffix in WEBP.suffixes:
-        return [cv2.IMWRITE_WEBP_QUALITY, 101 if quality >= 100 else quality]  # above 100 OpenCV is lossless
-    if suffix in TIFF.suffixes:
-        floats = dtype.kind == "f"
-        predictor = cv2.IMWRITE_TIFF_PREDICTOR_FLOATINGPOINT if floats else cv2.IMWRITE_TIFF_PREDICTOR_HORIZONTAL
-        compression = cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE
-        return [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
-    return []
-
-
-def _encoded(path: Path, suffix: str, image: Image, parameters: list[int]) -> bytes:
-    """Return the bytes of the file; metadata that the format cannot hold is omitted with a warning."""
-    pixels = _fitted(image.pixels, suffix)
-    exif = image.exif and tags.with_size(image.exif, pixels.shape[1], pixels.shape[0])
-    icc = image.icc if _describes(image.icc, pixels) else None
-    if not BY_SUFFIX[suffix].has_opencv_metadata:
-        content = _encode(suffix, pixels, {}, parameters)
-        if content and suffix in TIFF.suffixes:
-            content = tags.into_tiff(content, exif, icc, alpha=pixels.shape[2] == 4)
-    else:
-        metadata = {cv2.IMAGE_METADATA_EXIF: exif, cv2.IMAGE_METADATA_ICCP: icc}
-        blocks = {kind: block for kind, block in metadata.items() if block}
-        content = _encode(suffix, pixels, blocks, parameters)
-        if not content and blocks:
-            content = _encode(suffix, pixels, {}, parameters)
-            if content:
-                logger.warning("%s: EXIF and ICC do not fit into this format and were omitted", path)
-    if not content:
-        height, width = pixels.shape[:2]
-        raise DataError(f"{path}: {suffix} cannot hold an image of {width}x{height} pixels; write .png or .tif")
-    return content
-
-
-def _encode(suffix: str, pixels: Pixels, blocks: dict[int, bytes], parameters: list[int]) -> bytes | None:
-    """Return the bytes of the file; None if OpenCV fails."""
-    swap = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    raw = pixels if pixels.shape[2] == 1 else cv2.cvtColor(pixels, swap[pixels.shape[2]])
-    metadata = [np.frombuffer(block, np.uint8) for block in blocks.values()]
-    try:
-        with _silence():
-            succeeded, content = cv2.imencodeWithMetadata(suffix, raw, list(blocks), metadata, parameters)
-    except cv2.error:
-        return None
-    return bytes(content) if succeeded else None
-
-
-def _fitted(pixels: Pixels, suffix: str) -> Pixels:
-    """Return the pixels with a dtype and channels that the format holds."""
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
-        raise ValueError(f"pixels must be (H,W,C) with C 1, 3 or 4, not {pixels.shape}")
-    if suffix in JPEG.suffixes:
-        pixels = pixels[..., :3]
-    depths = DEPTHS[suffix]
-    fitted = pixels if pixels.dtype.name in depths else _converted(pixels, depths[-1])
-    return np.ascontiguousarray(fitted)
-
-
-def _converted(pixels: Pixels, dtype: DTypeLike) -> Pixels:
-    """Return pixels as another integer type, clamped and rounded half up."""
-    largest = np.float32(np.iinfo(dtype).max)
-    unit = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return (unit.clip(0, 1) * largest + np.float32(0.5)).astype(dtype)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Suppress OpenCV's log; callers raise their own errors."""
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+def _unreadable(path: Path) -> str:
+    return f"{path}: the image is damaged, truncated or of a rare variant; copy it again or convert it to PNG"

@@ -1,0 +1,398 @@
+"""Claims that every format is decoded as by the reference decoders, over depth, colour, alpha, layout, compression.
+
+The right values come from the arrays that were written, or from Pillow where it writes more kinds than it can be told.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+
+from lowvision.errors import DataError
+from lowvision.imaging import io
+
+H, W = 37, 53
+
+
+def noise(channels: int, dtype: Any = np.uint8, seed: int = 0) -> np.ndarray:
+    """Random pixels (H,W,channels); alpha is never 0, so that no colour is undefined."""
+    random = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return random.random((H, W, channels)).astype(dtype)
+    return random.integers(1, np.iinfo(dtype).max, (H, W, channels), dtype, endpoint=True)
+
+
+def decoded(tmp_path: Path, content: bytes, name: str = "a.bin") -> np.ndarray:
+    (tmp_path / name).write_bytes(content)
+    return io.read(tmp_path / name).pixels
+
+
+def saved(picture: PIL.Image.Image, form: str, **options: Any) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def rgba_of_grey(pixels: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("layout", ["strips", "tiles"])
+@pytest.mark.parametrize("compression", [None, "lzw", "adobe_deflate", "packbits", "zstd"])
+def test_tiffs_have_the_values_that_were_written(
+    tmp_path: Path, bigtiff: bool, order: str, layout: str, compression: str | None
+) -> None:
+    for dtype, channels, planar in itertools.product(
+        [np.uint8, np.uint16, np.float32], [1, 2, 3, 4], ["contig", "separate"]
+    ):
+        if channels == 1 and planar == "separate":
+            continue
+        pixels = noise(channels, dtype)
+        buffer = BytesIO()
+        stored = np.moveaxis(pixels, 2, 0) if planar == "separate" else pixels
+        tifffile.imwrite(
+            buffer,
+            stored[..., 0] if channels == 1 else stored,
+            bigtiff=bigtiff,
+            byteorder=order,
+            photometric="minisblack" if channels < 3 else "rgb",
+            planarconfig=None if channels == 1 else planar,
+            extrasamples=["unassalpha"] if channels in {2, 4} else None,
+            compression=compression,
+            predictor=compression in {"lzw", "adobe_deflate", "zstd"},
+            metadata=None,
+            **({"tile": (16, 32)} if layout == "tiles" else {"rowsperstrip": 5}),
+        )
+        expected = rgba_of_grey(pixels) if channels == 2 else pixels
+        actual = decoded(tmp_path, buffer.getvalue())
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected, f"{np.dtype(dtype)} {channels} {planar}")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "LA", "I;16", "F", "YCbCr"])
+@pytest.mark.parametrize(
+    "compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4", "group3"]
+)
+def test_tiffs_of_pillow_are_read_as_by_pillow(tmp_path: Path, mode: str, compression: str | None) -> None:
+    picture = PIL.Image.fromarray(noise(3))
+    if mode == "I;16":
+        picture = PIL.Image.fromarray(noise(1, np.uint16)[..., 0])
+    else:
+        picture = picture.convert("L").convert(mode) if mode == "F" else picture.convert(mode)
+    try:
+        content = saved(picture, "TIFF", **({"compression": compression} if compression else {}))
+    except (OSError, RuntimeError, ValueError, KeyError):
+        pytest.skip("libtiff does not write this combination")
+    with PIL.Image.open(BytesIO(content)) as file:
+        target = {"1": "L", "L": "L", "LA": "RGBA", "RGBA": "RGBA", "I;16": "I;16", "F": "F"}.get(mode, "RGB")
+        expected = np.atleast_3d(np.asarray(file.convert(target)))
+    if (mode, compression) == ("LA", "jpeg"):  # refused: nobody writes two channels of JPEG
+        with pytest.raises(DataError, match="rare variant"):
+            decoded(tmp_path, content)
+        return
+    actual = decoded(tmp_path, content)
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
+    if mode == "CMYK":
+        return  # Pillow adds black, we multiply: its own claim is below
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2 if compression == "jpeg" else 0)
+
+
+def test_cmyk_is_the_product_of_what_colour_and_black_let_through(tmp_path: Path) -> None:
+    ink = noise(4)
+    light = 255 - ink.astype(float)
+    content = saved(PIL.Image.frombytes("CMYK", (W, H), ink.tobytes()), "TIFF")
+    assert np.abs(decoded(tmp_path, content) - light[..., :3] * light[..., 3:] / 255).max() <= 0.51
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("white", ["miniswhite", "minisblack"])
+def test_tiffs_of_few_bits_are_spread_over_the_whole_range(tmp_path: Path, bits: int, white: str) -> None:
+    values = np.random.default_rng(0).integers(0, 2**bits, (H, W), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric=white, bitspersample=bits, metadata=None)
+    expected = (values.astype(int) * 255 / (2**bits - 1)).round()
+    expected = 255 - expected if white == "miniswhite" else expected
+    np.testing.assert_array_equal(io.read(tmp_path / "a.tif").pixels[..., 0], expected)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, bigtiff: bool, dtype: type) -> None:
+    values = noise(1, dtype)[..., 0]
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite", bigtiff=bigtiff, metadata=None)
+    white = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    np.testing.assert_array_equal(io.read(tmp_path / "a.tif").pixels[..., 0], white - values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_associated_alpha_is_divided_out(tmp_path: Path, dtype: type, bigtiff: bool) -> None:
+    largest = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    straight = noise(4, np.float64)
+    premultiplied = np.concatenate([straight[..., :3] * straight[..., 3:], straight[..., 3:]], axis=2) * largest
+    stored = (premultiplied + (0 if dtype is np.float32 else 0.5)).astype(dtype)
+    stored[0, 0] = 0
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="rgb", extrasamples=["assocalpha"], bigtiff=bigtiff, metadata=None
+    )
+    actual = io.read(tmp_path / "a.tif").pixels
+    np.testing.assert_array_equal(actual[..., 3], stored[..., 3])
+    assert (actual[0, 0] == 0).all()
+    visible = straight[..., 3] > 0.1
+    error = np.abs(actual[visible, :3] / largest - straight[visible, :3])
+    assert error.max() < (0.04 if dtype is np.uint8 else 1e-3)  # a step of 1/255 over an alpha of 0.1
+
+
+def test_a_palette_tiff_of_eight_or_sixteen_bits_per_colour(tmp_path: Path) -> None:
+    index = noise(1)[..., 0]
+    palette = np.random.default_rng(1).integers(0, 256, (3, 256), dtype=np.uint16)
+    for stored in (palette, palette * 257):
+        tifffile.imwrite(tmp_path / "a.tif", index, photometric="palette", colormap=stored, metadata=None)
+        np.testing.assert_array_equal(io.read(tmp_path / "a.tif").pixels, palette.T[index])
+
+
+def test_no_memory_of_the_process_becomes_pixels(tmp_path: Path) -> None:
+    """A pattern is planted in freed memory, and no pixel of a planar, a short or a sparse file may show it."""
+    pixels = noise(3, np.uint16)
+    buffer = BytesIO()
+    tifffile.imwrite(buffer, np.moveaxis(pixels, 2, 0), photometric="rgb", planarconfig="separate", metadata=None)
+    content = buffer.getvalue()
+    for _ in range(20):
+        planted = [np.full((H, W, 3), 0xA5A5, np.uint16) for _ in range(50)]
+        del planted
+        np.testing.assert_array_equal(decoded(tmp_path, content), pixels)
+        for share in (0.3, 0.6, 0.99):
+            with pytest.raises(DataError, match="damaged, truncated"):
+                decoded(tmp_path, content[: int(len(content) * share)])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "lzw", "adobe_deflate"])
+def test_a_tiff_without_some_of_its_strips_is_refused(
+    tmp_path: Path, dtype: type, planar: str, compression: str | None
+) -> None:
+    pixels = noise(3, dtype)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.moveaxis(pixels, 2, 0) if planar == "separate" else pixels,
+        photometric="rgb",
+        planarconfig=planar,
+        compression=compression,
+        rowsperstrip=5,
+        metadata=None,
+    )
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tag = file.pages[0].tags["StripByteCounts"]
+        entry, offset = tag.offset, tag.valueoffset
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    fewer = bytearray(content)
+    struct.pack_into("<L", fewer, entry + 4, 2)
+    sparse = bytearray(content)
+    sparse[offset : offset + 4] = bytes(4)
+    for damaged in (fewer, sparse):
+        with pytest.raises(DataError, match="damaged, truncated"):
+            decoded(tmp_path, bytes(damaged))
+
+
+def png(pixels: np.ndarray, depth: int, kind: int, *, more: bytes = b"") -> bytes:
+    """A PNG file from packed rows (H, bytes)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = chunk(b"IHDR", struct.pack(">LLBBBBB", W, H, depth, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def packed(values: np.ndarray, depth: int) -> np.ndarray:
+    if depth == 16:
+        return values.astype(">u2").reshape(H, -1).view(np.uint8).reshape(H, -1)
+    bits = np.unpackbits(values.astype(np.uint8).reshape(H, -1, 1), axis=2)[..., 8 - depth :]
+    return np.packbits(bits.reshape(H, -1), axis=1)
+
+
+def transparency(data: bytes) -> bytes:
+    return struct.pack(">L", len(data)) + b"tRNS" + data + struct.pack(">L", zlib.crc32(b"tRNS" + data))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_grey_pngs_of_every_depth(tmp_path: Path, depth: int, transparent: bool) -> None:
+    values = np.random.default_rng(0).integers(0, 2**depth, (H, W, 1), dtype=np.uint16)
+    value = int(values[5, 7, 0])
+    more = transparency(value.to_bytes(2, "big")) if transparent else b""
+    actual = decoded(tmp_path, png(packed(values, depth), depth, 0, more=more))
+    largest = 65535 if depth == 16 else 255
+    grey = values.astype(np.uint32) * largest // (2**depth - 1)
+    expected = rgba_of_grey(np.concatenate([grey, (values != value) * largest], axis=2)) if transparent else grey
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_colour_pngs_of_every_depth(tmp_path: Path, depth: int, kind: int, channels: int) -> None:
+    values = noise(channels, np.uint8 if depth == 8 else np.uint16)
+    actual = decoded(tmp_path, png(packed(values, depth), depth, kind))
+    np.testing.assert_array_equal(actual, rgba_of_grey(values) if channels == 2 else values)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_colour_that_is_transparent(tmp_path: Path, depth: int) -> None:
+    values = noise(3, np.uint8 if depth == 8 else np.uint16)
+    more = transparency(b"".join(int(value).to_bytes(2, "big") for value in values[5, 7]))
+    actual = decoded(tmp_path, png(packed(values, depth), depth, 2, more=more))
+    np.testing.assert_array_equal(actual[..., :3], values)
+    opaque = (values != values[5, 7]).any(axis=2)
+    np.testing.assert_array_equal(actual[..., 3] > 0, opaque)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_palette_pngs(tmp_path: Path, depth: int, transparent: bool) -> None:
+    picture = PIL.Image.fromarray(noise(3)).quantize(2**depth)
+    options = {"transparency": bytes(range(10, 10 + 2**depth // 2))} if transparent else {}
+    content = saved(picture, "PNG", bits=depth, **options)
+    with PIL.Image.open(BytesIO(content)) as file:
+        expected = np.asarray(file.convert("RGBA" if transparent else "RGB"))
+    np.testing.assert_array_equal(decoded(tmp_path, content), expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_bmps(tmp_path: Path, mode: str) -> None:
+    content = saved(PIL.Image.fromarray(noise(3)).convert(mode), "BMP")
+    with PIL.Image.open(BytesIO(content)) as file:
+        expected = np.atleast_3d(
+            np.asarray(file.convert("L" if mode in {"1", "L"} else file.mode if mode == "RGBA" else "RGB"))
+        )
+    np.testing.assert_array_equal(decoded(tmp_path, content), expected)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+        (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+        (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+        (0xFF0000, 0xFF00, 0xFF, 0),
+        (0x3FF00000, 0xFFC00, 0x3FF, 0),
+    ],
+)
+def test_bit_fields_of_bmp_are_right_or_refused(tmp_path: Path, masks: tuple[int, ...]) -> None:
+    values = noise(4)
+    words = np.zeros((H, W), np.uint32)
+    for channel, mask in enumerate(masks):
+        if mask:
+            low = (mask & -mask).bit_length() - 1
+            wide = (mask >> low) // 255
+            words |= (values[..., channel].astype(np.uint32) * wide) << low
+    header = struct.pack("<LllHHLLllLL", 124, W, -H, 1, 32, 3, 4 * H * W, 0, 0, 0, 0) + struct.pack("<4L", *masks)
+    header = header.ljust(124, b"\0")
+    content = b"BM" + struct.pack("<LLL", 14 + 124 + 4 * H * W, 0, 14 + 124) + header + words.astype("<u4").tobytes()
+    if masks[0] == 0x3FF00000:
+        with pytest.raises(DataError, match="rare variant"):
+            decoded(tmp_path, content)
+        return
+    np.testing.assert_array_equal(decoded(tmp_path, content), values[..., : 4 if masks[3] else 3])
+
+
+def test_an_old_os2_bmp_has_its_palette(tmp_path: Path) -> None:
+    index = np.random.default_rng(0).integers(0, 16, (H, 56), dtype=np.uint8)
+    palette = np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)
+    header = struct.pack("<LHHHH", 12, W, H, 1, 8) + palette[:, ::-1].tobytes()
+    content = b"BM" + struct.pack("<LLL", 14 + len(header) + index.size, 0, 14 + len(header)) + header
+    actual = decoded(tmp_path, content + index[::-1].tobytes())
+    np.testing.assert_array_equal(actual, palette[index[:, :W]])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_jpegs(tmp_path: Path, mode: str, progressive: bool, subsampling: int) -> None:
+    smooth = PIL.Image.fromarray(noise(3)[:4, :5]).resize((W, H), PIL.Image.Resampling.BICUBIC)
+    content = saved(smooth.convert(mode), "JPEG", quality=98, progressive=progressive, subsampling=subsampling)
+    with PIL.Image.open(BytesIO(content)) as file:
+        expected = np.atleast_3d(np.asarray(file if mode == "L" else file.convert("RGB")))
+    actual = decoded(tmp_path, content)
+    assert actual.shape == expected.shape
+    assert np.abs(actual.astype(int) - expected).max() <= (4 if mode == "CMYK" else 2)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("lossless", [False, True])
+def test_webps(tmp_path: Path, mode: str, lossless: bool) -> None:
+    picture = PIL.Image.fromarray(noise(len(mode)))
+    content = saved(picture, "WEBP", lossless=lossless, exact=True)
+    with PIL.Image.open(BytesIO(content)) as file:
+        expected = np.asarray(file)
+    np.testing.assert_array_equal(decoded(tmp_path, content), expected)
+    if lossless:
+        np.testing.assert_array_equal(expected, np.asarray(picture))
+
+
+@pytest.mark.parametrize(("magic", "channels"), [(b"P5", 1), (b"P6", 3)])
+@pytest.mark.parametrize("largest", [255, 15, 1023, 65535])
+def test_pnms_of_every_largest_value(tmp_path: Path, magic: bytes, channels: int, largest: int) -> None:
+    values = np.random.default_rng(0).integers(0, largest + 1, (H, W, channels), dtype=np.uint16)
+    content = magic + f"\n# a comment\n{W} {H}\n{largest}\n".encode()
+    content += values.astype(">u2" if largest > 255 else np.uint8).tobytes()
+    actual = decoded(tmp_path, content)
+    top = 65535 if largest > 255 else 255
+    assert actual.dtype == (np.uint16 if largest > 255 else np.uint8)
+    assert np.abs(actual - values.astype(float) * top / largest).max() <= 0.51
+    with pytest.raises(DataError):
+        decoded(tmp_path, content[:-20])
+
+
+def test_a_gif_with_and_without_transparency(tmp_path: Path) -> None:
+    picture = PIL.Image.fromarray(noise(3)).quantize(32)
+    for options, mode in (({}, "RGB"), ({"transparency": 3}, "RGBA")):
+        content = saved(picture, "GIF", **options)
+        with PIL.Image.open(BytesIO(content)) as file:
+            np.testing.assert_array_equal(decoded(tmp_path, content), np.asarray(file.convert(mode)))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_avifs_of_eight_bits(tmp_path: Path, mode: str) -> None:
+    content = saved(PIL.Image.fromarray(noise(len(mode))), "AVIF", quality=90)
+    with PIL.Image.open(BytesIO(content)) as file:
+        np.testing.assert_array_equal(decoded(tmp_path, content), np.asarray(file))
+
+
+def test_avifs_of_ten_bits_stay_deep(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 1024, (H, W, 3), dtype=np.uint16)
+    actual = decoded(tmp_path, imagecodecs.avif_encode(values, level=100, bitspersample=10, pixelformat="444"))
+    assert actual.dtype == np.uint16
+    assert np.abs(actual - values * (65535 / 1023)).max() < 200  # 3 of 1023 of the colour conversion
+
+
+@pytest.mark.parametrize(("channels", "bits"), [(1, 8), (3, 8), (4, 8), (1, 12), (3, 12), (1, 16), (3, 16), (4, 16)])
+def test_jpeg_2000_of_every_depth(tmp_path: Path, channels: int, bits: int) -> None:
+    dtype = np.uint8 if bits == 8 else np.uint16
+    values = np.random.default_rng(0).integers(0, 2**bits, (H, W, channels), dtype=dtype)
+    content = imagecodecs.jpeg2k_encode(
+        values[..., 0] if channels == 1 else values, level=0, reversible=True, bitspersample=bits, codecformat="jp2"
+    )
+    top = np.iinfo(dtype).max
+    actual = decoded(tmp_path, content)
+    assert actual.dtype == dtype
+    assert np.abs(actual - values.astype(float) * top / (2**bits - 1)).max() <= 0.51
+
+
+def test_floats_of_pfm(tmp_path: Path) -> None:
+    for magic, channels in ((b"PF", 3), (b"Pf", 1)):
+        values = noise(channels, np.float32)
+        content = magic + f"\n{W} {H}\n-1.0\n".encode() + values[::-1].tobytes()
+        np.testing.assert_allclose(decoded(tmp_path, content), values, rtol=1e-6)
