@@ -82,7 +82,7 @@ def save(
     )
     text = json.dumps(header.model_dump(mode="json", context=registry))
     try:
-        with whole(path) as part:
+        with whole(path, durable=True) as part:
             part.write_bytes(serialized(_stored_once(network), {KEY: text}))  # save_file permits the owner only
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be written: {error}") from None
