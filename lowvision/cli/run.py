@@ -17,22 +17,25 @@ def run(
     name: Annotated[str | None, typer.Option(help="Name of the run's folder. Default: name of the recipe.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that contains the folders of all runs.")] = Path("runs"),
     restart: Annotated[
-        bool, typer.Option("--restart", help="Start again from the first stage: delete the run's results first.")
+        bool,
+        typer.Option("--restart", help="Start again: first remove all files that the run wrote."),
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Random seed; the same as the override seed=N.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that train together.")] = 1,
     device: Device = "auto",
 ) -> None:
     """Run a recipe from its first stage to its report; the same command resumes an interrupted run."""
+    from lowvision.pipeline import run_folder
     from lowvision.plugins import registry
     from lowvision.recipe import reading, shipped
 
     changes = [*(overrides or ()), *([] if seed is None else [f"seed={seed}"])]
     components = registry.load()
     path = shipped.find(recipe, components)
+    folder = runs / run_folder.checked_name(path.stem if name is None else name)
     parsed = reading.read(path, components, changes)
     if processes > 1:
         raise typer.Exit(run_in_processes(processes, device))
     from lowvision.pipeline import run
 
-    run.run(parsed, components, path, runs / (name or path.stem), restart, device)
+    run.run(parsed, components, path, folder, restart, device)

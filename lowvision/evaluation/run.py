@@ -54,6 +54,12 @@ def run_evaluation(
     return {"sets": measured_sets, "classifiers": descriptions}
 
 
+def picture_paths(pictures: Path, sets: Mapping[str, tuple[Photograph, ...]], shown: int) -> list[Path]:
+    """Return the paths of all pictures that `run_evaluation` may write."""
+    folders = [pictures / name / photograph.name for name, items in sets.items() for photograph in items[:shown]]
+    return [folder / f"{way}.png" for folder in folders for way in (*SHOWN, "gt", "map")]
+
+
 def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
     height, width = measurement.gt.shape[1:]
     return {"name": measurement.name, "height": height, "width": width, **measurement.rows}

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from lowvision.errors import UsageError, WeightsError
+from lowvision.errors import UsageError, WeightsError, message_of
 from lowvision.inference import onnx_graph, trained_networks
 from lowvision.inference.trained_networks import ModelBundle
-from lowvision.models import weights
+from lowvision.models import bounded_build, weights
+from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
 
@@ -83,7 +85,10 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
     Raises WeightsError if the folder is not a package, is damaged or too new, or needs a plugin that is not installed.
     """
     files, described = _manifest(folder)
-    header = weights.header_of(described, folder, registry)
+    size = sum((folder / name).stat().st_size for name in files if (folder / name).is_file())
+    limits = bounded_build.Limits.of_bytes(size)
+    header = weights.header_of(described, folder, registry, limits)
+    _check_size(header.architecture, folder, limits)
     required = [name_of(k) for k in range(len(header.architecture.branches))]
     required += [CLASSIFIER] if header.architecture.classifier else []
     for name in required:
@@ -93,6 +98,15 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
     classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     return ModelBundle(header, identity, branches, classifier)
+
+
+def _check_size(architecture: Architecture, folder: Path, limits: bounded_build.Limits) -> None:
+    """Raise WeightsError if the described network cannot be built, or is far larger than its graphs."""
+    try:
+        with bounded_build.within(limits), torch.device("meta"):
+            architecture.build()
+    except Exception as error:  # constructors of plugins may raise anything
+        raise WeightsError(f"{folder}: its network cannot be built: {message_of(error)[:300]}") from error
 
 
 def name_of(k: int) -> str:
@@ -111,7 +125,7 @@ def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         raise WeightsError(
             f"{folder}: not an exported package, it has no {MANIFEST}; give a weights file or an exported package"
         ) from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise WeightsError(
             f"{path}: not a manifest of an exported package ({error}); export the weights file again"
         ) from None

@@ -84,6 +84,7 @@ def read(path: Path, registry: Registry) -> ModelBundle:
 
     Raises WeightsError if the file is not a weights file, or needs a plugin that is not installed.
     """
+    weights.check(path, registry)
     header = weights.read_header(path, registry)
     architecture, content = header.architecture, _content(path)
     # Another version of a plugin may compute something else from the same tensors. An external file does not describe

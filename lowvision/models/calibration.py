@@ -67,15 +67,18 @@ class Curve(Options):
 
 
 def read(measured: Mapping[str, Any]) -> Curve | None:
-    """Return the curve from the `measured` entries of a header; None if there is none."""
+    """Return the curve from the `measured` entries of a header; None if there is none. Raises ValueError if invalid."""
     if MULTIPLIERS not in measured:
         return None
-    (psnr_name,) = (name for name in measured if name.startswith(REACHED))
-    protocol = psnr_name.removeprefix(REACHED)
+    psnr_names = [name for name in measured if name.startswith(REACHED)]
+    protocol = psnr_names[0].removeprefix(REACHED) if psnr_names else ""
+    missing = [name for name in (SPENT, REACHED + protocol, BASE + protocol) if name not in measured]
+    if missing or len(psnr_names) > 1:
+        raise ValueError(f"a curve needs one PSNR and {SPENT}; missing: {', '.join(missing) or 'nothing'}")
     return Curve(
         metric=f"psnr{protocol}",
         k=measured[MULTIPLIERS],
         shares=measured[SPENT],
-        psnr=measured[psnr_name],
+        psnr=measured[REACHED + protocol],
         base=measured[BASE + protocol],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +14,13 @@ from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 from lowvision.config.options import Options
-from lowvision.errors import WeightsError
-from lowvision.models import external_weights
+from lowvision.errors import WeightsError, message_of, summary_of
+from lowvision.models import bounded_build, calibration, external_weights, header_json
 from lowvision.models.architecture import Architecture
+from lowvision.models.bounded_build import Limits, within
 from lowvision.models.external_weights import ExternalWeights
 from lowvision.models.operating_points import OperatingPoint
-from lowvision.models.state_dict import difference, unshared
+from lowvision.models.state_dict import unshared
 from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
@@ -27,6 +28,10 @@ from lowvision.system.atomic import whole
 
 FORMAT = 1
 """Incremented when older versions of lowvision cannot read the files any more."""
+MAX_SCALE = 32
+"""Largest scale of a header; networks of real ones enlarge at most 8 times."""
+MAX_TILE = 2048
+"""Largest tile of a header: exporting and measuring a network use a batch of them."""
 KEY = "lowvision"
 """The key of the safetensors metadata that holds the header as JSON."""
 
@@ -82,7 +87,7 @@ def save(
     )
     text = json.dumps(header.model_dump(mode="json", context=registry))
     try:
-        with whole(path) as part:
+        with whole(path, durable=True) as part:
             part.write_bytes(serialized(_stored_once(network), {KEY: text}))  # save_file permits the owner only
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be written: {error}") from None
@@ -96,7 +101,23 @@ def read_header(path: Path, registry: Registry) -> Header:
     text = _header_text(path)
     if text is None:
         return foreign_header(path, external_weights.read(path, registry), registry)
-    return header_of(json.loads(text), path, registry)
+    return header_of(header_json.parsed(text, path), path, registry, Limits.of_tensors(_shapes(path)))
+
+
+def check(path: Path, registry: Registry) -> None:
+    """Compare the tensors of a file with the network of its header before memory is used.
+
+    Raises WeightsError if they differ, or if an operating point does not fit the network.
+    """
+    if is_foreign(path):
+        return  # compared when it was recognised
+    header = read_header(path, registry)
+    state = {name: torch.empty(shape, device="meta") for name, shape in _shapes(path).items()}
+    _compare(path, header.architecture, header.architecture.build, registry, header.architecture, state)
+    for setting in header.settings if header.architecture.classifier is None else ():
+        for name, values in setting.state.items():
+            if name not in state or state[name].numel() != len(values):
+                raise WeightsError(f"{path}: an operating point does not fit tensor '{name}'; calibrate again")
 
 
 def is_foreign(path: Path) -> bool:
@@ -114,20 +135,40 @@ def foreign_header(path: Path, external: ExternalWeights, registry: Registry) ->
     )
 
 
-def header_of(raw: dict[str, Any], path: Path, registry: Registry) -> Header:
+def header_of(raw: dict[str, Any], path: Path, registry: Registry, limits: Limits) -> Header:
     """Return the header from its JSON; `path` is for messages. Raises WeightsError as `read_header` does."""
-    if raw.get("format", 0) > FORMAT:
-        raise WeightsError(f"{path}: format {raw['format']} is newer than this lowvision reads ({FORMAT}); upgrade it")
+    header_json.check_format(raw, FORMAT, path)
     try:
-        return Header.model_validate(_with_tuples(raw), context=registry)
+        with within(limits):  # options of some plugins build a network to validate it
+            header = Header.model_validate(header_json.with_tuples(raw), context=registry)
     except ValidationError as error:
-        needs = ", ".join(f"{name} {version}" for name, version in raw.get("plugins", {}).items())
-        # A list is too short only if a branch is invalid, which has its own message.
-        messages = [e["msg"].removeprefix("Value error, ") for e in error.errors() if e["type"] != "too_short"]
-        reasons = "; ".join(dict.fromkeys(messages or [str(error)]))
-        raise WeightsError(
-            f"{path}: cannot be rebuilt: {reasons}; it was made with {needs}: install those that are missing"
-        ) from None
+        raise WeightsError(f"{path}: cannot be rebuilt: {header_json.reasons(error)}{header_json.needs(raw)}") from None
+    except Exception as error:  # validators of plugins may raise anything
+        raise WeightsError(f"{path}: cannot be rebuilt: {summary_of(error)[:300]}{header_json.needs(raw)}") from None
+    if issue := _issue(header):
+        raise WeightsError(f"{path}: cannot be used: {issue}; the header was changed, get the file again")
+    return header
+
+
+def _issue(header: Header) -> str:
+    """Return what is wrong with values that fit their own options but not each other; empty if nothing is."""
+    architecture = header.architecture
+    if header.kind != architecture.kind:
+        return f"the header describes a {architecture.kind} and says {header.kind}"
+    if architecture.classifier is None and len(architecture.branches) > 1:
+        return f"{len(architecture.branches)} branches have no classifier"
+    if architecture.tile.size > MAX_TILE:
+        return f"tiles of {architecture.tile.size} pixels are larger than {MAX_TILE}"
+    if architecture.task.scale > MAX_SCALE:
+        return f"scale {architecture.task.scale} is larger than {MAX_SCALE}"
+    for branch in architecture.branches:
+        if branch.scales is not None and architecture.task.scale not in branch.scales:
+            return f"a branch has no scale {architecture.task.scale}, which its task has"
+    try:
+        calibration.read(header.measured)
+    except ValueError as error:
+        return f"its curve is damaged ({message_of(error)[:200]})"
+    return ""
 
 
 def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
@@ -135,16 +176,13 @@ def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Mod
 
     From a container's file, take the last branch with the same architecture.
     """
-    network = wanted.build_network()
-    _load_into(network, path, wanted, registry, *_branch_like(wanted, *_read(path, registry)))
-    return network
+    stored, state = _branch_like(wanted, *_read(path, registry))
+    return _loaded(path, wanted, wanted.build_network, registry, stored, state)
 
 
 def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
     """Build the container `wanted` with the weights of a file. Raises WeightsError if they do not fit."""
-    container = wanted.build_container()
-    _load_into(container, path, wanted, registry, *_read(path, registry))
-    return container
+    return _loaded(path, wanted, wanted.build_container, registry, *_read(path, registry))
 
 
 def _branch_like(
@@ -159,22 +197,40 @@ def _branch_like(
     return stored, state
 
 
-def _load_into(
-    network: nn.Module,
+def _loaded(
     path: Path,
     wanted: Architecture,
+    build: Callable[[], nn.Module],
+    registry: Registry,
+    stored: Architecture,
+    state: Mapping[str, Tensor],
+) -> nn.Module:
+    """Compare, then build the network and load its tensors."""
+    _compare(path, wanted, build, registry, stored, state)
+    network = build()
+    with torch.no_grad():
+        network.load_state_dict(state, strict=False)
+    return network
+
+
+def _compare(
+    path: Path,
+    wanted: Architecture,
+    build: Callable[[], nn.Module],
     registry: Registry,
     stored: Architecture,
     state: Mapping[str, Tensor],
 ) -> None:
-    misfit = difference(network.state_dict(), state)
+    """Raise WeightsError unless the stored tensors fit the wanted network; it is built without memory."""
+    try:
+        misfit = bounded_build.misfit(build, state)
+    except Exception as error:  # constructors of plugins may raise anything
+        raise WeightsError(f"{path}: its network cannot be built: {message_of(error)[:300]}") from error
     if misfit or not _fits(stored, wanted):
         raise WeightsError(
             f"{path}: holds a {stored.kind}, {shown(stored, registry)}; "
             f"needed is a {wanted.kind}, {shown(wanted, registry)}" + (f": {misfit}" if misfit else "")
         )
-    with torch.no_grad():
-        network.load_state_dict(state, strict=False)
 
 
 def _read(path: Path, registry: Registry) -> tuple[Architecture, Mapping[str, Tensor]]:
@@ -184,7 +240,14 @@ def _read(path: Path, registry: Registry) -> tuple[Architecture, Mapping[str, Te
         return external.architecture, external.state
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    return header_of(json.loads(text), path, registry).architecture, state
+    header = header_of(header_json.parsed(text, path), path, registry, Limits.of_tensors(_shapes(path)))
+    return header.architecture, state
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors in a safetensors file without reading them."""
+    with safe_open(path, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a mapping
 
 
 def _header_text(path: Path) -> str | None:
@@ -252,12 +315,3 @@ def _with_options(options: Options, registry: Registry) -> str:
 def _is_printed(options: Options, name: str) -> bool:
     """Return True unless the field has `repr=False`."""
     return bool(type(options).model_fields[name].repr)
-
-
-def _with_tuples(value: Any) -> Any:
-    """Convert JSON's lists to tuples, which options models require."""
-    if isinstance(value, list):
-        return tuple(_with_tuples(v) for v in value)
-    if isinstance(value, dict):
-        return {name: _with_tuples(v) for name, v in value.items()}
-    return value

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from lowvision.errors import RunError
-from lowvision.pipeline import preflight
+from lowvision.pipeline import preflight, run_folder
 from lowvision.pipeline.stages import base, branches, calibrate, classifier, evaluate, joint, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
@@ -25,7 +25,7 @@ from lowvision.system import devices, processes
 from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
 from lowvision.system.distributions import installed_version
-from lowvision.training.log import Log
+from lowvision.training.log import LOGS, Log
 
 STAGES: dict[str, Callable[[Job, Any], None]] = {
     "base": base.run,
@@ -37,7 +37,6 @@ STAGES: dict[str, Callable[[Job, Any], None]] = {
     "evaluate": evaluate.run,
 }
 """The stages in the order of execution."""
-DONE = "done.json"
 
 
 def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
@@ -46,19 +45,24 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
     accelerator = _accelerator(recipe, folder, device)
     if accelerator.device.type == "cpu":
         keep_memory()
-    if accelerator.is_main_process:
-        _open_folder(folder, recipe, registry, source, restart)
-    accelerator.wait_for_everyone()
+    with run_folder.locked(folder) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            _open_folder(folder, recipe, registry, source, restart)
+        accelerator.wait_for_everyone()
+        _run_stages(recipe, registry, accelerator, folder)
+        accelerator.end_training()
+
+
+def _run_stages(recipe: Recipe, registry: Registry, accelerator: Accelerator, folder: Path) -> None:
     if recipe.trackers:
         accelerator.init_trackers(folder.name)
-    track = accelerator.log if recipe.trackers else None
-    log = Log(folder, accelerator.is_main_process, track)
+    log = Log(folder, accelerator.is_main_process, accelerator.log if recipe.trackers else None)
     job = Job(recipe, registry, accelerator, folder, log)
+    job.claim(*(path for path in (folder / folder.name).rglob("*") if path.is_file()))  # trackers write there
     for name, run_stage in STAGES.items():
         options = getattr(recipe.stages, name)
         if options is not None:
             _run_once(name, lambda run_stage=run_stage, options=options: run_stage(job, options), job)  # type: ignore[misc]  # bound in this iteration
-    accelerator.end_training()
 
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
@@ -76,29 +80,30 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
 
 
 def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> None:
-    """Create the folder of the run, or check that it belongs to the same recipe."""
+    """Prepare the locked folder of the run, or check that it belongs to the same recipe."""
     resolved = reading.resolved(recipe, registry)
-    written = folder / "recipe.resolved.yml"
-    if restart and written.exists():
-        # Rename first: if the process is killed while deleting, half a run must not pass for a complete one.
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-        shutil.rmtree(old)
-    if written.exists():
-        if written.read_text() != resolved:
+    written = folder / run_folder.RESOLVED
+    if (folder / run_folder.RESTARTING).exists() or (restart and written.exists()):
+        run_folder.remove_results(folder)
+    try:
+        if not written.exists():
+            _begin(folder, source, resolved)
+        elif written.read_text(errors="replace") != resolved:
             raise RunError(
                 f"{folder}: belongs to another recipe; --name NAME makes a new folder, --restart replaces this one"
             )
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.yml").write_bytes(source.read_bytes())
-        (folder / "environment.json").write_text(json.dumps(_environment(), indent=2))
-        with whole(written) as part:
-            part.write_text(resolved)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error}; --runs FOLDER puts runs elsewhere") from None
+
+
+def _begin(folder: Path, source: Path, resolved: str) -> None:
+    run_folder.start_list(folder)
+    names = ("recipe.yml", "environment.json", run_folder.RESOLVED, *LOGS)
+    run_folder.claim(folder, *(folder / name for name in names))
+    (folder / "recipe.yml").write_bytes(source.read_bytes())
+    (folder / "environment.json").write_text(json.dumps(_environment(), indent=2))
+    with whole(folder / run_folder.RESOLVED, durable=True) as part:
+        part.write_text(resolved)
 
 
 def _environment() -> dict[str, str | int | None]:
@@ -109,7 +114,7 @@ def _environment() -> dict[str, str | int | None]:
 
 def _run_once(name: str, work: Callable[[], None], job: Job) -> None:
     """Run a stage unless it is finished, and mark it as finished."""
-    done = job.folder / name / DONE
+    done = job.folder / name / run_folder.DONE
     if done.exists():
         job.log.info(f"{name}: already finished")
         return
@@ -120,7 +125,9 @@ def _run_once(name: str, work: Callable[[], None], job: Job) -> None:
     except OSError as error:
         raise RunError(f"{name}: {error}; fix the cause and run again, the last good checkpoint is kept") from None
     if job.accelerator.is_main_process:
-        with whole(done) as part:
-            part.write_text(json.dumps({"seconds": round(time.perf_counter() - began, 1)}))
+        job.claim(done)
+        with whole(done, durable=True) as part:
+            seconds = round(time.perf_counter() - began, 1)
+            part.write_text(json.dumps({"seconds": seconds, "sha256": run_folder.digests(done.parent)}, indent=1))
     job.accelerator.wait_for_everyone()
     job.log.info(f"{name}: finished in {time.perf_counter() - began:.0f} s")

@@ -14,9 +14,11 @@ from lowvision.report.plain import text
 from lowvision.report.table import Document
 from lowvision.system.atomic import whole
 
+FILES = ("report.json", "report.txt", "report.html")
+
 
 def write(folder: Path, document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Path | None) -> None:
-    """Write report.json, report.txt and report.html into `folder`, each atomically.
+    """Write FILES into `folder`, each atomically.
 
     JSON has no infinity and no NaN: such numbers become null. Raises RunError if a file cannot be written.
     """

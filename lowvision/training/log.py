@@ -12,7 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from lowvision.system.atomic import whole
+
 Value = float | list[float]
+METRICS = "metrics.jsonl"
+LOGS = ("log.txt", METRICS)
+"""Files of a log in the run folder."""
 
 
 class Log:
@@ -23,8 +28,7 @@ class Log:
 
         speaks: True on the main process. track: called with (values by name, step), e.g. for experiment trackers.
         """
-        self._metrics = folder / "metrics.jsonl"
-        self._text = folder / "log.txt"
+        self._text, self._metrics = (folder / name for name in LOGS)
         self._speaks = speaks
         self._track = track
         self._console = Console(stderr=True)
@@ -56,11 +60,9 @@ class Log:
         """Delete the metrics of a stage after a step, because a resumed run records them again."""
         if not self._speaks or not self._metrics.exists():
             return
-        lines = self._metrics.read_text().splitlines()
-        kept = [line for line in lines if not _is_later(line, stage, after)]
-        partial = self._metrics.with_suffix(".partial")
-        partial.write_text("".join(f"{line}\n" for line in kept))
-        partial.replace(self._metrics)
+        kept = [line for line, entry in _entries(self._metrics) if not _is_later(entry, stage, after)]
+        with whole(self._metrics) as part:
+            part.write_text("".join(f"{line}\n" for line in kept))
 
     @contextmanager
     def progress(self, stage: str, steps: int) -> Iterator[None]:
@@ -85,20 +87,41 @@ class Log:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Read all metrics of a run, in order."""
-    path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines() if _is_complete(line)] if path.exists() else []
+    path = folder / METRICS
+    return [entry for _, entry in _entries(path)] if path.exists() else []
 
 
-def _is_later(line: str, stage: str, after: int) -> bool:
-    if not _is_complete(line):
-        return True
-    entry = json.loads(line)
-    return entry["stage"] == stage and entry["step"] > after
+def damaged_lines(folder: Path) -> int:
+    """Return the number of lines of the metrics of a run that `read_metrics` leaves out."""
+    path = folder / METRICS
+    return len(_lines(path)) - len(_entries(path)) if path.exists() else 0
 
 
-def _is_complete(line: str) -> bool:
-    """Return False for a partial line, which a killed process may leave."""
-    return line.startswith("{") and line.endswith("}")
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the lines with their entries; damaged lines, e.g. a partial one that a kill leaves, are left out."""
+    entries = ((line, _parsed(line)) for line in _lines(path))
+    return [(line, entry) for line, entry in entries if entry is not None]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_entry = isinstance(entry, dict) and isinstance(entry.get("stage"), str) and isinstance(entry.get("step"), int)
+    return entry if is_entry and all(_is_value(value) for name, value in entry.items() if name != "stage") else None
+
+
+def _is_value(value: Any) -> bool:
+    return all(isinstance(number, int | float) for number in (value if isinstance(value, list) else [value]))
+
+
+def _is_later(entry: Mapping[str, Any], stage: str, after: int) -> bool:
+    return bool(entry["stage"] == stage and entry["step"] > after)
 
 
 def _numbers(metrics: Mapping[str, Value]) -> Iterator[tuple[str, float]]:

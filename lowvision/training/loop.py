@@ -107,7 +107,7 @@ def fit(
                 _validate(validated, state, spec, objective, accelerator, folder, log)
             if _is_due(state.step, options, options.checkpoint_every):
                 _require_finite(network, spec.stage, state.step)
-                checkpoint.save(accelerator, folder / "checkpoints", state.step, state.to_checkpoint(), average)
+                checkpoint.save(accelerator, folder / checkpoint.FOLDER, state.step, state.to_checkpoint(), average)
             meter.restart_timer()
     if accelerator.is_main_process:
         spec.keep(folder / "last.safetensors", validated, state.metrics)
@@ -153,7 +153,7 @@ def _schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[int],
 
 
 def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> TrainState:
-    newest = checkpoint.latest(folder / "checkpoints")
+    newest = checkpoint.latest(folder / checkpoint.FOLDER, log.info)
     if newest is None:
         log.discard(stage, after=0)
         return TrainState()

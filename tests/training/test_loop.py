@@ -136,7 +136,7 @@ def test_an_interrupted_stage_resumes_at_its_checkpoint_and_ends_with_the_same_w
     whole = train(tmp_path / "whole", options)
     with pytest.raises(Interrupted):
         train(tmp_path / "cut", options, samples=Failing())
-    newest = checkpoint.latest(tmp_path / "cut" / "base" / "checkpoints")
+    newest = checkpoint.latest(tmp_path / "cut" / "base" / "checkpoints", pytest.fail)
     assert newest is not None
     assert newest.name == "step-00000004"
     resumed = train(tmp_path / "cut", options)
@@ -162,7 +162,7 @@ def test_a_loss_that_is_not_finite_stops_the_stage_and_keeps_the_last_checkpoint
 
     with pytest.raises(TrainingError, match=r"base: the loss is not finite at step 4; lower lr, or set clip"):
         train(tmp_path, SGD.replace(checkpoint_every=1), samples=Broken())
-    newest = checkpoint.latest(tmp_path / "base" / "checkpoints")
+    newest = checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail)
     assert newest is not None
     assert newest.name == "step-00000003"
 
@@ -175,4 +175,4 @@ def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tm
 
     with pytest.raises(TrainingError, match=r"base: the network is not finite at step 1"):
         train(tmp_path, SGD.replace(lr=3e38, steps=1), samples=Bright())
-    assert checkpoint.latest(tmp_path / "base" / "checkpoints") is None
+    assert checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail) is None

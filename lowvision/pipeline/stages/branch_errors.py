@@ -17,6 +17,7 @@ from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
+from lowvision.system.atomic import whole
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import ErrorObjective
@@ -68,6 +69,7 @@ def train(job: Job, options: ClassifierStage, container: RoutedContainer) -> Non
     classifier.fit(container.classifier, tiles, -10 * errors.clamp_min(1e-10).log10())
     container.branches.requires_grad_(False)
     spec = TrainingSpec("classifier", ErrorObjective(container), container, validation.of_container(job), keep)
+    job.claim_training(job.folder / "classifier")
     fit(spec, samples, options, job.accelerator, job.folder / "classifier", job.log, job.recipe.data.workers)
 
 
@@ -91,12 +93,13 @@ def _measured(job: Job, options: ClassifierStage, container: RoutedContainer) ->
         samples = TileErrors(wide, context, coords, np.zeros((len(coords), len(container.branches))), job.recipe.seed)
         errors = _errors(job, container, samples)
         if job.accelerator.is_main_process:
+            job.claim(path)
             _write(path, coords, errors, photographs)
         job.accelerator.wait_for_everyone()
-    with np.load(path) as file:
-        if file["photographs"].tolist() != photographs or not np.array_equal(file["coords"], coords):
-            raise RunError("data.train has changed since branches were measured on it; run again with --restart")
-        return TileErrors(wide, context, coords, file["errors"], job.recipe.seed)
+    arrays = job.arrays(path, ("photographs", "coords", "errors"))
+    if arrays["photographs"].tolist() != photographs or not np.array_equal(arrays["coords"], coords):
+        raise RunError("data.train has changed since branches were measured on it; run again with --restart")
+    return TileErrors(wide, context, coords, arrays["errors"], job.recipe.seed)
 
 
 @torch.no_grad()
@@ -118,8 +121,5 @@ def _errors(job: Job, container: RoutedContainer, samples: TileErrors) -> np.nda
 
 
 def _write(path: Path, coords: np.ndarray, errors: np.ndarray, photographs: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{FILE}")
-    with partial.open("wb") as file:
+    with whole(path) as part, part.open("wb") as file:
         np.savez(file, coords=coords, errors=errors, photographs=photographs)
-    partial.replace(path)

@@ -71,6 +71,7 @@ def _run_network(job: Job, options: Calibrate) -> None:
     settings = distinct([OperatingPoint.of(network, share, lq, gt) for share in shares])
     if job.accelerator.is_main_process:
         measured = weights.read_header(path, job.registry).measured
+        job.claim(job.folder / SET)
         weights.save(job.folder / SET, network, job.architecture, job.registry, measured, job.provenance, settings)
     for setting in settings:
         job.log.info(f"calibrate: {setting.share:6.1%} of the base on tiles  {-setting.loss:+.3f} dB against it")
@@ -83,6 +84,7 @@ def _run_container(job: Job, options: Calibrate) -> None:
     if job.accelerator.is_main_process:
         earlier = weights.read_header(path, job.registry).measured if path else {}
         measured = {**earlier, **curve.measured()}
+        job.claim(job.folder / CALIBRATED)
         weights.save(job.folder / CALIBRATED, loaded, job.architecture, job.registry, measured, job.provenance)
     for k, share, loss in zip(curve.k, curve.shares, curve.losses, strict=True):
         trained = "  (as trained)" if k == 0 else ""

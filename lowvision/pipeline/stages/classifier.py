@@ -51,4 +51,5 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
     samples = Ranked(tuple(job.samples(extractor, ranking.of_class(k), f"{RANKED}/{k}") for k in classes))
     spec = TrainingSpec(RANKED, RankingObjective(start), start, None, keep)
     fit_options = options.replace(steps=options.ranked_steps, lr=options.ranked_lr, micro_batch=None, warmup=0)
+    job.claim_training(job.folder / RANKED)
     fit(spec, samples, fit_options, job.accelerator, job.folder / RANKED, job.log, job.recipe.data.workers)

@@ -34,6 +34,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     parts = zip(job.architecture.branches, container.branches.networks, strict=True)
     objective.find_unused_parameters = any(backbone.objective(network) is not None for backbone, network in parts)
     spec = TrainingSpec(stage, objective, container, validation.of_container(job), keep)
+    job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 
 

@@ -11,7 +11,7 @@ from lowvision.data.tiles import fixed_tiles
 from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
-from lowvision.evaluation.run import run_evaluation
+from lowvision.evaluation.run import picture_paths, run_evaluation
 from lowvision.models import weights
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import Evaluate
@@ -30,9 +30,11 @@ def run(job: Job, options: Evaluate) -> None:
         job.log.info("evaluate: skipped, no stage of this recipe has trained a network")
         return
     sets, pictures = {_set_name(job): photographs}, job.folder / "evaluate"
+    job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.architecture, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
         document = {"schema": 1, "task": job.registry.serialize(job.recipe.task), **results}
+        job.claim(*(job.folder / name for name in report.FILES))
         report.write(job.folder, document, read_metrics(job.folder), pictures)
         job.log.info(report.text(document))
     job.accelerator.wait_for_everyone()

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from accelerate import Accelerator
 
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
-from lowvision.errors import RunError
+from lowvision.errors import RunError, summary_of
 from lowvision.models import pretrained
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights import Provenance
-from lowvision.pipeline import teachers
+from lowvision.pipeline import run_folder, teachers
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
+from lowvision.training import checkpoint
 from lowvision.training.log import Log
 from lowvision.training.options import Fit
 
@@ -45,6 +47,16 @@ class Job:
     def provenance(self) -> Provenance:
         """Description and license for the headers of weights files."""
         return Provenance(about=self.recipe.about, license=self.recipe.license)
+
+    def claim(self, *paths: Path) -> None:
+        """Add files that this run is about to write to the list of its files."""
+        if self.accelerator.is_main_process:
+            run_folder.claim(self.folder, *paths)
+
+    def claim_training(self, folder: Path) -> None:
+        """Add everything that a training stage writes to `folder`."""
+        names = ("best.safetensors", "last.safetensors", checkpoint.FOLDER)
+        self.claim(*(folder / name for name in names))
 
     def photographs(self, split: str) -> tuple[Photograph, ...]:
         """Load the photographs of `train`, `valid` or `test`, decoded by all processes together; empty if not given."""
@@ -77,6 +89,14 @@ class Job:
     def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
         """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw."""
         return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
+
+    def arrays(self, path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Return the arrays of an npz file that this run wrote. Raises RunError if it is damaged or lacks one."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in names}
+        except Exception as error:  # numpy and zipfile raise many types for a damaged file
+            raise RunError(f"{path}: is missing or damaged ({summary_of(error)}); run again with --restart") from error
 
     def weights_path(self, name: str) -> Path:
         """Resolve a weights file of a recipe: a path, or the name of weights that a plugin ships."""

@@ -46,6 +46,7 @@ def train(
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)
 
     spec = TrainingSpec(stage, _objective(architecture, network), network, validation.of_network(job), keep)
+    job.claim_training(job.folder / stage)
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)
 

@@ -15,8 +15,9 @@ from lowvision.imaging.metrics import psnr
 from lowvision.models import weights
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import Rank
+from lowvision.system.atomic import whole
 
-FILE = "ranking.npz"
+FILE, SUMMARY = "ranking.npz", "ranking.json"
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ def run(job: Job, options: Rank) -> None:
 
 def read(job: Job, extractor: TileExtractor) -> Ranking:
     """Read the ranking of this run. Raises RunError if the photographs have changed since."""
-    with np.load(job.folder / "rank" / FILE) as file:
-        if file["photographs"].tolist() != _names(extractor):
-            raise RunError("data.train has changed since its tiles were ranked; run again with --restart")
-        return Ranking(file["spots"], file["psnr"], file["classes"])
+    arrays = job.arrays(job.folder / "rank" / FILE, ("spots", "psnr", "classes", "photographs"))
+    if arrays["photographs"].tolist() != _names(extractor):
+        raise RunError("data.train has changed since its tiles were ranked; run again with --restart")
+    return Ranking(arrays["spots"], arrays["psnr"], arrays["classes"])
 
 
 def classes_of(psnrs: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,17 +103,15 @@ def _measure(
 def _write(job: Job, extractor: TileExtractor, coords_list: list[tuple[int, int, int]], measured: np.ndarray) -> None:
     classes, thresholds = classes_of(measured, len(job.recipe.branches))
     folder = job.folder / "rank"
-    folder.mkdir(exist_ok=True)
-    partial = folder / f".{FILE}"
-    with partial.open("wb") as file:
+    job.claim(folder / FILE, folder / SUMMARY)
+    with whole(folder / FILE) as part, part.open("wb") as file:
         np.savez(file, spots=np.array(coords_list), psnr=measured, classes=classes, photographs=_names(extractor))
-    partial.replace(folder / FILE)
     summary = {
         "tiles": len(coords_list),
         "thresholds_db": [round(float(t), 3) for t in thresholds],
         "tiles_of_class": np.bincount(classes, minlength=len(job.recipe.branches)).tolist(),
     }
-    (folder / "ranking.json").write_text(json.dumps(summary, indent=2))
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=2))
     job.log.info(f"rank: {summary['tiles']} tiles; thresholds {summary['thresholds_db']} dB")
 
 

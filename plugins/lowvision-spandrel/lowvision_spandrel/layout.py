@@ -14,6 +14,9 @@ from torch import Tensor
 MAX_INTEGERS = 16
 """Largest integer tensor whose values are always stored: some networks write options into their state dict."""
 
+MAX_LENGTH = 8 << 20
+"""Largest number of bytes of a decompressed layout; the largest of a real network has some 100,000."""
+
 Entry = list[Any]
 """Name, type, shape, and the values if they are stored."""
 
@@ -30,7 +33,7 @@ def unpack(layout: str) -> dict[str, Tensor]:
     """Return a state dict with that layout on the CPU, zero where no value is stored. Raises ValueError if invalid."""
     try:
         return {name: _tensor(kind, shape, values) for name, kind, shape, values in _decoded(layout)}
-    except (ValueError, TypeError, AttributeError, RuntimeError):
+    except (ValueError, TypeError, AttributeError, RuntimeError, OverflowError, RecursionError):
         raise ValueError("is not a valid layout of a network; use {weights: FILE} instead") from None
 
 
@@ -49,8 +52,8 @@ def _entry(name: str, tensor: Tensor, is_kept: bool) -> Entry:
 
 def _tensor(kind: str, shape: list[int], values: object) -> Tensor:
     dtype = getattr(torch, kind)
-    if values is None:
-        return torch.zeros(shape, dtype=dtype, device="cpu")
+    if values is None:  # one element in memory, whatever the shape
+        return torch.zeros((), dtype=dtype, device="cpu").expand(shape)
     return torch.tensor(values, dtype=dtype, device="cpu").reshape(shape)
 
 
@@ -59,7 +62,12 @@ def _encoded(entries: list[Entry]) -> str:
 
 
 def _decoded(layout: str) -> list[Entry]:
+    """Decompress a layout up to MAX_LENGTH. Raises ValueError for a longer one, because few bytes can become many."""
     try:
-        return list(json.loads(bz2.decompress(base64.b64decode(layout, validate=True))))
-    except OSError as error:
+        decompressor = bz2.BZ2Decompressor()
+        text = decompressor.decompress(base64.b64decode(layout, validate=True), MAX_LENGTH)
+    except (OSError, EOFError) as error:
         raise ValueError(str(error)) from None
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError("is damaged or too long")
+    return list(json.loads(text))

@@ -67,6 +67,22 @@ def test_killed(moment, recipe, uninterrupted):
             assert torch.equal(tensor, uninterrupted[end][name]), f"{end}: {name}"
 
 
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "flipped"])
+def test_a_damaged_checkpoint_is_passed_over_and_the_weights_stay_the_same(damage, recipe, uninterrupted):
+    folder = recipe.parent / damage
+    assert tiny.in_a_child(run_and_die, recipe, folder, 6, "lowvision.training.loop", "update") == -9
+    part = folder / "base" / "checkpoints" / "step-00000004" / "optimizer.bin"
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes({"truncated": content[:100], "emptied": b"", "flipped": content}[damage])
+    assert tiny.in_a_child(tiny.run, recipe, folder) == 0
+    log = (folder / "log.txt").read_text()
+    assert "step-00000004: the checkpoint is damaged (optimizer.bin has another" in log
+    assert "base: resumes at step 2" in log
+    for end, state in weights(folder).items():
+        assert all(torch.equal(tensor, uninterrupted[end][name]) for name, tensor in state.items()), end
+
+
 def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
     from lowvision.training import log
 

@@ -1,0 +1,165 @@
+"""A run's folder: one name, one lock, and only the run's own files are removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowvision.errors import RunError, UsageError
+from lowvision.pipeline import run_folder
+from lowvision.training import checkpoint
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../../evil", "/tmp/evil", "a/b", "a\\b", "a\0b", "a\nb", "\x1b]0;x"])
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"is not the name of one folder; give"):
+        run_folder.checked_name(name)
+
+
+def test_a_name_of_more_bytes_than_a_file_system_allows_is_refused() -> None:
+    with pytest.raises(UsageError, match="longer than 255 bytes"):
+        run_folder.checked_name("é" * 128)
+    assert run_folder.checked_name("é" * 127)
+
+
+@given(st.text(max_size=300))
+def test_an_accepted_name_is_one_component_below_any_folder(name: str) -> None:
+    refusal = None
+    try:
+        run_folder.checked_name(name)
+    except UsageError as error:
+        refusal = str(error)
+    if refusal is None:
+        assert os.path.normpath(f"/runs/{name}") == f"/runs/{name}"
+    else:
+        assert refusal.isprintable()
+
+
+def write(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(name)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A finished run that lists its files."""
+    folder = tmp_path / "runs" / "mine"
+    folder.mkdir(parents=True)
+    run_folder.start_list(folder)
+    names = (run_folder.RESOLVED, "base/done.json", "base/last[1].safetensors", "report.json")
+    run_folder.claim(folder, *(folder / name for name in names))
+    run_folder.claim(folder, folder / "base" / checkpoint.FOLDER)
+    for name in (*names, "base/checkpoints/step-00000002/loop.json", "base/checkpoints/.partial/half"):
+        write(folder, name)
+    return folder
+
+
+def contents(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_all_that_the_run_wrote_is_removed(folder: Path) -> None:
+    write(folder, "base/.last[1].safetensors.17-4.part")
+    run_folder.remove_results(folder)
+    assert contents(folder) == {run_folder.LIST}
+
+
+def test_all_else_is_kept_and_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    others = {"notes.txt", "base/plot.png", "base/last1.safetensors", "base/checkpoints/mine/x"}
+    for name in others:
+        write(folder, name)
+    with caplog.at_level("INFO", "lowvision"):
+        run_folder.remove_results(folder)
+    assert {name for name in contents(folder) if (folder / name).is_file()} == others | {run_folder.LIST}
+    run_folder.start_list(folder)  # the next run begins beside them
+    assert "base/checkpoints/mine/x, base/last1.safetensors, base/plot.png, notes.txt" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["../precious", "/precious", "link/precious", "base/../../precious"])
+def test_a_listed_name_that_leads_out_of_the_folder_is_left_alone(folder: Path, tmp_path: Path, name: str) -> None:
+    precious = write(folder.parent, "precious")
+    (folder / "link").symlink_to(folder.parent)
+    name = str(precious) if name.startswith("/") else name
+    with (folder / run_folder.LIST).open("a") as file:
+        file.write(f'"{name}"\n')
+    run_folder.remove_results(folder)
+    assert precious.exists()
+
+
+def test_a_linked_folder_is_emptied_and_stays_linked(folder: Path) -> None:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    run_folder.remove_results(link)
+    assert contents(folder) == {run_folder.LIST}
+    assert link.is_symlink()
+
+
+def test_a_folder_without_the_list_is_not_emptied(folder: Path) -> None:
+    (folder / run_folder.LIST).unlink()
+    before = contents(folder)
+    with pytest.raises(RunError, match=r"has no files\.jsonl"):
+        run_folder.remove_results(folder)
+    assert contents(folder) == before
+
+
+def test_results_that_the_list_lacks_are_not_taken_for_those_of_the_next_run(folder: Path) -> None:
+    write(folder, "joint/done.json")
+    with pytest.raises(RunError, match=r"does not list: joint/done\.json"):
+        run_folder.remove_results(folder)
+    assert (folder / run_folder.RESTARTING).exists()
+
+
+def test_a_folder_of_other_files_is_not_made_a_run(tmp_path: Path) -> None:
+    write(tmp_path, "recipe.yml")
+    with pytest.raises(RunError, match=r"is not the folder of a run, it holds recipe\.yml"):
+        run_folder.start_list(tmp_path)
+
+
+def test_a_file_is_listed_once(folder: Path) -> None:
+    before = (folder / run_folder.LIST).read_text()
+    run_folder.claim(folder, folder / "report.json")
+    assert (folder / run_folder.LIST).read_text() == before
+
+
+HOLDER = """
+import multiprocessing, sys, time
+from pathlib import Path
+from lowvision.pipeline import run_folder
+with run_folder.locked(Path(sys.argv[1])):
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,)).start()
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_is_held_against_others_and_ends_with_its_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(RunError, match="another process runs in this folder"), run_folder.locked(tmp_path / "run"):
+            pass
+        holder.kill()
+        holder.wait()
+        # The forked child, like a worker that loads tiles, still lives.
+        began = time.monotonic()
+        with run_folder.locked(tmp_path / "run"):
+            pass
+        assert time.monotonic() - began < 5
+        os.killpg(holder.pid, signal.SIGKILL)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "file")
+    with pytest.raises(RunError, match=r"cannot be written: .*; --runs FOLDER"), run_folder.locked(tmp_path / "file"):
+        pass
