@@ -19,7 +19,6 @@ from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
 from lowvision.system import cache, source_code
 
-
 DECODING = "lowvision.imaging"
 """Package that determines the pixels of a decoded and resized photograph, besides its file and treatment."""
 
