@@ -32,7 +32,7 @@ def folders(folder: Path, gt: str | None = None, lq: str | None = None) -> tuple
     degraded = degraded if lq is None else [folder / lq]
     if lq is not None and not clean:
         raise DataError(
-            f"{folder}: lq names a subfolder, but the one of ground truth is not recognised; write gt: NAME"
+            f"{folder}: lq is given, but no subfolder of ground truth is recognised; write gt: NAME"
         )
     if not clean or not degraded:
         return None
@@ -125,7 +125,7 @@ def _refuse_both(folder: Path, images: Mapping[str, Path]) -> None:
     degraded = [name for name in images if any(LQ_FOLDER.fullmatch(part) for part in PurePosixPath(name).parts[:-1])]
     if degraded and len(degraded) < len(images):
         raise DataError(
-            f"{folder}: '{degraded[0]}' lies in a folder of degraded images, others of its {len(images)} images do not; "
+            f"{folder}: '{degraded[0]}' lies in a folder of degraded images, others of {len(images)} images do not; "
             "write gt: NAME and lq: NAME for the two folders, or gt: . to take all images as ground truth"
         )
 

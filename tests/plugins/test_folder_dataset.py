@@ -141,7 +141,7 @@ def test_folders_of_other_names_are_paired_by_options(tmp_path: Path) -> None:
     assert pairs(tmp_path, gt="sharp") == {"1": ("sharp/1.png", None)}
     with pytest.raises(DataError, match=r"hazy: no such folder; `lq` names a folder below `path`"):
         pairs(tmp_path, gt="sharp", lq="hazy")
-    with pytest.raises(DataError, match="ground truth is not recognised; write gt: NAME"):
+    with pytest.raises(DataError, match="no subfolder of ground truth is recognised; write gt: NAME"):
         pairs(tmp_path, lq="blurred")
 
 
