@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,13 @@ class Photograph:
     scale: int
     identity: str = ""
     """Hash of the file and its treatment, independent of the code that decodes it."""
+    source: Path | None = None
+    """File of the ground truth."""
+
+    @property
+    def is_grey(self) -> bool:
+        """Return True if the file of the ground truth has one channel; it is decoded for that."""
+        return self.source is not None and io.read(self.source).colour.shape[2] == 1
 
     @property
     def gt(self) -> np.ndarray:
@@ -101,17 +108,18 @@ def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> 
     identity = cache.key("gt", cache.fingerprint(photo.gt), treatment)
     gt_name = cache.key(identity, decoding)
     gt_path = cache.keep(gt_name, lambda: _gt(photo, dataset, task, multiple))
+    prepared = Photograph(name, gt_path, None, task.scale, identity, photo.gt)
     if photo.lq:
         if treatment[:3] != [1.0, None, 1.0]:
             raise DataError(f"{photo.lq}: pairs of files cannot be resized; omit downscale, longer_side and scales")
         lq_name = cache.key(
             "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels, decoding
         )
-        return Photograph(name, gt_path, cache.keep(lq_name, lambda: _paired_lq(photo, task)), task.scale, identity)
+        return replace(prepared, lq_path=cache.keep(lq_name, lambda: _paired_lq(photo, task)))
     if task.random:
-        return Photograph(name, gt_path, None, task.scale, identity)
+        return prepared
     lq_name = cache.key("lq", gt_name, *_degradation(task))
-    return Photograph(name, gt_path, cache.keep(lq_name, lambda: _degraded(gt_path, task)), task.scale, identity)
+    return replace(prepared, lq_path=cache.keep(lq_name, lambda: _degraded(gt_path, task)))
 
 
 def _degradation(task: Task) -> list[Any]:

@@ -31,9 +31,7 @@ def folders(folder: Path, gt: str | None = None, lq: str | None = None) -> tuple
     degraded = [inner for path in names if LQ_FOLDER.fullmatch(path.name) for inner in _scales(path)]
     degraded = degraded if lq is None else [folder / lq]
     if lq is not None and not clean:
-        raise DataError(
-            f"{folder}: lq is given, but no subfolder of ground truth is recognised; write gt: NAME"
-        )
+        raise DataError(f"{folder}: lq is given, but no subfolder of ground truth is recognised; write gt: NAME")
     if not clean or not degraded:
         return None
     return _only(folder, "gt", clean), _only(folder, "lq", degraded)

@@ -11,10 +11,12 @@ import tiny
 import torch
 from torch import Tensor, nn
 
+from lowvision import report
 from lowvision.commands.evaluate import evaluate
 from lowvision.data.photographs import Photograph
 from lowvision.errors import UsageError
 from lowvision.evaluation.measure import Evaluation
+from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing import networks
@@ -78,7 +80,7 @@ def test_by_default_no_classifiers_are_compared(photos):
 
 def test_a_budget_for_a_single_network_is_refused(photos):
     path = tiny.write_weights(photos / "single.safetensors", tiny.architecture().only(0))
-    with pytest.raises(UsageError, match="a single network has nothing to route"):
+    with pytest.raises(UsageError, match="is a single network without routing"):
         evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
 
 
@@ -97,7 +99,7 @@ def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos)
     assert weak > strong + 15
     assert at[1]["task"]["denoise"]["sigma"] == 50
     with pytest.raises(
-        UsageError, match="--task: sr of scale 4, 3 channels; the weights are for denoise of scale 1, 3"
+        UsageError, match="--task: sr of scale 4, 3 channels, but the weights are for denoise of scale 1, 3"
     ):
         evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
 
@@ -124,3 +126,31 @@ def test_a_base_that_needs_even_sides_gets_a_padded_image(tmp_path):
     measured = evaluation.measure(Photograph("odd", tmp_path / "odd.npy", None, 1), 0)
     assert measured.images["base_whole"].shape == measured.images["base_tiled"].shape == (3, 13, 21)
     assert measured.rows["base_whole"]["gmac"] * 1e9 == multiply_adds(base, (1, 3, 14, 22))
+
+
+def test_the_luma_of_a_grey_file_follows_the_protocol(photos: Path, tmp_path: Path) -> None:
+    (colour,) = sorted((photos / "valid").iterdir())
+    pixels = io.read_rgb(colour)
+    (tmp_path / "set").mkdir()
+    io.write(tmp_path / "set" / "colour.png", io.Image(pixels))
+    io.write(tmp_path / "set" / "grey.png", io.Image(np.ascontiguousarray(pixels[:, :, :1])))
+    path = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(0))
+    sets = {"mixed": Folder(path=str(tmp_path / "set"))}
+    documents = {
+        protocol: evaluate(path, sets, registry.load(), None, "cpu", protocol=protocol)
+        for protocol in ("basicsr", "paper")
+    }
+    assert {protocol: document["protocol"] for protocol, document in documents.items()} == {
+        "basicsr": "basicsr",
+        "paper": "paper",
+    }
+    of_colour, of_grey = (
+        {
+            protocol: document["sets"][0]["images"][image]["input"]["psnr_y@crop2"]
+            for protocol, document in documents.items()
+        }
+        for image in (0, 1)
+    )
+    assert of_colour["basicsr"] == of_colour["paper"]
+    assert of_grey["basicsr"] - of_grey["paper"] == pytest.approx(1.32, abs=0.01)
+    assert "protocol paper: the values of grey files" in " ".join(report.text(documents["paper"]).split())
