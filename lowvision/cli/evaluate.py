@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,7 +23,8 @@ def evaluate(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOLDER...", help="Folders of ground-truth photographs, or with subfolders gt/ and lq/."
+            metavar="FOLDER...",
+            help="Folders of ground truth, or of pairs, e.g. with subfolders gt/ and lq/.",
         ),
     ],
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
@@ -48,6 +49,10 @@ def evaluate(
             help="Task to measure, of the same scale, e.g. '{denoise: {sigma: 15}}'. Default: the trained task.",
         ),
     ] = None,
+    protocol: Annotated[
+        Literal["basicsr", "paper"],
+        typer.Option(help="Luma of grey files, for RGB: of the image made RGB (basicsr), or the grey values (paper)."),
+    ] = "basicsr",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the report and its pictures. Default: none.")
     ] = None,
@@ -73,7 +78,7 @@ def evaluate(
             raise UsageError(f"--budget {share:g}: must be a positive share of the base's cost; give e.g. 0.6")
     fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
     other_task = _task(task, components) if task else None
-    document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task)
+    document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol)
     print_document(document, as_json, report.text)
 
 

@@ -20,6 +20,7 @@ from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import run_evaluation
+from lowvision.imaging.protocol import Protocol
 from lowvision.models import weights
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
@@ -42,12 +43,14 @@ def evaluate(
     budgets: tuple[float, ...] = (),
     fit_on: Dataset | None = None,
     task: Task | None = None,
+    protocol: Protocol = "basicsr",
 ) -> dict[str, Any]:
     """Return the report's document; with `output`, also write the report and its pictures there.
 
     budgets: shares of the cost of the base (the last branch) on the whole image at which to measure too.
     fit_on: photographs on which to fit classifiers that need no training; they and an oracle are measured too.
     task: task to measure; None: the task that the weights were trained for.
+    protocol: luma of photographs whose files are grey.
     Raises WeightsError and DataError; UsageError for a budget or `fit_on` that a single network cannot use, and for a
     task of another scale or other channels.
     """
@@ -72,7 +75,7 @@ def evaluate(
         accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
         if accelerator.device.type == "cpu":
             keep_memory()
-        evaluation = _evaluation(architecture, base, container, registry, budgets, fit_on, accelerator.device)
+        evaluation = _evaluation(architecture, base, container, registry, budgets, fit_on, accelerator.device, protocol)
         log, shown = Log(folder, speaks=True), 4 if output else 0
         document = {
             "schema": 1,
@@ -92,6 +95,7 @@ def _evaluation(
     budgets: tuple[float, ...],
     fit_on: Dataset | None,
     device: torch.device,
+    protocol: Protocol,
 ) -> Evaluation:
     """Build the evaluation; classifiers and adaptive budgets are fitted on the photographs of `fit_on`."""
     extractor = _tile_extractor(fit_on, architecture) if fit_on else None
@@ -106,6 +110,7 @@ def _evaluation(
         batch=Evaluate().batch,
         seed=0,
         device=device,
+        protocol=protocol,
     )
     if evaluation.adaptive and budgets and extractor:
         lq, gt = fixed_tiles(extractor, fitting.TILES, 0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from lowvision.errors import DataError
 from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
-from lowvision.system import cache
+from lowvision.system import cache, source_code
+
+DECODING = "lowvision.imaging"
+"""Package that determines the pixels of a decoded and resized photograph, besides its file and treatment."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,15 @@ class Photograph:
     lq_path: Path | None
     """None for random degradations, which are drawn on each use."""
     scale: int
+    identity: str = ""
+    """Hash of the file and its treatment, independent of the code that decodes it."""
+    source: Path | None = None
+    """File of the ground truth."""
+
+    @property
+    def is_grey(self) -> bool:
+        """Return True if the file of the ground truth has one channel; it is decoded for that."""
+        return self.source is not None and io.read(self.source).colour.shape[2] == 1
 
     @property
     def gt(self) -> np.ndarray:
@@ -91,19 +104,28 @@ def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> 
     """Return one photograph at `multiple` of its size; its arrays are written to the cache if missing."""
     name = photo.name if multiple == 1 else f"{photo.name}@{multiple:g}"
     treatment = [dataset.downscale, dataset.longer_side, multiple, task.scale, task.channels]
-    gt_name = cache.key("gt", cache.fingerprint(photo.gt), treatment)
+    decoding = source_code.of_modules(DECODING)
+    identity = cache.key("gt", cache.fingerprint(photo.gt), treatment)
+    gt_name = cache.key(identity, decoding)
     gt_path = cache.keep(gt_name, lambda: _gt(photo, dataset, task, multiple))
+    prepared = Photograph(name, gt_path, None, task.scale, identity, photo.gt)
     if photo.lq:
         if treatment[:3] != [1.0, None, 1.0]:
             raise DataError(f"{photo.lq}: pairs of files cannot be resized; omit downscale, longer_side and scales")
         lq_name = cache.key(
-            "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels
+            "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels, decoding
         )
-        return Photograph(name, gt_path, cache.keep(lq_name, lambda: _paired_lq(photo, task)), task.scale)
+        return replace(prepared, lq_path=cache.keep(lq_name, lambda: _paired_lq(photo, task)))
     if task.random:
-        return Photograph(name, gt_path, None, task.scale)
-    lq_name = cache.key("lq", gt_name, type(task).__module__, type(task).__name__, task.model_dump(mode="json"))
-    return Photograph(name, gt_path, cache.keep(lq_name, lambda: _degraded(gt_path, task)), task.scale)
+        return prepared
+    lq_name = cache.key("lq", gt_name, *_degradation(task))
+    return replace(prepared, lq_path=cache.keep(lq_name, lambda: _degraded(gt_path, task)))
+
+
+def _degradation(task: Task) -> list[Any]:
+    """Return what determines lq besides gt: the task, its options, and the source of its plugin."""
+    kind = type(task)
+    return [kind.__module__, kind.__name__, task.model_dump(mode="json"), source_code.of_component(kind)]
 
 
 def _gt(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import nn
 
 from lowvision.evaluation.fitting import FittingTiles, fitted, untrained
 from lowvision.evaluation.measure import ComparedClassifier, Evaluation
+from lowvision.imaging.protocol import Protocol
 from lowvision.inference import engines
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Adaptive
@@ -33,11 +34,12 @@ def build_evaluation(
     batch: int,
     seed: int,
     device: torch.device,
+    protocol: Protocol = "basicsr",
 ) -> Evaluation:
     """Return the evaluation of a base, and of a container if there is one.
 
     fitting: the tiles that the compared classifiers are fitted to; None: no comparison. budgets: fractions of the base
-    cost to measure. batch: tiles per forward pass.
+    cost to measure. batch: tiles per forward pass. protocol: luma of photographs whose files are grey.
     """
     # A user would run the base in eager mode and the default memory format. It may be part of the container: copy it.
     base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
@@ -46,7 +48,7 @@ def build_evaluation(
     merged = engines.geometry(architecture)
     base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, geometry=merged.alone, batch=batch)
     adaptive = {"adaptive": base} if isinstance(base, Adaptive) else {}
-    of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive)
+    of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive, protocol=protocol)
     if container is None:
         return of_base
     build_engine = partial(engines.of_container, device=device, batch=batch)

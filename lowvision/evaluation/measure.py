@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lowvision.data.photographs import Photograph, lq_of
 from lowvision.imaging import io, metrics
+from lowvision.imaging.protocol import Protocol
 from lowvision.plugins.contracts import Adaptive, Task
 from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
@@ -87,6 +88,8 @@ class Evaluation:
     """Budgets to measure, as fractions of the base cost on the whole image."""
     adaptive: Mapping[str, Adaptive] = field(default_factory=dict)
     """An adaptive base at each measured operating point, by the name of the way."""
+    protocol: Protocol = "basicsr"
+    """Luma of photographs whose files are grey."""
 
     def with_adaptive_budgets(self, budgets: Sequence[float], lq: Tensor, gt: Tensor) -> Evaluation:
         """Add the adaptive base at each budget, which is set on tiles lq (N,C,h,w), gt (N,C,s*h,s*w)."""
@@ -110,12 +113,13 @@ class Evaluation:
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = io.to_tensor(photograph.gt)
         images: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
-        rows: dict[str, Row] = {"input": self._quality(images["input"], gt)}
+        quality = partial(self._quality, gt=gt, as_grey=self.protocol == "paper" and photograph.is_grey)
+        rows: dict[str, Row] = {"input": quality(images["input"])}
         results: dict[str, RestoredTiles | Whole] = {}
         for way, restore in self._ways(lq, gt, seed, results).items():
             results[way], seconds = _timed(restore)
             images[way] = results[way].image.cpu()
-            rows[way] = {**self._quality(images[way], gt), "seconds": seconds, "gmac": results[way].cost / 1e9}
+            rows[way] = {**quality(images[way]), "seconds": seconds, "gmac": results[way].cost / 1e9}
             if self._is_routed(way):
                 assert self.engine
                 rows[way]["shares"] = list(results[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # RestoredTiles
@@ -172,9 +176,9 @@ class Evaluation:
         height, width = (self.task.scale * side for side in lq.shape[1:])
         return Whole(self.base(whole[None])[0, :, :height, :width], price)
 
-    def _quality(self, image: Tensor, gt: Tensor) -> dict[str, float]:
+    def _quality(self, image: Tensor, gt: Tensor, as_grey: bool) -> dict[str, float]:
         crop = self.task.scale if self.task.scale > 1 else 0
-        return metrics.measure(image, gt, crop)
+        return metrics.measure(image, gt, crop, as_grey)
 
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:

@@ -29,7 +29,7 @@ def run_evaluation(
     log: Log,
     pictures: Path,
 ) -> dict[str, Any]:
-    """Return the `sets` of a report: the results of every way on every image of every set.
+    """Return the `protocol` and `sets` of a report: the results of every way on every image of every set.
 
     Writes pictures of the first `shown` images of each set. If classifiers are compared, the key `classifiers` holds
     their descriptions.
@@ -48,10 +48,11 @@ def run_evaluation(
         images = [row for _, row in sorted(gather_object(rows), key=lambda numbered: numbered[0])]
         ways = [{way: values for way, values in row.items() if isinstance(values, dict)} for row in images]
         measured_sets.append({"name": name, "images": images, "mean": mean(ways)})
+    document = {"protocol": evaluation.protocol, "sets": measured_sets}
     if not evaluation.compared:
-        return {"sets": measured_sets}
+        return document
     descriptions = {name: compared.about for name, compared in evaluation.compared.items()}
-    return {"sets": measured_sets, "classifiers": descriptions}
+    return {**document, "classifiers": descriptions}
 
 
 def picture_paths(pictures: Path, sets: Mapping[str, tuple[Photograph, ...]], shown: int) -> list[Path]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import DataError
-from lowvision.imaging.luma import studio_luma
+from lowvision.imaging.luma import grey, studio_luma
 
 CEILING = 100.0
 """PSNR in dB of equal images: infinity can neither be averaged nor written to JSON."""
@@ -17,7 +17,7 @@ STRIP = 64
 """Rows of windows that SSIM computes at a time, to bound its memory on large photographs."""
 
 
-def measure(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
+def measure(restored: Tensor, gt: Tensor, crop: int, as_grey: bool = False) -> dict[str, float]:
     """Return PSNR and SSIM of a restored image (C,H,W) against `gt` (C,H,W), both nominally in [0,1], C 1 or 3.
 
     Both are rounded to 8 bits, and `crop` pixels are removed at each border. The names state the crop:
@@ -25,10 +25,12 @@ def measure(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
     channel of a grey image is its y. PSNR is in dB, at most 100 (equal images). SSIM is at most 1, the mean over all
     windows inside the image. Computed in float64 on the CPU, so that all devices give the same values.
 
+    as_grey: measure the full-range luma, i.e. the values of a grey image made RGB, as the protocol `paper` does.
+
     Raises DataError if the shapes differ or fewer pixels remain than SSIM's window of 11.
     """
     a, b = _prepared(restored, gt, crop)
-    values = {**_psnrs(a, b), "ssim_y": float(ssim(_luma(a), _luma(b)))}
+    values = {**_psnrs(a, b, as_grey), "ssim_y": float(ssim(_luma(a, as_grey), _luma(b, as_grey)))}
     return {f"{name}@crop{crop}": value for name, value in values.items()}
 
 
@@ -69,9 +71,9 @@ def _prepared(restored: Tensor, gt: Tensor, crop: int) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def _psnrs(a: Tensor, b: Tensor) -> dict[str, float]:
+def _psnrs(a: Tensor, b: Tensor, as_grey: bool = False) -> dict[str, float]:
     """Return the PSNR of luma, and of RGB if there are three channels; both images are (C,H,W) in 0..255."""
-    luma_psnr = {"psnr_y": float(psnr(_luma(a)[None] / 255, _luma(b)[None] / 255))}
+    luma_psnr = {"psnr_y": float(psnr(_luma(a, as_grey)[None] / 255, _luma(b, as_grey)[None] / 255))}
     return {"psnr_rgb": float(psnr(a[None] / 255, b[None] / 255)), **luma_psnr} if len(a) == 3 else luma_psnr
 
 
@@ -105,6 +107,8 @@ def _eight_bit(x: Tensor) -> Tensor:
     return (x.detach().cpu().double().clamp(0, 1) * 255 + 0.5).floor()
 
 
-def _luma(x: Tensor) -> Tensor:
+def _luma(x: Tensor, as_grey: bool) -> Tensor:
     """Return the luma of RGB, or the only channel of a grey image: (C,H,W) in 0..255 -> (H,W)."""
-    return x[0] if x.shape[0] == 1 else studio_luma(x / 255)
+    if x.shape[0] == 1:
+        return x[0]
+    return grey(x)[0] if as_grey else studio_luma(x / 255)

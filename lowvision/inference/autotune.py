@@ -23,7 +23,7 @@ from lowvision.inference.trained_networks import ModelBundle
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Entry, Registry
 from lowvision.routing.tiling import up
-from lowvision.system import cache, devices
+from lowvision.system import cache, devices, source_code
 from lowvision.system.distributions import installed_version
 
 logger = logging.getLogger("lowvision")
@@ -187,8 +187,10 @@ def _write(path: Path, fastest: Fastest) -> None:
 
 
 def _versions(provided: Mapping[str, Entry]) -> list[str]:
-    """List every runtime and the requirements of its distribution, with the installed versions."""
+    """List every runtime with its version and source, and the requirements of its distribution with their versions."""
     versions = {f"{name} {entry.distribution} {entry.version}" for name, entry in provided.items()}
+    for entry in provided.values():
+        versions |= {f"{name} {source}" for name, source in source_code.of_component(entry.component).items()}
     for distribution in {entry.distribution for entry in provided.values()}:
         for requirement in metadata.requires(distribution) or ():
             name = re.split(r"[^\w.-]", requirement)[0]

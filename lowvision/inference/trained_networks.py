@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -18,9 +19,12 @@ from lowvision.models.architecture import Architecture
 from lowvision.models.weights import Header
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
-from lowvision.system import cache
+from lowvision.system import cache, source_code
 
 logger = logging.getLogger("lowvision")
+
+CORE = ("lowvision.layers", "lowvision.imaging.resize", "lowvision.inference.folding", "lowvision.inference.onnx_graph")
+"""Parts of the core that determine the graph of a network."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,7 @@ def read(path: Path, registry: Registry) -> ModelBundle:
     weights.check(path, registry)
     header = weights.read_header(path, registry)
     architecture, content = header.architecture, _content(path)
-    # Another version of a plugin may compute something else from the same tensors. An external file does not describe
-    # its network: other plugins may recognise it as another one.
-    described = header.model_dump(mode="json", context=registry) if weights.is_foreign(path) else None
-    identity = cache.key("weights", content, weights.plugins_of(architecture, registry), described)
+    identity = cache.key("weights", content, *_code(path, header, registry))
 
     @functools.cache
     def loaded() -> tuple[list[nn.Module], nn.Module | None]:
@@ -122,6 +123,20 @@ def read(path: Path, registry: Registry) -> ModelBundle:
     )
     classifier = None if architecture.classifier is None else part("the classifier", 1, lambda: loaded()[1])  # type: ignore[arg-type, return-value]  # not None
     return ModelBundle(header, identity, branches, classifier)
+
+
+def _code(path: Path, header: Header, registry: Registry) -> Iterator[Any]:
+    """Yield what determines the networks besides the file: the code of plugins and core.
+
+    Another version of a plugin may compute something else from the same tensors, and in an editable installation the
+    version stays while the source changes.
+    """
+    yield weights.plugins_of(header.architecture, registry)
+    yield [source_code.of_component(type(part)) for part in weights.components_of(header.architecture)]
+    yield source_code.of_modules(*CORE)
+    if weights.is_foreign(path):  # such a file does not describe its network: it is what the formats make of it
+        yield header.model_dump(mode="json", context=registry)
+        yield [source_code.of_component(entry.component) for entry in registry["formats"].values()]
 
 
 def _content(path: Path) -> str:

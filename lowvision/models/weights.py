@@ -285,10 +285,15 @@ def recognised(header: Header, registry: Registry) -> str:
 
 def plugins_of(architecture: Architecture, registry: Registry) -> dict[str, str]:
     """Return the distributions whose plugins an architecture needs, and their installed versions."""
+    entries = [registry.entry_of(component) for component in components_of(architecture)]
+    return {entry.distribution: entry.version for entry in entries}
+
+
+def components_of(architecture: Architecture) -> list[Options]:
+    """Return the components of an architecture, with the backbones among their options."""
     parts = [architecture.task, *architecture.branches, architecture.classifier]
     present = [part for part in parts if part is not None]
-    entries = [registry.entry_of(component) for part in present for component in (part, *_inner_backbones(part))]
-    return {entry.distribution: entry.version for entry in entries}
+    return [component for part in present for component in (part, *_inner_backbones(part))]
 
 
 def _inner_backbones(options: Options) -> Iterator[Backbone]:

@@ -10,7 +10,7 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.models import pretrained, weights
-from lowvision.pipeline import teachers
+from lowvision.pipeline import output_shapes, teachers
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
@@ -29,6 +29,7 @@ def check(recipe: Recipe, registry: Registry) -> None:
     Raises RecipeError with all issues, one per line.
     """
     issues = [
+        *output_shapes.of_task(recipe.task, recipe.tile.size),
         *_network_issues(recipe),
         *_augmentation_issues(recipe),
         *_optimizer_issues(recipe),
@@ -51,6 +52,7 @@ def _network_issues(recipe: Recipe) -> Iterator[str]:
     if recipe.stages.calibrate and not recipe.classifier and not isinstance(container.branches.networks[-1], Adaptive):
         yield "stages.calibrate: one network that does not decide by itself costs what it costs; leave the stage out"
     try:
+        yield from output_shapes.of_networks(container, recipe)
         yield from _cost_issues(container, recipe)
     except (
         ValueError,

@@ -1,4 +1,4 @@
-"""A folder of photographs as a data set: ground truth only, or pairs in `lq/` and `gt/`."""
+"""A folder of photographs as a data set: ground truth only, or pairs of degraded and clean images."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from pathlib import Path
 
 from lowvision.errors import DataError
 from lowvision.imaging.formats import SUFFIXES
+from lowvision.plugins import image_pairs
 from lowvision.plugins.contracts import Dataset, Photo
 from lowvision.plugins.hookspecs import hookimpl
 
 
 class Folder(Dataset):
-    """All images below a folder; if it holds `lq/` and `gt/`, pairs of images of the same relative name."""
+    """All images below a folder, or pairs, named as in published data sets: gt/ and lq/, HR/ and LR/, X4/, 0001x4."""
 
     path: str
     """Path of the folder; a relative path starts at the working directory of the command."""
+    gt: str | None = None
+    """Subfolder of the ground truth; null: recognised by its name, e.g. `gt`, `HR`. Without `lq`: no pairs."""
+    lq: str | None = None
+    """Subfolder of the degraded images; null: recognised by its name, e.g. `lq`, `LR/X4`."""
     only: tuple[str, ...] = ()
     """Names or patterns (`*`, `?`) of the photographs to use, without file suffix; empty: all."""
     exclude: tuple[str, ...] = ()
@@ -26,20 +31,23 @@ class Folder(Dataset):
         folder = Path(self.path).expanduser()
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give the path of a folder of images")
-        if (folder / "gt").is_dir() and (folder / "lq").is_dir():
-            photos = _pairs(folder)
-        else:
-            photos = [Photo(name, path) for name, path in _images(folder).items()]
+        photos = self._photos(folder)
         selected = [photo for photo in photos if self._is_selected(photo.name)]
         if not selected:
-            raise DataError(self._none_selected(folder, len(photos)))
+            raise DataError(self._none_selected(folder, len(_images(folder))))
         return tuple(selected)
 
-    def _is_selected(self, name: str) -> bool:
-        def matches(patterns: tuple[str, ...]) -> bool:
-            return any(fnmatchcase(name, pattern) for pattern in patterns)
+    def _photos(self, folder: Path) -> list[Photo]:
+        if self.gt is not None and self.lq is None:
+            return [Photo(name, path) for name, path in _images(folder / self.gt).items()]
+        sides = image_pairs.folders(folder, self.gt, self.lq)
+        if sides is None:
+            images = {name: path for name, path in _images(folder).items() if not _matches(name, self.exclude)}
+            return image_pairs.within(folder, images)
+        return image_pairs.match(folder, sides, *(_images(side) for side in sides))
 
-        return (not self.only or matches(self.only)) and not matches(self.exclude)
+    def _is_selected(self, name: str) -> bool:
+        return (not self.only or _matches(name, self.only)) and not _matches(name, self.exclude)
 
     def _none_selected(self, folder: Path, count: int) -> str:
         if count:
@@ -62,16 +70,8 @@ def _images(folder: Path) -> dict[str, Path]:
     return by_name
 
 
-def _pairs(folder: Path) -> list[Photo]:
-    gt, lq = _images(folder / "gt"), _images(folder / "lq")
-    unpaired = [f"gt/{name}" for name in gt if name not in lq] + [f"lq/{name}" for name in lq if name not in gt]
-    if unpaired:
-        more = f" and {len(unpaired) - 3} more" if len(unpaired) > 3 else ""
-        raise DataError(
-            f"{folder}: gt/ holds {len(gt)} images, lq/ {len(lq)}; rename or remove the images without a counterpart: "
-            f"{', '.join(unpaired[:3])}{more}"
-        )
-    return [Photo(name, gt[name], lq[name]) for name in gt]
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lowvision.config.options import Options
+from lowvision.imaging.protocol import Protocol
 from lowvision.training.options import Fit, RoutedFit
 
 
@@ -94,7 +95,9 @@ class Evaluate(Options):
     compare: bool = False
     """Also measure, at the cost of the classifier, the routing of untrained classifiers, fitted on `data.valid`, and of
     an oracle."""
-
+    protocol: Protocol = "basicsr"
+    """Luma of photographs whose files are grey, for RGB: `basicsr`, of the image made RGB, as BasicSR's code measures;
+    `paper`, the grey values, as papers measure."""
     pictures: int = Field(default=4, ge=0)
     """Number of images whose restored image and route map are saved."""
     batch: int = Field(default=16, ge=1)

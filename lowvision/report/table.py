@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lowvision.imaging import protocol as protocols
+
 Document = Mapping[str, Any]
 """Content of `report.json`: schema, task, and sets of images, each measured with several methods."""
 Row = Mapping[str, Any]
@@ -140,9 +142,12 @@ def protocol(document: Document) -> str:
     cut = "without cropping" if crops == "0" else f"with {crops} pixels cropped at each border"
     routed = any("routed" in image_set["mean"] for image_set in document["sets"])
     classifier = ", for routed also the classifier" if routed else ""
+    # Only RGB has two conventions; reports without a name are from before there was a choice.
+    of_rgb = any(name.startswith("psnr_rgb") for name in names)
+    convention = f" ({protocols.EXPLANATIONS[document.get('protocol', 'basicsr')]})" if of_rgb else ""
     return (
-        f"PSNR in dB and SSIM of images rounded to 8 bits, {cut}; Y is the luma of BT.601. GMAC: 10^9 exact "
-        f"multiply-adds per image, including tile overlap{classifier}. Figures are means over images."
+        f"PSNR in dB and SSIM of images rounded to 8 bits, {cut}; Y is the luma of BT.601{convention}. GMAC: 10^9 "
+        f"exact multiply-adds per image, including tile overlap{classifier}. Figures are means over images."
     )
 
 

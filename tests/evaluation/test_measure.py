@@ -11,10 +11,12 @@ import tiny
 import torch
 from torch import Tensor, nn
 
+from lowvision import report
 from lowvision.commands.evaluate import evaluate
 from lowvision.data.photographs import Photograph
 from lowvision.errors import UsageError
 from lowvision.evaluation.measure import Evaluation
+from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing import networks
@@ -124,3 +126,31 @@ def test_a_base_that_needs_even_sides_gets_a_padded_image(tmp_path):
     measured = evaluation.measure(Photograph("odd", tmp_path / "odd.npy", None, 1), 0)
     assert measured.images["base_whole"].shape == measured.images["base_tiled"].shape == (3, 13, 21)
     assert measured.rows["base_whole"]["gmac"] * 1e9 == multiply_adds(base, (1, 3, 14, 22))
+
+
+def test_the_luma_of_a_grey_file_follows_the_protocol(photos: Path, tmp_path: Path) -> None:
+    (colour,) = sorted((photos / "valid").iterdir())
+    pixels = io.read_rgb(colour)
+    (tmp_path / "set").mkdir()
+    io.write(tmp_path / "set" / "colour.png", io.Image(pixels))
+    io.write(tmp_path / "set" / "grey.png", io.Image(np.ascontiguousarray(pixels[:, :, :1])))
+    path = tiny.write_weights(tmp_path / "base.safetensors", tiny.architecture().only(0))
+    sets = {"mixed": Folder(path=str(tmp_path / "set"))}
+    documents = {
+        protocol: evaluate(path, sets, registry.load(), None, "cpu", protocol=protocol)
+        for protocol in ("basicsr", "paper")
+    }
+    assert {protocol: document["protocol"] for protocol, document in documents.items()} == {
+        "basicsr": "basicsr",
+        "paper": "paper",
+    }
+    of_colour, of_grey = (
+        {
+            protocol: document["sets"][0]["images"][image]["input"]["psnr_y@crop2"]
+            for protocol, document in documents.items()
+        }
+        for image in (0, 1)
+    )
+    assert of_colour["basicsr"] == of_colour["paper"]
+    assert of_grey["basicsr"] - of_grey["paper"] == pytest.approx(1.32, abs=0.01)
+    assert "protocol paper: the values of grey files" in " ".join(report.text(documents["paper"]).split())

@@ -115,3 +115,14 @@ def test_psnr_of_tiles_ranks_each_tile_and_is_finite() -> None:
     gt = torch.zeros(3, 3, 8, 8)
     tiles = gt + torch.tensor([0.0, 0.1, 0.01]).view(3, 1, 1, 1)
     torch.testing.assert_close(metrics.psnr(tiles, gt), torch.tensor([100.0, 20.0, 40.0]))
+
+
+def test_a_grey_image_made_rgb_measures_as_grey_does_and_the_luma_of_rgb_is_1_32_decibels_higher() -> None:
+    restored, gt = pair(channels=1)
+    grey = measure(restored, gt, 4)
+    repeated = [image.expand(3, -1, -1) for image in (restored, gt)]
+    as_grey = measure(*repeated, 4, as_grey=True)
+    as_rgb = measure(*repeated, 4)
+    assert as_grey["psnr_y@crop4"] == pytest.approx(grey["psnr_y@crop4"], abs=1e-9)
+    assert as_grey["ssim_y@crop4"] == pytest.approx(grey["ssim_y@crop4"], abs=1e-9)
+    assert as_rgb["psnr_y@crop4"] - grey["psnr_y@crop4"] == pytest.approx(20 * math.log10(255 / 219), abs=1e-6)

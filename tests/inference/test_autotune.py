@@ -147,6 +147,12 @@ def test_the_result_is_cached_until_something_changes(parts: ModelBundle, caplog
     assert len(caplog.messages) == 5
 
 
+def test_an_edited_runtime_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = autotune._versions(KNOWN["runtimes"])
+    monkeypatch.setattr(autotune.source_code, "of_component", lambda component: {"lowvision_runtimes": "edited"})
+    assert autotune._versions(KNOWN["runtimes"]) != before
+
+
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
 def test_the_installed_runtimes_agree_with_torch(parts: ModelBundle, name: str) -> None:
     pytest.importorskip(name)

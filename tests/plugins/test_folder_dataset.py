@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -91,3 +92,91 @@ def test_a_choice_that_leaves_nothing_tells_how_many_there_were(tmp_path: Path) 
 def test_an_unknown_option_is_an_error() -> None:
     with pytest.raises(ValidationError, match="recursive"):
         Folder.model_validate({"path": ".", "recursive": True})
+
+
+def pairs(folder: Path, **options: Any) -> dict[str, tuple[str, str | None]]:
+    """Return the pairs of a folder as relative paths: name -> (gt, lq)."""
+    photos = Folder(path=str(folder), **options).photos()
+
+    def inside(path: Path | None) -> str | None:
+        return None if path is None else path.relative_to(folder).as_posix()
+
+    return {photo.name: (inside(photo.gt) or "", inside(photo.lq)) for photo in photos}
+
+
+@pytest.mark.parametrize(
+    ("clean", "degraded"),
+    [
+        ("gt/{}.png", "lq/{}.png"),
+        ("gt/{}.png", "lq/{}x4.png"),
+        ("HR/{}.png", "LR/{}x4.jpg"),
+        ("HR/{}.png", "LR/X4/{}x4.png"),
+        ("HR/{}.png", "X4/{}x4.png"),
+        ("DIV2K_train_HR/{}.png", "DIV2K_train_LR_bicubic/X4/{}x4.png"),
+        ("GTmod12/{}.png", "LRbicx4/{}.png"),
+        ("hr/{}_HR.png", "lr/{}_LR.png"),
+        ("{}.png", "{}x4.png"),
+        ("{}.png", "{}_x2.png"),
+        ("deep/{}.png", "deep/{}x4.png"),
+        ("img_{}_SRF_4_HR.png", "img_{}_SRF_4_LR.png"),
+    ],
+)
+def test_pairs_are_recognised_as_data_sets_name_them(tmp_path: Path, clean: str, degraded: str) -> None:
+    numbers = ("0001", "0002", "0010")
+    touch(tmp_path, *(form.format(number) for form in (clean, degraded) for number in numbers))
+    expected = {(clean.format(number), degraded.format(number)) for number in numbers}
+    assert set(pairs(tmp_path).values()) == expected
+
+
+def test_a_folder_with_lq_of_several_scales_asks_for_one(tmp_path: Path) -> None:
+    touch(tmp_path, "HR/1.png", "LR/X2/1x2.png", "LR/X4/1x4.png")
+    with pytest.raises(DataError, match=r"holds LR/X2, LR/X4; write lq: NAME to choose one"):
+        pairs(tmp_path)
+    assert pairs(tmp_path, lq="LR/X4") == {"1": ("HR/1.png", "LR/X4/1x4.png")}
+
+
+def test_folders_of_other_names_are_paired_by_options(tmp_path: Path) -> None:
+    touch(tmp_path, "sharp/1.png", "blurred/1.png")
+    assert pairs(tmp_path, gt="sharp", lq="blurred") == {"1": ("sharp/1.png", "blurred/1.png")}
+    assert pairs(tmp_path, gt="sharp") == {"1": ("sharp/1.png", None)}
+    with pytest.raises(DataError, match=r"hazy: no such folder; `lq` names a folder below `path`"):
+        pairs(tmp_path, gt="sharp", lq="hazy")
+    with pytest.raises(DataError, match="no subfolder of ground truth is recognised; write gt: NAME"):
+        pairs(tmp_path, lq="blurred")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        ("train/HR/1.png", "train/LR/1.png"),
+        ("1.png", "LR/1.png"),
+        ("1.png", "X4/1x4.png"),
+        ("a/gt/1.png", "a/lq/1.png", "b/2.png"),
+    ],
+)
+def test_degraded_images_in_an_unknown_layout_never_become_ground_truth(
+    tmp_path: Path, images: tuple[str, ...]
+) -> None:
+    touch(tmp_path, *images)
+    with pytest.raises(DataError, match=r"folder of degraded images, .*; write gt: NAME and lq: NAME"):
+        pairs(tmp_path)
+    assert len(pairs(tmp_path, gt=".")) == len(images)
+
+
+def test_a_folder_in_which_only_some_images_have_a_counterpart_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "1x4.png", "2.png")
+    with pytest.raises(DataError, match=r"'1x4' looks like the degraded image of '1', but 1 of 3 .* in no pair: 2;"):
+        pairs(tmp_path)
+    assert pairs(tmp_path, exclude=("2",)) == {"1": ("1.png", "1x4.png")}
+    assert pairs(tmp_path, exclude=("*x4",)) == {"1": ("1.png", None), "2": ("2.png", None)}
+
+
+def test_two_scales_in_one_folder_are_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "1x2.png", "1x4.png")
+    with pytest.raises(DataError, match="1 of 3 images are in no pair: 1x4"):
+        pairs(tmp_path)
+
+
+@pytest.mark.parametrize("names_", [("matrix.png", "matrix2.png"), ("x4.png", "1.png"), ("hrx.png", "lr.png")])
+def test_names_that_merely_end_alike_are_no_pairs(tmp_path: Path, names_: tuple[str, ...]) -> None:
+    assert all(lq is None for _, lq in pairs(touch(tmp_path, *names_)).values())

@@ -86,7 +86,7 @@ def _measured(job: Job, options: ClassifierStage, container: RoutedContainer) ->
     grid = Grid(wide.photographs, wide.size, extractor.size // 2)
     numbers = np.random.default_rng(job.recipe.seed).permutation(len(grid))[: options.error_tiles]
     coords = np.array([grid.coords(int(number)) for number in numbers])
-    photographs = [photograph.gt_path.stem for photograph in extractor.photographs]
+    photographs = [photograph.identity for photograph in extractor.photographs]
     path = job.folder / "classifier" / FILE
     if not path.exists():
         job.log.info(f"classifier: measures {len(container.branches)} branches on {len(coords)} tiles")

@@ -60,6 +60,7 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
         batch=options.batch,
         seed=seed,
         device=device,
+        protocol=options.protocol,
     )
     if evaluation.adaptive and options.budgets:
         lq, gt = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, seed)

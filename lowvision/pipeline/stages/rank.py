@@ -116,5 +116,5 @@ def _write(job: Job, extractor: TileExtractor, coords_list: list[tuple[int, int,
 
 
 def _names(extractor: TileExtractor) -> list[str]:
-    """List the photographs by content: a cached file is named by the hash of its source and treatment."""
-    return [photograph.gt_path.stem for photograph in extractor.photographs]
+    """List the photographs by content and treatment."""
+    return [photograph.identity for photograph in extractor.photographs]
