@@ -39,10 +39,10 @@ SIZE = (270, 480)
 BATCHES = (4, 64, 256)
 TILES = 16
 """Tiles per batch of an adaptive network, and per training step."""
-VIEWS = frozenset(
-    "alias as_strided detach expand narrow permute reshape select slice split squeeze t to transpose unbind unflatten "
-    "unfold unsqueeze view flatten contiguous lift_fresh resolve_conj resolve_neg numpy_T cpu float".split()
-)
+VIEWS = """
+alias as_strided detach expand narrow permute reshape select slice split squeeze t to transpose unbind unflatten unfold
+unsqueeze view flatten contiguous lift_fresh resolve_conj resolve_neg numpy_T cpu float
+"""
 """Operations that normally copy nothing; if one does, the copy is a call inside it and is counted."""
 WAITS = frozenset({"aten::_local_scalar_dense", "aten::nonzero", "aten::_unique2", "aten::equal"})
 
@@ -165,14 +165,15 @@ def within_aten(event: Any) -> bool:
 
 def is_kernel(event: Any) -> bool:
     """Return True for an operation that contains no other and is neither a view nor an allocation."""
-    name = event.name.removeprefix("aten::")
     contains_others = any(child.name.startswith("aten::") and not is_free(child.name) for child in event.cpu_children)
-    return not is_free(event.name) and not contains_others and name not in VIEWS
+    return not is_free(event.name) and not contains_others
 
 
 def is_free(name: str) -> bool:
     name = name.removeprefix("aten::")
-    return name in VIEWS or name.startswith(("empty", "resize", "set_", "result_type", "_local_scalar", "_unsafe_view"))
+    return name in VIEWS.split() or name.startswith(
+        ("empty", "resize", "set_", "result_type", "_local_scalar", "_unsafe_view")
+    )
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def run_evaluation(
             measurement = evaluation.measure(photographs[number], number)
             rows.append((number, _image_row(measurement)))
             log.info(_progress_line(measurement, number, len(photographs)))
+            for way, reason in measurement.left_out.items():
+                log.info(f"evaluate: {measurement.name}: {way} is left out: {reason}")
             _delete_pictures(pictures / name / measurement.name)
             if number < shown:
                 _write_pictures(measurement, pictures / name / measurement.name, architecture)
@@ -56,7 +58,9 @@ def run_evaluation(
 
 def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
     height, width = measurement.gt.shape[1:]
-    return {"name": measurement.name, "height": height, "width": width, **measurement.rows}
+    left_out = [f"{way}: {reason}" for way, reason in measurement.left_out.items()]
+    row = {"name": measurement.name, "height": height, "width": width, **measurement.rows}
+    return {**row, "left_out": left_out} if left_out else row
 
 
 def _progress_line(measurement: ImageMeasurement, number: int, count: int) -> str:
