@@ -22,6 +22,7 @@ from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
 from lowvision.routing.engine import Engine, RestoredTiles
 from lowvision.routing.tiling import suiting, up
+from lowvision.system import devices
 
 Row = dict[str, Any]
 """The measured values of one way to restore one image, by name."""
@@ -111,7 +112,14 @@ class Evaluation:
             results[way] = restore()
 
     def measure(self, photograph: Photograph, number: int) -> ImageMeasurement:
-        """Restore one photograph in every way and measure the results; its number in the set seeds all randomness."""
+        """Restore one photograph in every way and measure the results; its number in the set seeds all randomness.
+
+        Networks compute in IEEE float32 on every device.
+        """
+        with devices.exact_float32(self.device):
+            return self._measure(photograph, number)
+
+    def _measure(self, photograph: Photograph, number: int) -> ImageMeasurement:
         seed = self.seed + number
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = io.to_tensor(photograph.gt)

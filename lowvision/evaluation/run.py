@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def run_evaluation(
     measured_sets = []
     for name, photographs in sets.items():
         rows = []
-        for number in range(accelerator.process_index, len(photographs), accelerator.num_processes):
+        for number in _share(photographs, accelerator.process_index, accelerator.num_processes):
             measurement = evaluation.measure(photographs[number], number)
             rows.append((number, _image_row(measurement)))
             log.info(_progress_line(measurement, number, len(photographs)))
@@ -54,6 +54,18 @@ def run_evaluation(
         return {"sets": measured_sets}
     descriptions = {name: compared.about for name, compared in evaluation.compared.items()}
     return {"sets": measured_sets, "classifiers": descriptions}
+
+
+def _share(photographs: Sequence[Photograph], index: int, count: int) -> Sequence[int]:
+    """Return the numbers of this process's photographs; several processes share the largest out first.
+
+    The last ones are then small, and no process waits long for the others.
+    """
+    numbers = range(len(photographs))
+    if count == 1:
+        return numbers
+    sizes = [height * width for height, width in (photograph.lq_size for photograph in photographs)]
+    return sorted(numbers, key=lambda number: -sizes[number])[index::count]
 
 
 def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
