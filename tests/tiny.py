@@ -114,11 +114,19 @@ def in_a_child(work: Callable[..., None], *arguments: object) -> int:
 
 def in_two_processes(work: Callable[..., None], *arguments: object) -> list[int]:
     """Call `work` in two processes that are to work together, as torchrun would start them; their exit codes."""
+    return in_processes(2, work, *arguments)
+
+
+def in_processes(count: int, work: Callable[..., None], *arguments: object) -> list[int]:
+    """Call `work` in several processes that are to work together, as torchrun would start them; their exit codes."""
     with socket.socket() as any_port:
         any_port.bind(("127.0.0.1", 0))
         port = any_port.getsockname()[1]
-    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    return _in_children(work, arguments, [{**together, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"])
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    together["LOCAL_WORLD_SIZE"] = str(count)
+    return _in_children(
+        work, arguments, [{**together, "RANK": rank, "LOCAL_RANK": rank} for rank in map(str, range(count))]
+    )
 
 
 def _in_children(

@@ -29,5 +29,5 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Recipe overrides, e.g. stages.base.steps=1000."),
 ]
-Device = Annotated[str, typer.Option(help="Device: cpu, cuda, mps, or auto.")]
+Device = Annotated[str, typer.Option(help="Device: cpu, cuda, one of several as cuda:1, mps, xpu, or auto.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

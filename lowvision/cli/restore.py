@@ -28,6 +28,7 @@ class Precision(StrEnum):
 
     f32 = "f32"
     bf16 = "bf16"
+    f16 = "f16"
 
 
 class Speed(StrEnum):
@@ -81,17 +82,23 @@ def restore(
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the inputs.")] = 1,
     runtime: Annotated[
         str,
-        typer.Option(help="Runtime of the networks (`lowvision ls runtimes`); auto measures the fastest one once."),
+        typer.Option(
+            help="Runtime of the networks (`lowvision ls runtimes`), also with options, e.g. '{torch: {batch: 64}}'; "
+            "auto measures the fastest one once."
+        ),
     ] = "auto",
     precision: Annotated[
         Precision,
-        typer.Option(help="bf16 is faster on CPUs with bfloat16 instructions; pixel values differ slightly."),
+        typer.Option(
+            help="bf16 is faster on CPUs and GPUs with bfloat16 instructions, f16 on GPUs; pixels differ slightly."
+        ),
     ] = Precision.f32,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Restore images with a weights file; a failed image does not stop the others. Exit code 1 if any failed."""
     from lowvision.commands import restore
+    from lowvision.config import yaml_reader
     from lowvision.models import pretrained
     from lowvision.plugins import registry
 
@@ -112,7 +119,7 @@ def restore(
             largest=max_megapixels * 1e6,
         ),
         device=device,
-        runtime=runtime,
+        runtime=yaml_reader.parse(runtime, "--runtime").value,
         precision=precision.value,
     )
     if processes > 1:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from lowvision import report
@@ -27,7 +26,7 @@ from lowvision.plugins.contracts import Adaptive, Dataset, Task
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.stages import Evaluate
 from lowvision.routing.container import RoutedContainer
-from lowvision.system import devices
+from lowvision.system import accelerators
 from lowvision.system.allocator import keep_memory
 from lowvision.training.log import Log
 
@@ -72,7 +71,7 @@ def evaluate(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{folder}: cannot create the folder: {error.strerror}; give another -o") from None
-        accelerator = Accelerator(cpu=devices.choose(device) == "cpu")
+        accelerator = accelerators.build(device)
         if accelerator.device.type == "cpu":
             keep_memory()
         evaluation = _evaluation(architecture, base, container, registry, budgets, fit_on, accelerator.device, protocol)

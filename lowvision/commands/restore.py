@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ class RestoreRequest:
     """Weights file, or folder of an exported package."""
     options: RestoreOptions = RestoreOptions()
     device: str = "auto"
-    runtime: str = "auto"
+    runtime: str | Mapping[str, Any] = "auto"
+    """Name, or name with options."""
     precision: Precision = "f32"
 
     def plan(self) -> tuple[Input, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,10 +16,12 @@ from lowvision.errors import DataError
 from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
-from lowvision.system import cache, source_code
+from lowvision.system import cache, cores, source_code
 
 DECODING = "lowvision.imaging"
 """Package that determines the pixels of a decoded and resized photograph, besides its file and treatment."""
+MOST_DECODERS = 16
+"""Maximum number of photographs decoded at once: 150 MB each at 2K."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,17 @@ def _each(photos: Sequence[Photo], dataset: Dataset, task: Task) -> list[list[Ph
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(load_one, photos))
+    threads_per_operation = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(decoders(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(load_one, photos))
+    finally:
+        torch.set_num_threads(threads_per_operation)  # later threads start with the number that was set last
+
+
+def decoders() -> int:
+    """Return the number of photographs that this process decodes at once; each takes several float32 copies."""
+    return min(MOST_DECODERS, cores.per_process())
 
 
 def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> Photograph:

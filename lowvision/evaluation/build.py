@@ -48,7 +48,8 @@ def build_evaluation(
     merged = engines.geometry(architecture)
     base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, geometry=merged.alone, batch=batch)
     adaptive = {"adaptive": base} if isinstance(base, Adaptive) else {}
-    of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive, protocol=protocol)
+    reach = architecture.branches[-1].reach(task)
+    of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive, protocol=protocol, reach=reach)
     if container is None:
         return of_base
     build_engine = partial(engines.of_container, device=device, batch=batch)

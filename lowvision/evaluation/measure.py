@@ -14,13 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from lowvision.data.photographs import Photograph, lq_of
+from lowvision.errors import LowvisionError
+from lowvision.evaluation.whole import restore_whole
 from lowvision.imaging import io, metrics
 from lowvision.imaging.protocol import Protocol
 from lowvision.plugins.contracts import Adaptive, Task
 from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
 from lowvision.routing.engine import Engine, RestoredTiles
-from lowvision.routing.tiling import suiting
+from lowvision.routing.tiling import suiting, up
+from lowvision.system import devices
 
 Row = dict[str, Any]
 """The measured values of one way to restore one image, by name."""
@@ -62,6 +65,8 @@ class ImageMeasurement:
     """Tiles and choice of the way `routed`."""
     rows: Mapping[str, Row]
     """The measured values of each way."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """The reason for each way that could not be run; it has no row."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ class Evaluation:
     """An adaptive base at each measured operating point, by the name of the way."""
     protocol: Protocol = "basicsr"
     """Luma of photographs whose files are grey."""
+    reach: int | None = None
+    """Radius of the base's receptive field in LQ pixels; None: the whole input."""
 
     def with_adaptive_budgets(self, budgets: Sequence[float], lq: Tensor, gt: Tensor) -> Evaluation:
         """Add the adaptive base at each budget, which is set on tiles lq (N,C,h,w), gt (N,C,s*h,s*w)."""
@@ -108,7 +115,14 @@ class Evaluation:
             results[way] = restore()
 
     def measure(self, photograph: Photograph, number: int) -> ImageMeasurement:
-        """Restore one photograph in every way and measure the results; its number in the set seeds all randomness."""
+        """Restore one photograph in every way and measure the results; its number in the set seeds all randomness.
+
+        Networks compute in IEEE float32 on every device.
+        """
+        with devices.exact_float32(self.device):
+            return self._measure(photograph, number)
+
+    def _measure(self, photograph: Photograph, number: int) -> ImageMeasurement:
         seed = self.seed + number
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = io.to_tensor(photograph.gt)
@@ -116,20 +130,35 @@ class Evaluation:
         quality = partial(self._quality, gt=gt, as_grey=self.protocol == "paper" and photograph.is_grey)
         rows: dict[str, Row] = {"input": quality(images["input"])}
         results: dict[str, RestoredTiles | Whole] = {}
-        for way, restore in self._ways(lq, gt, seed, results).items():
-            results[way], seconds = _timed(restore)
-            images[way] = results[way].image.cpu()
-            rows[way] = {**quality(images[way]), "seconds": seconds, "gmac": results[way].cost / 1e9}
+        left_out: dict[str, str] = {}
+        ways, price = self._ways(lq, gt, seed, results), self._whole_cost(lq) / 1e9
+        for way, restore in ways.items():
+            try:
+                result, seconds = _timed(restore, rehearse=self.device.type != "cpu")
+            except LowvisionError as error:
+                if way != "base_whole":  # the others run tiles and depend on one another
+                    raise
+                left_out[way] = str(error)
+                continue
+            images[way] = result.image.cpu()
+            results[way] = replace(result, image=images[way])  # images of all ways would fill an accelerator
+            rows[way] = {**quality(images[way]), "seconds": seconds, "gmac": result.cost / 1e9}
             if self._is_routed(way):
                 assert self.engine
                 rows[way]["shares"] = list(results[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # RestoredTiles
         for row in rows.values():
             if "gmac" in row:
-                row["share_of_base_whole"] = row["gmac"] / rows["base_whole"]["gmac"]
+                row["share_of_base_whole"] = row["gmac"] / price
                 row["share_of_base_tiled"] = row["gmac"] / rows["base_tiled"]["gmac"]
         routed = results.get("routed")
         return ImageMeasurement(
-            photograph.name, lq.cpu(), images, gt, routed if isinstance(routed, RestoredTiles) else None, rows
+            photograph.name,
+            lq.cpu(),
+            images,
+            gt,
+            routed if isinstance(routed, RestoredTiles) else None,
+            rows,
+            left_out,
         )
 
     def _is_routed(self, way: str) -> bool:
@@ -139,7 +168,7 @@ class Evaluation:
     def _ways(self, lq: Tensor, gt: Tensor, seed: int, results: Mapping[str, Any]) -> dict[str, Restore]:
         """List every way except the input, in the order of execution; `results` holds those of earlier ways."""
         whole = suiting(lq, self.base_engine.geometry.multiple_of)
-        price = cost.multiply_adds(self.base, (1, *whole.shape))  # counted before the timer starts
+        price = self._whole_cost(lq)  # counted before the timer starts
         ways: dict[str, Restore] = {
             "base_whole": lambda: self._whole(lq, whole, price),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
@@ -174,7 +203,14 @@ class Evaluation:
     def _whole(self, lq: Tensor, whole: Tensor, price: int) -> Whole:
         """Run the base on `whole`, which is lq padded to a size that the base accepts."""
         height, width = (self.task.scale * side for side in lq.shape[1:])
-        return Whole(self.base(whole[None])[0, :, :height, :width], price)
+        multiple = self.base_engine.geometry.multiple_of
+        restored = restore_whole(self.base, whole, self.task.scale, self.reach, multiple)
+        return Whole(restored[:, :height, :width], price)
+
+    def _whole_cost(self, lq: Tensor) -> int:
+        """Return the multiply-adds of the base on the whole image."""
+        multiple = self.base_engine.geometry.multiple_of
+        return cost.multiply_adds(self.base, (1, lq.shape[0], *(up(side, multiple) for side in lq.shape[1:])))
 
     def _quality(self, image: Tensor, gt: Tensor, as_grey: bool) -> dict[str, float]:
         crop = self.task.scale if self.task.scale > 1 else 0
@@ -182,10 +218,11 @@ class Evaluation:
 
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
-    """Return the mean over images of every number of every way."""
+    """Return the mean over images of every number of every way that was measured on all of them."""
     return {
         way: {name: _mean([row[way][name] for row in rows]) for name in rows[0][way]}
         for way in (rows[0] if rows else ())
+        if all(way in row for row in rows)
     }
 
 
@@ -194,7 +231,13 @@ def _mean(values: Sequence[Any]) -> Any:
     return average.tolist() if average.ndim else float(average)
 
 
-def _timed(restore: Restore) -> tuple[Any, float]:
+def _timed(restore: Restore, rehearse: bool) -> tuple[Any, float]:
+    """Return the result and its seconds.
+
+    rehearse: run once before. An accelerator plans its kernels and allocates memory at the first image of a size.
+    """
+    if rehearse:
+        restore()
     _finish_queued_work()
     began = time.perf_counter()
     result = restore()

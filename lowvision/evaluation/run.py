@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ def run_evaluation(
     measured_sets = []
     for name, photographs in sets.items():
         rows = []
-        for number in range(accelerator.process_index, len(photographs), accelerator.num_processes):
+        for number in _share(photographs, accelerator.process_index, accelerator.num_processes):
             measurement = evaluation.measure(photographs[number], number)
             rows.append((number, _image_row(measurement)))
             log.info(_progress_line(measurement, number, len(photographs)))
+            for way, reason in measurement.left_out.items():
+                log.info(f"evaluate: {measurement.name}: {way} is left out: {reason}")
             _delete_pictures(pictures / name / measurement.name)
             if number < shown:
                 _write_pictures(measurement, pictures / name / measurement.name, architecture)
@@ -61,9 +63,23 @@ def picture_paths(pictures: Path, sets: Mapping[str, tuple[Photograph, ...]], sh
     return [folder / f"{way}.png" for folder in folders for way in (*SHOWN, "gt", "map")]
 
 
+def _share(photographs: Sequence[Photograph], index: int, count: int) -> Sequence[int]:
+    """Return the numbers of this process's photographs; several processes share the largest out first.
+
+    The last ones are then small, and no process waits long for the others.
+    """
+    numbers = range(len(photographs))
+    if count == 1:
+        return numbers
+    sizes = [height * width for height, width in (photograph.lq_size for photograph in photographs)]
+    return sorted(numbers, key=lambda number: -sizes[number])[index::count]
+
+
 def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
     height, width = measurement.gt.shape[1:]
-    return {"name": measurement.name, "height": height, "width": width, **measurement.rows}
+    left_out = [f"{way}: {reason}" for way, reason in measurement.left_out.items()]
+    row = {"name": measurement.name, "height": height, "width": width, **measurement.rows}
+    return {**row, "left_out": left_out} if left_out else row
 
 
 def _progress_line(measurement: ImageMeasurement, number: int, count: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import platform
 import re
 import time
@@ -23,7 +22,7 @@ from lowvision.inference.trained_networks import ModelBundle
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Entry, Registry
 from lowvision.routing.tiling import up
-from lowvision.system import cache, devices, source_code
+from lowvision.system import cache, cores, devices, source_code
 from lowvision.system.distributions import installed_version
 
 logger = logging.getLogger("lowvision")
@@ -34,7 +33,7 @@ ROUNDS = 4
 """Timed rounds after a warm-up; fewer if they take longer than PATIENCE."""
 PATIENCE = 2.0
 """Time limit for one runtime, in seconds."""
-AGREES: Mapping[Precision, float] = {"f32": 0.01, "bf16": 0.04}
+AGREES: Mapping[Precision, float] = {"f32": 0.01, "bf16": 0.04, "f16": 0.02}
 """Tolerance between the outputs of two runtimes; a larger difference is an error, not rounding."""
 
 
@@ -85,7 +84,9 @@ def find(
     result is cached until weights, libraries or machine change.
     """
     provided = registry["runtimes"]
-    determinants = [parts.identity, height, width, callers, device, precision, *_versions(provided), *_machine()]
+    device_type = torch.device(device).type
+    setting = [parts.identity, height, width, callers, device_type, precision]
+    determinants = [*setting, *_versions(provided), *_machine(device)]
     path = cache.keep_file(
         f"{cache.key('fastest', determinants)}.json",
         lambda path: _write(path, _compare(parts, provided, (height, width), callers, device, precision)),
@@ -93,7 +94,9 @@ def find(
     return Fastest(**json.loads(path.read_text()))
 
 
-def seconds_a_call(call: Callable[[Tensor], Tensor], x: Tensor, callers: int = 1, in_a_row: int = 2) -> float:
+def seconds_a_call(
+    call: Callable[[Tensor], Tensor], x: Tensor, callers: int = 1, in_a_row: int = 2, device: str = "cpu"
+) -> float:
     """Return the seconds per result if `callers` threads call with x (B,C,h,w) repeatedly.
 
     The minimum of a few rounds, because disturbances only ever make a round slower. In a round each thread calls
@@ -103,6 +106,7 @@ def seconds_a_call(call: Callable[[Tensor], Tensor], x: Tensor, callers: int = 1
     def call_repeatedly(_: int) -> None:
         for _ in range(in_a_row):
             call(x)
+        devices.synchronize(device)  # otherwise launches are timed, not their work
 
     with ThreadPoolExecutor(callers) as threads:
 
@@ -133,6 +137,8 @@ def _compare(
             runtimes[name] = entry.component(precision=precision)
         except ValidationError:
             left_out[name] = f"it does not support {precision}"
+    elsewhere = [name for name, runtime in runtimes.items() if not _supports(runtime, device)]
+    left_out |= dict.fromkeys(elsewhere, f"it does not run on {device}")
     left_out |= {name: reason for name, runtime in runtimes.items() if (reason := runtime.missing())}
     usable = [name for name in runtimes if name not in left_out]
     logger.info("measuring which runtime is the fastest, once: %s; the result is cached", ", ".join(usable))
@@ -150,6 +156,10 @@ def _compare(
     return fastest
 
 
+def _supports(runtime: Runtime, device: str) -> bool:
+    return runtime.devices is None or torch.device(device).type in runtime.devices
+
+
 def _benchmark(runtime: Runtime, parts: ModelBundle, x: Tensor, callers: int, device: str) -> BenchmarkResult:
     step = parts.architecture.branches[-1].multiple_of
     narrower = x[..., : up(x.shape[-1] // 2, step)]
@@ -158,7 +168,9 @@ def _benchmark(runtime: Runtime, parts: ModelBundle, x: Tensor, callers: int, de
     with ThreadPoolExecutor(1) as thread:
         output = thread.submit(call, x).result().cpu()
         error = thread.submit(call, narrower).exception()
-    return BenchmarkResult(output, seconds_a_call(call, x, callers) / TILES, summary_of(error) if error else "")
+    return BenchmarkResult(
+        output, seconds_a_call(call, x, callers, device=device) / TILES, summary_of(error) if error else ""
+    )
 
 
 def _select(results: Mapping[str, BenchmarkResult], left_out: dict[str, str], agrees: float) -> Fastest:
@@ -199,12 +211,13 @@ def _versions(provided: Mapping[str, Entry]) -> list[str]:
     return sorted(versions)
 
 
-def _machine() -> list[str | int]:
+def _machine(device: str) -> list[str | int]:
     """List the properties of the machine that affect speed."""
     return [
+        devices.accelerator_name(device),
         platform.machine(),
         devices.cpu_name(),
         torch.backends.cpu.get_cpu_capability(),
-        os.cpu_count() or 1,
+        cores.usable(),
         torch.get_num_threads(),
     ]

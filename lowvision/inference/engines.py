@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import logging
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from lowvision.config.validation import in_words
 from lowvision.errors import RunError, UsageError
 from lowvision.inference import autotune
 from lowvision.inference.trained_networks import ModelBundle
 from lowvision.models.architecture import Architecture
+from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing import cost, networks
@@ -24,11 +28,20 @@ from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry
 from lowvision.routing.tiling import up
 from lowvision.routing.workers import TEAMS
+from lowvision.system import devices
 
 logger = logging.getLogger("lowvision")
 
 AUTO = "auto"
 """Name that selects the fastest installed runtime."""
+CPU_BATCH = 4
+"""Tiles per batch on a CPU."""
+ACCELERATOR_BATCH = 1024
+"""Most tiles per batch on an accelerator: a million pixels of 32x32 tiles keep any of them busy."""
+MEMORY_SHARE = 0.25
+"""Share of the free memory of an accelerator that a batch may take."""
+LIVE_TENSORS = 4
+"""Assumed number of tensors, as large as the largest, that a network holds at a time."""
 MERGES = (8, 4, 2)
 """Candidates for the maximum rows and columns of tiles per region."""
 FEATURES = 16 * 2**20
@@ -59,7 +72,7 @@ def build(parts: ModelBundle, runtime: Runtime, device: str) -> Engine:
         size=architecture.tile.size,
         overlap=architecture.tile.overlap,
         geometry=geometry(architecture),
-        batch=runtime.batch,
+        batch=batch_size(architecture, runtime, torch.device(device)),
         callers=threads,
         device=torch.device(device),
         weigh=weighing(architecture),
@@ -70,7 +83,7 @@ def of_container(
     container: RoutedContainer, architecture: Architecture, device: torch.device, geometry: Geometry, batch: int
 ) -> Engine:
     """Return the engine for a container in memory, run by PyTorch. Moves the container to the device, in eval()."""
-    container.to(memory_format=torch.channels_last).to(device).eval()
+    container.to(memory_format=devices.layout(device)).to(device).eval()
     tile = architecture.tile
     return Engine(
         networks.of(container),
@@ -90,12 +103,19 @@ def weighing(architecture: Architecture) -> Weigh:
 
 
 def runtime_named(
-    name: str, parts: ModelBundle, registry: Registry, device: str, precision: Precision = "f32"
+    name: str | Mapping[str, Any] | Runtime,
+    parts: ModelBundle,
+    registry: Registry,
+    device: str,
+    precision: Precision = "f32",
 ) -> Runtime:
-    """Return a runtime by name, in a precision; `auto`: the fastest on this machine, which is logged.
+    """Return a runtime by name, or by name and options, in a precision; `auto`: the fastest here, which is logged.
 
-    Raises RecipeError for an unknown name, UsageError for a precision that the runtime does not support.
+    A precision among the options takes precedence over float32.
+    Raises RecipeError for an unknown name, UsageError for invalid options and unsupported precisions.
     """
+    if not isinstance(name, str):
+        return _with_options(name, registry, precision)
     if name == AUTO:
         size = parts.architecture.tile.size
         fastest = autotune.find(parts, registry, size, size, callers(device), device, precision)
@@ -106,6 +126,37 @@ def runtime_named(
         return runtime(precision=precision)
     except ValidationError:
         raise UsageError(f"runtime {name} does not support {precision}; omit the runtime or the precision") from None
+
+
+def _with_options(value: Mapping[str, Any] | Runtime, registry: Registry, precision: Precision) -> Runtime:
+    """Build a runtime from a choice as recipes write it. Raises UsageError."""
+    try:
+        runtime = value if isinstance(value, Runtime) else choose("runtimes", value, registry)
+        assert isinstance(runtime, Runtime)
+        if precision not in ("f32", runtime.precision):
+            if "precision" in runtime.model_fields_set:
+                raise UsageError(f"precision {precision}: the runtime's options say {runtime.precision}; omit one")
+            runtime = runtime.replace(precision=precision)
+    except ValidationError as error:
+        raise UsageError(f"runtime: {in_words(error)}") from None
+    except ValueError as error:
+        raise UsageError(f"runtime: {error}") from None
+    return runtime
+
+
+def batch_size(architecture: Architecture, runtime: Runtime, device: torch.device) -> int:
+    """Return the tiles per batch: as the runtime's options say, or by the device.
+
+    On a CPU, larger batches than a few leave the cache. On an accelerator, a few tiles cost as much as hundreds, since
+    each operation takes the same time to launch; there a share of the free memory is the limit.
+    """
+    if runtime.batch is not None:
+        return runtime.batch
+    if device.type == "cpu":
+        return CPU_BATCH
+    size, base = architecture.tile.size, _weightless(architecture.only(-1)).branches.networks[0]
+    tile_bytes = 4 * LIVE_TENSORS * cost.largest_tensor(base, (1, architecture.task.channels, size, size))
+    return max(CPU_BATCH, min(ACCELERATOR_BATCH, int(MEMORY_SHARE * devices.free_memory(device)) // tile_bytes))
 
 
 def geometry(architecture: Architecture) -> Geometry:

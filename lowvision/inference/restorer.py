@@ -6,7 +6,7 @@ import functools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic
@@ -28,7 +28,7 @@ from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import SPEEDS, Curve, Speed
 from lowvision.models.operating_points import OperatingPoint
 from lowvision.plugins import registry as plugin_registry
-from lowvision.plugins.contracts import Adaptive, Precision
+from lowvision.plugins.contracts import Adaptive, Precision, Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing import adapting
 from lowvision.routing.engine import Engine, Routes, Watch
@@ -193,13 +193,13 @@ class Restorer:
         base_cost = engines.base_cost(self.architecture, height, width)  # counted before the timer starts
         limit = None if budget is None else int(budget * base_cost)
         began = time.perf_counter()
-        result = empty_result(image, self.scale)
+        result = empty_result(image, self.scale, pinned=self.device.type == "cuda")
+        planes = self._engine.on_device(planes)
         routed = [
             self._restore_one(lq, result, n, limit, max_loss, _part(progress, n, len(planes)))
             for n, lq in enumerate(planes)
         ]
-        if torch.accelerator.is_available():
-            torch.accelerator.synchronize()
+        devices.synchronize(self.device)
         seconds = time.perf_counter() - began
 
         choice = torch.stack([routes.choice for routes in routed])
@@ -272,21 +272,23 @@ def load(
     path: Path | str | None = None,
     *,
     device: str = "auto",
-    runtime: str = engines.AUTO,
+    runtime: str | Mapping[str, Any] | Runtime = engines.AUTO,
     registry: Registry | None = None,
     precision: Precision = "f32",
 ) -> Restorer:
     """Load a container or a single network from a weights file or an exported package.
 
     path: a file, the folder of a package, or the name of weights that a plugin ships, e.g. `sr-carn-x4`; None: the
-    default of `lowvision restore`. device: `cpu`, `cuda`, `mps`, or `auto` for the fastest available. runtime: its
-    name; `auto`: the fastest installed one, measured once and cached. registry: the plugins; None: the installed ones.
-    precision: `bf16` is faster on processors with instructions for it, and changes 8-bit values occasionally.
+    default of `lowvision restore`. device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest. runtime: its
+    name, or with options as in recipes, e.g. `{"torch": {"batch": 256, "compile": True}}`; `auto`: the fastest
+    installed one, measured once and cached. registry: the plugins; None: the installed ones.
+    precision: `bf16` is faster on processors with instructions for it, and changes 8-bit values occasionally; `f16`
+    is for accelerators, e.g. GPUs without bf16, and rounds less.
     Notices and progress messages go to the logger `lowvision`, level INFO.
     Raises WeightsError for a file that is missing, damaged, too new, or needs a missing plugin, RunError for a device
     or a runtime that is not available.
     """
-    registry, device = registry or plugin_registry.load(), devices.choose(device)
+    registry, device = registry or plugin_registry.load(), devices.resolve(device)
     path = pretrained.default(registry) if path is None else pretrained.find(Path(path), registry)
     parts = package.read(path, registry) if path.is_dir() else trained_networks.read(path, registry)
     if not path.is_dir() and weights.is_foreign(path):
@@ -302,7 +304,7 @@ def load(
                 f"{path}: an exported package holds only the static graph of an adaptive network; omit budget and "
                 "max_loss, or give the weights file that it was exported from"
             )
-        network = parts.branches[-1].module().to(device).to(memory_format=torch.channels_last)
+        network = parts.branches[-1].module().to(device).to(memory_format=devices.layout(device))
         parts.header.settings[number].apply(network)
         assert isinstance(network, Adaptive)
         return network

@@ -16,6 +16,7 @@ from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
 from lowvision.routing import cost
 from lowvision.routing.container import RoutedContainer
+from lowvision.system import devices
 from lowvision.training import loop
 from lowvision.training.options import Fit
 
@@ -23,13 +24,16 @@ SPLITS = ("train", "valid", "test")
 TRAINING = ("base", "branches", "classifier", "joint")
 
 
-def check(recipe: Recipe, registry: Registry) -> None:
+def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
     """Build the networks on the meta device, look for all files, and look up all names of libraries.
+
+    device: where the recipe will run; it must support the recipe's precision.
 
     Raises RecipeError with all issues, one per line.
     """
     issues = [
         *output_shapes.of_task(recipe.task, recipe.tile.size),
+        *_precision_issues(recipe, device),
         *_network_issues(recipe),
         *_augmentation_issues(recipe),
         *_optimizer_issues(recipe),
@@ -40,6 +44,11 @@ def check(recipe: Recipe, registry: Registry) -> None:
     ]
     if issues:
         raise RecipeError("\n".join(issues))
+
+
+def _precision_issues(recipe: Recipe, device: str) -> Iterator[str]:
+    if complaint := devices.precision_complaint(recipe.precision, devices.choose(device)):
+        yield f"precision: {complaint}"
 
 
 def _network_issues(recipe: Recipe) -> Iterator[str]:

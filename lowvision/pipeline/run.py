@@ -21,7 +21,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
-from lowvision.system import devices, processes
+from lowvision.system import accelerators
 from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
 from lowvision.system.distributions import installed_version
@@ -41,7 +41,7 @@ STAGES: dict[str, Callable[[Job, Any], None]] = {
 
 def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
     """Run every stage of the recipe that is not finished in `folder`, and write the report there."""
-    preflight.check(recipe, registry)
+    preflight.check(recipe, registry, device)
     accelerator = _accelerator(recipe, folder, device)
     if accelerator.device.type == "cpu":
         keep_memory()
@@ -49,6 +49,7 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
         if accelerator.is_main_process:
             _open_folder(folder, recipe, registry, source, restart)
         accelerator.wait_for_everyone()
+        _check_shared(folder)
         _run_stages(recipe, registry, accelerator, folder)
         accelerator.end_training()
 
@@ -66,15 +67,13 @@ def _run_stages(recipe: Recipe, registry: Registry, accelerator: Accelerator, fo
 
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
-    selected = devices.choose(device)
-    accelerator = Accelerator(
-        cpu=selected == "cpu",
+    accelerator = accelerators.build(
+        device,
         mixed_precision=recipe.precision,
         log_with=list(recipe.trackers) or None,
         project_dir=str(folder),
         step_scheduler_with_optimizer=False,
     )
-    processes.check_together(accelerator.num_processes)
     set_seed(recipe.seed)
     return accelerator
 
@@ -104,6 +103,15 @@ def _begin(folder: Path, source: Path, resolved: str) -> None:
     (folder / "environment.json").write_text(json.dumps(_environment(), indent=2))
     with whole(folder / run_folder.RESOLVED, durable=True) as part:
         part.write_text(resolved)
+
+
+def _check_shared(folder: Path) -> None:
+    """Raise RunError if the main process, perhaps on another node, has written a folder that is not here."""
+    if not (folder / run_folder.RESOLVED).exists():
+        raise RunError(
+            f"{folder}: was created by the main process but is not visible to this one; give --runs on a file system "
+            "that all nodes share"
+        )
 
 
 def _environment() -> dict[str, str | int | None]:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor, nn
 
-Precision = Literal["f32", "bf16"]
-"""Number format of a network's arithmetic: float32, or bfloat16 (8 significant bits), which is faster on processors
-with bfloat16 instructions."""
+Precision = Literal["f32", "bf16", "f16"]
+"""Number format of a network's arithmetic: float32; bfloat16 (8 significant bits), which is faster on processors with
+bfloat16 instructions; or float16 (11 significant bits, largest value 65504), for accelerators."""
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
 """Interpolation of the input that a super-resolution network adds to its output; `none` in most papers."""
 
@@ -260,8 +260,11 @@ class Trained(ABC):
 class Runtime(Options, ABC):
     """An inference engine for trained networks."""
 
-    batch: int = Field(default=4, ge=1)
-    """Tiles of one shape per call; on CPUs larger batches exceed the cache."""
+    devices: ClassVar[tuple[str, ...] | None] = None
+    """Kinds of devices that it supports, e.g. `("cpu",)`; None: all. On others `auto` does not try it."""
+
+    batch: int | None = Field(default=None, ge=1)
+    """Tiles of one shape per call; null: 4 on CPUs, where more exceed the cache, on accelerators by free memory."""
     precision: Precision = "f32"
     """Number format of convolutions and matrix products; images and additions to them stay float32. A runtime with
     only one format narrows the type."""
@@ -276,7 +279,7 @@ class Runtime(Options, ABC):
 
         Inputs may have any shape, but few different ones. Up to `callers` threads call the function concurrently; each
         call uses 1/callers of the cores, and its output must stay valid after later calls from the same thread.
-        `device` is `cpu`, `cuda` or `mps`. Raises RunError for a device that it does not support.
+        `device` is `cpu`, `mps`, or has a number: `cuda:0`. Raises RunError for a device that it does not support.
         """
 
 

@@ -148,7 +148,15 @@ def protocol(document: Document) -> str:
     return (
         f"PSNR in dB and SSIM of images rounded to 8 bits, {cut}; Y is the luma of BT.601{convention}. GMAC: 10^9 "
         f"exact multiply-adds per image, including tile overlap{classifier}. Figures are means over images."
+        f"{_left_out(document)}"
     )
+
+
+def _left_out(document: Document) -> str:
+    """Name the methods that could not be run on some images, and why; empty if there are none."""
+    images = [image for image_set in document["sets"] for image in image_set["images"]]
+    reasons = [f" {image['name']}: {reason}." for image in images for reason in image.get("left_out", ())]
+    return f" Left out, without a mean:{''.join(reasons)}" if reasons else ""
 
 
 def verdict(mean: Mapping[str, Row]) -> str:

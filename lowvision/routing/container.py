@@ -72,7 +72,9 @@ class RoutedContainer(nn.Module):
         """Blend all branches: (B,C,h,w) -> the image (B,C,s*h,s*w) and the probabilities (B,M)."""
         probabilities = self.classifier(tiles).softmax(dim=1)  # (B, M)
         outputs = self.branches.all(tiles)  # (B, M, C, s*h, s*w)
-        return torch.einsum("bm,bmchw->bchw", probabilities, outputs), probabilities
+        # Not einsum, which autocast runs in half precision: that would round the image, whatever the branches return.
+        weights = probabilities.to(torch.promote_types(outputs.dtype, torch.float32))[:, :, None, None, None]
+        return (weights * outputs).sum(dim=1), probabilities
 
     def route(self, tiles: Tensor, batch: int = 16) -> Routed:
         """Restore tiles (B,C,h,w), each by its most probable branch.

@@ -16,11 +16,14 @@ from lowvision.routing.blending import Band
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry, Window, merged, window
-from lowvision.routing.tiling import Plan, cut, plan, split, unit
+from lowvision.routing.tiling import Plan, cut_all, plan, split, unit
 from lowvision.routing.workers import in_order
+from lowvision.system import devices
 
 CLASSIFIED_AT_ONCE = 64
-"""Tiles per batch of the classifier."""
+"""Tiles per batch of the classifier on a CPU, whose cache they fill."""
+CLASSIFIED_ON_ACCELERATOR = 4096
+"""Tiles per batch of the classifier elsewhere: their scores are read back once per batch."""
 BAND_BYTES = 64 * 2**20
 """Memory limit of a band of the restored image; one row of regions is the minimum."""
 MOST_ROWS = 8
@@ -120,7 +123,7 @@ class Engine:
         budget: limit on multiply-adds. If even the cheapest branch exceeds it, all tiles take the cheapest branch.
         k: used without a budget. 0: as trained; larger: cheaper (`lowvision/routing/budget.py`).
         """
-        tiling = self._plan(image)
+        tiling, image = self._plan(image), self.on_device(image)
         scores, cost_weight = self._scores(image, tiling), self._cost_weight(image)
         classifying = tiling.count * self._classifier_cost(image)
 
@@ -135,7 +138,8 @@ class Engine:
 
     def turns(self, image: Tensor) -> NDArray[np.float64]:
         """Return every k at which a tile of the image switches its branch, descending: cheapest to most expensive."""
-        return budgets.pareto_path(self._scores(image, self._plan(image)), self._cost_weight(image)).k
+        scores = self._scores(self.on_device(image), self._plan(image))
+        return budgets.pareto_path(scores, self._cost_weight(image)).k
 
     def given(self, image: Tensor, choice: Tensor | int) -> Routes:
         """Return the routes of a given choice: one branch per tile (N,), or one for all tiles."""
@@ -152,7 +156,7 @@ class Engine:
         whole: zeros (C,s*H,s*W) with the dtype and device of the networks; the bands are then views of it. By default
         each band has its own memory.
         """
-        tiling, limit = routes.plan, Limit(self.batch)
+        tiling, limit, image = routes.plan, Limit(self.batch), self.on_device(image)
         batches = (b for s in self._stretches(tiling, image.shape[0]) for b in self._batches(routes, s, limit))
         results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
         done = 0
@@ -165,9 +169,8 @@ class Engine:
                     size = (len(restored[0]), rows.stop - rows.start, self.scale * tiling.width)
                     pixels = _continued(restored.new_zeros(size), unfinished) if whole is None else whole[:, rows]
                     band = Band(pixels, stretch.top, self.scale)
-                for piece, each in zip(restored, batch.windows, strict=True):
-                    band.add(piece, each)
-                    done += each.tiles
+                band.add(restored, batch.windows)
+                done += sum(each.tiles for each in batch.windows)
                 if progress:
                     progress(done, tiling.count)
             assert band is not None  # every stretch has a tile
@@ -182,6 +185,17 @@ class Engine:
         for _ in self.bands(image, routes, whole=whole):
             pass
         return RestoredTiles(whole, routes.choice, routes.cost, routes.plan)
+
+    def on_device(self, image: Tensor) -> Tensor:
+        """Move an image to the device of the networks, once; its tiles are cut there.
+
+        Integers are moved as they are, a quarter of the bytes of float32. Accelerators lack operations on uint16.
+        """
+        device = self.device or image.device
+        if image.device == device:
+            return image
+        moved = image.to(device)
+        return unit(moved) if image.dtype == torch.uint16 else moved
 
     def _plan(self, image: Tensor) -> Plan:
         _, height, width = image.shape
@@ -199,12 +213,16 @@ class Engine:
     def _scores(self, image: Tensor, tiling: Plan) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M)."""
 
+        at_once = CLASSIFIED_AT_ONCE if image.device.type == "cpu" else CLASSIFIED_ON_ACCELERATOR
+        limit = Limit(at_once)
+
         @torch.inference_mode()
         def classify_batch(first: int) -> Tensor:
-            tiles = split(image, tiling, first, CLASSIFIED_AT_ONCE)
-            return self.networks.classify(self._prepared(tiles)).float().cpu()
+            tiles = self._prepared(split(image, tiling, first, at_once))
+            with devices.exact_float32(tiles.device):
+                return run_in_parts(self.networks.classify, tiles, limit, 1).float().cpu()
 
-        scores = list(in_order(classify_batch, range(0, tiling.count, CLASSIFIED_AT_ONCE), self.callers))
+        scores = list(in_order(classify_batch, range(0, tiling.count, at_once), self.callers))
         return torch.cat(scores).double().numpy()
 
     def _stretches(self, tiling: Plan, channels: int) -> Iterator[Stretch]:
@@ -242,14 +260,14 @@ class Engine:
     @torch.inference_mode()
     def _run(self, image: Tensor, batch: Batch, limit: Limit) -> Tensor:
         first = batch.windows[0]
-        tiles = torch.stack([cut(image, w.top, w.left, w.height, w.width) for w in batch.windows])
+        tiles = cut_all(image, [(w.top, w.left) for w in batch.windows], first.height, first.width)
         branch = self.networks.branches[first.branch]
         # Contiguous planes: blending channels-last windows takes three times as long.
         return run_in_parts(branch, self._prepared(tiles), limit, first.tiles).contiguous()
 
     def _prepared(self, tiles: Tensor) -> Tensor:
-        """Move tiles to the device of the networks, in channels-last format."""
-        return tiles.to(self.device or tiles.device).contiguous(memory_format=torch.channels_last)
+        """Convert tiles to the memory format in which they are fast."""
+        return tiles.contiguous(memory_format=devices.layout(tiles.device))
 
 
 def _continued(zeros: Tensor, unfinished: Tensor | None) -> Tensor:

@@ -12,8 +12,8 @@ from lowvision.errors import LowvisionError
 
 logger = logging.getLogger("lowvision")
 
-SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
-"""Messages of libraries that raise a plain RuntimeError if memory runs out."""
+SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc", "status_alloc_failed")
+"""Messages of libraries that raise a plain RuntimeError if memory runs out; the last is that of cuDNN and cuBLAS."""
 
 
 class Limit:
@@ -50,7 +50,16 @@ def run_in_parts(network: Callable[[Tensor], Tensor], windows: Tensor, limit: Li
             raise LowvisionError(f"out of memory with a single window of {height}x{width} pixels") from error
     # Outside the except clause, because its traceback would keep the memory of the failed attempt.
     limit.lower(len(windows) * tiles // 2)
+    release()
     return run_in_parts(network, windows, limit, tiles)
+
+
+def release() -> None:
+    """Return cached memory to the accelerator: blocks of the failed size may be free, but in pieces."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

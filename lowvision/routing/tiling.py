@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -65,7 +66,19 @@ def split(image: Tensor, tiling: Plan, first: int = 0, count: int | None = None)
     """
     coords_list = [(top, left) for top in tiling.tops for left in tiling.lefts]
     selected = coords_list[first : None if count is None else first + count]
-    return torch.stack([cut(image, top, left, tiling.size, tiling.size) for top, left in selected])
+    return cut_all(image, selected, tiling.size, tiling.size)
+
+
+def cut_all(image: Tensor, corners: Sequence[tuple[int, int]], height: int, width: int) -> Tensor:
+    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), as `cut` does, in a few operations.
+
+    A piece starts inside the image; it crosses the border only if the image is smaller than the piece.
+    """
+    if image.shape[1] < height or image.shape[2] < width:
+        image = cut(image, 0, 0, max(height, image.shape[1]), max(width, image.shape[2]))
+    tops, lefts = torch.tensor(corners, device=image.device).unbind(1)
+    pieces = image.unfold(1, height, 1).unfold(2, width, 1)  # (C, H-height+1, W-width+1, height, width), a view
+    return unit(pieces.permute(1, 2, 0, 3, 4)[tops, lefts])
 
 
 def cut(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:

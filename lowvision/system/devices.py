@@ -2,34 +2,135 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from lowvision.errors import RunError
+from lowvision.system import cores
+
+UNKNOWN_MEMORY = 2**31
+"""Bytes that an accelerator is assumed to have free if it does not tell."""
 
 
 def choose(name: str) -> str:
-    """Return `cpu`, `cuda` or `mps`; `auto` selects the fastest. Raises RunError if it is unknown or unavailable."""
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """Return `cpu`, `cuda`, `xpu` or `mps`, or one of several as `cuda:1`; `auto` selects the fastest.
+
+    Raises RunError if it is unknown or unavailable.
+    """
+    available = _available()
     if name == "auto":
         return next(device for device, is_available in available.items() if is_available)
-    if name not in available:
-        raise RunError(f"no device '{name}'; there are auto, {', '.join(available)}")
-    if not available[name]:
+    kind, _, index = name.partition(":")
+    if kind not in available or (index and not index.isdecimal()) or name.endswith(":"):
+        raise RunError(f"no device '{name}'; there are auto, {', '.join(available)}, and one of several as cuda:1")
+    if not available[kind]:
         usable = ", ".join(device for device, is_available in available.items() if is_available)
         raise RunError(f"device '{name}' is not available; use {usable}, or auto")
+    if index and int(index) >= (count := _count(kind)):
+        raise RunError(
+            f"device '{name}' is not available; there are {count} ({kind}:0 to {kind}:{count - 1}), of those that "
+            "CUDA_VISIBLE_DEVICES shows"
+        )
     return name
+
+
+def resolve(name: str) -> str:
+    """Choose a device, with the index of the current one: in another thread the current one would be the first.
+
+    Raises RunError as `choose` does.
+    """
+    device = choose(name)
+    if device in ("cuda", "xpu"):
+        return f"{device}:{getattr(torch, device).current_device()}"
+    return device
+
+
+def _available() -> dict[str, bool]:
+    """Return the kinds of devices, the fastest first."""
+    return {
+        "cuda": torch.cuda.is_available(),
+        "xpu": torch.xpu.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+
+
+def _count(kind: str) -> int:
+    """Return the number of visible devices of a kind."""
+    return int(getattr(torch, kind).device_count()) if kind in ("cuda", "xpu") else 1
+
+
+def layout(device: torch.device | str) -> torch.memory_format:
+    """Return the memory format in which convolutions are fast; MPS gains nothing from channels last and lacks kernels.
+
+    All places that move images or networks to a device must agree, or each batch is copied twice.
+    """
+    return torch.contiguous_format if torch.device(device).type == "mps" else torch.channels_last
+
+
+def free_memory(device: torch.device | str) -> int:
+    """Return the bytes that are free on an accelerator; a cautious guess if it does not tell."""
+    kind = torch.device(device).type
+    if kind in ("cuda", "xpu"):
+        return int(getattr(torch, kind).mem_get_info(torch.device(device))[0])
+    if kind == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return UNKNOWN_MEMORY
+
+
+def synchronize(device: torch.device | str) -> None:
+    """Wait until an accelerator has finished all queued work; no effect on the CPU."""
+    kind = torch.device(device).type
+    if kind == "mps":
+        torch.mps.synchronize()
+    elif kind in ("cuda", "xpu"):
+        getattr(torch, kind).synchronize(torch.device(device))
+
+
+@contextlib.contextmanager
+def exact_float32(device: torch.device | str) -> Iterator[None]:
+    """Compute float32 convolutions and products of a CUDA device in IEEE float32, not TF32 with 10 bits of mantissa.
+
+    By default PyTorch lets cuDNN use TF32 from Ampere on. It changes scores of a classifier near a tie, and PSNR.
+    """
+    if torch.device(device).type != "cuda":
+        yield
+        return
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    convolutions.allow_tf32 = products.allow_tf32 = False
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
+
+
+def precision_complaint(precision: str, device: str) -> str | None:
+    """Return why a device cannot train in a mixed precision, and the way out; None: it can."""
+    kind = torch.device(device).type
+    if precision == "fp16" and kind == "cpu":
+        return "fp16 is for accelerators, a CPU would train in float32; use bf16, or no"
+    if precision == "bf16" and kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "this GPU has no bfloat16 arithmetic and would only emulate it; use fp16, or no"
+    return None
+
+
+def accelerator_name(device: str) -> str:
+    """Return the model of an accelerator; empty for the CPU."""
+    kind = torch.device(device).type
+    return str(getattr(torch, kind).get_device_name(torch.device(device))) if kind in ("cuda", "xpu") else ""
 
 
 def check_processes(processes: int, device: str) -> None:
     """Raise RunError if there are fewer accelerators, or cores, than processes."""
-    resource, available = "cores", os.cpu_count() or 1
+    resource, available = "cores", cores.usable()
     if device != "cpu":
-        resource, available = "visible accelerators", torch.cuda.device_count() if device == "cuda" else 1
+        resource, available = "visible accelerators", 1 if ":" in device else _count(device)
     if processes > available:
         raise RunError(f"--processes {processes}: there are {available} {resource}; use at most {available}")
 

@@ -16,12 +16,16 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from lowvision.errors import RunError
-from lowvision.system import devices
+from lowvision.system import cores, devices
 
 Item = TypeVar("Item")
 
 PATIENCE = timedelta(days=7)
 """Timeout of a process that waits for the others, which may have larger images."""
+REPLICATED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU")
+"""Kinds of Accelerate in which every process holds the whole network."""
+SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
+"""Kinds that split the network; `accelerate launch` requests them by ACCELERATE_USE_<kind>."""
 INTERRUPTED = 130
 
 
@@ -30,7 +34,7 @@ def launch(arguments: Sequence[str], processes: int, device: str) -> int:
     devices.check_processes(processes, devices.choose(device))
     torchrun = [sys.executable, "-m", "lowvision.system.processes", "--standalone", "--nproc_per_node", str(processes)]
     # By default torchrun gives each process one thread, regardless of the number of cores.
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    threads = str(max(1, cores.usable() // processes))
     return _run([*torchrun, "-m", "lowvision", *arguments], {"OMP_NUM_THREADS": threads, **os.environ})
 
 
@@ -79,6 +83,7 @@ def join(device: str) -> ProcessGroup:
 
     state = PartialState(cpu=devices.choose(device) == "cpu", timeout=PATIENCE)
     check_together(state.num_processes)
+    check_replicated(state.distributed_type.value)
     return ProcessGroup(state.process_index, count)
 
 
@@ -87,6 +92,16 @@ def check_together(working: int) -> None:
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if working != started:
         raise RunError(f"{started} processes were started but {working} have joined; see the output of the others")
+
+
+def check_replicated(kind: str = "NO") -> None:
+    """Raise RunError if the network is split over processes: average, validation and weights need it whole."""
+    requested = [name for name in SHARDING if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true"]
+    if kind not in REPLICATED or requested:
+        raise RunError(
+            f"{', '.join(requested) or kind} splits the network over processes, which is not supported; start with "
+            "--processes N, torchrun, or a configuration of accelerate without it"
+        )
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:

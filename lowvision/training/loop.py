@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lowvision.data.tiles import DistributedBatchSampler
 from lowvision.errors import RecipeError, RunError, TrainingError
-from lowvision.training import checkpoint, collapse
+from lowvision.system import devices
+from lowvision.training import batch_norm, checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
@@ -80,7 +82,7 @@ def fit(
     Resumes from the newest checkpoint in `folder`. Raises TrainingError if the loss is not finite or the classifier
     collapses; the last good checkpoint is kept.
     """
-    network = spec.network.to(memory_format=torch.channels_last).to(accelerator.device)
+    network = spec.network.to(memory_format=devices.layout(accelerator.device)).to(accelerator.device)
     average = _average(network, options)
     optimizer = make_optimizer([p for p in spec.objective.parameters() if p.requires_grad], options)
     schedule = _schedule(optimizer, options)
@@ -88,6 +90,7 @@ def fit(
         find_unused_parameters=spec.objective.find_unused_parameters
     )
     objective, optimizer = accelerator.prepare(spec.objective, optimizer)
+    _vary_randomness(spec.stage, accelerator)
     state = _resume(accelerator, folder, average, spec.stage, log)
     objective.train()
     validated = network if average is None else average.module
@@ -114,6 +117,15 @@ def fit(
     accelerator.wait_for_everyone()
     accelerator.free_memory()
     return state.metrics
+
+
+def _vary_randomness(stage: str, accelerator: Accelerator) -> None:
+    """Give every process but the first its own random numbers, e.g. for dropout: their tiles are different, too.
+
+    The seed follows from the stage alone, so that a resumed run, which skips earlier stages, draws the same numbers.
+    """
+    if rank := accelerator.process_index:
+        torch.manual_seed(zlib.crc32(f"{stage} {rank}".encode()))
 
 
 def _average(network: nn.Module, options: Fit) -> Any | None:
@@ -184,12 +196,12 @@ def _batches(
     )
     for pair in loader:
         lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)
-        yield _channels_last(lq), _channels_last(gt)
+        yield _fast_layout(lq), _fast_layout(gt)
 
 
-def _channels_last(tensor: Tensor) -> Tensor:
-    """Convert images to channels-last, in which convolutions are fast; return other tensors unchanged."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+def _fast_layout(tensor: Tensor) -> Tensor:
+    """Convert images to the memory format in which convolutions are fast; return other tensors unchanged."""
+    return tensor.contiguous(memory_format=devices.layout(tensor.device)) if tensor.dim() == 4 else tensor
 
 
 def update(
@@ -225,7 +237,7 @@ def _global_statistics(objective: nn.Module, parts: list[Tensor], accelerator: A
     """Return the statistics of the global batch; None if one pass of one process sees the whole batch."""
     if len(parts) == 1 and accelerator.num_processes == 1:
         return None
-    with accelerator.autocast():
+    with accelerator.autocast(), batch_norm.frozen_statistics(objective):
         statistics = [accelerator.unwrap_model(objective).global_statistics(part) for part in parts]
     if statistics[0] is None:
         return None

@@ -7,6 +7,7 @@ import time
 from accelerate import Accelerator
 from torch import Tensor
 
+from lowvision.system import devices
 from lowvision.training.log import Value
 
 
@@ -37,6 +38,8 @@ class Meter:
 
     def read(self, accelerator: Accelerator) -> dict[str, Value]:
         """Return the means over steps and processes, steps per second and the share of data time; then reset."""
+        devices.synchronize(accelerator.device)  # an accelerator may still have steps queued, which take their time
+        self._step_time += self._elapsed()
         seconds = self._step_time + self._data_time
         means = {name: accelerator.reduce(total / self._steps, "mean") for name, total in self._sums.items()}
         metrics: dict[str, Value] = {name: mean.tolist() for name, mean in means.items()}

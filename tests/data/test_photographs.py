@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from lowvision.data import photographs
 from lowvision.errors import DataError
@@ -125,3 +127,20 @@ def test_processes_that_prepare_their_shares_leave_nothing_to_do(tmp_path, monke
 
     monkeypatch.setattr(io, "read_rgb", never)
     assert len(photographs.load(folder, SR(scale=2))) == 5
+
+
+def test_few_photographs_are_decoded_at_once_and_each_by_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setattr("lowvision.system.cores.usable", lambda: 128)
+    assert photographs.decoders() == 16
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
+    assert photographs.decoders() == 2
+    threads = []
+    monkeypatch.setattr(photographs, "_photograph", lambda *_: threads.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        photographs._each(range(4), SimpleNamespace(scales=(1,)), None)
+        assert threads == [1] * 4
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -15,7 +15,8 @@ from lowvision import report
 from lowvision.commands.evaluate import evaluate
 from lowvision.data.photographs import Photograph
 from lowvision.errors import UsageError
-from lowvision.evaluation.measure import Evaluation
+from lowvision.evaluation.measure import Evaluation, ImageMeasurement, _timed, mean
+from lowvision.evaluation.run import _image_row
 from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
@@ -102,6 +103,82 @@ def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos)
         UsageError, match="--task: sr of scale 4, 3 channels, but the weights are for denoise of scale 1, 3"
     ):
         evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
+
+
+class Greedy(nn.Module):
+    """Two convolutions for which memory suffices up to a number of rows."""
+
+    def __init__(self, rows: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 3, 3, padding=1))
+        self.rows, self.error = rows, error
+
+    def forward(self, lq: Tensor) -> Tensor:
+        if lq.shape[2] > self.rows and not lq.is_meta:  # its cost is counted without memory
+            raise self.error("CUDA out of memory")
+        return self.layers(lq)
+
+
+def evaluated(folder: Path, base: nn.Module, reach: int | None) -> ImageMeasurement:
+    """The measurement of a base on a photograph of 70x40 pixels, tile by tile and as a whole."""
+    np.save(folder / "photo.npy", np.random.default_rng(0).integers(0, 256, (70, 40, 3), np.uint8))
+    task = registry.load().find("tasks", "denoise").component()
+    engine = Engine(networks.of(RoutedContainer(nn.Identity(), [base])), 1, 16, 4)
+    evaluation = Evaluation(task, base.eval(), None, engine, 0, torch.device("cpu"), reach=reach)
+    return evaluation.measure(Photograph("photo", folder / "photo.npy", None, 1), 0)
+
+
+def test_a_base_for_which_memory_is_short_runs_in_bands_with_the_result_of_the_whole_image(tmp_path):
+    whole = evaluated(tmp_path, Greedy(rows=1000), reach=2)
+    bands = evaluated(tmp_path, Greedy(rows=30), reach=2)
+    torch.testing.assert_close(bands.images["base_whole"], whole.images["base_whole"])
+    assert bands.rows["base_whole"]["gmac"] == whole.rows["base_whole"]["gmac"]
+    assert not bands.left_out
+
+
+def test_a_base_that_sees_everything_and_does_not_fit_is_left_out_and_the_rest_measured(tmp_path):
+    measured = evaluated(tmp_path, Greedy(rows=30), reach=None)
+    assert measured.left_out == {"base_whole": "out of memory with a whole image of 40x70"}
+    assert "base_whole" not in measured.rows
+    tiles = measured.rows["base_tiled"]
+    assert tiles["share_of_base_whole"] > 1
+    row = _image_row(measured)
+    document = {"schema": 1, "task": {}, "sets": [{"name": "s", "images": [row], "mean": mean([measured.rows])}]}
+    assert "photo: base_whole: out of memory with a whole image of 40x70." in " ".join(report.text(document).split())
+
+
+def test_an_error_other_than_memory_is_no_reason_to_leave_anything_out(tmp_path):
+    with pytest.raises(ValueError, match="CUDA out of memory"):
+        evaluated(tmp_path, Greedy(rows=30, error=ValueError), reach=2)
+
+
+def test_a_way_that_one_image_lacks_has_no_mean():
+    assert mean([{"a": {"x": 1.0}, "b": {"x": 2.0}}, {"b": {"x": 4.0}}]) == {"b": {"x": 3.0}}
+
+
+def test_an_accelerator_runs_a_way_once_before_it_is_timed():
+    calls = []
+    assert _timed(lambda: calls.append(1) or len(calls), rehearse=True)[0] == 2  # type: ignore[arg-type, return-value]
+    assert _timed(lambda: calls.append(1) or len(calls), rehearse=False)[0] == 3  # type: ignore[arg-type, return-value]
+
+
+def test_images_of_earlier_ways_are_not_kept_on_the_device(photos, monkeypatch):
+    kept: list[Tensor] = []
+
+    def choice(engine: Engine, lq: Tensor, everywhere: list[Tensor], gt: Tensor, budget: int) -> Tensor:
+        kept.extend(everywhere)
+        return torch.zeros(engine.given(lq, 0).plan.count, dtype=torch.int64)
+
+    moved: list[Tensor] = []
+    to_cpu = Tensor.cpu
+    monkeypatch.setattr("lowvision.routing.oracle.choice", choice)
+    monkeypatch.setattr(Tensor, "cpu", lambda self: moved.append(to_cpu(self).clone()) or moved[-1])
+    path = tiny.write_weights(photos / "kept.safetensors", tiny.architecture())
+    sets = {"seen": Folder(path=str(photos / "valid"))}
+    evaluate(path, sets, registry.load(), None, "cpu", (), Folder(path=str(photos / "train")))
+    assert len(kept) == 2 * 3  # warm-up and photograph
+    assert all(any(image is each for each in moved) for image in kept[3:])
 
 
 class Halving(nn.Module):

@@ -20,6 +20,7 @@ from lowvision import RunError, Runtime, Trained, WeightsError, upsample
 from lowvision.inference import onnx_graph
 from lowvision.plugins import registry
 from lowvision_runtimes import OnnxRuntime, OpenVINO, Torch
+from lowvision_runtimes.torch_runtime import Prepared, _halve
 
 CLOSE = 1e-5
 """The sums of a convolution in another order."""
@@ -207,6 +208,25 @@ def test_bfloat16_is_asked_for_and_spares_the_skip(kind: type[Runtime], trained:
 def test_what_torch_computes_in_bfloat16_is_float32_again(trained: Kept) -> None:
     halved = Torch(precision="bf16").prepare(trained, 1, "cpu")
     assert halved(torch.rand(1, 3, 8, 8)).dtype == torch.float32
+
+
+def test_float16_is_for_accelerators_and_rounds_less_than_bfloat16(trained: Kept) -> None:
+    with pytest.raises(RunError, match="f16 on accelerators only; use bf16 or f32 on the CPU"):
+        Torch(precision="f16").prepare(trained, 1, "cpu")
+    x = torch.rand(1, 3, 32, 32)
+    errors = []
+    for precision in ("f16", "bf16"):
+        output = Prepared(trained.module(), 1, "cpu", False, precision)(x)  # type: ignore[arg-type]  # in a loop
+        assert output.dtype == torch.float32
+        errors.append((output - right(trained, x)).abs().max().item())
+    assert 0 < errors[0] < errors[1] / 4
+
+
+def test_linear_layers_are_rounded_once_not_in_every_call() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LayerNorm(4), nn.Linear(4, 4))
+    _halve(module, torch.bfloat16)
+    dtypes = [next(layer.parameters()).dtype for layer in module]
+    assert dtypes == [torch.bfloat16, torch.float32, torch.bfloat16]
 
 
 def test_onnxruntime_has_no_bfloat16() -> None:

@@ -171,3 +171,10 @@ def test_concurrent_callers_are_timed_together() -> None:
 def test_the_result_is_formatted_with_its_measurements() -> None:
     assert str(Fastest("b", {"a": 0.0314, "b": 0.0157}, {})) == "b (15.7 ms per tile; a 31.4)"
     assert str(Fastest("torch", {}, {})) == "torch"
+
+
+def test_a_call_takes_as_long_as_its_work_not_as_its_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lowvision.system import devices
+
+    monkeypatch.setattr(devices, "synchronize", lambda device: time.sleep(0.02))
+    assert autotune.seconds_a_call(lambda x: x, torch.zeros(1), in_a_row=2, device="cuda") >= 0.01

@@ -119,3 +119,50 @@ def test_a_single_network_has_no_classifier(tmp_path: Path):
         "cpu",
     )
     assert len(engine.networks.branches) == 1
+
+
+def test_a_runtime_is_spelt_like_any_choice(weights_file: Path):
+    parts = trained_networks.read(weights_file, KNOWN)
+
+    def runtime(value, precision="f32"):
+        return engines.runtime_named(value, parts, KNOWN, "cpu", precision)
+
+    options = {"torch": {"batch": 7, "compile": True}}
+    assert runtime(options) == Torch(batch=7, compile=True)
+    assert runtime(Torch(batch=7)) == Torch(batch=7)
+    assert runtime({"torch": {"batch": 7}}, "bf16") == Torch(batch=7, precision="bf16")
+    assert runtime({"torch": {"precision": "bf16"}}) == Torch(precision="bf16")
+    assert engines.build(parts, Torch(batch=7), "cpu").batch == 7
+    assert options == {"torch": {"batch": 7, "compile": True}}
+    with pytest.raises(UsageError, match="precision f16: the runtime's options say bf16; omit one"):
+        runtime({"torch": {"precision": "bf16"}}, "f16")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"torch": {"bach": 7}}, "bach"),
+        ({"torch": {"batch": 0}}, "batch"),
+        ({"trch": {}}, "did you mean 'torch'"),
+        (["torch"], "one name, or one name with its options"),
+        (None, "one name, or one name with its options"),
+        ({"onnxruntime": {"precision": "bf16"}}, "precision"),
+    ],
+)
+def test_a_runtime_with_unknown_options_is_refused(weights_file: Path, value, message: str):
+    with pytest.raises(UsageError, match=message):
+        engines.runtime_named(value, trained_networks.read(weights_file, KNOWN), KNOWN, "cpu")
+
+
+def test_the_batch_follows_the_device_and_its_free_memory(monkeypatch: pytest.MonkeyPatch):
+    made = alone(CARN())
+
+    def batch(free: int) -> int:
+        monkeypatch.setattr(engines.devices, "free_memory", lambda device: free)
+        return engines.batch_size(made, Torch(), torch.device("cuda:0"))
+
+    assert engines.batch_size(made, Torch(), torch.device("cpu")) == 4
+    assert batch(0) == 4
+    assert 16 < batch(2 * 2**30) < batch(24 * 2**30) <= 1024
+    assert batch(140 * 2**30) == 1024
+    assert engines.batch_size(made, Torch(batch=3), torch.device("cuda:0")) == 3

@@ -39,7 +39,7 @@ def test_windows_cut_from_an_image_blend_to_that_image(height, width, overlap, s
         top, left = scale * each.top, scale * each.left
         part = image[:, top : top + restored.shape[1], left : left + restored.shape[2]]
         restored[:, : part.shape[1], : part.shape[2]] = part  # a window may reach over the border of a small image
-        band.add(restored, each)
+        band.add(restored[None], [each])
     torch.testing.assert_close(band.above(height), image)
 
 
@@ -47,7 +47,7 @@ def test_across_a_seam_one_window_fades_into_the_other_in_equal_steps():
     width, overlap = 28, 4
     band = Band(torch.zeros(1, SIZE, width), 0, 1)
     for value, each in enumerate(windows(SIZE, width, overlap, merge=1)):
-        band.add(torch.full((1, SIZE, SIZE), float(value)), each)
+        band.add(torch.full((1, 1, SIZE, SIZE), float(value)), [each])
     expected = torch.tensor([0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1])  # the seam is the columns 12 .. 15
     torch.testing.assert_close(band.above(SIZE)[0], expected.new_zeros(SIZE, width) + torch.cat(
         [torch.zeros(10), expected, torch.ones(10)]
@@ -67,9 +67,9 @@ def test_a_band_goes_on_from_the_unfinished_rows_of_the_band_above():
     image = torch.rand(1, height, width)
     upper, lower = windows(height, width, overlap, merge=1)
     first = Band(torch.zeros(1, 16, width), 0, 1)
-    first.add(torch.nn.functional.pad(image[:, :16], (0, SIZE - width)), upper)
+    first.add(torch.nn.functional.pad(image[None, :, :16], (0, SIZE - width)), [upper])
     pixels = torch.zeros(1, 16, width)
     pixels[:, :4] = first.below(12)
     second = Band(pixels, 12, 1)
-    second.add(torch.nn.functional.pad(image[:, 12:], (0, SIZE - width)), lower)
+    second.add(torch.nn.functional.pad(image[None, :, 12:], (0, SIZE - width)), [lower])
     torch.testing.assert_close(torch.cat([first.above(12), second.above(28)], dim=1), image)

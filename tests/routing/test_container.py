@@ -82,3 +82,17 @@ def test_gradients_reach_classifier_and_every_branch():
 def test_no_tiles_is_an_error():
     with pytest.raises(ValueError, match="no tiles"):
         container(2).restore(torch.empty(0, 3, 8, 8), torch.empty(0, dtype=torch.long))
+
+
+def test_under_autocast_the_blend_keeps_float32_values_of_its_branches():
+    class Exact(nn.Module):
+        """A branch with a skip: its output is float32 under autocast."""
+
+        def forward(self, tiles):
+            return tiles
+
+    routing = RoutedContainer(Bright(2), [Exact(), Exact()]).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        image, _ = routing(tiles(4))
+    assert image.dtype == torch.float32
+    torch.testing.assert_close(image, tiles(4), rtol=0, atol=1e-6)

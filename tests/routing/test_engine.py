@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from lowvision.routing import cost, networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.regions import Geometry
+from lowvision.routing.tiling import cut, cut_all, plan
 
 ALONE = Geometry()
 GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 5))
@@ -159,3 +162,39 @@ def test_when_memory_runs_out_batches_are_halved_and_that_is_said(caplog):
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
     said = [record.message for record in caplog.records]
     assert said[-1] == "out of memory: the batch size is now at most 2 tiles"
+
+
+class Counting:
+    """A network's function that records the shape of each batch."""
+
+    def __init__(self, network):
+        self.network, self.shapes = network, []
+
+    def __call__(self, tiles):
+        self.shapes.append(tuple(tiles.shape))
+        return self.network(tiles)
+
+
+def test_on_an_accelerator_the_image_moves_once_as_it_is_and_all_tiles_are_classified_at_once():
+    container = repeating()
+    made = networks.of(container)
+    classify = Counting(lambda tiles: tiles.new_zeros(len(tiles), 2, device="cpu"))
+    fast = replace(engine(container), device=torch.device("meta"), networks=replace(made, classify=classify))
+    image = torch.zeros(3, 200, 200, dtype=torch.uint8)
+    moved = fast.on_device(image)
+    assert (moved.device.type, moved.dtype) == ("meta", torch.uint8)
+    assert fast.on_device(moved) is moved
+    assert fast.on_device(image.to(torch.uint16)).dtype == torch.float32  # accelerators lack operations on uint16
+    assert len(fast.decide(image).choice) == 17 * 17
+    assert classify.shapes == [(17 * 17, 3, 16, 16)]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 60), width=st.integers(1, 60), size=st.integers(1, 40))
+def test_tiles_cut_together_are_those_cut_one_by_one(dtype, height, width, size):
+    image = (torch.rand(3, height, width) * 255).to(dtype)
+    tiling = plan(height, width, size, size // 2)
+    corners = [(top, left) for top in tiling.tops for left in tiling.lefts]
+    together = cut_all(image, corners, size, size)
+    assert torch.equal(together, torch.stack([cut(image, top, left, size, size) for top, left in corners]))

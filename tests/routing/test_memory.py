@@ -16,6 +16,8 @@ from lowvision.routing.memory import Limit, is_out_of_memory, run_in_parts
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
         RuntimeError("std::bad_alloc"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_every_library_s_word_for_it_is_known(error):
@@ -36,6 +38,21 @@ def test_no_memory_for_a_single_window_is_an_error_that_says_its_size():
 
     with pytest.raises(LowvisionError, match="out of memory with a single window of 8x9 pixels"):
         run_in_parts(greedy, torch.rand(3, 3, 8, 9), Limit(3), 1)
+
+
+def test_before_the_halves_are_tried_the_accelerator_gives_its_cache_back(monkeypatch):
+    events = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: events.append("release"))
+
+    def greedy(tiles):
+        events.append(len(tiles))
+        if len(tiles) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return tiles
+
+    run_in_parts(greedy, torch.rand(4, 3, 8, 8), Limit(4), 1)
+    assert events == [4, "release", 2, 2]
 
 
 def test_every_tile_is_restored_in_order_whatever_fits():

@@ -18,6 +18,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
 from lowvision.system.atomic import whole
+from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import ErrorObjective
@@ -67,6 +68,7 @@ def train(job: Job, options: ClassifierStage, container: RoutedContainer) -> Non
     tiles = torch.stack([inner(samples.pair(n)[0], samples.context) for n in range(min(64, len(samples.coords)))])
     errors = torch.from_numpy(samples.errors)
     classifier.fit(container.classifier, tiles, -10 * errors.clamp_min(1e-10).log10())
+    container = batch_norm.shared(container, job.accelerator)
     container.branches.requires_grad_(False)
     spec = TrainingSpec("classifier", ErrorObjective(container), container, validation.of_container(job), keep)
     job.claim_training(job.folder / "classifier")

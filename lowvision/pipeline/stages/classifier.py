@@ -12,6 +12,7 @@ from lowvision.pipeline.stages import branch_errors, container, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
+from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import RankingObjective
@@ -45,6 +46,7 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
+    start = batch_norm.shared(start, job.accelerator)
     extractor = job.extractor("train")
     ranking = rank.read(job, extractor)
     classes = range(len(job.recipe.branches))

@@ -13,6 +13,7 @@ from lowvision.models import weights
 from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
+from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import EveryBranchObjective, RoutedObjective
@@ -25,6 +26,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
 
+    container = batch_norm.shared(container, job.accelerator)
     extractor = job.extractor("train")
     samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), stage)
     classifier = job.recipe.classifier

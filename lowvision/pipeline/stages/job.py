@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +59,21 @@ class Job:
         names = ("best.safetensors", "last.safetensors", checkpoint.FOLDER)
         self.claim(*(folder / name for name in names))
 
+    @property
+    def _cache_shard(self) -> tuple[int, int]:
+        """Return the share of this process in filling the cache, and the number of shares: one per process of a node.
+
+        The cache is local to a node, unless LOWVISION_CACHE names a shared folder; then every node fills it.
+        """
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", self.accelerator.num_processes))
+        return self.accelerator.local_process_index, processes
+
     def photographs(self, split: str) -> tuple[Photograph, ...]:
         """Load the photographs of `train`, `valid` or `test`, decoded by all processes together; empty if not given."""
         dataset = getattr(self.recipe.data, split)
         if dataset is None:
             return ()
-        shard = self.accelerator.process_index, self.accelerator.num_processes
+        shard = self._cache_shard
         photographs.prepare(dataset, self.recipe.task, shard)
         self.accelerator.wait_for_everyone()
         loaded = photographs.load(dataset, self.recipe.task)

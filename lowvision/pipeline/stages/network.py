@@ -13,6 +13,7 @@ from lowvision.models import weights
 from lowvision.models.architecture import Architecture
 from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
+from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
@@ -38,9 +39,7 @@ def train(
     network: nn.Module,
 ) -> None:
     """Train a network on `samples`, and write the weights to the folder of the stage."""
-    if job.accelerator.num_processes > 1 and job.accelerator.device.type == "cuda":
-        # BatchNorm statistics of each process's small share would differ. Without BatchNorm this has no effect.
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    network = batch_norm.shared(network, job.accelerator)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         weights.save(path, trained, architecture, job.registry, measured, job.provenance)

@@ -15,6 +15,7 @@ from lowvision.imaging.metrics import psnr
 from lowvision.models import weights
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import Rank
+from lowvision.system import devices
 from lowvision.system.atomic import whole
 
 FILE, SUMMARY = "ranking.npz", "ranking.json"
@@ -88,14 +89,14 @@ def _measure(
 ) -> np.ndarray:
     """Return the PSNR (N,) of every tile; each process measures its share."""
     device = job.accelerator.device
-    network = network.to(memory_format=torch.channels_last).to(device).eval()
+    network = network.to(memory_format=devices.layout(device)).to(device).eval()
     measured = torch.zeros(len(numbers), device=device)
     for start in range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch):
         batch_numbers = numbers[start : start + batch]
         lq, gt = zip(
             *(extractor.fixed(grid.coords(int(n)), job.recipe.seed + int(n)) for n in batch_numbers), strict=True
         )
-        tiles = torch.stack(lq).to(device, memory_format=torch.channels_last)
+        tiles = torch.stack(lq).to(device, memory_format=devices.layout(device))
         measured[start : start + batch] = psnr(network(tiles), torch.stack(gt).to(device))
     return job.accelerator.reduce(measured, "sum").cpu().numpy()
 

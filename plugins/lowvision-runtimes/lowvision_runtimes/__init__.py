@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,10 @@ class Torch(Runtime):
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         from lowvision_runtimes.torch_runtime import Prepared
 
+        if device == "cpu" and self.precision == "f16":
+            from lowvision import RunError
+
+            raise RunError("runtime torch computes f16 on accelerators only; use bf16 or f32 on the CPU")
         module = network.folded() if device == "cpu" else network.module()
         return Prepared(module, callers, device, self.compile, self.precision)
 
@@ -33,6 +37,10 @@ class Torch(Runtime):
 class OpenVINO(Runtime):
     """OpenVINO on the CPU: fused layers, compiled per shape."""
 
+    devices: ClassVar[tuple[str, ...] | None] = ("cpu",)
+
+    precision: Literal["f32", "bf16"] = "f32"
+    """Number format of convolutions and matrix products."""
     shapes: int = Field(default=32, ge=1)
     """Number of compiled shapes to cache per network; the least recently used is evicted first."""
 
@@ -48,6 +56,8 @@ class OpenVINO(Runtime):
 
 class OnnxRuntime(Runtime):
     """ONNX Runtime on the CPU: one session for all shapes."""
+
+    devices: ClassVar[tuple[str, ...] | None] = ("cpu",)
 
     precision: Literal["f32"] = "f32"
     """Precision of the computation; ONNX Runtime supports no other on CPUs."""

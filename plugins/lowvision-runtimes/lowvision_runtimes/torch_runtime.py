@@ -1,7 +1,8 @@
-"""Execution by PyTorch: inference mode, channels last; bfloat16 by autocast."""
+"""Execution by PyTorch: inference mode, channels last; half precision by autocast."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,17 +11,19 @@ from torch import Tensor, nn
 from lowvision import Precision
 from lowvision_runtimes import cores
 
+HALVES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "f16": torch.float16}
+
 
 class Prepared:
     """(B,C,h,w) float32 on any device -> output on the device that it was prepared for."""
 
     def __init__(self, module: nn.Module, callers: int, device: str, compiled: bool, precision: Precision):
         # mps gains nothing from channels last and lacks kernels for it.
-        self._layout = torch.contiguous_format if device == "mps" else torch.channels_last
+        self._layout = torch.contiguous_format if device.startswith("mps") else torch.channels_last
         self._device = torch.device(device)
-        self._halved = precision == "bf16"
-        if self._halved:
-            _halve(module)
+        self._half = HALVES.get(precision)
+        if self._half:
+            _halve(module, self._half)
         self._network: Any = module.to(self._device).to(memory_format=self._layout)
         if compiled:
             self._network = torch.compile(self._network)
@@ -31,13 +34,14 @@ class Prepared:
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         x = x.to(self._device).contiguous(memory_format=self._layout)
-        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved, cache_enabled=False)
+        half = self._half or torch.bfloat16
+        autocast = torch.autocast(self._device.type, half, enabled=self._half is not None, cache_enabled=False)
         with torch.inference_mode(), autocast:
             return self._network(x).float()  # a no-op in float32
 
 
-def _halve(module: nn.Module) -> None:
-    """Convert convolutions to bfloat16 once: autocast would round their weights in every call."""
-    for convolution in module.modules():
-        if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
-            convolution.to(torch.bfloat16)
+def _halve(module: nn.Module, half: torch.dtype) -> None:
+    """Convert convolutions and linear layers once: autocast would round their weights in every call."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            layer.to(half)

@@ -1,0 +1,42 @@
+"""The Accelerator of a command waits as long as images take, and splits no network."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import tiny
+import torch
+
+from lowvision.errors import RunError
+from lowvision.system import accelerators, processes
+
+
+def wait_long() -> None:
+    """Join the group and check the timeout of its collectives."""
+    accelerator = accelerators.build("cpu")
+    assert accelerator.num_processes == 2
+    group = torch.distributed.distributed_c10d._get_default_group()
+    timeout = group._get_backend(torch.device("cpu")).options._timeout
+    assert timeout == processes.PATIENCE > timedelta(hours=1)
+
+
+def test_processes_of_a_run_wait_for_one_another_for_days() -> None:
+    assert tiny.in_two_processes(wait_long) == [0, 0]
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"])
+def test_a_network_split_over_processes_is_refused(kind: str) -> None:
+    with pytest.raises(RunError, match=f"{kind} splits the network over processes, which is not supported"):
+        processes.check_replicated(kind)
+
+
+@pytest.mark.parametrize("kind", processes.REPLICATED)
+def test_whole_networks_in_every_process_are_not(kind: str) -> None:
+    processes.check_replicated(kind)
+
+
+def test_what_accelerate_launch_requests_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(RunError, match="FSDP splits the network"):
+        accelerators.build("cpu")
