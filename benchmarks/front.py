@@ -4,8 +4,8 @@
 
 A ROW is a weights file or the name of shipped weights. A single network runs on the whole image. A container is routed
 as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@fast` is a speed (`fast`, `balanced`, `best`),
-`NAME@whole` runs its base on the whole image. `LABEL=ROW` names a row in table and plot. Photographs are degraded by the
-task of the weights (antialiased bicubic for super-resolution) and rounded to 8 bit.
+`NAME@whole` runs its base on the whole image. `LABEL=ROW` names a row in table and plot. Photographs are degraded by
+the task of the weights (antialiased bicubic for super-resolution) and rounded to 8 bit.
 
 Each row has a process of its own, which warms up on the first photograph. Rounds alternate between rows, so that all
 meet the same load. The table has the seconds of all photographs (quickest round, and slowest), PSNR of RGB and SSIM of
