@@ -52,7 +52,9 @@ def evaluate(
     task of another scale or other channels.
     """
     header = weights.read_header(path, registry)
-    architecture = header.architecture if task is None else _for_task(header.architecture, task, registry)
+    architecture = header.architecture.deployed()
+    if task is not None:
+        architecture = _for_task(architecture, task, registry)
     if weights.is_foreign(path):
         logger.info("%s", weights.recognised(header, registry))
     container = None

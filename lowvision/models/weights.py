@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lowvision.config.options import Options
 from lowvision.errors import WeightsError
+from lowvision.layers.reparam import fused_state
 from lowvision.models import external_weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.external_weights import ExternalWeights
@@ -133,7 +134,8 @@ def header_of(raw: dict[str, Any], path: Path, registry: Registry) -> Header:
 def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
     """Build the single network `wanted` with the weights of a file. Raises WeightsError if they do not fit.
 
-    From a container's file, take the last branch with the same architecture.
+    From a container's file, take the last branch with the same architecture. A training form in the file is fused if
+    its deployed form is wanted.
     """
     network = wanted.build_network()
     _load_into(network, path, wanted, registry, *_branch_like(wanted, *_read(path, registry)))
@@ -141,7 +143,10 @@ def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Mod
 
 
 def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
-    """Build the container `wanted` with the weights of a file. Raises WeightsError if they do not fit."""
+    """Build the container `wanted` with the weights of a file, fused as `load_network` does.
+
+    Raises WeightsError if they do not fit.
+    """
     container = wanted.build_container()
     _load_into(container, path, wanted, registry, *_read(path, registry))
     return container
@@ -153,7 +158,7 @@ def _branch_like(
     """Return the last branch of a stored container that fits `wanted`; if there is none, all that is stored."""
     if stored.classifier:
         for k in reversed(range(len(stored.branches))):
-            if _fits(stored.only(k), wanted):
+            if _fits(stored.only(k), wanted) or _fits(stored.only(k).deployed(), wanted):
                 prefix = branch_prefix(k)
                 return stored.only(k), {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
     return stored, state
@@ -167,6 +172,11 @@ def _load_into(
     stored: Architecture,
     state: Mapping[str, Tensor],
 ) -> None:
+    if not _fits(stored, wanted) and _fits(stored.deployed(), wanted):
+        trained = stored.build()
+        _load_into(trained, path, stored, registry, stored, state)
+        state = fused_state(trained, network)
+        stored = stored.deployed()
     misfit = difference(network.state_dict(), state)
     if misfit or not _fits(stored, wanted):
         raise WeightsError(

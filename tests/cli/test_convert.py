@@ -34,5 +34,5 @@ def test_a_reduction_that_is_impossible_is_an_error(say: Say, tmp_path: Path) ->
     words = ("convert", str(path), "-o", str(tmp_path / "fused.safetensors"), "--reduce", "{reparam: fused}")
     said = say(*words)
     assert said.code == 1
-    assert "branch 0: FSRCNN has no parallel convolutions to fuse" in said.err
+    assert "branch 0: FSRCNN has no training form that could be fused" in said.err
     assert "--reduce: cannot be combined with --format" in say(*words, "--format", "classsr").err
