@@ -78,7 +78,7 @@ def test_by_default_no_classifiers_are_compared(photos):
 
 def test_a_budget_for_a_single_network_is_refused(photos):
     path = tiny.write_weights(photos / "single.safetensors", tiny.architecture().only(0))
-    with pytest.raises(UsageError, match="a single network has nothing to route"):
+    with pytest.raises(UsageError, match="is a single network without routing"):
         evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
 
 
@@ -97,7 +97,7 @@ def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos)
     assert weak > strong + 15
     assert at[1]["task"]["denoise"]["sigma"] == 50
     with pytest.raises(
-        UsageError, match="--task: sr of scale 4, 3 channels; the weights are for denoise of scale 1, 3"
+        UsageError, match="--task: sr of scale 4, 3 channels, but the weights are for denoise of scale 1, 3"
     ):
         evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
 
