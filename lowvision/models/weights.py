@@ -210,7 +210,10 @@ def _loaded(
     stored: Architecture,
     state: Mapping[str, Tensor],
 ) -> nn.Module:
-    """Compare, then build the network and load its tensors; fuse a stored training form if its deployed form is wanted."""
+    """Compare, then build the network and load its tensors.
+
+    A stored training form is fused if its deployed form is wanted.
+    """
     if not _fits(stored, wanted) and _fits(stored.deployed(), wanted):
         trained = _loaded(path, stored, stored.build, registry, stored, state)
         stored, state = stored.deployed(), fused_state(trained, build())
