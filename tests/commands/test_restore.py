@@ -235,9 +235,9 @@ def test_hundreds_of_files_are_restored_one_at_a_time(
     for n in range(200):
         io.write(f"in/{n:03}.png", Image(pixels(4, 4)))
     order: list[str] = []
-    read, write = io.read, io.write
-    monkeypatch.setattr(io, "read", lambda path, *more: order.append("read") or read(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
-    monkeypatch.setattr(io, "write", lambda path, *more: order.append("write") or write(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
+    read, write = io.read_frames, io.write_frames
+    monkeypatch.setattr(io, "read_frames", lambda path, *more: order.append("read") or read(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
+    monkeypatch.setattr(io, "write_frames", lambda path, *more: order.append("write") or write(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
     assert restored()["total"]["restored"] == 200
     assert order == ["read", "write"] * 200
 
