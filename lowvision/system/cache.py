@@ -68,10 +68,15 @@ def _temporary_root() -> Path:
     return Path(temporary.name)
 
 
+@functools.cache
 def _can_be_written(folder: Path) -> bool:
-    """Return True if a folder, or the nearest folder above it that exists, can be written."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    """Create a folder and return True if files can be written into it; permissions alone do not tell."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def limit() -> int:
