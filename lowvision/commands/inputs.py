@@ -5,15 +5,17 @@ from __future__ import annotations
 import glob
 import mimetypes
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lowvision.errors import UsageError
-from lowvision.imaging.io import DEPTHS
+from lowvision.imaging.formats import BY_SUFFIX, SUFFIXES, WRITABLE
 
-ENDINGS = " ".join(DEPTHS)
+ENDINGS = " ".join(WRITABLE)
+NOT_REGULAR = "pipes, devices and broken links"
 
 
 @dataclass(frozen=True)
@@ -29,30 +31,54 @@ class Input:
         return self.result.with_name(f"{self.result.stem}.map.png")
 
 
-def plan(patterns: Sequence[str], output: Path, ending: str | None = None, maps: bool = False) -> tuple[Input, ...]:
+def plan(
+    patterns: Sequence[str],
+    output: Path,
+    ending: str | None = None,
+    maps: bool = False,
+    suffix: str = "",
+    ignored: Counter[str] | None = None,
+) -> tuple[Input, ...]:
     """Return every selected image once, in a stable order; no file is opened.
 
     patterns: files; folders, searched recursively; patterns (`*`, `?`, `[...]`, and `**` for any depth). The path of a
     result below `output` is the path of the image below the folder, or below the part of a pattern without wildcards.
-    output: a folder; for a single file also the path of its result. ending: ending of the results, e.g. `.png`; None
-    keeps that of each image if it can be written, otherwise `.png`. maps: whether route maps will be written too.
+    Links to folders are followed, every folder once. output: a folder; for a single file also the path of its result.
+    ending: ending of the results, e.g. `.png`; None keeps that of each image if it can be written, otherwise `.png`,
+    or `.tif` for floats. maps: whether route maps will be written too. suffix: text before the ending of the results.
+    ignored: receives the number of files in searched folders that are not selected, by their ending.
     Raises UsageError if a pattern selects no image, or if a result would replace an input or another result.
     """
+    ignored = Counter() if ignored is None else ignored
     if _is_one_file(patterns, output):
-        inputs = [Input(Path(patterns[0]).expanduser(), _with_ending(output, ending))]
+        inputs = [Input(_expanded(patterns[0]), _with_ending(output, ending))]
     else:
         _check_folder(output)
-        images = (image for pattern in patterns for image in _images(pattern, output))
-        inputs = [Input(path, output / relative.with_suffix(ending or _ending_of(path))) for path, relative in images]
+        images = (image for pattern in patterns for image in _images(pattern, output, ignored))
+        inputs = [
+            Input(path, output / relative.with_name(f"{relative.stem}{suffix}{ending or _ending_of(path)}"))
+            for path, relative in images
+        ]
     unique = tuple(dict.fromkeys(inputs))
     _refuse_replacing(unique, maps)
     return unique
 
 
+def _expanded(pattern: str) -> Path:
+    """Return a path with `~` replaced by the home folder, unless a file has that name or there is no such user."""
+    path = Path(pattern)
+    if pattern.startswith("~") and not os.path.lexists(path):
+        try:
+            return path.expanduser()
+        except RuntimeError:
+            pass
+    return path
+
+
 def _is_one_file(patterns: Sequence[str], output: Path) -> bool:
     """Return whether `output` is the path of a single result rather than a folder."""
-    single = len(patterns) == 1 and Path(patterns[0]).expanduser().is_file()
-    return single and output.suffix.lower() in DEPTHS and not output.is_dir()
+    single = len(patterns) == 1 and _expanded(patterns[0]).is_file()
+    return single and output.suffix.lower() in WRITABLE and not output.is_dir()
 
 
 def _with_ending(output: Path, ending: str | None) -> Path:
@@ -66,70 +92,109 @@ def _check_folder(output: Path) -> None:
     if output.is_dir():
         return
     kind, _ = mimetypes.guess_type(output.name)
-    if output.exists() or output.suffix.lower() in DEPTHS:
+    if output.exists() or output.suffix.lower() in WRITABLE:
         raise UsageError(f"{output}: is a file, but there may be several results; give a folder")
     if kind and kind.startswith("image/"):
         raise UsageError(f"{output}: cannot write '{output.suffix}'; choose from {ENDINGS}")
 
 
 def _ending_of(path: Path) -> str:
-    return path.suffix if path.suffix.lower() in DEPTHS else ".png"
+    suffix = path.suffix.lower()
+    if suffix in WRITABLE:
+        return path.suffix
+    return BY_SUFFIX[suffix].replacement if suffix in BY_SUFFIX else ".png"
 
 
-def _images(pattern: str, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Return each image that a pattern selects, with its path relative to the folder of the pattern."""
-    path = Path(pattern).expanduser()
+def _images(pattern: str, output: Path, ignored: Counter[str]) -> Iterator[tuple[Path, Path]]:
+    """Yield each image that a pattern selects, with its path relative to the folder of the pattern."""
+    path = _expanded(pattern)
     if path.is_dir():
-        root, images = path, _below(path, output)
-    elif path.exists():
+        root, images = path, _found(path, ("**", "*"), output, ignored)
+    elif os.path.lexists(path):
         root, images = path.parent, iter([path])
     elif glob.has_magic(pattern):
-        root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
-        images = _matching(path, root, output)
+        root, wildcards = _split(path)
+        images = _found(root, wildcards, output, ignored)
     else:
         raise UsageError(f"{pattern}: no such file or folder")
     first = next(images, None)
     if first is None:
-        raise UsageError(f"{pattern}: no images found; supported endings: {ENDINGS}")
+        raise UsageError(f"{pattern}: no images found; supported endings: {' '.join(SUFFIXES)}")
     yield first, first.relative_to(root)
     yield from ((image, image.relative_to(root)) for image in images)
 
 
-def _below(folder: Path, output: Path) -> Iterator[Path]:
-    """Return the images of a folder, recursively, without hidden files and earlier results."""
-
-    def unreadable(error: OSError) -> None:
-        raise UsageError(f"{error.filename}: cannot read the folder: {error.strerror}") from error
-
-    results = output.resolve()
-    for place, folders, files in os.walk(folder, onerror=unreadable):
-        # Changed in place: `walk` descends into the folders of this list.
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(place, f).resolve() != results)
-        yield from (Path(place, name) for name in sorted(files) if _is_image(name))
+def _split(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """Split a pattern into its folder and the rest; a folder whose name has brackets is a folder."""
+    root = Path(path.anchor)
+    parts = path.parts[1:] if path.anchor else path.parts
+    for number, part in enumerate(parts):
+        if glob.has_magic(part) and not (root / part).is_dir():
+            return root, parts[number:]
+        root /= part
+    return root.parent, parts[-1:]
 
 
-def _matching(pattern: Path, root: Path, output: Path) -> Iterator[Path]:
-    """Return the images below the root that match a pattern, without hidden files and earlier results."""
-    results = output.resolve()
-    holds_results = root.resolve() in results.parents
-    for name in sorted(glob.iglob(str(pattern), recursive=True)):
-        path = Path(name)
-        is_result = holds_results and results in path.resolve().parents
-        if _is_image(path.name) and path.is_file() and not is_result:
+def _found(root: Path, wildcards: tuple[str, ...], output: Path, ignored: Counter[str]) -> Iterator[Path]:
+    """Yield the images below the root that match wildcards, without hidden files and earlier results."""
+    results = os.path.realpath(output)
+    holds_results = results.startswith(os.path.join(os.path.realpath(root), ""))
+    depth = None if "**" in wildcards else len(wildcards)
+    for path in _walk(root, results if holds_results else None, depth, set()):
+        if path.name.startswith(".") or not _matches(path.relative_to(root).parts, wildcards):
+            continue
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            ignored[suffix or "without ending"] += 1
+        elif not path.is_file():  # a pipe would be read for ever, and a link to itself never
+            ignored[NOT_REGULAR] += 1
+        else:
             yield path
 
 
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in DEPTHS and not name.startswith(".")
+def _walk(folder: Path, results: str | None, depth: int | None, visited: set[str]) -> Iterator[Path]:
+    """Yield all files below a folder, sorted; links are followed, but every folder is visited once.
+
+    results: folder that is left out. depth: number of levels; None: all.
+    """
+    real = os.path.realpath(folder)
+    if real in visited or real == results or depth == 0:
+        return
+    visited.add(real)
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot read the folder: {error.strerror}") from error
+    folders = [Path(folder, entry.name) for entry in entries if _is_folder(entry) and not entry.name.startswith(".")]
+    yield from (Path(folder, entry.name) for entry in entries if not _is_folder(entry))
+    for inside in sorted(folders, key=lambda path: (path.is_symlink(), path.name)):
+        yield from _walk(inside, results, None if depth is None else depth - 1, visited)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _matches(parts: tuple[str, ...], wildcards: tuple[str, ...]) -> bool:
+    """Return True if the parts of a path match wildcards; `**` matches any number of parts."""
+    if not wildcards:
+        return not parts
+    if wildcards[0] == "**":
+        rest = wildcards[1:] or ("*",)
+        return any(_matches(parts[skipped:], rest) for skipped in range(len(parts)))
+    return bool(parts) and fnmatchcase(parts[0], wildcards[0]) and _matches(parts[1:], wildcards[1:])
 
 
 def _refuse_replacing(inputs: Sequence[Input], maps: bool) -> None:
     """Raise UsageError if a result would replace an input or another result."""
-    sources = {image.path.resolve() for image in inputs}
-    results: dict[Path, Path] = {}
+    sources = {os.path.realpath(image.path) for image in inputs}
+    results: dict[str, Path] = {}
     for image in inputs:
         for target in (image.result, image.map) if maps else (image.result,):
-            resolved = target.resolve()
+            resolved = os.path.realpath(target)
             if resolved in sources:
                 raise UsageError(f"{image.path}: its result {target} would replace an input; give another -o")
             if resolved in results:

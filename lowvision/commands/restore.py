@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lowvision.commands import inputs as input_files
 from lowvision.commands.inputs import Input
 from lowvision.errors import LowvisionError, UsageError, summary_of
-from lowvision.imaging import io
-from lowvision.imaging.io import Image
+from lowvision.imaging import alpha, encoders, io
+from lowvision.imaging.formats import JPEG
+from lowvision.imaging.image import Frames, Image, Pixels
+from lowvision.imaging.resize import resize
+from lowvision.imaging.target_size import TargetSize
 from lowvision.inference import package, restorer, trained_networks
-from lowvision.inference.restorer import Restorer
+from lowvision.inference.restorer import Restored, Restorer
 from lowvision.models.calibration import Speed
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
@@ -25,8 +31,12 @@ from lowvision.system.progress import Progress, telling
 
 logger = logging.getLogger("lowvision")
 
+OWN_SIZE = TargetSize()
+"""The size that the network gives."""
 SCHEMA = 1
 """Version of the document; incremented on incompatible changes."""
+MOST_NAMED = 5
+"""Kinds of ignored files that the text names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +52,19 @@ class RestoreOptions:
     quality: int = 95
     """Quality of JPEG and WebP, 1..100."""
     strips_metadata: bool = False
-    """Whether to leave out EXIF and ICC."""
+    """Whether to leave out EXIF, ICC and all other metadata."""
+    keeps_times: bool = False
+    """Whether results get the modification times of their inputs."""
+    only_first_frame: bool = False
+    """Whether to restore only the first frame of animations and the first page of documents."""
+    restores_alpha: bool = False
+    """Whether the network restores alpha too; otherwise it is resampled."""
+    background: tuple[int, int, int] = (255, 255, 255)
+    """Colour behind transparent pixels in JPEG, 0..255 per channel."""
+    size: TargetSize = OWN_SIZE
+    """Size of the results; the network's own by default."""
+    passes: int = 1
+    """Number of times that the network is applied."""
     draws_maps: bool = False
     """Whether to write a route map next to each result."""
     skips_existing: bool = False
@@ -60,6 +82,8 @@ class RestoreRequest:
     output: Path
     suffix: str | None = None
     """File name ending of the results, e.g. `.png`; None: that of each input."""
+    name_suffix: str = ""
+    """Text before the ending of the results' names, e.g. `_x4`."""
     weights: Path
     """Weights file, or folder of an exported package."""
     options: RestoreOptions = RestoreOptions()
@@ -68,9 +92,10 @@ class RestoreRequest:
     """Name, or name with options."""
     precision: Precision = "f32"
 
-    def plan(self) -> tuple[Input, ...]:
-        """Find the inputs and the paths of their results. Raises UsageError."""
-        return input_files.plan(self.patterns, self.output, self.suffix, self.options.draws_maps)
+    def plan(self, ignored: Counter[str] | None = None) -> tuple[Input, ...]:
+        """Find the inputs and the paths of their results; count the other files by suffix. Raises UsageError."""
+        maps = self.options.draws_maps
+        return input_files.plan(self.patterns, self.output, self.suffix, maps, self.name_suffix, ignored)
 
 
 @dataclass(frozen=True)
@@ -90,6 +115,10 @@ class Done:
     """Multiply-adds of the base on the whole image."""
     seconds: float
     """Time of restoring, without reading and writing."""
+    result_height: int
+    result_width: int
+    frames: int = 1
+    """Number of frames or pages."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +154,8 @@ def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
     the first input; later failures are in the document.
     """
     group = join(request.device)
-    planned = request.plan()
+    ignored: Counter[str] = Counter()
+    planned = request.plan(ignored)
     began = time.perf_counter()  # the document's time includes loading
     network = restorer.load(
         request.weights,
@@ -137,6 +167,7 @@ def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
     group.wait()  # the results that a process writes would be inputs to one that is still searching for them
     check_writable(request.output)
     document = restore(planned, network, request.options, registry, group, began)
+    document["ignored"] = dict(ignored.most_common())
     return document if group.is_main_process else None
 
 
@@ -183,6 +214,10 @@ def text(document: dict[str, Any]) -> str:
         shares = " / ".join(f"{share:.0%}" for share in total["shares"])
         lines[0] += f"; branches {shares}; cost {total['share_of_base']:.0%} of the base on whole images"
     lines[0] += f"; {total['seconds']:.1f} s"
+    if ignored := document.get("ignored"):
+        names = ", ".join(f"{count} {_printable(name)}" for name, count in list(ignored.items())[:MOST_NAMED])
+        more = ", ..." if len(ignored) > MOST_NAMED else ""
+        lines.append(f"{sum(ignored.values())} other files in the folders were ignored: {names}{more}")
     lines += [f"failed: {_printable(failed['input'])}: {_printable(failed['reason'])}" for failed in document["failed"]]
     return "\n".join(lines)
 
@@ -200,7 +235,9 @@ def _outcome(source: Input, network: Restorer, options: RestoreOptions, progress
         reason = _reason(error, source.path)
         progress.end(f"{name}: failed: {_printable(reason)}")
         return Failed(source, reason)
-    sizes = f"{done.width}x{done.height} -> {done.width * network.scale}x{done.height * network.scale}"
+    sizes = f"{done.width}x{done.height} -> {done.result_width}x{done.result_height}"
+    if done.frames > 1:
+        sizes += f", {done.frames} frames"
     spent = f"{done.cost / done.base_cost:.0%} of the base, {done.seconds:.2f} s"
     if options.budget and done.cost > options.budget * done.base_cost:
         reason = "the setting was calibrated on other tiles" if network.settings else "no cheaper route exists"
@@ -210,17 +247,83 @@ def _outcome(source: Input, network: Restorer, options: RestoreOptions, progress
 
 
 def _restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
-    image = io.read(source.path, options.largest)
-    restored = network.restore(
-        image.pixels, budget=options.budget, progress=progress.move, max_loss=options.max_loss, speed=options.speed
-    )
-    exif, icc = (None, None) if options.strips_metadata else (image.exif, image.icc)
+    frames = _frames(source, options)
+    encoders.check_frames(source.result, frames)
+    height, width = frames.images[0].pixels.shape[:2]
+    for image in frames.images:  # before the work, not after it
+        encoders.check_size(source.result, *_result_size(image, network, options))
+    if source.result.suffix.lower() in JPEG.suffixes and any(image.alpha is not None for image in frames.images):
+        _say_composited()
     source.result.parent.mkdir(parents=True, exist_ok=True)
+    results, parts = [], []
+    for image in frames.images:
+        pixels, part = _restored_pixels(image, network, options, progress)
+        kept = Image(pixels, is_lossless_webp=image.is_lossless_webp) if options.strips_metadata else image
+        results.append(replace(kept, pixels=pixels))
+        parts.append(part)
     if options.draws_maps:  # before the result: if the result exists, its map does too
-        io.write(source.map, Image(network.route_map(image.pixels, restored)))
-    io.write(source.result, Image(restored.image, exif, icc), options.quality)
+        io.write(source.map, Image(network.route_map(frames.images[0].pixels, parts[0])))
+    io.write_frames(source.result, replace(frames, images=results), options.quality, options.background)
+    if options.keeps_times:
+        facts = source.path.stat()
+        os.utime(source.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    tiles = tuple(sum(counts) for counts in zip(*(part.tiles for part in parts), strict=True))
+    cost, base_cost = sum(part.cost for part in parts), sum(part.base_cost for part in parts)
+    seconds = sum(part.seconds for part in parts)
+    result = results[0].pixels.shape
+    return Done(source, height, width, tiles, cost, base_cost, seconds, result[0], result[1], len(results))
+
+
+def _frames(source: Input, options: RestoreOptions) -> Frames:
+    if options.only_first_frame:
+        return Frames((io.read(source.path, options.largest),))
+    return io.read_frames(source.path, options.largest)
+
+
+def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tuple[int, int]:
+    """Return height and width of a result."""
     height, width = image.pixels.shape[:2]
-    return Done(source, height, width, restored.tiles, restored.cost, restored.base_cost, restored.seconds)
+    return options.size.of(height, width, network.scale**options.passes)
+
+
+def _restored_pixels(
+    image: Image, network: Restorer, options: RestoreOptions, progress: Progress
+) -> tuple[Pixels, Restored[Pixels]]:
+    """Return the pixels of the result, resized if another size is asked for, and the sums of all passes."""
+    pixels, passed = image.pixels, []
+    for _ in range(options.passes):
+        restored = network.restore(
+            pixels,
+            budget=options.budget,
+            progress=progress.move,
+            max_loss=options.max_loss,
+            speed=options.speed,
+            restores_alpha=options.restores_alpha,
+        )
+        pixels = restored.image
+        passed.append(restored)
+    size = _result_size(image, network, options)
+    if pixels.shape[:2] != size:
+        pixels = _resized(pixels, size)
+    return pixels, replace(
+        passed[0],
+        tiles=tuple(sum(counts) for counts in zip(*(one.tiles for one in passed), strict=True)),
+        cost=sum(one.cost for one in passed),
+        base_cost=sum(one.base_cost for one in passed),
+        seconds=sum(one.seconds for one in passed),
+    )
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return pixels at another size, bicubically with antialiasing; hidden colour does not leak."""
+    x = io.to_tensor(alpha.bled(pixels) if pixels.shape[2] == 4 else pixels)
+    return io.to_pixels(resize(x, size), pixels.dtype)
+
+
+@functools.cache
+def _say_composited() -> None:
+    """Log once that transparent pixels get a background."""
+    logger.info("JPEG has no transparency: transparent pixels are set over the colour of --background")
 
 
 def _targets(source: Input, options: RestoreOptions) -> tuple[Path, ...]:
@@ -264,6 +367,7 @@ def _image(outcome: Done, options: RestoreOptions) -> dict[str, Any]:
         **({"map": str(outcome.source.map)} if options.draws_maps else {}),
         "height": outcome.height,
         "width": outcome.width,
+        "frames": outcome.frames,
         **_costs(outcome.tiles, outcome.cost, outcome.base_cost),
         "seconds": outcome.seconds,
     }

@@ -17,7 +17,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from lowvision.errors import summary_of
+from lowvision.errors import RunError, summary_of
 from lowvision.inference.trained_networks import ModelBundle
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Entry, Registry
@@ -153,6 +153,14 @@ def _compare(
             results[name] = _benchmark(runtimes[name], parts, x, callers, device)
         except Exception as error:  # a runtime of a plugin can raise anything; the others must still be measured
             left_out[name] = summary_of(error)
+    for name in [name for name, result in results.items() if not bool(result.output.isfinite().all())]:
+        left_out[name] = "its output has NaN or infinite values"
+        del results[name]
+    if usable and not results and any("NaN" in left_out[name] for name in usable):
+        raise RunError(
+            "the network gives NaN or infinite values with every runtime "
+            f"({', '.join(usable)}) at precision {precision}; try --precision f32, or other weights"
+        )
     fastest = _select(results, left_out, AGREES[precision])
     for name in usable:
         if name in fastest.left_out:

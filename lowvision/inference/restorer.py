@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision.errors import DataError, UsageError
+from lowvision.errors import DataError, RunError, UsageError
+from lowvision.imaging import alpha as hidden_colour
 from lowvision.imaging import io
 from lowvision.imaging.io import Pixels
 from lowvision.imaging.resize import resize
@@ -165,25 +166,28 @@ class Restorer:
         progress: Watch | None = None,
         max_loss: float | None = None,
         speed: Speed | None = None,
+        restores_alpha: bool = False,
     ) -> Restored[Kind]:
         """Restore an image; the result has the same type, dtype, channels and device.
 
         image: an array (H,W,C), uint8, uint16 or float32 nominally in [0,1]; or a floating tensor (C,H,W) or
         (B,C,H,W) nominally in [0,1]. C is 1 (grey), 3 (RGB, in this order) or 4 (RGB and straight alpha). Integers
         are clamped and rounded, floats are not. An RGB network gets grey in all three channels, and its output is
-        averaged. Alpha is not restored but resampled bicubically.
+        averaged. The colour of fully transparent pixels is replaced by that of the nearest visible ones.
         budget: limit on the cost, as a fraction of the base cost; None: no limit.
         progress: callback, called with (tiles done, tiles in total).
         max_loss: limit on the loss of PSNR in dB against the base on every tile, in the mean over the photographs that
         `curve` was measured on; selects the cheapest point of the curve within it. A single image may lose more.
         speed: name of a loss: `fast` 0.3 dB, `balanced` 0.05 dB, `best` 0 dB. Without budget, loss and speed, weights
         with a curve are run at `balanced`, others by the classifier's own choice.
+        restores_alpha: the network restores alpha too, as a grey image; otherwise alpha is resampled bicubically.
 
         A single adaptive network runs at one of `settings`, always by PyTorch, tile by tile: the most expensive
         operating point within the budget, or the cheapest within the loss, as measured by the stage `calibrate`. A
         single image may cost more.
 
-        Raises DataError for pixels that are not finite, or for colour if the network restores grey only,
+        Raises DataError for pixels that are not finite, or for colour if the network restores grey only, RunError if
+        the network gives NaN or infinite values,
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for an unsupported image.
         """
         self.check_budget(budget, max_loss, speed)
@@ -196,7 +200,7 @@ class Restorer:
         result = empty_result(image, self.scale, pinned=self.device.type == "cuda")
         planes = self._engine.on_device(planes)
         routed = [
-            self._restore_one(lq, result, n, limit, max_loss, _part(progress, n, len(planes)))
+            self._restore_one(lq, result, n, limit, max_loss, restores_alpha, _part(progress, n, len(planes)))
             for n, lq in enumerate(planes)
         ]
         devices.synchronize(self.device)
@@ -222,25 +226,52 @@ class Restorer:
         return io.to_uint8(route_map.overlay(io.to_tensor(image)[:3], choice, restored.plan, 1, branches))
 
     def _restore_one(
-        self, planes: Tensor, result: Any, n: int, limit: int | None, max_loss: float | None, progress: Watch | None
+        self,
+        planes: Tensor,
+        result: Any,
+        n: int,
+        limit: int | None,
+        max_loss: float | None,
+        restores_alpha: bool,
+        progress: Watch | None,
     ) -> Routes:
         """Restore one image (C,H,W), on any device, into image n of the result; C is 1, 3 or 4 in both."""
         colour, alpha = planes[:3], planes[3:]
-        channels = self.architecture.task.channels
-        if len(colour) > channels:
+        if len(alpha):
+            colour = _visible_colour(planes)
+        if len(colour) > self.architecture.task.channels:
             raise DataError(
                 "is in colour, but these weights restore grey images; convert it to grey, or take weights for RGB"
             )
-        lq = colour.expand(channels, -1, -1)
-        engine, routes, spent = self._routes(lq, limit, max_loss)
-        row = 0
-        for band in engine.bands(lq, routes, progress):
-            rows = band if len(colour) == channels else band.mean(dim=0, keepdim=True)
-            write_rows(result, n, slice(0, len(colour)), row, rows)
-            row += rows.shape[1]
+        routes = self._run(colour, result, n, slice(0, len(colour)), limit, max_loss, progress)
+        if len(alpha) and restores_alpha:
+            more = self._run(alpha, result, n, slice(3, 4), limit, max_loss, None)
+            return replace(routes, cost=routes.cost + more.cost)
         if len(alpha):
             size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
             write_rows(result, n, slice(3, 4), 0, resize(unit(alpha), size).clamp(0, 1))
+        return routes
+
+    def _run(
+        self,
+        planes: Tensor,
+        result: Any,
+        n: int,
+        channels: slice,
+        limit: int | None,
+        max_loss: float | None,
+        progress: Watch | None,
+    ) -> Routes:
+        """Run the networks on planes (1 or 3,H,W) and write the bands into channels of image n of the result."""
+        expected = self.architecture.task.channels
+        lq = planes.expand(expected, -1, -1)
+        engine, routes, spent = self._routes(lq, limit, max_loss)
+        row = 0
+        for band in engine.bands(lq, routes, progress):
+            rows = band if len(planes) == expected else band.mean(dim=0, keepdim=True)
+            _check_finite(rows, row)
+            write_rows(result, n, channels, row, rows)
+            row += rows.shape[1]
         return routes if spent is None else replace(routes, cost=int(sum(spent)))
 
     def _routes(
@@ -318,6 +349,25 @@ def load(
         _adaptive_at=adaptive_at,
         _engine=engines.build(parts, selected, device),
     )
+
+
+def _visible_colour(planes: Tensor) -> Tensor:
+    """Return the colour (3,H,W) of RGBA planes (4,H,W), without the colour that is hidden below alpha 0."""
+    if bool((planes[3] != 0).all()):
+        return planes[:3]
+    pixels = hidden_colour.bled(planes.permute(1, 2, 0).cpu().numpy())
+    return torch.from_numpy(pixels).permute(2, 0, 1)[:3].to(planes.device)
+
+
+def _check_finite(rows: Tensor, first: int) -> None:
+    """Raise RunError if restored rows (C,h,w) hold values that are not finite; `first`: number of the first row."""
+    finite = rows.isfinite()
+    if not bool(finite.all()):
+        _, row, column = (~finite).nonzero()[0].tolist()
+        raise RunError(
+            f"the network gave NaN or infinite values, first at row {first + row}, column {column} of the result; "
+            "try --precision f32, another --runtime, or other weights"
+        )
 
 
 def _part(progress: Watch | None, n: int, parts: int) -> Watch | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+LONG_NAME = 128
+"""Bytes from which a file name is hashed in that of its temporary file: file systems allow 255."""
 
 
 @contextmanager
@@ -17,7 +21,8 @@ def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     is removed. durable: also survive a power failure, by waiting until file and folder are on the disk.
     """
     # The same folder: renaming is atomic on one file system only. The name is unique per writer.
-    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    name = path.name if len(os.fsencode(path.name)) < LONG_NAME else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    part = path.with_name(f".{name}.{os.getpid()}-{threading.get_ident()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield part

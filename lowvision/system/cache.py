@@ -6,13 +6,16 @@ most `$LOWVISION_CACHE_LIMIT` GiB (default 50); the least recently used files ar
 
 from __future__ import annotations
 
+import atexit
 import errno
 import functools
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +27,8 @@ import platformdirs
 from lowvision.errors import RunError
 from lowvision.system.atomic import whole
 
+logger = logging.getLogger("lowvision")
+
 LAYOUT = 1
 """Part of every key; incremented when the stored format changes."""
 
@@ -32,12 +37,46 @@ SUFFIXES = (".npy", ".onnx", ".json")
 
 
 def root() -> Path:
-    """Return the folder of the cache."""
+    """Return the folder of the cache; a temporary one, said once, if the user has no folder that can be written."""
     if path := os.environ.get("LOWVISION_CACHE"):
-        return Path(path).expanduser()
-    if sys.platform == "linux" and (former := Path("~/.cache/lowvision").expanduser()).is_dir():
-        return former  # used before XDG_CACHE_HOME was
-    return platformdirs.user_cache_path("lowvision", appauthor=False)
+        try:
+            return Path(path).expanduser()
+        except RuntimeError:  # `~` without a home, or a name that begins with it
+            return Path(path)
+    try:
+        former = Path("~/.cache/lowvision").expanduser()
+        if sys.platform == "linux" and former.is_dir():  # used before XDG_CACHE_HOME was
+            folder = former
+        else:
+            folder = platformdirs.user_cache_path("lowvision", appauthor=False)
+        if folder.is_absolute() and _can_be_written(folder):
+            return folder
+    except (RuntimeError, OSError):  # no home, or one that cannot be searched
+        pass
+    return _temporary_root()
+
+
+@functools.cache
+def _temporary_root() -> Path:
+    """Return a folder that is deleted when the process ends."""
+    temporary = tempfile.TemporaryDirectory(prefix="lowvision-cache-")
+    atexit.register(temporary.cleanup)
+    logger.warning(
+        "no cache folder can be written, so %s is used and deleted at the end; set LOWVISION_CACHE to keep one",
+        temporary.name,
+    )
+    return Path(temporary.name)
+
+
+@functools.cache
+def _can_be_written(folder: Path) -> bool:
+    """Create a folder and return True if files can be written into it; permissions alone do not tell."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def limit() -> int:
@@ -83,7 +122,7 @@ def keep_file(name: str, write: Callable[[Path], None]) -> Path:
     Raises RunError if it cannot be written.
     """
     path = _path(name)
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):  # the latter is reported by writing
         with suppress(PermissionError):  # a file of another user
             os.utime(path)
         return path

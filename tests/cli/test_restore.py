@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,32 @@ def test_restore_prints_a_line_or_a_document(say: Say, weights_file: Path, tmp_p
     said = say(*words, "--json", "--skip-existing", "--format", "png", "--quality", "50", "--strip-metadata")
     assert said.code == 1
     assert json.loads(said.out)["total"].items() >= {"restored": 0, "skipped": 1, "failed": 1}.items()
+
+
+def piped(weights_file: Path, content: bytes, *more: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "lowvision", "restore", "-", "-o", "-", "-m", str(weights_file)]
+    command += ["--device", "cpu", "--runtime", "torch", *more]
+    return subprocess.run(command, input=content, capture_output=True, check=False)
+
+
+def test_an_image_goes_from_standard_input_to_standard_output(weights_file: Path, tmp_path: Path) -> None:
+    io.write(tmp_path / "a.tif", Image(np.full((8, 9, 3), 77, dtype=np.uint16)))
+    said = piped(weights_file, (tmp_path / "a.tif").read_bytes(), "--format", "png")
+    assert said.returncode == 0
+    assert b"1 restored" in said.stderr
+    (tmp_path / "b.png").write_bytes(said.stdout)
+    assert io.read(tmp_path / "b.png").pixels.shape == (16, 18, 3)
+    assert io.read(tmp_path / "b.png").pixels.dtype == np.uint16
+
+
+def test_streams_take_one_image(say: Say, weights_file: Path, tmp_path: Path) -> None:
+    for words in (("a.png", "b.png", "-o", "-"), ("-", "a.png"), (str(tmp_path), "-o", "-")):
+        said = say("restore", *words, "-m", str(weights_file))
+        assert said.code == 2
+        assert "take" in said.err
+
+
+def test_sizes_and_colours_that_cannot_be_meant_are_refused(say: Say, weights_file: Path, tmp_path: Path) -> None:
+    words = ("restore", str(tmp_path), "-m", str(weights_file))
+    assert "exclude each other" in say(*words, "--scale", "2", "--width", "9").err
+    assert "is not a colour" in say(*words, "--background", "whiteish").err

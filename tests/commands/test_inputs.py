@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -132,3 +135,62 @@ def test_thousands_of_names_are_planned_without_opening_one(photos: Path) -> Non
     for n in range(3000):
         Path(f"many/{n:04}.png").touch()
     assert len(plan(["many"], Path("out"), maps=True)) == 3000
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a.mpo", "a.avif", "a.gif", "a.jp2", "a.ppm", "a.hdr", "a.pfm"])
+def test_all_formats_that_are_read_are_found_in_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    (given,) = plan([str(tmp_path)], tmp_path / "out")
+    kept = {".jfif", ".jpe", ".mpo"}
+    replaced = ".tif" if name in {"a.hdr", "a.pfm"} else ".png"
+    assert given.result.suffix == (given.path.suffix if given.path.suffix in kept else replaced)
+
+
+def test_what_is_not_selected_is_counted(photos: Path) -> None:
+    for name in ("b.heic", "c.HEIC", "readme"):
+        (photos / name).touch()
+    os.mkfifo(photos / "pipe.png")
+    (photos / "self.png").symlink_to("self.png")
+    ignored: Counter[str] = Counter()
+    assert len(plan(["photos"], Path("out"), ignored=ignored)) == 5
+    assert ignored == {".heic": 2, ".txt": 1, "without ending": 1, "pipes, devices and broken links": 2}
+
+
+def test_linked_folders_are_followed_once_each(photos: Path) -> None:
+    Path("elsewhere").mkdir()
+    Path("elsewhere/t.png").touch()
+    (photos / "linked").symlink_to("../elsewhere")
+    (photos / "linked again").symlink_to("../elsewhere")
+    (photos / "loop").symlink_to(".")
+    (photos / "sub" / "up").symlink_to("..")
+    expected = ["out/a.JPG", "out/b.png", "out/sub/c.tif", "out/sub/deeper/d x.webp", "out/süß/é.bmp"]
+    assert results("photos") == [*expected, "out/linked/t.png"]
+    assert results("photos/**/*.png") == ["out/b.png", "out/linked/t.png"]
+
+
+def test_many_loops_take_no_time(photos: Path) -> None:
+    for n in range(30):
+        (photos / f"loop{n}").symlink_to(".")
+        (photos / "sub" / f"loop{n}").symlink_to("..")
+    began = time.perf_counter()
+    assert results("photos/**/**/*.png") == ["out/b.png"]
+    assert time.perf_counter() - began < 5
+
+
+def test_a_pattern_below_a_folder_with_brackets_finds_its_images(photos: Path) -> None:
+    Path("set [1]").mkdir()
+    Path("set [1]/a.png").touch()
+    assert results("set [1]/*.png") == ["out/a.png"]
+    assert results("set [1]/**/*") == ["out/a.png"]
+
+
+def test_a_name_that_begins_with_a_tilde_is_a_name(photos: Path) -> None:
+    Path("~tilde.png").touch()
+    assert results("~tilde.png") == ["out/~tilde.png"]
+    with pytest.raises(UsageError, match="no such file"):
+        results("~nobody.png")
+
+
+def test_a_suffix_stands_before_the_ending(photos: Path) -> None:
+    assert results("photos/b.png", suffix="_x4") == ["out/b_x4.png"]
+    assert results("photos/a.JPG", suffix="_x4", ending=".png") == ["out/a_x4.png"]

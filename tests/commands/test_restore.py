@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+import safetensors.torch
 import tiny
 
 from lowvision.commands import inputs, restore
 from lowvision.commands.restore import RestoreOptions, RestoreRequest
-from lowvision.errors import UsageError, WeightsError
+from lowvision.errors import DataError, RunError, UsageError, WeightsError
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
+from lowvision.imaging.resize import resize
+from lowvision.imaging.target_size import TargetSize
 from lowvision.inference import restorer
 from lowvision.plugins import registry
 from lowvision.system.processes import ProcessGroup
@@ -30,8 +33,8 @@ KNOWN = registry.load()
 ALONE = ProcessGroup(0, 1)
 
 
-def pixels(height: int = 24, width: int = 32, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
-    unit = np.random.default_rng(0).random((height, width, channels), dtype=np.float32)
+def pixels(height: int = 24, width: int = 32, channels: int = 3, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
+    unit = np.random.default_rng(seed).random((height, width, channels), dtype=np.float32)
     return unit if dtype is np.float32 else (unit * np.iinfo(dtype).max).astype(dtype)
 
 
@@ -232,9 +235,9 @@ def test_hundreds_of_files_are_restored_one_at_a_time(
     for n in range(200):
         io.write(f"in/{n:03}.png", Image(pixels(4, 4)))
     order: list[str] = []
-    read, write = io.read, io.write
-    monkeypatch.setattr(io, "read", lambda path, *more: order.append("read") or read(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
-    monkeypatch.setattr(io, "write", lambda path, *more: order.append("write") or write(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
+    read, write = io.read_frames, io.write_frames
+    monkeypatch.setattr(io, "read_frames", lambda path, *more: order.append("read") or read(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
+    monkeypatch.setattr(io, "write_frames", lambda path, *more: order.append("write") or write(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
     assert restored()["total"]["restored"] == 200
     assert order == ["read", "write"] * 200
 
@@ -301,3 +304,159 @@ def test_two_processes_share_the_files_and_answer_as_one(place: Path, weights_fi
     assert [one["input"] for one in together["images"]] == [one["input"] for one in alone["images"]]
     assert together["failed"] == alone["failed"]
     assert together["total"]["gmac"] == pytest.approx(alone["total"]["gmac"])
+
+
+@pytest.mark.parametrize(("name", "result"), [("a.png", "a.png"), ("a.gif", "a.png"), ("a.webp", "a.webp")])
+def test_all_frames_are_restored_with_their_times_unless_the_first_is_asked_for(
+    place: Path, restored: Any, name: str, result: str
+) -> None:
+    frames = [PIL.Image.fromarray(np.full((12, 16, 3), 40 * n + 20, np.uint8)) for n in range(3)]
+    frames[0].save(f"in/{name}", save_all=True, append_images=frames[1:], duration=[30, 60, 90], loop=0, lossless=True)
+    document = restored()
+    assert not document["failed"]
+    assert document["images"][0]["frames"] == 3
+    written = io.read_frames(f"out/{result}")
+    assert written.durations == (30, 60, 90)
+    assert [image.pixels.shape[:2] for image in written.images] == [(24, 32)] * 3
+    means = [image.pixels[..., :3].mean() for image in written.images]
+    assert means == sorted(means)
+    assert means[2] - means[0] > 30
+    assert restored(only_first_frame=True)["images"][0]["frames"] == 1
+    assert io.count_frames(f"out/{result}") == 1
+
+
+def test_frames_that_the_chosen_format_cannot_hold_fail_before_the_work(place: Path, restored: Any) -> None:
+    frames = [PIL.Image.fromarray(pixels(seed=n)) for n in range(2)]
+    frames[0].save("in/a.gif", save_all=True, append_images=frames[1:])
+    (failed,) = restored(".jpg")["failed"]
+    assert "cannot hold 2 frames" in failed["reason"]
+    assert "--frames first" in failed["reason"]
+    assert not restored(".jpg", only_first_frame=True)["failed"]
+
+
+def test_lossless_webp_stays_lossless(place: Path, restored: Any) -> None:
+    for lossless in (True, False):
+        PIL.Image.fromarray(pixels()).save("in/a.webp", lossless=lossless)
+        restored()
+        assert io.read("out/a.webp").is_lossless_webp is lossless
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"scale": 1.5}, (36, 48)),
+        ({"scale": 3}, (72, 96)),
+        ({"width": 40}, (30, 40)),
+        ({"height": 40}, (40, 53)),
+        ({"width": 40, "height": 20}, (20, 27)),
+        ({"megapixels": 0.000768}, (24, 32)),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_results_have_the_size_that_is_asked_for(
+    place: Path, restored: Any, options: dict[str, float], size: tuple[int, int], channels: int
+) -> None:
+    io.write("in/a.png", Image(pixels(channels=channels)))
+    assert not restored(size=TargetSize(**options))["failed"]  # type: ignore[arg-type]
+    assert io.read("out/a.png").pixels.shape == (*size, channels)
+
+
+def test_a_size_is_the_resized_result_of_one_run(place: Path, restored: Any) -> None:
+    io.write("in/a.png", Image(pixels()))
+    whole = restored()
+    full = io.read("out/a.png").pixels
+    smaller = restored(size=TargetSize(scale=1))
+    assert smaller["images"][0]["gmac"] == whole["images"][0]["gmac"]
+    expected = io.to_uint8(resize(io.to_tensor(full), (24, 32)))
+    assert np.abs(io.read("out/a.png").pixels.astype(int) - expected).max() <= 1
+    twice = restored(passes=2)
+    assert io.read("out/a.png").pixels.shape == (96, 128, 3)
+    assert twice["images"][0]["gmac"] > 3 * whole["images"][0]["gmac"]
+
+
+def test_two_kinds_of_size_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="exclude each other"):
+        TargetSize(scale=2, width=3)
+    with pytest.raises(UsageError, match="must be positive"):
+        TargetSize(scale=-1)
+
+
+def test_the_limit_of_a_format_is_told_before_the_work(place: Path, restored: Any) -> None:
+    io.write("in/a.png", Image(pixels(1, 9000)))
+    began = time.perf_counter()
+    (failed,) = restored(".webp")["failed"]
+    assert "cannot hold an image of 18000x2 pixels, only up to 16383" in failed["reason"]
+    assert time.perf_counter() - began < 5
+
+
+def test_transparent_pixels_get_the_background_in_jpeg(place: Path, restored: Any) -> None:
+    clear = np.zeros((16, 16, 4), np.uint8)
+    io.write("in/a.png", Image(clear))
+    restored(".jpg", background=(255, 255, 255))
+    assert io.read("out/a.jpg").pixels.min() >= 254
+    restored(".jpg", background=(255, 0, 0))
+    assert np.abs(io.read("out/a.jpg").pixels.astype(int) - (255, 0, 0)).max() <= 2
+
+
+def test_times_are_kept_if_asked_for(place: Path, restored: Any) -> None:
+    io.write("in/a.png", Image(pixels()))
+    os.utime("in/a.png", (10**9, 10**9))
+    restored()
+    assert Path("out/a.png").stat().st_mtime > 1.5e9
+    restored(keeps_times=True)
+    assert Path("out/a.png").stat().st_mtime == 10**9
+
+
+def test_ignored_files_are_counted_in_the_summary(place: Path, weights_file: Path) -> None:
+    io.write("in/a.png", Image(pixels()))
+    for name in ("in/b.heic", "in/c.heic", "in/notes.txt", "in/.hidden"):
+        Path(name).touch()
+    request = RestoreRequest(
+        patterns=("in",), output=Path("out"), weights=weights_file, device="cpu", runtime="torch", name_suffix="_x2"
+    )
+    document = restore.run(request, KNOWN)
+    assert document is not None
+    assert document["ignored"] == {".heic": 2, ".txt": 1}
+    assert "3 other files in the folders were ignored: 2 .heic, 1 .txt" in restore.text(document)
+    assert Path("out/a_x2.png").exists()
+
+
+def test_long_names_are_restored(place: Path, restored: Any) -> None:
+    name = "b" * 244 + ".png"
+    io.write("in/a.png", Image(pixels()))
+    Path("in/a.png").rename(f"in/{name}")
+    assert not restored()["failed"]
+    assert Path("out", name).exists()
+
+
+def test_a_pipe_and_a_link_to_itself_neither_block_nor_end_the_batch(place: Path, restored: Any) -> None:
+    io.write("in/a.png", Image(pixels()))
+    os.mkfifo("in/b.png")
+    Path("in/c.png").symlink_to("c.png")
+    Path("in/d.png").symlink_to("/dev/zero")
+    document = restored()
+    assert document["total"]["restored"] == 1
+    for name, reason in (("b", "not a regular file"), ("c", "symbolic links"), ("d", "not a regular file")):
+        network_free = inputs.plan([f"in/{name}.png"], Path("out"))
+        with pytest.raises(DataError, match=reason):
+            io.read(network_free[0].path)
+
+
+def test_a_network_that_gives_nan_is_a_failure_with_a_way_out(place: Path, weights_file: Path) -> None:
+    io.write("in/a.png", Image(pixels()))
+    with safetensors.safe_open(weights_file, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        header = file.metadata()
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and "classifier" not in name:
+            tensor.fill_(float("nan"))
+    safetensors.torch.save_file(tensors, "nan.safetensors", header)
+    network = restorer.load("nan.safetensors", device="cpu", runtime="torch", registry=KNOWN)
+    planned = inputs.plan(["in"], Path("out"))
+    document = restore.restore(planned, network, RestoreOptions(), KNOWN, ALONE)
+    (failed,) = document["failed"]
+    assert "NaN or infinite values" in failed["reason"]
+    assert "--precision f32" in failed["reason"]
+    assert not Path("out/a.png").exists()
+    with pytest.raises(RunError, match="NaN or infinite values with every runtime"):
+        restorer.load("nan.safetensors", device="cpu", runtime="auto", registry=KNOWN)

@@ -86,6 +86,26 @@ def test_alpha_is_resampled_and_does_not_touch_the_colours(network: Restorer) ->
     assert torch.equal(restored[:3], network.restore(x[:3]).image)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_colour_below_transparent_pixels_does_not_leak(network: Restorer, dtype: type) -> None:
+    y, x = np.mgrid[0:40, 0:40]
+    inside = (x - 19.5) ** 2 + (y - 19.5) ** 2 < 150
+    largest = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    disc = np.repeat(inside[..., None], 4, axis=2).astype(dtype) * dtype(largest)  # hidden black around white
+    white = disc.copy()
+    white[..., :3] = largest
+    for image in (disc, torch.from_numpy(disc / largest).permute(2, 0, 1).float()):
+        other = white if isinstance(image, np.ndarray) else torch.cat([torch.ones_like(image[:3]), image[3:]])
+        assert (network.restore(image).image == network.restore(other).image).all()
+
+
+def test_alpha_is_restored_as_a_grey_image_if_asked_for(network: Restorer) -> None:
+    x = picture(24, 24, 4)
+    restored = network.restore(x, restores_alpha=True)
+    np.testing.assert_array_equal(restored.image[..., 3:], network.restore(x[..., 3:]).image)
+    assert restored.cost > network.restore(x).cost
+
+
 def test_the_route_and_its_cost_are_told(network: Restorer) -> None:
     restored = network.restore(picture(40, 52))
     assert restored.choice.shape == (3, 4)

@@ -118,3 +118,28 @@ def test_the_default_is_the_users_cache_folder_unless_the_former_one_exists(tmp_
     assert cache.root() == former
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "mine"))
     assert cache.root() == tmp_path / "mine"
+
+
+def test_without_a_home_that_can_be_written_the_cache_is_temporary_and_this_is_said_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.delenv("LOWVISION_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "file").touch()
+    cache._temporary_root.cache_clear()
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv("HOME", str(home))
+        assert cache.root().is_dir()
+        assert cache.keep("ab" * 32, lambda: np.zeros(3)).is_relative_to(cache.root())
+    assert len([message for message in caplog.messages if "no cache folder can be written" in message]) == 1
+    cache._temporary_root.cache_clear()
+
+
+def test_a_cache_that_is_a_file_is_an_error_with_a_way_out(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RunError, match="set LOWVISION_CACHE to another folder"):
+        cache.keep("ab" * 32, lambda: np.zeros(3))
+
+
+def test_a_cache_named_with_a_tilde_is_a_folder_of_that_name(monkeypatch):
+    monkeypatch.setenv("LOWVISION_CACHE", "~no such user")
+    assert cache.root().name == "~no such user"
