@@ -51,7 +51,7 @@ def plan(patterns: Sequence[str], output: Path, ending: str | None = None, maps:
 
 def _is_one_file(patterns: Sequence[str], output: Path) -> bool:
     """Return whether `output` is the path of a single result rather than a folder."""
-    single = len(patterns) == 1 and Path(patterns[0]).expanduser().is_file()
+    single = len(patterns) == 1 and os.path.isfile(Path(patterns[0]).expanduser())
     return single and output.suffix.lower() in DEPTHS and not output.is_dir()
 
 
@@ -79,9 +79,9 @@ def _ending_of(path: Path) -> str:
 def _images(pattern: str, output: Path) -> Iterator[tuple[Path, Path]]:
     """Return each image that a pattern selects, with its path relative to the folder of the pattern."""
     path = Path(pattern).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         root, images = path, _below(path, output)
-    elif path.exists():
+    elif os.path.exists(path):
         root, images = path.parent, iter([path])
     elif glob.has_magic(pattern):
         root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))

@@ -75,6 +75,8 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
         step_scheduler_with_optimizer=False,
     )
     processes.check_together(accelerator.num_processes)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        processes.end_with_parent()
     set_seed(recipe.seed)
     return accelerator
 

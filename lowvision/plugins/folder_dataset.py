@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,12 +25,15 @@ class Folder(Dataset):
 
     def photos(self) -> tuple[Photo, ...]:
         folder = Path(self.path).expanduser()
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise DataError(f"{folder}: no such folder; give the path of a folder of images")
-        if (folder / "gt").is_dir() and (folder / "lq").is_dir():
-            photos = _pairs(folder)
-        else:
-            photos = [Photo(name, path) for name, path in _images(folder).items()]
+        try:
+            if (folder / "gt").is_dir() and (folder / "lq").is_dir():
+                photos = _pairs(folder)
+            else:
+                photos = [Photo(name, path) for name, path in _images(folder).items()]
+        except OSError as error:
+            raise DataError(f"{error.filename or folder}: cannot be searched: {error.strerror}") from None
         selected = [photo for photo in photos if self._is_selected(photo.name)]
         if not selected:
             raise DataError(self._none_selected(folder, len(photos)))
