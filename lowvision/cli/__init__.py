@@ -31,6 +31,7 @@ from lowvision.cli import (
 )
 from lowvision.cli.log_output import log_to_stderr
 from lowvision.errors import LowvisionError
+from lowvision.system.printable import printable, printable_lines
 
 app = typer.Typer(
     name="lowvision",
@@ -71,8 +72,14 @@ def main() -> None:
     except LowvisionError as error:
         if "--debug" in sys.argv:
             raise
-        print(error, file=sys.stderr)
+        print(printable_lines(error), file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # e.g. a name that is too long for the file system, or a disk that failed
+        if "--debug" in sys.argv:
+            raise
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"{printable(reason)}; --debug prints the traceback", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -7,6 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lowvision.system.printable import printable_lines
+
+
+class _Printable(logging.Formatter):
+    """Escapes control characters, which file names and headers of weights may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
 
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
@@ -16,6 +25,7 @@ def log_to_stderr() -> Iterator[None]:
     """
     logger = logging.getLogger("lowvision")
     handler, level = logging.StreamHandler(sys.stderr), logger.level
+    handler.setFormatter(_Printable())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

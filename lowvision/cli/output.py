@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import typer
 
+from lowvision.system.printable import printable_lines
+
 Document = TypeVar("Document")
 
 
@@ -16,7 +18,7 @@ def print_document(document: Document, as_json: bool, text: Callable[[Document],
     if as_json:
         print_json(document, to_stderr)
     else:
-        typer.echo(text(document), err=to_stderr)
+        typer.echo(printable_lines(text(document)), err=to_stderr)
 
 
 def print_json(document: object, to_stderr: bool = False) -> None:

@@ -77,7 +77,7 @@ def _expanded(pattern: str) -> Path:
 
 def _is_one_file(patterns: Sequence[str], output: Path) -> bool:
     """Return whether `output` is the path of a single result rather than a folder."""
-    single = len(patterns) == 1 and _expanded(patterns[0]).is_file()
+    single = len(patterns) == 1 and os.path.isfile(_expanded(patterns[0]))
     return single and output.suffix.lower() in WRITABLE and not output.is_dir()
 
 
@@ -108,7 +108,7 @@ def _ending_of(path: Path) -> str:
 def _images(pattern: str, output: Path, ignored: Counter[str]) -> Iterator[tuple[Path, Path]]:
     """Yield each image that a pattern selects, with its path relative to the folder of the pattern."""
     path = _expanded(pattern)
-    if path.is_dir():
+    if os.path.isdir(path):
         root, images = path, _found(path, ("**", "*"), output, ignored)
     elif os.path.lexists(path):
         root, images = path.parent, iter([path])

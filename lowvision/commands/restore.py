@@ -26,6 +26,7 @@ from lowvision.inference.restorer import Restored, Restorer
 from lowvision.models.calibration import Speed
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
+from lowvision.system.printable import printable
 from lowvision.system.processes import ProcessGroup, join
 from lowvision.system.progress import Progress, telling
 
@@ -215,25 +216,25 @@ def text(document: dict[str, Any]) -> str:
         lines[0] += f"; branches {shares}; cost {total['share_of_base']:.0%} of the base on whole images"
     lines[0] += f"; {total['seconds']:.1f} s"
     if ignored := document.get("ignored"):
-        names = ", ".join(f"{count} {_printable(name)}" for name, count in list(ignored.items())[:MOST_NAMED])
+        names = ", ".join(f"{count} {printable(name)}" for name, count in list(ignored.items())[:MOST_NAMED])
         more = ", ..." if len(ignored) > MOST_NAMED else ""
         lines.append(f"{sum(ignored.values())} other files in the folders were ignored: {names}{more}")
-    lines += [f"failed: {_printable(failed['input'])}: {_printable(failed['reason'])}" for failed in document["failed"]]
+    lines += [f"failed: {printable(failed['input'])}: {printable(failed['reason'])}" for failed in document["failed"]]
     return "\n".join(lines)
 
 
 def _outcome(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Outcome:
     """Restore one input and report its progress."""
-    name = _printable(source.path)
+    name = printable(source.path)
     progress.begin(name)
-    if options.skips_existing and all(target.exists() for target in _targets(source, options)):
+    if options.skips_existing and all(_is_complete(target) for target in _targets(source, options)):
         progress.end(f"{name}: skipped, its result exists")
         return Skipped(source)
     try:
         done = _restored(source, network, options, progress)
     except Exception as error:  # a failed input must not stop the others
         reason = _reason(error, source.path)
-        progress.end(f"{name}: failed: {_printable(reason)}")
+        progress.end(f"{name}: failed: {printable(reason)}")
         return Failed(source, reason)
     sizes = f"{done.width}x{done.height} -> {done.result_width}x{done.result_height}"
     if done.frames > 1:
@@ -242,7 +243,7 @@ def _outcome(source: Input, network: Restorer, options: RestoreOptions, progress
     if options.budget and done.cost > options.budget * done.base_cost:
         reason = "the setting was calibrated on other tiles" if network.settings else "no cheaper route exists"
         spent += f"; over the budget of {options.budget:.0%}: {reason}"
-    progress.end(f"{name} -> {_printable(source.result)}: {sizes}, {spent}")
+    progress.end(f"{name} -> {printable(source.result)}: {sizes}, {spent}")
     return done
 
 
@@ -382,6 +383,6 @@ def _costs(tiles: Sequence[int], cost: int, base_cost: int) -> dict[str, Any]:
     }
 
 
-def _printable(path: Path | str) -> str:
-    """Return a path that a terminal can print; file names need not be valid Unicode."""
-    return str(path).encode("utf-8", "replace").decode("utf-8")
+def _is_complete(target: Path) -> bool:
+    """Return False for a missing result, and for an empty one, which a full disk or another program leaves."""
+    return target.is_file() and target.stat().st_size > 0

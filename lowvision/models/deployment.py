@@ -24,14 +24,15 @@ def deployed(network: nn.Module, architecture: Architecture) -> nn.Module:
     if form == architecture:
         return network
     with torch.random.fork_rng(devices=[]):  # training must not depend on how often it is validated
-        smaller = form.build().to(next(network.parameters()).device, memory_format=torch.channels_last)
+        smaller = form.build().to(next(network.parameters()).device).to(memory_format=torch.channels_last)
         is_fused = fuse(network, smaller)
     if not is_fused:
         raise WeightsError(
             "the training form of a backbone cannot be fused into its deployed form: their other layers differ; "
             "check the backbone with lowvision.testing.check_backbone"
         )
-    return smaller.eval()
+    result: nn.Module = smaller.eval()
+    return result
 
 
 def training_file(path: Path) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -23,10 +25,21 @@ from lowvision.plugins.contracts import Format, Part, Recognised
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
 
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "network", "generator", "sd")
-"""Keys under which programs store the tensors of a network; the first one that exists is used."""
-PREFIX = "module."
-"""Prefix of names from PyTorch's parallel wrappers."""
+logger = logging.getLogger("lowvision")
+
+WRAPPERS = (
+    *("params_ema", "params-ema", "g_ema", "net_g_ema", "ema", "model_ema", "state_dict_ema"),
+    *("params", "state_dict", "model_state_dict", "generator_state_dict", "model", "net", "network"),
+    *("generator", "net_g", "netG", "sd"),
+)
+"""Keys under which programs store the tensors of a network, moving averages first; the first that exists is used."""
+PREFIXES = ("module.", "_orig_mod.", "generator.", "net_g.", "netG.", "model.", "network.")
+"""Prefixes of names from wrappers: PyTorch's parallel and compiled modules, and the classes of training frameworks."""
+COUNTERS = ("n_averaged", "step", "epoch")
+"""Names of numbers that stand beside the tensors of a network, e.g. of PyTorch's averaged models."""
+LFS = b"version https://git-lfs"
+HTML = (b"<!doctype html", b"<html", b"<?xml", b"<head")
+"""How a pointer of Git LFS and a web page begin."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,8 @@ def read(path: Path, registry: Registry, format_: Format | None = None, scale: i
     state = tensors(path)
     try:
         if format_:
-            recognised = _recognised(format_, state, path, registry)
+            attempts = (_recognised(format_, shortened, path, registry) for _, shortened in _candidates(dict(state)))
+            recognised = next(filter(None, attempts), None)
         else:
             format_, recognised = _match(state, path, registry, scale)
     except _FormatFailed as error:
@@ -103,10 +117,42 @@ def tensors(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ncnn.SUFFIX:
         return ncnn.read(path)
+    refuse_text(path)
     state = _unwrapped(_unpickled(path) if is_pickled(path) else _loaded(path), path)
-    if all(name.startswith(PREFIX) for name in state):
-        return {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
+    if all(name.startswith(PREFIXES[0]) for name in state):
+        return {name.removeprefix(PREFIXES[0]): tensor for name, tensor in state.items()}
     return state
+
+
+def refuse_text(path: Path) -> None:
+    """Raise WeightsError for what a download leaves in place of weights: a web page, or a pointer of Git LFS."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512).lstrip().lower()
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
+    if start.startswith(LFS):
+        raise WeightsError(f"{path}: is a pointer of Git LFS, not the file; run `git lfs pull` in its repository")
+    if start.startswith(HTML):
+        raise WeightsError(f"{path}: is a web page, not weights; download the file itself, e.g. by its `raw` link")
+
+
+def _candidates(state: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Yield the tensors without the prefixes of wrappers that all names share, and as they are, which is tried first.
+
+    Some networks have names that all begin like a prefix, so formats decide. Numbers beside a prefixed network, which
+    lack the prefix, are left out with it.
+    """
+    removed = ""
+    yield removed, state
+    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in state if n not in COUNTERS)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name not in COUNTERS}
+        removed += prefix
+        if not state:
+            return
+        yield removed, state
 
 
 class _Misfit(Exception):
@@ -122,7 +168,8 @@ def _loaded(path: Path) -> Any:
 
 def _unpickled(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL (\S+)", str(error))
         content = match[1] if match else "more than tensors"
@@ -136,6 +183,23 @@ def _unpickled(path: Path) -> Any:
         raise WeightsError(f"{path}: {problem}; copy it again") from None
 
 
+def _numpy_scalars() -> list[Any]:
+    """Return what the pickle of a number of numpy needs; none of it runs code of the file."""
+    kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
+    scalar = np.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")  # numpy 1 and 2
+    return [*((scalar, name) for name in names), np.dtype, *kinds, *(type(np.dtype(kind)) for kind in kinds)]
+
+
+def _inner(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the mapping under the first wrapper, or the only mapping that holds tensors; otherwise the content."""
+    for key in WRAPPERS:
+        if isinstance(inner := content.get(key), Mapping):
+            return inner
+    holders = [v for v in content.values() if isinstance(v, Mapping) and any(isinstance(t, Tensor) for t in v.values())]
+    return holders[0] if len(holders) == 1 else content
+
+
 def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
     """Return the tensors by name from at most three levels of wrappers."""
     for _ in range(3):
@@ -143,7 +207,7 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
             break
         if content and all(isinstance(value, Tensor) for value in content.values()):
             return {str(name): tensor.detach() for name, tensor in content.items()}
-        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
+        content = _inner(content)
     keys = few([str(key) for key in content]) if isinstance(content, Mapping) else type(content).__name__
     raise WeightsError(
         f"{path}: contains no tensors by name, but {keys or 'nothing'}; give a bare state dict, or one under "
@@ -161,11 +225,12 @@ def _match(
     """Return the format that recognises these tensors, and its result; general formats are tried last."""
     formats = [_with_scale(entry.component, scale) for entry in registry["formats"].values()]
     failures: list[str] = []
-    for general in (False, True):
+    attempts = [(general, *candidate) for candidate in _candidates(dict(state)) for general in (False, True)]
+    for general, removed, shortened in attempts:
         matches: list[tuple[Format, Recognised]] = []
         for format_ in formats:
             try:
-                if format_.general == general and (recognised := _recognised(format_, state, path, registry)):
+                if format_.general == general and (recognised := _recognised(format_, shortened, path, registry)):
                     matches.append((format_, recognised))
             except _FormatFailed as error:  # a broken format must not prevent others from being tried
                 failures.append(f"; {error}")
@@ -173,9 +238,11 @@ def _match(
             names = " and ".join(registry.name_of(format_) for format_, _ in matches)
             raise WeightsError(f"{path}: {names} both recognise it; select one by `lowvision convert --format`")
         if matches:
+            if removed:
+                logger.info("%s: the prefix '%s' of all names is removed", path.name, removed)
             return matches[0]
-    names = ", ".join(registry["formats"]) or "none"
-    raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failures)}")
+    names, reasons = ", ".join(registry["formats"]) or "none", "".join(dict.fromkeys(failures))
+    raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{reasons}")
 
 
 def _with_scale(kind: type[Format], scale: int | None) -> Format:

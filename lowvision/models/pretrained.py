@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lowvision.config.validation import did_you_mean
@@ -18,7 +19,7 @@ def find(path_or_name: Path, registry: Registry) -> Path:
 
     Raises WeightsError if there is neither.
     """
-    if path_or_name.exists():
+    if os.path.exists(path_or_name):
         return path_or_name
     name, provided = str(path_or_name), registry["weights"]
     if name in provided or ("weights", name) in registry.clashes:

@@ -265,6 +265,7 @@ def _header_text(path: Path) -> str | None:
     """Return the JSON of the header; None if another program wrote the file. Raises WeightsError if it is damaged."""
     if external_weights.is_others(path):
         return None
+    external_weights.refuse_text(path)
     try:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(KEY)

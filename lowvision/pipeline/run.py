@@ -21,7 +21,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
-from lowvision.system import accelerators
+from lowvision.system import accelerators, processes
 from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
 from lowvision.system.distributions import installed_version
@@ -74,6 +74,8 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
         project_dir=str(folder),
         step_scheduler_with_optimizer=False,
     )
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        processes.end_with_parent()
     set_seed(recipe.seed)
     return accelerator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,9 +30,12 @@ class Folder(Dataset):
 
     def photos(self) -> tuple[Photo, ...]:
         folder = Path(self.path).expanduser()
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise DataError(f"{folder}: no such folder; give the path of a folder of images")
-        photos = self._photos(folder)
+        try:
+            photos = self._photos(folder)
+        except OSError as error:
+            raise DataError(f"{error.filename or folder}: cannot be searched: {error.strerror}") from None
         selected = [photo for photo in photos if self._is_selected(photo.name)]
         if not selected:
             raise DataError(self._none_selected(folder, len(_images(folder))))

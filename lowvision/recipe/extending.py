@@ -78,7 +78,7 @@ def _parent(path: Path, name: Any, mark: Mark, registry: Registry) -> Path:
     if not isinstance(name, str):
         raise RecipeError(f"{mark}: extends: must be the path of one recipe, not {shown(name)}")
     parent = Path(os.path.normpath(path.parent / name))
-    if parent.is_file():
+    if os.path.isfile(parent):
         return parent
     if name in (shipped_recipes := shipped.recipes(registry)):
         return shipped_recipes[name]
@@ -116,7 +116,7 @@ def _overridden(source: Source, override: str, registry: Registry) -> Source:
     name, equals, text = override.partition("=")
     if not (equals and name.strip()):
         raise RecipeError(f"{COMMAND_LINE}: '{override}' is not an override; write key=value, e.g. seed=1")
-    path = tuple(int(key) if key.isdigit() else key for key in name.strip().split("."))
+    path = tuple(_key(key) for key in name.strip().split("."))
     try:
         new = yaml_reader.parse(text, COMMAND_LINE.file)
     except RecipeError as error:
@@ -129,6 +129,11 @@ def _overridden(source: Source, override: str, registry: Registry) -> Source:
     return Source(
         value, {**marks, **source.marks, path: COMMAND_LINE, **{(*path, *p): COMMAND_LINE for p in new.marks}}
     )
+
+
+def _key(text: str) -> str | int:
+    """Return a key of an override as an index if it is one; `²` and numbers of thousands of digits are none."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else text
 
 
 def _put(old: Any, path: KeyPath, new: Any, registry: Registry, above: KeyPath = ()) -> Any:

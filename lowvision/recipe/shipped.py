@@ -6,6 +6,7 @@ the folder `recipes` of its package; their names start with that of the plugin, 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,7 @@ def find(word: Path, registry: Registry) -> Path:
     path of a shipped recipe that must be given by name, and for an argument that is neither a path nor a name.
     """
     name, by_name = word.as_posix(), recipes(registry)
-    if word.is_file():
+    if os.path.isfile(word):  # unlike Path.is_file, False for a word that no file can have
         return word
     if name in by_name:
         return by_name[name]
@@ -90,7 +91,7 @@ def find(word: Path, registry: Registry) -> Path:
         if matches:
             raise RecipeError(f"{word}: no such file; give the name of the shipped recipe, {max(matches, key=len)}")
         return word
-    if word.exists():
+    if os.path.exists(word):
         return word
     hint = did_you_mean(name, by_name) or f"there are {', '.join(by_name)}"
     raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{registry.absent()}")

@@ -63,7 +63,7 @@ def _photographs(key: str, value: Any, registry: Registry) -> Any:
     """Return a path as a folder, and anything else unchanged."""
     if key not in ("train", "valid", "test") or not isinstance(value, str) or value in registry["datasets"]:
         return value
-    is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or Path(value).is_dir()
+    is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or os.path.isdir(value)
     return {"folder": {"path": value}} if is_path else value
 
 

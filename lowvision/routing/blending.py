@@ -32,8 +32,10 @@ class Band:
         down = self._weights(restored.shape[2], [(w.top, w.rows, w.fades[:2]) for w in windows], restored)
         right = self._weights(restored.shape[3], [(w.left, w.columns, w.fades[2:]) for w in windows], restored)
         restored.mul_(down[:, None, :, None]).mul_(right[:, None, None, :])
-        places = [_view(self._pixels, self._pixels.storage_offset(), w, self._first, 0, self._scale) for w in windows]
-        start, step = restored.storage_offset(), restored.stride(0)
+        places = [
+            _view(self._pixels, int(self._pixels.storage_offset()), w, self._first, 0, self._scale) for w in windows
+        ]
+        start, step = int(restored.storage_offset()), restored.stride(0)
         pieces = [_view(restored[0], start + n * step, w, w.top, w.left, self._scale) for n, w in enumerate(windows)]
         torch._foreach_add_(places, pieces)
 
@@ -75,7 +77,7 @@ def _profile(length: int, first: int, last: int, before: int, after: int, exact:
     At a seam, one window has the ramp from near 0 to near 1 and its neighbour 1 minus that. exact: in float64.
     """
     dtype = np.float64 if exact else np.float32
-    weights = np.zeros(length, dtype)
+    weights: NDArray[np.floating] = np.zeros(length, dtype)
     weights[first:last] = 1
     weights[first : first + before] *= _ramp(before, dtype)
     weights[last - after : last] *= dtype(1) - _ramp(after, dtype)

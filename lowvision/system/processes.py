@@ -27,6 +27,8 @@ REPLICATED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU")
 SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
 """Kinds that split the network; `accelerate launch` requests them by ACCELERATE_USE_<kind>."""
 INTERRUPTED = 130
+PR_SET_PDEATHSIG = 1
+"""Option of Linux's prctl."""
 
 
 def launch(arguments: Sequence[str], processes: int, device: str) -> int:
@@ -81,6 +83,8 @@ def join(device: str) -> ProcessGroup:
         return ProcessGroup(0, 1)
     from accelerate import PartialState  # takes 2 s; not needed by a single process
 
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with_parent()
     state = PartialState(cpu=devices.choose(device) == "cpu", timeout=PATIENCE)
     check_together(state.num_processes)
     check_replicated(state.distributed_type.value)
@@ -124,12 +128,22 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     return INTERRUPTED if received else code
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it ends, even by `kill -9`; no effect outside Linux."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM if __name__ == "__main__" else signal.SIGKILL)
+
+
 def _torchrun() -> None:
     """Run torchrun with the arguments of this process; exit with the code of the first process that failed."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    end_with_parent()
     logging.disable(logging.ERROR)  # the failed process prints its own error
     try:
         run.main()

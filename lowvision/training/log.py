@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from lowvision.system.atomic import whole
+from lowvision.system.printable import printable_lines
 
 Value = float | list[float]
 METRICS = "metrics.jsonl"
@@ -38,7 +39,7 @@ class Log:
         """Print a message, and append it to `log.txt`."""
         if not self._speaks:
             return
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable_lines(line), markup=False, highlight=False, soft_wrap=True)
         with self._text.open("a") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 

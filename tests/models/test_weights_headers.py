@@ -103,8 +103,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "no PSNR": (curve(psnr_y=None), "curve"),
     "another kind": (lambda header: header.update(kind="backbone"), "describes a container and says backbone"),
     "another scale": (
-        lambda header: header["architecture"]["task"]["sr"].update(scale=3),
-        "needed|missing|shape|built",
+        lambda header: header["architecture"]["task"]["sr"].update(scale=99),
+        "scale 99 is larger than 32",
     ),
     "a huge tile": (lambda header: header["architecture"]["tile"].update(size=10**6), "larger than 2048"),
     "no classifier": (lambda header: header["architecture"].update(classifier=None), "no classifier|says container"),
