@@ -14,7 +14,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from lowvision.errors import RunError
+from lowvision.errors import RecipeError, RunError
 from lowvision.pipeline import preflight
 from lowvision.pipeline.stages import base, branches, calibrate, classifier, evaluate, joint, rank
 from lowvision.pipeline.stages.job import Job
@@ -63,6 +63,8 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
     selected = devices.choose(device)
+    if selected == "cpu" and recipe.precision == "fp16":
+        raise RecipeError("precision: fp16 needs a GPU, the CPU would compute in float32; use bf16 or no")
     accelerator = Accelerator(
         cpu=selected == "cpu",
         mixed_precision=recipe.precision,

@@ -8,9 +8,9 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from lowvision.data import augment, photographs
-from lowvision.data.photographs import Photograph
+from lowvision.data.photographs import Photograph, TooSmallError
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
-from lowvision.errors import RunError
+from lowvision.errors import DataError, RunError
 from lowvision.models import pretrained
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights import Provenance
@@ -52,9 +52,14 @@ class Job:
         if dataset is None:
             return ()
         shard = self.accelerator.process_index, self.accelerator.num_processes
-        photographs.prepare(dataset, self.recipe.task, shard)
+        skips_damaged = split == "train" and self.recipe.data.on_error == "skip"
+        skip = (DataError,) if skips_damaged else (TooSmallError,)
+        photographs.prepare(dataset, self.recipe.task, shard, skip)
         self.accelerator.wait_for_everyone()
-        loaded = photographs.load(dataset, self.recipe.task)
+        loaded, left_out = photographs.load_usable(dataset, self.recipe.task, skip)
+        if left_out:
+            reasons = "; ".join(map(str, left_out))
+            self.log.info(f"data.{split}: {len(left_out)} photographs are skipped: {reasons}")
         return self._with_teachers(loaded, shard) if split == "train" and self.recipe.data.teachers else loaded
 
     def _with_teachers(self, loaded: tuple[Photograph, ...], shard: tuple[int, int]) -> tuple[Photograph, ...]:
@@ -65,10 +70,13 @@ class Job:
         self.accelerator.wait_for_everyone()
         return averaged.targets(loaded)
 
-    def extractor(self, split: str) -> TileExtractor:
-        """Return the tile extractor of `train` or `valid`; log the photographs that are too small."""
+    def extractor(self, split: str, size: int | None = None) -> TileExtractor:
+        """Return the tile extractor of `train` or `valid`; log the photographs that are too small.
+
+        size: height and width of tiles in LQ pixels. Default: those of the recipe.
+        """
         loaded = self.photographs(split)
-        size = self.recipe.tile.size
+        size = size or self.recipe.tile.size
         small = too_small(loaded, size)
         if small:
             self.log.info(f"data.{split}: skipped, smaller than a tile: {', '.join(small)}")
