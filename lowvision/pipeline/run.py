@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from lowvision.errors import RecipeError, RunError
-from lowvision.pipeline import preflight
+from lowvision.pipeline import continuing, preflight
 from lowvision.pipeline.stages import base, branches, calibrate, classifier, evaluate, joint, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
@@ -46,13 +46,16 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
     accelerator = _accelerator(recipe, folder, device)
     if accelerator.device.type == "cpu":
         keep_memory()
+    notices: list[str] = []
     if accelerator.is_main_process:
-        _open_folder(folder, recipe, registry, source, restart)
+        notices = _open_folder(folder, recipe, registry, source, restart)
     accelerator.wait_for_everyone()
     if recipe.trackers:
         accelerator.init_trackers(folder.name)
     track = accelerator.log if recipe.trackers else None
     log = Log(folder, accelerator.is_main_process, track)
+    for notice in notices:
+        log.info(notice)
     job = Job(recipe, registry, accelerator, folder, log)
     for name, run_stage in STAGES.items():
         options = getattr(recipe.stages, name)
@@ -77,8 +80,8 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
     return accelerator
 
 
-def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> None:
-    """Create the folder of the run, or check that it belongs to the same recipe."""
+def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> list[str]:
+    """Create the folder of the run, or check that it belongs to the same recipe; return what changes in it."""
     resolved = reading.resolved(recipe, registry)
     written = folder / "recipe.resolved.yml"
     if restart and written.exists():
@@ -88,11 +91,12 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
         folder.rename(old)
         shutil.rmtree(old)
     if written.exists():
-        if written.read_text() != resolved:
-            raise RunError(
-                f"{folder}: belongs to another recipe; --name NAME makes a new folder, --restart replaces this one"
-            )
-        return
+        if written.read_text() == resolved:
+            return []
+        notices = list(continuing.extend(folder, written, recipe, registry, tuple(STAGES), DONE))
+        with whole(written) as part:  # last: if the process is killed before, the next run begins again here
+            part.write_text(resolved)
+        return notices
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yml").write_bytes(source.read_bytes())
@@ -101,6 +105,7 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
             part.write_text(resolved)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error}; --runs FOLDER puts runs elsewhere") from None
+    return []
 
 
 def _environment() -> dict[str, str | int | None]:
