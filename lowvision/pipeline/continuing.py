@@ -34,8 +34,9 @@ def extend(
     grown = [difference for difference in differences if _is_growth(*difference)]
     if len(grown) < len(differences):
         names = [".".join(path) for path, *_ in differences if path]
+        named = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
         raise RunError(
-            f"{folder}: belongs to another recipe (differs in {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}); "
+            f"{folder}: belongs to another recipe (differs in {named}); "
             "--name NAME makes a new folder, --restart replaces this one"
         )
     for path, before, after in grown:
