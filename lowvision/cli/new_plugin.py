@@ -47,5 +47,5 @@ def _text(rendered: Rendered) -> str:
         f"  cd {rendered.folder}\n"
         "  pip install -e '.[test]'\n"
         "  pytest\n"
-        f"  lowvision run {rendered.distribution}/example"
+        f"  lowvision run {rendered.distribution}/{rendered.name}"
     )

@@ -58,24 +58,47 @@ class Photograph:
         return height // self.scale, width // self.scale
 
 
-def prepare(dataset: Dataset, task: Task, share: tuple[int, int] = (0, 1)) -> None:
+class TooSmallError(DataError):
+    """A photograph is smaller than one LQ pixel."""
+
+
+def prepare(
+    dataset: Dataset, task: Task, share: tuple[int, int] = (0, 1), skip: tuple[type[DataError], ...] = ()
+) -> None:
     """Fill the cache with photographs share[0], share[0] + share[1], ... of the set.
 
-    Raises DataError that names all photographs that cannot be used.
+    Raises DataError that names all photographs that cannot be used, except for errors of types `skip`.
     """
     photos = dataset.photos()[share[0] :: share[1]]
-    errors = [str(error) for error in _each(photos, dataset, task) if isinstance(error, DataError)]
+    results = _each(photos, dataset, task)
+    errors = [str(result) for result in results if isinstance(result, DataError) and not isinstance(result, skip)]
     if errors:
         raise DataError("\n".join(errors))
 
 
 def load(dataset: Dataset, task: Task) -> tuple[Photograph, ...]:
     """Return all photographs of the set at all of its sizes, in a fixed order. Raises DataError as `prepare` does."""
+    return load_usable(dataset, task, ())[0]
+
+
+def load_usable(
+    dataset: Dataset, task: Task, skip: tuple[type[DataError], ...]
+) -> tuple[tuple[Photograph, ...], list[DataError]]:
+    """Return the photographs as `load` does, and the errors of those that were left out, which are of types `skip`.
+
+    Raises DataError for errors of other types, and if no photograph is left.
+    """
     results = _each(dataset.photos(), dataset, task)
-    errors = [str(error) for error in results if isinstance(error, DataError)]
-    if errors:
-        raise DataError("\n".join(errors))
+    left_out = [result for result in results if isinstance(result, DataError)]
     photographs = [photograph for result in results if not isinstance(result, DataError) for photograph in result]
+    errors = [error for error in left_out if not (photographs and isinstance(error, skip))]
+    if errors:
+        raise DataError("\n".join(map(str, errors)))
+    return _opened(photographs), left_out
+
+
+def _opened(photographs: list[Photograph]) -> tuple[Photograph, ...]:
+    """Open the arrays of photographs, and trim the cache to its limit."""
     paths = frozenset(path for p in photographs for path in (p.gt_path, p.lq_path) if path)
     for path in paths:
         cache.open_array(path)  # open files stay readable after another set or run has trimmed the cache
@@ -148,7 +171,7 @@ def _gt(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> np.ndarr
     gt = resize(gt, (max(round(height * factor), 1), max(round(width * factor), 1)))
     height, width = (side // task.scale * task.scale for side in gt.shape[1:])
     if not height or not width:
-        raise DataError(f"{photo.gt}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
+        raise TooSmallError(f"{photo.gt}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
     return _quantised(gt[:, :height, :width], array.dtype)
 
 

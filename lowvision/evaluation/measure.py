@@ -106,6 +106,16 @@ class Evaluation:
             network.set_budget(budget, lq.to(self.device), gt.to(self.device))
         return replace(self, adaptive=adaptive)
 
+    @property
+    def crop(self) -> int:
+        """Pixels that are cropped at each border before quality is measured."""
+        return self.task.scale if self.task.scale > 1 else 0
+
+    def measurable(self, photographs: Sequence[Photograph]) -> tuple[tuple[Photograph, ...], list[str]]:
+        """Return the photographs that are large enough to be measured, and the names of the others."""
+        large = [p for p in photographs if metrics.measurable(p.gt.shape[0], p.gt.shape[1], self.crop)]
+        return tuple(large), [p.name for p in photographs if p not in large]
+
     def warm_up(self) -> None:
         """Run every way once, so that the seconds of the first image are comparable."""
         tile = torch.zeros(self.task.channels, self.base_engine.size, self.base_engine.size, device=self.device)
@@ -213,8 +223,7 @@ class Evaluation:
         return cost.multiply_adds(self.base, (1, lq.shape[0], *(up(side, multiple) for side in lq.shape[1:])))
 
     def _quality(self, image: Tensor, gt: Tensor, as_grey: bool) -> dict[str, float]:
-        crop = self.task.scale if self.task.scale > 1 else 0
-        return metrics.measure(image, gt, crop, as_grey)
+        return metrics.measure(image, gt, self.crop, as_grey)
 
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:

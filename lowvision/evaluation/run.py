@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lowvision.evaluation.measure import Evaluation, ImageMeasurement, mean
 from lowvision.imaging import io
 from lowvision.inference import route_map
 from lowvision.models.architecture import Architecture
+from lowvision.plugins.contracts import Task
 from lowvision.training.log import Log
 
 SHOWN = ("input", "base_whole", "routed")
@@ -50,7 +52,11 @@ def run_evaluation(
         images = [row for _, row in sorted(gather_object(rows), key=lambda numbered: numbered[0])]
         ways = [{way: values for way, values in row.items() if isinstance(values, dict)} for row in images]
         measured_sets.append({"name": name, "images": images, "mean": mean(ways)})
-    document = {"protocol": evaluation.protocol, "sets": measured_sets}
+    document = {
+        "protocol": evaluation.protocol,
+        "baseline": _baseline(evaluation.task),
+        "sets": measured_sets,
+    }
     if not evaluation.compared:
         return document
     descriptions = {name: compared.about for name, compared in evaluation.compared.items()}
@@ -73,6 +79,13 @@ def _share(photographs: Sequence[Photograph], index: int, count: int) -> Sequenc
         return numbers
     sizes = [height * width for height, width in (photograph.lq_size for photograph in photographs)]
     return sorted(numbers, key=lambda number: -sizes[number])[index::count]
+
+
+def _baseline(task: Task) -> str:
+    """Describe the restoration without a network, by the docstring of the task's own method."""
+    own = inspect.cleandoc(type(task).baseline.__doc__ or "").partition("\n\n")[0]
+    text = " ".join(own.split()).rstrip(".").removeprefix("Return ")
+    return f"without a network: {text[0].lower()}{text[1:]}" if text else "the task's restoration without a network"
 
 
 def _image_row(measurement: ImageMeasurement) -> dict[str, object]:

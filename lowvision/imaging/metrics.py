@@ -34,6 +34,11 @@ def measure(restored: Tensor, gt: Tensor, crop: int, as_grey: bool = False) -> d
     return {f"{name}@crop{crop}": value for name, value in values.items()}
 
 
+def measurable(height: int, width: int, crop: int) -> bool:
+    """Return whether an image is large enough for `measure`."""
+    return min(height, width) - 2 * crop >= WINDOW
+
+
 def psnrs(restored: Tensor, gt: Tensor, crop: int) -> dict[str, float]:
     """Return the values of `measure` without SSIM, which takes most of the time."""
     return {f"{name}@crop{crop}": value for name, value in _psnrs(*_prepared(restored, gt, crop)).items()}
@@ -65,7 +70,7 @@ def _prepared(restored: Tensor, gt: Tensor, crop: int) -> tuple[Tensor, Tensor]:
     if restored.shape != gt.shape:
         raise DataError(f"restored is {tuple(restored.shape)}, gt is {tuple(gt.shape)}; give two images of one shape")
     _, height, width = gt.shape
-    if min(height, width) - 2 * crop < WINDOW:
+    if not measurable(height, width, crop):
         raise DataError(f"{width}x{height} is too small to measure: {crop} off each border must leave {WINDOW} pixels")
     a, b = (_eight_bit(x)[:, crop : height - crop, crop : width - crop] for x in (restored, gt))
     return a, b

@@ -17,7 +17,7 @@ from lowvision.recipe.models import Recipe
 from lowvision.routing import cost
 from lowvision.routing.container import RoutedContainer
 from lowvision.system import devices
-from lowvision.training import loop
+from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
 
 SPLITS = ("train", "valid", "test")
@@ -96,7 +96,7 @@ def _optimizer_issues(recipe: Recipe) -> Iterator[str]:
         options: Fit | None = getattr(recipe.stages, name)
         if options:
             try:
-                loop.make_optimizer([torch.nn.Parameter(torch.zeros(1))], options)
+                make_optimizer([torch.nn.Parameter(torch.zeros(1))], options)
             except RecipeError as error:
                 yield f"stages.{name}: {error}"
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from lowvision.errors import RunError
-from lowvision.pipeline import preflight, run_folder
+from lowvision.pipeline import continuing, preflight, run_folder
 from lowvision.pipeline.stages import base, branches, calibrate, classifier, evaluate, joint, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
@@ -46,18 +46,23 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
     if accelerator.device.type == "cpu":
         keep_memory()
     with run_folder.locked(folder) if accelerator.is_main_process else nullcontext():
+        notices: list[str] = []
         if accelerator.is_main_process:
-            _open_folder(folder, recipe, registry, source, restart)
+            notices = _open_folder(folder, recipe, registry, source, restart)
         accelerator.wait_for_everyone()
         _check_shared(folder)
-        _run_stages(recipe, registry, accelerator, folder)
+        _run_stages(recipe, registry, accelerator, folder, notices)
         accelerator.end_training()
 
 
-def _run_stages(recipe: Recipe, registry: Registry, accelerator: Accelerator, folder: Path) -> None:
+def _run_stages(
+    recipe: Recipe, registry: Registry, accelerator: Accelerator, folder: Path, notices: Sequence[str]
+) -> None:
     if recipe.trackers:
         accelerator.init_trackers(folder.name)
     log = Log(folder, accelerator.is_main_process, accelerator.log if recipe.trackers else None)
+    for notice in notices:
+        log.info(notice)
     job = Job(recipe, registry, accelerator, folder, log)
     job.claim(*(path for path in (folder / folder.name).rglob("*") if path.is_file()))  # trackers write there
     for name, run_stage in STAGES.items():
@@ -80,8 +85,8 @@ def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
     return accelerator
 
 
-def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> None:
-    """Prepare the locked folder of the run, or check that it belongs to the same recipe."""
+def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path, restart: bool) -> list[str]:
+    """Prepare the locked folder of the run, or check that its recipe can continue; return what changes in it."""
     resolved = reading.resolved(recipe, registry)
     written = folder / run_folder.RESOLVED
     if (folder / run_folder.RESTARTING).exists() or (restart and written.exists()):
@@ -90,11 +95,13 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
         if not written.exists():
             _begin(folder, source, resolved)
         elif written.read_text(errors="replace") != resolved:
-            raise RunError(
-                f"{folder}: belongs to another recipe; --name NAME makes a new folder, --restart replaces this one"
-            )
+            notices = list(continuing.extend(folder, written, recipe, registry, tuple(STAGES), run_folder.DONE))
+            with whole(written, durable=True) as part:  # last: after a kill before it, the next run begins again here
+                part.write_text(resolved)
+            return notices
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error}; --runs FOLDER puts runs elsewhere") from None
+    return []
 
 
 def _begin(folder: Path, source: Path, resolved: str) -> None:

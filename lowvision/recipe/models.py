@@ -66,6 +66,8 @@ class Data(Options):
     """Validation set, by which the best weights are selected."""
     test: DatasetChoice | None = None
     """Test set, for `evaluate` only."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """A training file that cannot be read: `stop` before training, or `skip` it; skipped files are named."""
     teachers: tuple[str, ...] = ()
     """Weights files or names of shipped weights; the mean of their outputs replaces the ground truth of `train`."""
     augment: tuple[Any, ...] = DEFAULT_AUGMENT
@@ -151,6 +153,11 @@ def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
+    own = recipe.stages.base.tile if recipe.stages.base else None
+    if own and own % recipe.base.multiple_of:
+        yield ValidationIssue(
+            ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
+        )
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield ValidationIssue(

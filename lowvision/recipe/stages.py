@@ -17,6 +17,8 @@ class Base(Fit):
     start: str | None = None
     """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
     container, the branch with the same architecture is used."""
+    tile: int | None = Field(default=None, ge=8)
+    """Height and width of training tiles, in LQ pixels; null: `tile.size`. The later stages keep `tile.size`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
 

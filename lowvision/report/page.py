@@ -52,7 +52,7 @@ def _set(image_set: ImageSet) -> dict[str, Any]:
     return {
         "name": image_set["name"],
         "count": len(image_set["images"]),
-        "verdict": table.verdict(image_set["mean"]),
+        "verdict": " ".join(filter(None, [table.verdict(image_set["mean"]), *table.excesses(image_set)])),
         "means": _means(image_set["mean"]),
         "images": {
             "heading": [[cell] for cell in heading],

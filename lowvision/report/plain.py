@@ -45,7 +45,7 @@ def _set(image_set: Mapping[str, Any]) -> str:
     means = [[name, *row] for name, row in zip(["", "", *map(table.label, mean)], cells, strict=True)]
     lines = [[_shortened(line[0]), *line[1:]] for line in image_rows(image_set)]
     images = f"{len(image_set['images'])} image{'s' if len(image_set['images']) != 1 else ''}"
-    verdict = table.verdict(mean)
+    verdict = " ".join(filter(None, [table.verdict(mean), *table.excesses(image_set)]))
     return "\n".join(
         [
             f"{image_set['name']} ({images})",

@@ -22,6 +22,12 @@ AT_BUDGET = "routed@"
 """Prefix of methods with a budget, e.g. `routed@0.6`."""
 ADAPTED_TO = "adaptive@"
 """Prefix of an adaptive base with a budget, e.g. `adaptive@0.6`."""
+EXCEEDED = {
+    AT_BUDGET: ("share_of_base_whole", "on which no cheaper route exists"),
+    ADAPTED_TO: ("share_of_base_tiled", "because the setting was calibrated on other tiles"),
+}
+"""The share that a budget limits, and the reason if it is exceeded, by the prefix of methods."""
+ROUNDING = 1e-6
 HEADINGS = {
     "gmac": ("", "GMAC"),
     "share_of_base_whole": ("of base", "whole"),
@@ -116,6 +122,8 @@ def explanations(document: Document) -> dict[str, str]:
     """Explain the rows of the document by label; branches share one entry."""
     enlarged = any(options.get("scale", 1) > 1 for options in document.get("task", {}).values())
     unprocessed = "the input, enlarged by bicubic interpolation" if enlarged else "the input itself"
+    # Reports from before there was this key are of first-party tasks, of which the above is true.
+    unprocessed = document.get("baseline", unprocessed)
     rivals = document.get("classifiers", {})
     at_cost = {name: f"{text.rstrip('.')}; within the cost of routed" for name, text in rivals.items()}
     texts = {"input": unprocessed, **EXPLANATIONS, **at_cost}
@@ -157,6 +165,22 @@ def _left_out(document: Document) -> str:
     images = [image for image_set in document["sets"] for image in image_set["images"]]
     reasons = [f" {image['name']}: {reason}." for image in images for reason in image.get("left_out", ())]
     return f" Left out, without a mean:{''.join(reasons)}" if reasons else ""
+
+
+def excesses(image_set: Mapping[str, Any]) -> list[str]:
+    """Return a sentence per budget that was exceeded, with the number of images and the reason."""
+    sentences = []
+    for way in image_set["mean"]:
+        prefix = next((prefix for prefix in EXCEEDED if way.startswith(prefix)), None)
+        if prefix is None:
+            continue
+        share, reason = EXCEEDED[prefix]
+        budget = float(way.removeprefix(prefix))
+        shares = [row[share] for image in image_set["images"] if is_number((row := image.get(way, {})).get(share))]
+        over = sum(value > budget + ROUNDING for value in shares)
+        if over:
+            sentences.append(f"{label(way)}: over the budget on {over} of {len(shares)} images, {reason}.")
+    return sentences
 
 
 def verdict(mean: Mapping[str, Row]) -> str:

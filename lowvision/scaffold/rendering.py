@@ -23,6 +23,8 @@ EVERY = "every"
 ENDING = ".template"
 PACKAGE = "package"
 """Placeholder of the package's name in paths."""
+COMPONENT = "component"
+"""Placeholder of the component's name in paths: recipes of two plugins must not share a run folder."""
 KINDS = {"backbone": "backbones", "reducer": "reducers", "classifier": "classifiers", "task": "tasks"}
 """Component types that can be rendered, and their kind in the registry."""
 PREFIX = "lowvision-"
@@ -97,7 +99,8 @@ def _filled(part: str, values: dict[str, str]) -> Iterator[tuple[Path, str]]:
     root = TEMPLATES / part
     for path in sorted(root.rglob(f"*{ENDING}")):
         places = path.relative_to(root).with_suffix("").parts
-        target = Path(*(place.replace(PACKAGE, values["package"]) for place in places))
+        names = (place.replace(PACKAGE, values["package"]).replace(COMPONENT, values["name"]) for place in places)
+        target = Path(*names)
         yield target, Template(path.read_text(encoding="utf-8")).substitute(values)
 
 

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from lowvision.data.tiles import DistributedBatchSampler
-from lowvision.errors import RecipeError, RunError, TrainingError
+from lowvision.errors import RunError, TrainingError
 from lowvision.system import devices
 from lowvision.training import batch_norm, checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
+from lowvision.training.optimizers import make_optimizer, make_schedule
 from lowvision.training.options import Fit
 
 Validator = Callable[[nn.Module], dict[str, Value]]
@@ -85,7 +86,7 @@ def fit(
     network = spec.network.to(memory_format=devices.layout(accelerator.device)).to(accelerator.device)
     average = _average(network, options)
     optimizer = make_optimizer([p for p in spec.objective.parameters() if p.requires_grad], options)
-    schedule = _schedule(optimizer, options)
+    schedule = make_schedule(optimizer, options)
     accelerator.ddp_handler = DistributedDataParallelKwargs(
         find_unused_parameters=spec.objective.find_unused_parameters
     )
@@ -134,34 +135,6 @@ def _average(network: nn.Module, options: Fit) -> Any | None:
     from timm.utils import ModelEmaV3
 
     return ModelEmaV3(network, decay=options.ema, use_warmup=True)
-
-
-def make_optimizer(parameters: list[nn.Parameter], options: Fit) -> torch.optim.Optimizer:
-    """Create the optimizer of the options. Raises RecipeError if timm has no optimizer of that name."""
-    from timm.optim import create_optimizer_v2
-
-    try:
-        return create_optimizer_v2(parameters, options.optimizer, options.lr, options.weight_decay, betas=options.betas)
-    except (TypeError, ValueError, AssertionError, LookupError) as error:
-        raise RecipeError(
-            f"optimizer '{options.optimizer}' cannot be created ({error}); give the name of an optimizer in timm"
-        ) from None
-
-
-def _schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[int], None]:
-    """Return a function that sets the learning rate of a step."""
-    from timm.scheduler import CosineLRScheduler
-
-    cosine = CosineLRScheduler(
-        optimizer,
-        t_initial=options.steps,
-        lr_min=options.min_lr if options.schedule == "cosine" else options.lr,
-        warmup_t=options.warmup,
-        warmup_lr_init=options.lr / max(options.warmup, 1),
-        t_in_epochs=False,
-    )
-    # Counts global updates: a scheduler prepared by accelerate would step once per process.
-    return cosine.step_update
 
 
 def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: str, log: Log) -> TrainState:

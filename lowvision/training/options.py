@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lowvision.config.options import Options
 
@@ -24,12 +24,20 @@ class Fit(Options):
     """Final learning rate of the cosine schedule."""
     warmup: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises linearly from lr / warmup."""
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "multistep", "restarts", "one_cycle"] = "cosine"
     """Schedule of the learning rate after the warm-up."""
-    optimizer: str = "adam"
-    """Name of an optimizer in timm."""
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.8, 0.9, 0.95)
+    """Fractions of the steps after which `multistep` multiplies the learning rate by `gamma`."""
+    gamma: float = Field(default=0.5, gt=0, lt=1)
+    """Factor of `multistep`."""
+    cycles: int = Field(default=4, ge=1)
+    """Number of equal cosine cycles of `restarts`."""
+    peak_at: float = Field(default=0.3, gt=0, lt=1)
+    """Fraction of the steps at which `one_cycle` reaches `lr`; it starts at lr / 25 and ends at `min_lr`."""
+    optimizer: str | dict[str, dict[str, Any]] = "adam"
+    """Name of an optimizer in timm, or {name: arguments}, e.g. {adan: {betas: [0.98, 0.92, 0.99]}}."""
     betas: tuple[float, float] = (0.9, 0.99)
-    """Adam's betas, as in the reference code; the paper gives 0.999 for the second."""
+    """Betas of optimizers that have two, as in the reference code; the paper gives 0.999 for the second."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay."""
     clip: float | None = Field(default=None, gt=0)
@@ -46,9 +54,41 @@ class Fit(Options):
     """Steps between entries in `metrics.jsonl`."""
 
     @property
+    def optimizer_name(self) -> str:
+        """Name of the optimizer in timm."""
+        return self.optimizer if isinstance(self.optimizer, str) else next(iter(self.optimizer))
+
+    @property
+    def optimizer_arguments(self) -> dict[str, Any]:
+        """Arguments of the optimizer; lists are tuples, as optimizers expect."""
+        if isinstance(self.optimizer, str):
+            return {}
+        arguments = self.optimizer[self.optimizer_name]
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+
+    @property
     def fewest_steps(self) -> int:
         """Smallest number of steps over the networks that this stage trains."""
         return self.steps
+
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _one_optimizer(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if len(value) != 1:
+            raise ValueError(f"must be one name, or one name with its arguments, not {len(value)} names")
+        ((name, arguments),) = value.items()
+        arguments = {} if arguments is None else arguments
+        if isinstance(arguments, dict) and "lr" in arguments:
+            raise ValueError("lr is an option of the stage, not an argument of the optimizer")
+        return {name: arguments}
+
+    @model_validator(mode="after")
+    def _one_cycle_warms_up_itself(self) -> Self:
+        if self.schedule == "one_cycle" and self.warmup:
+            raise ValueError("schedule one_cycle has its own warm-up; omit warmup, or set peak_at")
+        return self
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:

@@ -32,9 +32,9 @@ def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: 
         f"cd {NAME}",
         "pip install -e '.[test]'",
         "pytest",
-        f"lowvision run {NAME}/example",
+        f"lowvision run {NAME}/two_words",
     ]
-    assert (here / NAME / "lowvision_two_words" / "recipes" / "example.yml").is_file()
+    assert (here / NAME / "lowvision_two_words" / "recipes" / "two_words.yml").is_file()
 
 
 def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path) -> None:

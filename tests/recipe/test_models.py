@@ -24,6 +24,12 @@ def test_every_choice_of_a_recipe_is_known_to_merging() -> None:
     assert {("backbone",), *tops, *sets} == CHOICES.keys()
 
 
+def test_the_tiles_of_the_base_must_fit_its_backbone(tmp_path: Path) -> None:
+    text = toys.RECIPE.replace("backbone: net", "backbone: halves").replace("steps: 3000", "tile: 40, steps: 3000")
+    (complaint,) = toys.complaints(tmp_path, text)
+    assert complaint.endswith("stages.base.tile: 40 must be a multiple of 16 for its backbone")
+
+
 def test_a_branch_may_be_a_bare_backbone() -> None:
     assert Branch.model_validate(toys.Net()) == Branch(backbone=toys.Net())
     assert Branch.model_validate("net", context=toys.registry()).backbone == toys.Net()

@@ -90,3 +90,18 @@ def test_budgets_and_other_classifiers_are_told_in_words():
     assert "ruler Measures tiles; within the cost of routed" in told
     assert "budget as `restore --budget`: merged tiles" in told
     assert "an upper bound" in told
+
+
+def test_a_budget_that_was_exceeded_is_reported_with_its_reason():
+    within, over = measured(27.0, share_of_base_whole=0.6), measured(27.0, share_of_base_whole=0.655)
+    adaptive = measured(27.0, share_of_base_whole=0.9, share_of_base_tiled=0.52)
+    told = " ".join(report.text(document(2, **{"routed@0.6": over, "adaptive@0.5": adaptive})).split())
+    assert "routed, budget 60%: over the budget on 1 of 1 images, on which no cheaper route exists." in told
+    assert "adaptive, budget 50%: over the budget on 1 of 1 images, because the setting was calibrated on" in told
+    assert "over the budget" not in report.text(document(2, **{"routed@0.6": within}))
+
+
+def test_the_input_row_is_described_by_the_task_that_made_it():
+    told = report.text(document(2) | {"baseline": "without a network: the guided filter"})
+    assert "without a network: the guided filter" in told
+    assert "bicubic" not in told

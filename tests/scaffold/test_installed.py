@@ -104,6 +104,11 @@ def kinds(environment: Environment, plugins: list[Path]) -> Any:
     return environment.lowvision("ls")
 
 
+def recipe_of(folder: Path) -> str:
+    """Return the recipe of a plugin, named like its component, so that two plugins have two run folders."""
+    return f"{folder.name}/{folder.name.removeprefix('lowvision-').replace('-', '_')}"
+
+
 @pytest.mark.parametrize(("component", "kind"), scaffold.KINDS.items())
 def test_it_is_listed_with_its_distribution(component: str, kind: str, kinds: Any) -> None:
     (entry,) = [entry for entry in kinds[kind] if entry["name"] == f"acme_{component}"]
@@ -112,7 +117,7 @@ def test_it_is_listed_with_its_distribution(component: str, kind: str, kinds: An
 
 def test_its_recipe_is_listed_by_its_name(plugins: list[Path], kinds: Any) -> None:
     carried = [recipe["name"] for recipe in kinds["recipes"]]
-    assert {f"{folder.name}/example" for folder in plugins} <= set(carried)
+    assert {recipe_of(folder) for folder in plugins} <= set(carried)
 
 
 def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> None:
@@ -126,7 +131,7 @@ def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> No
 def test_its_example_runs_to_the_report(environment: Environment, plugins: list[Path], tmp_path: Path) -> None:
     tiny.write_photographs(tmp_path / "photos")
     overrides = "|".join(TINY).replace("PHOTOS", str(tmp_path / "photos"))
-    recipes = [f"{folder.name}/example" for folder in plugins]
+    recipes = [recipe_of(folder) for folder in plugins]
     environment.run("-c", RUN_ALL, str(tmp_path / "runs"), overrides, *recipes)
     for kind, folder in zip(scaffold.KINDS, plugins, strict=True):
         run = tmp_path / "runs" / folder.name

@@ -33,7 +33,7 @@ def test_a_distribution_is_whole(kind: str, tmp_path: Path) -> None:
         ".gitignore",
         ".github/workflows/test.yml",
         "lowvision_two_words/__init__.py",
-        "lowvision_two_words/recipes/example.yml",
+        "lowvision_two_words/recipes/two_words.yml",
         "tests/test_lowvision_two_words.py",
     }
     assert not any("$" in (folder / path).read_text() for path in found)

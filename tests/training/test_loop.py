@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 from lowvision.errors import TrainingError
 from lowvision.training import checkpoint
 from lowvision.training.log import Log, Value, read_metrics
-from lowvision.training.loop import TrainingSpec, fit, make_optimizer, update
+from lowvision.training.loop import TrainingSpec, fit, update
 from lowvision.training.objective import RestorationObjective
+from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
 
 SGD = Fit(steps=4, batch=4, lr=0.1, optimizer="momentum", schedule="constant")

@@ -10,7 +10,7 @@ from lowvision.recipe.stages import Base
 
 def run(job: Job, options: Base) -> None:
     """Write the weights of the base to `base/`."""
-    extractor = job.extractor("train")
+    extractor = job.extractor("train", options.tile)
     start = options.start or job.recipe.branches[-1].weights
     samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), "base", options.candidates)
     architecture = job.architecture.only(-1)

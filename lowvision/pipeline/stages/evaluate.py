@@ -8,6 +8,7 @@ from torch import nn
 
 from lowvision import report
 from lowvision.data.tiles import fixed_tiles
+from lowvision.errors import DataError
 from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
@@ -29,6 +30,11 @@ def run(job: Job, options: Evaluate) -> None:
     if evaluation is None:
         job.log.info("evaluate: skipped, no stage of this recipe has trained a network")
         return
+    photographs, small = evaluation.measurable(photographs)
+    if small:
+        job.log.info(f"evaluate: skipped, too small to be measured: {', '.join(small)}")
+    if not photographs:
+        raise DataError("data.test: no photograph is large enough to be measured; give larger ones")
     sets, pictures = {_set_name(job): photographs}, job.folder / "evaluate"
     job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)

@@ -11,9 +11,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from lowvision.data import augment, photographs
-from lowvision.data.photographs import Photograph
+from lowvision.data.photographs import Photograph, TooSmallError
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
-from lowvision.errors import RunError, summary_of
+from lowvision.errors import DataError, RunError, summary_of
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.deployment import deployed, training_file
@@ -81,24 +81,32 @@ class Job:
         dataset = getattr(self.recipe.data, split)
         if dataset is None:
             return ()
-        shard = self._cache_shard
-        photographs.prepare(dataset, self.recipe.task, shard)
+        skips_damaged = split == "train" and self.recipe.data.on_error == "skip"
+        skip = (DataError,) if skips_damaged else (TooSmallError,)
+        photographs.prepare(dataset, self.recipe.task, self._cache_shard, skip)
         self.accelerator.wait_for_everyone()
-        loaded = photographs.load(dataset, self.recipe.task)
-        return self._with_teachers(loaded, shard) if split == "train" and self.recipe.data.teachers else loaded
+        loaded, left_out = photographs.load_usable(dataset, self.recipe.task, skip)
+        if left_out:
+            reasons = "; ".join(map(str, left_out))
+            self.log.info(f"data.{split}: {len(left_out)} photographs are skipped: {reasons}")
+        return self._with_teachers(loaded) if split == "train" and self.recipe.data.teachers else loaded
 
-    def _with_teachers(self, loaded: tuple[Photograph, ...], shard: tuple[int, int]) -> tuple[Photograph, ...]:
-        """The photographs with their teachers' outputs as ground truth, made by all processes together."""
+    def _with_teachers(self, loaded: tuple[Photograph, ...]) -> tuple[Photograph, ...]:
+        """Return the photographs with their teachers' outputs as ground truth, made by all processes together."""
+        first, step = self._cache_shard
         self.log.info(f"data.train: ground truth is the mean output of {', '.join(self.recipe.data.teachers)}")
         averaged = teachers.load(self.recipe.data.teachers, self.recipe.task, self.registry)
-        averaged.targets(loaded[shard[0] :: shard[1]])
+        averaged.targets(loaded[first::step])
         self.accelerator.wait_for_everyone()
         return averaged.targets(loaded)
 
-    def extractor(self, split: str) -> TileExtractor:
-        """Return the tile extractor of `train` or `valid`; log the photographs that are too small."""
+    def extractor(self, split: str, size: int | None = None) -> TileExtractor:
+        """Return the tile extractor of `train` or `valid`; log the photographs that are too small.
+
+        size: height and width of tiles in LQ pixels. Default: those of the recipe.
+        """
         loaded = self.photographs(split)
-        size = self.recipe.tile.size
+        size = size or self.recipe.tile.size
         small = too_small(loaded, size)
         if small:
             self.log.info(f"data.{split}: skipped, smaller than a tile: {', '.join(small)}")

@@ -114,7 +114,7 @@ def test_finished_stages_are_skipped_and_the_same_recipe_resumes(recipe, folder)
 
 
 def test_a_folder_of_another_recipe_is_refused_with_the_ways_out(recipe, folder):
-    with pytest.raises(RunError, match=r"another recipe; --name .* --restart"):
+    with pytest.raises(RunError, match=r"another recipe \(differs in seed\); --name .* --restart"):
         tiny.run(recipe, folder, "seed=1")
 
 
