@@ -10,6 +10,7 @@ import typer
 
 from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsFile
+from lowvision.cli.processes import is_main_process, run_in_processes
 from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the report and its pictures. Default: none.")
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the photographs.")] = 1,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -79,8 +81,11 @@ def evaluate(
             raise UsageError(f"--budget {share:g}: must be a positive share of the base's cost; give e.g. 0.6")
     fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
     other_task = tasks.parse_task(task, components) if task else None
+    if processes > 1:
+        raise typer.Exit(run_in_processes(processes, device))
     document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol)
-    print_document(document, as_json, report.text)
+    if is_main_process():
+        print_document(document, as_json, report.text)
 
 
 def _dataset(text: str, downscale: float, longer_side: int | None, registry: Registry) -> Dataset:

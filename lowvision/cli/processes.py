@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -10,6 +11,11 @@ def run_in_processes(processes: int, device: str) -> int:
     from lowvision.system.processes import launch
 
     return launch(_arguments_without("--processes"), processes, device)
+
+
+def is_main_process() -> bool:
+    """Return True if this process prints for all that torchrun started, or was not started by it."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _arguments_without(option: str) -> list[str]:

@@ -78,13 +78,13 @@ def evaluate(
         if accelerator.device.type == "cpu":
             keep_memory()
         evaluation = _evaluation(architecture, base, container, registry, budgets, fit_on, accelerator.device, protocol)
-        log, shown = Log(folder, speaks=True), 4 if output else 0
+        log, shown = Log(folder, speaks=accelerator.is_main_process), 4 if output else 0
         document = {
             "schema": 1,
             "task": registry.serialize(architecture.task),
             **run_evaluation(evaluation, architecture, loaded, shown, accelerator, log, folder / "pictures"),
         }
-        if output:
+        if output and accelerator.is_main_process:
             report.write(folder, document, [], folder / "pictures")
     return document
 

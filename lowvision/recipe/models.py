@@ -74,8 +74,9 @@ class Data(Options):
     """Transforms of albumentations, by name or as {name: arguments}; applied equally to lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)
     """Number of fixed tiles of `valid` for validation during training."""
-    workers: int = Field(default=1, ge=0)
-    """Processes that load tiles; 0: the training process loads them."""
+    workers: int | None = Field(default=None, ge=0)
+    """Processes that load tiles for each training process; 0: it loads them itself. Null: 1 on CPUs, on accelerators
+    up to 8, by cores."""
 
     @field_validator("augment")
     @classmethod

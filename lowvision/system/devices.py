@@ -110,6 +110,17 @@ def exact_float32(device: torch.device | str) -> Iterator[None]:
         convolutions.allow_tf32, products.allow_tf32 = before
 
 
+@contextlib.contextmanager
+def searched_convolutions() -> Iterator[None]:
+    """Let cuDNN time its algorithms for each shape and use the fastest: training has few shapes. For CUDA only."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
 def precision_complaint(precision: str, device: str) -> str | None:
     """Return why a device cannot train in a mixed precision, and the way out; None: it can."""
     kind = torch.device(device).type

@@ -17,13 +17,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from lowvision.data.tiles import DistributedBatchSampler
 from lowvision.errors import RunError, TrainingError
-from lowvision.system import devices
+from lowvision.system import cores, devices
 from lowvision.training import batch_norm, checkpoint, collapse
 from lowvision.training.log import Log, Value
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.optimizers import make_optimizer, make_schedule
 from lowvision.training.options import Fit
+
+MOST_LOADERS = 8
+"""Most processes that load tiles for one training process by default."""
 
 Validator = Callable[[nn.Module], dict[str, Value]]
 """Maps a network to its metrics on `data.valid`, including `psnr`; every process calls it."""
@@ -76,7 +79,7 @@ def fit(
     accelerator: Accelerator,
     folder: Path,
     log: Log,
-    workers: int = 0,
+    workers: int | None = 0,
 ) -> dict[str, Value]:
     """Train, and write `best.safetensors` and `last.safetensors` to `folder`; return the last validation metrics.
 
@@ -85,10 +88,12 @@ def fit(
     """
     network = spec.network.to(memory_format=devices.layout(accelerator.device)).to(accelerator.device)
     average = _average(network, options)
-    optimizer = make_optimizer([p for p in spec.objective.parameters() if p.requires_grad], options)
+    parameters = [p for p in spec.objective.parameters() if p.requires_grad]
+    optimizer = make_optimizer(parameters, options, accelerator.device.type)
     schedule = make_schedule(optimizer, options)
     accelerator.ddp_handler = DistributedDataParallelKwargs(
-        find_unused_parameters=spec.objective.find_unused_parameters
+        find_unused_parameters=spec.objective.find_unused_parameters,
+        gradient_as_bucket_view=True,  # without a copy of all gradients
     )
     objective, optimizer = accelerator.prepare(spec.objective, optimizer)
     _vary_randomness(spec.stage, accelerator)
@@ -97,7 +102,7 @@ def fit(
     validated = network if average is None else average.module
 
     meter = Meter()
-    with log.progress(spec.stage, options.steps):
+    with log.progress(spec.stage, options.steps), devices.searched_convolutions():
         for lq, gt in _batches(samples, options, state.step, accelerator, workers):
             meter.end_data_wait()
             schedule(state.step)
@@ -149,7 +154,11 @@ def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: 
 
 
 def _batches(
-    samples: Dataset[tuple[Tensor, Tensor]], options: Fit, first_step: int, accelerator: Accelerator, workers: int
+    samples: Dataset[tuple[Tensor, Tensor]],
+    options: Fit,
+    first_step: int,
+    accelerator: Accelerator,
+    workers: int | None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield this process's share of the tiles of every step, on its device."""
     processes = accelerator.num_processes
@@ -162,7 +171,7 @@ def _batches(
     loader = DataLoader(
         samples,
         batch_sampler=shares,
-        num_workers=workers,
+        num_workers=loaders(accelerator) if workers is None else workers,
         pin_memory=accelerator.device.type == "cuda",
         # The default generator would draw from torch's global one, which a resumed run has restored already.
         generator=torch.Generator(),
@@ -170,6 +179,13 @@ def _batches(
     for pair in loader:
         lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)
         yield _fast_layout(lq), _fast_layout(gt)
+
+
+def loaders(accelerator: Accelerator) -> int:
+    """Return the default number of processes that load tiles: an accelerator takes thousands a second."""
+    if accelerator.device.type == "cpu":
+        return 1
+    return max(1, min(MOST_LOADERS, cores.per_process() - 1))
 
 
 def _fast_layout(tensor: Tensor) -> Tensor:

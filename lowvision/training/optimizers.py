@@ -13,17 +13,23 @@ from torch import nn
 from lowvision.errors import RecipeError, summary_of
 from lowvision.training.options import Fit
 
+FUSED = ("adam", "adamw")
+"""Optimizers of which PyTorch has a fused version for CUDA."""
 ONE_CYCLE_START = 25.0
 """Peak over initial learning rate of the schedule `one_cycle` (torch's OneCycleLR)."""
 
 
-def make_optimizer(parameters: list[nn.Parameter], options: Fit) -> torch.optim.Optimizer:
-    """Create the optimizer of the options. Raises RecipeError for an unknown name or arguments that it rejects."""
+def make_optimizer(parameters: list[nn.Parameter], options: Fit, device: str = "cpu") -> torch.optim.Optimizer:
+    """Create the optimizer of the options; on CUDA Adam updates all parameters in one kernel.
+
+    Raises RecipeError for an unknown name or arguments that it rejects.
+    """
     from timm.optim import create_optimizer_v2
 
     name = options.optimizer_name
+    fused = {"fused": True} if device == "cuda" and name in FUSED else {}
     try:
-        return create_optimizer_v2(parameters, name, options.lr, **_arguments(options))
+        return create_optimizer_v2(parameters, name, options.lr, **{**fused, **_arguments(options)})
     except (TypeError, ValueError, AssertionError, LookupError, RuntimeError) as error:
         raise RecipeError(
             f"optimizer '{name}' cannot be created ({summary_of(error)}); give the name of an optimizer in timm, "

@@ -395,3 +395,27 @@ def test_the_regressor_learns_more_than_a_constant_for_each_exit() -> None:
         loss.backward()
         optimiser.step()
     assert loss < 0.7 * wanted.var(dim=1).mean()
+
+
+def test_a_batch_synchronises_once_an_exit_whatever_its_size() -> None:
+    network = build_network(SMALL, TASK).eval()
+    network.threshold.fill_((ALWAYS + NEVER) / 2)
+
+    def waits(count: int) -> int:
+        tiles = torch.rand(count, 3, SIZE, SIZE)
+        network.adapt(tiles)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+            network.adapt(tiles)
+        return sum(event.name in ("aten::_local_scalar_dense", "aten::nonzero") for event in profiler.events())
+
+    assert waits(2) <= len(network.places) - 1
+    assert waits(9) <= len(network.places) - 1
+
+
+def test_a_changed_threshold_is_read_again() -> None:
+    network, tiles = build_network(SMALL, TASK).eval(), torch.rand(2, 3, SIZE, SIZE)
+    whole = network.adapt(tiles)[1]
+    network.threshold.fill_(ALWAYS)
+    assert (network.adapt(tiles)[1] < whole).all()
+    network.threshold.fill_(NEVER)
+    assert torch.equal(network.adapt(tiles)[1], whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 import learning
@@ -133,7 +134,9 @@ def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
     channel_masks = [layer.sparse().float() for layer in module.layers()]
     with torch.no_grad():
         masked = module._masked(features, marked.float(), channel_masks)
-        torch.testing.assert_close(sparse.run(module, features, marked), masked, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            sparse.run(module, sparse.Prepared.of(module), features, marked), masked, rtol=1e-4, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("count", [0, 3, 8])
@@ -329,3 +332,31 @@ def test_a_smaller_one_inherits_slices(reducer: Channels | Layers, level: int) -
     logits = smaller.modules_of_body()[0].layers()[0].logits
     rows = larger.modules_of_body()[0].layers()[0].logits
     assert all((rows == row).all(dim=1).any() for row in logits)
+
+
+def waits(network: Network, tiles: Tensor) -> int:
+    """Count the operations of `adapt` that synchronise an accelerator: their result's size depends on values."""
+    network.adapt(tiles)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        network.adapt(tiles)
+    return sum(event.name in ("aten::_local_scalar_dense", "aten::nonzero") for event in profiler.events())
+
+
+def test_a_batch_synchronises_once_a_module_whatever_its_size() -> None:
+    torch.manual_seed(0)
+    network = Network(colours=3, scale=2, channels=8, layers=3, skip="bicubic").eval()
+    assert waits(network, torch.rand(2, 3, 12, 12)) == waits(network, torch.rand(9, 3, 12, 12)) == 3
+
+
+def test_weights_are_split_again_after_they_change_and_copies_split_their_own() -> None:
+    torch.manual_seed(0)
+    network = Network(colours=3, scale=2, channels=8, layers=2, skip="bicubic").eval()
+    tiles = torch.rand(2, 3, 12, 12)
+    network.adapt(tiles)
+    copied = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in copied.body.parameters():
+            parameter.mul_(-0.5)
+    torch.testing.assert_close(copied.adapt(tiles)[0], copied(tiles))
+    torch.testing.assert_close(network.adapt(tiles)[0], network(tiles))
+    assert not torch.allclose(copied(tiles), network(tiles))

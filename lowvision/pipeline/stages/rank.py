@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from lowvision.data.tiles import Grid, Listed, TileExtractor
 from lowvision.errors import RunError
@@ -17,6 +18,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.stages import Rank
 from lowvision.system import devices
 from lowvision.system.atomic import whole
+from lowvision.training.loop import loaders
 
 FILE, SUMMARY = "ranking.npz", "ranking.json"
 
@@ -35,6 +37,24 @@ class Ranking:
     def of_class(self, k: int) -> Listed:
         """Return the tiles of class k."""
         return Listed(self.coords_list[self.classes == k])
+
+
+@dataclass(frozen=True)
+class GridTiles(Dataset[tuple[Tensor, Tensor]]):
+    """Selected tiles of a grid; a random degradation follows from the seed and the number of the tile."""
+
+    extractor: TileExtractor
+    grid: Grid
+    numbers: np.ndarray
+    """(N,) numbers of the tiles in the grid."""
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        number = int(self.numbers[index])
+        return self.extractor.fixed(self.grid.coords(number), self.seed + number)
 
 
 def run(job: Job, options: Rank) -> None:
@@ -91,13 +111,19 @@ def _measure(
     device = job.accelerator.device
     network = network.to(memory_format=devices.layout(device)).to(device).eval()
     measured = torch.zeros(len(numbers), device=device)
-    for start in range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch):
-        batch_numbers = numbers[start : start + batch]
-        lq, gt = zip(
-            *(extractor.fixed(grid.coords(int(n)), job.recipe.seed + int(n)) for n in batch_numbers), strict=True
-        )
-        tiles = torch.stack(lq).to(device, memory_format=devices.layout(device))
-        measured[start : start + batch] = psnr(network(tiles), torch.stack(gt).to(device))
+    starts = range(job.accelerator.process_index * batch, len(numbers), job.accelerator.num_processes * batch)
+    batches = [list(range(start, min(start + batch, len(numbers)))) for start in starts]
+    workers = loaders(job.accelerator) if job.recipe.data.workers is None else job.recipe.data.workers
+    loader = DataLoader(
+        GridTiles(extractor, grid, numbers, job.recipe.seed),
+        batch_sampler=batches,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),
+    )
+    for start, (lq, gt) in zip(starts, loader, strict=True):
+        tiles = lq.to(device, memory_format=devices.layout(device), non_blocking=True)
+        measured[start : start + batch] = psnr(network(tiles), gt.to(device, non_blocking=True))
     return job.accelerator.reduce(measured, "sum").cpu().numpy()
 
 

@@ -36,6 +36,7 @@ class Network(nn.Module, Adaptive):
         self.places = places
         self.register_buffer("threshold", torch.tensor(NEVER))
         self._counted: dict[tuple[int, ...], Prices] = {}
+        self._read: tuple[tuple[object, ...], float] | None = None
 
     def forward(self, lq: Tensor) -> Tensor:
         return cast(Tensor, self.network(lq))
@@ -50,21 +51,25 @@ class Network(nn.Module, Adaptive):
     @torch.no_grad()
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         price = self._prices(tiles)
-        if self.threshold >= NEVER:
+        if self._threshold() >= NEVER:
             return self(tiles), torch.full((len(tiles),), price.whole, dtype=torch.int64, device=tiles.device)
         rows = torch.arange(len(tiles), device=tiles.device)  # tiles that have not exited
         images, order, spent = [], [], []
         state = self.inner.forward_stem(tiles)
         for number, (start, stop) in enumerate(pairwise((0, *self.places))):
             state = self._advance(state, start, stop)
-            exiting = self._exiting(state[0], number)
-            if exiting.any():
-                images.append(self.inner.forward_head(_select(state, exiting), tiles[rows[exiting]]))
-                order.append(rows[exiting])
-                spent.append(torch.full_like(rows[exiting], price.exits[number]))
-            if exiting.all():
+            last = number == len(self.places) - 1
+            exiting = torch.arange(len(rows), device=rows.device) if last else self._exiting(state[0], number)
+            if count := len(exiting):  # the length is known after one synchronisation, that of nonzero
+                exited = rows.index_select(0, exiting)
+                images.append(self.inner.forward_head(_select(state, exiting), tiles.index_select(0, exited)))
+                order.append(exited)
+                spent.append(torch.full_like(exited, price.exits[number]))
+            if count == len(rows):
                 break
-            state, rows = _select(state, ~exiting), rows[~exiting]
+            if count:
+                staying = _others(exiting, len(rows))
+                state, rows = _select(state, staying), rows.index_select(0, staying)
         inverse = torch.cat(order).argsort()
         return torch.cat(images)[inverse], torch.cat(spent)[inverse]
 
@@ -85,10 +90,15 @@ class Network(nn.Module, Adaptive):
         return state
 
     def _exiting(self, features: Tensor, number: int) -> Tensor:
-        """Return (B,) the mask of tiles that exit here; at the last exit all do, without the regressor."""
-        if number == len(self.places) - 1:
-            return torch.ones(len(features), dtype=torch.bool, device=features.device)
-        return capacity(self.regressor(features, number)) > self.threshold
+        """Return the numbers of the tiles that exit here, before the last exit."""
+        return (capacity(self.regressor(features, number)) > self.threshold).nonzero()[:, 0]
+
+    def _threshold(self) -> float:
+        """Return the threshold, read back only after it was changed or moved."""
+        state = (id(self.threshold), None if self.threshold.is_inference() else self.threshold._version)
+        if self._read is None or self._read[0] != state:
+            self._read = state, float(self.threshold)
+        return self._read[1]
 
     def _capacities(self, lq: Tensor) -> Tensor:
         """Return (B, exits - 1)."""
@@ -157,4 +167,10 @@ def add_exits(network: nn.Module, places: tuple[int, ...], hidden: int, min_shap
 
 
 def _select(state: tuple[Tensor, ...], rows: Tensor) -> tuple[Tensor, ...]:
-    return tuple(tensor[rows] for tensor in state)
+    return tuple(tensor.index_select(0, rows) for tensor in state)
+
+
+def _others(numbers: Tensor, count: int) -> Tensor:
+    """Return the numbers below `count` that are not among the given ones, ascending; without a synchronisation."""
+    missing = torch.zeros(count, dtype=torch.bool, device=numbers.device).index_fill_(0, numbers, True)
+    return missing.to(torch.uint8).argsort(stable=True)[: count - len(numbers)]

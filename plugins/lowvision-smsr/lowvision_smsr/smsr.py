@@ -38,6 +38,7 @@ class Network(nn.Module, Adaptive):
         super().__init__()
         self.scale, self.skip = scale, skip
         self._dense: dict[torch.Size, int] = {}
+        self._prepared: tuple[tuple[object, ...], list[sparse.Prepared]] | None = None
         self.register_buffer("tau", torch.ones(()))
         self.register_buffer("offset", torch.zeros(()))
         self.mean = MeanShift(colours)
@@ -97,12 +98,24 @@ class Network(nn.Module, Adaptive):
         features = shallow = self.head(self.mean.sub(tiles))
         seen = []
         spent = torch.full((len(tiles),), self._dense_cost(tiles), device=tiles.device)
-        for module in self.modules_of_body():
+        for module, prepared in zip(self.modules_of_body(), self._split_weights(), strict=True):
             marked = hard(module.mask(features), 1, self.offset)  # (B, 1, h, w)
-            features = sparse.run(module, features, marked)
+            features = sparse.run(module, prepared, features, marked)
             seen.append(features)
-            spent -= sparse.saving(module) * (~marked).flatten(1).sum(dim=1)
+            spent -= prepared.saving * (~marked).flatten(1).sum(dim=1)
         return self._image(tiles, shallow, seen), spent
+
+    def _split_weights(self) -> list[sparse.Prepared]:
+        """Return the split weights of every module, anew only after one of them was changed or moved."""
+        parameters = list(self.body.parameters())
+        state = tuple((id(p), p.data_ptr(), None if p.is_inference() else p._version) for p in parameters)
+        if self._prepared is None or self._prepared[0] != state:
+            self._prepared = state, [sparse.Prepared.of(module) for module in self.modules_of_body()]
+        return self._prepared[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state for copies, without the split weights: their parameters are others."""
+        return {**self.__dict__, "_prepared": None}
 
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         allowed = share * self._dense_cost(lq)

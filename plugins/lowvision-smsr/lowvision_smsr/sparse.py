@@ -60,28 +60,78 @@ class Positions:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A masked convolution whose weights are split once by dense and sparse channels, of its input and its output.
+
+    The channel masks change only in training. Selecting by a mask would synchronise an accelerator in every batch.
+    """
+
+    everywhere: Tensor
+    """(d',d,3,3), from dense to dense channels."""
+    spreading: Tensor
+    """(s,9*d'), from sparse to dense channels."""
+    dense_to_sparse: Tensor
+    """(9*d,s'), ordered by tap."""
+    sparse_to_sparse: Tensor
+    """(9*s,s'), ordered by tap."""
+    collect_dense: Tensor
+    """(C,d'), of the 1x1 convolution."""
+    collect_sparse: Tensor
+    """(C,s'), of the 1x1 convolution."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The split layers of a module, and what it saves."""
+
+    layers: tuple[Layer, ...]
+    saving: int
+    """Multiply-adds saved per unmarked position."""
+
+    @classmethod
+    def of(cls, module: SparseModule) -> Prepared:
+        """Split the weights of a module; the masks are read back once."""
+        masks = [layer.sparse() for layer in module.layers()]
+        before, layers = torch.zeros_like(masks[0]), []
+        for layer, part, sparse in zip(module.layers(), module.collect.convolutions(), masks, strict=True):
+            layers.append(_split(layer, part.weight[:, :, 0, 0], before, sparse))
+            before = sparse
+        return cls(tuple(layers), saving(module))
+
+
+def _split(layer: MaskedConvolution, collect: Tensor, before: Tensor, after: Tensor) -> Layer:
+    weight = layer.convolution.weight
+    to_dense, to_sparse = weight[~after], weight[after]  # (d', C, 3, 3), (s', C, 3, 3)
+    return Layer(
+        to_dense[:, ~before],
+        to_dense[:, before].permute(1, 2, 3, 0).flatten(1),
+        _by_tap(to_sparse[:, ~before]),
+        _by_tap(to_sparse[:, before]),
+        collect[:, ~after],
+        collect[:, after],
+    )
+
+
+@dataclass(frozen=True)
 class Split:
     """Features with dense and sparse channels."""
 
-    sparse: Tensor
-    """(C,) bool, the mask of sparse channels."""
     dense_maps: Tensor
     """(B,h+2,w+2,d), dense channels."""
     sparse_values: Tensor
     """(N,s), sparse channels at marked positions; 0 elsewhere."""
 
 
-def run(module: SparseModule, features: Tensor, marked: Tensor) -> Tensor:
-    """Apply the module to features (B,C,h,w) with the spatial mask marked (B,1,h,w)."""
+def run(module: SparseModule, prepared: Prepared, features: Tensor, marked: Tensor) -> Tensor:
+    """Apply the module to features (B,C,h,w) with the spatial mask marked (B,1,h,w); it synchronises once."""
     positions = Positions.of(marked)
     bordered = functional.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-    none = torch.zeros(features.shape[1], dtype=torch.bool, device=features.device)
-    output = Split(none, bordered, features.new_zeros(len(positions.rows), 0))
+    output = Split(bordered, features.new_zeros(len(positions.rows), 0))
     outputs = []
-    for layer in module.layers():
+    for layer in prepared.layers:
         output = _convolved(layer, output, positions)
         outputs.append(output)
-    return features + module.attention(_collected(module, outputs, positions).permute(0, 3, 1, 2))
+    return features + module.attention(_collected(module, prepared, outputs, positions).permute(0, 3, 1, 2))
 
 
 def saving(module: SparseModule) -> int:
@@ -95,16 +145,13 @@ def saving(module: SparseModule) -> int:
     return saved
 
 
-def _convolved(layer: MaskedConvolution, features: Split, positions: Positions) -> Split:
-    weight, sparse = layer.convolution.weight, layer.sparse()
-    to_dense, to_sparse = weight[~sparse], weight[sparse]  # (d', C, 3, 3), (s', C, 3, 3)
-    from_dense, from_sparse = ~features.sparse, features.sparse
-    dense = _everywhere(to_dense[:, from_dense], features.dense_maps)  # (B, h, w, d')
-    spread = features.sparse_values @ to_dense[:, from_sparse].permute(1, 2, 3, 0).flatten(1)  # (N, 9*d')
+def _convolved(layer: Layer, features: Split, positions: Positions) -> Split:
+    dense = _everywhere(layer.everywhere, features.dense_maps)  # (B, h, w, d')
+    spread = features.sparse_values @ layer.spreading  # (N, 9*d')
     dense += positions.spread(spread.unflatten(1, (TAPS, -1)))[:, 1:-1, 1:-1]
-    values = positions.gather(features.dense_maps) @ _by_tap(to_sparse[:, from_dense])  # (N, s')
-    values += positions.gather(positions.scatter(features.sparse_values)) @ _by_tap(to_sparse[:, from_sparse])
-    return Split(sparse, functional.pad(dense.relu_(), (0, 0, 1, 1, 1, 1)), values.relu_())
+    values = positions.gather(features.dense_maps) @ layer.dense_to_sparse  # (N, s')
+    values += positions.gather(positions.scatter(features.sparse_values)) @ layer.sparse_to_sparse
+    return Split(functional.pad(dense.relu_(), (0, 0, 1, 1, 1, 1)), values.relu_())
 
 
 def _everywhere(weight: Tensor, maps: Tensor) -> Tensor:
@@ -120,13 +167,11 @@ def _by_tap(weight: Tensor) -> Tensor:
     return weight.permute(2, 3, 1, 0).flatten(0, 2)
 
 
-def _collected(module: SparseModule, outputs: Sequence[Split], positions: Positions) -> Tensor:
+def _collected(module: SparseModule, prepared: Prepared, outputs: Sequence[Split], positions: Positions) -> Tensor:
     """Apply the 1x1 convolution to the outputs of all layers: (B,h,w,C)."""
-    parts = module.collect.convolutions()
-    weights = [part.weight[:, :, 0, 0] for part in parts]
-    of_dense = torch.cat([weight[:, ~out.sparse] for weight, out in zip(weights, outputs, strict=True)], dim=1)
-    of_sparse = torch.cat([weight[:, out.sparse] for weight, out in zip(weights, outputs, strict=True)], dim=1)
+    of_dense = torch.cat([layer.collect_dense for layer in prepared.layers], dim=1)
+    of_sparse = torch.cat([layer.collect_sparse for layer in prepared.layers], dim=1)
     dense = torch.cat([out.dense_maps[:, 1:-1, 1:-1] for out in outputs], dim=-1)  # (B, h, w, all d)
     values = torch.cat([out.sparse_values for out in outputs], dim=-1)  # (N, all s)
-    collected = functional.linear(dense, of_dense, parts[0].bias)
+    collected = functional.linear(dense, of_dense, module.collect.convolutions()[0].bias)
     return collected + positions.scatter(functional.linear(values, of_sparse))[:, 1:-1, 1:-1]
