@@ -30,7 +30,11 @@ from spandrel.architectures.Compact import Compact  # noqa: E402  # only where t
 from spandrel.architectures.DAT import DAT  # noqa: E402
 from spandrel.architectures.DnCNN import DnCNN  # noqa: E402
 from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
+from spandrel.architectures.MoSR import MoSR  # noqa: E402
+from spandrel.architectures.PLKSR import PLKSR, RealPLKSR  # noqa: E402
 from spandrel.architectures.RCAN import RCAN  # noqa: E402
+from spandrel.architectures.SPAN import SPAN  # noqa: E402
+from spandrel.architectures.SwiftSRGAN import SwiftSRGAN  # noqa: E402
 from spandrel.architectures.SwinIR import SwinIR  # noqa: E402
 from spandrel.architectures.Uformer import Uformer  # noqa: E402
 
@@ -164,18 +168,84 @@ def test_it_keeps_the_contract_of_backbones(name: str) -> None:
     check_backbone(backbone, tasks=[task], half=name.startswith("Compact"), exportable=name.startswith("Compact"))
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4, 8])
-def test_esrgan_sees_as_far_as_is_told(scale: int) -> None:
-    backbone, task = recognised(ESRGAN(num_filters=2, num_blocks=1, scale=scale)), PlainTask(scale=scale)
-    reach = backbone.reach(task)
-    assert reach == 19
-    row = torch.rand(1, 3, 1, 2 * 25 + 1, dtype=torch.double, requires_grad=True)
-    torch.manual_seed(0)
-    backbone.build(task).double()(row)[..., 25 * scale : 26 * scale].sum().backward()
+def farthest(backbone: Spandrel) -> int:
+    """How far an output pixel sees along a row, by its gradients; half again as long a row as it claims."""
+    network, reach = reached(backbone)
+    middle = 3 * reach // 2 + 2
+    row = torch.rand(1, backbone._blueprint.channels, 1, 2 * middle + 1, dtype=torch.double, requires_grad=True)
+    (scale,) = backbone.scales
+    network(row)[..., middle * scale : (middle + 1) * scale].sum().backward()
     assert row.grad is not None
     (seen,) = row.grad.abs().sum(dim=(0, 1, 2)).nonzero(as_tuple=True)
-    farthest = (seen - 25).abs().max()
-    assert reach - 1 <= farthest <= reach
+    return int((seen - middle).abs().max())
+
+
+def reached(backbone: Spandrel) -> tuple[nn.Module, int]:
+    """The network in float64 and the reach that it claims."""
+    (scale,) = backbone.scales
+    task = PlainTask(scale=scale, channels=backbone._blueprint.channels)
+    reach = backbone.reach(task)
+    assert reach is not None
+    torch.manual_seed(0)
+    network = backbone.build(task).double()
+    has_statistics = any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    return network.train(not has_statistics), reach  # in eval() PLKSR works in place, which has no gradient
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_esrgan_sees_as_far_as_is_told(scale: int) -> None:
+    backbone = recognised(ESRGAN(num_filters=2, num_blocks=1, scale=scale))
+    reach = reached(backbone)[1]
+    assert reach == 19
+    assert reach - 1 <= farthest(backbone) <= reach
+
+
+@pytest.mark.parametrize(
+    ("network", "reach"),
+    [
+        (lambda: Compact(num_feat=4, num_conv=3, upscale=2), 5),
+        (lambda: SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=4), 21),
+        (lambda: DnCNN(in_nc=1, out_nc=1, nc=8, nb=17, act_mode="R"), 17),
+        (lambda: DnCNN(in_nc=3, out_nc=3, nc=8, nb=20, act_mode="BR"), 20),
+        (lambda: MoSR(dim=16, n_block=2, upscale=2), 14),
+        (lambda: MoSR(dim=16, n_block=3, upscale=4), 19),
+        (lambda: PLKSR(dim=8, n_blocks=2, upscaling_factor=2), 22),
+        (lambda: PLKSR(dim=8, n_blocks=1, upscaling_factor=2, ccm_type="DCCM", kernel_size=9, use_ea=False), 8),
+        (lambda: SwiftSRGAN(num_channels=8, num_blocks=2, upscale_factor=2), 12),
+        (lambda: SwiftSRGAN(num_channels=8, num_blocks=1, upscale_factor=4), 10),
+    ],
+)
+def test_networks_of_convolutions_claim_the_reach_that_they_have(network: Callable[[], nn.Module], reach: int) -> None:
+    torch.manual_seed(0)
+    backbone = recognised(network())
+    assert reached(backbone)[1] == reach
+    assert farthest(backbone) == reach
+
+
+def test_what_sees_its_whole_input_claims_no_reach() -> None:
+    for whole in (RealPLKSR(dim=16, n_blocks=1, upscaling_factor=2), made("RCAN x2, which writes into its input")):
+        backbone = recognised(whole)
+        assert backbone.reach(PlainTask(scale=2)) is None
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("fused", [True, False])
+def test_span_computes_the_same_through_our_own_format(norm: bool, fused: bool, tmp_path: Path) -> None:
+    """spandrel rejects files that hold fused convolutions only, and restores by them what was trained with branches."""
+    torch.manual_seed(0)
+    theirs = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2, norm=norm).eval()
+    image = torch.rand(1, 3, 9, 12)
+    with torch.no_grad():
+        expected = theirs(image)  # updates the fused convolutions
+    branches = [name for name in theirs.state_dict() if ".sk." in name or ".conv." in name]
+    state = {name: tensor for name, tensor in theirs.state_dict().items() if not (fused and name in branches)}
+    torch.save({"params_ema": state}, tmp_path / "span.pth")
+    read = external_weights.read(tmp_path / "span.pth", KNOWN)
+    assert read.format == "span_file"
+    ours = read.architecture.build_network().eval()
+    ours.load_state_dict(read.state)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(image), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_file_of_another_network_is_refused_in_words_that_can_be_read(tmp_path: Path) -> None:

@@ -25,13 +25,36 @@ TRIES = 4
 """Attempts with 0, 1, 2, ... buffers whose values are stored: DAT writes its window size into its first buffer."""
 CHANNELS = (1, 3)
 """Grey and RGB: what lowvision restores."""
-REACHES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
+REACHES: Mapping[str, Callable[[Mapping[str, Any]], int | None]] = {
     # A sequence of 3x3 convolutions and a nearest-neighbour skip.
     "Compact": lambda options: options["num_conv"] + 2,
     # Fifteen 3x3 convolutions per block, one before and one after the blocks, the rest at larger sizes (x4 at most).
     "ESRGAN": lambda options: (15 * options["num_blocks"] + 4) * (options["shuffle_factor"] or 1),
+    # One 3x3 convolution, three per block of six, and two more.
+    "SPAN": lambda options: 21,
+    "DnCNN": lambda options: options["nb"],
+    # Each block: two 3x3 convolutions and a larger one. A sequence of four 3x3 convolutions surrounds the blocks.
+    "MoSR": lambda options: (
+        4 + options["n_block"] * (2 + options["kernel_size"] // 2) if options["upsampler"] == "ps" else None
+    ),
+    # Each block: one or two 3x3 convolutions, a larger one, and an attention by a 3x3 convolution.
+    "PLKSR": lambda options: (
+        2 + options["n_blocks"] * (_mixer(options) + options["kernel_size"] // 2 + options["use_ea"])
+        if options.get("lk_type") == "PLK"  # RealPLKSR, which normalises over the whole input, has no such option
+        else None
+    ),
+    # 9x9, two 3x3 per block, one after them, one before the first upsampling; the rest is at larger sizes.
+    "SwiftSRGAN": lambda options: 8 + 2 * options["num_blocks"] if options["upscale_factor"] in (2, 4) else None,
 }
-"""Receptive field (radius in LQ pixels) of networks that consist of convolutions only."""
+"""Receptive field (radius in LQ pixels) of networks that consist of convolutions only, by the name of the architecture.
+
+Each was compared with `lowvision.testing.measured_reach`. Architectures that are not listed see their whole input,
+attend within windows, or were not measured: their tiles are restored one by one."""
+
+
+def _mixer(options: Mapping[str, Any]) -> int:
+    """Return the number of 3x3 convolutions in PLKSR's channel mixer."""
+    return 2 if options["ccm_type"] == "DCCM" else 1
 
 
 @dataclass(frozen=True)

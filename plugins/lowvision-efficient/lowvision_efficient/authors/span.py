@@ -10,6 +10,7 @@ from lowvision import Recognised
 from lowvision_efficient import DIV2K_MEAN, SPAN, Colour, Form
 from lowvision_efficient.authors.names import count, recognised
 from lowvision_efficient.reparam import folded_weights
+from lowvision_efficient.span import WHITE
 
 MARKS = ("conv_cat.weight", "upsampler.0.weight")
 FUSED = "eval_conv"
@@ -20,7 +21,7 @@ MEAN = "mean"
 CLOSE = 1e-6
 """Tolerance for the rounding of a mean to float32."""
 NORMALISATION_OFF = "no_norm"
-"""A tensor that traiNNer writes for networks that subtract no mean colour."""
+"""A tensor that traiNNer writes for networks that neither subtract a mean colour nor multiply their input."""
 
 
 def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
@@ -30,12 +31,11 @@ def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
     """
     if not all(mark in state for mark in MARKS) or not any(name.startswith("block_1.c1_r.") for name in state):
         return None
-    if NORMALISATION_OFF in state:
-        raise ValueError("it subtracts no mean colour, unlike our SPAN; convert it by format spandrel")
     blocks = count(state, r"block_(\d+)\.")
     convolutions = _convolutions(blocks)
     branched = is_branched(state, list(convolutions), form)
     kept = {n: t for n, t in state.items() if not any(n.startswith(f"{c}.") for c in convolutions)}
+    is_raw = kept.pop(NORMALISATION_OFF, None) is not None
     layers = {"conv_cat": "collect", "upsampler.0": "last"}
     for theirs, ours in convolutions.items():
         if form == "branches":
@@ -45,8 +45,12 @@ def recognise(state: Mapping[str, Tensor], form: Form) -> Recognised | None:
             layers[f"{theirs}.{FUSED}"] = ours
             kept |= fused(state, theirs) if branched else _tensors_of(state, theirs)
     channels = state["conv_cat.weight"].shape[0]
-    colours = kept["conv_1.sk.weight" if form == "branches" else f"conv_1.{FUSED}.weight"].shape[1]
-    backbone = SPAN(channels=channels, layers=blocks, form=form, mean=_mean(kept.pop(MEAN, None)))
+    inputs = ["conv_1.conv.0.weight", "conv_1.sk.weight"] if form == "branches" else [f"conv_1.{FUSED}.weight"]
+    colours = kept[inputs[0]].shape[1]
+    mean = (0.0, 0.0, 0.0) if is_raw else _mean(kept.pop(MEAN, None))
+    if is_raw:  # the image itself is the first convolution's input, which our network multiplies by WHITE
+        kept |= {name: kept[name] / WHITE for name in inputs}
+    backbone = SPAN(channels=channels, layers=blocks, form=form, mean=mean)
     return recognised(backbone, kept, layers, colours, len(state["upsampler.0.weight"]))
 
 
