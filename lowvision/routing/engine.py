@@ -142,7 +142,7 @@ class Engine:
         return budgets.pareto_path(scores, self._cost_weight(image)).k
 
     def given(self, image: Tensor, choice: Tensor | int) -> Routes:
-        """Return the routes of a given choice: one branch per tile (N,), or one for all tiles."""
+        """Return the routes for a fixed choice: one branch per tile (N,), or one branch for all tiles."""
         tiling = self._plan(image)
         chosen = torch.as_tensor(choice).cpu().expand(tiling.count)
         return Routes(tiling, chosen, self._cost(image, tiling, chosen))
