@@ -3,13 +3,13 @@
     python benchmarks/front.py ROW... --photos FOLDER [--longer-side 2048] [--rounds 3] [--runtime openvino] [-o front]
 
 A ROW is a weights file or the name of shipped weights. A single network runs on the whole image. A container is routed
-as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@whole` runs its base on the whole image.
-`LABEL=ROW` names a row in table and plot. Photographs are degraded by the task of the weights (antialiased bicubic for
-super-resolution) and rounded to 8 bit.
+as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@fast` is a speed (`fast`, `balanced`, `best`),
+`NAME@whole` runs its base on the whole image. `LABEL=ROW` names a row in table and plot. Photographs are degraded by
+the task of the weights (antialiased bicubic for super-resolution) and rounded to 8 bit.
 
-Each row has a process of its own, which warms up on the first photograph; rounds alternate between rows, so that all
-meet the same machine. Printed are the seconds of all photographs (the quickest round; the range beside it), PSNR of RGB
-and SSIM of luma in the mean over photographs. With `-o NAME` the table goes to NAME.json and the plot, which needs
+Each row has a process of its own, which warms up on the first photograph. Rounds alternate between rows, so that all
+meet the same load. The table has the seconds of all photographs (quickest round, and slowest), PSNR of RGB and SSIM of
+luma as means over photographs. With `-o NAME` the table goes to NAME.json and the plot, which needs
 matplotlib, to NAME.png and NAME.svg.
 """
 
@@ -34,6 +34,7 @@ from lowvision.imaging import io
 from lowvision.imaging.metrics import measure
 from lowvision.inference import engines, restorer, trained_networks
 from lowvision.models import pretrained
+from lowvision.models.calibration import SPEEDS
 from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing.tiling import suiting
@@ -48,7 +49,14 @@ class Row:
     label: str
     weights: str
     budget: str = ""
-    """A share of the base's cost, `whole`, or nothing."""
+    """A share of the base's cost, a speed, `whole`, or nothing."""
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """Arguments of `Restorer.restore`."""
+        if self.budget in SPEEDS:
+            return {"speed": self.budget}
+        return {"budget": float(self.budget)} if self.budget else {}
 
     @classmethod
     def of(cls, argument: str) -> Row:
@@ -95,7 +103,7 @@ def arguments() -> argparse.Namespace:
 
 
 def started(row: str, options: argparse.Namespace) -> subprocess.Popen[str]:
-    """The process of a row."""
+    """Start the process of a row."""
     command = [sys.executable, __file__, row, "--photos", options.photos, "--longer-side", str(options.longer_side)]
     return subprocess.Popen(
         [*command, "--runtime", options.runtime, "--worker"],
@@ -111,10 +119,10 @@ def stream(pipe: IO[str] | None) -> IO[str]:
 
 
 def answer(worker: subprocess.Popen[str]) -> str:
-    """The next line of a worker. Ends the program if the worker has died; its own error stands above."""
+    """Return the next line of a worker; end the program if the worker has died, which printed its own error."""
     line = stream(worker.stdout).readline()
     if not line:
-        sys.exit("a row failed; its error stands above")
+        sys.exit("a row failed; its error is above")
     return line
 
 
@@ -122,7 +130,7 @@ def work(options: argparse.Namespace) -> None:
     """Print the quality of a row, then the seconds of all photographs for each line that is read."""
     row = Row.of(options.rows[0])
     restore, pairs = prepared(row, options)
-    restore(pairs[0][0])  # graphs are made and memory is taken outside the clock
+    restore(pairs[0][0])  # the first call exports graphs and allocates memory
     measured = [quality(restore(lq), gt, gt.shape[1] // lq.shape[1]) for lq, gt in pairs]
     print(json.dumps(dict(zip(("psnr", "ssim"), np.mean(measured, axis=0).tolist(), strict=True))), flush=True)
     for _ in sys.stdin:
@@ -133,22 +141,21 @@ def work(options: argparse.Namespace) -> None:
 
 
 def prepared(row: Row, options: argparse.Namespace) -> tuple[Callable[[Tensor], Tensor], list[tuple[Tensor, Tensor]]]:
-    """The function of a row from lq (C,h,w) to the restored image, and the pairs of lq and gt."""
-    known = registry.load()
-    path = pretrained.find(Path(row.weights), known)
-    bundle = trained_networks.read(path, known)
+    """Return the function of a row, lq (C,h,w) -> restored image, and the pairs of lq and gt."""
+    components = registry.load()
+    path = pretrained.find(Path(row.weights), components)
+    bundle = trained_networks.read(path, components)
     task = bundle.architecture.task
     found = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
     pairs = [(photographs.lq_of(one, task, n), io.to_tensor(one.gt)) for n, one in enumerate(found)]
     if bundle.classifier is None or row.budget == WHOLE:
-        return whole(bundle, engines.runtime_named(options.runtime, bundle, known, "cpu")), pairs
+        return whole(bundle, engines.runtime_named(options.runtime, bundle, components, "cpu")), pairs
     network = restorer.load(path, runtime=options.runtime)
-    budget = float(row.budget) if row.budget else None
-    return lambda lq: network.restore(lq, budget=budget).image, pairs
+    return lambda lq: network.restore(lq, **row.limits).image, pairs
 
 
 def whole(bundle: Any, runtime: Any) -> Callable[[Tensor], Tensor]:
-    """The largest network on the whole image at once."""
+    """Return a function that runs the last branch on the whole image."""
     multiple = bundle.architecture.branches[-1].multiple_of
     network = runtime.prepare(bundle.branches[-1], 1, "cpu")
     scale = bundle.architecture.task.scale
@@ -163,14 +170,14 @@ def whole(bundle: Any, runtime: Any) -> Callable[[Tensor], Tensor]:
 
 
 def quality(restored: Tensor, gt: Tensor, scale: int) -> tuple[float, float]:
-    """PSNR of RGB and SSIM of luma; a border of `scale` pixels is left out, none at scale 1."""
+    """Return PSNR of RGB and SSIM of luma without a border of `scale` pixels; no border at scale 1."""
     values = measure(restored, gt, scale if scale > 1 else 0)
     psnr, *_, ssim = values.values()
     return psnr, ssim
 
 
 def front(table: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows that no other row beats in both seconds and PSNR, from the fastest."""
+    """Return the rows that no other row beats in both seconds and PSNR, from the fastest."""
     best = -np.inf
     for entry in sorted(table, key=lambda entry: (min(entry["seconds"]), -entry["psnr"])):
         if entry["psnr"] > best:

@@ -28,7 +28,7 @@ def untrained(recipe: Path, folder: Path, registry: Registry) -> Path:
 
     Raises RecipeError.
     """
-    architecture = reading.read(recipe, registry).architecture
+    architecture = reading.read(recipe, registry).architecture.deployed()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = architecture.build()

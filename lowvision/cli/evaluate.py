@@ -14,7 +14,7 @@ from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
     from lowvision.config.options import Options
-    from lowvision.plugins.contracts import Dataset, Task
+    from lowvision.plugins.contracts import Dataset
     from lowvision.plugins.registry import Registry
 
 
@@ -63,6 +63,7 @@ def evaluate(
 ) -> None:
     """Measure quality, exact cost and time of a weights file on photographs, compared with its base network."""
     from lowvision import report
+    from lowvision.commands import tasks
     from lowvision.commands.evaluate import evaluate
     from lowvision.models import pretrained
     from lowvision.plugins import registry
@@ -79,7 +80,7 @@ def evaluate(
         if not 0 < share < math.inf:
             raise UsageError(f"--budget {share:g}: must be a positive share of the base's cost; give e.g. 0.6")
     fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
-    other_task = _task(task, components) if task else None
+    other_task = tasks.parse_task(task, components) if task else None
     document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol)
     print_document(document, as_json, report.text)
 
@@ -96,14 +97,6 @@ def _dataset(text: str, downscale: float, longer_side: int | None, registry: Reg
     if isinstance(value, str) and value not in registry["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
     return _choose("datasets", value, "--compare", registry)  # type: ignore[return-value]  # of kind datasets
-
-
-def _task(text: str, registry: Registry) -> Task:
-    """Parse a task written as in a recipe. Raises UsageError."""
-    from lowvision.config import yaml_reader
-
-    value = yaml_reader.parse(text, "--task").value
-    return _choose("tasks", value, "--task", registry)  # type: ignore[return-value]  # of kind tasks
 
 
 def _choose(kind: str, value: Any, option: str, registry: Registry) -> Options:

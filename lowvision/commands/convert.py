@@ -10,13 +10,14 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from lowvision.commands.tasks import with_task
 from lowvision.config import yaml_reader
 from lowvision.config.validation import in_words, shown
 from lowvision.errors import UsageError, WeightsError
 from lowvision.models import calibration, external_weights, weights
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.choice import choose
-from lowvision.plugins.contracts import Backbone, Format
+from lowvision.plugins.contracts import Backbone, Format, Task
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Reduction
 
@@ -24,17 +25,25 @@ TOLERANCE = 1e-5
 """Largest difference of a reduced network's output, relative to its largest value: rounding of the weights."""
 
 
-def convert(path: Path, output: Path, registry: Registry, source_format: Format | None = None) -> str:
+def convert(
+    path: Path,
+    output: Path,
+    registry: Registry,
+    source_format: Format | None = None,
+    scale: int | None = None,
+    task: Task | None = None,
+) -> str:
     """Convert an external weights file to `output` and return a line that describes it.
 
-    source_format: format of the file; None: the format that recognises it. The file is written atomically. Raises
+    source_format: format of the file; None: the format that recognises it. scale: scale to convert, of a file that
+    holds several. task: task of the network, if the file does not determine it. The file is written atomically. Raises
     UsageError if `output` is the file itself, WeightsError if it is in lowvision's format or cannot be converted.
     """
     _refuse_overwriting(path, output)
     if not weights.is_foreign(path):
         raise WeightsError(f"{path}: is in lowvision's format already; use it without converting")
-    external = external_weights.read(path, registry, source_format)
-    architecture = external.architecture
+    external = external_weights.read(path, registry, source_format, scale)
+    architecture = external.architecture if task is None else with_task(external.architecture, task, registry)
     network = architecture.build()
     with torch.no_grad():
         network.load_state_dict(external.state, strict=False)  # checked by `read`; a shared tensor has one key here

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lowvision import report
+from lowvision.commands.tasks import with_task
 from lowvision.data import photographs
 from lowvision.data.tiles import TileExtractor, fixed_tiles
 from lowvision.errors import UsageError
@@ -54,7 +55,9 @@ def evaluate(
     task of another scale or other channels.
     """
     header = weights.read_header(path, registry)
-    architecture = header.architecture if task is None else _for_task(header.architecture, task, registry)
+    architecture = header.architecture.deployed()
+    if task is not None:
+        architecture = with_task(architecture, task, registry)
     if weights.is_foreign(path):
         logger.info("%s", weights.recognised(header, registry))
     container = None
@@ -115,19 +118,6 @@ def _evaluation(
         lq, gt = fixed_tiles(extractor, fitting.TILES, 0)
         return evaluation.with_adaptive_budgets(budgets, lq, gt)
     return evaluation
-
-
-def _for_task(architecture: Architecture, task: Task, registry: Registry) -> Architecture:
-    """Return the architecture with another task. Raises UsageError if scale or channels differ."""
-    trained = architecture.task
-    if (task.scale, task.channels) != (trained.scale, trained.channels):
-        requested, expected = (
-            f"{registry.name_of(t)} of scale {t.scale}, {t.channels} channels" for t in (task, trained)
-        )
-        raise UsageError(
-            f"--task: {requested}, but the weights are for {expected}; give a task of that scale and channels"
-        )
-    return architecture.replace(task=task)
 
 
 def _tile_extractor(dataset: Dataset, architecture: Architecture) -> TileExtractor:

@@ -84,12 +84,15 @@ class Network(Trained):
 
 
 def read(path: Path, registry: Registry) -> ModelBundle:
-    """Return the networks of a weights file; the tensors are read when a form is requested that is not cached.
+    """Return the networks of a weights file in their deployed form.
+
+    The tensors are read when a runtime requests a network that is not cached.
 
     Raises WeightsError if the file is not a weights file, or needs a plugin that is not installed.
     """
     weights.check(path, registry)
     header = weights.read_header(path, registry)
+    header = header.replace(architecture=header.architecture.deployed())
     architecture, content = header.architecture, _content(path)
     identity = cache.key("weights", content, *_code(path, header, registry))
 

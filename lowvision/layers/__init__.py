@@ -1,4 +1,5 @@
-"""Building blocks for the networks of plugins: initialisation, mean colour, upsampling, residual blocks, edges.
+"""Building blocks for the networks of plugins: initialisation, mean colour, upsampling, residual blocks, edges,
+re-parameterisation.
 
     from lowvision.layers import kaiming
 
@@ -21,6 +22,9 @@ from lowvision.layers.init import init_near_zero_ as init_near_zero_
 from lowvision.layers.init import init_zero_mean_ as init_zero_mean_
 from lowvision.layers.init import scale_residual_ as scale_residual_
 from lowvision.layers.leading import Leading as Leading
+from lowvision.layers.reparam import Fusible as Fusible
+from lowvision.layers.reparam import ParallelConv as ParallelConv
+from lowvision.layers.reparam import fuse as fuse
 from lowvision.layers.resample import STEPS as STEPS
 from lowvision.layers.resample import add_skip as add_skip
 from lowvision.layers.resample import halved as halved

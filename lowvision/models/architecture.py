@@ -57,6 +57,10 @@ class Architecture(Options):
         """Return the architecture of branch k as a single network."""
         return self.replace(branches=(self.branches[k],), classifier=None)
 
+    def deployed(self) -> Architecture:
+        """Return the architecture with every branch in the form that is used after training."""
+        return self.replace(branches=tuple(backbone.deployed() for backbone in self.branches))
+
     def build(self) -> nn.Module:
         """Build what a weights file holds: the single network or the container."""
         return self.build_container() if self.classifier else self.build_network()

@@ -23,7 +23,7 @@ from lowvision.plugins.contracts import Format, Part, Recognised
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
 
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "network", "generator")
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "network", "generator", "sd")
 """Keys under which programs store the tensors of a network; the first one that exists is used."""
 PREFIX = "module."
 """Prefix of names from PyTorch's parallel wrappers."""
@@ -41,18 +41,20 @@ class ExternalWeights:
     """Name of the format that recognised the file."""
 
 
-def read(path: Path, registry: Registry, format_: Format | None = None) -> ExternalWeights:
+def read(path: Path, registry: Registry, format_: Format | None = None, scale: int | None = None) -> ExternalWeights:
     """Read a file by `format_`, by default by the format that recognises it.
 
-    Raises WeightsError if the file is damaged, would execute code, is recognised by no format or by two, or does not
-    fit the recognised architecture.
+    scale: scale to read, for the formats of files that hold several or do not determine it.
+
+    Raises WeightsError if the file is damaged, would execute code, is recognised by no format or by two, does not fit
+    the recognised architecture, or has another scale.
     """
     state = tensors(path)
     try:
         if format_:
             recognised = _recognised(format_, state, path, registry)
         else:
-            format_, recognised = _match(state, path, registry)
+            format_, recognised = _match(state, path, registry, scale)
     except _FormatFailed as error:
         raise WeightsError(f"{path}: {error}") from error
     name = registry.name_of(format_)
@@ -60,6 +62,10 @@ def read(path: Path, registry: Registry, format_: Format | None = None) -> Exter
         raise WeightsError(f"{path}: is not in the format '{name}'; it holds {_few(state)}")
     try:
         architecture = _architecture(recognised, registry)
+        if scale is not None and architecture.task.scale != scale:
+            raise WeightsError(
+                f"{path}: is in the format '{name}' and has scale {architecture.task.scale}, not {scale}"
+            )
         return ExternalWeights(architecture, _state(recognised, architecture), name)
     except ValidationError as error:
         raise WeightsError(f"{path}: is in the format '{name}', but cannot be built: {_reasons(error)}") from None
@@ -149,9 +155,11 @@ class _FormatFailed(Exception):
     """A format is broken, or requires a package that is not installed."""
 
 
-def _match(state: Mapping[str, Tensor], path: Path, registry: Registry) -> tuple[Format, Recognised]:
+def _match(
+    state: Mapping[str, Tensor], path: Path, registry: Registry, scale: int | None = None
+) -> tuple[Format, Recognised]:
     """Return the format that recognises these tensors, and its result; general formats are tried last."""
-    formats: list[Format] = [entry.component() for entry in registry["formats"].values()]
+    formats = [_with_scale(entry.component, scale) for entry in registry["formats"].values()]
     failures: list[str] = []
     for general in (False, True):
         matches: list[tuple[Format, Recognised]] = []
@@ -168,6 +176,14 @@ def _match(state: Mapping[str, Tensor], path: Path, registry: Registry) -> tuple
             return matches[0]
     names = ", ".join(registry["formats"]) or "none"
     raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{''.join(failures)}")
+
+
+def _with_scale(kind: type[Format], scale: int | None) -> Format:
+    """Return a format with the option `scale`, if it has one and supports this value."""
+    try:
+        return kind() if scale is None or "scale" not in kind.model_fields else kind(scale=scale)  # type: ignore[call-arg]  # it has that field
+    except ValidationError:
+        return kind()
 
 
 def _recognised(format_: Format, state: Mapping[str, Tensor], path: Path, registry: Registry) -> Recognised | None:

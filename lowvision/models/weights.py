@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lowvision.config.options import Options
 from lowvision.errors import WeightsError, message_of, summary_of
+from lowvision.layers.reparam import fused_state
 from lowvision.models import bounded_build, calibration, external_weights, header_json
 from lowvision.models.architecture import Architecture
 from lowvision.models.bounded_build import Limits, within
@@ -174,14 +175,18 @@ def _issue(header: Header) -> str:
 def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
     """Build the single network `wanted` with the weights of a file. Raises WeightsError if they do not fit.
 
-    From a container's file, take the last branch with the same architecture.
+    From a container's file, take the last branch with the same architecture. A training form in the file is fused if
+    its deployed form is wanted.
     """
     stored, state = _branch_like(wanted, *_read(path, registry))
     return _loaded(path, wanted, wanted.build_network, registry, stored, state)
 
 
 def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
-    """Build the container `wanted` with the weights of a file. Raises WeightsError if they do not fit."""
+    """Build the container `wanted` with the weights of a file, fused as `load_network` does.
+
+    Raises WeightsError if they do not fit.
+    """
     return _loaded(path, wanted, wanted.build_container, registry, *_read(path, registry))
 
 
@@ -191,7 +196,7 @@ def _branch_like(
     """Return the last branch of a stored container that fits `wanted`; if there is none, all that is stored."""
     if stored.classifier:
         for k in reversed(range(len(stored.branches))):
-            if _fits(stored.only(k), wanted):
+            if _fits(stored.only(k), wanted) or _fits(stored.only(k).deployed(), wanted):
                 prefix = branch_prefix(k)
                 return stored.only(k), {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
     return stored, state
@@ -205,7 +210,10 @@ def _loaded(
     stored: Architecture,
     state: Mapping[str, Tensor],
 ) -> nn.Module:
-    """Compare, then build the network and load its tensors."""
+    """Compare, then build the network and load its tensors; fuse a stored training form if its deployed form is wanted."""
+    if not _fits(stored, wanted) and _fits(stored.deployed(), wanted):
+        trained = _loaded(path, stored, stored.build, registry, stored, state)
+        stored, state = stored.deployed(), fused_state(trained, build())
     _compare(path, wanted, build, registry, stored, state)
     network = build()
     with torch.no_grad():

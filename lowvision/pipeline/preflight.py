@@ -54,7 +54,8 @@ def _precision_issues(recipe: Recipe, device: str) -> Iterator[str]:
 def _network_issues(recipe: Recipe) -> Iterator[str]:
     try:
         with torch.device("meta"):
-            container = recipe.architecture.build_container()
+            recipe.architecture.build_container()
+            container = recipe.architecture.deployed().build_container()
     except (ValueError, RuntimeError, LowvisionError) as error:
         yield f"the container cannot be built: {error}"
         return

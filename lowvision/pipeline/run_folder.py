@@ -47,7 +47,7 @@ def checked_name(name: str) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Create the folder and hold its lock until the block or this process ends. Raises RunError if it is held already."""
+    """Create the folder and hold its lock until the block or the process ends. Raises RunError if another one holds it."""
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)

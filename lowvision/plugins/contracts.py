@@ -91,13 +91,16 @@ class Backbone(Options, ABC):
         return 0
 
     def fuse(self) -> Backbone | None:
-        """Return the backbone that computes the same function with fewer convolutions; None: there is none.
+        """Return the deployed form of a backbone that is trained in another form; None: it has one form.
 
-        Returns itself if it is already fused. An nn.ModuleList of parallel convolutions (same input, outputs added) in
-        this backbone's network is, in the fused one, a single nn.Conv2d of the same name with their sum; all other
-        modules are equal.
+        Returns itself if it is the deployed form. Modules of the training form that are `lowvision.layers.Fusible` are,
+        in the deployed form, the modules of the same name that their `fused` returns; all other modules are equal.
         """
         return None
+
+    def deployed(self) -> Backbone:
+        """Return the form that is validated, priced, evaluated and exported: `fuse`, or itself."""
+        return self.fuse() or self
 
 
 class EarlyExit(ABC):

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import torch
 from pydantic import ValidationError
-from torch import nn
 
+from lowvision.layers.reparam import fuse, fused_state
+from lowvision.models.state_dict import difference
 from lowvision.plugins.contracts import Adaptive, Backbone, EarlyExit, Task
 from lowvision.testing import adaptive, networks, options
 from lowvision.testing.subject import PlainTask, Subject, distance
@@ -22,6 +23,8 @@ MARGIN = 3
 """Number of pixels beyond `reach`, on every side, that are changed."""
 PHASES = 4
 """Smallest number of neighbouring pixels to test: networks that resample inside treat them differently."""
+FUSED = 1e-5
+"""Tolerance of a fused form, relative to the largest value: rounding of its weights."""
 FARTHEST = 64
 """Upper bound of the search for the true reach."""
 
@@ -179,7 +182,7 @@ def _check_knob(backbone: Backbone, knob: str, subject: Subject, task: Task) -> 
 
 
 def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
-    """Check that the fused form costs less, differs only in parallel convolutions, and is its own fused form."""
+    """Check that the fused form costs less, computes the same with the fused weights, and is its own fused form."""
     fused = backbone.fuse()
     if fused is None or fused == backbone:
         return
@@ -189,13 +192,18 @@ def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
     spent, less = networks.check_counted(subject), networks.check_counted(other)
     if less >= spent:
         raise subject.fail(f"costs {spent} multiply-adds and fused {less}; fuse must make it cheaper, or return None")
-    parallel = [name for name, module in subject.built().named_modules() if isinstance(module, nn.ModuleList)]
-    theirs, mine = other.built().state_dict(), subject.built().state_dict()
-    lost = [key for key in mine if key not in theirs and not any(key.startswith(f"{name}.") for name in parallel)]
-    if lost:
+    trained, deployed = subject.stirred(), other.built().double()
+    if misfit := difference(deployed.state_dict(), fused_state(trained, deployed)):
         raise subject.fail(
-            f"fused it has no {lost[0]}, which belongs to no nn.ModuleList of parallel convolutions; let the two "
-            "differ in nothing but those, each the one convolution of the same name"
+            f"fused it differs from the trained form: {misfit}; let the two differ only in modules that are "
+            "lowvision.layers.Fusible, in whose place the fused form has what `fused` returns"
+        )
+    fuse(trained, deployed)
+    images = subject.images(dtype=torch.float64)
+    apart = distance(subject.run(deployed, images), subject.run(trained, images))
+    if not apart <= FUSED:
+        raise subject.fail(
+            f"fused its output differs by {apart:.1g}; `fused` must return a module that computes the same"
         )
 
 

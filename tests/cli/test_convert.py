@@ -34,5 +34,16 @@ def test_a_reduction_that_is_impossible_is_an_error(say: Say, tmp_path: Path) ->
     words = ("convert", str(path), "-o", str(tmp_path / "fused.safetensors"), "--reduce", "{reparam: fused}")
     said = say(*words)
     assert said.code == 1
-    assert "branch 0: FSRCNN has no parallel convolutions to fuse" in said.err
-    assert "--reduce: cannot be combined with --format" in say(*words, "--format", "classsr").err
+    assert "branch 0: FSRCNN has no training form that could be fused" in said.err
+    for option, value in (("--format", "classsr"), ("--scale", "2"), ("--task", "sr")):
+        assert f"--reduce: cannot be combined with {option}" in say(*words, option, value).err
+
+
+def test_a_scale_selects_that_of_a_file_and_a_task_replaces_its_own(say: Say, tmp_path: Path) -> None:
+    torch.save({"params": fsrcnn_layout(4, 3, 1)}, tmp_path / "theirs.pth")
+    words = ("convert", str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.safetensors"))
+    assert "fsrcnn for sr x2, " in say(*words, "--scale", "2").out
+    assert "fsrcnn for unknown x3, " in say(*words, "--scale", "3", "--task", "{unknown: {scale: 3}}").out
+    said = say(*words, "--task", "{denoise: {sigma: 25}}")
+    assert said.code == 2
+    assert "--task: denoise of scale 1, 3 channels, but the weights are for sr of scale 4, 3 channels" in said.err

@@ -18,11 +18,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from lowvision import Backbone, Task, upsample
+from lowvision.layers import fuse
 from lowvision.routing.cost import multiply_adds, parameters
 from lowvision.testing import PlainTask, check_backbone, measured_reach
 from lowvision_efficient import BSRN, DISP, PRESETS, RLFN, SPAN, PlainUSR, lowvision_backbones, lowvision_formats
 from lowvision_efficient.plainusr import soft_pooled
-from lowvision_efficient.reparam import Conv3XC, folded
+from lowvision_efficient.reparam import Conv3XC
 from lowvision_sr import SuperResolution
 
 README = Path(__file__).parents[2] / "plugins" / "lowvision-efficient" / "README.md"
@@ -240,7 +241,7 @@ def test_a_folded_convolution_computes_what_its_branches_do(into: int, out: int,
     image = torch.randn(2, into, 6, 5)
     with torch.no_grad():
         expected = module(image)
-        difference = (folded(module)(image) - expected).abs().max()
+        difference = (module.fused()(image) - expected).abs().max()
     assert difference <= 1e-5 * max(1, expected.abs().max())
 
 
@@ -248,11 +249,7 @@ def test_span_in_training_form_folds_into_plain_span() -> None:
     task = PlainTask(scale=2)
     branches = seeded(SPAN(channels=5, layers=2, form="branches"), task)
     plain = seeded(SPAN(channels=5, layers=2), task, 1)
-    state = {key: value for key, value in branches.state_dict().items() if key in plain.state_dict()}
-    for key, module in branches.named_modules():
-        if isinstance(module, Conv3XC):
-            state |= {f"{key}.{kind}": tensor for kind, tensor in folded(module).state_dict().items()}
-    plain.load_state_dict(state)
+    assert fuse(branches, plain)
     image = torch.rand(1, 3, 9, 8)
     with torch.no_grad():
         torch.testing.assert_close(plain(image), branches(image), rtol=1e-4, atol=1e-5)

@@ -59,7 +59,7 @@ def shares(network: Network, lq: Tensor) -> Tensor:
 
 
 def test_the_plugin_offers_the_backbone() -> None:
-    assert check_plugin("lowvision_pixel") == {"backbones": ["pixel"]}
+    assert check_plugin("lowvision_pixel") == {"backbones": ["pixel"], "formats": ["pcsr_file"]}
 
 
 def test_it_keeps_the_contract_of_a_backbone() -> None:

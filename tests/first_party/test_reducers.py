@@ -169,84 +169,10 @@ def test_another_network_inherits_nothing() -> None:
 # Fusing
 
 
-class Summed(nn.Module):
-    """Convolutions that read the same and are added."""
-
-    def __init__(self, *parts: nn.Module):
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self.scale = nn.Parameter(torch.tensor(2.0))
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.scale * sum(part(image) for part in self.parts)
-
-
-class One(nn.Module):
-    """The one convolution that stands for them."""
-
-    def __init__(self, one: nn.Module):
-        super().__init__()
-        self.parts = one
-        self.scale = nn.Parameter(torch.tensor(1.0))
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.scale * self.parts(image)
-
-
-def convolution(kernel: Any, padding: Any, **options: Any) -> nn.Conv2d:
-    return nn.Conv2d(4, 6, kernel, padding=padding, **options)
-
-
-@pytest.mark.parametrize(
-    ("parts", "one"),
-    [
-        ([convolution((1, 3), (0, 1)), convolution((3, 1), (1, 0)), convolution(3, 1)], convolution(3, 1)),
-        ([convolution(1, 0), convolution(5, 2, bias=False)], convolution(5, 2)),
-        ([convolution(3, 0, bias=False), convolution(3, 0, bias=False)], convolution(3, 0, bias=False)),
-        ([convolution(1, 0, stride=2), convolution(3, 1, stride=2)], convolution(3, 1, stride=2)),
-        ([convolution(1, 0, groups=2), convolution(3, 1, groups=2)], convolution(3, 1, groups=2)),
-        ([convolution(3, 2, dilation=2), convolution(1, 0, dilation=2)], convolution(3, 2, dilation=2)),
-    ],
-    ids=["asymmetric", "biases", "unpadded", "strided", "grouped", "dilated"],
-)
-def test_parallel_convolutions_fuse_into_one_that_computes_the_same(parts: list[nn.Conv2d], one: nn.Conv2d) -> None:
-    larger, smaller = Summed(*parts).double(), One(one).double()
-    image = torch.rand(2, 4, 9, 8, dtype=torch.float64)
-    assert Reparam().inherit(larger, smaller)
-    torch.testing.assert_close(smaller(image), larger(image))
-
-
-@pytest.mark.parametrize(
-    ("parts", "one"),
-    [
-        ([convolution(3, 1), convolution(1, 0, stride=2)], convolution(3, 1)),
-        ([convolution(3, 1), nn.Identity()], convolution(3, 1)),
-        ([convolution(3, 1, padding_mode="reflect")], convolution(3, 1, padding_mode="reflect")),
-        ([convolution(3, 1)], convolution(3, 1, bias=False)),
-        ([convolution(5, 2)], convolution(3, 1)),
-        ([convolution(2, 1)], convolution(3, 1)),
-        ([convolution(3, "same")], convolution(3, 1)),
-        ([convolution(3, 0)], convolution(3, 1)),
-    ],
-    ids=["stride", "no convolution", "reflection", "lost bias", "too large", "even", "a word", "size of the output"],
-)
-def test_what_one_convolution_cannot_compute_is_not_fused(parts: list[nn.Module], one: nn.Conv2d) -> None:
-    larger, smaller = Summed(*parts), One(one)
-    before = {key: tensor.clone() for key, tensor in smaller.state_dict().items()}
-    assert not Reparam().inherit(larger, smaller)
-    assert all(torch.equal(tensor, before[key]) for key, tensor in smaller.state_dict().items())
-
-
-def test_what_else_a_network_has_must_be_alike() -> None:
-    larger, smaller = Summed(convolution(3, 1)), One(convolution(3, 1))
-    larger.extra = nn.Linear(2, 2)
-    assert not Reparam().inherit(larger, smaller)
-
-
 @pytest.mark.parametrize(
     ("backbone", "level", "message"),
     [
-        (CARN(), "fused", "CARN has no parallel convolutions to fuse"),
+        (CARN(), "fused", "CARN has no training form that could be fused"),
         (ACNet(), "both", "the level must be fused or parallel, not 'both'"),
         (ACNet(), 1, "the level must be fused or parallel, not 1"),
         (ACNet(fused=True), "parallel", "this ACNet is fused already; a reducer only makes a backbone smaller"),

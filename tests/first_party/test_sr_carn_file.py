@@ -81,10 +81,25 @@ def test_each_end_computes_what_its_tensors_do_in_plain_pytorch(scale: Any, tmp_
 
 def test_a_file_of_several_scales_names_them_and_the_way_out(tmp_path: Path) -> None:
     path = saved(layout(), tmp_path)
-    with pytest.raises(
-        WeightsError, match=r"'carn_file'.* x2, x3, x4; choose one, e\.g\. --format 'carn_file: \{scale: 4\}'"
-    ):
+    with pytest.raises(WeightsError, match=r"'carn_file'.* x2, x3, x4; choose one by `lowvision convert --scale`"):
         external_weights.read(path, KNOWN)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_scale_picks_one_without_naming_the_format(scale: int, tmp_path: Path) -> None:
+    path = saved(layout(), tmp_path)
+    picked = external_weights.read(path, KNOWN, scale=scale)
+    named = external_weights.read(path, KNOWN, CARNFile(scale=scale))  # type: ignore[arg-type]  # pydantic checks it
+    assert (picked.format, picked.architecture) == ("carn_file", named.architecture)
+    assert all(torch.equal(tensor, named.state[name]) for name, tensor in picked.state.items())
+
+
+def test_a_scale_that_the_file_lacks_is_an_error(tmp_path: Path) -> None:
+    path = saved(layout(scales=(2, 4)), tmp_path)
+    with pytest.raises(WeightsError, match="it holds x2, x4, not x3; choose one of these"):
+        external_weights.read(path, KNOWN, scale=3)
+    with pytest.raises(WeightsError, match="it holds x2, x4; choose one"):
+        external_weights.read(path, KNOWN, scale=5)
 
 
 def test_a_file_of_one_scale_needs_no_choice(tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle)
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
 
 
+@pytest.mark.parametrize(("scale", "valid"), [(1.0, False), (296.0, True)])
+def test_outputs_are_compared_relative_to_their_largest_value(scale: float, valid: bool) -> None:
+    """SPAN's output for noise reaches 296: what rounding leaves there would be an error in an image."""
+    output = scale * torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    rounded = output + 0.05
+    results = {
+        name: autotune.BenchmarkResult(image, seconds, "")
+        for name, image, seconds in (("torch", output, 2.0), ("other", rounded, 1.0))
+    }
+    found = autotune._select(results, {}, autotune.AGREES["f32"])
+    assert ("other" in found.seconds) == valid
+    assert found.name == ("other" if valid else "torch")
+
+
 def test_a_runtime_that_accepts_tiles_only_is_the_last_resort(parts: ModelBundle) -> None:
     found = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
     assert found.name == "slow"

@@ -56,8 +56,18 @@ def of_architecture(architecture: Architecture, registry: Registry, width: int, 
 def cost(options: Backbone | Classifier, task: Task, width: int, height: int, classes: int = CLASSES) -> dict[str, Any]:
     """Return `parameters`, and `multiply_adds` for one input of that size in LQ pixels; or the reason as `problem`.
 
-    If masks keep some weights at zero, also return `theoretical_multiply_adds`, which leave these weights out.
+    For a backbone that is trained in another form than it is deployed in, these are those of the deployed form, and
+    `training` has those of the other. If masks keep some weights at zero, also return `theoretical_multiply_adds`,
+    which leave these weights out.
     """
+    if isinstance(options, Backbone) and options.deployed() != options:
+        counted = cost(options.deployed(), task, width, height)
+        return {**counted, "training": _counted(options, task, width, height, classes)}
+    return _counted(options, task, width, height, classes)
+
+
+def _counted(options: Backbone | Classifier, task: Task, width: int, height: int, classes: int) -> dict[str, Any]:
+    """Return what `cost` returns, for the form that the options name."""
     import torch
 
     from lowvision.routing import cost

@@ -74,7 +74,7 @@ def _branch(network: Document, base: Document | None = None) -> str:
     share = ""
     if base and base.get("multiply_adds") and "multiply_adds" in network and network is not base:
         share = f", {network['multiply_adds'] / base['multiply_adds']:.0%} of the base"
-    choice = {name: value for name, value in network.items() if isinstance(value, Mapping)}
+    choice = {name: value for name, value in network.items() if isinstance(value, Mapping) and name != "training"}
     return f"{named(choice)}: {cost(network)}{share}"
 
 
@@ -88,6 +88,8 @@ def cost(network: Document) -> str:
     if "reach" in network:
         reach = network["reach"]
         line += ", receptive field: " + ("the whole input" if reach is None else f"{reach} px around")
+    if training := network.get("training"):
+        line += f"; in training: {cost({name: training[name] for name in training if name != 'reach'})}"
     return line
 
 

@@ -60,7 +60,7 @@ def train(job: Job, options: ClassifierStage, container: RoutedContainer) -> Non
     """Train the classifier of `container` on measured errors; leaves the container in `classifier/`."""
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
+        weights.save(path, trained, job.deployed, job.registry, measured, job.provenance)
 
     samples = _measured(job, options, container)
     classifier = job.recipe.classifier

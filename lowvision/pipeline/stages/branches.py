@@ -29,7 +29,7 @@ def run(job: Job, options: Branches) -> None:
 def _initial(job: Job, options: Branches, k: int) -> nn.Module:
     """Return branch k with its initial weights: of the base, of a file, slices of the base, or random."""
     branch = job.recipe.branches[k]
-    base = job.base_weights() if options.from_base else None
+    base = job.base_weights(training=True) if options.from_base else None
     if base and branch.backbone == job.recipe.base:
         return network.initialised(job, job.architecture.only(k), base)
     if file := options.start or branch.weights:

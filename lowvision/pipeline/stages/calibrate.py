@@ -64,7 +64,7 @@ def run(job: Job, options: Calibrate) -> None:
 def _run_network(job: Job, options: Calibrate) -> None:
     path = job.base_weights()
     assert path  # validated by the recipe
-    network = weights.load_network(path, job.architecture, job.registry).to(job.accelerator.device).eval()
+    network = weights.load_network(path, job.deployed, job.registry).to(job.accelerator.device).eval()
     lq, gt = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, job.recipe.seed)
     lq, gt = lq.to(job.accelerator.device), gt.to(job.accelerator.device)
     shares = [number / (options.points + 1) for number in range(1, options.points + 1)]
@@ -72,20 +72,20 @@ def _run_network(job: Job, options: Calibrate) -> None:
     if job.accelerator.is_main_process:
         measured = weights.read_header(path, job.registry).measured
         job.claim(job.folder / SET)
-        weights.save(job.folder / SET, network, job.architecture, job.registry, measured, job.provenance, settings)
+        weights.save(job.folder / SET, network, job.deployed, job.registry, measured, job.provenance, settings)
     for setting in settings:
         job.log.info(f"calibrate: {setting.share:6.1%} of the base on tiles  {-setting.loss:+.3f} dB against it")
 
 
 def _run_container(job: Job, options: Calibrate) -> None:
     path = job.kept("joint") or job.kept("classifier")
-    loaded = weights.load_container(path, job.architecture, job.registry) if path else container.assembled(job)
+    loaded = weights.load_container(path, job.deployed, job.registry) if path else container.assembled(job)
     curve = _curve(job, options, loaded)
     if job.accelerator.is_main_process:
         earlier = weights.read_header(path, job.registry).measured if path else {}
         measured = {**earlier, **curve.measured()}
         job.claim(job.folder / CALIBRATED)
-        weights.save(job.folder / CALIBRATED, loaded, job.architecture, job.registry, measured, job.provenance)
+        weights.save(job.folder / CALIBRATED, loaded, job.deployed, job.registry, measured, job.provenance)
     for k, share, loss in zip(curve.k, curve.shares, curve.losses, strict=True):
         trained = "  (as trained)" if k == 0 else ""
         job.log.info(f"calibrate: {share:6.1%} of the base  {-loss:+.3f} dB against it on every tile{trained}")
@@ -94,7 +94,7 @@ def _run_container(job: Job, options: Calibrate) -> None:
 def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     """Measure the curve; every process measures its share of the photographs."""
     device = job.accelerator.device
-    engine = engines.of_container(loaded, job.architecture, device, engines.geometry(job.architecture), options.batch)
+    engine = engines.of_container(loaded, job.deployed, device, engines.geometry(job.deployed), options.batch)
     photographs = job.photographs("valid")
     shard = range(job.accelerator.process_index, len(photographs), job.accelerator.num_processes)
     crops = [_center_crop(job, photographs[number], options.size, job.recipe.seed + number) for number in shard]
@@ -159,7 +159,7 @@ def _center_crop(job: Job, photograph: Photograph, size: int, seed: int) -> Crop
     return Crop(
         lq[:, top : top + height, left : left + width].to(job.accelerator.device),
         gt[:, s * top : s * (top + height), s * left : s * (left + width)],
-        engines.base_cost(job.architecture, height, width),
+        engines.base_cost(job.deployed, height, width),
     )
 
 

@@ -22,7 +22,7 @@ RANKED = "classifier/ranked"
 
 
 def run(job: Job, options: ClassifierStage) -> None:
-    """Write the weights of the container to `classifier/`."""
+    """Write the weights of the container, whose frozen branches are in the deployed form, to `classifier/`."""
     if job.recipe.classifier and job.recipe.classifier.predicts == "error":
         branch_errors.train(job, options, _initial(job, options))
         return
@@ -30,13 +30,13 @@ def run(job: Job, options: ClassifierStage) -> None:
     if options.ranked_steps and not ranked.exists():
         _learn_ranking(job, options, _initial(job, options))
     path = ranked if options.ranked_steps else None
-    start = weights.load_container(path, job.architecture, job.registry) if path else _initial(job, options)
+    start = weights.load_container(path, job.deployed, job.registry) if path else _initial(job, options)
     container.train(job, "classifier", options, start, frozen_branches=True)
 
 
 def _initial(job: Job, options: ClassifierStage) -> RoutedContainer:
     if options.start:
-        return weights.load_container(job.weights_path(options.start), job.architecture, job.registry)
+        return weights.load_container(job.weights_path(options.start), job.deployed, job.registry)
     return container.assembled(job)
 
 
@@ -44,7 +44,7 @@ def _learn_ranking(job: Job, options: ClassifierStage, start: RoutedContainer) -
     """Train the classifier to predict the classes of the ranked tiles."""
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
+        weights.save(path, trained, job.deployed, job.registry, measured, job.provenance)
 
     start = batch_norm.shared(start, job.accelerator)
     extractor = job.extractor("train")

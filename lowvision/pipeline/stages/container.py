@@ -21,10 +21,14 @@ from lowvision.training.options import RoutedFit
 
 
 def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
-    """Train the container on all tiles, and write the weights to the stage folder. Fitted classifiers stay fixed."""
+    """Train the container on all tiles, and write the weights to the stage folder. Fitted classifiers stay fixed.
+
+    Frozen branches are in the deployed form, others in the form that is trained.
+    """
+    architecture = job.deployed if frozen_branches else job.architecture
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, job.architecture, job.registry, measured, job.provenance)
+        job.save(path, trained, architecture, measured)
 
     container = batch_norm.shared(container, job.accelerator)
     extractor = job.extractor("train")
@@ -33,27 +37,32 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     is_trained = classifier is None or classifier.trained
     objective = RoutedObjective(container, options, frozen_branches) if is_trained else EveryBranchObjective(container)
     # Parameters that only the objective of a backbone uses get no gradient in a container.
-    parts = zip(job.architecture.branches, container.branches.networks, strict=True)
+    parts = zip(architecture.branches, container.branches.networks, strict=True)
     objective.find_unused_parameters = any(backbone.objective(network) is not None for backbone, network in parts)
-    spec = TrainingSpec(stage, objective, container, validation.of_container(job), keep)
+    validator = validation.of_deployed(validation.of_container(job), architecture)
+    spec = TrainingSpec(stage, objective, container, validator, keep)
     job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 
 
-def assembled(job: Job) -> RoutedContainer:
-    """Build a container of the branches of earlier stages, with an untrained classifier, or one fitted to tiles."""
+def assembled(job: Job, training: bool = False) -> RoutedContainer:
+    """Build a container of the branches of earlier stages, with an untrained classifier, or one fitted to tiles.
+
+    training: build the branches in the form that is trained, instead of the deployed form.
+    """
     torch.manual_seed(job.recipe.seed)
-    container = job.architecture.build_container()
+    architecture = job.architecture if training else job.deployed
+    container: RoutedContainer = architecture.build_container()
     for k in range(len(job.recipe.branches)):
-        path = job.branch_weights(k)
+        path = job.branch_weights(k, training)
         if path is None:
             job.log.info(f"branch {k} has no trained weights: the classifier may collapse; add stages.branches")
             continue
-        trained = weights.load_network(path, job.architecture.only(k), job.registry)
+        trained = weights.load_network(path, architecture.only(k), job.registry)
         container.branches.networks[k].load_state_dict(trained.state_dict())
     classifier = job.recipe.classifier
     if classifier and not classifier.trained:
         branches, extractor = container.branches, job.extractor("valid")
         tiles = fitting.fitting_tiles(branches, extractor, job.recipe.seed, job.accelerator.device)
-        container.classifier = fitting.fitted(classifier, job.architecture, tiles)
+        container.classifier = fitting.fitted(classifier, architecture, tiles)
     return container

@@ -31,7 +31,7 @@ def run(job: Job, options: Evaluate) -> None:
         return
     sets, pictures = {_set_name(job): photographs}, job.folder / "evaluate"
     job.claim(*picture_paths(pictures, sets, options.pictures))
-    results = run_evaluation(evaluation, job.architecture, sets, options.pictures, job.accelerator, job.log, pictures)
+    results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
         document = {"schema": 1, "task": job.registry.serialize(job.recipe.task), **results}
         job.claim(*(job.folder / name for name in report.FILES))
@@ -51,7 +51,7 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
     if options.compare and container:
         tiles = fitting.fitting_tiles(container.branches, job.extractor("valid"), seed, device)
     evaluation = build_evaluation(
-        job.architecture,
+        job.deployed,
         base,
         container,
         registry=job.registry,
@@ -70,14 +70,14 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
 
 def _container(job: Job) -> RoutedContainer | None:
     path = job.container_weights()
-    return weights.load_container(path, job.architecture, job.registry) if path else None
+    return weights.load_container(path, job.deployed, job.registry) if path else None
 
 
 def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:
     """Load the base as trained alone; without such weights, return the last branch of the container."""
     path = job.base_weights()
     if path:
-        return weights.load_network(path, job.architecture.only(-1), job.registry)
+        return weights.load_network(path, job.deployed.only(-1), job.registry)
     return container.branches.networks[-1] if container else None
 
 

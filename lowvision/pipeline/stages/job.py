@@ -8,19 +8,21 @@ from pathlib import Path
 
 import numpy as np
 from accelerate import Accelerator
+from torch import nn
 
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
 from lowvision.errors import RunError, summary_of
-from lowvision.models import pretrained
+from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
+from lowvision.models.deployment import deployed, training_file
 from lowvision.models.weights import Provenance
 from lowvision.pipeline import run_folder, teachers
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
 from lowvision.training import checkpoint
-from lowvision.training.log import Log
+from lowvision.training.log import Log, Value
 from lowvision.training.options import Fit
 
 CALIBRATED = "calibrate/container.safetensors"
@@ -42,7 +44,13 @@ class Job:
 
     @property
     def architecture(self) -> Architecture:
+        """The architecture in the form that is trained."""
         return self.recipe.architecture
+
+    @property
+    def deployed(self) -> Architecture:
+        """The architecture in the form that is validated, calibrated and evaluated."""
+        return self.architecture.deployed()
 
     @property
     def provenance(self) -> Provenance:
@@ -56,8 +64,8 @@ class Job:
 
     def claim_training(self, folder: Path) -> None:
         """Add everything that a training stage writes to `folder`."""
-        names = ("best.safetensors", "last.safetensors", checkpoint.FOLDER)
-        self.claim(*(folder / name for name in names))
+        files = [folder / f"{name}.safetensors" for name in ("best", "last")]
+        self.claim(*files, *map(training_file, files), folder / checkpoint.FOLDER)
 
     @property
     def _cache_shard(self) -> tuple[int, int]:
@@ -112,10 +120,17 @@ class Job:
         """Resolve a weights file of a recipe: a path, or the name of weights that a plugin ships."""
         return pretrained.find(Path(name), self.registry)
 
-    def kept(self, stage: str, folder: str | None = None) -> Path | None:
+    def save(self, path: Path, network: nn.Module, architecture: Architecture, measured: dict[str, Value]) -> None:
+        """Write the deployed form of a network, and next to it the one that was trained if that is another."""
+        form = architecture.deployed()
+        weights.save(path, deployed(network, architecture), form, self.registry, measured, self.provenance)
+        if form != architecture:
+            weights.save(training_file(path), network, architecture, self.registry, measured, self.provenance)
+
+    def kept(self, stage: str, folder: str | None = None, training: bool = False) -> Path | None:
         """Return the path of the weights that a stage wrote; None if the stage is not in the recipe.
 
-        folder: subfolder of the run. Default: the name of the stage.
+        folder: subfolder of the run. Default: the name of the stage. training: the form that can be trained further.
         """
         options: Fit | None = getattr(self.recipe.stages, stage)
         if options is None:
@@ -123,7 +138,7 @@ class Job:
         path = self.folder / (folder or stage) / f"{options.keep}.safetensors"
         if not path.exists():
             raise RunError(f"{path}: missing; run again with --restart")
-        return path
+        return training_file(path) if training and training_file(path).exists() else path
 
     def container_weights(self) -> Path | None:
         """Return the path of the container of the last stage that trained or calibrated it."""
@@ -131,18 +146,21 @@ class Job:
             return self.folder / CALIBRATED
         return self.kept("joint") or self.kept("classifier")
 
-    def base_weights(self) -> Path | None:
-        """Return the path of the trained base; None if there is none."""
+    def base_weights(self, training: bool = False) -> Path | None:
+        """Return the path of the trained base; None if there is none. training: as in `kept`."""
         if self.recipe.stages.base:
-            return self.kept("base")
-        weights = self.recipe.branches[-1].weights
-        return self.weights_path(weights) if weights else None
+            return self.kept("base", training=training)
+        file = self.recipe.branches[-1].weights
+        return self.weights_path(file) if file else None
 
-    def branch_weights(self, k: int) -> Path | None:
-        """Return the path of the weights of branch k before joint training; None if there are none."""
+    def branch_weights(self, k: int, training: bool = False) -> Path | None:
+        """Return the path of the weights of branch k before joint training; None if there are none.
+
+        training: as in `kept`.
+        """
         if self.recipe.stages.branches:
-            return self.kept("branches", f"branches/{k}")
+            return self.kept("branches", f"branches/{k}", training)
         branch = self.recipe.branches[k]
         if branch.weights:
             return self.weights_path(branch.weights)
-        return self.base_weights() if branch.backbone == self.recipe.base else None
+        return self.base_weights(training) if branch.backbone == self.recipe.base else None

@@ -38,13 +38,17 @@ def train(
     samples: Dataset[tuple[Tensor, Tensor]],
     network: nn.Module,
 ) -> None:
-    """Train a network on `samples`, and write the weights to the folder of the stage."""
+    """Train a network on `samples`, and write the weights to the folder of the stage.
+
+    The network is validated, and its weights are written, in the deployed form.
+    """
     network = batch_norm.shared(network, job.accelerator)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        weights.save(path, trained, architecture, job.registry, measured, job.provenance)
+        job.save(path, trained, architecture, measured)
 
-    spec = TrainingSpec(stage, _objective(architecture, network), network, validation.of_network(job), keep)
+    validator = validation.of_deployed(validation.of_network(job), architecture)
+    spec = TrainingSpec(stage, _objective(architecture, network), network, validator, keep)
     job.claim_training(job.folder / stage)
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)

@@ -42,7 +42,7 @@ def run(job: Job, options: Rank) -> None:
     path = job.weights_path(options.weights) if options.weights else job.base_weights()
     if path is None:
         raise RunError("stages.rank: the recipe has no trained base; add stages.base, or give rank.weights")
-    network = weights.load_network(path, job.architecture.only(-1), job.registry)
+    network = weights.load_network(path, job.deployed.only(-1), job.registry)
     extractor = job.extractor("train")
     grid = Grid(extractor.photographs, extractor.size, options.stride or extractor.size // 2)
     numbers = _selected(len(grid), options.limit, job.recipe.seed)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from lowvision.data.tiles import fixed_tiles
 from lowvision.imaging.metrics import psnr
+from lowvision.models.architecture import Architecture
+from lowvision.models.deployment import deployed
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import Value
@@ -73,6 +75,13 @@ def of_container(job: Job) -> Validator | None:
         return {"psnr": means[0].item(), "shares": means[1:].tolist()}
 
     return validate
+
+
+def of_deployed(validator: Validator | None, architecture: Architecture) -> Validator | None:
+    """Return a validator of the deployed form of a network that is trained in another; None without a validator."""
+    if validator is None or architecture.deployed() == architecture:
+        return validator
+    return lambda network: validator(deployed(network, architecture))
 
 
 def _tiles(job: Job) -> tuple[Tensor, Tensor, int] | None:

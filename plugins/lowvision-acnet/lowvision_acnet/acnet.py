@@ -1,7 +1,7 @@
 """ACNet: asymmetric blocks, their sum, and a tail at full size (Tian, Xu, Zuo, Lin, Zhang, IEEE TSMC 2021).
 
-Only the convolutions before the pixel shuffles have a bias. The three convolutions of a block are a ModuleList; in a
-fused network a single convolution, their sum, has its name.
+Only the convolutions before the pixel shuffles have a bias. In a fused network a single convolution, the sum of
+the three of a block, has their name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lowvision import Skip
-from lowvision.layers import STEPS, MeanShift, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
+from lowvision.layers import STEPS, MeanShift, ParallelConv, add_skip, init_kaiming_, init_near_zero_, init_zero_mean_
 
 KERNELS = ((1, 3), (3, 1), (3, 3))
 """Height and width of the parallel kernels of a block."""
@@ -65,7 +65,7 @@ class Asymmetric(nn.Module):
         super().__init__()
         self.kernels: nn.Module = square(new, old)
         if not fused:
-            self.kernels = nn.ModuleList(
+            self.kernels = ParallelConv(
                 nn.Conv2d(old, new, kernel, padding=(kernel[0] // 2, kernel[1] // 2), bias=False) for kernel in KERNELS
             )
 
@@ -78,12 +78,12 @@ class Asymmetric(nn.Module):
 
     def convolutions(self) -> list[nn.Conv2d]:
         """Return the convolutions whose outputs are added."""
-        parts = self.kernels if isinstance(self.kernels, nn.ModuleList) else [self.kernels]
+        parts = self.kernels if isinstance(self.kernels, ParallelConv) else [self.kernels]
         return [part for part in parts if isinstance(part, nn.Conv2d)]
 
     def forward(self, features: Tensor) -> Tensor:
-        first, *others = (convolution(features) for convolution in self.convolutions())
-        return sum(others, first)
+        output: Tensor = self.kernels(features)
+        return output
 
 
 def square(channels: int, old: int | None = None) -> nn.Conv2d:

@@ -56,7 +56,7 @@ class SPAN(Backbone):
     layers: int = Field(default=6, ge=1)
     """Number of blocks of three convolutions."""
     form: Form = "plain"
-    """`branches` trains four convolutions instead of each 3x3 convolution, into which they fold afterwards."""
+    """`branches` trains four convolutions instead of each 3x3 convolution, into which they are fused after training."""
     mean: Colour = DIV2K_MEAN
     """Mean colour, subtracted from the input; grey images use its average."""
     skip: Skip = "none"
@@ -78,6 +78,9 @@ class SPAN(Backbone):
     def reach(self, task: Task) -> int:
         # Head; three per block; the end of the blocks; the convolution before the shuffle.
         return 1 + 3 * self.layers + 2
+
+    def fuse(self) -> SPAN:
+        return self.replace(form="plain")
 
 
 class RLFN(Backbone):

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lowvision.layers import Fusible
+
 GAIN = 2
 """Width of the two inner convolutions, as a multiple of the input's and the output's channels."""
 
 
-class Conv3XC(nn.Module):
+class Conv3XC(nn.Module, Fusible):
     """1x1, 3x3 and 1x1 convolutions in sequence, plus a parallel 1x1: (B,C,h,w) -> (B,C',h,w).
 
     Zeros surround the input of the first 1x1 convolution, not that of the 3x3, so that its bias reaches the border too
@@ -28,16 +30,15 @@ class Conv3XC(nn.Module):
         wide = functional.pad(features, (1, 1, 1, 1))  # (B, C, h+2, w+2)
         return self.project(self.spread(self.expand(wide))) + self.skip(features)
 
-
-def folded(module: Conv3XC) -> nn.Conv2d:
-    """Return the one 3x3 convolution, padded by zeros, that computes what the module does."""
-    convolution = nn.Conv2d(module.skip.in_channels, module.skip.out_channels, 3, padding=1)
-    parts = (module.expand, module.spread, module.project, module.skip)
-    weight, bias = folded_weights(*((part.weight, _bias_of(part)) for part in parts))
-    with torch.no_grad():
-        convolution.weight.copy_(weight)
-        _bias_of(convolution).copy_(bias)
-    return convolution.to(module.skip.weight)
+    def fused(self) -> nn.Conv2d:
+        """Return the one 3x3 convolution, padded by zeros, that computes the same."""
+        parts = (self.expand, self.spread, self.project, self.skip)
+        weight, bias = folded_weights(*((part.weight, _bias_of(part)) for part in parts))
+        convolution = nn.Conv2d(self.skip.in_channels, self.skip.out_channels, 3, padding=1).to(self.skip.weight)
+        with torch.no_grad():
+            convolution.weight.copy_(weight)
+            _bias_of(convolution).copy_(bias)
+        return convolution
 
 
 Weights = tuple[Tensor, Tensor]

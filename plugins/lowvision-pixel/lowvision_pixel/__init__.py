@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lowvision import Backbone, Skip, Task, hookimpl
+from lowvision import Backbone, Format, Recognised, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Widths = tuple[Annotated[int, Field(ge=1)], ...]
 """Widths of the hidden layers of a perceptron."""
@@ -67,6 +67,26 @@ class Pixel(Backbone):
         return HeavyThenLight(network, self.heavy_until, self.average_weight)
 
 
+class PCSRFile(Format):
+    """Files of PCSR's authors with FSRCNN as encoder, of the second phase of training."""
+
+    scale: Literal[2, 3, 4] = 4
+    """Scale to convert it for, which its tensors do not determine; 4 in the authors' files."""
+
+    def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
+        from lowvision_pixel import pcsr_file
+
+        try:
+            return pcsr_file.recognise(state, self.scale)
+        except KeyError as missing:
+            raise ValueError(f"{missing.args[0]} is missing") from None
+
+
 @hookimpl
 def lowvision_backbones() -> Mapping[str, type[Backbone]]:
     return {"pixel": Pixel}
+
+
+@hookimpl
+def lowvision_formats() -> Mapping[str, type[Format]]:
+    return {"pcsr_file": PCSRFile}

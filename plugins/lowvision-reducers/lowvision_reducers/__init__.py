@@ -1,4 +1,4 @@
-"""Reducers: fewer channels and fewer layers, as in the ClassSR paper, and fusion of parallel convolutions."""
+"""Reducers: fewer channels and fewer layers, as in the ClassSR paper, and fusion of training forms."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Layers(Reducer):
 
 
 class Reparam(Reducer):
-    """The backbone with parallel convolutions fused into one, with equal output; levels: `fused` or `parallel`."""
+    """The backbone in the form that is used after training, with equal output; levels: `fused` or `parallel`."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         name, fused = type(backbone).__name__, backbone.fuse()
         if fused is None:
-            raise ValueError(f"{name} has no parallel convolutions to fuse")
+            raise ValueError(f"{name} has no training form that could be fused")
         if level not in ("fused", "parallel"):
             raise ValueError(f"the level must be fused or parallel, not {level!r}")
         if level == "parallel" and fused == backbone:
@@ -49,7 +49,7 @@ class Reparam(Reducer):
         return fused if level == "fused" else backbone
 
     def inherit(self, larger: nn.Module, smaller: nn.Module) -> bool:
-        from lowvision_reducers.fusing import fuse
+        from lowvision.layers import fuse
 
         return fuse(larger, smaller)
 

@@ -46,9 +46,9 @@ def select_scale(available: list[int], scale: int | None) -> int:
     """Return the scale to load. Raises ValueError if it is ambiguous or not in the file."""
     names = ", ".join(f"x{available_scale}" for available_scale in available)
     if scale is None and len(available) != 1:
-        raise ValueError(f"it holds {names or 'no scale'}; choose one, e.g. --format 'carn_file: {{scale: 4}}'")
+        raise ValueError(f"it holds {names or 'no scale'}; choose one by `lowvision convert --scale`")
     if scale is not None and scale not in available:
-        raise ValueError(f"it holds {names or 'no scale'}, not x{scale}; choose one of these by the format's scale")
+        raise ValueError(f"it holds {names or 'no scale'}, not x{scale}; choose one of these")
     return available[0] if scale is None else scale
 
 
