@@ -59,7 +59,7 @@ class Photograph:
 
 
 def prepare(dataset: Dataset, task: Task, share: tuple[int, int] = (0, 1)) -> None:
-    """Fill the cache with photographs share[0], share[0] + share[1], ... of the set.
+    """Fill the cache with every share[1]-th photograph of the set, from number share[0] on.
 
     Raises DataError that names all photographs that cannot be used.
     """

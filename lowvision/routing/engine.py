@@ -189,7 +189,7 @@ class Engine:
     def on_device(self, image: Tensor) -> Tensor:
         """Move an image to the device of the networks, once; its tiles are cut there.
 
-        Integers are moved as they are, a quarter of the bytes of float32. Accelerators lack operations on uint16.
+        8-bit integers are converted afterwards, because they have a quarter of the bytes of float32.
         """
         device = self.device or image.device
         if image.device == device:
