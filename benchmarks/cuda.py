@@ -100,14 +100,15 @@ def memory(device: str, photograph: np.ndarray) -> Iterator[dict[str, Any]]:
 def adapting(device: str) -> Iterator[dict[str, Any]]:
     torch.manual_seed(0)
     task = KNOWN.find("tasks", "sr").component(scale=2)
-    network = KNOWN.find("backbones", "smsr").component().build(task).eval().to(device)
+    module: torch.nn.Module = KNOWN.find("backbones", "smsr").component().build(task).eval().to(device)
+    network: Any = module
     assert isinstance(network, Adaptive)
     lq = torch.rand(16, 3, 32, 32, device=device)
     network.set_budget(0.75, lq, torch.rand(16, 3, 64, 64, device=device))
     for count in ADAPTED if device != "cpu" else ADAPTED[:1]:
         tiles = torch.rand(count, 3, 32, 32, device=device)
         with torch.inference_mode():
-            works = (partial(network, tiles), partial(network.adapt, tiles))
+            works: list[Callable[[], Any]] = [partial(module, tiles), partial(network.adapt, tiles)]
             seconds = [timed(work, device) for work in works for _ in range(2)]  # the first of a shape plans kernels
         yield {"part": "adapt", "tiles": count, "forward_seconds": seconds[1], "adapt_seconds": seconds[3]}
 

@@ -1,4 +1,4 @@
-"""What every test run shares."""
+"""Settings and fixtures of every test run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports to test with: small made-up documents."""
+"""Small report documents for tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Layouts of the files of DISP, SPAN, PlainUSR, RLFN and BSRN, and their networks in plain PyTorch.
 
-Names and shapes are written down here once more, and every network is built anew from `torch.nn.functional` on the
-tensors alone, so that tests share nothing with what they test.
+Names and shapes are repeated here, and every network is rebuilt from `torch.nn.functional` on the
+tensors alone, so that tests share no code with the plugin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a smaller network has from a larger one."""
+"""Checks of the weights that a smaller network inherits from a larger one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few steps of learning what interpolation cannot do: what a network that is made to train must manage."""
+"""A few training steps on a task that interpolation cannot solve, for networks that must be trainable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about packaging: the root distribution carries every plugin just as the plugin's own would."""
+"""Claims about packaging: the root distribution contains every plugin as the plugin's own distribution does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about the plugin author's face, `import lowvision`."""
+"""Claims about the public names of `import lowvision`."""
 
 from __future__ import annotations
 

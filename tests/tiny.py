@@ -1,4 +1,4 @@
-"""A run that is over in seconds, and weights without one: real photographs, real plugins, very small networks."""
+"""A run that ends in seconds, and weights without a run: real photographs and plugins, very small networks."""
 
 from __future__ import annotations
 

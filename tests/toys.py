@@ -1,4 +1,4 @@
-"""A plugin of small parts, without torch, from which the tests of recipes choose."""
+"""A plugin of small components, without torch, for the tests of recipes."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Job:
 
     @property
     def runtime(self) -> Runtime:
-        """The row's runtime. Raises RunError if it cannot be used on this machine."""
+        """The runtime of the row. Raises RunError if it cannot be used on this machine."""
         runtime = rows.runtime_of(self.row, self.registry)
         if reason := runtime.missing():
             raise RunError(reason)

@@ -63,7 +63,10 @@ class WorkerPool:
             raise
 
     def _free_memory(self, row: Row) -> None:
-        """End other workers, the largest first, until the row has enough memory; a new row is assumed to be largest."""
+        """End other workers, the largest first, until the row has enough memory.
+
+        A row that has not run yet is assumed to need as much as the largest one so far.
+        """
         held = {other: vitals.resident_mib(worker.process_id) for other, (worker, _) in self._warm.items()}
         needed = self._needed_mib.get(row, max(self._needed_mib.values(), default=0.0)) - held.pop(row, 0.0)
         while held and vitals.available_mib() - needed < RESERVE:

@@ -16,7 +16,7 @@ def bench(
         Path,
         typer.Argument(
             metavar="WEIGHTS",
-            help="Weights file, exported package, name of bundled weights, or recipe (its untrained networks).",
+            help="Weights file, exported package, name of shipped weights, or recipe (its untrained networks).",
         ),
     ],
     size: Annotated[
@@ -41,7 +41,7 @@ def bench(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time every restore method on this machine's CPU, each in its own process, in turns."""
+    """Time every restore method on this machine's CPU, each in its own process, in alternation."""
     from lowvision.bench import measure, table
     from lowvision.bench import rows as bench_rows
     from lowvision.models import pretrained

@@ -30,7 +30,7 @@ def evaluate(
     ],
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
     longer_side: Annotated[
-        int | None, typer.Option(min=1, help="Longer side, in pixels, to which photographs are shrunk first.")
+        int | None, typer.Option(min=1, help="Maximum longer side in pixels; larger photographs are shrunk first.")
     ] = None,
     budget: Annotated[
         list[float] | None,
@@ -52,7 +52,9 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         Literal["basicsr", "paper"],
-        typer.Option(help="Luma of grey files, for RGB: of the image made RGB (basicsr), or the grey values (paper)."),
+        typer.Option(
+            help="Luma of grey files if the network restores RGB: basicsr converts them first, paper uses grey values."
+        ),
     ] = "basicsr",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the report and its pictures. Default: none.")

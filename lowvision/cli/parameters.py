@@ -13,7 +13,7 @@ RecipeFile = Annotated[
 ]
 WeightsFile = Annotated[
     Path,
-    typer.Argument(metavar="WEIGHTS", help="Weights file, or name of bundled weights (`lowvision ls weights`)."),
+    typer.Argument(metavar="WEIGHTS", help="Weights file, or name of shipped weights (`lowvision ls weights`)."),
 ]
 WeightsOption = Annotated[
     Path | None,
@@ -21,13 +21,13 @@ WeightsOption = Annotated[
         "-m",
         "--weights",
         metavar="WEIGHTS",
-        help="Weights file, exported package, or name of bundled weights (`lowvision ls weights`). "
-        "Default: the bundled default weights.",
+        help="Weights file, exported package, or name of shipped weights (`lowvision ls weights`). "
+        "Default: the default shipped weights.",
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Recipe overrides, e.g. stages.base.steps=1000."),
 ]
-Device = Annotated[str, typer.Option(help="Device: cpu, cuda, one of several as cuda:1, mps, xpu, or auto.")]
+Device = Annotated[str, typer.Option(help="Device: cpu, cuda, cuda:N, mps, xpu, or auto (the fastest).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -71,17 +71,17 @@ def restore(
         Speed | None,
         typer.Option(
             help="fast loses at most 0.3 dB of PSNR, balanced 0.05 dB, best none, by the curve of calibrated weights. "
-            "Default: balanced if the weights have a curve, else the classifier's choice."
+            "Default: balanced if the weights have a curve, otherwise the classifier's choice."
         ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Share of the base's cost to spend at most, e.g. 0.6. Default: no limit.")
+        float | None, typer.Option(help="Maximum cost, as a share of the base's cost, e.g. 0.6. Default: no limit.")
     ] = None,
     max_loss: Annotated[
         float | None,
         typer.Option(
             metavar="DB",
-            help="PSNR in dB to lose at most, e.g. 0.05, by the curve of calibrated weights. Default: no limit.",
+            help="Maximum loss of PSNR in dB, e.g. 0.05, by the curve of calibrated weights. Default: no limit.",
         ),
     ] = None,
     maps: Annotated[

@@ -85,7 +85,7 @@ def _recipes(registry: Registry) -> list[dict[str, Any]]:
 
 
 def _missing(entry: Entry) -> dict[str, str | None]:
-    """Return what a runtime lacks on this machine; nothing for other kinds."""
+    """Return why a runtime cannot run on this machine; empty if it can, and for other kinds."""
     return {"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}
 
 

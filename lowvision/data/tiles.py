@@ -94,7 +94,7 @@ class TileExtractor:
         return self._pair(None if lq is None else augmented_lq, augmented_gt, seed)
 
     def detail(self, coords: Coords) -> float:
-        """Return the mean absolute difference of neighbouring rows and columns of lq; of gt if lq is random."""
+        """Return the mean absolute difference of neighbouring rows and columns, of lq, or of gt if lq is random."""
         lq, gt = self._cut(coords)
         values = (gt if lq is None else lq).astype(np.int32)
         return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())

@@ -209,7 +209,7 @@ def _dpi(file: ImageFile) -> tuple[float, float] | None:
 
 
 def _plays(image_format: ImageFormat, file: ImageFile) -> int:
-    """Return how often an animation is shown; GIF counts repetitions, and one without the entry is shown once."""
+    """Return how often an animation is shown, 0 for endlessly; GIF stores the repetitions after the first time."""
     loops = file.info.get("loop")
     if image_format is GIF:
         return 1 if loops is None else loops + 1 if loops else 0

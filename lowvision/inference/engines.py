@@ -145,7 +145,7 @@ def _with_options(value: Mapping[str, Any] | Runtime, registry: Registry, precis
 
 
 def batch_size(architecture: Architecture, runtime: Runtime, device: torch.device) -> int:
-    """Return the tiles per batch: as the runtime's options say, or by the device.
+    """Return the tiles per batch: from the runtime's options, otherwise by the device.
 
     On a CPU, larger batches than a few leave the cache. On an accelerator, a few tiles cost as much as hundreds, since
     each operation takes the same time to launch; there a share of the free memory is the limit.
@@ -160,7 +160,7 @@ def batch_size(architecture: Architecture, runtime: Runtime, device: torch.devic
 
 
 def geometry(architecture: Architecture) -> Geometry:
-    """Return how tiles are merged. It depends on the architecture alone, so that all machines restore alike.
+    """Return how tiles are merged. It depends on the architecture alone, so that all machines give the same result.
 
     Tiles are merged only if every branch has a limited receptive field. A branch that sees its whole input, e.g. by
     attention, was trained on tiles and computes something else on a larger window.

@@ -48,7 +48,7 @@ class ChannelAttention(nn.Module):
 class SplitConv(nn.Module):
     """The convolution of concatenated parts, as a sum of one convolution per part; the first has the bias, if any.
 
-    A reducer can then slice each part; in a concatenation it could not tell the parts apart.
+    A reducer can then slice each part; in a concatenation it could not separate the parts.
     """
 
     def __init__(self, widths: Sequence[int], out: int, kernel: int = 1, bias: bool = True):

@@ -1,6 +1,6 @@
 """Build a network only within the size of the file that holds its tensors, and compare both before memory is used.
 
-The header of a weights file is not trusted: a few bytes can ask for a billion layers. While such a network is built,
+The header of a weights file is not trusted: a few bytes can describe a billion layers. While such a network is built,
 every registered parameter and module is counted, and the first one above the limit ends it.
 """
 

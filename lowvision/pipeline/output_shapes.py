@@ -18,7 +18,7 @@ BATCH = 2
 
 
 def of_networks(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
-    """Yield an issue per network that returns another shape for tiles than its contract says.
+    """Yield an issue per network whose output for tiles has not the shape that its contract requires.
 
     Runs the networks on the meta device, without weights. Raises what they raise.
     """
@@ -33,7 +33,7 @@ def of_networks(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
 
 
 def of_task(task: Task, side: int) -> Iterator[str]:
-    """Yield an issue if the task degrades a tile to another shape than its contract says, or fails to."""
+    """Yield an issue if the task cannot degrade a tile, or returns another shape than its contract requires."""
     gt = torch.full((task.channels, side * task.scale, side * task.scale), 0.5)
     lq = torch.full((1, task.channels, side, side), 0.5)
     try:

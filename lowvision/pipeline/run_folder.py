@@ -47,7 +47,10 @@ def checked_name(name: str) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Create the folder and hold its lock, which ends with this process. Raises RunError if another process has it."""
+    """Create the folder, and hold its lock until the block or the process ends. Raises RunError if it is already held.
+
+    The system releases the lock even if the process is killed.
+    """
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)

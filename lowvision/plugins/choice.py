@@ -15,7 +15,7 @@ from lowvision.plugins.registry import Registry
 
 
 class Choice:
-    """Annotation of a field whose value is a component of the given kind.
+    """Type annotation for a field whose value is a component of the given kind.
 
     Validation and serialization need the registry as pydantic's context.
     """

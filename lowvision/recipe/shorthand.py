@@ -168,7 +168,7 @@ def _level_issues(levels: Any, path: KeyPath) -> list[ValidationIssue]:
 
 
 def _zipped(backbone: Backbone, reducers: list[ReducerLevels]) -> tuple[list[Branch], list[ValidationIssue]]:
-    """Return the branches: the backbone at the first level of all reducers, at the second of all reducers, ..."""
+    """Return the branches: branch k is the backbone at level k of every reducer."""
     first, *others = reducers
     for other in others:
         if len(other.levels) != len(first.levels):

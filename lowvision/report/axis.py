@@ -16,7 +16,7 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Return the position of a value, 0 at the low end and 1 at the high end, clamped to these."""
+        """Return the position of a value on the axis: 0 at the low end, 1 at the high end, clamped to 0..1."""
         low, high, position = (self._scaled(v) for v in (self.low, self.high, value))
         return min(max((position - low) / (high - low), 0.0), 1.0)
 

@@ -60,7 +60,7 @@ class Band:
 def _view(planes: Tensor, offset: int, window: Window, top: int, left: int, scale: int) -> Tensor:
     """Return the part that a window keeps, in scaled planes (C,h,w) that begin at `top`, `left` of the image.
 
-    A single call; slicing three axes takes three.
+    One call of `as_strided` is faster than three slices.
     """
     (first_row, last_row), (first_column, last_column) = window.rows, window.columns
     size = (planes.shape[0], scale * (last_row - first_row), scale * (last_column - first_column))

@@ -69,7 +69,7 @@ class ParetoPath:
 
 
 def pareto_path(scores: NDArray[np.floating], cost_weight: NDArray[np.float64]) -> ParetoPath:
-    """Return the path of tiles with scores (N,M), e.g. logits, and branches of cost weight (M,), ascending."""
+    """Return the Pareto path for scores (N,M) of tiles, e.g. logits, and cost weights (M,) of branches, ascending."""
     # Logits differ from the logarithm of softmax by one constant per tile, which changes no selection.
     exact = scores.astype(np.float64)
     tiles, branches = exact.shape

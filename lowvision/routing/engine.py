@@ -142,7 +142,7 @@ class Engine:
         return budgets.pareto_path(scores, self._cost_weight(image)).k
 
     def given(self, image: Tensor, choice: Tensor | int) -> Routes:
-        """Return the routes of a given choice: one branch per tile (N,), or one for all tiles."""
+        """Return the routes for a fixed choice: one branch per tile (N,), or one branch for all tiles."""
         tiling = self._plan(image)
         chosen = torch.as_tensor(choice).cpu().expand(tiling.count)
         return Routes(tiling, chosen, self._cost(image, tiling, chosen))
@@ -189,7 +189,7 @@ class Engine:
     def on_device(self, image: Tensor) -> Tensor:
         """Move an image to the device of the networks, once; its tiles are cut there.
 
-        Integers are moved as they are, a quarter of the bytes of float32. Accelerators lack operations on uint16.
+        8-bit integers are converted afterwards, because they have a quarter of the bytes of float32.
         """
         device = self.device or image.device
         if image.device == device:

@@ -1,4 +1,4 @@
-"""The oracle choice: the selection of a classifier that knows every branch's true error. It bounds all classifiers."""
+"""The oracle choice: branches selected by their true errors. It is an upper bound for every classifier."""
 
 from __future__ import annotations
 

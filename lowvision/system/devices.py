@@ -14,7 +14,7 @@ from lowvision.errors import RunError
 from lowvision.system import cores
 
 UNKNOWN_MEMORY = 2**31
-"""Bytes that an accelerator is assumed to have free if it does not tell."""
+"""Bytes that an accelerator is assumed to have free if its backend does not report them."""
 
 
 def choose(name: str) -> str:
@@ -74,7 +74,7 @@ def layout(device: torch.device | str) -> torch.memory_format:
 
 
 def free_memory(device: torch.device | str) -> int:
-    """Return the bytes that are free on an accelerator; a cautious guess if it does not tell."""
+    """Return the bytes that are free on an accelerator; a cautious guess if its backend does not report them."""
     kind = torch.device(device).type
     if kind in ("cuda", "xpu"):
         return int(getattr(torch, kind).mem_get_info(torch.device(device))[0])

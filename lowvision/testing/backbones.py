@@ -102,7 +102,7 @@ def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
         seen = _measured(subject, task, step, FARTHEST)
         way_out = "None, the whole input" if seen is None else str(seen)
         raise subject.fail(
-            f"reach says {reach} pixels, but an output pixel changes with input pixels farther away: windows of the "
+            f"reach returns {reach} pixels, but an output pixel changes with input pixels farther away: windows of the "
             f"image would get seams; return {way_out}"
         )
     _check_place(subject, reach, step, task.scale)

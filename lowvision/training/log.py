@@ -93,7 +93,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def damaged_lines(folder: Path) -> int:
-    """Return the number of lines of the metrics of a run that `read_metrics` leaves out."""
+    """Return the number of damaged lines in a run's metrics, which `read_metrics` skips."""
     path = folder / METRICS
     return len(_lines(path)) - len(_entries(path)) if path.exists() else 0
 

@@ -12,7 +12,7 @@ from lowvision.training.losses import average_loss, average_pull, class_loss, im
 from lowvision.training.options import RoutedFit
 
 ERROR_FLOOR = 1e-7
-"""Smallest mean squared error that is told apart, 70 dB."""
+"""Smallest mean squared error that is distinguished from 0, 70 dB."""
 RATIO_WEIGHT = 5.0
 """Weight of the differences between branches against the errors themselves."""
 

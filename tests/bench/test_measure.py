@@ -1,4 +1,4 @@
-"""Claims about a whole bench: rows in processes of their own, in turns, and what comes of it."""
+"""Claims about a whole bench: rows run in their own processes, in alternation, and give one document."""
 
 from __future__ import annotations
 

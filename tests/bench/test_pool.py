@@ -1,4 +1,4 @@
-"""Claims about the processes of a bench where memory is short."""
+"""Claims about the processes of a bench if memory is short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about the names of what is measured."""
+"""Claims about the names of the rows of a bench."""
 
 from __future__ import annotations
 

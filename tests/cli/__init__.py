@@ -1,1 +1,1 @@
-"""A package, so that a file here may be called like one beside this folder."""
+"""A package, so that test files of different folders may have the same name."""

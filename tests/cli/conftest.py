@@ -1,4 +1,4 @@
-"""What the claims about commands share: saying words, and a recipe."""
+"""Fixtures for the tests of commands: the command line in this process, and a recipe."""
 
 from __future__ import annotations
 

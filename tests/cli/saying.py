@@ -1,4 +1,4 @@
-"""Words said to the command line, and what it answers."""
+"""Results of commands in tests: exit code, output, and imported modules."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Said:
 
 
 Say = Callable[..., Said]
-"""Says words to the command line."""
+"""Runs the command line with these arguments."""
 
 
 def imports(*words: str) -> set[str]:
-    """The modules that a command has imported when it is done."""
+    """Return the modules that a command imports."""
     program = (
         "import sys; from lowvision import cli\n"
         "try: cli.main()\nexcept SystemExit: pass\n"

@@ -1,4 +1,4 @@
-"""Claims about answers for programs."""
+"""Claims about the JSON documents of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about `lowvision new-plugin`; what it writes is claimed in tests/scaffold."""
+"""Claims about `lowvision new-plugin`; tests/scaffold checks the files that it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about `lowvision plugins`, and about commands beside plugins that are broken."""
+"""Claims about `lowvision plugins`, and about commands if some plugins are broken."""
 
 from __future__ import annotations
 

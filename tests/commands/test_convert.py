@@ -1,4 +1,4 @@
-"""Claims about `lowvision convert`: what it writes, what it says, and that the file is used like any other."""
+"""Claims about `lowvision convert`: its output file, its messages, and that the file is used like any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about `lowvision doctor`: each thing that can be wrong is found, and told with the way out."""
+"""Claims about `lowvision doctor`: each problem is found, and reported with a way out."""
 
 from __future__ import annotations
 

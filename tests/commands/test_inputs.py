@@ -1,4 +1,4 @@
-"""Claims about which images the words of a command mean, and where their results go."""
+"""Claims about the images that a command's arguments select, and the paths of their results."""
 
 from __future__ import annotations
 

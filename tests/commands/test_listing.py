@@ -1,4 +1,4 @@
-"""Claims about the listings of menus and plugins."""
+"""Claims about the listings of components and plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about `lowvision restore`: what it makes of good files, and that a bad one costs no other."""
+"""Claims about `lowvision restore`: the results of valid files, and that a bad file does not affect the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about `lowvision doctor RUN`: every damage to a run is found, and a sound run has nothing wrong."""
+"""Claims about `lowvision doctor RUN`: every damage to a run is found, and a sound run has no problems."""
 
 from __future__ import annotations
 

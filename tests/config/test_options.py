@@ -1,4 +1,4 @@
-"""The texts below attributes are found in source, inherited ones too, and are those that pydantic itself would find."""
+"""Docstrings below attributes, also inherited ones, are read from source and equal those that pydantic finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about the plain sentences in which a recipe's faults are told."""
+"""Claims about the messages that report the errors of a recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs are decoded, shrunk and degraded once; what cannot be used is told, all of it at once."""
+"""Photographs are decoded, shrunk and degraded once; all unusable files are reported at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tile a step sees follows from the seed and the number of the sample, and from nothing else."""
+"""The tile of a training step depends only on the seed and the number of the sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-arm; the constants follow from what its paper and ClassSR's describe."""
+"""Claims about lowvision-arm; the constants follow from its paper and ClassSR's."""
 
 from __future__ import annotations
 

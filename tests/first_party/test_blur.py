@@ -1,4 +1,4 @@
-"""Claims about lowvision-blur; what OpenCV blurs is what it is compared with."""
+"""Claims about lowvision-blur; the reference is OpenCV's blur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-denoise; the constants are those counted on the paper's networks."""
+"""Claims about lowvision-denoise; the constants were counted on the paper's networks."""
 
 from __future__ import annotations
 

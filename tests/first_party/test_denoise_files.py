@@ -1,4 +1,4 @@
-"""KAIR's files of DnCNN give, in our network, what plain PyTorch makes of their tensors."""
+"""KAIR's files of DnCNN give the same output in our network as in plain PyTorch."""
 
 from __future__ import annotations
 

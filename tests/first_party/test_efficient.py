@@ -1,4 +1,4 @@
-"""Claims about the networks of lowvision-efficient; the constants are those of papers and of the authors' files."""
+"""Claims about the networks of lowvision-efficient; the constants are from papers and the authors' files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Authors' files of DISP, SPAN, PlainUSR, RLFN and BSRN give, in our networks, what plain PyTorch makes of them."""
+"""Authors' files of DISP, SPAN, PlainUSR, RLFN and BSRN give the same output in our networks as in plain PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-esrt; the constants are those that the paper prints, or follow from what it describes."""
+"""Claims about lowvision-esrt; the constants are printed in the paper, or follow from its description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-exits: what a tile costs, when it leaves, and that the whole network is still there."""
+"""Claims about lowvision-exits: the cost of a tile, its exit, and the output of the whole network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-jpeg; what Pillow writes and reads is what it is compared with."""
+"""Claims about lowvision-jpeg; the reference is Pillow's encoder and decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-light; the constants are those that the papers print, or follow from what they describe."""
+"""Claims about lowvision-light; the constants are printed in the papers, or follow from their descriptions."""
 
 from __future__ import annotations
 

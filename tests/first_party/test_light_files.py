@@ -1,4 +1,4 @@
-"""Authors' files of IMDN and PAN give, in our networks, what plain PyTorch makes of their tensors."""
+"""Authors' files of IMDN and PAN give the same output in our networks as in plain PyTorch."""
 
 from __future__ import annotations
 

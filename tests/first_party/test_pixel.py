@@ -1,4 +1,4 @@
-"""Claims about lowvision-pixel; the constants follow from what its paper and its authors' code describe."""
+"""Claims about lowvision-pixel; the constants follow from its paper and its authors' code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-runtimes: every runtime gives what the network gives, whoever calls, whatever the shape."""
+"""Claims about lowvision-runtimes: every runtime returns the network's output, from any thread and for any shape."""
 
 from __future__ import annotations
 

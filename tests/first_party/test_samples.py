@@ -1,4 +1,4 @@
-"""Claims about the photographs that installed packages carry."""
+"""Claims about the photographs that installed packages contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-spandrel: networks of spandrel's own making are saved as others save them, and come back."""
+"""Claims about lowvision-spandrel: networks that spandrel builds are saved as other programs do, and load again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about lowvision-sr; the constants are the paper's and those counted on its reference networks."""
+"""Claims about lowvision-sr; the constants are the paper's, or were counted on its reference networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of CARN-M's authors give, in our network, what plain PyTorch makes of their tensors."""
+"""Files of CARN-M's authors give the same output in our network as in plain PyTorch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Files in the layout of the ClassSR authors' code give, in our networks, what plain PyTorch makes of their tensors.
+"""Files in the layout of the ClassSR authors' code give the same output in our networks as in plain PyTorch.
 
-The layout, names and shapes, is written down here once more, and every network is built anew from
-`torch.nn.functional` on the tensors alone, so that nothing is shared with what is tested.
+The layout (names and shapes) is repeated here, and every network is rebuilt from
+`torch.nn.functional` on the tensors alone, so that the test shares no code with the plugin.
 """
 
 from __future__ import annotations

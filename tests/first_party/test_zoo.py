@@ -1,4 +1,4 @@
-"""Claims about the weights that are carried: whole, small, described, and good for something."""
+"""Claims about the shipped weights: complete, small, described, and useful."""
 
 from __future__ import annotations
 

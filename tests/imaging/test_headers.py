@@ -1,4 +1,4 @@
-"""Claims about the size that a file's header tells."""
+"""Claims about the size that a file's header states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fastest runtime is found by trying, told with its figures, and remembered."""
+"""The fastest runtime is measured, logged with its figures, and cached."""
 
 from __future__ import annotations
 

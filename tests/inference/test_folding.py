@@ -1,4 +1,4 @@
-"""A network whose end is rearranged computes what it did, whatever its input; what cannot be is left as it is."""
+"""A network with rearranged last layers computes the same for every input; other networks stay unchanged."""
 
 from __future__ import annotations
 

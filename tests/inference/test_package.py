@@ -1,4 +1,4 @@
-"""An exported network gives what the network gives, in every runtime; a package holds all that is needed to restore."""
+"""An exported network returns the network's output in every runtime; a package holds all that a restore needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about what networks have in common: how they start, which colour they take off, how they are enlarged."""
+"""Claims about the building blocks of networks: initial weights, mean colour, upsampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about files of other programs: what is taken off, who recognises them, and what is refused."""
+"""Claims about files of other programs: which prefixes are removed, which format recognises them, what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about ncnn's files: which networks are read, under which names, and how all other content is refused."""
+"""Claims about ncnn's files: which networks are read, with which names, and that all other content is refused."""
 
 from __future__ import annotations
 

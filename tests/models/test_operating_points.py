@@ -1,4 +1,4 @@
-"""What a network that decides by itself is set to stands in its weights file, and restoring by a budget applies it."""
+"""A weights file stores the operating points of an adaptive network, and restoring by a budget applies them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about weights that plugins carry: how a command's word finds one, and which is taken where none is named."""
+"""Claims about weights that plugins ship: how a name is resolved, and which are the default."""
 
 from __future__ import annotations
 

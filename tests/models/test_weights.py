@@ -1,4 +1,4 @@
-"""A weights file rebuilds its network; one that does not fit says what is missing and what is too much."""
+"""A weights file rebuilds its network; the error for a mismatch lists missing and unexpected tensors."""
 
 from __future__ import annotations
 

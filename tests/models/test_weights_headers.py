@@ -1,4 +1,4 @@
-"""A header that was changed ends in one clear message, within seconds and without memory."""
+"""A modified header gives one clear message, within seconds and with little memory."""
 
 from __future__ import annotations
 

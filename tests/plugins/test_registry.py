@@ -1,4 +1,4 @@
-"""Claims about how plugins are asked, kept apart and named; the plugins here are real modules in a temporary folder."""
+"""Claims about how plugins are loaded, isolated and named; the plugins here are real modules in a temporary folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about how a recipe lies over its parents, and the command line over both."""
+"""Claims about how a recipe overrides its parents, and the command line overrides both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about what a Recipe allows."""
+"""Claims about the validation of a Recipe."""
 
 from __future__ import annotations
 

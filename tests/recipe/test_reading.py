@@ -1,4 +1,4 @@
-"""Claims about the way from a recipe file to a Recipe and back."""
+"""Claims about reading a recipe file to a Recipe, and writing it."""
 
 from __future__ import annotations
 

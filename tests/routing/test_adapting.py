@@ -1,4 +1,4 @@
-"""A network that decides by itself restores images of any size, and what it spent is told."""
+"""An adaptive network restores images of any size, and its cost is returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget search is Lagrangian relaxation: the Pareto path leads from the cheapest selection to the dearest."""
+"""The budget search is Lagrangian relaxation: the Pareto path leads from the cheapest to the most expensive choice."""
 
 from __future__ import annotations
 

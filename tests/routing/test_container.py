@@ -1,4 +1,4 @@
-"""The container blends every branch in training and runs one in use, and the two agree."""
+"""The container blends all branches in training and runs one branch per tile in inference, and both agree."""
 
 from __future__ import annotations
 

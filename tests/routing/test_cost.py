@@ -1,4 +1,4 @@
-"""Claims about the count of what a network costs."""
+"""Claims about the count of a network's multiply-adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When memory runs out batches are halved; nothing else is swallowed."""
+"""If memory runs out, batches are halved; no other error is suppressed."""
 
 from __future__ import annotations
 

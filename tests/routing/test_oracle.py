@@ -1,4 +1,4 @@
-"""The oracle chooses what no classifier could do better at the same cost."""
+"""No classifier can choose better than the oracle at the same cost."""
 
 from __future__ import annotations
 

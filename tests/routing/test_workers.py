@@ -1,4 +1,4 @@
-"""Several threads, results in order, errors where they belong, and no work too early."""
+"""Several threads return results in order, raise errors at their result, and start no work too early."""
 
 from __future__ import annotations
 

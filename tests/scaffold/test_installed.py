@@ -1,4 +1,4 @@
-"""Claims about rendered plugins where their users have them: installed beside the framework, used, and uninstalled.
+"""Claims about rendered plugins as users have them: installed with the framework, used, and uninstalled.
 
 One of each kind, in a clean environment whose only other packages are those that these tests run with.
 """

@@ -1,4 +1,4 @@
-"""Claims about files that appear whole."""
+"""Claims about files that are written completely or not at all."""
 
 from __future__ import annotations
 

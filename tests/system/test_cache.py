@@ -1,4 +1,4 @@
-"""The cache makes an array once, never shows half of one, and stays within its limit."""
+"""The cache computes an array once, never returns an incomplete one, and stays within its limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices are named, numbered and counted; what one cannot do is said before the work."""
+"""Devices are named, numbered and counted; what a device does not support is reported before the work starts."""
 
 from __future__ import annotations
 

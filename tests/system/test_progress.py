@@ -1,4 +1,4 @@
-"""Claims about how the progress of many files is told."""
+"""Claims about how the progress of many files is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about check_adaptive: it passes a network that decides by itself as it should, and tells what is wrong."""
+"""Claims about check_adaptive: it accepts a correct adaptive network, and reports every error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about check_backbone: it passes a right backbone, and catches each way of being wrong with a way out."""
+"""Claims about check_backbone: it accepts a correct backbone, and reports each kind of error with a way out."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class Wrapped(Backbone):
     around: str = "Around"
     """What."""
     far: int | None = 4
-    """What reach says."""
+    """The value that `reach` returns."""
 
     def build(self, task: Task) -> nn.Module:
         return globals()[self.around](Right().build(task))
@@ -363,9 +363,9 @@ WRONG: dict[str, tuple[Backbone, str]] = {
     "float64": (Exact(), "makes float64 from float32"),
     "reflection": (Wrapped(around="Reflecting"), "raises .* pad with zeros or by replicating"),
     "even sizes only": (Halving(), "or let `multiple_of` say"),
-    "a mean over the image": (Wrapped(around="Averaging"), "reach says 4 .* return None, the whole input"),
+    "a mean over the image": (Wrapped(around="Averaging"), "reach returns 4 .* return None, the whole input"),
     "a reach that is no number": (Wrapped(far=-1), "reach returns -1; return a whole number"),
-    "a reach one too short": (Wrapped(far=3), "reach says 3 pixels, but .* seams; return 4"),
+    "a reach one too short": (Wrapped(far=3), "reach returns 3 pixels, but .* seams; return 4"),
     "a place": (Wrapped(around="Placed"), "reach is finite, but an output depends on where in the window it lies"),
     "stripes": (Wrapped(around="Striped"), "let `multiple_of` be the step"),
     "memory": (Wrapped(around="Sharpened", far=None), "one input gives two outputs"),

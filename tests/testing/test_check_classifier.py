@@ -1,4 +1,4 @@
-"""Claims about check_classifier: it passes a right classifier, and catches each way of being wrong with a way out."""
+"""Claims about check_classifier: it accepts a correct classifier, and reports each kind of error with a way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about check_plugin: it asks a module as lowvision does, in a process of its own."""
+"""Claims about check_plugin: it loads a module as lowvision does, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about check_reducer: it passes a right reducer, and catches each way of being wrong with a way out."""
+"""Claims about check_reducer: it accepts a correct reducer, and reports each kind of error with a way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about check_task: it passes a right task, and catches each way of being wrong with a way out."""
+"""Claims about check_task: it accepts a correct task, and reports each kind of error with a way out."""
 
 from __future__ import annotations
 

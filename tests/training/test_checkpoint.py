@@ -1,4 +1,4 @@
-"""A checkpoint holds all that a stage needs to go on, whatever its networks share."""
+"""A checkpoint holds all that a stage needs to resume, even if its networks share tensors."""
 
 from __future__ import annotations
 

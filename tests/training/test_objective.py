@@ -1,4 +1,4 @@
-"""Objectives: a batch processed in parts gives the gradient of the whole batch; each loss trains what it claims."""
+"""Objectives: a batch processed in parts gives the gradient of the whole batch; each loss trains its own parameters."""
 
 from __future__ import annotations
 

@@ -55,5 +55,5 @@ def weights_file(path: Path, registry: Registry, width: int | None, height: int 
 
 
 def _fact(value: Any) -> Any:
-    """Return a class attribute; a property's value depends on the options."""
+    """Return the value of a class attribute; for a property, a note that its value depends on the options."""
     return "follows from the options" if isinstance(value, property) else value

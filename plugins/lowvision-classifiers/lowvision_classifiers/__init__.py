@@ -82,7 +82,7 @@ class HighFrequency(Classifier):
 
 
 class EdgeTable(Classifier):
-    """Training-free: a table from a tile's edge strength to the error of each branch (after ARM, ECCV 2022)."""
+    """A table from a tile's edge strength to the error of each branch, without training (after ARM, ECCV 2022)."""
 
     trained: ClassVar[bool] = False
     predicts: ClassVar[Literal["class", "psnr", "error"]] = "error"
@@ -121,7 +121,7 @@ class ErrorPredictor(Classifier):
         return Network(colours=task.channels, branches=classes, channels=self.channels, hidden=self.hidden)
 
     def fit(self, network: nn.Module, tiles: Tensor, psnr: Tensor) -> None:
-        """Standardise what the network predicts; its weights are trained by the stage `classifier`."""
+        """Set mean and standard deviation of the predicted errors; the stage `classifier` trains the weights."""
         from lowvision_classifiers.error_predictor import Network
 
         assert isinstance(network, Network)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FLOOR = 1e-7
-"""Smallest error that is told apart (70 dB); also keeps logarithms finite on flat tiles."""
+"""Smallest error that is distinguished from 0 (70 dB); also keeps logarithms finite on flat tiles."""
 SLOPE = 0.1
 
 

@@ -131,7 +131,7 @@ class PooledAttention(nn.Module):
 def soft_pooled(features: Tensor) -> Tensor:
     """Return the mean over windows of 7x7 at a step of 3, in which larger values weigh exponentially more.
 
-    Computed in float32 at least, with exponents within +-LARGEST: beyond, float32 overflows, or divides zero by zero.
+    Computed at least in float32, with exponents within +-LARGEST, because larger ones overflow float32 or give 0/0.
     """
     wide = features.to(torch.promote_types(features.dtype, torch.float32))
     weights = wide.clamp(-LARGEST, LARGEST).exp()

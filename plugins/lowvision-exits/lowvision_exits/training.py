@@ -14,9 +14,9 @@ MIN_MSE = 1e-10
 class AnyExit(nn.Module):
     """Losses by name, from lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1] and progress.
 
-    `image`: mean L1 over all exits, as in APE. `capacity`: squared error of the predicted capacities. They concern the
-    gain up to the end, whereas APE's concern the last step, which is mostly noise. The regressor's gradient does not
-    reach the features.
+    `image`: mean L1 over all exits, as in APE. `capacity`: squared error of the predicted capacities. Here a
+    capacity measures the gain from an exit to the end of the network; in APE it measures the gain of one step, which
+    is mostly noise. The gradient of the regressor does not reach the features.
     """
 
     def __init__(self, network: Network):

@@ -112,7 +112,7 @@ class ContrastAttention(nn.Module):
 
 
 def contrast(features: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,C,1,1): mean plus standard deviation of each channel."""
+    """Return mean plus standard deviation of each channel: (B,C,h,w) -> (B,C,1,1)."""
     mean = features.mean(dim=(2, 3), keepdim=True)
     variance = (features - mean).square().mean(dim=(2, 3), keepdim=True)
     return mean + (variance + EPSILON).sqrt()

@@ -21,9 +21,10 @@ BATCH_SIZE = 16
 
 
 class Network(nn.Module, Adaptive):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), computed by both upsamplers; `adapt` runs one per pixel.
+    """PCSR network (B,colours,h,w) -> (B,colours,h*scale,w*scale): a body, a classifier and two upsamplers.
 
-    Both select the upsampler by the classifier, or the heavy one while the classifier is untrained.
+    `forward` computes both upsamplers at every pixel, `adapt` only the selected one. The classifier selects it; while
+    the classifier is untrained, the heavy upsampler is used.
     """
 
     unasked: Tensor

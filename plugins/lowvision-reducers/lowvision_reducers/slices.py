@@ -209,7 +209,7 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _type(module: nn.Module) -> type:
-    """Return the class before parametrization, if every parametrized tensor has one original; else its class."""
+    """Return the class before parametrization if every parametrization has one original tensor, otherwise the class."""
     if all(computed.is_tensor for computed in _parametrization_lists(module).values()):
         return parametrize.type_before_parametrizations(module)
     return type(module)

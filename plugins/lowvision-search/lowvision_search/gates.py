@@ -101,7 +101,7 @@ class Gates(nn.Module):
         )
 
     def _closing(self, layers: int) -> Tensor:
-        """Return (layers,) the progress of closing per block: each takes 1/STAGGER of the time, evenly staggered."""
+        """Return the progress of closing of each block, (layers,): starts are staggered, each takes 1/STAGGER."""
         progress = self.closed.float() / MILLION
         later = torch.linspace(0, STAGGER - 1, layers, device=progress.device)
         return (STAGGER * progress - later).clamp(0, 1)

@@ -82,7 +82,7 @@ class Blueprint:
         return count(self.hyperparameters) if count else None
 
     def same_as(self, other: Blueprint) -> bool:
-        """Return True if both build the same network."""
+        """Return True if both blueprints build the same network."""
         keys = [(b.make, repr(b.hyperparameters), b.scale, b.channels, b.sizes) for b in (self, other)]
         return keys[0] == keys[1]
 

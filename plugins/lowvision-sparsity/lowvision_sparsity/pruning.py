@@ -110,7 +110,7 @@ def inherit(larger: nn.Module, smaller: nn.Module) -> bool:
 
 
 def _is_trainable(layer: Layer) -> bool:
-    """Return True if the weight is a parameter of the layer, not a constant or computed."""
+    """Return True if the weight is a parameter of the layer, neither a constant nor computed."""
     return isinstance(layer.weight, nn.Parameter) and layer.weight.requires_grad
 
 

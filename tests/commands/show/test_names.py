@@ -1,4 +1,4 @@
-"""Claims about what a name means to `show`."""
+"""Claims about how `show` resolves a name."""
 
 from __future__ import annotations
 

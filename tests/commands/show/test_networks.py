@@ -1,4 +1,4 @@
-"""Claims about what `show` tells of a network's cost."""
+"""Claims about the cost of a network as `show` prints it."""
 
 from __future__ import annotations
 

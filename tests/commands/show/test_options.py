@@ -1,4 +1,4 @@
-"""Claims about options in words."""
+"""Claims about options as `show` prints them."""
 
 from __future__ import annotations
 

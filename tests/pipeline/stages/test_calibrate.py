@@ -1,4 +1,4 @@
-"""The stage `calibrate` measures what a run's container loses at what cost, and leaves weights that know it."""
+"""The stage `calibrate` measures the loss of a run's container at each cost, and stores the curve in its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment goes on and ends with the same weights, bit for bit."""
+"""A run that is killed at any moment resumes, and ends with the same weights, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe runs from its first stage to its report, in one or several processes, and names what prevents it."""
+"""A recipe runs from its first stage to its report, in one or several processes, or reports what prevents it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
 def split(state: dict[str, Tensor], theirs: str, ours: str, parts: int) -> dict[str, str]:
     """Split the 1x1 convolution `theirs` of a concatenation into one for each part, in place; return their names.
 
-    A part is called as the whole with its number behind it; the first keeps the bias.
+    The name of a part is the name of the whole and its number; the first part keeps the bias.
     """
     weight, bias = state.pop(f"{theirs}.weight"), state.pop(f"{theirs}.bias")
     state |= {f"{theirs}.{n}.weight": part for n, part in enumerate(weight.chunk(parts, dim=1))}
