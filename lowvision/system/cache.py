@@ -35,6 +35,15 @@ LAYOUT = 1
 SUFFIXES = (".npy", ".onnx", ".json")
 """Suffixes of cached files: arrays, networks, results of runtime selection."""
 
+RECORD = ".sha256"
+"""Suffix of the file that records size and checksum of a cached file."""
+CHECKED = 1 << 30
+"""Largest number of bytes whose checksum is compared; of larger files the size is."""
+
+logger = logging.getLogger("lowvision")
+_checked: dict[Path, tuple[int, int]] = {}
+"""The size and inode of each file when it was checked or written by this process."""
+
 
 def root() -> Path:
     """Return the folder of the cache; a temporary one, said once, if the user has no folder that can be written."""
@@ -109,7 +118,7 @@ def _fingerprint(path: Path, size: int, changed: int) -> str:
 def keep(name: str, make: Callable[[], np.ndarray]) -> Path:
     """Return the cached file of an array; call `make` and write it if it does not exist."""
     file = f"{name}.npy"
-    if not _path(file).exists():
+    if not _path(file).exists() or damage_of(_path(file)):
         array = make()  # before the file is opened: an OSError of `make` is not a write error
         return keep_file(file, lambda path: _save(path, array))
     return keep_file(file, lambda path: _save(path, make()))
@@ -125,10 +134,16 @@ def keep_file(name: str, write: Callable[[Path], None]) -> Path:
     with suppress(FileNotFoundError, NotADirectoryError):  # the latter is reported by writing
         with suppress(PermissionError):  # a file of another user
             os.utime(path)
-        return path
+        if not (damage := damage_of(path)):
+            return path
+        logger.warning("%s: the cached file is damaged (%s); it is made again", path, damage)
+        _forget(path)
     try:
         with whole(path) as part:
             write(part)
+        with whole(_record(path)) as part:
+            part.write_text(f"{_bytes_of(path)} {fingerprint(path)}")
+        _checked[path] = _state(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be cached ({error}); set LOWVISION_CACHE to another folder") from None
     return path
@@ -183,7 +198,42 @@ def trim(in_use: frozenset[Path]) -> None:
         if total <= limit():
             return
         total -= _bytes_of(path)
+        _forget(path)
+
+
+def damage_of(path: Path) -> str:
+    """Return what is wrong with a cached file; empty if nothing is. Raises FileNotFoundError if there is none.
+
+    Size and checksum are compared with those that were recorded when it was written, once per process unless it
+    changes. A file without a record, of an older version, is damaged only if it is empty.
+    """
+    if _checked.get(path) == _state(path):
+        return ""
+    try:
+        size, digest = _record(path).read_text().split()
+    except (OSError, ValueError):
+        return "" if path.stat().st_size else "it is empty"
+    if str(path.stat().st_size) != size:
+        return f"it has {path.stat().st_size} bytes instead of {size[:20]}"
+    if path.stat().st_size <= CHECKED and fingerprint(path) != digest:
+        return "its checksum differs"
+    _checked[path] = _state(path)
+    return ""
+
+
+def _state(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_size, facts.st_ino
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}{RECORD}")
+
+
+def _forget(path: Path) -> None:
+    with suppress(PermissionError):  # a file of another user, which is replaced
         path.unlink(missing_ok=True)
+        _record(path).unlink(missing_ok=True)
 
 
 def _path(name: str) -> Path:

@@ -143,3 +143,33 @@ def test_a_cache_that_is_a_file_is_an_error_with_a_way_out(tmp_path, monkeypatch
 def test_a_cache_named_with_a_tilde_is_a_folder_of_that_name(monkeypatch):
     monkeypatch.setenv("LOWVISION_CACHE", "~no such user")
     assert cache.root().name == "~no such user"
+
+
+@pytest.mark.parametrize("damage", [b"", b"half", None], ids=["emptied", "cut", "one byte changed"])
+def test_a_damaged_file_is_made_again_and_said(damage, caplog):
+    path = cache.keep(cache.key("a"), lambda: array(7))
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x" if damage is None else damage)
+    cache._checked.clear()  # as in another process
+    cache._fingerprint.cache_clear()
+    with caplog.at_level("WARNING", "lowvision"):
+        assert cache.keep(cache.key("a"), lambda: array(7)) == path
+    assert path.read_bytes() == content
+    assert caplog.text.count("the cached file is damaged") == 1
+    caplog.clear()
+    assert cache.keep(cache.key("a"), lambda: pytest.fail("it is whole")) == path
+    assert not caplog.text
+
+
+def test_a_file_of_an_older_version_without_a_record_is_used():
+    path = cache.keep(cache.key("a"), array)
+    cache._record(path).unlink()
+    cache._checked.clear()
+    assert cache.keep(cache.key("a"), lambda: pytest.fail("it is there")) == path
+
+
+def test_a_file_that_is_trimmed_leaves_no_record(monkeypatch):
+    path = cache.keep(cache.key("a"), array)
+    monkeypatch.setenv("LOWVISION_CACHE_LIMIT", "0")
+    cache.trim(frozenset())
+    assert not list(path.parent.iterdir())
