@@ -18,6 +18,8 @@ from lowvision.plugins.registry import Entry, Registry
 if TYPE_CHECKING:
     from torch import nn
 
+FRAMEWORK = "lowvision-framework"
+"""Distribution of the first-party plugins."""
 SCALES = (4, 3, 2, 1)
 """Scales to try if a network supports any scale."""
 CLASSES = 3
@@ -120,12 +122,17 @@ def _parse_changes(name: str, changes: tuple[str, ...]) -> Iterator[tuple[str, A
             raise UsageError(f"{name}: {option}: {str(error).split(': ', 1)[1]}") from None
 
 
+def _remoteness(task: Entry, network: Entry) -> tuple[bool, bool, str]:
+    """Return the sort key of tasks for a network: installing another plugin must not change the first one."""
+    return task.plugin != network.plugin, task.distribution != FRAMEWORK, task.name
+
+
 def _task(options: Any, registry: Registry, scale: int | None, entry: Entry) -> Task:
     """Return a task of that scale, or of the largest scale that the network supports; prefer its plugin's tasks."""
     possible = options.scales if isinstance(options, Backbone) and options.scales else SCALES
     if scale is not None and isinstance(options, Backbone) and options.scales and scale not in options.scales:
         raise UsageError(f"{entry.name}: no scale {scale}; it supports scale {', '.join(map(str, options.scales))}")
-    tasks = sorted(registry["tasks"].values(), key=lambda task: (task.plugin != entry.plugin, task.name))
+    tasks = sorted(registry["tasks"].values(), key=lambda task: _remoteness(task, entry))
     for candidate in [scale] if scale is not None else sorted(possible, reverse=True):
         for task in tasks:
             try:

@@ -30,6 +30,15 @@ class File(Backbone):
         return None
 
 
+class Aardvark(KNOWN.find("tasks", "sr").component):  # type: ignore[misc]  # a plugin's class
+    """A task whose name sorts before all others."""
+
+
+@hookimpl
+def lowvision_tasks() -> dict[str, Any]:
+    return {"aardvark": Aardvark}
+
+
 @hookimpl
 def lowvision_backbones() -> dict[str, type[Backbone]]:
     return {"file": File}
@@ -106,3 +115,9 @@ def test_where_no_task_fits_the_cost_is_not_known() -> None:
             "class_module", Registry([Plugin("lowvision_classifiers", "c", "1")]), request.parse((), None, None)
         )
     assert names.documents("carn", known, request.parse((), None, None))
+
+
+def test_another_plugin_does_not_change_the_task_of_a_network() -> None:
+    assert "aardvark" in Registry([*KNOWN.plugins, Plugin(__name__, "files", "1.0")])["tasks"]
+    (alone,) = names.documents("edsr", KNOWN, request.parse((), None, None))
+    assert network("edsr")["task"] == alone["network"]["task"]
