@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,7 +16,7 @@ from lowvision.routing import budget as budgets
 from lowvision.routing.blending import Band
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
-from lowvision.routing.regions import Geometry, Window, merged, window
+from lowvision.routing.regions import Geometry, Region, Window, merged, window, window_size
 from lowvision.routing.tiling import Plan, cut_all, plan, split, unit
 from lowvision.routing.workers import in_order
 from lowvision.system import devices
@@ -237,14 +238,23 @@ class Engine:
             yield Stretch(first, last, top, bottom, finished)
 
     def _windows(self, tiling: Plan, choice: Tensor, stretch: Stretch) -> list[Window]:
+        return [window(region, tiling, self.geometry) for region in self._regions(tiling, choice, stretch)]
+
+    def _regions(self, tiling: Plan, choice: Tensor, stretch: Stretch) -> list[Region]:
         columns = len(tiling.lefts)
         rows = choice[stretch.first * columns : stretch.last * columns].unflatten(0, (-1, columns)).numpy()
-        return [window(region, tiling, self.geometry) for region in merged(rows, self.geometry, stretch.first)]
+        return merged(rows, self.geometry, stretch.first)
 
     def _cost(self, image: Tensor, tiling: Plan, choice: Tensor) -> int:
         """Return the multiply-adds of the branches, without the classifier."""
-        windows = (w for s in self._stretches(tiling, image.shape[0]) for w in self._windows(tiling, choice, s))
-        return sum(self.networks.prices((image.shape[0], w.height, w.width))[w.branch] for w in windows)
+        stretches = self._stretches(tiling, image.shape[0])
+        regions = (region for stretch in stretches for region in self._regions(tiling, choice, stretch))
+        counts = Counter((region.branch, region.rows, region.columns) for region in regions)
+        total = 0
+        for (branch, rows, columns), count in counts.items():
+            size = window_size(rows, columns, tiling, self.geometry)
+            total += count * self.networks.prices((image.shape[0], *size))[branch]
+        return total
 
     def _batches(self, routes: Routes, stretch: Stretch, limit: Limit) -> Iterator[Batch]:
         groups: dict[tuple[int, int, int], list[Window]] = {}

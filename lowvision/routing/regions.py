@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lowvision.routing.tiling import Plan, Span, up
@@ -77,10 +76,13 @@ def merged(choice: NDArray[Any] | Sequence[Sequence[int]], geometry: Geometry, f
     """
     branches = np.asarray(choice)
     free = np.ones_like(branches, dtype=bool)
+    of_branches = [branches == branch for branch in np.unique(branches)]
     regions = []
     for shape in geometry.shapes:
+        if not free.any():
+            break
         height, width = shape
-        for row, column in _uniform_rectangles(branches, free, shape):
+        for row, column in _uniform_rectangles(of_branches, free, shape):
             rectangle = free[row : row + height, column : column + width]
             if rectangle.all():  # no region of this shape has taken a part of it
                 rectangle[:] = False
@@ -98,14 +100,30 @@ def window(region: Region, tiling: Plan, geometry: Geometry) -> Window:
     return Window(top, left, height, width, rows, columns, fades, region.branch, region.rows * region.columns)
 
 
-def _uniform_rectangles(branches: NDArray[Any], free: NDArray[np.bool_], shape: tuple[int, int]) -> list[list[int]]:
+def window_size(rows: int, columns: int, tiling: Plan, geometry: Geometry) -> tuple[int, int]:
+    """Return height and width of the window of any region of that many rows and columns of tiles."""
+    height = _extent(0, rows, tiling.tops, tiling.height, tiling, geometry)[1]
+    return height, _extent(0, columns, tiling.lefts, tiling.width, tiling, geometry)[1]
+
+
+def _uniform_rectangles(
+    of_branches: Sequence[NDArray[np.bool_]], free: NDArray[np.bool_], shape: tuple[int, int]
+) -> list[list[int]]:
     """List row and column of every rectangle of free tiles of one branch, from top left to bottom right."""
-    if any(side > length for side, length in zip(shape, branches.shape, strict=True)):
+    if any(side > length for side, length in zip(shape, free.shape, strict=True)):
         return []
-    tiles, untaken = sliding_window_view(branches, shape), sliding_window_view(free, shape)
-    uniform = tiles.min(axis=(2, 3)) == tiles.max(axis=(2, 3))
-    corners: list[list[int]] = np.argwhere(uniform & untaken.all(axis=(2, 3))).tolist()
+    uniform = np.logical_or.reduce([_all_within(free & tiles, shape) for tiles in of_branches])
+    corners: list[list[int]] = np.argwhere(uniform).tolist()
     return corners
+
+
+def _all_within(tiles: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return for each corner whether all tiles of a rectangle are True; its sides are powers of two."""
+    for side in (1 << power for power in range(shape[0].bit_length() - 1)):
+        tiles = tiles[:-side] & tiles[side:]  # of twice as many rows
+    for side in (1 << power for power in range(shape[1].bit_length() - 1)):
+        tiles = tiles[:, :-side] & tiles[:, side:]
+    return tiles
 
 
 def _extent(
