@@ -33,7 +33,7 @@ class Enlarge(Task):
 
 
 class Net(Backbone):
-    """A network with two knobs."""
+    """A network with two options."""
 
     scales: ClassVar[tuple[int, ...] | None] = (2, 3, 4)
 

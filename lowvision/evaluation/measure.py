@@ -227,7 +227,7 @@ class Evaluation:
 
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
-    """Return the mean over images of every number of every way that was measured on all of them."""
+    """Return the mean over images of each metric, for every way that was measured on all images."""
     return {
         way: {name: _mean([row[way][name] for row in rows]) for name in rows[0][way]}
         for way in (rows[0] if rows else ())

@@ -1,7 +1,7 @@
 """The size of an image from its header, before a decoder allocates memory for it.
 
-Sources: PNG (ISO 15948, 11.2.2), WebP (RFC 9649, 2.5 to 2.7), Radiance HDR, PFM. All other formats are asked of the
-library that decodes them; these four are decoded by libraries that give no size before they allocate.
+Sources: PNG (ISO 15948, 11.2.2), WebP (RFC 9649, 2.5 to 2.7), Radiance HDR, PFM. The decoders
+of these four give no size before they allocate memory; for all other formats the decoder itself gives it.
 """
 
 from __future__ import annotations

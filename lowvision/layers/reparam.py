@@ -121,7 +121,7 @@ def _kernel(parts: list[nn.Conv2d]) -> tuple[int, int]:
 
 
 def _padding(parts: list[nn.Conv2d]) -> tuple[int, int] | None:
-    """Return the padding of the fused kernel: of the largest kernels; None if it is given by a word."""
+    """Return the padding of the fused kernel: of the largest kernels; None for a padding like "same"."""
     if any(isinstance(part.padding, str) for part in parts):
         return None
     rows = max(parts, key=lambda part: part.kernel_size[0]).padding[0]

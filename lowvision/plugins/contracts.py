@@ -321,7 +321,7 @@ class Format(Options, ABC):
 
     @abstractmethod
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
-        """Return what the tensors of a file, by name, belong to; None: they have another layout.
+        """Return the network to which a file's tensors, by name, belong; None: they have another layout.
 
         Omit tensors that no network needs from `Part.state`. Missing and unexpected names need no check: the caller
         reports them. Raises ValueError, with the reason, if the layout is recognised but cannot be converted.

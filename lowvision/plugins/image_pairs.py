@@ -103,7 +103,7 @@ def _counterparts(gt: Iterable[str], lq: Iterable[str]) -> dict[str, str]:
 
 
 def _clean_names(name: str) -> list[str]:
-    """Return the possible names of the ground truth of a degraded image with another name than it."""
+    """Return the possible names of a degraded image's ground truth, if the two names differ."""
     parent, last = PurePosixPath(name).parent, PurePosixPath(name).name
     stem = SCALE_SUFFIX.sub("", last).rstrip("_-") or last
     candidates = {

@@ -190,7 +190,8 @@ class Engine:
     def on_device(self, image: Tensor) -> Tensor:
         """Move an image to the device of the networks, once; its tiles are cut there.
 
-        8-bit integers are converted afterwards, because they have a quarter of the bytes of float32.
+        Integers are moved before they are converted, because they have fewer bytes than float32. Accelerators lack
+        operations on uint16, so this type is converted at once.
         """
         device = self.device or image.device
         if image.device == device:

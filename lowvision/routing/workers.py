@@ -43,7 +43,10 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
 
 @dataclass
 class Teams:
-    """The number of threads that PyTorch uses per operation: set per thread; new threads get the last one set."""
+    """Sets the number of threads that PyTorch uses per operation.
+
+    PyTorch keeps this number per thread, and a new thread gets the number that was set last.
+    """
 
     _active: int = 0
     """Number of restores in progress; their threads run PyTorch single-threaded."""

@@ -18,7 +18,7 @@ SCALES = (1, 2, 3, 4)
 """Scales to try if a backbone supports any scale."""
 SIZES = ((1, 1), (7, 5), (16, 9))
 """Height and width of inputs, in units of `multiple_of`."""
-KNOBS = ("channels", "layers")
+SIZE_OPTIONS = ("channels", "layers")
 MARGIN = 3
 """Number of pixels beyond `reach`, on every side, that are changed."""
 PHASES = 4
@@ -52,9 +52,9 @@ def check_backbone(
         _check_reach(subject, task, backbone)
     subject, task = subjects[-1] if tasks else next(pair for pair in reversed(subjects) if pair[1].channels == 3)
     networks.check_network(subject, half=half, exportable=exportable)
-    for knob in KNOBS:
-        if knob in type(backbone).model_fields:
-            _check_knob(backbone, knob, subject, task)
+    for option in SIZE_OPTIONS:
+        if option in type(backbone).model_fields:
+            _check_size_option(backbone, option, subject, task)
     _check_fuse(backbone, subject, task)
     _check_exits(backbone, subject, task)
     if isinstance(subject.built(), Adaptive):
@@ -157,26 +157,26 @@ def _sees_beyond(subject: Subject, task: Task, step: int, radius: int) -> bool:
     return False
 
 
-def _check_knob(backbone: Backbone, knob: str, subject: Subject, task: Task) -> None:
+def _check_size_option(backbone: Backbone, option: str, subject: Subject, task: Task) -> None:
     """Check that smaller values of an option cost less."""
-    present = getattr(backbone, knob)
+    present = getattr(backbone, option)
     if type(present) is not int:
         raise subject.fail(
-            f"its option '{knob}' is {present!r}; reducers turn whole numbers down: make it an int, or rename it"
+            f"its option '{option}' is {present!r}; reducers lower whole numbers: make it an int, or rename it"
         )
-    lower = [smaller for level in range(present - 1, 0, -1) if (smaller := _turned(backbone, knob, level))]
+    lower = [smaller for level in range(present - 1, 0, -1) if (smaller := _turned(backbone, option, level))]
     if not lower:
         raise AssertionError(
-            f"{subject.name}: no {knob} below {present} is allowed, so that nothing can be compared; check it with more"
+            f"{subject.name}: no {option} below {present} is allowed, so nothing can be compared; check it with more"
         )
     dearer, spent = present, networks.check_counted(subject)
     for smaller in dict.fromkeys((lower[0], lower[-1])):
-        level = getattr(smaller, knob)
+        level = getattr(smaller, option)
         less = networks.check_counted(subject_of(smaller, task)[0])
         if less >= spent:
             raise subject.fail(
-                f"with {level} {knob} it costs {less} multiply-adds and with {dearer} {spent}; a knob must make the "
-                "network smaller: build from it, or give the option another name"
+                f"with {level} {option} it costs {less} multiply-adds and with {dearer} {spent}; the option must make "
+                "the network smaller: build from it, or give the option another name"
             )
         dearer, spent = level, less
 
@@ -243,8 +243,8 @@ def _check_exits(backbone: Backbone, subject: Subject, task: Task) -> None:
         raise subject.fail("left after its last block it computes something else than forward; the two are one network")
 
 
-def _turned(backbone: Backbone, knob: str, level: int) -> Backbone | None:
+def _turned(backbone: Backbone, option: str, level: int) -> Backbone | None:
     try:
-        return backbone.replace(**{knob: level})
+        return backbone.replace(**{option: level})
     except ValidationError:
         return None

@@ -20,7 +20,7 @@ Level = int | float | str
 UNKNOWN = "no such level"
 
 
-class Knobless(Backbone):
+class WithoutOptions(Backbone):
     """A backbone without options to reduce."""
 
     def build(self, task: Task) -> nn.Module:
@@ -138,7 +138,10 @@ def _price(subject: Subject) -> Price:
 
 def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) -> None:
     """Check that an unknown level or an unsuitable backbone raises ValueError, which recipes report with its line."""
-    for what, asked, level in (("a level", backbone, UNKNOWN), ("a backbone without knobs", Knobless(), 1)):
+    for what, asked, level in (
+        ("a level", backbone, UNKNOWN),
+        ("a backbone without such options", WithoutOptions(), 1),
+    ):
         for ask in (partial(reducer.reduce, asked, level), partial(reducer.reduce_trained, asked, level, network)):
             try:
                 made = ask()

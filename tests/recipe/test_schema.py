@@ -33,7 +33,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_a_choice_is_a_name_or_one_name_with_its_options() -> None:
     *bare, with_options = schema(toys.registry())["$defs"]["backbones"]["anyOf"]
-    assert bare[0] == {"const": "net", "description": "A network with two knobs."}
+    assert bare[0] == {"const": "net", "description": "A network with two options."}
     assert with_options["properties"] == {
         "net": {"$ref": "#/$defs/backbones.net"},
         "halves": {"$ref": "#/$defs/backbones.halves"},

@@ -227,7 +227,7 @@ class Wrapped(Backbone):
 
 
 class Alike(Backbone):
-    """A knob that turns nothing."""
+    """An option that changes nothing."""
 
     channels: int = 6
     """Feature channels."""
@@ -240,14 +240,14 @@ class Alike(Backbone):
 
 
 class Worded(Alike):
-    """A knob of another type."""
+    """An option of another type."""
 
     channels: Literal["many", "few"] = "many"  # type: ignore[assignment]  # that is what is wrong
     """Feature channels."""
 
 
 class Fixed(Right):
-    """A knob that cannot be turned down."""
+    """An option that cannot be lowered."""
 
     layers: int = Field(default=2, ge=2)
     """Inner convolutions."""
@@ -382,9 +382,9 @@ WRONG: dict[str, tuple[Backbone, str]] = {
     "always float32": (Wrapped(around="Single"), "half=False"),
     "far off in half": (Wrapped(around="Rough"), "in bfloat16 the output is off by .* or say half=False"),
     "a decision in Python": (Wrapped(around="Opaque"), "cannot be exported.* or say exportable=False"),
-    "a knob that turns nothing": (Alike(), "with 5 channels it costs .* a knob must make the network smaller"),
-    "a knob of words": (Worded(), "its option 'channels' is 'many'; reducers turn whole numbers down"),
-    "a knob at its end": (Fixed(), "no layers below 2 is allowed"),
+    "an option that changes nothing": (Alike(), "with 5 channels it costs .* the option must make the network smaller"),
+    "an option of another type": (Worded(), "its option 'channels' is 'many'; reducers lower whole numbers"),
+    "an option at its minimum": (Fixed(), "no layers below 2 is allowed"),
 }
 
 

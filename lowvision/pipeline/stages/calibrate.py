@@ -116,7 +116,9 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
 
 
 def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:
-    """Select values of k, descending: all tiles cheapest, 0 (as trained), all dearest, and quantiles of `turns`.
+    """Select values of k, descending, from all tiles on the cheapest branch to all on the most expensive one.
+
+    k = 0 (as trained) is among them; the others are quantiles of `turns`.
 
     turns: every k at which a tile switches its branch.
     """

@@ -15,8 +15,8 @@ class Network(nn.Module):
     """(B,C,h,w) in [0,1] -> (B,branches): minus the predicted mean squared error of each branch.
 
     Features are learned (strided convolutions, pooled to mean, maximum and deviation) and fixed (logarithms of gradient
-    statistics). The head predicts, standardised, the logarithm of the last branch's error and the logarithms of the
-    other branches' errors relative to it, which vary less and decide what is chosen.
+    statistics). The head predicts standardised values: the logarithm of the last branch's error, and the logarithms
+    of the other branches' errors relative to it. The relative errors vary less, and they decide the choice.
     """
 
     centre: Tensor

@@ -1,9 +1,9 @@
-"""PlainUSR: plain convolutions on ever fewer of the channels, the image carried beside them.
+"""PlainUSR: blocks of plain convolutions, which carry the image next to the features.
 
 Wang, Zhang, Xu, Ren: PlainUSR: Chasing Faster ConvNet for Efficient Super-Resolution, ACCV 2024. This is the form
 without parallel branches, in which the authors publish their weights. Their first and last convolutions also read and
-write the image; here the image has convolutions of its own: the same weights and sums, which a network of fewer
-channels can inherit.
+write the image; here the image has convolutions of its own, with the same weights and the same result. A network
+with fewer channels can then inherit them.
 """
 
 from __future__ import annotations

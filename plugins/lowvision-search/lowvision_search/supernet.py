@@ -1,4 +1,4 @@
-"""The supernet: every block with all kernels and widths, and a bypass, at once.
+"""The supernet: every block holds all kernels and widths, and a bypass.
 
 Alternatives are mixed before the convolution, which is linear: a 1x1 kernel is added into the centre of a 3x3 kernel,
 and a closed channel is a row of zeros. Therefore a training step costs no more than that of the largest member.
