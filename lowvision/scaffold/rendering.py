@@ -99,7 +99,8 @@ def _filled(part: str, values: dict[str, str]) -> Iterator[tuple[Path, str]]:
     root = TEMPLATES / part
     for path in sorted(root.rglob(f"*{ENDING}")):
         places = path.relative_to(root).with_suffix("").parts
-        target = Path(*(place.replace(PACKAGE, values["package"]).replace(COMPONENT, values["name"]) for place in places))
+        named = [place.replace(PACKAGE, values["package"]).replace(COMPONENT, values["name"]) for place in places]
+        target = Path(*named)
         yield target, Template(path.read_text(encoding="utf-8")).substitute(values)
 
 
