@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fuzz.mutation import mutated
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fuzz.mutation import mutated
 
 
 @given(st.binary(max_size=50), st.integers(0, 2**32))
