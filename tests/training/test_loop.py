@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from torch.utils.data import Dataset
 from lowvision.errors import TrainingError
 from lowvision.training import checkpoint
 from lowvision.training.log import Log, Value, read_metrics
-from lowvision.training.loop import TrainingSpec, fit, update
+from lowvision.training.loop import TrainingSpec, fit, loaders, update
 from lowvision.training.objective import RestorationObjective
 from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
@@ -177,3 +179,19 @@ def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tm
     with pytest.raises(TrainingError, match=r"base: the network is not finite at step 1"):
         train(tmp_path, SGD.replace(lr=3e38, steps=1), samples=Bright())
     assert checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail) is None
+
+
+@pytest.mark.parametrize(("name", "device", "fused"), [("adam", "cuda", True), ("adam", "cpu", None)])
+def test_on_cuda_adam_updates_all_parameters_in_one_kernel(name: str, device: str, fused: bool | None) -> None:
+    optimizer = make_optimizer([nn.Parameter(torch.zeros(1))], SGD.replace(optimizer=name), device)
+    assert optimizer.defaults["fused"] == fused
+
+
+def test_an_accelerator_is_fed_by_the_cores_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(device: str) -> int:
+        return loaders(cast(Accelerator, SimpleNamespace(device=torch.device(device))))
+
+    monkeypatch.setattr("lowvision.system.cores.usable", lambda: 6)
+    assert (count("cpu"), count("cuda")) == (1, 5)
+    monkeypatch.setattr("lowvision.system.cores.usable", lambda: 64)
+    assert count("cuda") == 8
