@@ -107,7 +107,7 @@ def damage_of(path: Path) -> str:
                 return f"{name} has another size"
             if _sha256(path / name) != digest:
                 return f"{name} has another checksum"
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         return f"{type(error).__name__}: {error}"
     return "" if LOOP in parts else f"{LOOP} is not listed"
 
