@@ -141,7 +141,8 @@ def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> Non
     path = tmp_path / "container.safetensors"
     torch.manual_seed(0)
     network = made.build_container()
-    facts = {"psnr_rgb": 30.0, "curve/k": (0.0,), "curve/psnr_rgb": (30.0,)}
+    curve = {"curve/k": (0.0,), "curve/share_of_base_whole": (1.0,), "curve/psnr_rgb": (30.0,)}
+    facts = {"psnr_rgb": 30.0, **curve, "curve/last_branch_on_every_tile/psnr_rgb": 30.0}
     provenance = weights.Provenance(about="For tests.", license="Apache-2.0")
     weights.save(path, network, made, KNOWN, facts, provenance)
     output = tmp_path / "fused.safetensors"

@@ -104,7 +104,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "another kind": (lambda header: header.update(kind="backbone"), "describes a container and says backbone"),
     "another scale": (
         lambda header: header["architecture"]["task"]["sr"].update(scale=99),
-        "scale 99 is larger than 32",
+        "must be 2, 3 or 4, not 99",
     ),
     "a huge tile": (lambda header: header["architecture"]["tile"].update(size=10**6), "larger than 2048"),
     "no classifier": (lambda header: header["architecture"].update(classifier=None), "no classifier|says container"),

@@ -64,7 +64,7 @@ def test_a_set_without_any_usable_photograph_is_an_error(recipe: Path) -> None:
 
 
 def test_fp16_on_a_cpu_is_an_error_before_a_folder_is_written(recipe: Path) -> None:
-    with pytest.raises(RecipeError, match=r"precision: fp16 needs a GPU, .*; use bf16 or no"):
+    with pytest.raises(RecipeError, match=r"precision: fp16 is for accelerators, .*; use bf16, or no"):
         log_of(recipe, "run", "precision=fp16")
     assert not (recipe.parent / "run").exists()
 
