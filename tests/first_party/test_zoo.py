@@ -19,6 +19,7 @@ from lowvision.recipe import reading, shipped
 KNOWN = registry.load()
 CARRIED = {name: entry.component().path() for name, entry in KNOWN["weights"].items()}
 RECIPES = {
+    "sr-disp-x4": "zoo/sr_disp_x4",
     "sr-carn-x4": "zoo/sr_carn_x4",
     "sr-fsrcnn-x4": "zoo/sr_fsrcnn_x4",
     "denoise-dncnn-blind": "zoo/denoise_dncnn_blind",
@@ -67,8 +68,8 @@ def test_a_photograph_is_restored_better_than_without(name: str, photograph: tor
     assert gain > (0.3 if task.scale > 1 else 5)
 
 
-def test_restore_takes_the_larger_photographs_unless_told() -> None:
-    assert pretrained.default(KNOWN) == CARRIED["sr-carn-x4"]
+def test_the_default_is_the_disp_container() -> None:
+    assert pretrained.default(KNOWN) == CARRIED["sr-disp-x4"]
 
 
 @pytest.fixture(scope="module")

@@ -222,7 +222,7 @@ def test_the_public_api_loads_and_restores(weights_file: Path) -> None:
 
 def test_shipped_weights_are_loaded_by_name_and_the_default_without_one() -> None:
     named, default = (
-        lowvision.load("sr-carn-x4", device="cpu", runtime="torch"),
+        lowvision.load("sr-disp-x4", device="cpu", runtime="torch"),
         lowvision.load(None, device="cpu", runtime="torch"),
     )
     assert named.architecture == default.architecture
