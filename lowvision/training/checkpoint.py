@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,8 @@ def damage_of(path: Path) -> str:
                 return f"{name} has another size"
             if _sha256(path / name) != digest:
                 return f"{name} has another checksum"
+        if set(parts) != set(_names(path)) or (path / MANIFEST).read_text() != _manifest(parts):
+            return f"{MANIFEST} is not the one that was written"
     except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         return f"{type(error).__name__}: {error}"
     return "" if LOOP in parts else f"{LOOP} is not listed"
@@ -139,13 +141,24 @@ def remove_all(folder: Path) -> None:
 
 def _write_manifest(folder: Path) -> None:
     """Flush all parts to the disk, and write their sizes and checksums."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    parts = {name: [(folder / name).stat().st_size, _sha256(folder / name)] for name in names}
-    (folder / MANIFEST).write_text(json.dumps({"parts": parts}, indent=1))
+    names = _names(folder)
+    (folder / MANIFEST).write_text(
+        _manifest({name: ((folder / name).stat().st_size, _sha256(folder / name)) for name in names})
+    )
     for name in (*names, MANIFEST):
         flush(folder / name)
     for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
         flush(path)
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the paths of all parts, sorted; hidden files, which systems add, are no parts."""
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.as_posix() for path in files if path.name[0] != "." and path.as_posix() != MANIFEST)
+
+
+def _manifest(parts: Mapping[str, tuple[int, str]]) -> str:
+    return json.dumps({"parts": parts}, indent=1)
 
 
 def _parts(path: Path) -> dict[str, tuple[int, str]]:
