@@ -49,7 +49,7 @@ WAITS = frozenset({"aten::_local_scalar_dense", "aten::nonzero", "aten::_unique2
 
 @dataclass(frozen=True)
 class Counts:
-    """What one piece of work made the host do."""
+    """Calls, kernels and synchronisations of one piece of work."""
 
     calls: int
     kernels: int

@@ -25,7 +25,7 @@ logger = logging.getLogger("lowvision")
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What to measure."""
+    """Arguments of a measurement."""
 
     subject: Path
     """Weights file, exported package, or recipe (its untrained networks)."""

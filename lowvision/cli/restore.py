@@ -141,8 +141,6 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Restore images with a weights file; a failed image does not stop the others. Exit code 1 if any failed."""
-    import torch
-
     from lowvision.commands import restore, standard_streams
     from lowvision.config import yaml_reader
     from lowvision.errors import UsageError
@@ -152,6 +150,8 @@ def restore(
     from lowvision.plugins import registry
 
     if threads:
+        import torch
+
         torch.set_num_threads(threads)
     options = restore.RestoreOptions(
         budget=budget,

@@ -47,7 +47,7 @@ class Dependency:
 
     @property
     def fits(self) -> bool:
-        """Whether the installed version is accepted."""
+        """True if the installed version is accepted."""
         return self.version is not None and Requirement(self.name + self.wanted).specifier.contains(
             self.version, prereleases=True
         )

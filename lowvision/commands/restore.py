@@ -53,13 +53,13 @@ class RestoreOptions:
     quality: int = 95
     """Quality of JPEG and WebP, 1..100."""
     strips_metadata: bool = False
-    """Whether to leave out EXIF, ICC and all other metadata."""
+    """Leave out EXIF, ICC and all other metadata."""
     keeps_times: bool = False
-    """Whether results get the modification times of their inputs."""
+    """Give results the modification times of their inputs."""
     only_first_frame: bool = False
-    """Whether to restore only the first frame of animations and the first page of documents."""
+    """Restore only the first frame of animations and the first page of documents."""
     restores_alpha: bool = False
-    """Whether the network restores alpha too; otherwise it is resampled."""
+    """Restore alpha by the network; otherwise resample it."""
     background: tuple[int, int, int] = (255, 255, 255)
     """Colour behind transparent pixels in JPEG, 0..255 per channel."""
     size: TargetSize = OWN_SIZE
@@ -67,9 +67,9 @@ class RestoreOptions:
     passes: int = 1
     """Number of times that the network is applied."""
     draws_maps: bool = False
-    """Whether to write a route map next to each result."""
+    """Write a route map next to each result."""
     skips_existing: bool = False
-    """Whether to skip inputs whose result exists."""
+    """Skip inputs whose result exists."""
     largest: float | None = None
     """Largest number of pixels of an input; None: no limit."""
 

@@ -47,8 +47,8 @@ def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
 
 
 def _precision_issues(recipe: Recipe, device: str) -> Iterator[str]:
-    if complaint := devices.precision_complaint(recipe.precision, devices.choose(device)):
-        yield f"precision: {complaint}"
+    if issue := devices.precision_issue(recipe.precision, devices.choose(device)):
+        yield f"precision: {issue}"
 
 
 def _network_issues(recipe: Recipe) -> Iterator[str]:

@@ -121,7 +121,7 @@ def searched_convolutions() -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def precision_complaint(precision: str, device: str) -> str | None:
+def precision_issue(precision: str, device: str) -> str | None:
     """Return why a device cannot train in a mixed precision, and the way out; None: it can."""
     kind = torch.device(device).type
     if precision == "fp16" and kind == "cpu":

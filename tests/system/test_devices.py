@@ -72,11 +72,11 @@ def test_exact_float32_turns_tf32_off_on_cuda_and_back_on() -> None:
 
 
 def test_a_precision_that_a_device_lacks_is_a_complaint_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "use bf16, or no" in str(devices.precision_complaint("fp16", "cpu"))
-    assert devices.precision_complaint("bf16", "cpu") is None
+    assert "use bf16, or no" in str(devices.precision_issue("fp16", "cpu"))
+    assert devices.precision_issue("bf16", "cpu") is None
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert "emulate" in str(devices.precision_complaint("bf16", "cuda"))
-    assert devices.precision_complaint("fp16", "cuda") is None
+    assert "emulate" in str(devices.precision_issue("bf16", "cuda"))
+    assert devices.precision_issue("fp16", "cuda") is None
 
 
 def test_the_model_of_an_accelerator_tells_machines_apart(two_gpus: Any) -> None:

@@ -12,8 +12,9 @@ from torch import nn
 
 from lowvision.routing.container import RoutedContainer
 from lowvision.training import batch_norm
-from lowvision.training.loop import make_optimizer, update
+from lowvision.training.loop import update
 from lowvision.training.objective import RoutedObjective
+from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit, RoutedFit
 
 

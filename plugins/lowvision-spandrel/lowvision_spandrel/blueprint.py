@@ -48,8 +48,8 @@ REACHES: Mapping[str, Callable[[Mapping[str, Any]], int | None]] = {
 }
 """Receptive field (radius in LQ pixels) of networks that consist of convolutions only, by the name of the architecture.
 
-Each was compared with `lowvision.testing.measured_reach`. Architectures that are not listed see their whole input,
-attend within windows, or were not measured: their tiles are restored one by one."""
+Tests compare them with gradients; PLKSR and MoSR with other kernels follow the formula only. Architectures that are not
+listed see their whole input, attend within windows, or were not measured: their tiles are restored one by one."""
 
 
 def _mixer(options: Mapping[str, Any]) -> int:
