@@ -162,7 +162,13 @@ def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "reach"),
-    [(DISP(), 18), (DISP(channels=5, layers=1, unshuffle=2), 13), (SPAN(channels=4), 21), (PlainUSR(size="U"), 9), (PlainUSR(size="T"), 9)],
+    [
+        (DISP(), 18),
+        (DISP(channels=5, layers=1, unshuffle=2), 13),
+        (SPAN(channels=4), 21),
+        (PlainUSR(size="U"), 9),
+        (PlainUSR(size="T"), 9),
+    ],
     ids=name,
 )
 def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: Backbone, reach: int) -> None:
