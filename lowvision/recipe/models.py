@@ -207,7 +207,8 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
     trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(recipe.stages, name)]
     if trained and recipe.data.train is None:
         yield ValidationIssue(("stages", trained[0]), "needs data.train")
-    if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
+    own_class = recipe.stages.branches.own_class if recipe.stages.branches else 0
+    if own_class and not recipe.stages.rank and len(recipe.branches) > 1:
         yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
     if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
         yield ValidationIssue(("stages", "evaluate"), "needs data.test")

@@ -43,15 +43,28 @@ def train(
     The network is validated, and its weights are written, in the deployed form.
     """
     network = batch_norm.shared(network, job.accelerator)
+    validator = validation.of_deployed(validation.of_network(job), architecture)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         job.save(path, trained, architecture, measured)
 
-    validator = validation.of_deployed(validation.of_network(job), architecture)
     spec = TrainingSpec(stage, _objective(architecture, network), network, validator, keep)
     job.claim_training(job.folder / stage)
+    if not options.steps:
+        _keep_initial(job, spec)
+        return
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)
+
+
+def _keep_initial(job: Job, spec: TrainingSpec) -> None:
+    """Write a network as it is: the result of a training of no steps."""
+    network = spec.network.to(job.accelerator.device)
+    metrics = spec.validator(network) if spec.validator else {}
+    if job.accelerator.is_main_process:
+        for name in ("best", "last"):
+            spec.keep(job.folder / spec.stage / f"{name}.safetensors", network, metrics)
+    job.accelerator.wait_for_everyone()
 
 
 def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None:
