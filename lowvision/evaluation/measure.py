@@ -88,7 +88,7 @@ class Evaluation:
     compared: Mapping[str, ComparedClassifier] | None = None
     """Other classifiers by name, measured at the cost of the container's own classifier, with an oracle. None: skip."""
     merging: Engine | None = None
-    """Runs the container with merged tiles, as `lowvision restore` does; used for budgets and speeds."""
+    """Runs the container with merged tiles, like `lowvision restore`; used for budgets and speeds."""
     budgets: tuple[float, ...] = ()
     """Budgets to measure, as fractions of the base cost on the whole image."""
     speeds: Mapping[str, float] = field(default_factory=dict)
