@@ -24,7 +24,7 @@ from lowvision.imaging.resize import resize
 from lowvision.inference import engines, package, route_map, trained_networks
 from lowvision.inference.image_arrays import Kind, empty_result, to_planes, write_rows
 from lowvision.models import calibration as curves
-from lowvision.models import operating_points, pretrained, weights
+from lowvision.models import operating_points, pretrained, weights, weights_header
 from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import SPEEDS, Curve, Speed
 from lowvision.models.operating_points import OperatingPoint
@@ -323,7 +323,7 @@ def load(
     path = pretrained.default(registry) if path is None else pretrained.find(Path(path), registry)
     parts = package.read(path, registry) if path.is_dir() else trained_networks.read(path, registry)
     if not path.is_dir() and weights.is_foreign(path):
-        logger.info("%s", weights.recognised(parts.header, registry))
+        logger.info("%s", weights_header.recognised(parts.header, registry))
     selected = engines.runtime_named(runtime, parts, registry, device, precision)
     if device == "cpu":
         keep_memory()
