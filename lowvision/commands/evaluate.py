@@ -23,9 +23,9 @@ from lowvision.evaluation.run import run_evaluation
 from lowvision.imaging.protocol import Protocol
 from lowvision.models import calibration, weights, weights_header
 from lowvision.models.architecture import Architecture
+from lowvision.pipeline.core_stages import Evaluate
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
 from lowvision.plugins.registry import Registry
-from lowvision.recipe.stages import Evaluate
 from lowvision.routing.container import RoutedContainer
 from lowvision.system import accelerators
 from lowvision.system.allocator import keep_memory

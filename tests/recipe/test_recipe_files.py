@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
-from lowvision.recipe.stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.training.options import Fit
 
 FOLDER = Path(__file__).parents[2] / "recipes"

@@ -14,8 +14,8 @@ from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import picture_paths, run_evaluation
 from lowvision.models import calibration, weights, weights_header
+from lowvision.pipeline.core_stages import Evaluate
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import Evaluate
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import read_metrics
 

@@ -37,24 +37,28 @@ def train(
     options: Fit,
     samples: Dataset[tuple[Tensor, Tensor]],
     network: nn.Module,
-) -> None:
-    """Train a network on `samples`, and write the weights to the folder of the stage.
+    objective: nn.Module | None = None,
+) -> dict[str, Value]:
+    """Train a network on `samples`, write the weights to the folder of the stage, and return its last metrics.
 
     The network is validated, and its weights are written, in the deployed form.
+    objective: as `Backbone.objective`, and used in its place; it holds `network`.
     """
     network = batch_norm.shared(network, job.accelerator)
     validator = validation.of_deployed(validation.of_network(job), architecture)
+    trained_by = OwnObjective(objective) if objective else _objective(architecture, network)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         job.save(path, trained, architecture, measured)
 
-    spec = TrainingSpec(stage, _objective(architecture, network), network, validator, keep)
+    spec = TrainingSpec(stage, trained_by, network, validator, keep)
     job.claim_training(job.folder / stage)
     if not options.steps:
         _keep_initial(job, spec)
         return
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)
+    return metrics
 
 
 def _keep_initial(job: Job, spec: TrainingSpec) -> None:
