@@ -23,11 +23,15 @@ class Format(StrEnum):
     bmp = "bmp"
 
 
-class FrameChoice(StrEnum):
-    """Values of `--frames`."""
+class Codec(StrEnum):
+    """Values of `--codec`."""
 
-    all = "all"
-    first = "first"
+    h264 = "h264"
+    hevc = "hevc"
+    av1 = "av1"
+    vp9 = "vp9"
+    prores = "prores"
+    ffv1 = "ffv1"
 
 
 class AlphaChoice(StrEnum):
@@ -104,8 +108,11 @@ def restore(
         str, typer.Option("--suffix", metavar="TEXT", help="Text before the ending of each result, e.g. _x4.")
     ] = "",
     frames: Annotated[
-        FrameChoice, typer.Option(help="Frames of animations and pages of documents to restore.")
-    ] = FrameChoice.all,
+        str,
+        typer.Option(
+            metavar="FRAMES", help="Frames to restore: all, or first for animations and documents, or A:B for clips."
+        ),
+    ] = "all",
     alpha: Annotated[
         AlphaChoice, typer.Option(help="Resample alpha bicubically, or restore it by the network as a grey image.")
     ] = AlphaChoice.bicubic,
@@ -118,6 +125,17 @@ def restore(
     keep_times: Annotated[
         bool, typer.Option("--keep-times", help="Give results the modification times of their inputs.")
     ] = False,
+    codec: Annotated[Codec | None, typer.Option(help="Codec of clips. Default: h264; av1 in .webm.")] = None,
+    crf: Annotated[
+        int | None,
+        typer.Option(help="Constant quality of clips, smaller is better. Default: 17 for h264, 20 hevc, 24 av1, vp9."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Speed of encoding clips, e.g. fast or slow; 0 to 13 for av1. Default: medium.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Frames per second of an image sequence. Default: 25.")
+    ] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Skip inputs whose result exists.")] = False,
     max_megapixels: Annotated[
         float, typer.Option(min=0, help="Refuse inputs with more megapixels, before they are decoded.")
@@ -140,8 +158,8 @@ def restore(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Restore images with a weights file; a failed image does not stop the others. Exit code 1 if any failed."""
-    from lowvision.commands import restore, standard_streams
+    """Restore images or clips with a weights file; a failed one does not stop the others. Exit code 1 if any failed."""
+    from lowvision.commands import restore, standard_streams, video
     from lowvision.config import yaml_reader
     from lowvision.errors import UsageError
     from lowvision.imaging import colours
@@ -163,13 +181,21 @@ def restore(
         draws_maps=maps,
         skips_existing=skip_existing,
         largest=max_megapixels * 1e6,
-        only_first_frame=frames == FrameChoice.first,
+        only_first_frame=frames == "first",
         restores_alpha=alpha == AlphaChoice.restore,
         background=colours.parse(background),
         size=TargetSize(scale=scale, width=width, height=height, megapixels=megapixels),
         passes=passes,
     )
     components = registry.load()
+    clips = video.selects_clips(inputs)
+    clip_options = video.ClipOptions(
+        span=video.frames_of_clips(frames, clips),
+        codec=codec.value if codec else None,
+        crf=crf,
+        preset=preset,
+        rate=fps,
+    )
     with standard_streams.as_files(inputs, output, form and f".{form}") as streams:
         request = restore.RestoreRequest(
             patterns=streams.inputs,
@@ -182,6 +208,10 @@ def restore(
             runtime=yaml_reader.parse(runtime, "--runtime").value,
             precision=precision.value,
         )
+        if clips:
+            document = video.run(request, clip_options, components)
+            print_document(document, as_json, video.text)
+            raise typer.Exit(1 if document["failed"] else 0)
         if processes > 1:
             if streams.inputs != tuple(inputs) or streams.writes:
                 raise UsageError("-: standard input and output need one process; omit --processes")
