@@ -21,7 +21,7 @@ from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import run_evaluation
 from lowvision.imaging.protocol import Protocol
-from lowvision.models import weights
+from lowvision.models import weights, weights_header
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
 from lowvision.plugins.registry import Registry
@@ -59,7 +59,7 @@ def evaluate(
     if task is not None:
         architecture = with_task(architecture, task, registry)
     if weights.is_foreign(path):
-        logger.info("%s", weights.recognised(header, registry))
+        logger.info("%s", weights_header.recognised(header, registry))
     container = None
     if architecture.classifier:
         container = weights.load_container(path, architecture, registry)

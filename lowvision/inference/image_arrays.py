@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision.errors import DataError
+from lowvision.errors import DataError, RunError
+from lowvision.imaging import alpha as hidden_colour
 from lowvision.imaging import io
 
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
@@ -38,6 +39,14 @@ def to_planes(image: NDArray[Any] | Tensor) -> Tensor:
     if planes.is_floating_point() and not planes.isfinite().all():
         raise DataError("has pixels that are NaN or infinite; replace them by finite values")
     return planes
+
+
+def visible_colour(planes: Tensor) -> Tensor:
+    """Return the colour (3,H,W) of RGBA planes (4,H,W), without the colour that is hidden below alpha 0."""
+    if bool((planes[3] != 0).all()):
+        return planes[:3]
+    pixels = hidden_colour.bled(planes.permute(1, 2, 0).cpu().numpy())
+    return torch.from_numpy(pixels).permute(2, 0, 1)[:3].to(planes.device)
 
 
 def empty_result(image: Kind, scale: int, pinned: bool = False) -> Kind:
@@ -78,3 +87,14 @@ def _converted(rows: Tensor, dtype: torch.dtype) -> Tensor:
         narrow = torch.int32 if dtype == torch.uint16 else dtype
         pixels = pixels.clamp(0, 1).mul(torch.iinfo(dtype).max).add(0.5).to(narrow)
     return pixels.contiguous()
+
+
+def check_finite(rows: Tensor, first: int) -> None:
+    """Raise RunError if restored rows (C,h,w) hold values that are not finite; `first`: number of the first row."""
+    finite = rows.isfinite()
+    if not bool(finite.all()):
+        _, row, column = (~finite).nonzero()[0].tolist()
+        raise RunError(
+            f"the network gave NaN or infinite values, first at row {first + row}, column {column} of the result; "
+            "try --precision f32, another --runtime, or other weights"
+        )

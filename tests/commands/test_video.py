@@ -14,10 +14,11 @@ import clips
 import numpy as np
 import pytest
 
-from lowvision.commands import video
-from lowvision.commands.restore import RestoreOptions, RestoreRequest
-from lowvision.commands.video import ClipOptions
+from lowvision.commands import clip_one, clip_request, video
+from lowvision.commands.clip_request import ClipOptions
+from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
+from lowvision.inference import restorer
 from lowvision.plugins import registry
 from lowvision.video.selection import Span
 
@@ -56,8 +57,6 @@ def test_a_result_is_larger_and_keeps_frames_times_and_title(restored: Any, tmp_
 
 
 def test_frames_are_those_of_restoring_each_as_an_image(restored: Any, weights_file: Path, tmp_path: Path) -> None:
-    from lowvision.inference import restorer
-
     clip = clips.write(tmp_path / "a.mkv", clips.drawn(3), codec="ffv1", pixel_format="yuv444p", options={"level": "3"})
     restored(clip, "out.mkv", codec="ffv1")
     network = restorer.load(weights_file, device="cpu", runtime="torch", registry=KNOWN)
@@ -167,21 +166,21 @@ def test_a_file_that_is_no_clip_fails_and_the_next_is_restored(weights_file: Pat
 
 def test_images_and_clips_are_not_mixed() -> None:
     with pytest.raises(UsageError, match=r"b\.png: images and clips"):
-        video.selects_clips(["a.mp4", "b.png"])
-    assert video.selects_clips(["a.MKV"])
-    assert not video.selects_clips(["b.png"])
+        clip_request.selects_clips(["a.mp4", "b.png"])
+    assert clip_request.selects_clips(["a.MKV"])
+    assert not clip_request.selects_clips(["b.png"])
 
 
 @pytest.mark.parametrize("text", ["5", "a:b", "3:3", "4:2"])
 def test_a_range_without_frames_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--frames"):
-        video.frames_of_clips(text, clips=True)
+        clip_request.frames_of_clips(text, clips=True)
 
 
 def test_a_result_does_not_replace_its_clip(tmp_path: Path) -> None:
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(2))
     with pytest.raises(UsageError, match="would replace a clip"):
-        video.plan([str(clip)], clip)
+        clip_request.plan([str(clip)], clip)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4", "libvpx-vp9"])
@@ -200,14 +199,14 @@ def test_broken_frames_are_replaced_by_the_last_good_one(
 KILLED = """
 import os, signal, sys
 from lowvision import cli
-from lowvision.commands import video
+from lowvision.commands import clip_one
 
-restore, left = video._Frames.restore, iter(range(8))
+restore, left = clip_one.FrameRestorer.restore, iter(range(8))
 def restore_or_die(self, frame):
     if next(left, None) is None:
         os.kill(os.getpid(), signal.SIGKILL)
     return restore(self, frame)
-video._Frames.restore = restore_or_die
+clip_one.FrameRestorer.restore = restore_or_die
 cli.main()
 """
 
@@ -223,9 +222,9 @@ def test_a_killed_run_goes_on_at_the_next_segment(
     assert killed.returncode == -signal.SIGKILL
     assert not result.exists()
     numbers = []
-    restore = video._Frames.restore
+    restore = clip_one.FrameRestorer.restore
     monkeypatch.setattr(
-        video._Frames, "restore", lambda self, frame: numbers.append(frame.number) or restore(self, frame)
+        clip_one.FrameRestorer, "restore", lambda self, frame: numbers.append(frame.number) or restore(self, frame)
     )
     assert restored(clip, "killed.mp4", RestoreOptions(largest=250e6))["frames"] == 16
     assert numbers == list(range(6, 16))
