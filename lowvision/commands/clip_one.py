@@ -40,11 +40,11 @@ class FrameRestorer:
 
     def __init__(self, network: Restorer, options: RestoreOptions, still: Still, size: tuple[int, int]):
         self._network, self._options, self._still, self._size = network, options, still, size
-        self._last: NDArray[Any] | None = None
         self.begin_segment()
 
     def begin_segment(self) -> None:
         """Reset memory and counts."""
+        self._last: NDArray[Any] | None = None
         limits = {name: getattr(self._options, name) for name in ("budget", "max_loss", "speed")}
         self._clip = ClipRestorer(self._network, still=self._still, **limits)
         self._counts = dict.fromkeys(COUNTS, 0)

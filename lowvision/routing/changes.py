@@ -88,7 +88,7 @@ class Changes:
         """A scene cut changes most of the frame, and much more than the motion before it."""
         difference = float(distance[::4, ::4].mean()) / white
         self.is_cut = difference > max(CUT, CUT_RATIO * self._difference)
-        self._difference = 0.0 if self.is_cut else difference
+        self._difference = difference
 
 
 def _distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
