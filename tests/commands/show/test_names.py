@@ -117,7 +117,9 @@ def test_a_recipe_tells_what_it_would_do() -> None:
     text = page.text([told])
     assert "branch 0    carn (channels 36, " in text
     assert f"{prices[0] / prices[-1]:.0%} of the base" in text
-    assert re.search(r"base +Train the base, i\.e\. the network of the last branch, on all tiles\. +steps 200, batch 12", text)
+    assert re.search(
+        r"base +Train the base, i\.e\. the network of the last branch, on all tiles\. +steps 200, batch 12", text
+    )
 
 
 def test_a_recipe_takes_overrides_and_another_size() -> None:
