@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lowvision.config.options import Options as Options
+    from lowvision.data.pixel_transforms import PixelTransform as PixelTransform
     from lowvision.errors import DataError as DataError
     from lowvision.errors import LowvisionError as LowvisionError
     from lowvision.errors import PluginError as PluginError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lowvision.inference.restorer import Restorer as Restorer
     from lowvision.inference.restorer import load as load
     from lowvision.models.architecture import BackboneChoice as BackboneChoice
+    from lowvision.models.architecture import DatasetChoice as DatasetChoice
+    from lowvision.models.architecture import TaskChoice as TaskChoice
     from lowvision.pipeline.stages.context import StageContext as StageContext
     from lowvision.plugins.contracts import Adaptive as Adaptive
     from lowvision.plugins.contracts import Backbone as Backbone
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES_IN = {
-    "models.architecture": ("BackboneChoice",),
+    "models.architecture": ("BackboneChoice", "DatasetChoice", "TaskChoice"),
     "plugins.contracts": (
         "Adaptive",
         "Backbone",
@@ -88,6 +91,7 @@ _NAMES_IN = {
     "training.stage": ("TrainingStage",),
     "imaging.metrics": ("psnr",),
     "config.options": ("Options",),
+    "data.pixel_transforms": ("PixelTransform",),
     "imaging.resize": ("resize", "upsample"),
     "routing.budget": ("cost_weight_within",),
     "routing.cost": ("multiply_adds",),

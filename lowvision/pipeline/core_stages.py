@@ -68,18 +68,20 @@ class Branches(TrainingStage):
     weights_options: ClassVar[tuple[str, ...]] = ("start",)
 
     own_class: float = Field(default=1.0, ge=0, le=1)
-    """Fraction of tiles from the branch's own class; the rest is from all classes. 1: as in the paper."""
+    """Fraction of tiles from the branch's own class; the rest is from all classes. 1: as in the paper; 0 needs no
+    ranking."""
     start: str | None = None
     """Initial weights: a weights file of a container or a name of shipped weights; replaces the base and `weights`. The
     last branch still starts from the base that the run has trained."""
     from_base: bool = True
     """Start from the base: the last branch from its weights, smaller ones from those that their reducers inherit."""
-    steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    """Steps per branch, in place of `steps`: small branches need more than the last one, which is trained already."""
+    steps_each: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    """Steps per branch, in place of `steps`: small branches need more than the last one, which is trained already. 0:
+    the branch keeps its initial weights."""
 
     @property
     def fewest_steps(self) -> int:
-        return min(self.steps_each) if self.steps_each else self.steps
+        return min((steps for steps in self.steps_each or () if steps), default=self.steps)
 
     def of(self, k: int) -> Branches:
         """Return the options for branch k."""

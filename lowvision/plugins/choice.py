@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from lowvision.config.options import Options
 from lowvision.config.validation import ValidationIssue, as_error, from_error, shown
 from lowvision.errors import LowvisionError
 from lowvision.plugins import hookspecs
-from lowvision.plugins.registry import Registry
+from lowvision.plugins.registry import NO_REGISTRY, Registry
 
 
 class Choice:
@@ -40,7 +40,9 @@ class Choice:
     def _choose(self, value: Any, info: ValidationInfo) -> Options:
         if isinstance(value, hookspecs.KINDS[self.kind]):
             return value
-        registry: Registry = info.context  # type: ignore[assignment]  # all callers pass it
+        registry: Registry | None = info.context
+        if registry is None:
+            raise PydanticCustomError(NO_REGISTRY, "needs the installed plugins as context of the validation")
         return choose(self.kind, value, registry)
 
 

@@ -32,6 +32,9 @@ LIMIT = "LOWVISION_PLUGINS"
 STRICT = "LOWVISION_STRICT"
 """Environment variable: 1 turns broken plugins and names with two plugins into errors."""
 
+NO_REGISTRY = "no_registry"
+"""The pydantic error type of a choice that is validated without a registry, as defaults are while plugins load."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -296,7 +299,7 @@ def _option_problem(component: type[Options], contract: type[Options]) -> str | 
         return f"an option whose type is unknown ({error.message}); import it outside TYPE_CHECKING"
     except ValidationError as error:
         for problem in error.errors():
-            if problem["type"] != "missing" and problem["loc"]:
+            if problem["type"] not in ("missing", NO_REGISTRY) and problem["loc"]:
                 option, default = problem["loc"][0], problem["input"]
                 return f"an option '{option}' that does not allow its own default {default!r}: {problem['msg']}"
     return None

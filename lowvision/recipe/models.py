@@ -210,7 +210,8 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
         in_need = [name for name, stage in recipe.stages.items() if split in stage.needs]
         if in_need and getattr(recipe.data, split) is None:
             yield ValidationIssue(("stages", in_need[0]), f"needs data.{split}")
-    if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
+    own_class = recipe.stages.branches.own_class if recipe.stages.branches else 0
+    if own_class and not recipe.stages.rank and len(recipe.branches) > 1:
         yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
     if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.written:
         yield ValidationIssue(("stages", "evaluate"), "needs data.test")

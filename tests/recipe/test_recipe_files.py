@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[2] / "recipes"
 ALL = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yml"))
 BASES = ("sr_fsrcnn", "sr_carn", "sr_srresnet", "sr_rcan", "denoise_dncnn")
 SYSTEMS = ("sr_esrt", "sr_acnet", "sr_smsr", "sr_sparse", "sr_arm", "sr_pixel", "sr_search", "sr_exits")
-MINUTES = (*BASES, *SYSTEMS, "sr_finetune")
+MINUTES = ("sr_disp", *BASES, *SYSTEMS, "sr_finetune")
 TABLE_4 = ("sr_srresnet_table4_a", "sr_srresnet_table4_b")
 
 

@@ -28,7 +28,7 @@ def document(
         "file": str(path),
         **described,
         "data": {
-            name: {registry.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
+            name: {registry.name_of(value): value.model_dump(mode="json", exclude_defaults=True, context=registry)}
             for name, value in datasets.items()
             if value is not None
         },

@@ -17,7 +17,7 @@ from lowvision.errors import DataError, RunError, summary_of
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.deployment import deployed, training_file
-from lowvision.models.weights import Provenance
+from lowvision.models.weights_header import Provenance
 from lowvision.pipeline import run_folder, teachers
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Trainable
