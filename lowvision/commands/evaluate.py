@@ -54,7 +54,7 @@ def evaluate(
     Raises WeightsError and DataError; UsageError for a budget or `fit_on` that a single network cannot use, and for a
     task of another scale or other channels.
     """
-    header = weights_header.read_header(path, registry)
+    header = weights.read_header(path, registry)
     architecture = header.architecture.deployed()
     if task is not None:
         architecture = with_task(architecture, task, registry)

@@ -13,7 +13,7 @@ from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import picture_paths, run_evaluation
-from lowvision.models import calibration, weights, weights_header
+from lowvision.models import calibration, weights
 from lowvision.pipeline.core_stages import Evaluate
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
@@ -82,7 +82,7 @@ def _container(job: Job) -> RoutedContainer | None:
 
 def _curve(job: Job) -> calibration.Curve | None:
     path = job.container_weights()
-    return calibration.read(weights_header.read_header(path, job.registry).measured) if path else None
+    return calibration.read(weights.read_header(path, job.registry).measured) if path else None
 
 
 def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:
