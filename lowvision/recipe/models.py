@@ -100,7 +100,7 @@ class Recipe(Options):
     """Size and overlap of tiles."""
     data: Data = Data()
     """The data sets."""
-    stages: Stages = Field(default_factory=dict, validate_default=True)  # type: ignore[assignment]  # validated
+    stages: Stages = Field(default_factory=dict, validate_default=True)
     """The stages to run."""
     about: str = ""
     """Purpose and training data of the weights, for their header."""
