@@ -110,9 +110,9 @@ class Engine:
     weigh: budgets.Weigh = budgets.logarithms
     """Cost weight for the scores of the classifier. Default: the one for logits."""
 
-    def route(self, image: Tensor, budget: int | None = None) -> RestoredTiles:
-        """Restore an image by the classifier's choice, within a budget of multiply-adds."""
-        return self.restored(image, self.decide(image, budget))
+    def route(self, image: Tensor, budget: int | None = None, k: float = 0.0) -> RestoredTiles:
+        """Restore an image by the classifier's choice, with the limits of `decide`."""
+        return self.restored(image, self.decide(image, budget, k))
 
     def restore(self, image: Tensor, choice: Tensor | int) -> RestoredTiles:
         """Restore an image by a given choice: one branch per tile (N,), or one for all tiles."""

@@ -74,7 +74,7 @@ def split(image: Tensor, tiling: Plan, first: int = 0, count: int | None = None)
 
 
 def cut_all(image: Tensor, corners: Sequence[tuple[int, int]], height: int, width: int) -> Tensor:
-    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), as `cut` does, in a few operations.
+    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), like `cut`, in a few operations.
 
     A piece starts inside the image; it crosses the border only if the image is smaller than the piece.
     """

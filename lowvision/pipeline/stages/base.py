@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lowvision.data.tiles import Grid
+from lowvision.pipeline.core_stages import Base
 from lowvision.pipeline.stages import network
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import Base
 
 
 def run(job: Job, options: Base) -> None:
