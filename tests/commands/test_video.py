@@ -18,6 +18,7 @@ from lowvision.commands import clip_one, clip_request, video
 from lowvision.commands.clip_request import ClipOptions
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
+from lowvision.imaging import io
 from lowvision.inference import restorer
 from lowvision.plugins import registry
 from lowvision.video.selection import Span
@@ -230,3 +231,14 @@ def test_a_killed_run_goes_on_at_the_next_segment(
     assert numbers == list(range(6, 16))
     assert result.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "killed.mp4", "whole.mp4"]
+
+
+def test_an_image_sequence_becomes_a_clip_and_a_clip_becomes_images(restored: Any, tmp_path: Path) -> None:
+    for number, pixels in enumerate(clips.drawn(4), start=7):
+        io.write(tmp_path / f"in_{number:03d}.png", io.Image(pixels))
+    restored(tmp_path / "in_%03d.png", "out.mkv", rate=12.5, codec="ffv1")
+    assert clips.times(tmp_path / "out.mkv") == [Fraction(n, 1000) for n in (0, 80, 160, 240)]
+    entry = restored(tmp_path / "out.mkv", "images/%02d.png", span=Span(1))
+    assert entry["codec"] == "png"
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["01.png", "02.png", "03.png"]
+    assert io.read(tmp_path / "images" / "03.png").pixels.shape == (192, 256, 3)
