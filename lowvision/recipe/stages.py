@@ -11,16 +11,26 @@ from lowvision.imaging.protocol import Protocol
 from lowvision.training.options import Fit, RoutedFit
 
 
+Side = Annotated[int, Field(ge=8)]
+"""Height and width of a tile in LQ pixels."""
+
+
 class Base(Fit):
     """Train the base, i.e. the network of the last branch, on all tiles."""
 
     start: str | None = None
     """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
     container, the branch with the same architecture is used."""
-    tile: int | None = Field(default=None, ge=8)
-    """Height and width of training tiles, in LQ pixels; null: `tile.size`. The later stages keep `tile.size`."""
+    tile: Side | Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    """Height and width of training tiles, in LQ pixels; a list, e.g. [32, 48, 64], is used in turn, each size for an
+    equal part of the steps. Null: `tile.size`. The later stages keep `tile.size`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Sizes of tiles in their order; empty: `tile.size`."""
+        return self.tile if isinstance(self.tile, tuple) else (self.tile,) if self.tile else ()
 
 
 class Rank(Options):
