@@ -157,6 +157,19 @@ class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
 
 
 @dataclass(frozen=True)
+class Successive(data.Dataset[tuple[Tensor, Tensor]]):
+    """Sequences of tiles of different sizes, each for an equal part of the steps; a step has tiles of one size."""
+
+    parts: tuple[Samples, ...]
+    steps: int
+    batch: int
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        step = min(number // self.batch, self.steps - 1)
+        return self.parts[step * len(self.parts) // self.steps][number]
+
+
+@dataclass(frozen=True)
 class Ranked(data.Dataset[tuple[Tensor, Tensor]]):
     """Tiles with their class: the classes take turns."""
 

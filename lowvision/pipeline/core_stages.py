@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lowvision.pipeline.stages.context import StageContext
 
 
+Side = Annotated[int, Field(ge=8)]
+"""Height and width of a tile in LQ pixels."""
+
+
 class Base(TrainingStage):
     """Train the base, i.e. the network of the last branch, on all tiles."""
 
@@ -27,10 +31,16 @@ class Base(TrainingStage):
     start: str | None = None
     """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
     container, the branch with the same architecture is used."""
-    tile: int | None = Field(default=None, ge=8)
-    """Height and width of training tiles, in LQ pixels; null: `tile.size`. The later stages keep `tile.size`."""
+    tile: Side | Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    """Height and width of training tiles, in LQ pixels; a list, e.g. [32, 48, 64], is used in turn, each size for an
+    equal part of the steps. Null: `tile.size`. The later stages keep `tile.size`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Sizes of tiles in their order; empty: `tile.size`."""
+        return self.tile if isinstance(self.tile, tuple) else (self.tile,) if self.tile else ()
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import base

@@ -155,11 +155,11 @@ def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
-    own = recipe.stages.base.tile if recipe.stages.base else None
-    if own and own % recipe.base.multiple_of:
-        yield ValidationIssue(
-            ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
-        )
+    for own in recipe.stages.base.tiles if recipe.stages.base else ():
+        if own % recipe.base.multiple_of:
+            yield ValidationIssue(
+                ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
+            )
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield ValidationIssue(
