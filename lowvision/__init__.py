@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
+    from lowvision.plugins.losses import Critic as Critic
+    from lowvision.plugins.losses import ImageLoss as ImageLoss
+    from lowvision.plugins.losses import Loss as Loss
+    from lowvision.plugins.metrics import Metric as Metric
     from lowvision.routing.budget import cost_weight_within as cost_weight_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
 
@@ -79,6 +83,8 @@ _NAMES_IN = {
         "WeightsError",
     ),
     "plugins.hookspecs": ("hookimpl",),
+    "plugins.losses": ("Critic", "ImageLoss", "Loss"),
+    "plugins.metrics": ("Metric",),
     "imaging.metrics": ("psnr",),
     "config.options": ("Options",),
     "imaging.resize": ("resize", "upsample"),

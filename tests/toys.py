@@ -132,7 +132,7 @@ def registry() -> Registry:
     return Registry(
         [
             Plugin(__name__, "lowvision-toys", "1.0"),
-            Plugin("lowvision.plugins.folder_dataset", "lowvision-framework", ""),
+            Plugin("lowvision.plugins.core_components", "lowvision-framework", ""),
         ]
     )
 

@@ -21,10 +21,12 @@ from pydantic import PydanticUndefinedAnnotation, PydanticUserError, ValidationE
 from lowvision.config.options import Options
 from lowvision.config.validation import nearest
 from lowvision.errors import PluginError, RecipeError, summary_of
-from lowvision.plugins import folder_dataset, hookspecs
+from lowvision.plugins import core_components, hookspecs
 
 GROUP = "lowvision"
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
+CORE = core_components.__name__
+"""Module with the components of the core itself."""
 LIMIT = "LOWVISION_PLUGINS"
 """Environment variable: comma-separated names of the plugins to load; if unset or empty, all are loaded."""
 STRICT = "LOWVISION_STRICT"
@@ -66,7 +68,7 @@ class Plugin:
     @property
     def name(self) -> str:
         """Name in listings and messages; `lowvision` for the core's own components."""
-        return "lowvision" if self.module == folder_dataset.__name__ else self.module.replace("_", "-")
+        return "lowvision" if self.module == CORE else self.module.replace("_", "-")
 
 
 class Registry(Mapping[str, Mapping[str, Entry]]):
@@ -203,7 +205,7 @@ def installed() -> tuple[Plugin, ...]:
 
     The root distribution and the plugin's distribution may both name a module; that is one plugin.
     """
-    core = Plugin(folder_dataset.__name__, "lowvision-framework", "")
+    core = Plugin(CORE, "lowvision-framework", "")
     return (core, *(claimants[0] for _, claimants in sorted(named().items())))
 
 
@@ -222,7 +224,7 @@ def _name_and_version(distribution: metadata.Distribution | None) -> tuple[str, 
 
 def _singular(kind: str) -> str:
     """Return the name of one component of a kind, for messages: `backbones` -> `backbone`."""
-    return kind if kind == "weights" else kind.removesuffix("s")
+    return {"weights": kind, "losses": "loss"}.get(kind, kind.removesuffix("s"))
 
 
 def _reason(error: BaseException, plugin: Plugin) -> str:

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from lowvision.routing.container import RoutedContainer
+from lowvision.training import loss_sum
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import EveryBranchObjective, OwnObjective, RankingObjective, RoutedObjective
@@ -18,7 +19,8 @@ def objective(frozen: bool = False, **options) -> RoutedObjective:
     torch.manual_seed(0)
     classifier = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
     branches = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)) for _ in range(3)]
-    target = RoutedObjective(RoutedContainer(classifier, branches).double(), RoutedFit(**options), frozen)
+    container = RoutedContainer(classifier, branches).double()
+    target = RoutedObjective(container, RoutedFit(**options), frozen, loss_sum.l1())
     return target.double().train()
 
 
@@ -61,7 +63,7 @@ def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
 def test_under_a_fitted_classifier_every_branch_learns_from_every_tile():
     container = objective().container.float()
     lq, gt = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
-    losses, _ = EveryBranchObjective(container)(lq, gt, 0.0, None, 4)
+    losses, _ = EveryBranchObjective(container, loss_sum.l1())(lq, gt, 0.0, None, 4)
     alone = [(network(lq) - gt).abs().mean() for network in container.branches.networks]
     torch.testing.assert_close(losses["image"], torch.stack(alone).mean())
     losses["image"].backward()

@@ -16,6 +16,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
+from lowvision.training.loss_sum import LossSum
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
 
@@ -47,8 +48,11 @@ def train(
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         job.save(path, trained, architecture, measured)
 
-    validator = validation.of_deployed(validation.of_network(job), architecture)
-    spec = TrainingSpec(stage, _objective(architecture, network), network, validator, keep)
+    selection = job.selection(options)
+    validator = validation.of_deployed(validation.of_network(job, selection), architecture)
+    image_loss = job.image_loss(options)
+    objective = _objective(architecture, network, image_loss)
+    spec = TrainingSpec(stage, objective, network, validator, keep, image_loss, selection)
     job.claim_training(job.folder / stage)
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)
@@ -64,7 +68,7 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
         )
 
 
-def _objective(architecture: Architecture, network: nn.Module) -> Objective:
+def _objective(architecture: Architecture, network: nn.Module, image_loss: LossSum) -> Objective:
     (backbone,) = architecture.branches
-    own = backbone.objective(network)
-    return RestorationObjective(network) if own is None else OwnObjective(own)
+    own = backbone.objective(network, image_loss)
+    return RestorationObjective(network, image_loss) if own is None else OwnObjective(own)

@@ -1,0 +1,7 @@
+"""The hooks of the components that the core provides itself: the defaults of recipes."""
+
+from __future__ import annotations
+
+from lowvision.plugins.core_metrics import lowvision_metrics as lowvision_metrics
+from lowvision.plugins.folder_dataset import lowvision_datasets as lowvision_datasets
+from lowvision.plugins.l1_loss import lowvision_losses as lowvision_losses
