@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 
 from lowvision.config.options import Options
 from lowvision.config.validation import ValidationIssue, as_error, from_error, shown
-from lowvision.plugins import hookspecs
+from lowvision.plugins import core_components, hookspecs
 from lowvision.plugins.choice import choose, serialize
 from lowvision.plugins.registry import Registry
 
@@ -36,6 +36,11 @@ class Choices:
         choice = {"x-kind": self.kind}
         return {"anyOf": [choice, {"type": "array", "items": choice, "minItems": 1}]}
 
+    @staticmethod
+    def json_default(default: tuple[Options, ...]) -> list[str]:
+        """Return a default as the JSON schema shows it; defaults are components of the core."""
+        return [core_components.name_of(component) for component in default]
+
     def _choose_all(self, value: Any, info: ValidationInfo) -> tuple[Options, ...]:
         if not isinstance(value, tuple | list):
             return (self._choose(value, info),)
@@ -60,7 +65,9 @@ class Choices:
         return choose(self.kind, value, registry)
 
 
-def _serialize_all(value: tuple[Options, ...], info: core_schema.SerializationInfo) -> list[dict[str, Any]]:
+def _serialize_all(value: tuple[Options, ...], info: core_schema.SerializationInfo) -> list[Any]:
+    if info.context is None:  # defaults of a JSON schema
+        return list(Choices.json_default(value))
     return [serialize(component, info) for component in value]
 
 
