@@ -25,7 +25,7 @@ class PSNR(Metric):
         from lowvision.imaging import metrics
 
         assert gt is not None
-        return metrics.psnr_values(*(metrics.levels(image) for image in (restored, gt)), self.full_range)
+        return metrics.psnr_values(metrics.levels(restored), metrics.levels(gt), self.full_range)
 
     def of_grey_file(self) -> Metric:
         return self.replace(full_range=True)
@@ -46,7 +46,7 @@ class SSIM(Metric):
         from lowvision.imaging import metrics
 
         assert gt is not None
-        return {"y": metrics.ssim_of_luma(*(metrics.levels(image) for image in (restored, gt)), self.full_range)}
+        return {"y": metrics.ssim_of_luma(metrics.levels(restored), metrics.levels(gt), self.full_range)}
 
     def of_grey_file(self) -> Metric:
         return self.replace(full_range=True)

@@ -25,7 +25,14 @@ PACKAGE = "package"
 """Placeholder of the package's name in paths."""
 COMPONENT = "component"
 """Placeholder of the component's name in paths: recipes of two plugins must not share a run folder."""
-KINDS = {"backbone": "backbones", "reducer": "reducers", "classifier": "classifiers", "task": "tasks"}
+KINDS = {
+    "backbone": "backbones",
+    "reducer": "reducers",
+    "classifier": "classifiers",
+    "task": "tasks",
+    "loss": "losses",
+    "metric": "metrics",
+}
 """Component types that can be rendered, and their kind in the registry."""
 PREFIX = "lowvision-"
 NAME = re.compile(PREFIX + r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -72,7 +79,13 @@ def _values(distribution: str, kind: str) -> dict[str, str]:
         )
     name = distribution.removeprefix(PREFIX).replace("-", "_")
     package = distribution.replace("-", "_")
-    network = f"| `{package}/network.py` | the network, in torch |\n"
+    parts = {"network": "the network, in torch", "detail": "the loss, in torch"}
+    folder = TEMPLATES / kind / PACKAGE
+    rows = [
+        f"| `{package}/{part}.py` | {about} |\n"
+        for part, about in parts.items()
+        if (folder / f"{part}.py{ENDING}").is_file()
+    ]
     return {
         "distribution": distribution,
         "package": package,
@@ -80,7 +93,7 @@ def _values(distribution: str, kind: str) -> dict[str, str]:
         "Class": "".join(word.capitalize() for word in name.split("_")),
         "kind": kind,
         "menu": KINDS[kind],
-        "network_row": network if (TEMPLATES / kind / PACKAGE / f"network.py{ENDING}").is_file() else "",
+        "network_row": "".join(rows),
     }
 
 

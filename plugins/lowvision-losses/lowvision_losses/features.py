@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -32,15 +33,15 @@ def _load(network: nn.Module, path: Path, model: str) -> None:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            state = load_file(path)
+            state: dict[str, Any] = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, SafetensorError, ValueError) as error:
         raise ValueError(f"perceptual: {path} cannot be read: {error}") from None
-    state = state.get("state_dict", state)
+    tensors: Mapping[str, Tensor] = state.get("state_dict", state)
     wanted = network.state_dict()
     # `features_only` flattens the top modules of some networks: features.0 -> features_0.
-    named = {_flattened(name, wanted): tensor for name, tensor in state.items()}
+    named = {_flattened(name, wanted): tensor for name, tensor in tensors.items()}
     missing = [name for name in wanted if name not in named]
     wrong = [name for name in wanted if name in named and named[name].shape != wanted[name].shape]
     if missing or wrong:
