@@ -42,13 +42,14 @@ def eight_bit(x: Tensor, crop: int) -> Tensor:
     _, height, width = x.shape
     inner = x[:, crop : height - crop, crop : width - crop].detach()
     wide = inner.cpu() if inner.device.type == "mps" else inner
-    return ((wide.double().clamp(0, 1) * 255 + 0.5).floor() / 255).float().to(x.device)
+    rounded = wide.double().clamp(0, 1).mul_(255).add_(0.5).floor_().float()
+    return rounded.div_(255).to(x.device)
 
 
 def levels(image: Tensor) -> Tensor:
     """Return the integers 0..255 of an image from `eight_bit` as float64, exactly."""
     wide = image.cpu() if image.device.type == "mps" else image
-    return (wide.double() * 255).round()
+    return (wide * 255).round_().double()
 
 
 def psnr_values(a: Tensor, b: Tensor, as_grey: bool = False) -> dict[str, float]:

@@ -52,11 +52,12 @@ def _photograph(channels: int, side: int) -> Tensor:
 
 def _check_equal(metric: Metric, restored: Tensor, gt: Tensor) -> None:
     kept = restored.clone(), gt.clone()
-    first, again = (_value(metric, restored, gt) for _ in range(2))
-    if first != again:
-        raise _failure(metric, f"two calls give {first:.6g} and {again:.6g}; draw no random numbers, and keep no state")
+    first = _value(metric, restored, gt)
     if not (torch.equal(restored, kept[0]) and torch.equal(gt, kept[1])):
         raise _failure(metric, "measure changes its arguments; work on copies")
+    again = _value(metric, restored, gt)
+    if first != again:
+        raise _failure(metric, f"two calls give {first:.6g} and {again:.6g}; draw no random numbers, and keep no state")
 
 
 def _check_direction(metric: Metric, gt: Tensor, weak: Tensor, strong: Tensor) -> None:
