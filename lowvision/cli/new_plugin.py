@@ -24,6 +24,7 @@ class Kind(StrEnum):
     task = "task"
     loss = "loss"
     metric = "metric"
+    stage = "stage"
 
 
 def new_plugin(

@@ -13,6 +13,7 @@ from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
 from lowvision.plugins.losses import Loss
 from lowvision.plugins.metrics import Metric
+from lowvision.plugins.stages import Stage
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -29,6 +30,7 @@ KINDS: Mapping[str, type[Options]] = {
     "formats": Format,
     "losses": Loss,
     "metrics": Metric,
+    "stages": Stage,
 }
 """The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
 
@@ -81,3 +83,8 @@ def lowvision_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-body] 
 @hookspec
 def lowvision_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]  # as above
     """Measures of restored images, for `evaluate.metrics` and `keep` in recipes."""
+
+
+@hookspec
+def lowvision_stages() -> Mapping[str, type[Stage]]:  # type: ignore[empty-body]  # as above
+    """Steps of a run, for `stages` in recipes."""

@@ -32,8 +32,15 @@ KINDS = {
     "task": "tasks",
     "loss": "losses",
     "metric": "metrics",
+    "stage": "stages",
 }
 """Component types that can be rendered, and their kind in the registry."""
+MODULES = {
+    "network.py": "the network, in torch",
+    "objective.py": "the losses, in torch",
+    "detail.py": "the loss, in torch",
+}
+"""Modules that some kinds have, and their row in the README."""
 PREFIX = "lowvision-"
 NAME = re.compile(PREFIX + r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -79,13 +86,7 @@ def _values(distribution: str, kind: str) -> dict[str, str]:
         )
     name = distribution.removeprefix(PREFIX).replace("-", "_")
     package = distribution.replace("-", "_")
-    parts = {"network": "the network, in torch", "detail": "the loss, in torch"}
-    folder = TEMPLATES / kind / PACKAGE
-    rows = [
-        f"| `{package}/{part}.py` | {about} |\n"
-        for part, about in parts.items()
-        if (folder / f"{part}.py{ENDING}").is_file()
-    ]
+    modules = [name for name in MODULES if (TEMPLATES / kind / PACKAGE / f"{name}{ENDING}").is_file()]
     return {
         "distribution": distribution,
         "package": package,
@@ -93,7 +94,7 @@ def _values(distribution: str, kind: str) -> dict[str, str]:
         "Class": "".join(word.capitalize() for word in name.split("_")),
         "kind": kind,
         "menu": KINDS[kind],
-        "network_row": "".join(rows),
+        "network_row": "".join(f"| `{package}/{name}` | {MODULES[name]} |\n" for name in modules),
     }
 
 

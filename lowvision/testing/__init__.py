@@ -12,6 +12,7 @@ from lowvision.testing.losses import check_loss
 from lowvision.testing.metrics import check_metric
 from lowvision.testing.plugins import check_plugin
 from lowvision.testing.reducers import check_reducer
+from lowvision.testing.stages import check_stage
 from lowvision.testing.subject import PlainTask
 from lowvision.testing.tasks import check_task
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_metric",
     "check_plugin",
     "check_reducer",
+    "check_stage",
     "check_task",
     "measured_reach",
 ]
