@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
+    from lowvision.plugins.losses import Critic as Critic
+    from lowvision.plugins.losses import ImageLoss as ImageLoss
+    from lowvision.plugins.losses import Loss as Loss
+    from lowvision.plugins.metrics import Metric as Metric
     from lowvision.plugins.stages import Stage as Stage
     from lowvision.plugins.stages import Trainable as Trainable
     from lowvision.routing.budget import cost_weight_within as cost_weight_within
@@ -86,6 +90,8 @@ _NAMES_IN = {
         "WeightsError",
     ),
     "plugins.hookspecs": ("hookimpl",),
+    "plugins.losses": ("Critic", "ImageLoss", "Loss"),
+    "plugins.metrics": ("Metric",),
     "plugins.stages": ("Stage", "Trainable"),
     "pipeline.stages.context": ("StageContext",),
     "training.stage": ("TrainingStage",),

@@ -11,6 +11,8 @@ import pluggy
 
 from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.plugins.losses import Loss
+from lowvision.plugins.metrics import Metric
 from lowvision.plugins.stages import Stage
 
 PROJECT = "lowvision"
@@ -26,6 +28,8 @@ KINDS: Mapping[str, type[Options]] = {
     "weights": Weights,
     "runtimes": Runtime,
     "formats": Format,
+    "losses": Loss,
+    "metrics": Metric,
     "stages": Stage,
 }
 """The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
@@ -69,6 +73,16 @@ def lowvision_runtimes() -> Mapping[str, type[Runtime]]:  # type: ignore[empty-b
 @hookspec
 def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]  # as above
     """Layouts of other programs' weights files."""
+
+
+@hookspec
+def lowvision_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-body]  # as above
+    """Training losses, for `loss` of the stages in recipes."""
+
+
+@hookspec
+def lowvision_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]  # as above
+    """Measures of restored images, for `evaluate.metrics` and `keep` in recipes."""
 
 
 @hookspec

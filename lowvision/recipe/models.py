@@ -219,7 +219,7 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
         yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
     yield from _unmeasurable(recipe)
     for name in trained:
-        if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
+        if getattr(getattr(recipe.stages, name), "kept", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
 
 

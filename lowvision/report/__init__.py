@@ -3,5 +3,6 @@
 from lowvision.report.files import FILES, write
 from lowvision.report.page import html
 from lowvision.report.plain import text
+from lowvision.report.table import SCHEMA
 
-__all__ = ["FILES", "html", "text", "write"]
+__all__ = ["FILES", "SCHEMA", "html", "text", "write"]

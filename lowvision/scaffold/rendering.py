@@ -30,10 +30,16 @@ KINDS = {
     "reducer": "reducers",
     "classifier": "classifiers",
     "task": "tasks",
+    "loss": "losses",
+    "metric": "metrics",
     "stage": "stages",
 }
 """Component types that can be rendered, and their kind in the registry."""
-MODULES = {"network.py": "the network, in torch", "objective.py": "the losses, in torch"}
+MODULES = {
+    "network.py": "the network, in torch",
+    "objective.py": "the losses, in torch",
+    "detail.py": "the loss, in torch",
+}
 """Modules that some kinds have, and their row in the README."""
 PREFIX = "lowvision-"
 NAME = re.compile(PREFIX + r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

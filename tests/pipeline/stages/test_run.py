@@ -47,7 +47,7 @@ def test_the_folder_holds_everything_that_the_run_was(folder):
 
 def test_the_report_has_every_way_with_its_protocol_cost_and_seconds(folder):
     report = json.loads((folder / "report.json").read_text())
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     assert report["task"] == {"sr": {"scale": 2, "channels": 3}}
     (measured,) = report["sets"]
     ways = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
