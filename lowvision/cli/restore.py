@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -13,6 +13,7 @@ from lowvision.cli.parameters import AsJson, Device, WeightsOption
 from lowvision.cli.processes import run_in_processes
 
 if TYPE_CHECKING:
+    from lowvision.commands.clip_request import ClipOptions
     from lowvision.commands.restore_request import RestoreRequest
     from lowvision.plugins.registry import Registry
 
@@ -38,6 +39,11 @@ def restore(
     background: parameters.Background = "white",
     strip_metadata: parameters.StripMetadata = False,
     keep_times: parameters.KeepTimes = False,
+    still: parameters.Still = "exact",
+    codec: parameters.ClipCodec = None,
+    crf: parameters.Crf = None,
+    preset: parameters.Preset = None,
+    fps: parameters.FramesPerSecond = None,
     skip_existing: parameters.SkipExisting = False,
     max_megapixels: parameters.MaxMegapixels = 250,
     threads: parameters.Threads = None,
@@ -47,7 +53,8 @@ def restore(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Restore images with a weights file; a failed image does not stop the others. Exit code 1 if any failed."""
+    """Restore images or clips with a weights file; a failed one does not stop the others. Exit code 1 if any failed."""
+    from lowvision.commands import clip_request
     from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
     from lowvision.config import yaml_reader
     from lowvision.imaging import colours
@@ -56,6 +63,8 @@ def restore(
     from lowvision.plugins import registry
 
     components = registry.load()
+    has_clips = clip_request.selects_clips(inputs)
+    span = clip_request.frames_of_clips(frames, has_clips)
     options = RestoreOptions(
         budget=budget,
         max_loss=max_loss,
@@ -84,6 +93,9 @@ def restore(
         precision=precision,
     )
     _set_threads(threads)
+    if has_clips:
+        clips = clip_request.ClipOptions(span=span, still=still, codec=codec, crf=crf, preset=preset, rate=fps)
+        _run_clips(request, clips, components, as_json)
     _run(request, components, processes, as_json)
 
 
@@ -92,6 +104,15 @@ def _set_threads(threads: int | None) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _run_clips(request: RestoreRequest, options: ClipOptions, components: Registry, as_json: bool) -> NoReturn:
+    """Restore clips and print the document."""
+    from lowvision.commands import video
+
+    document = video.run(request, options, components)
+    print_document(document, as_json, video.text)
+    raise typer.Exit(1 if document["failed"] else 0)
 
 
 def _run(request: RestoreRequest, components: Registry, processes: int, as_json: bool) -> None:

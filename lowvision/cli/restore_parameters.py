@@ -11,7 +11,8 @@ import typer
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...", help="Image files, folders (searched recursively), quoted patterns, or - for stdin."
+        metavar="INPUT...",
+        help="Image files, folders (searched recursively), quoted patterns, or - for stdin; or clips.",
     ),
 ]
 Output = Annotated[
@@ -30,7 +31,10 @@ NameSuffix = Annotated[
     str, typer.Option("--suffix", metavar="TEXT", help="Text before the ending of each result, e.g. _x4.")
 ]
 FrameChoice = Annotated[
-    Literal["all", "first"], typer.Option(help="Frames of animations and pages of documents to restore.")
+    str,
+    typer.Option(
+        metavar="FRAMES", help="Frames to restore: all, or first for animations and documents, or A:B for clips."
+    ),
 ]
 AlphaChoice = Annotated[
     Literal["bicubic", "restore"],
@@ -73,6 +77,29 @@ Width = Annotated[int | None, typer.Option(help="Width of the result; with --hei
 Height = Annotated[int | None, typer.Option(help="Height of the result; with --width the largest height.")]
 Megapixels = Annotated[float | None, typer.Option(help="Size of the result in megapixels.")]
 Passes = Annotated[int, typer.Option(min=1, help="Number of times that the network is applied.")]
+
+# Clips
+Still = Annotated[
+    Literal["exact", "visually", "off"],
+    typer.Option(
+        help="Parts of a clip that are copied from the frame before: those whose pixels are the same, which changes "
+        "no result; those that differ as little as a decoder's noise; or none."
+    ),
+]
+ClipCodec = Annotated[
+    Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"] | None,
+    typer.Option("--codec", help="Codec of clips. Default: h264; av1 in .webm."),
+]
+Crf = Annotated[
+    int | None,
+    typer.Option(help="Constant quality of clips, smaller is better. Default: 17 for h264, 20 hevc, 24 av1 and vp9."),
+]
+Preset = Annotated[
+    str | None, typer.Option(help="Speed of encoding clips, e.g. fast or slow; 0 to 13 for av1. Default: medium.")
+]
+FramesPerSecond = Annotated[
+    float | None, typer.Option("--fps", min=0.001, help="Frames per second of an image sequence. Default: 25.")
+]
 
 # The machine
 Threads = Annotated[int | None, typer.Option(min=1, help="Number of CPU threads. Default: all cores.")]

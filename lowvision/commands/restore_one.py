@@ -31,7 +31,7 @@ def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progre
         progress.end(f"{name}: skipped, its result exists")
         return Skipped(source)
     try:
-        done = _restored(source, network, options, progress)
+        done = restored(source, network, options, progress)
     except Exception as error:  # a failed input must not stop the others
         reason = _reason(error, source.path)
         progress.end(f"{name}: failed: {printable(reason)}")
@@ -47,7 +47,8 @@ def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progre
     return done
 
 
-def _restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+def restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+    """Restore one input and write its result."""
     frames = _frames(source, options)
     encoders.check_frames(source.result, frames)
     height, width = frames.images[0].pixels.shape[:2]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lowvision.errors import DataError, RunError
 from lowvision.imaging import alpha as hidden_colour
-from lowvision.imaging import io
+from lowvision.imaging.image import converted
 
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
 """The image type of the caller."""
@@ -67,7 +67,10 @@ def write_rows(result: NDArray[Any] | Tensor, n: int, channels: slice, row: int,
     elif rows.device.type != "cpu":
         write_from_device(result, channels, row, rows)
     else:
-        result[row : row + rows.shape[1], :, channels] = io.to_pixels(rows, result.dtype)
+        numbers = range(result.shape[2])[channels]
+        for number, plane in zip(numbers, rows.float().numpy(), strict=True):  # half the time of interleaved pixels
+            values = plane if result.dtype == np.float32 else converted(plane, result.dtype)
+            result[row : row + rows.shape[1], :, number] = values
 
 
 def write_from_device(result: NDArray[Any], channels: slice, row: int, rows: Tensor) -> None:
@@ -91,6 +94,8 @@ def _converted(rows: Tensor, dtype: torch.dtype) -> Tensor:
 
 def check_finite(rows: Tensor, first: int) -> None:
     """Raise RunError if restored rows (C,h,w) hold values that are not finite; `first`: number of the first row."""
+    if bool(rows.sum().isfinite()):
+        return  # one pass over memory; the sum of finite values may overflow, therefore the second look
     finite = rows.isfinite()
     if not bool(finite.all()):
         _, row, column = (~finite).nonzero()[0].tolist()
