@@ -11,6 +11,7 @@ import pluggy
 
 from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.plugins.observers import ObserverOptions
 from lowvision.plugins.stages import Stage
 
 PROJECT = "lowvision"
@@ -27,6 +28,7 @@ KINDS: Mapping[str, type[Options]] = {
     "runtimes": Runtime,
     "formats": Format,
     "stages": Stage,
+    "observers": ObserverOptions,
 }
 """The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
 
@@ -74,3 +76,8 @@ def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-bod
 @hookspec
 def lowvision_stages() -> Mapping[str, type[Stage]]:  # type: ignore[empty-body]  # as above
     """Steps of a run, for `stages` in recipes."""
+
+
+@hookspec
+def lowvision_observers() -> Mapping[str, type[ObserverOptions]]:  # type: ignore[empty-body]  # as above
+    """Observers of runs, for `observers` in recipes."""

@@ -40,7 +40,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     parts = zip(architecture.branches, container.branches.networks, strict=True)
     objective.find_unused_parameters = any(backbone.objective(network) is not None for backbone, network in parts)
     validator = validation.of_deployed(validation.of_container(job), architecture)
-    spec = TrainingSpec(stage, objective, container, validator, keep)
+    spec = TrainingSpec(stage, objective, container, validator, keep, validation.pictures(job))
     job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 

@@ -51,7 +51,7 @@ def train(
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         job.save(path, trained, architecture, measured)
 
-    spec = TrainingSpec(stage, trained_by, network, validator, keep)
+    spec = TrainingSpec(stage, trained_by, network, validator, keep, validation.pictures(job))
     job.claim_training(job.folder / stage)
     if not options.steps:
         return _keep_initial(job, spec)
