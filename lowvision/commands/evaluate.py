@@ -46,13 +46,15 @@ def evaluate(
     task: Task | None = None,
     protocol: Protocol = "basicsr",
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
+    prints: bool = True,
 ) -> dict[str, Any]:
     """Return the report's document; with `output`, also write the report and its pictures there.
 
     budgets: shares of the cost of the base (the last branch) on the whole image at which to measure too.
     fit_on: photographs on which to fit classifiers that need no training; they and an oracle are measured too.
     task: task to measure; None: the task that the weights were trained for.
-    protocol: luma of photographs whose files are grey. metrics: measures of quality by name.
+    protocol: luma of photographs whose files are grey. metrics: measures of quality by name. prints: False: nothing is
+    printed.
     Raises WeightsError and DataError; UsageError for a budget or `fit_on` that a single network cannot use, and for a
     task of another scale or other channels.
     """
@@ -83,7 +85,7 @@ def evaluate(
         evaluation = _evaluation(
             architecture, base, container, curve, registry, budgets, fit_on, accelerator.device, protocol, metrics
         )
-        log, shown = Log(folder, speaks=accelerator.is_main_process), 4 if output else 0
+        log, shown = Log(folder, accelerator.is_main_process, prints=prints), 4 if output else 0
         document = {
             "schema": report.SCHEMA,
             "task": registry.serialize(architecture.task),

@@ -13,6 +13,7 @@ from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
 from lowvision.plugins.losses import Loss
 from lowvision.plugins.metrics import Metric
+from lowvision.plugins.observers import ObserverOptions
 from lowvision.plugins.stages import Stage
 
 PROJECT = "lowvision"
@@ -31,6 +32,7 @@ KINDS: Mapping[str, type[Options]] = {
     "losses": Loss,
     "metrics": Metric,
     "stages": Stage,
+    "observers": ObserverOptions,
 }
 """The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
 
@@ -88,3 +90,8 @@ def lowvision_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-bod
 @hookspec
 def lowvision_stages() -> Mapping[str, type[Stage]]:  # type: ignore[empty-body]  # as above
     """Steps of a run, for `stages` in recipes."""
+
+
+@hookspec
+def lowvision_observers() -> Mapping[str, type[ObserverOptions]]:  # type: ignore[empty-body]  # as above
+    """Observers of runs, for `observers` in recipes."""

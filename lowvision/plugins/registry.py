@@ -24,7 +24,11 @@ from lowvision.errors import PluginError, RecipeError, summary_of
 from lowvision.plugins import core_components, hookspecs
 
 GROUP = "lowvision"
-CORE = {core_components.__name__: "lowvision", "lowvision.pipeline.core_stages": "lowvision-stages"}
+CORE = {
+    core_components.__name__: "lowvision",
+    "lowvision.pipeline.core_stages": "lowvision-stages",
+    "lowvision.training.core_observers": "lowvision-observers",
+}
 """Modules of the core that have hooks, like those of plugins, and their names in listings."""
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 LIMIT = "LOWVISION_PLUGINS"

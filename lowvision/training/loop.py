@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,8 @@ class TrainingSpec:
     """The image loss of the objective, whose critics are trained too; None: it has none."""
     selection: Selection = BY_PSNR
     """Selects the best weights by a result of the validator."""
+    pictures: Callable[[nn.Module], Mapping[str, Tensor]] | None = None
+    """Returns tiles for observers after a validation; None: no observer wants them."""
 
 
 @dataclass
@@ -105,6 +107,7 @@ def fit(
     trained_losses = critics.prepare(spec.image_loss, options, accelerator)
     _vary_randomness(spec.stage, accelerator)
     state = _resume(accelerator, folder, average, spec.stage, log)
+    log.start(spec.stage)
     objective.train()
     validated = network if average is None else average.module
 
@@ -125,6 +128,8 @@ def fit(
             if _is_due(state.step, options, options.checkpoint_every):
                 _require_finite(network, spec.stage, state.step)
                 checkpoint.save(accelerator, folder / checkpoint.FOLDER, state.step, state.to_checkpoint(), average)
+            if _is_stopped(state.step, spec.stage, options, accelerator, log):
+                break
             meter.restart_timer()
     if accelerator.is_main_process:
         spec.keep(folder / "last.safetensors", validated, state.metrics)
@@ -285,6 +290,8 @@ def _validate(
     state.metrics = spec.validator(network)
     objective.train()
     log.measure(spec.stage, state.step, {f"valid_{name}": value for name, value in state.metrics.items()})
+    if spec.pictures and accelerator.is_main_process:
+        log.observers.on_images(spec.stage, state.step, spec.pictures(network))
     value = state.metrics[spec.selection.name]
     assert isinstance(value, float)
     if (score := spec.selection.score(value)) > state.best:
@@ -292,6 +299,18 @@ def _validate(
         if accelerator.is_main_process:
             spec.keep(folder / "best.safetensors", network, state.metrics)
     accelerator.wait_for_everyone()
+
+
+def _is_stopped(step: int, stage: str, options: Fit, accelerator: Accelerator, log: Log) -> bool:
+    """Return True on every process if an observer, on the main one, has ended the stage."""
+    if not _is_due(step, options, options.log_every, options.valid_every, options.checkpoint_every):
+        return False  # metrics are new at these steps only
+    if log.observers.stop:
+        log.info(f"{stage}: ended at step {step} of {options.steps}: {log.observers.stop}")
+    if accelerator.num_processes == 1:
+        return bool(log.observers.stop)
+    stops = torch.tensor(float(bool(log.observers.stop)), device=accelerator.device)
+    return bool(accelerator.reduce(stops, "sum").item())
 
 
 def _is_due(step: int, options: Fit, *periods: int) -> bool:

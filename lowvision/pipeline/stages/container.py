@@ -46,7 +46,7 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     )
     selection = job.selection(options)
     validator = validation.of_deployed(validation.of_container(job, selection), architecture)
-    spec = TrainingSpec(stage, objective, container, validator, keep, image_loss, selection)
+    spec = TrainingSpec(stage, objective, container, validator, keep, image_loss, selection, validation.pictures(job))
     job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 

@@ -67,6 +67,11 @@ class Job:
         if self.accelerator.is_main_process:
             run_folder.claim(self.folder, *paths)
 
+    def listed(self, name: str) -> Path:
+        """Return the path of a file in the run folder, after adding it to the list of the run's files."""
+        self.claim(self.folder / name)
+        return self.folder / name
+
     def claim_training(self, folder: Path) -> None:
         """Add everything that a training stage writes to `folder`."""
         files = [folder / f"{name}.safetensors" for name in ("best", "last")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -23,6 +23,8 @@ from lowvision.training.selection import BY_PSNR, Selection
 
 BATCH = 16
 """Tiles per forward pass."""
+SHOWN = 4
+"""Tiles for observers that want images."""
 EXACT = 1e-12
 """Smallest squared error of a gain, to avoid division by 0."""
 
@@ -116,6 +118,30 @@ def of_deployed(validator: Validator | None, architecture: Architecture) -> Vali
     if validator is None or architecture.deployed() == architecture:
         return validator
     return lambda network: validator(deployed(network, architecture))
+
+
+def pictures(job: Job) -> Callable[[nn.Module], Mapping[str, Tensor]] | None:
+    """Return a function from a network to validation tiles with their restoration; None if no observer wants them."""
+    tiles = _tiles(job) if job.log.observers.want_images else None
+    if tiles is None:
+        return None
+    lq, gt = (part[:SHOWN] for part in tiles[:2])
+
+    @torch.no_grad()
+    def restored(network: nn.Module) -> dict[str, Tensor]:
+        image = restore(network, lq.to(job.accelerator.device))
+        return {"lq": lq, "restored": image.float().clamp(0, 1).cpu(), "gt": gt}
+
+    return restored
+
+
+def restore(network: nn.Module, lq: Tensor) -> Tensor:
+    """Return the images of a network in eval mode; a container routes each tile to one branch."""
+    was_training = network.training
+    network.eval()
+    image = network.route(lq).image if isinstance(network, RoutedContainer) else network(lq)
+    network.train(was_training)
+    return image
 
 
 def _tiles(job: Job) -> tuple[Tensor, Tensor, int] | None:
