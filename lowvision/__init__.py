@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lowvision.models.architecture import BackboneChoice as BackboneChoice
     from lowvision.models.architecture import DatasetChoice as DatasetChoice
     from lowvision.models.architecture import TaskChoice as TaskChoice
+    from lowvision.pipeline.stages.context import StageContext as StageContext
     from lowvision.plugins.contracts import Adaptive as Adaptive
     from lowvision.plugins.contracts import Backbone as Backbone
     from lowvision.plugins.contracts import Classifier as Classifier
@@ -46,8 +47,11 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
+    from lowvision.plugins.stages import Stage as Stage
+    from lowvision.plugins.stages import Trainable as Trainable
     from lowvision.routing.budget import cost_weight_within as cost_weight_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
+    from lowvision.training.stage import TrainingStage as TrainingStage
 
 __version__ = "0.1.0"
 
@@ -82,6 +86,9 @@ _NAMES_IN = {
         "WeightsError",
     ),
     "plugins.hookspecs": ("hookimpl",),
+    "plugins.stages": ("Stage", "Trainable"),
+    "pipeline.stages.context": ("StageContext",),
+    "training.stage": ("TrainingStage",),
     "imaging.metrics": ("psnr",),
     "config.options": ("Options",),
     "data.pixel_transforms": ("PixelTransform",),

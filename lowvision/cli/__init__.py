@@ -27,6 +27,7 @@ from lowvision.cli import (
     restore,
     run,
     schema,
+    serve,
     show,
 )
 from lowvision.cli.log_output import log_to_stderr
@@ -44,6 +45,7 @@ app = typer.Typer(
 COMMANDS = (
     run.run,
     restore.restore,
+    serve.serve,
     evaluate.evaluate,
     bench.bench,
     export.export,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
 from lowvision.config.options import Options
@@ -73,5 +75,12 @@ def serialize(value: Options, info: core_schema.SerializationInfo) -> dict[str, 
 
 def choices_of(model: type[Options]) -> dict[str, str]:
     """Return the options of a model that are choices themselves, and the kind of each."""
-    annotations = ((name, item) for name, field in model.model_fields.items() for item in field.metadata)
+    annotations = ((name, item) for name, field in model.model_fields.items() for item in _annotations(field))
     return {name: item.kind for name, item in annotations if isinstance(item, Choice)}
+
+
+def _annotations(field: FieldInfo) -> Iterator[Any]:
+    """Yield what annotates the type of an option, or a member of its union, e.g. of `BackboneChoice | None`."""
+    yield from field.metadata
+    for member in get_args(field.annotation):
+        yield from getattr(member, "__metadata__", ())

@@ -20,7 +20,7 @@ from lowvision.models.architecture import (
 )
 from lowvision.plugins.choice import Choice
 from lowvision.plugins.contracts import Backbone, Reducer
-from lowvision.recipe.stages import Stages
+from lowvision.recipe.stage_menu import Stages
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
 DEFAULT_AUGMENT = ("D4",)
@@ -100,7 +100,7 @@ class Recipe(Options):
     """Size and overlap of tiles."""
     data: Data = Data()
     """The data sets."""
-    stages: Stages = Stages()
+    stages: Stages = Field(default_factory=dict, validate_default=True)
     """The stages to run."""
     about: str = ""
     """Purpose and training data of the weights, for their header."""
@@ -137,6 +137,7 @@ class Recipe(Options):
             *_wrong_lengths(self),
             *_missing_classifier(self),
             *_missing_stages(self),
+            *_stage_issues(self),
         ]
         if issues:
             raise as_error("Recipe", issues)
@@ -204,12 +205,15 @@ def _missing_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
-    trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(recipe.stages, name)]
-    if trained and recipe.data.train is None:
-        yield ValidationIssue(("stages", trained[0]), "needs data.train")
-    if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
+    trained = [name for name, stage in recipe.stages.items() if "train" in stage.needs]
+    for split in ("train", "valid", "test"):
+        in_need = [name for name, stage in recipe.stages.items() if split in stage.needs]
+        if in_need and getattr(recipe.data, split) is None:
+            yield ValidationIssue(("stages", in_need[0]), f"needs data.{split}")
+    own_class = recipe.stages.branches.own_class if recipe.stages.branches else 0
+    if own_class and not recipe.stages.rank and len(recipe.branches) > 1:
         yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
-    if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
+    if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.written:
         yield ValidationIssue(("stages", "evaluate"), "needs data.test")
     if recipe.stages.classifier and recipe.stages.classifier.ranked_steps and not recipe.stages.rank:
         yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
@@ -217,6 +221,13 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
     for name in trained:
         if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
+
+
+def _stage_issues(recipe: Recipe) -> Iterator[ValidationIssue]:
+    """Yield the issues that stages find themselves."""
+    for name, stage in recipe.stages.items():
+        for option, message in stage.issues(recipe):
+            yield ValidationIssue(("stages", name, option) if option else ("stages", name), message)
 
 
 def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:

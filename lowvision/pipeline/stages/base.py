@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lowvision.data.tiles import Grid, Successive
+from lowvision.pipeline.core_stages import Base
 from lowvision.pipeline.stages import network
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import Base
 
 
 def run(job: Job, options: Base) -> None:
