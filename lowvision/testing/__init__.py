@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lowvision.testing.backbones import check_backbone, measured_reach
 from lowvision.testing.classifiers import check_classifier
+from lowvision.testing.datasets import check_dataset
 from lowvision.testing.plugins import check_plugin
 from lowvision.testing.reducers import check_reducer
 from lowvision.testing.stages import check_stage
@@ -18,6 +19,7 @@ __all__ = [
     "PlainTask",
     "check_backbone",
     "check_classifier",
+    "check_dataset",
     "check_plugin",
     "check_reducer",
     "check_stage",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lowvision import Dataset, hookimpl
-from lowvision_datasets.options import Arrow, HDF5, LMDB, Zip
+from lowvision_datasets.options import HDF5, LMDB, Arrow, Zip
 
 
 @hookimpl

@@ -110,12 +110,12 @@ class LMDB(_InOneFile):
 
         reader = LMDBReader(str(path))
         if self.lq is None:
-            return [Photo(key, Stored(reader, key)) for key in reader.keys()]
+            return [Photo(key, Stored(reader, key)) for key in reader.names()]
         degraded = LMDBReader(str(Path(self.lq).expanduser()))
-        missing = sorted({*reader.keys()} ^ {*degraded.keys()})
+        missing = sorted({*reader.names()} ^ {*degraded.names()})
         if missing:
             raise DataError(f"{path}: '{missing[0]}' is not in both folders; {len(missing)} such keys, remove them")
-        return [Photo(key, Stored(reader, key), Stored(degraded, key)) for key in reader.keys()]
+        return [Photo(key, Stored(reader, key), Stored(degraded, key)) for key in reader.names()]
 
 
 class HDF5(_InOneFile):
@@ -133,7 +133,7 @@ class HDF5(_InOneFile):
 
         reader = HDF5Reader(str(path))
         lq = None if self.lq is None else reader.keys(self.lq)
-        return _paired(reader, reader.keys(self.gt), lq, lambda key: self._name(key))
+        return _paired(reader, reader.keys(self.gt), lq, self._name)
 
     def _name(self, key: str) -> str:
         """Return the part of a key below the group or dataset that an option names."""

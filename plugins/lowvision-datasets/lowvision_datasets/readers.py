@@ -44,7 +44,7 @@ class LMDBReader(Reader):
     def __str__(self) -> str:
         return self.path
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return all keys, sorted."""
         with _lmdb(self.path, os.getpid()).begin() as transaction, transaction.cursor() as cursor:
             return sorted(key.decode() for key in cursor.iternext(keys=True, values=False))
