@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Part as Part
     from lowvision.plugins.contracts import Photo as Photo
     from lowvision.plugins.contracts import Precision as Precision
+    from lowvision.plugins.contracts import Reader as Reader
     from lowvision.plugins.contracts import Recognised as Recognised
     from lowvision.plugins.contracts import Reducer as Reducer
     from lowvision.plugins.contracts import Runtime as Runtime
     from lowvision.plugins.contracts import Skip as Skip
+    from lowvision.plugins.contracts import Stored as Stored
     from lowvision.plugins.contracts import Task as Task
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
@@ -78,10 +80,12 @@ _NAMES_IN = {
         "Part",
         "Photo",
         "Precision",
+        "Reader",
         "Recognised",
         "Reducer",
         "Runtime",
         "Skip",
+        "Stored",
         "Task",
         "Trained",
         "Weights",

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from lowvision.config.options import Options
+from lowvision.plugins.stored import Reader as Reader
+from lowvision.plugins.stored import Stored as Stored
 from lowvision.plugins.task import Task as Task
 
 if TYPE_CHECKING:
@@ -182,9 +184,11 @@ class Photo:
     """One photograph of a data set: its name, unique in the set, and its files."""
 
     name: str
-    gt: Path
-    lq: Path | None = None
-    """File of the degraded image; None: the task degrades `gt`."""
+    gt: Path | Stored | None
+    """File of the ground truth, or its place in an archive; None: it is unknown, and the recipe's `teacher` makes a
+    target from `lq`."""
+    lq: Path | Stored | None = None
+    """File of the degraded image, or its place in an archive; None: the task degrades `gt`."""
 
 
 class Dataset(Options, ABC):
@@ -200,6 +204,14 @@ class Dataset(Options, ABC):
     @abstractmethod
     def photos(self) -> tuple[Photo, ...]:
         """Return the photographs in a fixed order. Raises DataError if there are none."""
+
+    def parts(self) -> tuple[Dataset, ...]:
+        """Return the data sets that it consists of, each with its own options; by default itself."""
+        return (self,)
+
+    def weights(self) -> tuple[float, ...] | None:
+        """Return the fraction of training tiles from each of the parts, up to a common factor; None: by their size."""
+        return None
 
 
 class Weights(Options, ABC):

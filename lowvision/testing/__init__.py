@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lowvision.testing.backbones import check_backbone, measured_reach
 from lowvision.testing.classifiers import check_classifier
+from lowvision.testing.datasets import check_dataset
 from lowvision.testing.losses import check_loss
 from lowvision.testing.metrics import check_metric
 from lowvision.testing.plugins import check_plugin
@@ -20,6 +21,7 @@ __all__ = [
     "PlainTask",
     "check_backbone",
     "check_classifier",
+    "check_dataset",
     "check_loss",
     "check_metric",
     "check_plugin",

@@ -13,6 +13,7 @@ from torch import nn
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph, TooSmallError
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
+from lowvision.data.weighted import weighted
 from lowvision.errors import DataError, RunError, summary_of
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
@@ -124,6 +125,8 @@ class Job:
 
     def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
         """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw."""
+        weights = self.recipe.data.train.weights() if self.recipe.data.train else None
+        pool = weighted(pool, extractor.photographs, weights)
         return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
 
     def image_loss(self, options: Fit) -> LossSum:
