@@ -82,10 +82,10 @@ def run(
     if isinstance(recipe, Mapping) and folder is None:
         raise UsageError("run: a recipe without a file has no name; give folder, e.g. folder='runs/mine'")
     with ExitStack() as stack:
+        stack.enter_context(unchanged_state())  # reading imports plugins, some of which draw random numbers
         source = _source(recipe, stack) if isinstance(recipe, Mapping) else shipped.find(Path(recipe), components)
         parsed = reading.read(source, components, _overrides(overrides))
         target = Path("runs") / source.stem if folder is None else Path(folder)
-        stack.enter_context(unchanged_state())
         pipeline.run(parsed, components, source, target, restart, device, observers, prints=False)
     return Report(target, report.read(target), pipeline.trained_weights(parsed, target), read_metrics(target))
 

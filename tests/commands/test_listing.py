@@ -44,7 +44,9 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
     assert list(listing.plugin_lines(registry)) == [
         "lowvision (from lowvision-framework)",
-        "  datasets: folder",
+        "  datasets: folder, mix",
+        "  losses: l1",
+        "  metrics: psnr, ssim",
         "no-such-module 2.0 (from acme)",
         "  BROKEN: ModuleNotFoundError: No module named 'no_such_module'",
     ]
