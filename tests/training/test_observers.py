@@ -204,8 +204,7 @@ def test_early_stopping_waits_as_long_as_its_patience(values: list[float], patie
 
 
 def optimise(trial: Any, folder: Path, curve: Callable[[int], float]) -> float:
-    from lowvision.training import loss_sum
-from lowvision.training.core_observers import OptunaPruning
+    from lowvision.training.core_observers import OptunaPruning
 
     folder.mkdir()
     train(folder, [OptunaPruning(trial)], [curve(step) for step in range(4)])
