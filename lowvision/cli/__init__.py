@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from lowvision import __version__
+from lowvision.cli import app as app_command
 from lowvision.cli import (
     bench,
     cache,
@@ -46,6 +47,7 @@ COMMANDS = (
     run.run,
     restore.restore,
     serve.serve,
+    app_command.app,
     evaluate.evaluate,
     bench.bench,
     export.export,

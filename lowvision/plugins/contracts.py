@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from lowvision.plugins.losses import ImageLoss
+
 Precision = Literal["f32", "bf16", "f16"]
 """Number format of a network's arithmetic: float32; bfloat16 (8 significant bits), which is faster on processors with
 bfloat16 instructions; or float16 (11 significant bits, largest value 65504), for accelerators."""
@@ -55,10 +57,11 @@ class Backbone(Options, ABC):
     def reach(self, task: Task) -> int | None:
         """Return the radius of the receptive field in LQ pixels; None: each output pixel depends on the whole input."""
 
-    def objective(self, network: nn.Module) -> nn.Module | None:
-        """Return the training objective of a network that is trained alone; None: L1 between its output and GT.
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
+        """Return the training objective of a network; None: `image_loss` between its output and GT.
 
-        The objective is a module that holds `network`. It is called with `lq` (B,C,h,w), `gt` (B,C,h*scale,w*scale),
+        `image_loss` is the weighted sum of the losses of the recipe, by default L1: (restored, gt) -> scalar. The
+        objective is a module that holds `network`. It is called with `lq` (B,C,h,w), `gt` (B,C,h*scale,w*scale),
         both in [0,1], and the progress of the stage, from 0 at the first update to 1 at the last. It returns weighted
         losses by name, as means over tiles; training minimises their sum. State that changes with progress (a
         temperature, masks of pruned channels) must be in buffers of the network, so that checkpoints, moving averages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from typing import cast
 
 import av
 import numpy as np
@@ -50,7 +51,7 @@ def _encoded(frames: Sequence[np.ndarray], crf: int) -> BytesIO:
     file = BytesIO()
     with av.open(file, "w", format="matroska") as container:
         try:
-            stream = container.add_stream(ENCODER, rate=25)
+            stream = cast(av.VideoStream, container.add_stream(ENCODER, rate=25))
         except (ValueError, av.FFmpegError) as error:
             raise DataError(f"video compression: this PyAV has no encoder {ENCODER}; install another PyAV") from error
         stream.height, stream.width = frames[0].shape[:2]
@@ -66,6 +67,6 @@ def _encoded(frames: Sequence[np.ndarray], crf: int) -> BytesIO:
 
 def _decoded(file: BytesIO) -> np.ndarray:
     """Return the last frame (H,W,3), uint8."""
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         frames = list(container.decode(video=0))
     return frames[-1].to_ndarray(format="rgb24")

@@ -19,7 +19,7 @@ def resized(image: Tensor, size: tuple[int, int], mode: str = "antialiased") -> 
     if mode == "antialiased":
         return resize(image, size)
     corners = {} if mode == "area" else {"align_corners": False}
-    return functional.interpolate(image[None], size, mode=mode, **corners)[0]  # type: ignore[arg-type]  # of one type each
+    return functional.interpolate(image[None], size, mode=mode, **corners)[0]
 
 
 def with_gaussian(image: Tensor, sigma: float, grey: bool, generator: Generator) -> Tensor:
