@@ -101,7 +101,7 @@ def evaluate(
 def _metrics(texts: list[str] | None, registry: Registry) -> dict[str, Metric]:
     """Return metrics written as in a recipe, by name; psnr and ssim if there are none. Raises UsageError."""
     from lowvision.config import yaml_reader
-    from lowvision.recipe.stages import Evaluate
+    from lowvision.pipeline.core_stages import Evaluate
 
     if not texts:
         return Evaluate().named_metrics(registry)
