@@ -234,3 +234,13 @@ def test_the_resolved_recipe_names_the_losses(recipe: Path, tmp_path: Path) -> N
     written = tmp_path / "resolved.yml"
     written.write_text(reading.resolved(read, known))
     assert reading.read(written, known).stages.base.loss == (SSIM(weight=0.5),)
+
+
+def test_two_processes_train_one_discriminator(recipe: Path) -> None:
+    alone, together = recipe.parent / "alone", recipe.parent / "together"
+    assert tiny.in_a_child(tiny.run, recipe, alone, *ALONE, ADVERSARIAL) == 0
+    assert tiny.in_two_processes(tiny.run, recipe, together, *ALONE, ADVERSARIAL) == [0, 0]
+    for name in ("base/last.safetensors", "base/checkpoints/step-00000006/model_1.safetensors"):
+        states = [load_file(folder / name) for folder in (alone, together)]
+        for key, tensor in states[0].items():
+            torch.testing.assert_close(tensor, states[1][key], rtol=1e-2, atol=2e-4, msg=f"{name}: {key}")
