@@ -72,7 +72,8 @@ class FrameRestorer:
 
 def restore_clip(each: Clip, network: Restorer, request: RestoreRequest, options: ClipOptions) -> dict[str, Any]:
     """Restore one clip and return its entry of the document."""
-    source = reader.open_clip(each.path, options.rate and Fraction(options.rate).limit_denominator(1001))
+    rate = Fraction(options.rate).limit_denominator(1001) if options.rate else None
+    source = reader.open_clip(each.path, rate)
     largest = request.options.largest
     if largest is not None and source.facts.height * source.facts.width > largest:
         raise DataError(f"{each.path}: has more pixels than --max-megapixels allows; raise the limit")

@@ -61,7 +61,7 @@ def plan(patterns: Sequence[str], output: Path, suffix: str = "") -> tuple[Clip,
     """Find the clips and the paths of their results. suffix: text before the ending of names. Raises UsageError."""
     paths = [path for pattern in patterns for path in _found(pattern)]
     if len(paths) == 1 and output.suffix and not output.is_dir():
-        clips = (Clip(paths[0], output),)
+        clips: tuple[Clip, ...] = (Clip(paths[0], output),)
     elif output.suffix.lower() in WRITABLE and not output.is_dir():
         raise UsageError(f"{output}: is a file, but there are several clips; give a folder")
     else:

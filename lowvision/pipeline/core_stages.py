@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from lowvision.imaging.protocol import Protocol
+from lowvision.plugins.choices import Choices, distinct
+from lowvision.plugins.core_metrics import PSNR, SSIM
 from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.metrics import Metric
+from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage, Trainable
 from lowvision.training.options import RoutedFit
 from lowvision.training.stage import TrainingStage
 
 if TYPE_CHECKING:
     from lowvision.pipeline.stages.context import StageContext
+
+
+Side = Annotated[int, Field(ge=8)]
+"""Height and width of a tile in LQ pixels."""
 
 
 class Base(TrainingStage):
@@ -27,10 +35,16 @@ class Base(TrainingStage):
     start: str | None = None
     """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
     container, the branch with the same architecture is used."""
-    tile: int | None = Field(default=None, ge=8)
-    """Height and width of training tiles, in LQ pixels; null: `tile.size`. The later stages keep `tile.size`."""
+    tile: Side | Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    """Height and width of training tiles, in LQ pixels; a list, e.g. [32, 48, 64], is used in turn, each size for an
+    equal part of the steps. Null: `tile.size`. The later stages keep `tile.size`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Sizes of tiles in their order; empty: `tile.size`."""
+        return self.tile if isinstance(self.tile, tuple) else (self.tile,) if self.tile else ()
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import base
@@ -168,10 +182,17 @@ class Evaluate(Stage):
     protocol: Protocol = "basicsr"
     """Luma of photographs whose files are grey, for RGB: `basicsr`, of the image made RGB, as BasicSR's code measures;
     `paper`, the grey values, as papers measure."""
+    metrics: Annotated[tuple[Metric, ...], Choices("metrics")] = (PSNR(), SSIM())
+    """Measures of quality, one or a list; columns of every report. Without `psnr`, a report states no gains."""
     pictures: int = Field(default=4, ge=0)
     """Number of images whose restored image and route map are saved."""
     batch: int = Field(default=16, ge=1)
     """Tiles of one branch that are restored at a time."""
+
+    def named_metrics(self, registry: Registry) -> dict[str, Metric]:
+        """Return the metrics by the name of their columns; a repeated name gets a number."""
+        names = distinct([registry.name_of(metric) for metric in self.metrics])
+        return dict(zip(names, self.metrics, strict=True))
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import evaluate

@@ -20,9 +20,11 @@ from lowvision.models.architecture import (
 )
 from lowvision.plugins.choice import Choice
 from lowvision.plugins.contracts import Backbone, Reducer
+from lowvision.plugins.observers import ObserverOptions
 from lowvision.recipe.stage_menu import Stages
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
+ObserverChoice = Annotated[ObserverOptions, Choice("observers")]
 DEFAULT_AUGMENT = ("D4",)
 """The eight flips and quarter turns."""
 
@@ -100,7 +102,7 @@ class Recipe(Options):
     """Size and overlap of tiles."""
     data: Data = Data()
     """The data sets."""
-    stages: Stages = Field(default_factory=dict, validate_default=True)  # type: ignore[assignment]  # validated
+    stages: Stages = Field(default_factory=dict, validate_default=True)
     """The stages to run."""
     about: str = ""
     """Purpose and training data of the weights, for their header."""
@@ -112,6 +114,8 @@ class Recipe(Options):
     """Mixed precision of training."""
     trackers: tuple[str, ...] = ()
     """Experiment trackers by their names in Accelerate, e.g. `tensorboard`."""
+    observers: tuple[ObserverChoice, ...] = ()
+    """Observers that follow the run, e.g. `csv`, `{early_stopping: {patience: 5}}`."""
 
     @property
     def base(self) -> Backbone:
@@ -155,11 +159,11 @@ def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
-    own = recipe.stages.base.tile if recipe.stages.base else None
-    if own and own % recipe.base.multiple_of:
-        yield ValidationIssue(
-            ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
-        )
+    for own in recipe.stages.base.tiles if recipe.stages.base else ():
+        if own % recipe.base.multiple_of:
+            yield ValidationIssue(
+                ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
+            )
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield ValidationIssue(
@@ -219,7 +223,7 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
         yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
     yield from _unmeasurable(recipe)
     for name in trained:
-        if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
+        if getattr(getattr(recipe.stages, name), "kept", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
 
 

@@ -79,7 +79,9 @@ def _chosen(value: Any, info: ValidationInfo) -> Stages:
     if not isinstance(value, dict):
         raise ValueError(f"must be a mapping of stages to their options, not {shown(value)}")
     registry: Registry = info.context  # type: ignore[assignment]  # all callers pass it
-    defaults = {name: {} for name in menu(registry) if _is_default(registry, name) and name not in value}
+    defaults: dict[str, Any] = {
+        name: {} for name in menu(registry) if _is_default(registry, name) and name not in value
+    }
     stages: dict[str, Stage] = {}
     issues: list[ValidationIssue] = []
     for name, options in {**value, **defaults}.items():

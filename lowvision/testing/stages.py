@@ -75,7 +75,7 @@ def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
     options.check_options(stage)
     _check_class(type(stage))
     if isinstance(stage, TrainingStage):
-        stage = stage.replace(**FIT, warmup=0, micro_batch=None)
+        stage = stage.model_copy(update={**FIT, "warmup": 0, "micro_batch": None})
     with tempfile.TemporaryDirectory() as temporary, _registry(type(stage)) as components:
         folder = Path(temporary)
         _write_photographs(folder)
@@ -112,11 +112,14 @@ def _registry(kind: type[Stage]) -> Iterator[registry.Registry]:
     module.lowvision_backbones = hookimpl(lambda: {NAME: SmallBackbone})
     module.lowvision_classifiers = hookimpl(lambda: {NAME: SmallClassifier})
     module.lowvision_stages = hookimpl(lambda: {NAME: kind})
-    with mock.patch.dict(sys.modules, {MODULE: module}):
+    sys.modules[MODULE] = module
+    try:
         components = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
         if broken := [plugin for plugin in components.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
             raise AssertionError(f"{kind.__name__}: {broken[0].reason}")
         yield components
+    finally:
+        del sys.modules[MODULE]
 
 
 def _write_photographs(folder: Path) -> None:

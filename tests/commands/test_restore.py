@@ -273,7 +273,8 @@ def _with_header(whole: bytes, change: Any) -> bytes:
 
 
 def _command(weights_file: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "lowvision", "restore", "in", "-o", "out", "-m", str(weights_file), *more]
+    fixed = "restore in -o out --runtime torch -m"
+    return [sys.executable, "-m", "lowvision", *fixed.split(), str(weights_file), *more]
 
 
 def test_ctrl_c_leaves_whole_files_alone(place: Path, weights_file: Path) -> None:

@@ -38,7 +38,7 @@ class Faulty(Stage):
             case "unlisted file":
                 (context.stage_folder / "notes.txt").write_text("not listed")
             case "random":
-                numbers = np.array([random.random()])
+                numbers = np.array([random.SystemRandom().random()])
         with context.file("numbers.npz").open("wb") as file:
             np.savez(file, numbers=numbers)
 
@@ -68,7 +68,7 @@ class Forgetful(TrainingStage):
     def run(self, context: Any) -> None:
         network = context.base()
         for parameter in network.parameters():
-            torch.nn.init.constant_(parameter, random.random())
+            torch.nn.init.constant_(parameter, random.SystemRandom().random())
         context.train(network, self)
 
 

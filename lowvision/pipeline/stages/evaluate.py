@@ -13,7 +13,7 @@ from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import picture_paths, run_evaluation
-from lowvision.models import calibration, weights, weights_header
+from lowvision.models import calibration, weights
 from lowvision.pipeline.core_stages import Evaluate
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
@@ -39,7 +39,7 @@ def run(job: Job, options: Evaluate) -> None:
     job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
-        document = {"schema": 1, "task": job.registry.serialize(job.recipe.task), **results}
+        document = {"schema": report.SCHEMA, "task": job.registry.serialize(job.recipe.task), **results}
         job.claim(*(job.folder / name for name in report.FILES))
         report.write(job.folder, document, read_metrics(job.folder), pictures)
         job.log.info(report.text(document))
@@ -67,6 +67,7 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
         seed=seed,
         device=device,
         protocol=options.protocol,
+        metrics=options.named_metrics(job.registry),
         curve=_curve(job),
     )
     if evaluation.adaptive and options.budgets:
@@ -82,7 +83,7 @@ def _container(job: Job) -> RoutedContainer | None:
 
 def _curve(job: Job) -> calibration.Curve | None:
     path = job.container_weights()
-    return calibration.read(weights_header.read_header(path, job.registry).measured) if path else None
+    return calibration.read(weights.read_header(path, job.registry).measured) if path else None
 
 
 def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:
