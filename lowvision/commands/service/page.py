@@ -17,7 +17,7 @@ from lowvision.commands.service.work import Result
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = (
-    "default-src 'none'; connect-src 'self'; img-src 'self' blob:; style-src 'unsafe-inline'; "
+    "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """Nothing is loaded from another host, and no other page can embed this one."""
