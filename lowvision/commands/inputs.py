@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lowvision.errors import UsageError
 from lowvision.imaging.formats import BY_SUFFIX, SUFFIXES, WRITABLE
-from lowvision.system import folders
+from lowvision.system import file_names, folders
 
 ENDINGS = " ".join(WRITABLE)
 NOT_REGULAR = "pipes, devices and broken links"
@@ -51,6 +51,8 @@ def plan(
     Raises UsageError if a pattern selects no image, or if a result would replace an input or another result.
     """
     ignored = Counter() if ignored is None else ignored
+    if issue := file_names.too_long(output):
+        raise UsageError(f"-o: {issue}; give a shorter one")
     if _is_one_file(patterns, output):
         inputs = [Input(_expanded(patterns[0]), _with_ending(output, ending))]
     else:

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from lowvision.errors import DataError
-from lowvision.imaging import encoders, headers, pillow_reader, png, tiff
+from lowvision.imaging import encoders, headers, library_messages, pillow_reader, png, tiff
 from lowvision.imaging import exif as tags
 from lowvision.imaging.formats import (
     BY_SUFFIX,
@@ -247,7 +247,7 @@ def _decoded(path: Path, content: bytes, image_format: ImageFormat, limit: Limit
 def _pixels(path: Path, content: bytes) -> Pixels:
     """Return the pixels, in RGB order."""
     try:
-        with encoders.silence():
+        with encoders.silence(), library_messages.hidden():
             # From memory: only this decoder rejects truncated JPEGs instead of filling their end with grey.
             raw, *_ = cv2.imdecodeWithMetadata(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
