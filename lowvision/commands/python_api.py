@@ -74,15 +74,15 @@ def run(
     device: as `--device` of `lowvision run`.
     Raises LowvisionError, and what observers raise to end the run.
     """
-    from lowvision.pipeline import run as pipeline
-    from lowvision.recipe import reading, shipped
-    from lowvision.training.log import read_metrics
-
-    components = plugins.load()
     if isinstance(recipe, Mapping) and folder is None:
         raise UsageError("run: a recipe without a file has no name; give folder, e.g. folder='runs/mine'")
     with ExitStack() as stack:
-        stack.enter_context(unchanged_state())  # reading imports plugins, some of which draw random numbers
+        stack.enter_context(unchanged_state())  # also of imports: some libraries draw random numbers
+        from lowvision.pipeline import run as pipeline
+        from lowvision.recipe import reading, shipped
+        from lowvision.training.log import read_metrics
+
+        components = plugins.load()
         source = _source(recipe, stack) if isinstance(recipe, Mapping) else shipped.find(Path(recipe), components)
         parsed = reading.read(source, components, _overrides(overrides))
         target = Path("runs") / source.stem if folder is None else Path(folder)
@@ -110,14 +110,14 @@ def evaluate(
     need no training, and measure them too. task: default, the trained one. folder: where to write the report; default,
     nowhere.
     """
-    from lowvision.commands import evaluate as command
-    from lowvision.models import pretrained
-
-    components = plugins.load()
-    path = pretrained.find(Path(weights), components)
-    dataset = _dataset(data, components)
-    target = None if folder is None else Path(folder)
     with unchanged_state():
+        from lowvision.commands import evaluate as command
+        from lowvision.models import pretrained
+
+        components = plugins.load()
+        path = pretrained.find(Path(weights), components)
+        dataset = _dataset(data, components)
+        target = None if folder is None else Path(folder)
         document = command.evaluate(
             path,
             {_set_name(data): dataset},
