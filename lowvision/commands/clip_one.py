@@ -33,7 +33,7 @@ from lowvision.video.sinks import Encoder, ImageFiles
 logger = logging.getLogger("lowvision")
 
 COUNTS = ("tiles", "reused_tiles", "cost", "base_cost", "broken_frames", "scene_cuts")
-"""What is counted per segment."""
+"""Quantities that are counted per segment."""
 
 
 class FrameRestorer:

@@ -44,7 +44,7 @@ def selects_clips(patterns: Sequence[str]) -> bool:
     clips = [pattern for pattern in patterns if is_clip(pattern) and not os.path.isdir(pattern)]
     if clips and len(clips) < len(patterns):
         other = next(pattern for pattern in patterns if pattern not in clips)
-        raise UsageError(f"{other}: images and clips cannot be restored together; give {clips[0]} in a run of its own")
+        raise UsageError(f"{other}: images and clips cannot be restored together; give {clips[0]} in a separate run")
     return bool(clips)
 
 

@@ -103,7 +103,7 @@ def evaluate(
 ) -> Report:
     """Measure quality, cost and time of a weights file on photographs, compared with its base network.
 
-    Prints nothing and leaves the state of the process unchanged, as `run` does.
+    Prints nothing and leaves the state of the process unchanged, like `run`.
     weights: a weights file, or the name of shipped weights.
     data: a folder, or a data set as in a recipe, e.g. `"samples_test"`, `{"folder": {"path": "photos"}}`.
     budgets: shares of the base's cost at which to measure too. compare: photographs on which to fit classifiers that

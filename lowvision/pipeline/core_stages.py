@@ -174,7 +174,7 @@ class Evaluate(Stage):
     default: ClassVar[bool] = True
 
     budgets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Additional costs to measure at, as `restore --budget`: fractions of the base's cost on the whole image. For a
+    """Additional costs to measure at (`restore --budget`): fractions of the base's cost on the whole image. For a
     single adaptive network: fractions of its cost on tiles, set on `data.valid`."""
     compare: bool = False
     """Also measure, at the cost of the classifier, the routing of untrained classifiers, fitted on `data.valid`, and of

@@ -42,8 +42,8 @@ class Loss(Options, ABC):
 class Critic(ABC):
     """Mixin for the nn.Module of a loss that is trained alongside the network, e.g. a discriminator.
 
-    Its forward is the loss of the network, as of every loss; meanwhile its parameters are constant. After each update
-    of the network it is updated once by an optimizer and a schedule of its own, which checkpoints contain.
+    Its forward is the loss of the network, and leaves its parameters unchanged. After each update of the network it is
+    updated once, by a separate optimizer and schedule, which checkpoints contain.
     """
 
     @abstractmethod

@@ -27,7 +27,7 @@ class Mixed(Dataset):
         if (self.downscale, self.longer_side, self.scales) != (1.0, None, (1.0,)):
             raise ValueError("downscale, longer_side and scales are options of each data set in `of`; set them there")
         if any(len(part.parts()) > 1 for part in self.of):
-            raise ValueError("a mix inside a mix has no shares of its own; list all data sets in one")
+            raise ValueError("a mix inside a mix cannot have separate shares; list all data sets in one")
         return self
 
     def parts(self) -> tuple[Dataset, ...]:

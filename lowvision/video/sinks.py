@@ -1,4 +1,4 @@
-"""Where restored frames go: to an encoder, or to numbered image files."""
+"""Write restored frames to an encoder, or to numbered image files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sink(ABC):
 
 
 class Encoder(Sink):
-    """Encodes frames; every segment has an encoder of its own and begins with a keyframe."""
+    """Encodes frames; every segment has a new encoder and begins with a keyframe."""
 
     def __init__(self, target: Target):
         self._target = target

@@ -28,7 +28,7 @@ LIMITS = Limits(upload_bytes=100_000, pixels=10_000, seconds=20, waiting=1)
 
 
 class Client:
-    """Requests to a server, each in a connection of its own."""
+    """Requests to a server, each in a new connection."""
 
     def __init__(self, port: int):
         self.port = port

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the service accepts."""
+    """Limits on the requests that the service accepts."""
 
     upload_bytes: int = 32 * 2**20
     """Largest upload."""
