@@ -13,6 +13,7 @@ import typer
 
 from lowvision import __version__
 from lowvision.cli import (
+    accelerate,
     bench,
     cache,
     check,
@@ -46,6 +47,7 @@ COMMANDS = (
     restore.restore,
     evaluate.evaluate,
     bench.bench,
+    accelerate.accelerate,
     export.export,
     convert.convert,
     check.check,

@@ -84,6 +84,14 @@ def restore(
             help="Maximum loss of PSNR in dB, e.g. 0.05, by the curve of calibrated weights. Default: no limit.",
         ),
     ] = None,
+    worst: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DB",
+            help="Maximum loss in dB of all tiles but one percent, e.g. 1, in addition to the loss of the whole. "
+            "Default: no limit.",
+        ),
+    ] = None,
     maps: Annotated[
         bool, typer.Option("--map", help="Also write NAME.map.png, which shows the branch per tile.")
     ] = False,
@@ -156,6 +164,7 @@ def restore(
     options = restore.RestoreOptions(
         budget=budget,
         max_loss=max_loss,
+        worst=worst,
         speed=speed.value if speed else None,
         quality=quality,
         strips_metadata=strip_metadata,

@@ -48,6 +48,8 @@ class RestoreOptions:
     """Share of the base's cost to spend at most; None: no limit."""
     max_loss: float | None = None
     """PSNR in dB to lose at most, by the curve of the weights; None: no limit. Excludes a budget."""
+    worst: float | None = None
+    """PSNR in dB that all but one percent of the tiles may lose, by the curve; None: no limit. Excludes a budget."""
     speed: Speed | None = None
     """Name of a point on the curve; excludes a budget and a loss. None: `balanced` if the weights have a curve."""
     quality: int = 95
@@ -186,7 +188,7 @@ def restore(
     Raises UsageError for a budget or a loss that the weights cannot keep; a failed input is in the document.
     """
     began = time.perf_counter() if began is None else began
-    limits = (options.budget, options.max_loss, options.speed)
+    limits = (options.budget, options.max_loss, options.speed, options.worst)
     network.check_budget(*limits)
     if group.is_main_process and network.settings and any(limit is not None for limit in limits):
         logger.info("adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile")
@@ -299,6 +301,7 @@ def _restored_pixels(
             progress=progress.move,
             max_loss=options.max_loss,
             speed=options.speed,
+            worst=options.worst,
             restores_alpha=options.restores_alpha,
         )
         pixels = restored.image

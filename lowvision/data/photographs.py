@@ -25,11 +25,36 @@ MOST_DECODERS = 16
 
 
 @dataclass(frozen=True)
+class Window:
+    """A rectangle of an image, in LQ pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.left + self.width)
+
+    def extended(self, margin: int, height: int, width: int) -> Window:
+        """Return the window with a margin on each side, as far as an image of that size has pixels."""
+        top, left = max(0, self.top - margin), max(0, self.left - margin)
+        bottom = min(height, self.top + self.height + margin)
+        return Window(top, left, bottom - top, min(width, self.left + self.width + margin) - left)
+
+
+@dataclass(frozen=True)
 class Photograph:
     """One photograph at one size; its arrays (H,W,C), uint8 or uint16, are memory-mapped."""
 
     name: str
-    gt_path: Path
+    gt_path: Path | None
+    """None if the ground truth is unknown."""
     lq_path: Path | None
     """None for random degradations, which are drawn on each use."""
     scale: int
@@ -37,6 +62,10 @@ class Photograph:
     """Hash of the file and its treatment, independent of the code that decodes it."""
     source: Path | None = None
     """File of the ground truth."""
+    window: Window | None = None
+    """The part of the array at `lq_path` that this photograph is; None: all of it."""
+    is_taught: bool = False
+    """True: `gt` is the output of a teacher."""
 
     @property
     def is_grey(self) -> bool:
@@ -45,15 +74,24 @@ class Photograph:
 
     @property
     def gt(self) -> np.ndarray:
+        if self.gt_path is None:
+            raise DataError(f"{self.name}: has no ground truth; name a teacher in the recipe, whose output replaces it")
         return cache.open_array(self.gt_path)
 
     @property
     def lq(self) -> np.ndarray | None:
-        return None if self.lq_path is None else cache.open_array(self.lq_path)
+        if self.lq_path is None:
+            return None
+        whole = cache.open_array(self.lq_path)
+        return whole if self.window is None else whole[self.window.rows, self.window.columns]
 
     @property
     def lq_size(self) -> tuple[int, int]:
         """Height and width of lq in pixels."""
+        if self.window is not None:
+            return self.window.height, self.window.width
+        if self.gt_path is None and self.lq is not None:
+            return self.lq.shape[0], self.lq.shape[1]
         height, width = self.gt.shape[:2]
         return height // self.scale, width // self.scale
 
@@ -138,15 +176,18 @@ def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> 
     name = photo.name if multiple == 1 else f"{photo.name}@{multiple:g}"
     treatment = [dataset.downscale, dataset.longer_side, multiple, task.scale, task.channels]
     decoding = source_code.of_modules(DECODING)
-    identity = cache.key("gt", cache.fingerprint(photo.gt), treatment)
+    if photo.gt is None:
+        return _without_gt(photo, name, dataset, task, multiple)
+    source = photo.gt
+    identity = cache.key("gt", cache.fingerprint(source), treatment)
     gt_name = cache.key(identity, decoding)
-    gt_path = cache.keep(gt_name, lambda: _gt(photo, dataset, task, multiple))
-    prepared = Photograph(name, gt_path, None, task.scale, identity, photo.gt)
+    gt_path = cache.keep(gt_name, lambda: _gt(source, dataset, task, multiple))
+    prepared = Photograph(name, gt_path, None, task.scale, identity, source)
     if photo.lq:
         if treatment[:3] != [1.0, None, 1.0]:
             raise DataError(f"{photo.lq}: pairs of files cannot be resized; omit downscale, longer_side and scales")
         lq_name = cache.key(
-            "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels, decoding
+            "paired", cache.fingerprint(photo.lq), cache.fingerprint(source), task.scale, task.channels, decoding
         )
         return replace(prepared, lq_path=cache.keep(lq_name, lambda: _paired_lq(photo, task)))
     if task.random:
@@ -161,18 +202,35 @@ def _degradation(task: Task) -> list[Any]:
     return [kind.__module__, kind.__name__, task.model_dump(mode="json"), source_code.of_component(kind)]
 
 
-def _gt(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> np.ndarray:
-    array = io.read_rgb(photo.gt)
-    gt = _with_channels(io.to_tensor(array), task)
-    height, width = gt.shape[1:]
+def _without_gt(photo: Photo, name: str, dataset: Dataset, task: Task, multiple: float) -> Photograph:
+    """Return a degraded image without ground truth; it is resized as the ground truth of others would be."""
+    path = photo.lq
+    if path is None:
+        raise DataError(f"{photo.name}: has neither ground truth nor a degraded image; its data set is broken")
+    treatment = [dataset.downscale, dataset.longer_side, multiple, task.channels]
+    identity = cache.key("lq alone", cache.fingerprint(path), treatment)
+    lq_name = cache.key(identity, source_code.of_modules(DECODING))
+    lq_path = cache.keep(lq_name, lambda: _quantised(*_resized(path, dataset, task, multiple)))
+    return Photograph(name, None, lq_path, task.scale, identity)
+
+
+def _gt(path: Path, dataset: Dataset, task: Task, multiple: float) -> np.ndarray:
+    gt, dtype = _resized(path, dataset, task, multiple)
+    height, width = (side // task.scale * task.scale for side in gt.shape[1:])
+    if not height or not width:
+        raise TooSmallError(f"{path}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
+    return _quantised(gt[:, :height, :width], dtype)
+
+
+def _resized(path: Path, dataset: Dataset, task: Task, multiple: float) -> tuple[Tensor, np.dtype]:
+    """Decode an image and resize it as the data set says: (C,H,W), and the type of its file."""
+    array = io.read_rgb(path)
+    image = _with_channels(io.to_tensor(array), task)
+    height, width = image.shape[1:]
     factor = multiple / dataset.downscale
     if dataset.longer_side:
         factor = min(factor, multiple * dataset.longer_side / max(height, width))
-    gt = resize(gt, (max(round(height * factor), 1), max(round(width * factor), 1)))
-    height, width = (side // task.scale * task.scale for side in gt.shape[1:])
-    if not height or not width:
-        raise TooSmallError(f"{photo.gt}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
-    return _quantised(gt[:, :height, :width], array.dtype)
+    return resize(image, (max(round(height * factor), 1), max(round(width * factor), 1))), array.dtype
 
 
 def _degraded(gt_path: Path, task: Task) -> np.ndarray:
@@ -183,6 +241,7 @@ def _degraded(gt_path: Path, task: Task) -> np.ndarray:
 
 def _paired_lq(photo: Photo, task: Task) -> np.ndarray:
     assert photo.lq is not None
+    assert photo.gt is not None
     lq, gt = io.read_rgb(photo.lq), io.read_rgb(photo.gt)
     if any(g // task.scale != q for g, q in zip(gt.shape[:2], lq.shape[:2], strict=True)):
         raise DataError(

@@ -70,6 +70,18 @@ class Restored(Generic[Kind]):
         return self.cost / self.base_cost
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What the routes of an image must keep."""
+
+    cost: int | None
+    """Multiply-adds; None: no limit."""
+    loss: float | None
+    """Loss of PSNR in dB by the curve; None: no limit."""
+    worst: float | None
+    """Loss in dB of all but one percent of the tiles, by the curve; None: no limit."""
+
+
 @dataclass(frozen=True, eq=False)
 class Restorer:
     """Restore images of any size; created by `load`."""
@@ -95,9 +107,15 @@ class Restorer:
         return self.architecture.task.scale
 
     def check_budget(
-        self, budget: float | None = None, max_loss: float | None = None, speed: Speed | None = None
+        self,
+        budget: float | None = None,
+        max_loss: float | None = None,
+        speed: Speed | None = None,
+        worst: float | None = None,
     ) -> None:
         """Raise UsageError if this network cannot keep a budget, or has no curve for a loss or a speed."""
+        if worst is not None:
+            self._check_worst(budget, max_loss, speed, worst)
         limits = [limit for limit in (budget, max_loss, speed) if limit is not None]
         if not limits:
             return
@@ -114,6 +132,20 @@ class Restorer:
             self._check_operating_point(max_loss)
         elif max_loss is not None:
             self._multiplier(max_loss)
+
+    def _check_worst(self, budget: float | None, max_loss: float | None, speed: Speed | None, worst: float) -> None:
+        """Raise UsageError if the network cannot keep a loss of its worst tiles."""
+        if budget is not None:
+            raise UsageError("budget and worst exclude each other; give one of them")
+        if self.architecture.classifier is None:
+            raise UsageError("a single network has no curve of the losses of tiles; omit worst, or take a container")
+        self._multiplier_within(Limits(None, self._loss_limit(None, max_loss, speed), worst))
+
+    def _multiplier_within(self, limits: Limits) -> float:
+        """Return the k of the cheapest point within both losses; 0 without such limits. Raises UsageError."""
+        if limits.loss is None and limits.worst is None:
+            return 0.0
+        return self._multiplier(math.inf if limits.loss is None else limits.loss, limits.worst)
 
     def _loss_limit(self, budget: float | None, max_loss: float | None, speed: Speed | None) -> float | None:
         """Return the loss of PSNR in dB that an image may have; None: no limit by loss."""
@@ -146,17 +178,18 @@ class Restorer:
         except ValueError as error:
             raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
 
-    def _multiplier(self, max_loss: float) -> float:
-        """Return the k of the cheapest point of the curve within a loss in dB. Raises UsageError if there is none."""
+    def _multiplier(self, max_loss: float, worst: float | None = None) -> float:
+        """Return the k of the cheapest point of the curve within losses in dB. Raises UsageError if there is none."""
         if self.curve is None:
             raise UsageError(
                 "these weights have no curve of PSNR against cost; give a budget instead, or take the container "
                 "that the stage calibrate of a recipe wrote: runs/NAME/calibrate/container.safetensors"
             )
         try:
-            return self.curve.k[self.curve.point(max_loss)]
+            return self.curve.k[self.curve.point(max_loss, worst)]
         except ValueError as error:
-            raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
+            tiles = "" if worst is None else f" ({worst:g} dB on the worst tiles)"
+            raise UsageError(f"a loss of at most {max_loss:g} dB{tiles} cannot be kept: {error}") from None
 
     def restore(
         self,
@@ -167,6 +200,7 @@ class Restorer:
         max_loss: float | None = None,
         speed: Speed | None = None,
         restores_alpha: bool = False,
+        worst: float | None = None,
     ) -> Restored[Kind]:
         """Restore an image; the result has the same type, dtype, channels and device.
 
@@ -180,6 +214,7 @@ class Restorer:
         `curve` was measured on; selects the cheapest point of the curve within it. A single image may lose more.
         speed: name of a loss: `fast` 0.3 dB, `balanced` 0.05 dB, `best` 0 dB. Without budget, loss and speed, weights
         with a curve are run at `balanced`, others by the classifier's own choice.
+        worst: limit on the loss in dB of all but one percent of the tiles, besides that on the mean.
         restores_alpha: the network restores alpha too, as a grey image; otherwise alpha is resampled bicubically.
 
         A single adaptive network runs at one of `settings`, always by PyTorch, tile by tile: the most expensive
@@ -190,17 +225,17 @@ class Restorer:
         the network gives NaN or infinite values,
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for an unsupported image.
         """
-        self.check_budget(budget, max_loss, speed)
-        max_loss = self._loss_limit(budget, max_loss, speed)
+        self.check_budget(budget, max_loss, speed, worst)
+        loss_limit = self._loss_limit(budget, max_loss, speed)
         planes, batched = to_planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
         base_cost = engines.base_cost(self.architecture, height, width)  # counted before the timer starts
-        limit = None if budget is None else int(budget * base_cost)
+        limits = Limits(None if budget is None else int(budget * base_cost), loss_limit, worst)
         began = time.perf_counter()
         result = empty_result(image, self.scale, pinned=self.device.type == "cuda")
         planes = self._engine.on_device(planes)
         routed = [
-            self._restore_one(lq, result, n, limit, max_loss, restores_alpha, _part(progress, n, len(planes)))
+            self._restore_one(lq, result, n, limits, restores_alpha, _part(progress, n, len(planes)))
             for n, lq in enumerate(planes)
         ]
         devices.synchronize(self.device)
@@ -230,8 +265,7 @@ class Restorer:
         planes: Tensor,
         result: Any,
         n: int,
-        limit: int | None,
-        max_loss: float | None,
+        limits: Limits,
         restores_alpha: bool,
         progress: Watch | None,
     ) -> Routes:
@@ -243,9 +277,9 @@ class Restorer:
             raise DataError(
                 "is in colour, but these weights restore grey images; convert it to grey, or take weights for RGB"
             )
-        routes = self._run(colour, result, n, slice(0, len(colour)), limit, max_loss, progress)
+        routes = self._run(colour, result, n, slice(0, len(colour)), limits, progress)
         if len(alpha) and restores_alpha:
-            more = self._run(alpha, result, n, slice(3, 4), limit, max_loss, None)
+            more = self._run(alpha, result, n, slice(3, 4), limits, None)
             return replace(routes, cost=routes.cost + more.cost)
         if len(alpha):
             size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
@@ -258,14 +292,13 @@ class Restorer:
         result: Any,
         n: int,
         channels: slice,
-        limit: int | None,
-        max_loss: float | None,
+        limits: Limits,
         progress: Watch | None,
     ) -> Routes:
         """Run the networks on planes (1 or 3,H,W) and write the bands into channels of image n of the result."""
         expected = self.architecture.task.channels
         lq = planes.expand(expected, -1, -1)
-        engine, routes, spent = self._routes(lq, limit, max_loss)
+        engine, routes, spent = self._routes(lq, limits)
         row = 0
         for band in engine.bands(lq, routes, progress):
             rows = band if len(planes) == expected else band.mean(dim=0, keepdim=True)
@@ -274,24 +307,22 @@ class Restorer:
             row += rows.shape[1]
         return routes if spent is None else replace(routes, cost=int(sum(spent)))
 
-    def _routes(
-        self, lq: Tensor, limit: int | None, max_loss: float | None
-    ) -> tuple[Engine, Routes, list[Tensor] | None]:
+    def _routes(self, lq: Tensor, limits: Limits) -> tuple[Engine, Routes, list[Tensor] | None]:
         """Select the engine and the routes of an image.
 
         The third value collects the costs of an adaptive network, which are known only after it has run; else None.
         """
         if self.architecture.classifier:
-            k = 0.0 if max_loss is None else self._multiplier(max_loss)
-            return self._engine, self._engine.decide(lq, limit, k), None
+            k = self._multiplier_within(limits)
+            return self._engine, self._engine.decide(lq, limits.cost, k), None
         static = self._engine.given(lq, 0)
-        if max_loss is None and (limit is None or limit >= static.cost):
+        if limits.loss is None and (limits.cost is None or limits.cost >= static.cost):
             return self._engine, static, None
         alone = replace(self._engine, geometry=self._engine.geometry.alone).given(lq, 0)
         number = (
-            operating_points.within(self.settings, limit / alone.cost)
-            if limit is not None
-            else self._number_for_loss(max_loss or 0)
+            operating_points.within(self.settings, limits.cost / alone.cost)
+            if limits.cost is not None
+            else self._number_for_loss(limits.loss or 0)
         )
         if static.cost <= self.settings[number].share * alone.cost:  # merged tiles overlap less and may be cheaper
             return self._engine, static, None

@@ -15,7 +15,7 @@ from lowvision.recipe.models import Recipe
 
 SUPERSEDED = "superseded"
 """Folder of a run for the results of stages that followed a stage that got more steps."""
-TRAINING = ("base", "branches", "classifier", "joint")
+TRAINING = ("base", "distil", "branches", "classifier", "joint")
 
 Difference = tuple[tuple[str, ...], Any, Any]
 """Path of an option, its stored value and its new one."""

@@ -16,7 +16,7 @@ from accelerate.utils import set_seed
 
 from lowvision.errors import RunError
 from lowvision.pipeline import continuing, preflight, run_folder
-from lowvision.pipeline.stages import base, branches, calibrate, classifier, evaluate, joint, rank
+from lowvision.pipeline.stages import base, branches, calibrate, classifier, distil, evaluate, fidelity, joint, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
@@ -29,11 +29,13 @@ from lowvision.training.log import LOGS, Log
 
 STAGES: dict[str, Callable[[Job, Any], None]] = {
     "base": base.run,
+    "distil": distil.run,
     "rank": rank.run,
     "branches": branches.run,
     "classifier": classifier.run,
     "joint": joint.run,
     "calibrate": calibrate.run,
+    "fidelity": fidelity.run,
     "evaluate": evaluate.run,
 }
 """The stages in the order of execution."""

@@ -201,7 +201,8 @@ class Photo:
     """One photograph of a data set: its name, unique in the set, and its files."""
 
     name: str
-    gt: Path
+    gt: Path | None
+    """File of the ground truth; None: it is unknown, and the recipe's `teacher` makes a target from `lq`."""
     lq: Path | None = None
     """File of the degraded image; None: the task degrades `gt`."""
 

@@ -87,6 +87,29 @@ class Data(Options):
         return specifications
 
 
+class Teacher(Options):
+    """A trained network to imitate: its output replaces the ground truth of `train`, and of sets that have none.
+
+    It runs once, on crops with context around them; the results are cached.
+    """
+
+    weights: str
+    """Weights file, or a name of shipped weights; of a container the last branch."""
+    crops: int = Field(default=2000, ge=1)
+    """Maximum number of crops of `train`; they do not overlap."""
+    size: int = Field(default=64, ge=8)
+    """Height and width of a crop, in LQ pixels."""
+    context: int = Field(default=16, ge=0)
+    """LQ pixels around a crop that the teacher gets as well; half of its receptive field, or 16."""
+    centre: int = Field(default=256, ge=16)
+    """Maximum height and width of the centre of each photograph of `valid` and `test`, in LQ pixels."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_weights(cls, value: Any) -> Any:
+        return {"weights": value} if isinstance(value, str) else value
+
+
 class Recipe(Options):
     """A resolved recipe: branches are listed, all defaults are filled in."""
 
@@ -98,6 +121,8 @@ class Recipe(Options):
     """Predicts the difficulty of tiles; null if there is only one branch."""
     tile: Tile = Tile()
     """Size and overlap of tiles."""
+    teacher: Teacher | None = None
+    """A trained network to imitate; or the path of its weights."""
     data: Data = Data()
     """The data sets."""
     stages: Stages = Stages()
@@ -128,6 +153,15 @@ class Recipe(Options):
             tile=self.tile,
         )
 
+    @property
+    def students(self) -> tuple[int, ...]:
+        """The branches without weights of their own: what the stage `distil` trains."""
+        return tuple(k for k, branch in enumerate(self.branches) if branch.weights is None)
+
+    def is_teacher(self, k: int) -> bool:
+        """Return True if branch k is the teacher itself."""
+        return self.teacher is not None and self.branches[k].weights == self.teacher.weights
+
     @model_validator(mode="after")
     def _satisfies_constraints(self) -> Self:
         issues = [
@@ -137,6 +171,7 @@ class Recipe(Options):
             *_wrong_lengths(self),
             *_missing_classifier(self),
             *_missing_stages(self),
+            *_unfit_teacher(self),
         ]
         if issues:
             raise as_error("Recipe", issues)
@@ -183,6 +218,12 @@ def _wrong_reductions(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _wrong_lengths(recipe: Recipe) -> Iterator[ValidationIssue]:
+    distil = recipe.stages.distil
+    if distil and distil.steps_each and len(distil.steps_each) != len(recipe.students):
+        yield ValidationIssue(
+            ("stages", "distil", "steps_each"),
+            f"has {len(distil.steps_each)} values for {len(recipe.students)} branches without weights",
+        )
     for name, option in (("branches", "steps_each"), ("classifier", "shares"), ("joint", "shares")):
         values = getattr(getattr(recipe.stages, name), option, None)
         if values is not None and len(values) != len(recipe.branches):
@@ -204,9 +245,12 @@ def _missing_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
-    trained = [name for name in ("base", "rank", "branches", "classifier", "joint") if getattr(recipe.stages, name)]
+    names = ("base", "distil", "rank", "branches", "classifier", "joint")
+    trained = [name for name in names if getattr(recipe.stages, name)]
     if trained and recipe.data.train is None:
         yield ValidationIssue(("stages", trained[0]), "needs data.train")
+    if recipe.stages.fidelity and recipe.data.test is None:
+        yield ValidationIssue(("stages", "fidelity"), "needs data.test")
     if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
         yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
     if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
@@ -242,4 +286,27 @@ def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
     if stages.calibrate and classifier.trained and not (stages.classifier or stages.joint):
         yield ValidationIssue(
             ("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier"
+        )
+
+
+def _unfit_teacher(recipe: Recipe) -> Iterator[ValidationIssue]:
+    stages, teacher = recipe.stages, recipe.teacher
+    if teacher is None:
+        for name in ("distil", "fidelity"):
+            if getattr(stages, name):
+                yield ValidationIssue(("stages", name), "needs a `teacher`")
+        return
+    if recipe.data.teachers:
+        yield ValidationIssue(("data", "teachers"), "cannot be combined with `teacher`; give one of them")
+    if stages.distil and not recipe.students:
+        yield ValidationIssue(("stages", "distil"), "has nothing to train; give a branch without weights")
+    if stages.distil and stages.branches:
+        yield ValidationIssue(("stages", "branches"), "trains what distil has trained; omit one of them")
+    if stages.fidelity and not (recipe.classifier and recipe.is_teacher(len(recipe.branches) - 1)):
+        yield ValidationIssue(("stages", "fidelity"), "needs a classifier, and the teacher's weights as last branch")
+    predicts = recipe.classifier and recipe.classifier.predicts == "error" and stages.classifier
+    needed = recipe.tile.size + 2 * (recipe.tile.size // 4) if predicts else recipe.tile.size
+    if teacher.size < needed:
+        yield ValidationIssue(
+            ("teacher", "size"), f"{teacher.size} is too small for these tiles; give at least {needed}"
         )

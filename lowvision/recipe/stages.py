@@ -23,6 +23,26 @@ class Base(Fit):
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
 
 
+class Distil(Fit):
+    """Train each branch without weights to imitate the teacher, on all tiles."""
+
+    start: str | None = None
+    """Initial weights: a weights file or a name of shipped weights. From a container, a student starts from the branch
+    with the same architecture; without one, from random weights."""
+    candidates: int = Field(default=1, ge=1)
+    """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform."""
+    steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Steps per branch that is trained, in place of `steps`."""
+
+    @property
+    def fewest_steps(self) -> int:
+        return min(self.steps_each) if self.steps_each else self.steps
+
+    def of(self, n: int) -> Distil:
+        """Return the options for the n-th branch that is trained."""
+        return self if self.steps_each is None else self.model_copy(update={"steps": self.steps_each[n]})
+
+
 class Rank(Options):
     """Sort the training tiles into one class per branch, by their PSNR under a trained network."""
 
@@ -88,6 +108,21 @@ class Calibrate(Options):
     """Tiles of one branch that are restored at a time."""
 
 
+class Fidelity(Options):
+    """Measure how close the container is to its teacher, and how much faster, on `data.test`; write a report."""
+
+    points: int = Field(default=5, ge=2)
+    """Number of points of the calibrated curve that are measured, besides the one of `max_loss`."""
+    max_loss: float = Field(default=0.3, ge=0)
+    """Loss in dB of the point whose worst tiles are shown, as `restore --max-loss`."""
+    rounds: int = Field(default=2, ge=1)
+    """Timed rounds, of which the quickest counts; every way is timed once in each."""
+    runtime: str = "auto"
+    """Runtime of teacher and container; `auto`: the fastest installed one."""
+    crops: int = Field(default=6, ge=0)
+    """Number of the worst tiles that are shown beside the teacher's."""
+
+
 class Evaluate(Options):
     """Measure quality, cost and seconds on `data.test`, and write the report."""
 
@@ -111,6 +146,8 @@ class Stages(Options):
 
     base: Base | None = None
     """Train the base on all tiles."""
+    distil: Distil | None = None
+    """Train the branches without weights to imitate the teacher."""
     rank: Rank | None = None
     """Sort the training tiles by difficulty."""
     branches: Branches | None = None
@@ -121,5 +158,7 @@ class Stages(Options):
     """Train classifier and branches jointly."""
     calibrate: Calibrate | None = None
     """Measure PSNR over cost."""
+    fidelity: Fidelity | None = None
+    """Measure fidelity to the teacher, and seconds."""
     evaluate: Evaluate | None = Evaluate()
     """Measure the result on `data.test`."""
