@@ -38,6 +38,9 @@ def accelerate(
         typer.Option(help="Small network, e.g. '{disp: {channels: 24, layers: 2}}'; repeatable. Default: by price."),
     ] = None,
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
+    runtime: Annotated[
+        str, typer.Option(help="Runtime in which the report compares (`lowvision ls runtimes`); auto: the fastest.")
+    ] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder for the recipe and the run.")] = Path("runs"),
     restart: Annotated[bool, typer.Option("--restart", help="Start again: plan and train anew.")] = False,
     device: Device = "auto",
@@ -65,6 +68,7 @@ def accelerate(
         downscale=downscale,
         students=tuple(_student(text, components) for text in students or ()),
         students_text=tuple(students or ()),
+        runtime=runtime,
         runs=runs,
         restart=restart,
         device=device,

@@ -126,6 +126,6 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
             "error_tiles": 4096,
         },
         "calibrate": {"points": POINTS, "size": plan.centre},
-        "fidelity": {"max_loss": request.max_loss},
+        "fidelity": {"max_loss": request.max_loss, "runtime": request.runtime},
         "evaluate": None,
     }

@@ -29,6 +29,8 @@ class AccelerateRequest:
     """Small networks, cheapest first; empty: chosen by price."""
     students_text: tuple[str, ...] = ()
     """The students as they were written."""
+    runtime: str = "auto"
+    """Runtime in which the report compares."""
     runs: Path = Path("runs")
     """Folder of run folders."""
     restart: bool = False
