@@ -34,6 +34,8 @@ WIDE_TILE, WIDE_OVERLAP = 64, 8
 MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
+FEWEST_STEPS, FEWEST_PREDICTOR_STEPS, MOST_PREDICTOR_STEPS = 50, 200, 4000
+FEWEST_CROPS = 16
 BATCH = 16
 TARGET_SHARE, STUDENT_SHARE, PREDICTOR_SHARE, MEASURING_SHARE = 0.25, 0.45, 0.1, 0.2
 """Parts of the time: the teacher's targets, training students, training the error predictor, calibration and report."""
@@ -93,10 +95,10 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     seconds = [_step_seconds(student, teacher, tile.size) for student in students]
     start = candidates.initial_weights(students, teacher, registry)
     total = 60 * request.minutes
-    count = max(16, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
+    count = max(FEWEST_CROPS, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
     # Targets that take less than their part leave time to the students.
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
-    steps = tuple(max(50, int(spare / len(students) / own)) for own in seconds)
+    steps = tuple(max(FEWEST_STEPS, int(spare / len(students) / own)) for own in seconds)
     result = Plan(
         architecture=teacher,
         is_container=architecture.kind == "container",
@@ -109,7 +111,9 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
         context=context,
         centre=_centre(each, crop_size, context, tile.size, total, len(used.valid)),
         steps=steps,
-        predictor_steps=max(200, min(4000, int(PREDICTOR_SHARE * total / PREDICTOR_SECONDS))),
+        predictor_steps=max(
+            FEWEST_PREDICTOR_STEPS, min(MOST_PREDICTOR_STEPS, int(PREDICTOR_SHARE * total / PREDICTOR_SECONDS))
+        ),
     )
     _tell(result, each, seconds, request, registry, say)
     return result

@@ -15,7 +15,7 @@ from lowvision.plugins.registry import Registry
 
 PREFIX = "# request: "
 """Start of the line of a recipe that holds the arguments of the command."""
-WARM_LR, COLD_LR = 4e-4, 1e-3
+WARM_LR, COLD_LR = 2e-4, 1e-3
 """Learning rates of students with and without initial weights."""
 
 
