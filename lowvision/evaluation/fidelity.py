@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,20 +16,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision.data.photographs import Photograph
+from lowvision.errors import summary_of
 from lowvision.evaluation import seams
 from lowvision.evaluation.whole import restore_whole
 from lowvision.imaging import io
 from lowvision.imaging.metrics import psnrs
 from lowvision.inference import engines, trained_networks
+from lowvision.inference.trained_networks import ModelBundle
 from lowvision.models import calibration
 from lowvision.models.calibration import TEACHER_ERROR, Curve
+from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing import oracle
 from lowvision.routing.engine import Engine, RestoredTiles
 from lowvision.routing.tiling import suiting
 
-WHOLE = "teacher"
-"""The way that runs the teacher alone."""
+logger = logging.getLogger("lowvision")
+
+TORCH = "torch"
+"""Name of the runtime that runs images of any size."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Way:
             return row
         ratios = [routed / whole for routed, whole in self.seams if math.isfinite(routed) and whole > 0]
         return row | {
+            "k": self.k,
             "psnr_to_teacher": float(np.mean(self.psnr)),
             "psnr_to_teacher_worst": min(self.psnr),
             "tile_loss_p99": float(np.percentile(np.concatenate(self.tile_losses), calibration.PERCENTILE)),
@@ -119,14 +126,7 @@ def measure(
     engine = engines.build(bundle, selected, device)
     backbone = bundle.architecture.branches[-1]
     reach = backbone.reach(bundle.architecture.task)
-    prepared = selected.prepare(bundle.branches[-1], 1, device)
-
-    @torch.inference_mode()
-    def teacher(lq: Tensor) -> Tensor:
-        padded = suiting(lq, backbone.multiple_of).to(device)
-        restored = restore_whole(prepared, padded, engine.scale, reach, backbone.multiple_of)
-        return restored[:, : engine.scale * lq.shape[1], : engine.scale * lq.shape[2]].cpu()
-
+    teacher, whole_runtime = _teacher(bundle, selected, registry, device, photographs[0])
     ways = [Way(None), *_points(curve, points, max_loss)]
     asked = _asked(curve, ways, max_loss)
     pictures, worst = [], []
@@ -146,6 +146,7 @@ def measure(
     seconds = sum(ways[0].seconds)
     document = {
         "runtime": registry.name_of(selected),
+        "teacher_runtime": whole_runtime,
         "device": device,
         "threads": torch.get_num_threads(),
         "photographs": [
@@ -158,6 +159,39 @@ def measure(
     }
     worst.sort(key=lambda tile: -tile.loss)
     return FidelityMeasurement(document, tuple(pictures), tuple(worst))
+
+
+def _teacher(
+    bundle: ModelBundle, selected: Runtime, registry: Registry, device: str, first: Photograph
+) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Return the teacher for whole images, lq (C,h,w) -> (C,s*h,s*w), and its runtime.
+
+    PyTorch runs it if the selected runtime cannot: the graphs of some networks are for one size of image.
+    """
+    backbone, task = bundle.architecture.branches[-1], bundle.architecture.task
+    scale, reach, multiple = task.scale, backbone.reach(task), backbone.multiple_of
+
+    def whole(runtime: Runtime) -> Callable[[Tensor], Tensor]:
+        prepared = runtime.prepare(bundle.branches[-1], 1, device)
+
+        @torch.inference_mode()
+        def restore(lq: Tensor) -> Tensor:
+            padded = suiting(lq, multiple).to(device)
+            restored = restore_whole(prepared, padded, scale, reach, multiple)
+            return restored[:, : scale * lq.shape[1], : scale * lq.shape[2]].cpu()
+
+        return restore
+
+    assert first.lq is not None
+    try:
+        teacher = whole(selected)
+        teacher(io.to_tensor(first.lq))
+    except Exception as error:  # runtimes raise many types
+        if registry.name_of(selected) == TORCH:
+            raise
+        logger.info("fidelity: %s cannot run whole images (%s); PyTorch does", selected, summary_of(error)[:200])
+        return whole(registry.find("runtimes", TORCH).component()), TORCH
+    return teacher, registry.name_of(selected)
 
 
 def _points(curve: Curve, count: int, max_loss: float) -> list[Way]:

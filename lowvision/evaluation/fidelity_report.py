@@ -37,6 +37,10 @@ def text(document: Mapping[str, Any]) -> str:
         "* the point that was asked for. seams: steps across borders between branches, relative to the teacher's; 1 is "
         "invisible.",
     ]
+    if document["teacher_runtime"] != document["runtime"]:
+        lines.append(
+            f"The teacher alone is run by {document['teacher_runtime']}: {document['runtime']} cannot run it whole."
+        )
     if document["is_tiled"]:
         lines.append(
             "The teacher sees its whole input: fidelity is to the teacher run on tiles, seconds are of the whole image."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,11 +53,10 @@ def request_(folder: Path) -> AccelerateRequest:
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FEWEST_STEPS", 3), ("FEWEST_PREDICTOR_STEPS", 3), ("MOST_PREDICTOR_STEPS", 3)):
         monkeypatch.setattr(planning, name, value)
     monkeypatch.setattr(accelerate, "LEAST_GAIN", 0.0)  # networks of this size gain nothing
-    yield
 
 
 def test_it_writes_a_recipe_runs_it_and_goes_on(
