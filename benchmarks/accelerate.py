@@ -3,11 +3,11 @@
     python benchmarks/accelerate.py --weights FOLDER --train FOLDER --val FOLDER [--only NAME...] [--minutes 60]
 
 `--weights` holds the files as their authors published them. Each network is accelerated by `lowvision accelerate` on
-the photographs of `--train`, shrunk as the network gets them, and measured on centres of those of `--val` in the same way:
-the teacher on the whole crop against routed restores, in one process, in the same runtime, rounds alternating. Prints
-one line per point of the curve: times faster, PSNR to the teacher (mean, worst photograph), tiles of the teacher, the
-measure of seams, and, for networks that undo bicubic shrinking, the PSNR lost against the ground truth. Networks that
-are accelerated already (their file lies below `--runs`) are only measured.
+the photographs of `--train`, shrunk as the network gets them, and measured on centres of those of `--val` in the same
+way: the teacher on the whole crop against routed restores, in one process, in the same runtime, rounds alternating.
+Prints one line per point of the curve: times faster, PSNR to the teacher (mean, worst photograph), tiles of the
+teacher, the measure of seams, and, for networks that undo bicubic shrinking, the PSNR lost against the ground truth.
+Networks that are accelerated already (their run lies below `--runs`) are only measured.
 """
 
 from __future__ import annotations

@@ -29,14 +29,17 @@ Say = Callable[[str], None]
 
 TILE, OVERLAP = 32, 4
 """Tiles for a teacher with a limited receptive field: neighbours are merged, so that small ones cost little."""
-WIDE_TILE, WIDE_OVERLAP = 64, 8
+WIDE_TILE, WIDE_OVERLAP = 64, 4
 """Tiles for a teacher that sees its whole input: they are restored one by one."""
 MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
 FEWEST_STEPS, FEWEST_PREDICTOR_STEPS, MOST_PREDICTOR_STEPS = 50, 200, 4000
 FEWEST_CROPS = 16
-BATCH = 16
+BATCH_PIXELS, FEWEST_TILES = 16 * 32**2, 4
+"""Pixels of a training step, and the fewest tiles."""
+LATE = 1.3
+"""Factor above the minutes from which the plan warns."""
 TARGET_SHARE, STUDENT_SHARE, PREDICTOR_SHARE, MEASURING_SHARE = 0.25, 0.45, 0.1, 0.2
 """Parts of the time: the teacher's targets, training students, training the error predictor, calibration and report."""
 PREDICTOR_SECONDS = 0.04
@@ -66,6 +69,8 @@ class Plan:
     crop_size: int
     context: int
     centre: int
+    batch: int
+    """Tiles of a training step."""
     steps: tuple[int, ...]
     """Steps of each student."""
     predictor_steps: int
@@ -110,6 +115,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
         crop_size=crop_size,
         context=context,
         centre=_centre(each, crop_size, context, tile.size, total, len(used.valid)),
+        batch=_batch(tile.size),
         steps=steps,
         predictor_steps=max(
             FEWEST_PREDICTOR_STEPS, min(MOST_PREDICTOR_STEPS, int(PREDICTOR_SHARE * total / PREDICTOR_SECONDS))
@@ -185,14 +191,20 @@ def _teacher_seconds(targets: TeacherTargets, chosen: Sequence[Photograph]) -> f
     return best
 
 
+def _batch(side: int) -> int:
+    """Return the tiles of a training step: as many pixels for large tiles as for small ones."""
+    return max(FEWEST_TILES, BATCH_PIXELS // side**2)
+
+
 def _step_seconds(student: Student, teacher: Architecture, side: int) -> float:
     """Return the seconds of one training step of a student, on the CPU or the default accelerator."""
     torch.manual_seed(0)
     network = student.backbone.build(teacher.task).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters())
     task = teacher.task
-    lq = torch.rand(BATCH, task.channels, side, side).contiguous(memory_format=torch.channels_last)
-    gt = torch.rand(BATCH, task.channels, side * task.scale, side * task.scale)
+    batch = _batch(side)
+    lq = torch.rand(batch, task.channels, side, side).contiguous(memory_format=torch.channels_last)
+    gt = torch.rand(batch, task.channels, side * task.scale, side * task.scale)
     best = float("inf")
     for _ in range(MEASURED_STEPS):
         began = time.perf_counter()
@@ -227,4 +239,8 @@ def _tell(
         say(f"student {name}: {student.share:.1%} of the price, {steps} steps of {own:.2f} s: {duration(steps * own)}")
     if result.start:
         say(f"students with the same structure start from {result.start}")
-    say(f"planned for {duration(60 * request.minutes)} in all")
+    training = result.crops * each + sum(own * steps for own, steps in zip(seconds, result.steps, strict=True))
+    needed = training / (TARGET_SHARE + STUDENT_SHARE)
+    say(f"planned for {duration(max(needed, 60 * request.minutes))} in all")
+    if needed > LATE * 60 * request.minutes:
+        say(f"--minutes {request.minutes:g} is too short even for the fewest steps; the result would gain from more")

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands.accelerate.planning import BATCH, POINTS, Plan, escaped
+from lowvision.commands.accelerate.planning import POINTS, Plan, escaped
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.config import yaml_reader
 from lowvision.models import weights
@@ -103,7 +103,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
     distil: dict[str, Any] = {
         "steps": max(steps),
         "steps_each": steps,
-        "batch": BATCH,
+        "batch": plan.batch,
         "lr": WARM_LR if plan.start else COLD_LR,
         "min_lr": 1e-5,
         "warmup": min(50, shortest - 1),

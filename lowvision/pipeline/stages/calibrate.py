@@ -116,7 +116,8 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     turns = gather_object([engine.turns(crop.lq) for crop in crops])
     ks = multipliers(np.concatenate(turns), options.points)
     # Tiles of a teacher that sees its whole input differ from its output for the image, also if all go to it.
-    is_tiled = bool(crops) and crops[0].is_taught and engine.geometry.merge == 1
+    sees_all = job.deployed.branches[-1].reach(job.recipe.task) is None
+    is_tiled = bool(crops) and crops[0].is_taught and sees_all
     bases, rows = [], []
     for given in crops:
         base = engine.restore(given.lq, len(loaded.branches) - 1).image
