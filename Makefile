@@ -11,7 +11,7 @@ install: .venv/installed
 	touch $@
 
 run: install
-	$(BIN)/lowvision run recipes/sr_carn.yml
+	$(BIN)/lowvision run recipes/sr_disp.yml
 
 test: install
 	$(BIN)/pytest

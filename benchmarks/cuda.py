@@ -2,7 +2,7 @@
 
     python benchmarks/cuda.py [--device cuda] [--photographs 5] [--size 1920x1080]
 
-Prints one JSON line per figure, with a time limit of its own for each part, so that a short loan gives all of them:
+Prints one JSON line per figure, with a time limit per part, so that a short loan gives all of them:
 
 - `restore`: seconds and share of the time in which a kernel runs (profiler), by tiles per batch and precision;
 - `memory`: peak memory of an evaluation with all branches, and seconds of the first against the second image of a size;

@@ -7,7 +7,7 @@ as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@fast` is
 `NAME@whole` runs its base on the whole image. `LABEL=ROW` names a row in table and plot. Photographs are degraded by
 the task of the weights (antialiased bicubic for super-resolution) and rounded to 8 bit.
 
-Each row has a process of its own, which warms up on the first photograph. Rounds alternate between rows, so that all
+Each row runs in a separate process, which warms up on the first photograph. Rounds alternate between rows, so that all
 meet the same load. The table has the seconds of all photographs (quickest round, and slowest), PSNR of RGB and SSIM of
 luma as means over photographs. With `-o NAME` the table goes to NAME.json and the plot, which needs
 matplotlib, to NAME.png and NAME.svg.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lowvision.config.options import Options as Options
+    from lowvision.data.pixel_transforms import PixelTransform as PixelTransform
     from lowvision.errors import DataError as DataError
     from lowvision.errors import LowvisionError as LowvisionError
     from lowvision.errors import PluginError as PluginError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from lowvision.inference.restorer import Restorer as Restorer
     from lowvision.inference.restorer import load as load
     from lowvision.models.architecture import BackboneChoice as BackboneChoice
+    from lowvision.models.architecture import DatasetChoice as DatasetChoice
+    from lowvision.models.architecture import TaskChoice as TaskChoice
+    from lowvision.pipeline.stages.context import StageContext as StageContext
     from lowvision.plugins.contracts import Adaptive as Adaptive
     from lowvision.plugins.contracts import Backbone as Backbone
     from lowvision.plugins.contracts import Classifier as Classifier
@@ -43,13 +47,16 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
+    from lowvision.plugins.stages import Stage as Stage
+    from lowvision.plugins.stages import Trainable as Trainable
     from lowvision.routing.budget import cost_weight_within as cost_weight_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
+    from lowvision.training.stage import TrainingStage as TrainingStage
 
 __version__ = "0.1.0"
 
 _NAMES_IN = {
-    "models.architecture": ("BackboneChoice",),
+    "models.architecture": ("BackboneChoice", "DatasetChoice", "TaskChoice"),
     "plugins.contracts": (
         "Adaptive",
         "Backbone",
@@ -79,8 +86,12 @@ _NAMES_IN = {
         "WeightsError",
     ),
     "plugins.hookspecs": ("hookimpl",),
+    "plugins.stages": ("Stage", "Trainable"),
+    "pipeline.stages.context": ("StageContext",),
+    "training.stage": ("TrainingStage",),
     "imaging.metrics": ("psnr",),
     "config.options": ("Options",),
+    "data.pixel_transforms": ("PixelTransform",),
     "imaging.resize": ("resize", "upsample"),
     "routing.budget": ("cost_weight_within",),
     "routing.cost": ("multiply_adds",),

@@ -20,8 +20,9 @@ from lowvision.config import yaml_reader
 from lowvision.config.options import Options
 from lowvision.errors import RecipeError
 from lowvision.models.architecture import Tile
+from lowvision.pipeline import core_stages as stages
 from lowvision.plugins import folder_dataset, registry
-from lowvision.recipe import models, reading, stages
+from lowvision.recipe import models, reading, stage_menu
 from lowvision.training.options import Fit, RoutedFit
 
 PAGES = [
@@ -41,7 +42,6 @@ TABLES: dict[str, list[type[BaseModel]]] = {
     "`teacher`": [models.Teacher],
     "A folder": [folder_dataset.Folder],
     "Every stage that trains": [Fit],
-    "`stages`": [stages.Stages],
     "`stages.distil`": [stages.Distil],
     "`stages.rank`": [stages.Rank],
     "`stages.branches`": [stages.Branches],
@@ -147,6 +147,12 @@ def test_no_page_installs_the_unrelated_distribution(page: Path) -> None:
     assert not re.search(r"pip install (-\S+ )*lowvision(?!-)", page.read_text())
 
 
+def test_the_stages_of_the_core_are_listed_in_their_order() -> None:
+    core = registry.Registry(registry.Plugin(module, "lowvision-framework", "") for module in registry.CORE)
+    listed = [row[0].strip("`") for row in rows(sections(DOCS / "recipes.md", "###")["`stages`"])]
+    assert listed == stage_menu.menu(core)
+
+
 @pytest.mark.parametrize("heading", TABLES)
 def test_every_field_of_a_recipe_is_listed_with_its_default(heading: str) -> None:
     listed = {row[0].strip("`"): row for row in rows(sections(DOCS / "recipes.md", "###")[heading])}
@@ -157,6 +163,8 @@ def test_every_field_of_a_recipe_is_listed_with_its_default(heading: str) -> Non
         assert meaning
         if field.is_required():
             assert default == "required", name
+        elif field.default_factory:
+            assert default == "its defaults", name
         elif field.default is None:
             assert default == "absent", name
         elif isinstance(field.default, Options):

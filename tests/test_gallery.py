@@ -19,7 +19,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def run_program(code: str, folder: Path) -> str:
-    """What a program prints that runs in its own process and an empty folder."""
+    """The output of a program that runs in a new process and an empty folder."""
     (folder / "example.py").write_text(code)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "example.py"]

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from lowvision.errors import RecipeError
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Photo, Reducer, Skip, Task
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.registry import CORE, Plugin, Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 
@@ -132,7 +132,7 @@ def registry() -> Registry:
     return Registry(
         [
             Plugin(__name__, "lowvision-toys", "1.0"),
-            Plugin("lowvision.plugins.folder_dataset", "lowvision-framework", ""),
+            *(Plugin(module, "lowvision-framework", "") for module in CORE),
         ]
     )
 

@@ -1,9 +1,10 @@
 """Split the time of a routed restore into branches and overhead (classifier, tiling, blending).
 
 Branches: every call is timed in its thread; the sum divided by the number of calling threads is the branches' time.
-Overhead: the same restore is run with branches that compute nothing and return uninitialised memory in the shape and
-layout of the real outputs. Subtracting the branches' time from the total would be wrong: on a busy machine, blending in
-one thread slows the branches' calls in the others.
+Overhead: the same restore is run with branches that compute nothing and return zeros in the shape and layout of the
+real outputs, the same memory each time (uninitialised memory may hold NaN, which stops a restore). Subtracting the
+branches' time from the total would be wrong: on a busy machine, blending in one thread slows the branches' calls in the
+others.
 """
 
 from __future__ import annotations
@@ -67,7 +68,12 @@ def _recorded(run: Run, k: int, calls: BranchCalls) -> Run:
 
 
 def _without_work(k: int, calls: BranchCalls) -> Run:
+    outputs: dict[tuple[int, ...], Tensor] = {}
+
     def no_work(x: Tensor) -> Tensor:
-        return torch.empty_strided(*calls.layouts[k, tuple(x.shape)])
+        shape = tuple(x.shape)
+        if shape not in outputs:
+            outputs[shape] = torch.empty_strided(*calls.layouts[k, shape]).zero_()
+        return outputs[shape]  # blending scales it in place, which leaves zeros
 
     return no_work

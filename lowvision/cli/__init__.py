@@ -28,6 +28,7 @@ from lowvision.cli import (
     restore,
     run,
     schema,
+    serve,
     show,
 )
 from lowvision.cli.log_output import log_to_stderr
@@ -45,6 +46,7 @@ app = typer.Typer(
 COMMANDS = (
     run.run,
     restore.restore,
+    serve.serve,
     evaluate.evaluate,
     bench.bench,
     accelerate.accelerate,

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     reducer = "reducer"
     classifier = "classifier"
     task = "task"
+    stage = "stage"
 
 
 def new_plugin(

@@ -14,7 +14,7 @@ from lowvision.commands.tasks import with_task
 from lowvision.config import yaml_reader
 from lowvision.config.validation import in_words, shown
 from lowvision.errors import UsageError, WeightsError
-from lowvision.models import calibration, external_weights, weights
+from lowvision.models import calibration, component_names, external_weights, weights, weights_header
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Backbone, Format, Task
@@ -47,10 +47,12 @@ def convert(
     network = architecture.build()
     with torch.no_grad():
         network.load_state_dict(external.state, strict=False)  # checked by `read`; a shared tensor has one key here
-    provenance = weights.foreign_header(path, external, registry).provenance
+    provenance = weights_header.foreign_header(path, external, registry).provenance
     weights.save(output, network, architecture, registry, {}, provenance)
     numbers = sum(parameter.numel() for parameter in network.parameters())
-    return f"{output}: {weights.brief(architecture, registry)}, {numbers:,} parameters, from {provenance.origin}"
+    return (
+        f"{output}: {component_names.brief(architecture, registry)}, {numbers:,} parameters, from {provenance.origin}"
+    )
 
 
 def reduce(path: Path, output: Path, registry: Registry, reduction: Reduction) -> str:
@@ -80,7 +82,7 @@ def reduce(path: Path, output: Path, registry: Registry, reduction: Reduction) -
     changed = sum(old != new for old, new in zip(architecture.branches, backbones, strict=True))
     lost = "; its curve is left out, because costs changed" if len(facts) < len(header.measured) else ""
     lost += "; its settings are left out, because costs changed" if header.settings else ""
-    return f"{output}: {weights.brief(smaller, registry)}, {changed} of {len(backbones)} reduced{lost}"
+    return f"{output}: {component_names.brief(smaller, registry)}, {changed} of {len(backbones)} reduced{lost}"
 
 
 def parse_reduction(text: str, registry: Registry) -> Reduction:

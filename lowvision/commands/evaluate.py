@@ -21,11 +21,11 @@ from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import run_evaluation
 from lowvision.imaging.protocol import Protocol
-from lowvision.models import weights
+from lowvision.models import calibration, weights, weights_header
 from lowvision.models.architecture import Architecture
+from lowvision.pipeline.core_stages import Evaluate
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
 from lowvision.plugins.registry import Registry
-from lowvision.recipe.stages import Evaluate
 from lowvision.routing.container import RoutedContainer
 from lowvision.system import accelerators
 from lowvision.system.allocator import keep_memory
@@ -59,7 +59,7 @@ def evaluate(
     if task is not None:
         architecture = with_task(architecture, task, registry)
     if weights.is_foreign(path):
-        logger.info("%s", weights.recognised(header, registry))
+        logger.info("%s", weights_header.recognised(header, registry))
     container = None
     if architecture.classifier:
         container = weights.load_container(path, architecture, registry)
@@ -77,7 +77,10 @@ def evaluate(
         accelerator = accelerators.build(device)
         if accelerator.device.type == "cpu":
             keep_memory()
-        evaluation = _evaluation(architecture, base, container, registry, budgets, fit_on, accelerator.device, protocol)
+        curve = calibration.read(header.measured) if task is None else None
+        evaluation = _evaluation(
+            architecture, base, container, curve, registry, budgets, fit_on, accelerator.device, protocol
+        )
         log, shown = Log(folder, speaks=accelerator.is_main_process), 4 if output else 0
         document = {
             "schema": 1,
@@ -93,6 +96,7 @@ def _evaluation(
     architecture: Architecture,
     base: nn.Module,
     container: RoutedContainer | None,
+    curve: calibration.Curve | None,
     registry: Registry,
     budgets: tuple[float, ...],
     fit_on: Dataset | None,
@@ -113,6 +117,7 @@ def _evaluation(
         seed=0,
         device=device,
         protocol=protocol,
+        curve=curve,
     )
     if evaluation.adaptive and budgets and extractor:
         lq, gt = fixed_tiles(extractor, fitting.TILES, 0)

@@ -6,7 +6,7 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from lowvision.errors import RecipeError, message_of
 
 Specification = str | Mapping[str, Any]
 """The name of a transform, or {name: arguments}."""
+Find = Callable[[str], tuple[Any, str]]
+"""Returns (class, "") of a transform by its name, or (None, the reason why it cannot be used)."""
 TRIES = 16
 """Draws on which transforms are checked before a run."""
 
@@ -49,7 +51,7 @@ class Augment:
 
 def build(specifications: Sequence[Specification]) -> Augment:
     """Build the augmentations of a recipe's `data.augment`. Raises RecipeError if there are validation `issues`."""
-    transforms = [_transform(specification) for specification in specifications]
+    transforms = [transform(specification) for specification in specifications]
     found_issues = [
         issue.below("data", "augment", k)
         for k, result in enumerate(transforms)
@@ -64,7 +66,7 @@ def build(specifications: Sequence[Specification]) -> Augment:
 def issues(specifications: Sequence[Specification]) -> Iterator[ValidationIssue]:
     """Yield the validation issues of names and arguments, each below its index in the list."""
     for k, specification in enumerate(specifications):
-        result = _transform(specification)
+        result = transform(specification)
         if isinstance(result, list):
             yield from (issue.below(k) for issue in result)
 
@@ -87,15 +89,15 @@ def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
     return image.repeat(scale, 0).repeat(scale, 1)
 
 
-def _transform(specification: Any) -> Any | list[ValidationIssue]:
-    """Return the transform, or the validation issues of its specification."""
+def transform(specification: Any, find: Find | None = None) -> Any | list[ValidationIssue]:
+    """Return the transform, or the validation issues of its specification; find: by default, geometric transforms."""
     if isinstance(specification, str):
         specification = {specification: {}}
     if not (isinstance(specification, Mapping) and len(specification) == 1):
         return [ValidationIssue((), f"must be one name, or one name with its arguments, not {shown(specification)}")]
     ((name, arguments),) = specification.items()
     name = str(name)
-    kind, problem = _kind(name)
+    kind, problem = (find or _geometric)(name)
     if problem:
         return [ValidationIssue((name,), problem)]
     if not isinstance(arguments, Mapping | None):
@@ -109,20 +111,48 @@ def _transform(specification: Any) -> Any | list[ValidationIssue]:
     return _instance(kind, name, dict(arguments or {}))
 
 
-def _kind(name: str) -> tuple[Any, str]:
+def _geometric(name: str) -> tuple[Any, str]:
     """Return (class, "") for a geometric transform, otherwise (None, reason)."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise the import queries the network
+    import_quietly()
     import albumentations
 
     kind = getattr(albumentations, name, None)
-    if isinstance(kind, type) and issubclass(kind, albumentations.DualTransform):
+    if _is(kind, albumentations.DualTransform):
         return kind, ""
-    if isinstance(kind, type) and issubclass(kind, albumentations.ImageOnlyTransform):
+    if _is(kind, albumentations.ImageOnlyTransform):
         return None, "changes pixel values, and lq must stay the degraded gt; use a geometric transform"
+    return None, f"albumentations has no geometric transform of that name{_hint(name, albumentations.DualTransform)}"
+
+
+def of_pixels(name: str) -> tuple[Any, str]:
+    """Return (class, "") for a transform of pixel values, otherwise (None, reason)."""
+    import_quietly()
+    import albumentations
+
+    kind = getattr(albumentations, name, None)
+    if _is(kind, albumentations.ImageOnlyTransform) and not getattr(kind, "__abstractmethods__", None):
+        return kind, ""
+    if _is(kind, albumentations.DualTransform):
+        return None, "moves pixels, so that lq no longer shows gt; use a transform of pixel values"
+    return None, f"albumentations has no pixel transform of that name{_hint(name, albumentations.ImageOnlyTransform)}"
+
+
+def import_quietly() -> None:
+    """Keep albumentations from querying the network when it is imported."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+
+def _is(kind: Any, base: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, base)
+
+
+def _hint(name: str, base: Any) -> str:
+    """Return ` (did you mean 'NEAREST'?)` among the transforms of a base class; empty if none is similar."""
+    import albumentations
+
     components = [getattr(albumentations, attribute) for attribute in dir(albumentations)]
-    geometric = [t.__name__ for t in components if isinstance(t, type) and issubclass(t, albumentations.DualTransform)]
-    hint = did_you_mean(name, geometric)
-    return None, "albumentations has no geometric transform of that name" + (f" ({hint})" if hint else "")
+    hint = did_you_mean(name, [component.__name__ for component in components if _is(component, base)])
+    return f" ({hint})" if hint else ""
 
 
 def _instance(kind: Any, name: str, arguments: dict[str, Any]) -> Any | list[ValidationIssue]:

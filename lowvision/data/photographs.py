@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
+from lowvision.config.options import Options
 from lowvision.errors import DataError
 from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
@@ -196,10 +198,15 @@ def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> 
     return replace(prepared, lq_path=cache.keep(lq_name, lambda: _degraded(gt_path, task)))
 
 
-def _degradation(task: Task) -> list[Any]:
-    """Return what determines lq besides gt: the task, its options, and the source of its plugin."""
-    kind = type(task)
-    return [kind.__module__, kind.__name__, task.model_dump(mode="json"), source_code.of_component(kind)]
+def _degradation(value: Any) -> Any:
+    """Return what determines lq besides gt: the task and those in its options, their options, and their sources."""
+    if isinstance(value, tuple | list):
+        return [_degradation(item) for item in value]
+    if not isinstance(value, Options):
+        return to_jsonable_python(value)
+    kind = type(value)
+    options = {name: _degradation(option) for name, option in value}
+    return [kind.__module__, kind.__name__, options, source_code.of_component(kind)]
 
 
 def _without_gt(photo: Photo, name: str, dataset: Dataset, task: Task, multiple: float) -> Photograph:

@@ -100,17 +100,23 @@ class TileExtractor:
         return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
 
     def _cut(self, coords: Coords) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return the tile of lq and gt; if lq is random, None and gt with the margin of the task around it."""
         number, top, left = coords
         photograph, s = self.photographs[number], self.task.scale
-        gt = photograph.gt[s * top : s * (top + self.size), s * left : s * (left + self.size)]
         lq = photograph.lq
-        return (None if lq is None else lq[top : top + self.size, left : left + self.size]), gt
+        if lq is None:
+            margin = self.task.margin
+            return None, _window(photograph.gt, s * (top - margin), s * (left - margin), s * (self.size + 2 * margin))
+        gt = _window(photograph.gt, s * top, s * left, s * self.size)
+        return _window(lq, top, left, self.size), gt
 
     def _pair(self, lq: np.ndarray | None, gt: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
         clean = io.to_tensor(gt)
-        if lq is None:
-            return self.task.degrade(clean, torch.Generator().manual_seed(seed)), clean
-        return io.to_tensor(lq), clean
+        if lq is not None:
+            return io.to_tensor(lq), clean
+        degraded = self.task.degrade(clean, torch.Generator().manual_seed(seed))
+        margin = self.task.margin
+        return _without(degraded, margin), _without(clean, margin * self.task.scale)
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,19 @@ class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         is_own = int((number + 1) * self.share) > int(number * self.share)
         return (self.own if is_own else self.others)[number]
+
+
+@dataclass(frozen=True)
+class Successive(data.Dataset[tuple[Tensor, Tensor]]):
+    """Sequences of tiles of different sizes, each for an equal part of the steps; a step has tiles of one size."""
+
+    parts: tuple[Samples, ...]
+    steps: int
+    batch: int
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        step = min(number // self.batch, self.steps - 1)
+        return self.parts[step * len(self.parts) // self.steps][number]
 
 
 @dataclass(frozen=True)
@@ -191,6 +210,19 @@ def fixed_tiles(extractor: TileExtractor, count: int, seed: int) -> tuple[Tensor
     pairs = [extractor.fixed(grid.coords(int(number)), seed + n) for n, number in enumerate(numbers)]
     lq, gt = zip(*pairs, strict=True)
     return torch.stack(lq), torch.stack(gt)
+
+
+def _window(pixels: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """Return the square (size,size,C) of an image (H,W,C); beyond the image its edge pixels are replicated."""
+    height, width = pixels.shape[:2]
+    inside = pixels[max(top, 0) : top + size, max(left, 0) : left + size]
+    missing = [(max(-start, 0), max(start + size - end, 0)) for start, end in ((top, height), (left, width))]
+    return np.pad(inside, [*missing, (0, 0)], mode="edge") if any(map(any, missing)) else inside
+
+
+def _without(image: Tensor, margin: int) -> Tensor:
+    """Return an image (C,H,W) without a margin on each side."""
+    return image[:, margin:-margin, margin:-margin].contiguous() if margin else image
 
 
 def _grid_shape(photograph: Photograph, size: int, stride: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from lowvision.evaluation.measure import ComparedClassifier, Evaluation
 from lowvision.imaging.protocol import Protocol
 from lowvision.inference import engines
 from lowvision.models.architecture import Architecture
+from lowvision.models.calibration import Curve
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.routing import networks
@@ -35,11 +36,13 @@ def build_evaluation(
     seed: int,
     device: torch.device,
     protocol: Protocol = "basicsr",
+    curve: Curve | None = None,
 ) -> Evaluation:
     """Return the evaluation of a base, and of a container if there is one.
 
     fitting: the tiles that the compared classifiers are fitted to; None: no comparison. budgets: fractions of the base
     cost to measure. batch: tiles per forward pass. protocol: luma of photographs whose files are grey.
+    curve: the calibration of the container, to measure the speeds of `lowvision restore`.
     """
     # A user would run the base in eager mode and the default memory format. It may be part of the container: copy it.
     base = copy.deepcopy(base).to(memory_format=torch.contiguous_format).to(device).eval()
@@ -61,6 +64,7 @@ def build_evaluation(
         else _compared(container, architecture, registry, fitting, build_engine, merged.alone),
         merging=build_engine(container, architecture, geometry=merged),
         budgets=budgets,
+        speeds=curve.speeds() if curve else {},
     )
 
 

@@ -73,7 +73,7 @@ class ImageMeasurement:
 class Evaluation:
     """The ways to restore an image, and their measurement: the input, the base, routed, and controls.
 
-    All ways except those at a budget restore each tile alone, as in the paper.
+    All ways except those at a budget or a speed restore each tile alone, as in the paper.
     """
 
     task: Task
@@ -88,9 +88,11 @@ class Evaluation:
     compared: Mapping[str, ComparedClassifier] | None = None
     """Other classifiers by name, measured at the cost of the container's own classifier, with an oracle. None: skip."""
     merging: Engine | None = None
-    """Runs the container with merged tiles, as `lowvision restore` does; used for budgets."""
+    """Runs the container with merged tiles, like `lowvision restore`; used for budgets and speeds."""
     budgets: tuple[float, ...] = ()
     """Budgets to measure, as fractions of the base cost on the whole image."""
+    speeds: Mapping[str, float] = field(default_factory=dict)
+    """The Lagrange multiplier of the cost of each `--speed` of `lowvision restore`, by its name; empty: no curve."""
     adaptive: Mapping[str, Adaptive] = field(default_factory=dict)
     """An adaptive base at each measured operating point, by the name of the way."""
     protocol: Protocol = "basicsr"
@@ -173,7 +175,7 @@ class Evaluation:
 
     def _is_routed(self, way: str) -> bool:
         """Return True if a way selects the branch of each tile by a classifier or the oracle."""
-        return way in ("routed", "oracle", *(self.compared or ())) or way.startswith("routed@")
+        return way in ("routed", "oracle", *(self.compared or ())) or way.startswith(("routed@", "restore@"))
 
     def _ways(self, lq: Tensor, gt: Tensor, seed: int, results: Mapping[str, Any]) -> dict[str, Restore]:
         """List every way except the input, in the order of execution; `results` holds those of earlier ways."""
@@ -207,6 +209,7 @@ class Evaluation:
             ways["oracle"] = by_oracle
         if self.merging:
             ways |= {f"routed@{b:g}": partial(self.merging.route, lq, int(b * price)) for b in self.budgets}
+            ways |= {f"restore@{name}": partial(self.merging.route, lq, k=k) for name, k in self.speeds.items()}
         return ways
 
     @torch.inference_mode()

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision.errors import DataError
-from lowvision.imaging import io
+from lowvision.errors import DataError, RunError
+from lowvision.imaging import alpha as hidden_colour
+from lowvision.imaging.image import converted
 
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
 """The image type of the caller."""
@@ -40,6 +41,14 @@ def to_planes(image: NDArray[Any] | Tensor) -> Tensor:
     return planes
 
 
+def visible_colour(planes: Tensor) -> Tensor:
+    """Return the colour (3,H,W) of RGBA planes (4,H,W), without the colour that is hidden below alpha 0."""
+    if bool((planes[3] != 0).all()):
+        return planes[:3]
+    pixels = hidden_colour.bled(planes.permute(1, 2, 0).cpu().numpy())
+    return torch.from_numpy(pixels).permute(2, 0, 1)[:3].to(planes.device)
+
+
 def empty_result(image: Kind, scale: int, pinned: bool = False) -> Kind:
     """Allocate the result for an image of that type; an array in pinned memory if an accelerator will write it."""
     if isinstance(image, Tensor):
@@ -58,7 +67,10 @@ def write_rows(result: NDArray[Any] | Tensor, n: int, channels: slice, row: int,
     elif rows.device.type != "cpu":
         write_from_device(result, channels, row, rows)
     else:
-        result[row : row + rows.shape[1], :, channels] = io.to_pixels(rows, result.dtype)
+        numbers = range(result.shape[2])[channels]
+        for number, plane in zip(numbers, rows.float().numpy(), strict=True):  # half the time of interleaved pixels
+            values = plane if result.dtype == np.float32 else converted(plane, result.dtype)
+            result[row : row + rows.shape[1], :, number] = values
 
 
 def write_from_device(result: NDArray[Any], channels: slice, row: int, rows: Tensor) -> None:
@@ -78,3 +90,16 @@ def _converted(rows: Tensor, dtype: torch.dtype) -> Tensor:
         narrow = torch.int32 if dtype == torch.uint16 else dtype
         pixels = pixels.clamp(0, 1).mul(torch.iinfo(dtype).max).add(0.5).to(narrow)
     return pixels.contiguous()
+
+
+def check_finite(rows: Tensor, first: int) -> None:
+    """Raise RunError if restored rows (C,h,w) hold values that are not finite; `first`: number of the first row."""
+    if bool(rows.sum().isfinite()):
+        return  # one pass over memory; the sum of finite values may overflow, therefore the second look
+    finite = rows.isfinite()
+    if not bool(finite.all()):
+        _, row, column = (~finite).nonzero()[0].tolist()
+        raise RunError(
+            f"the network gave NaN or infinite values, first at row {first + row}, column {column} of the result; "
+            "try --precision f32, another --runtime, or other weights"
+        )

@@ -17,8 +17,9 @@ from torch import nn
 from lowvision.errors import UsageError, WeightsError, message_of
 from lowvision.inference import onnx_graph, trained_networks
 from lowvision.inference.trained_networks import ModelBundle
-from lowvision.models import bounded_build, weights
+from lowvision.models import bounded_build
 from lowvision.models.architecture import Architecture
+from lowvision.models.weights_header import header_of
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
 
@@ -87,7 +88,7 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
     files, described = _manifest(folder)
     size = sum((folder / name).stat().st_size for name in files if (folder / name).is_file())
     limits = bounded_build.Limits.of_bytes(size)
-    header = weights.header_of(described, folder, registry, limits)
+    header = header_of(described, folder, registry, limits)
     _check_size(header.architecture, folder, limits)
     required = [name_of(k) for k in range(len(header.architecture.branches))]
     required += [CLASSIFIER] if header.architecture.classifier else []

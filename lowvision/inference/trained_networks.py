@@ -14,9 +14,9 @@ from torch import nn
 
 from lowvision.errors import WeightsError
 from lowvision.inference import folding, onnx_graph
-from lowvision.models import external_weights, weights
+from lowvision.models import component_names, external_weights, weights
 from lowvision.models.architecture import Architecture
-from lowvision.models.weights import Header
+from lowvision.models.weights_header import Header
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
 from lowvision.system import cache, source_code
@@ -134,8 +134,8 @@ def _code(path: Path, header: Header, registry: Registry) -> Iterator[Any]:
     Another version of a plugin may compute something else from the same tensors, and in an editable installation the
     version stays while the source changes.
     """
-    yield weights.plugins_of(header.architecture, registry)
-    yield [source_code.of_component(type(part)) for part in weights.components_of(header.architecture)]
+    yield component_names.plugins_of(header.architecture, registry)
+    yield [source_code.of_component(type(part)) for part in component_names.components_of(header.architecture)]
     yield source_code.of_modules(*CORE)
     if weights.is_foreign(path):  # such a file does not describe its network: it is what the formats make of it
         yield header.model_dump(mode="json", context=registry)

@@ -87,6 +87,11 @@ class Curve(Options):
             raise ValueError(f"the smallest loss of 99 % of the tiles is {min(tiles):.3f} dB; allow at least that")
         raise ValueError(f"the smallest loss on data.valid is {min(self.losses):.3f} dB; allow at least that")
 
+    def speeds(self) -> dict[str, float]:
+        """Return the Lagrange multiplier of each speed whose loss the curve can keep."""
+        reachable = {name: loss for name, loss in SPEEDS.items() if loss >= min(self.losses)}
+        return {name: self.k[self.point(loss)] for name, loss in reachable.items()}
+
     def measured(self) -> dict[str, float | tuple[float, ...]]:
         """Return the entries of the curve for the header of a weights file."""
         protocol = self.metric.removeprefix("psnr")

@@ -3,68 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
-from lowvision.config.options import Options
-from lowvision.errors import WeightsError, message_of, summary_of
+from lowvision.errors import WeightsError, message_of
 from lowvision.layers.reparam import fused_state
-from lowvision.models import bounded_build, calibration, external_weights, header_json
+from lowvision.models import bounded_build, external_weights, header_json
 from lowvision.models.architecture import Architecture
-from lowvision.models.bounded_build import Limits, within
-from lowvision.models.external_weights import ExternalWeights
+from lowvision.models.bounded_build import Limits
+from lowvision.models.component_names import plugins_of, shown
 from lowvision.models.operating_points import OperatingPoint
 from lowvision.models.state_dict import unshared
-from lowvision.plugins.contracts import Backbone
+from lowvision.models.weights_header import Header, Provenance, foreign_header, header_of
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
 from lowvision.system.atomic import whole
 
-FORMAT = 1
-"""Incremented when older versions of lowvision cannot read the files any more."""
-MAX_SCALE = 32
-"""Largest scale of a header; networks of real ones enlarge at most 8 times."""
-MAX_TILE = 2048
-"""Largest tile of a header: exporting and measuring a network use a batch of them."""
 KEY = "lowvision"
 """The key of the safetensors metadata that holds the header as JSON."""
-
-
-class Provenance(Options):
-    """Purpose, license and origin of weights, for people who use or redistribute them."""
-
-    about: str = ""
-    """Purpose and training data, in one or two sentences."""
-    license: str = ""
-    """License of the weights, e.g. `Apache-2.0`."""
-    origin: str = ""
-    """Name and format of the other program's file that they were converted from; empty: none."""
-
-
-class Header(Options):
-    """The header of a weights file."""
-
-    format: int = FORMAT
-    """The version of this layout."""
-    kind: Literal["backbone", "container"]
-    """`backbone`: one network; `container`: classifier and branches."""
-    architecture: Architecture
-    """The architecture to build."""
-    measured: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)
-    """Measurements on `data.valid` by name."""
-    settings: tuple[OperatingPoint, ...] = ()
-    """Operating points of an adaptive network."""
-    plugins: dict[str, str] = Field(default_factory=dict)
-    """Required distributions of plugins and their versions."""
-    provenance: Provenance = Provenance()
-    """Purpose, license and origin."""
 
 
 def save(
@@ -124,52 +86,6 @@ def check(path: Path, registry: Registry) -> None:
 def is_foreign(path: Path) -> bool:
     """Return True if another program wrote the file. Raises WeightsError if it cannot be read."""
     return _header_text(path) is None
-
-
-def foreign_header(path: Path, external: ExternalWeights, registry: Registry) -> Header:
-    """Return the header for the content of another program's file."""
-    return Header(
-        kind=external.architecture.kind,  # type: ignore[arg-type]  # one of the two
-        architecture=external.architecture,
-        plugins=plugins_of(external.architecture, registry),
-        provenance=Provenance(origin=f"{path.name} ({external.format})"),
-    )
-
-
-def header_of(raw: dict[str, Any], path: Path, registry: Registry, limits: Limits) -> Header:
-    """Return the header from its JSON; `path` is for messages. Raises WeightsError as `read_header` does."""
-    header_json.check_format(raw, FORMAT, path)
-    try:
-        with within(limits):  # options of some plugins build a network to validate it
-            header = Header.model_validate(header_json.with_tuples(raw), context=registry)
-    except ValidationError as error:
-        raise WeightsError(f"{path}: cannot be rebuilt: {header_json.reasons(error)}{header_json.needs(raw)}") from None
-    except Exception as error:  # validators of plugins may raise anything
-        raise WeightsError(f"{path}: cannot be rebuilt: {summary_of(error)[:300]}{header_json.needs(raw)}") from None
-    if issue := _issue(header):
-        raise WeightsError(f"{path}: cannot be used: {issue}; the header was changed, get the file again")
-    return header
-
-
-def _issue(header: Header) -> str:
-    """Return what is wrong with values that fit their own options but not each other; empty if nothing is."""
-    architecture = header.architecture
-    if header.kind != architecture.kind:
-        return f"the header describes a {architecture.kind} and says {header.kind}"
-    if architecture.classifier is None and len(architecture.branches) > 1:
-        return f"{len(architecture.branches)} branches have no classifier"
-    if architecture.tile.size > MAX_TILE:
-        return f"tiles of {architecture.tile.size} pixels are larger than {MAX_TILE}"
-    if architecture.task.scale > MAX_SCALE:
-        return f"scale {architecture.task.scale} is larger than {MAX_SCALE}"
-    for branch in architecture.branches:
-        if branch.scales is not None and architecture.task.scale not in branch.scales:
-            return f"a branch has no scale {architecture.task.scale}, which its task has"
-    try:
-        calibration.read(header.measured)
-    except ValueError as error:
-        return f"its curve is damaged ({message_of(error)[:200]})"
-    return ""
 
 
 def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
@@ -281,54 +197,3 @@ def _fits(stored: Architecture, wanted: Architecture) -> bool:
 
 def _stored_once(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in unshared(network.state_dict()).items()}
-
-
-def brief(architecture: Architecture, registry: Registry) -> str:
-    """Return the architecture by names, e.g. `a container of fsrcnn, fsrcnn, fsrcnn for sr x4`."""
-    networks = ", ".join(registry.name_of(backbone) for backbone in architecture.branches)
-    description = f"a container of {networks}" if architecture.classifier else networks
-    return f"{description} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
-
-
-def recognised(header: Header, registry: Registry) -> str:
-    """Return how another program's file was recognised, e.g. `RCAN.pth (classsr): rcan for sr x4`."""
-    return f"{header.provenance.origin}: {brief(header.architecture, registry)}"
-
-
-def plugins_of(architecture: Architecture, registry: Registry) -> dict[str, str]:
-    """Return the distributions whose plugins an architecture needs, and their installed versions."""
-    entries = [registry.entry_of(component) for component in components_of(architecture)]
-    return {entry.distribution: entry.version for entry in entries}
-
-
-def components_of(architecture: Architecture) -> list[Options]:
-    """Return the components of an architecture, with the backbones among their options."""
-    parts = [architecture.task, *architecture.branches, architecture.classifier]
-    present = [part for part in parts if part is not None]
-    return [component for part in present for component in (part, *_inner_backbones(part))]
-
-
-def _inner_backbones(options: Options) -> Iterator[Backbone]:
-    """Yield the backbones among the options, and those among their options."""
-    for _, value in options:
-        if isinstance(value, Backbone):
-            yield value
-            yield from _inner_backbones(value)
-
-
-def shown(architecture: Architecture, registry: Registry) -> str:
-    """Return the architecture with its options, e.g. `fsrcnn(channels=16), ... for sr x2`."""
-    networks = ", ".join(_with_options(branch, registry) for branch in architecture.branches)
-    return f"{networks} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
-
-
-def _with_options(options: Options, registry: Registry) -> str:
-    """Return e.g. `fsrcnn(channels=16)`; backbones among the options are written in the same way."""
-    values = {name: value for name, value in options if _is_printed(options, name)}
-    texts = {n: _with_options(v, registry) if isinstance(v, Backbone) else v for n, v in values.items()}
-    return f"{registry.name_of(options)}({', '.join(f'{name}={value}' for name, value in texts.items())})"
-
-
-def _is_printed(options: Options, name: str) -> bool:
-    """Return True unless the field has `repr=False`."""
-    return bool(type(options).model_fields[name].repr)

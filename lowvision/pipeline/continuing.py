@@ -12,10 +12,10 @@ from lowvision.errors import LowvisionError, RunError
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
+from lowvision.training.stage import TrainingStage
 
 SUPERSEDED = "superseded"
 """Folder of a run for the results of stages that followed a stage that got more steps."""
-TRAINING = ("base", "distil", "branches", "classifier", "joint")
 
 Difference = tuple[tuple[str, ...], Any, Any]
 """Path of an option, its stored value and its new one."""
@@ -31,7 +31,7 @@ def extend(
     Raises RunError if anything else differs.
     """
     differences = list(_differences(*_plain(folder, stored, recipe, registry)))
-    grown = [difference for difference in differences if _is_growth(*difference)]
+    grown = [difference for difference in differences if _is_growth(*difference, recipe)]
     if len(grown) < len(differences):
         names = [".".join(path) for path, *_ in differences if path]
         named = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
@@ -70,9 +70,9 @@ def _differences(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterato
         yield path, before, after
 
 
-def _is_growth(path: tuple[str, ...], before: Any, after: Any) -> bool:
-    is_steps = len(path) == 3 and path[0] == "stages" and path[1] in TRAINING and path[2] == "steps"
-    return is_steps and after > before
+def _is_growth(path: tuple[str, ...], before: Any, after: Any, recipe: Recipe) -> bool:
+    is_steps = len(path) == 3 and path[0] == "stages" and path[2] == "steps"
+    return is_steps and isinstance(recipe.stages.get(path[1]), TrainingStage) and after > before
 
 
 def _supersede(folder: Path, stages: Sequence[str]) -> Iterator[str]:

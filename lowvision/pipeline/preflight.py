@@ -21,7 +21,6 @@ from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
 
 SPLITS = ("train", "valid", "test")
-TRAINING = ("base", "distil", "branches", "classifier", "joint")
 
 
 def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
@@ -97,9 +96,8 @@ def _augmentation_issues(recipe: Recipe) -> Iterator[str]:
 
 
 def _optimizer_issues(recipe: Recipe) -> Iterator[str]:
-    for name in TRAINING:
-        options: Fit | None = getattr(recipe.stages, name)
-        if options:
+    for name, options in recipe.stages.items():
+        if isinstance(options, Fit):
             try:
                 make_optimizer([torch.nn.Parameter(torch.zeros(1))], options)
             except RecipeError as error:
@@ -126,11 +124,12 @@ def _photograph_issues(recipe: Recipe) -> Iterator[str]:
 
 
 def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
-    stages = {f"stages.{name}": getattr(recipe.stages, name) for name in TRAINING}
-    files = {f"{path}.start": stage.start for path, stage in stages.items() if stage}
+    files = {
+        f"stages.{name}.{option}": getattr(stage, option)
+        for name, stage in recipe.stages.items()
+        for option in stage.weights_options
+    }
     files |= {f"branches.{k}.weights": branch.weights for k, branch in enumerate(recipe.branches)}
-    if recipe.stages.rank:
-        files["stages.rank.weights"] = recipe.stages.rank.weights
     for path, file in files.items():
         if file:
             try:

@@ -6,19 +6,19 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from lowvision.errors import RunError
 from lowvision.pipeline import continuing, preflight, run_folder
-from lowvision.pipeline.stages import base, branches, calibrate, classifier, distil, evaluate, fidelity, joint, rank
+from lowvision.pipeline.stages.context import StageContext
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.registry import Registry
+from lowvision.plugins.stages import Stage
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 from lowvision.system import accelerators, processes
@@ -26,19 +26,6 @@ from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
 from lowvision.system.distributions import installed_version
 from lowvision.training.log import LOGS, Log
-
-STAGES: dict[str, Callable[[Job, Any], None]] = {
-    "base": base.run,
-    "distil": distil.run,
-    "rank": rank.run,
-    "branches": branches.run,
-    "classifier": classifier.run,
-    "joint": joint.run,
-    "calibrate": calibrate.run,
-    "fidelity": fidelity.run,
-    "evaluate": evaluate.run,
-}
-"""The stages in the order of execution."""
 
 
 def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
@@ -67,10 +54,8 @@ def _run_stages(
         log.info(notice)
     job = Job(recipe, registry, accelerator, folder, log)
     job.claim(*(path for path in (folder / folder.name).rglob("*") if path.is_file()))  # trackers write there
-    for name, run_stage in STAGES.items():
-        options = getattr(recipe.stages, name)
-        if options is not None:
-            _run_once(name, lambda run_stage=run_stage, options=options: run_stage(job, options), job)  # type: ignore[misc]  # bound in this iteration
+    for name, stage in recipe.stages.items():
+        _run_once(stage, StageContext(recipe, registry, accelerator, folder, log, name))
 
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
@@ -97,7 +82,7 @@ def _open_folder(folder: Path, recipe: Recipe, registry: Registry, source: Path,
         if not written.exists():
             _begin(folder, source, resolved)
         elif written.read_text(errors="replace") != resolved:
-            notices = list(continuing.extend(folder, written, recipe, registry, tuple(STAGES), run_folder.DONE))
+            notices = list(continuing.extend(folder, written, recipe, registry, tuple(recipe.stages), run_folder.DONE))
             with whole(written, durable=True) as part:  # last: after a kill before it, the next run begins again here
                 part.write_text(resolved)
             return notices
@@ -131,19 +116,21 @@ def _environment() -> dict[str, str | int | None]:
     return {**versions, "python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
 
 
-def _run_once(name: str, work: Callable[[], None], job: Job) -> None:
+def _run_once(stage: Stage, job: StageContext) -> None:
     """Run a stage unless it is finished, and mark it as finished."""
-    done = job.folder / name / run_folder.DONE
+    name = job.stage
+    done = job.stage_folder / run_folder.DONE
     if done.exists():
         job.log.info(f"{name}: already finished")
         return
     job.log.info(f"{name}: started")
     began = time.perf_counter()
     try:
-        work()
+        stage.run(job)
     except OSError as error:
         raise RunError(f"{name}: {error}; fix the cause and run again, the last good checkpoint is kept") from None
     if job.accelerator.is_main_process:
+        done.parent.mkdir(exist_ok=True)
         job.claim(done)
         with whole(done, durable=True) as part:
             seconds = round(time.perf_counter() - began, 1)

@@ -123,6 +123,14 @@ def remove_results(folder: Path) -> None:
         logger.info("%s: kept, because no run wrote it: %s", folder, _few(others))
 
 
+def unlisted(folder: Path) -> list[str]:
+    """Return the files below the folder that the list does not name; files of checkpoints are named by their folder."""
+    listed = _listed(folder)
+    folders = tuple(name for name in listed if name.endswith("/"))
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in names if name not in (*listed, LOCK) and not name.startswith(folders or "/")]
+
+
 def _listed(folder: Path) -> list[str]:
     """Return the listed names; a partial line, which a kill may leave, names a file that was not written yet."""
     names = []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
-from pydantic_core import core_schema
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError, core_schema
 
 from lowvision.config.options import Options
 from lowvision.config.validation import ValidationIssue, as_error, from_error, shown
 from lowvision.errors import LowvisionError
 from lowvision.plugins import hookspecs
-from lowvision.plugins.registry import Registry
+from lowvision.plugins.registry import NO_REGISTRY, Registry
 
 
 class Choice:
@@ -38,7 +40,9 @@ class Choice:
     def _choose(self, value: Any, info: ValidationInfo) -> Options:
         if isinstance(value, hookspecs.KINDS[self.kind]):
             return value
-        registry: Registry = info.context  # type: ignore[assignment]  # all callers pass it
+        registry: Registry | None = info.context
+        if registry is None:
+            raise PydanticCustomError(NO_REGISTRY, "needs the installed plugins as context of the validation")
         return choose(self.kind, value, registry)
 
 
@@ -71,5 +75,12 @@ def serialize(value: Options, info: core_schema.SerializationInfo) -> dict[str, 
 
 def choices_of(model: type[Options]) -> dict[str, str]:
     """Return the options of a model that are choices themselves, and the kind of each."""
-    annotations = ((name, item) for name, field in model.model_fields.items() for item in field.metadata)
+    annotations = ((name, item) for name, field in model.model_fields.items() for item in _annotations(field))
     return {name: item.kind for name, item in annotations if isinstance(item, Choice)}
+
+
+def _annotations(field: FieldInfo) -> Iterator[Any]:
+    """Yield what annotates the type of an option, or a member of its union, e.g. of `BackboneChoice | None`."""
+    yield from field.metadata
+    for member in get_args(field.annotation):
+        yield from getattr(member, "__metadata__", ())

@@ -17,40 +17,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from lowvision.config.options import Options
+from lowvision.plugins.task import Task as Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import Generator, Tensor, nn
+    from torch import Tensor, nn
 
 Precision = Literal["f32", "bf16", "f16"]
 """Number format of a network's arithmetic: float32; bfloat16 (8 significant bits), which is faster on processors with
 bfloat16 instructions; or float16 (11 significant bits, largest value 65504), for accelerators."""
 Skip = Literal["none", "nearest", "bilinear", "bicubic"]
 """Interpolation of the input that a super-resolution network adds to its output; `none` in most papers."""
-
-
-class Task(Options, ABC):
-    """A degradation of clean images, which networks learn to invert."""
-
-    random: ClassVar[bool] = False
-    """True: the degradation is drawn anew for each tile. False: it is applied once, to whole images."""
-
-    scale: int = Field(default=1, ge=1)
-    """Size of GT divided by size of LQ; 1 for tasks that keep the size."""
-    channels: Literal[1, 3] = 3
-    """Colour channels of an image: 3 for RGB, 1 for grey."""
-
-    @abstractmethod
-    def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
-        """Return LQ (C,H/scale,W/scale) for `gt` (C,H,W) in [0,1]; H and W are multiples of `scale`.
-
-        Draw all random numbers from `generator`, which is on the CPU. The result may exceed [0,1].
-        """
-
-    @abstractmethod
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return a restoration without a network, e.g. bicubic: (B,C,h,w) -> (B,C,h*scale,w*scale)."""
 
 
 class Backbone(Options, ABC):

@@ -15,6 +15,7 @@ from lowvision.imaging.formats import SUFFIXES
 from lowvision.plugins import image_pairs
 from lowvision.plugins.contracts import Dataset, Photo
 from lowvision.plugins.hookspecs import hookimpl
+from lowvision.system import folders
 
 
 class Folder(Dataset):
@@ -43,6 +44,8 @@ class Folder(Dataset):
         folder = Path(self.path).expanduser()
         if not os.path.isdir(folder):
             raise DataError(f"{folder}: no such folder; give the path of a folder of images")
+        if folders.is_root(folder):
+            raise DataError(f"{folder}: is the root of the file system; give the path of a folder of images")
         try:
             photos = self._photos(folder)
         except OSError as error:
@@ -73,8 +76,11 @@ class Folder(Dataset):
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """Return all images below `folder`, sorted: relative name without suffix -> path; hidden files are skipped."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """Return all images below `folder`, sorted: relative name without suffix -> path.
+
+    Hidden files are skipped, links to folders are followed, every folder once.
+    """
+    paths = sorted(p for p in folders.walk(folder) if p.suffix.lower() in SUFFIXES and p.is_file())
     by_name: dict[str, Path] = {}
     for path in paths:
         inside = path.relative_to(folder)

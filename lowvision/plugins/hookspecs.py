@@ -11,6 +11,7 @@ import pluggy
 
 from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.plugins.stages import Stage
 
 PROJECT = "lowvision"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -25,6 +26,7 @@ KINDS: Mapping[str, type[Options]] = {
     "weights": Weights,
     "runtimes": Runtime,
     "formats": Format,
+    "stages": Stage,
 }
 """The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
 
@@ -67,3 +69,8 @@ def lowvision_runtimes() -> Mapping[str, type[Runtime]]:  # type: ignore[empty-b
 @hookspec
 def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]  # as above
     """Layouts of other programs' weights files."""
+
+
+@hookspec
+def lowvision_stages() -> Mapping[str, type[Stage]]:  # type: ignore[empty-body]  # as above
+    """Steps of a run, for `stages` in recipes."""

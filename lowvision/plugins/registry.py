@@ -24,11 +24,16 @@ from lowvision.errors import PluginError, RecipeError, summary_of
 from lowvision.plugins import folder_dataset, hookspecs
 
 GROUP = "lowvision"
+CORE = {folder_dataset.__name__: "lowvision", "lowvision.pipeline.core_stages": "lowvision-stages"}
+"""Modules of the core that have hooks, like those of plugins, and their names in listings."""
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 LIMIT = "LOWVISION_PLUGINS"
 """Environment variable: comma-separated names of the plugins to load; if unset or empty, all are loaded."""
 STRICT = "LOWVISION_STRICT"
 """Environment variable: 1 turns broken plugins and names with two plugins into errors."""
+
+NO_REGISTRY = "no_registry"
+"""The pydantic error type of a choice that is validated without a registry, as defaults are while plugins load."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ class Plugin:
 
     @property
     def name(self) -> str:
-        """Name in listings and messages; `lowvision` for the core's own components."""
-        return "lowvision" if self.module == folder_dataset.__name__ else self.module.replace("_", "-")
+        """Name in listings and messages."""
+        return CORE.get(self.module, self.module.replace("_", "-"))
 
 
 class Registry(Mapping[str, Mapping[str, Entry]]):
@@ -203,8 +208,8 @@ def installed() -> tuple[Plugin, ...]:
 
     The root distribution and the plugin's distribution may both name a module; that is one plugin.
     """
-    core = Plugin(folder_dataset.__name__, "lowvision-framework", "")
-    return (core, *(claimants[0] for _, claimants in sorted(named().items())))
+    core = (Plugin(module, "lowvision-framework", "") for module in CORE)
+    return (*core, *(claimants[0] for _, claimants in sorted(named().items())))
 
 
 def named() -> Mapping[str, list[Plugin]]:
@@ -294,7 +299,7 @@ def _option_problem(component: type[Options], contract: type[Options]) -> str | 
         return f"an option whose type is unknown ({error.message}); import it outside TYPE_CHECKING"
     except ValidationError as error:
         for problem in error.errors():
-            if problem["type"] != "missing" and problem["loc"]:
+            if problem["type"] not in ("missing", NO_REGISTRY) and problem["loc"]:
                 option, default = problem["loc"][0], problem["input"]
                 return f"an option '{option}' that does not allow its own default {default!r}: {problem['msg']}"
     return None

@@ -170,8 +170,8 @@ def kind_at(path: KeyPath, registry: Registry) -> str | None:
         return "backbones"
     if len(path) < 3:
         return None
-    *above, name, option = path  # an option of a choice may be a choice itself
-    kind = kind_at(tuple(above), registry)
+    *above, name, option = path  # an option of a choice or of a stage may be a choice itself
+    kind = "stages" if above == ["stages"] else kind_at(tuple(above), registry)
     component = registry[kind].get(str(name)) if kind else None
     return choices_of(component.component).get(str(option)) if component else None
 

@@ -20,7 +20,7 @@ from lowvision.models.architecture import (
 )
 from lowvision.plugins.choice import Choice
 from lowvision.plugins.contracts import Backbone, Reducer
-from lowvision.recipe.stages import Stages
+from lowvision.recipe.stage_menu import Stages
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
 DEFAULT_AUGMENT = ("D4",)
@@ -125,7 +125,7 @@ class Recipe(Options):
     """A trained network to imitate; or the path of its weights."""
     data: Data = Data()
     """The data sets."""
-    stages: Stages = Stages()
+    stages: Stages = Field(default_factory=dict, validate_default=True)
     """The stages to run."""
     about: str = ""
     """Purpose and training data of the weights, for their header."""
@@ -172,6 +172,7 @@ class Recipe(Options):
             *_missing_classifier(self),
             *_missing_stages(self),
             *_unfit_teacher(self),
+            *_stage_issues(self),
         ]
         if issues:
             raise as_error("Recipe", issues)
@@ -189,11 +190,11 @@ def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
-    own = recipe.stages.base.tile if recipe.stages.base else None
-    if own and own % recipe.base.multiple_of:
-        yield ValidationIssue(
-            ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
-        )
+    for own in recipe.stages.base.tiles if recipe.stages.base else ():
+        if own % recipe.base.multiple_of:
+            yield ValidationIssue(
+                ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
+            )
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield ValidationIssue(
@@ -218,12 +219,6 @@ def _wrong_reductions(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _wrong_lengths(recipe: Recipe) -> Iterator[ValidationIssue]:
-    distil = recipe.stages.distil
-    if distil and distil.steps_each and len(distil.steps_each) != len(recipe.students):
-        yield ValidationIssue(
-            ("stages", "distil", "steps_each"),
-            f"has {len(distil.steps_each)} values for {len(recipe.students)} branches without weights",
-        )
     for name, option in (("branches", "steps_each"), ("classifier", "shares"), ("joint", "shares")):
         values = getattr(getattr(recipe.stages, name), option, None)
         if values is not None and len(values) != len(recipe.branches):
@@ -245,15 +240,15 @@ def _missing_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
-    names = ("base", "distil", "rank", "branches", "classifier", "joint")
-    trained = [name for name in names if getattr(recipe.stages, name)]
-    if trained and recipe.data.train is None:
-        yield ValidationIssue(("stages", trained[0]), "needs data.train")
-    if recipe.stages.fidelity and recipe.data.test is None:
-        yield ValidationIssue(("stages", "fidelity"), "needs data.test")
-    if recipe.stages.branches and not recipe.stages.rank and len(recipe.branches) > 1:
+    trained = [name for name, stage in recipe.stages.items() if "train" in stage.needs]
+    for split in ("train", "valid", "test"):
+        in_need = [name for name, stage in recipe.stages.items() if split in stage.needs]
+        if in_need and getattr(recipe.data, split) is None:
+            yield ValidationIssue(("stages", in_need[0]), f"needs data.{split}")
+    own_class = recipe.stages.branches.own_class if recipe.stages.branches else 0
+    if own_class and not recipe.stages.rank and len(recipe.branches) > 1:
         yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
-    if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.model_fields_set:
+    if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.written:
         yield ValidationIssue(("stages", "evaluate"), "needs data.test")
     if recipe.stages.classifier and recipe.stages.classifier.ranked_steps and not recipe.stages.rank:
         yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
@@ -261,6 +256,13 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
     for name in trained:
         if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
+
+
+def _stage_issues(recipe: Recipe) -> Iterator[ValidationIssue]:
+    """Yield the issues that stages find themselves."""
+    for name, stage in recipe.stages.items():
+        for option, message in stage.issues(recipe):
+            yield ValidationIssue(("stages", name, option) if option else ("stages", name), message)
 
 
 def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
@@ -292,18 +294,9 @@ def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
 def _unfit_teacher(recipe: Recipe) -> Iterator[ValidationIssue]:
     stages, teacher = recipe.stages, recipe.teacher
     if teacher is None:
-        for name in ("distil", "fidelity"):
-            if getattr(stages, name):
-                yield ValidationIssue(("stages", name), "needs a `teacher`")
         return
     if recipe.data.teachers:
         yield ValidationIssue(("data", "teachers"), "cannot be combined with `teacher`; give one of them")
-    if stages.distil and not recipe.students:
-        yield ValidationIssue(("stages", "distil"), "has nothing to train; give a branch without weights")
-    if stages.distil and stages.branches:
-        yield ValidationIssue(("stages", "branches"), "trains what distil has trained; omit one of them")
-    if stages.fidelity and not (recipe.classifier and recipe.is_teacher(len(recipe.branches) - 1)):
-        yield ValidationIssue(("stages", "fidelity"), "needs a classifier, and the teacher's weights as last branch")
     predicts = recipe.classifier and recipe.classifier.predicts == "error" and stages.classifier
     needed = recipe.tile.size + 2 * (recipe.tile.size // 4) if predicts else recipe.tile.size
     if teacher.size < needed:

@@ -24,11 +24,16 @@ def schema(registry: Registry) -> Schema:
         definitions[kind] = _choice(kind, provided)
         for name, entry in provided.items():
             definitions |= _options(kind, name, entry)
+    definitions["stages"] = _stages(registry["stages"])
     definitions["datasets"]["anyOf"].append({"type": "string", "description": "The path of a folder of photographs."})
     document = {
         **recipe,
         "$schema": DIALECT,
-        "properties": {**_short_forms(registry["reducers"], weights_file), **recipe["properties"]},
+        "properties": {
+            **_short_forms(registry["reducers"], weights_file),
+            **recipe["properties"],
+            "stages": {**recipe["properties"]["stages"], "$ref": "#/$defs/stages"},
+        },
         "required": [],
         "anyOf": [{"required": ["extends"]}, {"required": ["task"]}],
         "$defs": definitions,
@@ -94,6 +99,21 @@ def _choice(kind: str, provided: Mapping[str, Entry]) -> Schema:
         if not _model(entry, "").get("required")
     ]
     return {"anyOf": [*bare, with_options]}
+
+
+def _stages(provided: Mapping[str, Entry]) -> Schema:
+    """Return the schema of the stages: options by name; null leaves a stage out, or gives it its defaults."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            name: {
+                "anyOf": [{"$ref": f"#/$defs/stages.{name}"}, {"type": "null"}],
+                "description": (entry.component.__doc__ or "").strip(),
+            }
+            for name, entry in provided.items()
+        },
+    }
 
 
 def _options(kind: str, name: str, entry: Entry) -> Schema:

@@ -22,6 +22,8 @@ AT_BUDGET = "routed@"
 """Prefix of methods with a budget, e.g. `routed@0.6`."""
 ADAPTED_TO = "adaptive@"
 """Prefix of an adaptive base with a budget, e.g. `adaptive@0.6`."""
+AT_SPEED = "restore@"
+"""Prefix of the speeds of `lowvision restore`, e.g. `restore@balanced`."""
 EXCEEDED = {
     AT_BUDGET: ("share_of_base_whole", "on which no cheaper route exists"),
     ADAPTED_TO: ("share_of_base_tiled", "because the setting was calibrated on other tiles"),
@@ -105,6 +107,8 @@ def label(way: str) -> str:
     """Return the label of a method."""
     if way.startswith(AT_BUDGET):
         return f"routed, budget {float(way.removeprefix(AT_BUDGET)):.0%}"
+    if way.startswith(AT_SPEED):
+        return f"restore, {way.removeprefix(AT_SPEED)}"
     if way.startswith(ADAPTED_TO):
         return f"adaptive, budget {float(way.removeprefix(ADAPTED_TO)):.0%}"
     return LABELS.get(way, way.replace("_", " "))
@@ -134,6 +138,8 @@ def explanations(document: Document) -> dict[str, str]:
         by_label["budget"] = (
             "as `restore --budget`: merged tiles, at most this share of the base's cost on the whole image"
         )
+    if any(way.startswith(AT_SPEED) for way in methods):
+        by_label["restore"] = "as `lowvision restore --speed`: merged tiles, at the calibrated trade of loss for cost"
     if any(way.startswith(ADAPTED_TO) for way in methods):
         by_label["adaptive, budget"] = (
             "adaptive, calibrated on other photographs to this mean share of the tiled base's cost"
@@ -184,7 +190,7 @@ def excesses(image_set: Mapping[str, Any]) -> list[str]:
 
 
 def verdict(mean: Mapping[str, Row]) -> str:
-    """Summarise the result in one sentence; empty if only the input was measured."""
+    """Summarise the result in a sentence or two; empty if only the input was measured."""
     metric = main_metric(mean)
     way = next((way for way in ("routed", "base_whole", "base_tiled") if way in mean), None)
     if metric is None or way is None:
@@ -195,7 +201,17 @@ def verdict(mean: Mapping[str, Row]) -> str:
     gains = [f"{_gain(mean[way], mean[other], metric)} dB against {label(other)}" for other in others]
     share = mean[way].get("share_of_base_tiled")
     price = f", at {share:.1%} of the tiled base's multiply-adds" if way == "routed" and is_number(share) else ""
-    return f"{label(way)}: {', '.join(gains)}{price}."
+    return " ".join([f"{label(way)}: {', '.join(gains)}{price}.", *_at_speed(mean, metric)])
+
+
+def _at_speed(mean: Mapping[str, Row], metric: str) -> list[str]:
+    """Return one sentence on the slowest measured speed of `lowvision restore` that loses something; empty if none."""
+    way = next((way for way in ("balanced", "fast") if AT_SPEED + way in mean), None)
+    if way is None or "base_whole" not in mean:
+        return []
+    row = mean[AT_SPEED + way]
+    against = f"{_gain(row, mean['base_whole'], metric)} dB against {label('base_whole')}"
+    return [f"{label(AT_SPEED + way)}: {against}, at {row['share_of_base_whole']:.1%} of its multiply-adds."]
 
 
 def _slashed(values: Sequence[str]) -> str:

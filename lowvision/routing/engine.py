@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -17,7 +17,7 @@ from lowvision.routing.blending import Band
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry, Region, Window, merged, window, window_size
-from lowvision.routing.tiling import Plan, cut_all, plan, split, unit
+from lowvision.routing.tiling import Plan, cut_all, plan, unit
 from lowvision.routing.workers import in_order
 from lowvision.system import devices
 
@@ -110,9 +110,9 @@ class Engine:
     weigh: budgets.Weigh = budgets.logarithms
     """Cost weight for the scores of the classifier. Default: the one for logits."""
 
-    def route(self, image: Tensor, budget: int | None = None) -> RestoredTiles:
-        """Restore an image by the classifier's choice, within a budget of multiply-adds."""
-        return self.restored(image, self.decide(image, budget))
+    def route(self, image: Tensor, budget: int | None = None, k: float = 0.0) -> RestoredTiles:
+        """Restore an image by the classifier's choice, with the limits of `decide`."""
+        return self.restored(image, self.decide(image, budget, k))
 
     def restore(self, image: Tensor, choice: Tensor | int) -> RestoredTiles:
         """Restore an image by a given choice: one branch per tile (N,), or one for all tiles."""
@@ -214,17 +214,20 @@ class Engine:
 
     def _scores(self, image: Tensor, tiling: Plan) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M)."""
+        return self._classified(image, tiling.corners)
 
+    def _classified(self, image: Tensor, corners: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+        """Return the output of the classifier (N,M) on the tiles with these first rows and columns."""
         at_once = CLASSIFIED_AT_ONCE if image.device.type == "cpu" else CLASSIFIED_ON_ACCELERATOR
         limit = Limit(at_once)
 
         @torch.inference_mode()
         def classify_batch(first: int) -> Tensor:
-            tiles = self._prepared(split(image, tiling, first, at_once))
+            tiles = self._prepared(cut_all(image, corners[first : first + at_once], self.size, self.size))
             with devices.exact_float32(tiles.device):
                 return run_in_parts(self.networks.classify, tiles, limit, 1).float().cpu()
 
-        scores = list(in_order(classify_batch, range(0, tiling.count, at_once), self.callers))
+        scores = list(in_order(classify_batch, range(0, len(corners), at_once), self.callers))
         return torch.cat(scores).double().numpy()
 
     def _stretches(self, tiling: Plan, channels: int) -> Iterator[Stretch]:

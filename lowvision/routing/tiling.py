@@ -38,6 +38,11 @@ class Plan:
         return len(self.tops) * len(self.lefts)
 
     @cached_property
+    def corners(self) -> tuple[tuple[int, int], ...]:
+        """First row and column of each tile, row by row."""
+        return tuple((top, left) for top in self.tops for left in self.lefts)
+
+    @cached_property
     def seams_down(self) -> tuple[Span, ...]:
         """Pixel rows over which each row of tiles fades into the next."""
         return _seams(self.tops, self.size, self.overlap)
@@ -64,13 +69,12 @@ def split(image: Tensor, tiling: Plan, first: int = 0, count: int | None = None)
 
     first, count: cut `count` tiles from tile number `first` on. Default: all.
     """
-    coords_list = [(top, left) for top in tiling.tops for left in tiling.lefts]
-    selected = coords_list[first : None if count is None else first + count]
+    selected = tiling.corners[first : None if count is None else first + count]
     return cut_all(image, selected, tiling.size, tiling.size)
 
 
 def cut_all(image: Tensor, corners: Sequence[tuple[int, int]], height: int, width: int) -> Tensor:
-    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), as `cut` does, in a few operations.
+    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), like `cut`, in a few operations.
 
     A piece starts inside the image; it crosses the border only if the image is smaller than the piece.
     """

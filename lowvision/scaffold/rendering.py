@@ -25,8 +25,16 @@ PACKAGE = "package"
 """Placeholder of the package's name in paths."""
 COMPONENT = "component"
 """Placeholder of the component's name in paths: recipes of two plugins must not share a run folder."""
-KINDS = {"backbone": "backbones", "reducer": "reducers", "classifier": "classifiers", "task": "tasks"}
+KINDS = {
+    "backbone": "backbones",
+    "reducer": "reducers",
+    "classifier": "classifiers",
+    "task": "tasks",
+    "stage": "stages",
+}
 """Component types that can be rendered, and their kind in the registry."""
+MODULES = {"network.py": "the network, in torch", "objective.py": "the losses, in torch"}
+"""Modules that some kinds have, and their row in the README."""
 PREFIX = "lowvision-"
 NAME = re.compile(PREFIX + r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -72,7 +80,7 @@ def _values(distribution: str, kind: str) -> dict[str, str]:
         )
     name = distribution.removeprefix(PREFIX).replace("-", "_")
     package = distribution.replace("-", "_")
-    network = f"| `{package}/network.py` | the network, in torch |\n"
+    modules = [name for name in MODULES if (TEMPLATES / kind / PACKAGE / f"{name}{ENDING}").is_file()]
     return {
         "distribution": distribution,
         "package": package,
@@ -80,7 +88,7 @@ def _values(distribution: str, kind: str) -> dict[str, str]:
         "Class": "".join(word.capitalize() for word in name.split("_")),
         "kind": kind,
         "menu": KINDS[kind],
-        "network_row": network if (TEMPLATES / kind / PACKAGE / f"network.py{ENDING}").is_file() else "",
+        "network_row": "".join(f"| `{package}/{name}` | {MODULES[name]} |\n" for name in modules),
     }
 
 

@@ -10,6 +10,7 @@ from lowvision.testing.backbones import check_backbone, measured_reach
 from lowvision.testing.classifiers import check_classifier
 from lowvision.testing.plugins import check_plugin
 from lowvision.testing.reducers import check_reducer
+from lowvision.testing.stages import check_stage
 from lowvision.testing.subject import PlainTask
 from lowvision.testing.tasks import check_task
 
@@ -19,6 +20,7 @@ __all__ = [
     "check_classifier",
     "check_plugin",
     "check_reducer",
+    "check_stage",
     "check_task",
     "measured_reach",
 ]

@@ -17,7 +17,7 @@ import lowvision
 from lowvision.commands import convert, evaluate
 from lowvision.errors import UsageError, WeightsError
 from lowvision.imaging import io
-from lowvision.models import weights
+from lowvision.models import weights, weights_header
 from lowvision.models.architecture import Architecture
 from lowvision.plugins import folder_dataset, registry
 
@@ -143,7 +143,7 @@ def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> Non
     network = made.build_container()
     curve = {"curve/k": (0.0,), "curve/share_of_base_whole": (1.0,), "curve/psnr_rgb": (30.0,)}
     facts = {"psnr_rgb": 30.0, **curve, "curve/last_branch_on_every_tile/psnr_rgb": 30.0}
-    provenance = weights.Provenance(about="For tests.", license="Apache-2.0")
+    provenance = weights_header.Provenance(about="For tests.", license="Apache-2.0")
     weights.save(path, network, made, KNOWN, facts, provenance)
     output = tmp_path / "fused.safetensors"
     said = convert.reduce(path, output, KNOWN, FUSED)

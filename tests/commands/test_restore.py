@@ -18,8 +18,8 @@ import pytest
 import safetensors.torch
 import tiny
 
-from lowvision.commands import inputs, restore
-from lowvision.commands.restore import RestoreOptions, RestoreRequest
+from lowvision.commands import inputs, restore, restore_outcomes
+from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import DataError, RunError, UsageError, WeightsError
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
@@ -153,7 +153,7 @@ def test_a_bad_file_is_told_and_costs_no_other(place: Path, restored: Any) -> No
     for name, reason in [("a", "not an image"), ("c", "truncated"), ("d", "empty"), ("e", "NaN")]:
         assert reason in next(why for file, why in told.items() if file.startswith(name))
     assert [path.name for path in Path("out").iterdir()] == ["b good.png"]
-    lines = restore.text(document).splitlines()
+    lines = restore_outcomes.text(document).splitlines()
     assert lines[0].startswith("1 restored, 0 skipped, 4 failed; branches ")
     assert lines[1] == f"failed: {Path('in/a text.png')}: {told['a text.png']}"
 
@@ -273,7 +273,8 @@ def _with_header(whole: bytes, change: Any) -> bytes:
 
 
 def _command(weights_file: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "lowvision", "restore", "in", "-o", "out", "-m", str(weights_file), *more]
+    fixed = "restore in -o out --runtime torch -m"
+    return [sys.executable, "-m", "lowvision", *fixed.split(), str(weights_file), *more]
 
 
 def test_ctrl_c_leaves_whole_files_alone(place: Path, weights_file: Path) -> None:
@@ -417,7 +418,7 @@ def test_ignored_files_are_counted_in_the_summary(place: Path, weights_file: Pat
     document = restore.run(request, KNOWN)
     assert document is not None
     assert document["ignored"] == {".heic": 2, ".txt": 1}
-    assert "3 other files in the folders were ignored: 2 .heic, 1 .txt" in restore.text(document)
+    assert "3 other files in the folders were ignored: 2 .heic, 1 .txt" in restore_outcomes.text(document)
     assert Path("out/a_x2.png").exists()
 
 

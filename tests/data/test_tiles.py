@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from lowvision.data.tiles import (
     Mixed,
     Ranked,
     Samples,
+    Successive,
     TileExtractor,
     fixed_tiles,
     too_small,
@@ -26,6 +28,7 @@ from lowvision.data.tiles import (
 from lowvision.errors import DataError
 from lowvision.imaging import io
 from lowvision.plugins import registry
+from lowvision.plugins.contracts import Task
 from lowvision.plugins.folder_dataset import Folder
 
 KNOWN = registry.load()
@@ -144,3 +147,56 @@ def test_mixed_tiles_hold_the_asked_share_of_their_own_in_every_batch(extractor,
         numbers = range(8 * batch, 8 * batch + 8)
         assert sum(torch.equal(mixed[n][1], own[n][1]) for n in numbers) == owned
         assert sum(torch.equal(mixed[n][1], others[n][1]) for n in numbers) == 8 - owned
+
+
+class Averaged(Task):
+    """The mean of a square of 7x7 pixels, with constant noise: depends on three pixels around each."""
+
+    random: ClassVar[bool] = True
+    margin: ClassVar[int] = 3
+
+    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        padded = torch.nn.functional.pad(gt[None], (3, 3, 3, 3), mode="replicate")
+        return torch.nn.functional.avg_pool2d(padded, 7, 1)[0] + torch.rand((), generator=generator)
+
+    def baseline(self, lq: torch.Tensor) -> torch.Tensor:
+        return lq
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 36), (30, 17), (52, 36)])
+def test_a_random_degradation_sees_the_surroundings_of_its_tile(tmp_path, corner):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    io.write(tmp_path / "one.png", io.Image(pixels))
+    task = Averaged()
+    extractor = TileExtractor(photographs.load(Folder(path=str(tmp_path)), task), task, 12)
+    lq, gt = extractor.fixed((0, *corner), 5)
+    whole = task.degrade(io.to_tensor(pixels), torch.Generator().manual_seed(5))
+    top, left = corner
+    torch.testing.assert_close(gt, io.to_tensor(pixels[top : top + 12, left : left + 12]))
+    torch.testing.assert_close(lq, whole[:, top : top + 12, left : left + 12])
+
+
+def test_an_augmented_tile_with_a_margin_fits_its_ground_truth(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    io.write(tmp_path / "one.png", io.Image(pixels))
+    task = Averaged()
+    extractor = TileExtractor(photographs.load(Folder(path=str(tmp_path)), task), task, 12)
+    drawn = samples(extractor)
+    for number in range(8):
+        lq, gt = drawn[number]
+        difference = (torch.nn.functional.avg_pool2d(gt[None], 7, 1)[0] - lq[:, 3:-3, 3:-3]).flatten()
+        torch.testing.assert_close(difference, difference[:1].expand_as(difference))  # the constant noise
+
+
+@given(steps=st.integers(2, 20), batch=st.integers(1, 8), count=st.integers(1, 4))
+@settings(deadline=None, max_examples=40)
+def test_sizes_of_tiles_follow_each_other_in_equal_parts_and_never_within_a_step(steps, batch, count):
+    parts = tuple([(size, number) for number in range(steps * batch)] for size in range(count))
+    drawn = [Successive(parts, steps, batch)[number] for number in range(steps * batch)]
+    assert [number for _, number in drawn] == list(range(steps * batch))
+    sizes = [{size for size, _ in drawn[step * batch : (step + 1) * batch]} for step in range(steps)]
+    assert all(len(of_step) == 1 for of_step in sizes)
+    turns = [of_step.pop() for of_step in sizes]
+    assert turns == sorted(turns)
+    if steps >= count:
+        assert max(map(turns.count, range(count))) - min(map(turns.count, range(count))) <= 1

@@ -29,6 +29,7 @@ from lowvision_sr import SuperResolution
 README = Path(__file__).parents[2] / "plugins" / "lowvision-efficient" / "README.md"
 SMALL: tuple[Backbone, ...] = (
     DISP(channels=4, layers=2),
+    DISP(channels=5, layers=2, unshuffle=2),
     SPAN(channels=4, layers=2),
     SPAN(channels=3, layers=2, form="branches"),
     RLFN(channels=4, layers=2, hidden=3),
@@ -72,6 +73,7 @@ def smooth_image(height: int, width: int) -> Tensor:
     ("backbone", "exact"),
     [
         (DISP(), 163_792),
+        (DISP(unshuffle=2), 163_792 + 9 * 32 * 9 + 3 * 48 * (9 * 32 + 1)),
         (RLFN(), 470_208),
         (BSRN(), 352_400),
         (PlainUSR(size="U"), 19_820),
@@ -160,7 +162,13 @@ def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "reach"),
-    [(DISP(), 18), (SPAN(channels=4), 21), (PlainUSR(size="U"), 9), (PlainUSR(size="T"), 9)],
+    [
+        (DISP(), 18),
+        (DISP(channels=5, layers=1, unshuffle=2), 13),
+        (SPAN(channels=4), 21),
+        (PlainUSR(size="U"), 9),
+        (PlainUSR(size="T"), 9),
+    ],
     ids=name,
 )
 def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: Backbone, reach: int) -> None:

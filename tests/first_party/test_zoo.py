@@ -12,7 +12,7 @@ from safetensors import safe_open
 import lowvision
 from lowvision.imaging import io, metrics
 from lowvision.imaging.resize import resize
-from lowvision.models import calibration, pretrained, weights
+from lowvision.models import calibration, pretrained, weights, weights_header
 from lowvision.plugins import registry
 from lowvision.recipe import reading, shipped
 
@@ -55,7 +55,7 @@ def test_it_is_what_its_recipe_makes(name: str) -> None:
     path = shipped.recipes(KNOWN)[RECIPES[name]]
     recipe, header = reading.read(path, KNOWN, []), weights.read_header(CARRIED[name], KNOWN)
     assert header.architecture == recipe.architecture
-    assert header.provenance == weights.Provenance(about=recipe.about, license=recipe.license)
+    assert header.provenance == weights_header.Provenance(about=recipe.about, license=recipe.license)
 
 
 @pytest.mark.parametrize("name", CARRIED)

@@ -32,7 +32,7 @@ def block(order: str = "<", orientation: int = 6) -> bytes:
 
 
 def reread(content: bytes) -> PIL.Image.Exif:
-    """What Pillow reads from a block."""
+    """The tags that Pillow reads from a block."""
     tags = PIL.Image.Exif()
     tags.load(b"Exif\0\0" + content)
     return tags

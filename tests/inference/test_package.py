@@ -17,7 +17,7 @@ from lowvision.commands.show import names
 from lowvision.commands.show.request import ShowRequest
 from lowvision.errors import UsageError, WeightsError
 from lowvision.inference import onnx_graph, package, trained_networks
-from lowvision.models import weights
+from lowvision.models import component_names, weights
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone, Runtime, Task
 from lowvision.system import cache
@@ -266,7 +266,7 @@ def test_by_another_version_of_a_plugin_weights_have_another_graph(
 ) -> None:
     before = trained_networks.read(container, KNOWN).identity
     assert trained_networks.read(container, KNOWN).identity == before
-    monkeypatch.setattr(weights, "plugins_of", lambda *_: {"lowvision-sr": "another"})
+    monkeypatch.setattr(component_names, "plugins_of", lambda *_: {"lowvision-sr": "another"})
     assert trained_networks.read(container, KNOWN).identity != before
 
 

@@ -39,6 +39,12 @@ def test_the_cheapest_point_that_keeps_to_a_loss_is_taken(loss: float, point: in
     assert MEASURED.point(loss + 1e-9) == point
 
 
+def test_a_speed_has_the_k_of_the_cheapest_point_within_its_loss() -> None:
+    assert MEASURED.speeds() == {"fast": 0.0, "balanced": -1.0, "best": -1.0}
+    only_fast = MEASURED.replace(psnr=(30.0, 30.8, 30.8, 30.8))
+    assert only_fast.speeds() == {"fast": 0.0}
+
+
 def test_a_gain_that_was_never_measured_is_refused() -> None:
     with pytest.raises(ValueError, match=r"smallest loss .* is -0\.020 dB"):
         MEASURED.point(-0.5)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lowvision import Adaptive, multiply_adds
 from lowvision.commands import inputs, restore
-from lowvision.commands.restore import RestoreOptions
+from lowvision.commands.restore_request import RestoreOptions
 from lowvision.errors import UsageError
 from lowvision.imaging import io
 from lowvision.inference import package

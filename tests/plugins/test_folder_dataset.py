@@ -182,6 +182,22 @@ def test_names_that_merely_end_alike_are_no_pairs(tmp_path: Path, names_: tuple[
     assert all(lq is None for _, lq in pairs(touch(tmp_path, *names_)).values())
 
 
+def test_linked_folders_are_used_once(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "stored").mkdir()
+    for name in ("set/a.png", "stored/b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "set" / "more").symlink_to(tmp_path / "stored")
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
+    assert [photo.name for photo in Folder(path=str(tmp_path / "set")).photos()] == ["a", "more/b"]
+
+
+@pytest.mark.parametrize("path", ["/", "/tmp/.."])
+def test_the_root_of_the_file_system_is_refused_at_once(path: str) -> None:
+    with pytest.raises(DataError, match="is the root of the file system; give the path of a folder of images"):
+        Folder(path=path).photos()
+
+
 def test_a_folder_without_ground_truth_takes_all_images_as_they_are(tmp_path: Path) -> None:
     touch(tmp_path, "lq/0001x4.png", "gt/0001.png", "b.png")
     photos = Folder(path=str(tmp_path), has_gt=False).photos()

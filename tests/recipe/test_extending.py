@@ -152,7 +152,7 @@ def test_unknown_paths_are_told(tmp_path: Path) -> None:
     assert toys.complaints(tmp_path, toys.RECIPE, *overrides) == [
         "command line: backbone.net.chanels: unknown key (did you mean 'channels'?)",
         "command line: stages.base.stps: unknown key (did you mean 'steps'?)",
-        "command line: stages.bse: unknown key (did you mean 'base'?)",
+        "command line: stages.bse: no stage named 'bse'; did you mean 'base'? (from lowvision-stages)",
         "command line: stgaes: unknown key (did you mean 'stages'?)",
     ]
 

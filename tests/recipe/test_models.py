@@ -67,6 +67,11 @@ def test_one_branch_needs_no_ranking(tmp_path: Path) -> None:
     assert len(toys.read(tmp_path, toys.RECIPE, "branches=[net]", "stages.rank=null").branches) == 1
 
 
+def test_branches_that_learn_from_all_tiles_need_no_ranking(tmp_path: Path) -> None:
+    free = toys.read(tmp_path, toys.RECIPE, "stages.rank=null", "stages.branches={own_class: 0, steps: 3}")
+    assert free.stages.rank is None
+
+
 def test_a_branch_says_how_it_was_made_of_the_base(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, toys.RECIPE)
     for branch in recipe.branches:

@@ -53,7 +53,7 @@ sede: 1
         "r.yml:7: stages.base.stps: unknown key (did you mean 'steps'?)",
         "r.yml:8: stages.joint.betas: must be a list, not 3",
         "r.yml:8: stages.joint.ema: must be less than 1, not 1",
-        "r.yml:9: stages.rnk: unknown key (did you mean 'rank'?)",
+        "r.yml:9: stages.rnk: no stage named 'rnk'; did you mean 'rank'? (from lowvision-stages)",
         "r.yml:10: sede: unknown key (did you mean 'seed'?)",
         "command line: seed: must be at least 0, not -1",
         "command line: precision: must be 'no', 'fp16' or 'bf16', not 'fp17' (did you mean 'fp16'?)",

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
-from lowvision.recipe.stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.training.options import Fit
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 ALL = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yml"))
 BASES = ("sr_fsrcnn", "sr_carn", "sr_srresnet", "sr_rcan", "denoise_dncnn")
 SYSTEMS = ("sr_esrt", "sr_acnet", "sr_smsr", "sr_sparse", "sr_arm", "sr_pixel", "sr_search", "sr_exits")
-MINUTES = (*BASES, *SYSTEMS, "sr_finetune")
+MINUTES = ("sr_disp", *BASES, *SYSTEMS, "sr_finetune")
 TABLE_4 = ("sr_srresnet_table4_a", "sr_srresnet_table4_b")
 
 

@@ -13,7 +13,7 @@ from lowvision.plugins import registry
 from lowvision.recipe.schema import schema
 
 ROOT = Path(__file__).parents[2]
-FIRST_PARTY = ("lowvision.plugins.folder_dataset", "lowvision_")
+FIRST_PARTY = (*registry.CORE, "lowvision_")
 
 
 def parts(part: Any) -> Iterator[dict[str, Any]]:

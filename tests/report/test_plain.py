@@ -7,6 +7,9 @@ from documents import document, measured
 
 from lowvision import report
 
+SPEEDS = {"fast": 0.3, "balanced": 0.71, "best": 0.9}
+"""Share of the base's cost at each speed of restoring, as in a measurement."""
+
 
 def line_of(label: str, told: str) -> str:
     return next(line for line in told.splitlines() if line.startswith(label))
@@ -90,6 +93,15 @@ def test_budgets_and_other_classifiers_are_told_in_words():
     assert "ruler Measures tiles; within the cost of routed" in told
     assert "budget as `restore --budget`: merged tiles" in told
     assert "an upper bound" in told
+
+
+def test_the_verdict_compares_the_default_of_restore_with_the_base_on_the_whole_image():
+    ways = {f"restore@{speed}": measured(28.0, share_of_base_whole=share) for speed, share in SPEEDS.items()}
+    told = " ".join(report.text(document(2, **ways)).split())
+    assert "restore, balanced: +0.50 dB against base (whole image), at 71.0% of its multiply-adds." in told
+    assert "restore as `lowvision restore --speed`: merged tiles" in told
+    assert "restore, fast:" not in told
+    assert "restore, fast" in told
 
 
 def test_a_budget_that_was_exceeded_is_reported_with_its_reason():

@@ -15,7 +15,7 @@ from lowvision.commands.accelerate.students import Student
 from lowvision.data import crops, photographs
 from lowvision.data.photographs import Photograph
 from lowvision.errors import DataError, UsageError
-from lowvision.models import weights
+from lowvision.models import component_names, weights, weights_header
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.pipeline import distillation
 from lowvision.pipeline.distillation import TeacherTargets
@@ -87,7 +87,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     architecture = header.architecture.deployed()
     teacher = architecture.only(-1)
     if weights.is_foreign(request.weights):
-        say(weights.recognised(header, registry))
+        say(weights_header.recognised(header, registry))
     tile, context = _tile(teacher), _context(teacher)
     students = _students(request, teacher, tile.size, registry)
     crop_size = max(64, up(tile.size + 2 * (tile.size // 4), 32))
@@ -235,7 +235,7 @@ def _tell(
         say("the network sees its whole input: fidelity is to the network run on tiles")
     say(f"teacher: {result.crops} crops, {each:.2f} s each: {duration(result.crops * each)}")
     for student, own, steps in zip(result.students, seconds, result.steps, strict=True):
-        name = weights.shown(result.architecture.replace(branches=(student.backbone,)), registry).partition(" for ")[0]
+        name = component_names.shown(result.architecture.replace(branches=(student.backbone,)), registry).partition(" for ")[0]
         say(f"student {name}: {student.share:.1%} of the price, {steps} steps of {own:.2f} s: {duration(steps * own)}")
     if result.start:
         say(f"students with the same structure start from {result.start}")

@@ -8,7 +8,6 @@ from typing import Any
 from lowvision.commands.show import networks
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading, shipped
-from lowvision.recipe.stages import Stages
 
 
 def document(
@@ -22,7 +21,6 @@ def document(
     size = recipe.tile.size
     described = networks.of_architecture(recipe.architecture, registry, width or size, height or size)
     datasets = {name: getattr(recipe.data, name) for name in ("train", "valid", "test")}
-    stages = {name: getattr(recipe.stages, name) for name in Stages.model_fields}
     return {
         "kind": "recipe",
         "name": name,
@@ -30,19 +28,18 @@ def document(
         "file": str(path),
         **described,
         "data": {
-            name: {registry.name_of(value): value.model_dump(mode="json", exclude_defaults=True)}
+            name: {registry.name_of(value): value.model_dump(mode="json", exclude_defaults=True, context=registry)}
             for name, value in datasets.items()
             if value is not None
         },
         "stages": [
             {
                 "name": name,
-                "about": Stages.described()[name],
+                "about": (type(stage).__doc__ or "").partition("\n")[0],
                 # The values in the recipe; `lowvision check --resolved` prints the defaults too.
                 "says": stage.model_dump(mode="json", exclude_unset=True),
             }
-            for name, stage in stages.items()
-            if stage is not None
+            for name, stage in recipe.stages.items()
         ],
         "seed": recipe.seed,
     }

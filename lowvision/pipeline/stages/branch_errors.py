@@ -13,9 +13,9 @@ from torch.utils import data
 from lowvision.data.tiles import Grid, TileExtractor
 from lowvision.errors import RunError
 from lowvision.models import weights
+from lowvision.pipeline.core_stages import ClassifierStage
 from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
 from lowvision.system.atomic import whole
 from lowvision.training import batch_norm

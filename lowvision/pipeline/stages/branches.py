@@ -7,10 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from lowvision.data.tiles import Grid, Mixed
+from lowvision.pipeline.core_stages import Branches
 from lowvision.pipeline.stages import network, rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.models import Branch
-from lowvision.recipe.stages import Branches
 
 
 def run(job: Job, options: Branches) -> None:

@@ -24,9 +24,9 @@ from lowvision.inference import engines
 from lowvision.models import calibration, weights
 from lowvision.models.calibration import INVISIBLE, PERCENTILE, TEACHER_ERROR, Curve
 from lowvision.models.operating_points import OperatingPoint, distinct
+from lowvision.pipeline.core_stages import Calibrate
 from lowvision.pipeline.stages import container
 from lowvision.pipeline.stages.job import CALIBRATED, SET, Job
-from lowvision.recipe.stages import Calibrate
 from lowvision.routing import oracle
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine, Routes
@@ -90,7 +90,7 @@ def _run_network(job: Job, options: Calibrate) -> None:
 
 
 def _run_container(job: Job, options: Calibrate) -> None:
-    path = job.kept("joint") or job.kept("classifier")
+    path = job.container_weights()
     loaded = weights.load_container(path, job.deployed, job.registry) if path else container.assembled(job)
     curve = _curve(job, options, loaded)
     if job.accelerator.is_main_process:

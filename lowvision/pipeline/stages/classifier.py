@@ -8,9 +8,9 @@ from torch import nn
 
 from lowvision.data.tiles import Ranked
 from lowvision.models import weights
+from lowvision.pipeline.core_stages import ClassifierStage
 from lowvision.pipeline.stages import branch_errors, container, rank
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import ClassifierStage
 from lowvision.routing.container import RoutedContainer
 from lowvision.training import batch_norm
 from lowvision.training.log import Value

@@ -6,9 +6,9 @@ from torch import nn
 
 from lowvision.data.tiles import Grid
 from lowvision.errors import WeightsError
+from lowvision.pipeline.core_stages import Distil
 from lowvision.pipeline.stages import network
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import Distil
 
 
 def run(job: Job, options: Distil) -> None:

@@ -13,9 +13,9 @@ from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
 from lowvision.evaluation.measure import Evaluation
 from lowvision.evaluation.run import picture_paths, run_evaluation
-from lowvision.models import weights
+from lowvision.models import calibration, weights
+from lowvision.pipeline.core_stages import Evaluate
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import Evaluate
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import read_metrics
 
@@ -67,6 +67,7 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
         seed=seed,
         device=device,
         protocol=options.protocol,
+        curve=_curve(job),
     )
     if evaluation.adaptive and options.budgets:
         lq, gt = fixed_tiles(job.extractor("valid"), job.recipe.data.valid_tiles, seed)
@@ -77,6 +78,11 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
 def _container(job: Job) -> RoutedContainer | None:
     path = job.container_weights()
     return weights.load_container(path, job.deployed, job.registry) if path else None
+
+
+def _curve(job: Job) -> calibration.Curve | None:
+    path = job.container_weights()
+    return calibration.read(weights.read_header(path, job.registry).measured) if path else None
 
 
 def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:

@@ -7,8 +7,8 @@ import json
 from lowvision.errors import DataError
 from lowvision.evaluation import fidelity, fidelity_report
 from lowvision.imaging import io
+from lowvision.pipeline.core_stages import Fidelity
 from lowvision.pipeline.stages.job import CALIBRATED, Job
-from lowvision.recipe.stages import Fidelity
 from lowvision.system.atomic import whole
 
 DOCUMENT, TEXT, SHEET = "fidelity/fidelity.json", "fidelity/fidelity.txt", "fidelity/worst.png"

@@ -17,14 +17,14 @@ from lowvision.errors import DataError, RunError, summary_of
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.deployment import deployed, training_file
-from lowvision.models.weights import Provenance
+from lowvision.models.weights_header import Provenance
 from lowvision.pipeline import distillation, run_folder, teachers
 from lowvision.pipeline.distillation import TeacherTargets
 from lowvision.plugins.registry import Registry
+from lowvision.plugins.stages import Trainable
 from lowvision.recipe.models import Recipe
 from lowvision.training import checkpoint
 from lowvision.training.log import Log, Value
-from lowvision.training.options import Fit
 
 CALIBRATED = "calibrate/container.safetensors"
 """Path of the calibrated container, with its curve, in a run folder."""
@@ -42,6 +42,8 @@ class Job:
     folder: Path
     """The run folder; each stage writes to its own subfolder."""
     log: Log
+    stage: str = ""
+    """Name of the stage that runs; empty: all stages have run."""
 
     @property
     def architecture(self) -> Architecture:
@@ -159,24 +161,29 @@ class Job:
 
         folder: subfolder of the run. Default: the name of the stage. training: the form that can be trained further.
         """
-        options: Fit | None = getattr(self.recipe.stages, stage)
+        options = self.recipe.stages.get(stage)
         if options is None:
             return None
-        path = self.folder / (folder or stage) / f"{options.keep}.safetensors"
+        path = self.folder / (folder or stage) / options.result
         if not path.exists():
             raise RunError(f"{path}: missing; run again with --restart")
         return training_file(path) if training and training_file(path).exists() else path
 
+    def _last_to_train(self, network: Trainable) -> str | None:
+        """Return the name of the last stage before this one that trains a network; None if no stage does."""
+        names = list(self.recipe.stages)
+        earlier = names[: names.index(self.stage)] if self.stage else names
+        return next((name for name in reversed(earlier) if self.recipe.stages[name].trains == network), None)
+
     def container_weights(self) -> Path | None:
         """Return the path of the container of the last stage that trained or calibrated it."""
-        if self.recipe.stages.calibrate and self.recipe.classifier:
-            return self.folder / CALIBRATED
-        return self.kept("joint") or self.kept("classifier")
+        stage = self._last_to_train("container")
+        return self.kept(stage) if stage and self.recipe.classifier else None
 
     def base_weights(self, training: bool = False) -> Path | None:
         """Return the path of the trained base; None if there is none. training: as in `kept`."""
-        if self.recipe.stages.base:
-            return self.kept("base", training=training)
+        if stage := self._last_to_train("base"):
+            return self.kept(stage, training=training)
         last = len(self.recipe.branches) - 1
         if file := self.recipe.branches[last].weights:
             return self.weights_path(file)
@@ -187,8 +194,8 @@ class Job:
 
         training: as in `kept`.
         """
-        if self.recipe.stages.branches:
-            return self.kept("branches", f"branches/{k}", training)
+        if stage := self._last_to_train("branches"):
+            return self.kept(stage, f"{stage}/{k}", training)
         branch = self.recipe.branches[k]
         if branch.weights:
             return self.weights_path(branch.weights)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lowvision.errors import RunError
 from lowvision.models import weights
+from lowvision.pipeline.core_stages import Joint
 from lowvision.pipeline.stages import container
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.contracts import Backbone
-from lowvision.recipe.stages import Joint
 from lowvision.routing.container import RoutedContainer
 
 
@@ -18,7 +18,7 @@ def run(job: Job, options: Joint) -> None:
 
 def _initial(job: Job, options: Joint) -> RoutedContainer:
     """Return the container of a file or of the earlier stages, with branches in the form that is trained."""
-    classified = job.kept("classifier")
+    classified = job.container_weights()
     if options.start or classified is None or job.deployed == job.architecture:
         path = job.weights_path(options.start) if options.start else classified
         return weights.load_container(path, job.architecture, job.registry) if path else _assembled(job)

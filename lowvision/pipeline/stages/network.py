@@ -37,21 +37,38 @@ def train(
     options: Fit,
     samples: Dataset[tuple[Tensor, Tensor]],
     network: nn.Module,
-) -> None:
-    """Train a network on `samples`, and write the weights to the folder of the stage.
+    objective: nn.Module | None = None,
+) -> dict[str, Value]:
+    """Train a network on `samples`, write the weights to the folder of the stage, and return its last metrics.
 
     The network is validated, and its weights are written, in the deployed form.
+    objective: as `Backbone.objective`, and used in its place; it holds `network`.
     """
     network = batch_norm.shared(network, job.accelerator)
+    validator = validation.of_deployed(validation.of_network(job), architecture)
+    trained_by = OwnObjective(objective) if objective else _objective(architecture, network)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         job.save(path, trained, architecture, measured)
 
-    validator = validation.of_deployed(validation.of_network(job), architecture)
-    spec = TrainingSpec(stage, _objective(architecture, network), network, validator, keep)
+    spec = TrainingSpec(stage, trained_by, network, validator, keep)
     job.claim_training(job.folder / stage)
+    if not options.steps:
+        return _keep_initial(job, spec)
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)
+    return metrics
+
+
+def _keep_initial(job: Job, spec: TrainingSpec) -> dict[str, Value]:
+    """Write a network as it is, the result of a training of no steps, and return its metrics."""
+    network = spec.network.to(job.accelerator.device)
+    metrics = spec.validator(network) if spec.validator else {}
+    if job.accelerator.is_main_process:
+        for name in ("best", "last"):
+            spec.keep(job.folder / spec.stage / f"{name}.safetensors", network, metrics)
+    job.accelerator.wait_for_everyone()
+    return metrics
 
 
 def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None:

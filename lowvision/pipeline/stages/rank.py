@@ -14,8 +14,8 @@ from lowvision.data.tiles import Grid, Listed, TileExtractor
 from lowvision.errors import RunError
 from lowvision.imaging.metrics import psnr
 from lowvision.models import weights
+from lowvision.pipeline.core_stages import Rank
 from lowvision.pipeline.stages.job import Job
-from lowvision.recipe.stages import Rank
 from lowvision.system import devices
 from lowvision.system.atomic import whole
 from lowvision.training.loop import loaders

@@ -29,8 +29,15 @@ class DISP(Backbone):
     """Feature channels."""
     layers: int = Field(default=4, ge=1)
     """Number of residual blocks of four convolutions."""
+    unshuffle: int = Field(default=1, ge=1, le=8)
+    """Pixel-unshuffle factor of the input: 2 computes at half its size, the cheaper way where the output is no larger
+    (FFDNet, Zhang et al., TIP 2018)."""
     skip: Skip = "none"
     """Interpolation of the input that is added to the output."""
+
+    @property
+    def multiple_of(self) -> int:  # type: ignore[override]  # it depends on an option
+        return self.unshuffle
 
     def build(self, task: Task) -> nn.Module:
         from lowvision_efficient.disp import Network
@@ -40,12 +47,13 @@ class DISP(Backbone):
             scale=task.scale,
             channels=self.channels,
             layers=self.layers,
+            unshuffle=self.unshuffle,
             skip=self.skip,
         )
 
     def reach(self, task: Task) -> int:
-        # Head; four per block; the convolution before the shuffle.
-        return 1 + 4 * self.layers + 1
+        # Head; four per block; the convolution before the shuffle: cells of unshuffle x unshuffle pixels.
+        return self.unshuffle * (1 + 4 * self.layers + 1) + self.unshuffle - 1
 
 
 class SPAN(Backbone):

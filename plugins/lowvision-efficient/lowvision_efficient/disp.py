@@ -16,14 +16,15 @@ CONVOLUTIONS = 4
 class Network(nn.Module):
     """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
-    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
+    def __init__(self, *, colours: int, scale: int, channels: int, layers: int, unshuffle: int, skip: Skip):
         super().__init__()
         self.scale, self.skip = scale, skip
-        self.head = nn.Conv2d(colours, channels, 3, padding=1)
+        self.reduce = nn.PixelUnshuffle(unshuffle)
+        self.head = nn.Conv2d(colours * unshuffle**2, channels, 3, padding=1)
         self.blocks = nn.ModuleList(Block(channels) for _ in range(layers))
         self.collect = nn.Conv2d(channels, channels, 1)
-        self.last = nn.Conv2d(channels, colours * scale**2, 3, padding=1)
-        self.enlarge = nn.PixelShuffle(scale)
+        self.last = nn.Conv2d(channels, colours * (scale * unshuffle) ** 2, 3, padding=1)
+        self.enlarge = nn.PixelShuffle(scale * unshuffle)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -36,7 +37,7 @@ class Network(nn.Module):
             init_zero_mean_(self.head)
 
     def forward(self, lq: Tensor) -> Tensor:
-        features = shallow = self.head(lq)  # (B, channels, h, w)
+        features = shallow = self.head(self.reduce(lq))  # (B, channels, h/unshuffle, w/unshuffle)
         for block in self.blocks:
             features = block(features)
         features = self.collect(features) + shallow

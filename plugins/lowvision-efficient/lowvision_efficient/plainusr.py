@@ -2,7 +2,7 @@
 
 Wang, Zhang, Xu, Ren: PlainUSR: Chasing Faster ConvNet for Efficient Super-Resolution, ACCV 2024. This is the form
 without parallel branches, in which the authors publish their weights. Their first and last convolutions also read and
-write the image; here the image has convolutions of its own, with the same weights and the same result. A network
+write the image; here the image has separate convolutions, with the same weights and the same result. A network
 with fewer channels can then inherit them.
 """
 

@@ -49,7 +49,7 @@ def _copy(larger: supernet.Network, smaller: searched.Network, targets: Sequence
 
 
 def _copy_slice(source: nn.Conv2d, target: nn.Conv2d) -> None:
-    """Copy the leading channels of a convolution, as many as `target` has, and their biases."""
+    """Copy to `target` its number of leading channels of a convolution, and their biases."""
     target.weight.copy_(source.weight[: target.out_channels, : target.in_channels])
     if source.bias is not None:
         _copy_leading(source.bias, target.bias)

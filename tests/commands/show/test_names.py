@@ -56,13 +56,13 @@ def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
 
 def test_facts_of_a_contract_are_told() -> None:
     assert show("dncnn")["facts"] == {"multiple_of": 1, "scales": (1,)}
-    assert show("denoise")["facts"] == {"random": True}
+    assert show("denoise")["facts"] == {"random": True, "margin": 0}
 
 
 def test_a_fact_that_follows_from_options_is_told_so() -> None:
     known = Registry([Plugin(__name__, "more", "1")])
     (told,) = names.documents("tasks.net", known, ShowRequest())
-    assert told["facts"] == {"random": "follows from the options"}
+    assert told["facts"] == {"random": "follows from the options", "margin": 0}
     assert "random  follows from the options" in page.text([told])
 
 
@@ -117,7 +117,9 @@ def test_a_recipe_tells_what_it_would_do() -> None:
     text = page.text([told])
     assert "branch 0    carn (channels 36, " in text
     assert f"{prices[0] / prices[-1]:.0%} of the base" in text
-    assert re.search(r"base +Train the base on all tiles\. +steps 200, batch 12", text)
+    assert re.search(
+        r"base +Train the base, i\.e\. the network of the last branch, on all tiles\. +steps 200, batch 12", text
+    )
 
 
 def test_a_recipe_takes_overrides_and_another_size() -> None:

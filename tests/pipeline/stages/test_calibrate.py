@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from lowvision.commands.evaluate import evaluate
 from lowvision.errors import RecipeError
 from lowvision.imaging.io import read_rgb
 from lowvision.inference.restorer import load
 from lowvision.models import calibration, weights
 from lowvision.pipeline.stages.calibrate import multipliers
 from lowvision.plugins import registry
+from lowvision.plugins.contracts import Task
+from lowvision.plugins.folder_dataset import Folder
 
 NO_TRAINING = tuple(f"stages.{name}=null" for name in ("base", "rank", "branches", "classifier"))
 
@@ -46,6 +50,12 @@ def calibrated(folder) -> Path:
     return folder / "calibrate" / "container.safetensors"
 
 
+def as_given(photo: Path, task: Task) -> NDArray[np.uint8]:
+    """Degrade a photograph to the 8-bit image (H,W,C) that restoring is given."""
+    lq = task.degrade(torch.from_numpy(read_rgb(photo)).permute(2, 0, 1) / 255, torch.Generator())
+    return lq.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+
+
 def measured(path: Path) -> calibration.Curve:
     found = calibration.read(weights.read_header(path, registry.load()).measured)
     assert found
@@ -71,12 +81,22 @@ def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
     assert headers[0].items() <= headers[1].items()
 
 
+def test_evaluation_measures_the_speeds_as_restoring_runs_them(recipe, calibrated):
+    curve, folder = measured(calibrated), recipe.parent / "photos" / "valid"
+    document = evaluate(calibrated, {"seen": Folder(path=str(folder))}, registry.load(), None, "cpu")
+    mean = document["sets"][0]["mean"]
+    assert [way for way in mean if "restore@" in way] == [f"restore@{speed}" for speed in curve.speeds()]
+    network = load(calibrated, device="cpu", runtime="torch")
+    lq = as_given(folder / "seen.png", network.architecture.task)
+    for speed in curve.speeds():
+        assert mean[f"restore@{speed}"]["gmac"] == network.restore(lq, speed=speed).cost / 1e9
+
+
 def test_a_point_says_what_restoring_spends_and_reaches(recipe, calibrated):
     found, network = measured(calibrated), load(calibrated, device="cpu", runtime="torch")
     gt = read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
     task = network.architecture.task
-    lq = task.degrade(torch.from_numpy(gt).permute(2, 0, 1) / 255, torch.Generator())
-    lq = lq.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    lq = as_given(recipe.parent / "photos" / "valid" / "seen.png", task)
     for loss, share, psnr in zip(found.losses, found.shares, found.psnr, strict=True):
         restored = network.restore(lq, max_loss=loss)
         cheapest = found.point(loss)

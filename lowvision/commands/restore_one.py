@@ -1,0 +1,147 @@
+"""Restore one input of `lowvision restore`: read, restore every frame, resize and write."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from lowvision.commands.inputs import Input
+from lowvision.commands.restore_outcomes import Done, Failed, Outcome, Skipped
+from lowvision.commands.restore_request import RestoreOptions
+from lowvision.errors import LowvisionError, summary_of
+from lowvision.imaging import alpha, encoders, io
+from lowvision.imaging.formats import JPEG
+from lowvision.imaging.image import Frames, Image, Pixels
+from lowvision.imaging.resize import resize
+from lowvision.inference.restorer import Restored, Restorer
+from lowvision.system.printable import printable
+from lowvision.system.progress import Progress
+
+logger = logging.getLogger("lowvision")
+
+
+def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Outcome:
+    """Restore one input and report its progress."""
+    name = printable(source.path)
+    progress.begin(name)
+    if options.skips_existing and all(_is_complete(target) for target in _targets(source, options)):
+        progress.end(f"{name}: skipped, its result exists")
+        return Skipped(source)
+    try:
+        done = restored(source, network, options, progress)
+    except Exception as error:  # a failed input must not stop the others
+        reason = _reason(error, source.path)
+        progress.end(f"{name}: failed: {printable(reason)}")
+        return Failed(source, reason)
+    sizes = f"{done.width}x{done.height} -> {done.result_width}x{done.result_height}"
+    if done.frames > 1:
+        sizes += f", {done.frames} frames"
+    spent = f"{done.cost / done.base_cost:.0%} of the base, {done.seconds:.2f} s"
+    if options.budget and done.cost > options.budget * done.base_cost:
+        reason = "the setting was calibrated on other tiles" if network.settings else "no cheaper route exists"
+        spent += f"; over the budget of {options.budget:.0%}: {reason}"
+    progress.end(f"{name} -> {printable(source.result)}: {sizes}, {spent}")
+    return done
+
+
+def restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+    """Restore one input and write its result."""
+    frames = _frames(source, options)
+    encoders.check_frames(source.result, frames)
+    height, width = frames.images[0].pixels.shape[:2]
+    for image in frames.images:  # before the work, not after it
+        encoders.check_size(source.result, *_result_size(image, network, options))
+    if source.result.suffix.lower() in JPEG.suffixes and any(image.alpha is not None for image in frames.images):
+        _say_composited()
+    source.result.parent.mkdir(parents=True, exist_ok=True)
+    results, parts = [], []
+    for image in frames.images:
+        pixels, part = _restored_pixels(image, network, options, progress)
+        kept = Image(pixels, is_lossless_webp=image.is_lossless_webp) if options.strips_metadata else image
+        results.append(replace(kept, pixels=pixels))
+        parts.append(part)
+    if options.draws_maps:  # before the result: if the result exists, its map does too
+        io.write(source.map, Image(network.route_map(frames.images[0].pixels, parts[0])))
+    io.write_frames(source.result, replace(frames, images=results), options.quality, options.background)
+    if options.keeps_times:
+        facts = source.path.stat()
+        os.utime(source.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    tiles = tuple(sum(counts) for counts in zip(*(part.tiles for part in parts), strict=True))
+    cost, base_cost = sum(part.cost for part in parts), sum(part.base_cost for part in parts)
+    seconds = sum(part.seconds for part in parts)
+    result = results[0].pixels.shape
+    return Done(source, height, width, tiles, cost, base_cost, seconds, result[0], result[1], len(results))
+
+
+def _frames(source: Input, options: RestoreOptions) -> Frames:
+    if options.only_first_frame:
+        return Frames((io.read(source.path, options.largest),))
+    return io.read_frames(source.path, options.largest)
+
+
+def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tuple[int, int]:
+    """Return height and width of a result."""
+    height, width = image.pixels.shape[:2]
+    return options.size.of(height, width, network.scale**options.passes)
+
+
+def _restored_pixels(
+    image: Image, network: Restorer, options: RestoreOptions, progress: Progress
+) -> tuple[Pixels, Restored[Pixels]]:
+    """Return the pixels of the result, resized if another size is asked for, and the sums of all passes."""
+    pixels, passed = image.pixels, []
+    for _ in range(options.passes):
+        restored = network.restore(
+            pixels,
+            budget=options.budget,
+            progress=progress.move,
+            max_loss=options.max_loss,
+            speed=options.speed,
+            worst=options.worst,
+            restores_alpha=options.restores_alpha,
+        )
+        pixels = restored.image
+        passed.append(restored)
+    size = _result_size(image, network, options)
+    if pixels.shape[:2] != size:
+        pixels = _resized(pixels, size)
+    return pixels, replace(
+        passed[0],
+        tiles=tuple(sum(counts) for counts in zip(*(one.tiles for one in passed), strict=True)),
+        cost=sum(one.cost for one in passed),
+        base_cost=sum(one.base_cost for one in passed),
+        seconds=sum(one.seconds for one in passed),
+    )
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return pixels at another size, bicubically with antialiasing; hidden colour does not leak."""
+    x = io.to_tensor(alpha.bled(pixels) if pixels.shape[2] == 4 else pixels)
+    return io.to_pixels(resize(x, size), pixels.dtype)
+
+
+@functools.cache
+def _say_composited() -> None:
+    """Log once that transparent pixels get a background."""
+    logger.info("JPEG has no transparency: transparent pixels are set over the colour of --background")
+
+
+def _targets(source: Input, options: RestoreOptions) -> tuple[Path, ...]:
+    return (source.result, source.map) if options.draws_maps else (source.result,)
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Return the reason of a failure in one line, without the name of the input."""
+    if isinstance(error, LowvisionError):
+        return str(error).removeprefix(f"{path}: ")
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return summary_of(error)
+
+
+def _is_complete(target: Path) -> bool:
+    """Return False for a missing result, and for an empty one, which a full disk or another program leaves."""
+    return target.is_file() and target.stat().st_size > 0

@@ -1,0 +1,49 @@
+"""The contract of tasks: degradations of clean images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from lowvision.config.options import Options
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Task(Options, ABC):
+    """A degradation of clean images, which networks learn to invert."""
+
+    random: ClassVar[bool] = False
+    """True: the degradation is drawn anew for each tile. False: it is applied once, to whole images."""
+    margin: ClassVar[int] = 0
+    """LQ pixels around a tile on which its degradation depends. If `random`, a tile is degraded together with them and
+    cut out afterwards, so that it has no borders of its own; beyond the photograph, edge pixels are replicated."""
+
+    scale: int = Field(default=1, ge=1)
+    """Size of GT divided by size of LQ; 1 for tasks that keep the size."""
+    channels: Literal[1, 3] = 3
+    """Colour channels of an image: 3 for RGB, 1 for grey."""
+
+    @abstractmethod
+    def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
+        """Return LQ (C,H/scale,W/scale) for `gt` (C,H,W) in [0,1]; H and W are multiples of `scale`.
+
+        Draw all random numbers from `generator`, which is on the CPU. The result may exceed [0,1].
+        """
+
+    def link(self, image: Tensor, generator: Generator, size: tuple[int, int]) -> Tensor:
+        """Return `image` (C,H,W) of any size, degraded as one link of a chain of tasks; by default, `degrade`.
+
+        The result may have another size; `size` is the height and width at which the chain ends.
+        """
+        height, width = (max(side // self.scale, 1) * self.scale for side in image.shape[1:])
+        if min(image.shape[1:]) < self.scale:
+            return image
+        return self.degrade(image[:, :height, :width], generator)
+
+    @abstractmethod
+    def baseline(self, lq: Tensor) -> Tensor:
+        """Return a restoration without a network, e.g. bicubic: (B,C,h,w) -> (B,C,h*scale,w*scale)."""

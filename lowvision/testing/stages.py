@@ -1,0 +1,214 @@
+"""Check a stage against its contract, by running it in small recipes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+from lowvision.config import yaml_reader
+from lowvision.errors import LowvisionError, message_of
+from lowvision.imaging import io
+from lowvision.models import weights
+from lowvision.pipeline import run, run_folder
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Backbone, Classifier, Task
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.stages import Stage
+from lowvision.recipe import reading
+from lowvision.testing import options
+from lowvision.testing.subject import PlainTask, one_line
+from lowvision.training import checkpoint
+from lowvision.training.stage import TrainingStage
+
+MODULE = "lowvision_stage_under_test"
+NAME = "stage_under_test"
+FIT = {"steps": 4, "batch": 2, "checkpoint_every": 2, "valid_every": 2, "log_every": 1}
+EARLIER = {"base": FIT, "rank": {"limit": 8}, "branches": FIT, "classifier": FIT}
+SPLITS = ("train", "valid", "test")
+
+
+class SmallBackbone(Backbone):
+    """One convolution and a pixel shuffle."""
+
+    channels: int = 4
+    """Feature channels."""
+
+    def build(self, task: Task) -> nn.Module:
+        first = nn.Conv2d(task.channels, self.channels, 3, padding=1)
+        last = nn.Conv2d(self.channels, task.channels * task.scale**2, 1)
+        return nn.Sequential(first, nn.ReLU(), last, nn.PixelShuffle(task.scale))
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+
+class SmallClassifier(Classifier):
+    """The mean colour and a linear layer."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(task.channels, classes))
+
+
+class Interrupted(BaseException):
+    """Raised in place of a kill."""
+
+
+def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
+    """Check a stage against its contract, by running it in a small recipe after the core's stages that precede it.
+
+    recipe: keys that replace those of the recipe, e.g. `{"stages": {}}` for a stage that must run alone, or
+    `{"branches": [...], "classifier": None}`. Use small options: the stage runs three times.
+
+    Checks: serialization of options; class variables; the stage runs; every file that it writes is listed, so that
+    `--restart` removes it; the weights of the network that it `trains` can be read; two runs give the same results,
+    also if the training of one was interrupted. Raises AssertionError at the first failure.
+    """
+    options.check_options(stage)
+    _check_class(type(stage))
+    if isinstance(stage, TrainingStage):
+        stage = stage.model_copy(update={**FIT, "warmup": 0, "micro_batch": None})
+    with tempfile.TemporaryDirectory() as temporary, _registry(type(stage)) as components:
+        folder = Path(temporary)
+        _write_photographs(folder)
+        source = folder / "recipe.yml"
+        source.write_text(yaml_reader.dump(_recipe(folder, stage, components, recipe or {})))
+        first, second = folder / "first", folder / "second"
+        _run(stage, source, components, first)
+        _check_files(stage, first)
+        _check_weights(stage, first, components)
+        if isinstance(stage, TrainingStage):
+            _interrupt(stage, source, components, second)
+        _run(stage, source, components, second)
+        _check_equal(stage, first, second)
+
+
+def _failure(stage: Stage, message: str) -> AssertionError:
+    return AssertionError(f"{options.name_of(stage)}: {message}")
+
+
+def _check_class(kind: type[Stage]) -> None:
+    if isinstance(kind.place, bool) or not isinstance(kind.place, int | float):
+        raise AssertionError(f"{kind.__name__}: place is {kind.place!r}; give a number, e.g. 15 for after base")
+    if unknown := [split for split in kind.needs if split not in SPLITS]:
+        raise AssertionError(f"{kind.__name__}: needs '{unknown[0]}'; the data sets are {', '.join(SPLITS)}")
+    if unknown := [name for name in kind.weights_options if name not in kind.model_fields]:
+        raise AssertionError(f"{kind.__name__}: weights_options has '{unknown[0]}', which is not an option of it")
+
+
+@contextmanager
+def _registry(kind: type[Stage]) -> Iterator[registry.Registry]:
+    """Yield the installed components, those of the small recipe, and the stage under the name NAME."""
+    module: Any = types.ModuleType(MODULE)
+    module.lowvision_tasks = hookimpl(lambda: {NAME: PlainTask})
+    module.lowvision_backbones = hookimpl(lambda: {NAME: SmallBackbone})
+    module.lowvision_classifiers = hookimpl(lambda: {NAME: SmallClassifier})
+    module.lowvision_stages = hookimpl(lambda: {NAME: kind})
+    sys.modules[MODULE] = module
+    try:
+        components = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
+        if broken := [plugin for plugin in components.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
+            raise AssertionError(f"{kind.__name__}: {broken[0].reason}")
+        yield components
+    finally:
+        del sys.modules[MODULE]
+
+
+def _write_photographs(folder: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    (folder / "photographs").mkdir()
+    for number in range(2):
+        pixels = torch.randint(0, 256, (48, 48, 3), generator=generator, dtype=torch.uint8)
+        io.write(folder / "photographs" / f"{number}.png", io.Image(pixels.numpy()))
+
+
+def _recipe(folder: Path, stage: Stage, components: registry.Registry, changes: Mapping[str, Any]) -> dict[str, Any]:
+    photographs = {"folder": {"path": str(folder / "photographs")}}
+    small = {
+        "task": {NAME: {"scale": 2}},
+        "branches": [{NAME: {"channels": 2}}, {NAME: {"channels": 4}}],
+        "classifier": NAME,
+        "tile": {"size": 8, "overlap": 0},
+        "data": {**dict.fromkeys(SPLITS, photographs), "augment": [], "valid_tiles": 2, "workers": 0},
+        "stages": {name: given for name, given in EARLIER.items() if _place(name, components) < stage.place},
+    }
+    changed = {**small, **changes}
+    own = stage.model_dump(mode="json", exclude_unset=True, context=components)
+    return {**changed, "stages": {"evaluate": None, **changed["stages"], NAME: own}}
+
+
+def _place(name: str, components: registry.Registry) -> float:
+    place: float = components["stages"][name].component.place  # type: ignore[attr-defined]  # it is a Stage
+    return place
+
+
+def _run(stage: Stage, source: Path, components: registry.Registry, folder: Path) -> None:
+    try:
+        recipe = reading.read(source, components)
+        run.run(recipe, components, source, folder, restart=False, device="cpu")
+    except LowvisionError as error:
+        raise _failure(stage, f"cannot run in a small recipe: {message_of(error)}") from error
+    except Exception as error:  # the stage of a plugin may raise anything
+        raise _failure(stage, f"run raises {type(error).__name__} in a small recipe: {one_line(error)}") from error
+
+
+def _check_files(stage: Stage, folder: Path) -> None:
+    if unlisted := run_folder.unlisted(folder):
+        raise _failure(
+            stage,
+            f"writes {unlisted[0]}, which --restart would keep; get the path of every file from StageContext.file",
+        )
+
+
+def _check_weights(stage: Stage, folder: Path, components: registry.Registry) -> None:
+    for path in _results(stage, folder):
+        try:
+            header = weights.read_header(path, components)
+        except LowvisionError as error:
+            raise _failure(
+                stage, f"`trains` is {stage.trains!r}, but its weights are not usable: {message_of(error)}"
+            ) from error
+        if (header.kind == "container") != (stage.trains == "container"):
+            raise _failure(stage, f"`trains` is {stage.trains!r}, but {path.name} holds a {header.kind}")
+
+
+def _results(stage: Stage, folder: Path) -> list[Path]:
+    """Return the paths of the weights that later stages use."""
+    if stage.trains is None:
+        return []
+    parts = ("0", "1") if stage.trains == "branches" else ("",)
+    return [folder / NAME / part / stage.result for part in parts]
+
+
+def _interrupt(stage: Stage, source: Path, components: registry.Registry, folder: Path) -> None:
+    """Run until the stage has written its first checkpoint."""
+
+    def save(accelerator: Any, place: Path, *others: Any, original: Callable[..., None] = checkpoint.save) -> None:
+        original(accelerator, place, *others)
+        if NAME in place.relative_to(folder).parts:
+            raise Interrupted
+
+    with mock.patch.object(checkpoint, "save", save):
+        try:
+            _run(stage, source, components, folder)
+        except Interrupted:
+            return
+
+
+def _check_equal(stage: Stage, first: Path, second: Path) -> None:
+    results = [run_folder.digests(folder / NAME) for folder in (first, second)]
+    if results[0] != results[1]:
+        names = [name for name in results[0] if results[0][name] != results[1].get(name)]
+        raise _failure(
+            stage,
+            f"two runs differ in {names[0] if names else 'the files that they write'}; derive all randomness from "
+            "context.recipe.seed, and train by StageContext.train, which resumes exactly",
+        )

@@ -1,0 +1,43 @@
+"""Pixel arithmetic of the links: resizing and noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from lowvision import resize
+
+PHOTONS = 256
+"""Photons of a white pixel at strength 1: the noise of Real-ESRGAN has as many levels as 8 bits."""
+
+
+def resized(image: Tensor, size: tuple[int, int], mode: str = "antialiased") -> Tensor:
+    """Resize (C,H,W): `antialiased` bicubic as MATLAB's, or `area`, `bilinear`, `bicubic` of PyTorch, which alias."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    if mode == "antialiased":
+        return resize(image, size)
+    corners = {} if mode == "area" else {"align_corners": False}
+    return functional.interpolate(image[None], size, mode=mode, **corners)[0]
+
+
+def with_gaussian(image: Tensor, sigma: float, grey: bool, generator: Generator) -> Tensor:
+    """Add white noise of a standard deviation in 8-bit units to (C,H,W); grey: equal in all colours."""
+    shape = (1, *image.shape[1:]) if grey else image.shape
+    noise = torch.randn(shape, generator=generator, dtype=image.dtype)
+    return image + noise.to(image.device) * (sigma / 255)
+
+
+def with_poisson(image: Tensor, strength: float, grey: bool, generator: Generator) -> Tensor:
+    """Add photon noise to (C,H,W) in [0,1], times a strength; grey: that of the mean colour, equal in all colours."""
+    clean = (image.mean(dim=0, keepdim=True) if grey else image).clamp(0, 1).mul(PHOTONS).cpu()
+    noise = (torch.poisson(clean, generator=generator) - clean) / PHOTONS
+    return image + noise.to(image) * strength
+
+
+def exposed(light: Tensor, photons: float, read_noise: float, generator: Generator) -> Tensor:
+    """Return linear light (C,H,W) in [0,1] as a sensor counts it: photons at white, and read noise in photons."""
+    counts = torch.poisson((light * photons).cpu(), generator=generator)
+    counts = counts + torch.randn(counts.shape, generator=generator, dtype=counts.dtype) * read_noise
+    return (counts / photons).clamp(0, 1).to(light)

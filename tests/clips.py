@@ -1,0 +1,102 @@
+"""Small clips for tests: drawn frames, encoded by PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+Frames = Sequence[np.ndarray]
+
+
+def drawn(count: int, height: int = 48, width: int = 64, step: int = 2) -> list[np.ndarray]:
+    """Frames (H,W,3) uint8: a bright square moves over a gradient, the rest is still."""
+    rows, columns = np.mgrid[:height, :width]
+    background = np.stack([rows * 4 % 256, columns * 3 % 256, (rows + columns) * 2 % 256], 2).astype(np.uint8)
+    frames = []
+    for number in range(count):
+        frame = background.copy()
+        frame[4:12, 2 + step * number : 10 + step * number] = (250, 40, 40)
+        frames.append(frame)
+    return frames
+
+
+def write(
+    path: Path,
+    frames: Frames,
+    *,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    rate: int = 25,
+    options: dict[str, str] | None = None,
+    times: Sequence[int] | None = None,
+    has_sound: bool = False,
+    **settings: Any,
+) -> Path:
+    """Encode frames; times: of each frame, in milliseconds. settings: attributes of the codec context."""
+    with av.open(str(path), "w") as file:
+        video = file.add_stream(codec, rate=rate, options=options or {"crf": "10", "preset": "veryfast"})
+        video.height, video.width, video.pix_fmt = *frames[0].shape[:2], pixel_format
+        if times:
+            video.codec_context.time_base = Fraction(1, 1000)
+        for name, value in settings.items():
+            setattr(video.codec_context, name, value)
+        file.metadata["title"] = "A clip"
+        sound = _sound(file) if has_sound else None
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24" if pixels.dtype == np.uint8 else "rgb48le")
+            if times:
+                frame.pts, frame.time_base = times[number], Fraction(1, 1000)
+            file.mux(video.encode(frame))
+        file.mux(video.encode(None))
+        if sound is not None:
+            _play(file, sound, len(frames) / rate)
+    return path
+
+
+def decoded(path: Path) -> list[Any]:
+    """Every frame of a clip, as PyAV decodes it."""
+    with av.open(str(path)) as file:
+        return list(file.decode(video=0))
+
+
+def times(path: Path) -> list[Fraction]:
+    """Seconds of every frame."""
+    return [frame.pts * frame.time_base for frame in decoded(path)]
+
+
+def sound(path: Path) -> list[tuple[Fraction, bytes]]:
+    """Time and bytes of every packet of the first audio stream."""
+    with av.open(str(path)) as file:
+        return [(p.pts * p.time_base, bytes(p)) for p in file.demux(audio=0) if p.pts is not None]
+
+
+def _sound(file: Any) -> Any:
+    stream = file.add_stream("aac", rate=44100, layout="mono")
+    stream.metadata["language"] = "deu"
+    return stream
+
+
+def _play(file: Any, stream: Any, seconds: float) -> None:
+    wave = (8000 * np.sin(np.arange(int(44100 * seconds)) * 0.06)).astype(np.int16)
+    for start in range(0, len(wave), 1024):
+        frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 44100, start
+        file.mux(stream.encode(frame))
+    file.mux(stream.encode(None))
+
+
+def damage(path: Path, packets: Sequence[int]) -> None:
+    """Overwrite most of some video packets in the file."""
+    with av.open(str(path)) as file:
+        places = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for number in packets:
+        position, size = places[number]
+        for place in range(position + size // 4, position + size - 4):
+            data[place] = (place * 7 + 13) % 251
+    path.write_bytes(data)

@@ -1,0 +1,114 @@
+"""Claims about check_stage: it accepts a correct stage, and reports each kind of error with a way out."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from lowvision import Stage, Trainable, TrainingStage
+from lowvision.testing import check_stage
+
+FAULTS = {
+    "crash": "run raises KeyError in a small recipe: 'edges'",
+    "unlisted file": "writes stage_under_test/notes.txt, which --restart would keep; get the path of every file",
+    "no weights": "`trains` is 'base', but its weights are not usable",
+    "random": "two runs differ in numbers.npz; derive all randomness from context.recipe.seed",
+}
+
+
+class Faulty(Stage):
+    """Writes files, wrong in a way that is named."""
+
+    place: ClassVar[float] = 5
+
+    fault: str = ""
+    """The way."""
+
+    def run(self, context: Any) -> None:
+        import numpy as np
+
+        context.file("right.txt").write_text("right")
+        numbers = np.array([context.recipe.seed])
+        match self.fault:
+            case "crash":
+                raise KeyError("edges")
+            case "unlisted file":
+                (context.stage_folder / "notes.txt").write_text("not listed")
+            case "random":
+                numbers = np.array([random.SystemRandom().random()])
+        with context.file("numbers.npz").open("wb") as file:
+            np.savez(file, numbers=numbers)
+
+
+class Weightless(Faulty):
+    """Promises weights that it does not write."""
+
+    trains: ClassVar[Trainable | None] = "base"
+
+
+class Refine(TrainingStage):
+    """Train the base further."""
+
+    place: ClassVar[float] = 15
+    trains: ClassVar[Trainable | None] = "base"
+
+    def run(self, context: Any) -> None:
+        context.train(context.base(), self)
+
+
+class Forgetful(TrainingStage):
+    """Train from other weights in every run."""
+
+    place: ClassVar[float] = 5
+    trains: ClassVar[Trainable | None] = "base"
+
+    def run(self, context: Any) -> None:
+        network = context.base()
+        for parameter in network.parameters():
+            torch.nn.init.constant_(parameter, random.SystemRandom().random())
+        context.train(network, self)
+
+
+class Nowhere(Refine):
+    """A stage without a number as its place."""
+
+    place: ClassVar[Any] = "after base"
+
+
+class Unknown(Refine):
+    """A stage that needs an unknown data set."""
+
+    needs: ClassVar[tuple[str, ...]] = ("training",)
+
+
+def test_correct_stages_pass() -> None:
+    check_stage(Faulty())
+    check_stage(Refine(), recipe={"stages": {}})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_reported_with_a_way_out(fault: str) -> None:
+    stage = Weightless() if fault == "no weights" else Faulty(fault=fault)
+    with pytest.raises(AssertionError) as caught:
+        check_stage(stage)
+    assert FAULTS[fault] in str(caught.value)
+
+
+def test_two_trainings_that_differ_are_reported() -> None:
+    with pytest.raises(AssertionError, match=r"two runs differ in (best|last)\.safetensors; derive all randomness"):
+        check_stage(Forgetful())
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (Nowhere(), "Nowhere: place is 'after base'; give a number"),
+        (Unknown(), "Unknown: needs 'training'; the data sets are train, valid, test"),
+    ],
+)
+def test_wrong_class_variables_are_reported(stage: Stage, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_stage(stage)
