@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ def measure(
     for number, photograph in enumerate(photographs):
         assert photograph.lq is not None
         lq = io.to_tensor(photograph.lq)
-        timed = [lambda lq=lq: teacher(lq), *(_routing(engine, lq, way.k) for way in ways[1:])]
+        timed: list[Callable[[], Any]] = [partial(teacher, lq)]
+        timed += [_routing(engine, lq, way.k) for way in ways[1:]]
         results = _run(timed, ways, rounds, rehearse=number == 0)
         whole = results[0]
         # A teacher that sees its whole input gives something else on tiles, which no routing can undo.
