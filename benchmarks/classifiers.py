@@ -70,7 +70,7 @@ def _job(run: Path, folder: Path, classifier: str, known: Registry) -> Job:
     recipe = reading.read(run / "recipe.resolved.yml", known)
     choice = yaml_reader.parse(classifier, "classifier").value
     recipe = recipe.replace(classifier=choose("classifiers", choice, known))
-    return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False, None))
+    return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False))
 
 
 def _with_trained_classifier(job: Job, trained: RoutedContainer, steps: int) -> RoutedContainer:

@@ -79,7 +79,7 @@ def _trained(recipe: Recipe, known: Registry) -> torch.nn.Module:
 
 
 def _job(recipe: Recipe, known: Registry, folder: Path) -> Job:
-    return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False, None))
+    return Job(recipe, known, Accelerator(cpu=True), folder, Log(folder, False))
 
 
 def _uniform(supernet: Supernet, least: int, recipe: Recipe) -> Searched:

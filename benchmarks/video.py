@@ -78,7 +78,7 @@ def measure(name: str, clip: Path, network: Restorer, request: RestoreRequest, w
     if len(ways) > 1:
         cpu, wall = timed(lambda: loop(frames, network, request))
         print(f"{name:10} {'loop':9} {cpu / len(frames):7.3f} {wall / len(frames):7.3f}", flush=True)
-    plain = [network.restore(pixels, speed=speed).image for pixels in frames]
+    plain = [network.restore(pixels, speed=speed).image for pixels in frames] if len(ways) > 1 else []
     for way in ways:
         entries: list[dict[str, Any]] = []
 
@@ -87,7 +87,9 @@ def measure(name: str, clip: Path, network: Restorer, request: RestoreRequest, w
 
         cpu, wall = timed(restore)
         copying = ClipRestorer(network, still=way, speed=speed)
-        least = min(psnr(copying.restore(pixels).pixels, result) for pixels, result in zip(frames, plain, strict=True))
+        least = np.inf
+        if way != "off":
+            least = min(psnr(copying.restore(each).pixels, result) for each, result in zip(frames, plain, strict=True))
         print(
             f"{name:10} {way:9} {cpu / len(frames):7.3f} {wall / len(frames):7.3f} {entries[0]['share_reused']:7.0%} "
             f"{entries[0]['share_of_base']:6.1%}  {'equal' if least == np.inf else f'{least:.1f}'}",

@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lowvision.commands.python_api import Report as Report
+    from lowvision.commands.python_api import evaluate as evaluate
+    from lowvision.commands.python_api import run as run
     from lowvision.config.options import Options as Options
     from lowvision.data.pixel_transforms import PixelTransform as PixelTransform
     from lowvision.errors import DataError as DataError
@@ -39,18 +42,28 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Part as Part
     from lowvision.plugins.contracts import Photo as Photo
     from lowvision.plugins.contracts import Precision as Precision
+    from lowvision.plugins.contracts import Reader as Reader
     from lowvision.plugins.contracts import Recognised as Recognised
     from lowvision.plugins.contracts import Reducer as Reducer
     from lowvision.plugins.contracts import Runtime as Runtime
     from lowvision.plugins.contracts import Skip as Skip
+    from lowvision.plugins.contracts import Stored as Stored
     from lowvision.plugins.contracts import Task as Task
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
+    from lowvision.plugins.losses import Critic as Critic
+    from lowvision.plugins.losses import ImageLoss as ImageLoss
+    from lowvision.plugins.losses import Loss as Loss
+    from lowvision.plugins.metrics import Metric as Metric
+    from lowvision.plugins.observers import Observer as Observer
+    from lowvision.plugins.observers import ObserverOptions as ObserverOptions
+    from lowvision.plugins.observers import StopStage as StopStage
     from lowvision.plugins.stages import Stage as Stage
     from lowvision.plugins.stages import Trainable as Trainable
     from lowvision.routing.budget import cost_weight_within as cost_weight_within
     from lowvision.routing.cost import multiply_adds as multiply_adds
+    from lowvision.training.core_observers import OptunaPruning as OptunaPruning
     from lowvision.training.stage import TrainingStage as TrainingStage
 
 __version__ = "0.1.0"
@@ -67,10 +80,12 @@ _NAMES_IN = {
         "Part",
         "Photo",
         "Precision",
+        "Reader",
         "Recognised",
         "Reducer",
         "Runtime",
         "Skip",
+        "Stored",
         "Task",
         "Trained",
         "Weights",
@@ -86,6 +101,11 @@ _NAMES_IN = {
         "WeightsError",
     ),
     "plugins.hookspecs": ("hookimpl",),
+    "commands.python_api": ("Report", "evaluate", "run"),
+    "plugins.losses": ("Critic", "ImageLoss", "Loss"),
+    "plugins.metrics": ("Metric",),
+    "plugins.observers": ("Observer", "ObserverOptions", "StopStage"),
+    "training.core_observers": ("OptunaPruning",),
     "plugins.stages": ("Stage", "Trainable"),
     "pipeline.stages.context": ("StageContext",),
     "training.stage": ("TrainingStage",),

@@ -31,6 +31,7 @@ from lowvision.cli import (
     serve,
     show,
 )
+from lowvision.cli import app as app_command
 from lowvision.cli.log_output import log_to_stderr
 from lowvision.errors import LowvisionError
 from lowvision.system.printable import printable, printable_lines
@@ -47,6 +48,7 @@ COMMANDS = (
     run.run,
     restore.restore,
     serve.serve,
+    app_command.app,
     evaluate.evaluate,
     bench.bench,
     accelerate.accelerate,

@@ -15,6 +15,9 @@ from lowvision.plugins.registry import Registry
 
 logger = logging.getLogger("lowvision")
 
+LOCAL = ("127.0.0.1", "localhost")
+"""Addresses that only this computer reaches."""
+
 
 def run(
     weights: Path,
@@ -26,21 +29,27 @@ def run(
     device: str,
     runtime: str | Mapping[str, Any],
     precision: Precision,
+    has_page: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then no request is accepted, and those that run are finished within their time.
 
-    Raises UsageError if the extra `serve` is not installed.
+    has_page: also serve a page for browsers. Raises UsageError if the extra `serve` is not installed.
     """
     try:
         import uvicorn
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         from lowvision.commands.service.app import application
+        from lowvision.commands.service.page import Page
     except ImportError:
         raise UsageError("serve needs Starlette and uvicorn; run pip install 'lowvision-framework[serve]'") from None
     network = restorer.load(weights, device=device, runtime=runtime, registry=registry, precision=precision)
-    logger.info("POST an image to http://%s:%d/restore", host, port)
+    logger.info("open http://%s:%d/" if has_page else "POST an image to http://%s:%d/restore", host, port)
+    app = application(network, weights.stem, limits, (lambda service: Page(service).routes) if has_page else None)
+    if host in LOCAL:  # a page of another site cannot reach a local service by a name that points here
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL))
     uvicorn.run(
-        application(network, weights.stem, limits),
+        app,
         host=host,
         port=port,
         log_level="warning",

@@ -39,6 +39,7 @@ __all__ = [
     "Metadata",
     "Pixels",
     "count_frames",
+    "decode",
     "draw_text",
     "encoded",
     "read",
@@ -71,6 +72,11 @@ def read(path: Path | str, largest: float | None = None) -> Image:
     OpenCV has its own limit, 2**30 pixels, set by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS.
     """
     return _read(Path(path), largest, all_frames=False).images[0]
+
+
+def decode(content: bytes, name: str) -> Image:
+    """Decode the first image of a file's content as `read` does; `name` names it in messages."""
+    return _decode(Path(name), content, None, all_frames=False).images[0]
 
 
 def read_frames(path: Path | str, largest: float | None = None) -> Frames:
@@ -193,7 +199,10 @@ def _content(path: Path) -> bytes:
 
 
 def _read(path: Path, largest: float | None, all_frames: bool) -> Frames:
-    content = _content(path)
+    return _decode(path, _content(path), largest, all_frames)
+
+
+def _decode(path: Path, content: bytes, largest: float | None, all_frames: bool) -> Frames:
     image_format = of_content(content)
     if image_format is None:
         raise DataError(f"{path}: not an image of a known format; convert it to PNG, JPEG, TIFF, WebP or BMP")

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from lowvision.imaging.protocol import Protocol
+from lowvision.plugins.choices import Choices, distinct
+from lowvision.plugins.core_metrics import PSNR, SSIM
 from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.metrics import Metric
+from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage, Trainable
 from lowvision.training.options import RoutedFit
 from lowvision.training.stage import TrainingStage
@@ -247,10 +251,17 @@ class Evaluate(Stage):
     protocol: Protocol = "basicsr"
     """Luma of photographs whose files are grey, for RGB: `basicsr`, of the image made RGB, as BasicSR's code measures;
     `paper`, the grey values, as papers measure."""
+    metrics: Annotated[tuple[Metric, ...], Choices("metrics")] = (PSNR(), SSIM())
+    """Measures of quality, one or a list; columns of every report. Without `psnr`, a report states no gains."""
     pictures: int = Field(default=4, ge=0)
     """Number of images whose restored image and route map are saved."""
     batch: int = Field(default=16, ge=1)
     """Tiles of one branch that are restored at a time."""
+
+    def named_metrics(self, registry: Registry) -> dict[str, Metric]:
+        """Return the metrics by the name of their columns; a repeated name gets a number."""
+        names = distinct([registry.name_of(metric) for metric in self.metrics])
+        return dict(zip(names, self.metrics, strict=True))
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import evaluate

@@ -10,7 +10,7 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.models import pretrained, weights
-from lowvision.pipeline import distillation, output_shapes, teachers
+from lowvision.pipeline import distillation, losses, output_shapes, teachers
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
@@ -36,6 +36,7 @@ def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
         *_network_issues(recipe),
         *_augmentation_issues(recipe),
         *_optimizer_issues(recipe),
+        *_loss_issues(recipe, registry),
         *_tracker_issues(recipe),
         *_photograph_issues(recipe),
         *_weights_issues(recipe, registry),
@@ -102,6 +103,12 @@ def _optimizer_issues(recipe: Recipe) -> Iterator[str]:
                 make_optimizer([torch.nn.Parameter(torch.zeros(1))], options)
             except RecipeError as error:
                 yield f"stages.{name}: {error}"
+
+
+def _loss_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
+    for name, options in recipe.stages.items():
+        if isinstance(options, Fit):
+            yield from losses.issues(name, options, recipe.task, registry)
 
 
 def _tracker_issues(recipe: Recipe) -> Iterator[str]:

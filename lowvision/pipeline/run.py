@@ -13,10 +13,13 @@ from pathlib import Path
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
+from lowvision import report
 from lowvision.errors import RunError
 from lowvision.pipeline import continuing, preflight, run_folder
 from lowvision.pipeline.stages.context import StageContext
-from lowvision.pipeline.stages.job import Job
+from lowvision.pipeline.stages.job import SET, Job
+from lowvision.pipeline.trackers import Trackers
+from lowvision.plugins.observers import Observer
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage
 from lowvision.recipe import reading
@@ -28,8 +31,20 @@ from lowvision.system.distributions import installed_version
 from lowvision.training.log import LOGS, Log
 
 
-def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart: bool, device: str) -> None:
-    """Run every stage of the recipe that is not finished in `folder`, and write the report there."""
+def run(
+    recipe: Recipe,
+    registry: Registry,
+    source: Path,
+    folder: Path,
+    restart: bool,
+    device: str,
+    observers: Sequence[Observer] = (),
+    prints: bool = True,
+) -> None:
+    """Run every stage of the recipe that is not finished in `folder`, and write the report there.
+
+    observers: follow the run, in addition to those of the recipe. prints: False: nothing is printed.
+    """
     preflight.check(recipe, registry, device)
     accelerator = _accelerator(recipe, folder, device)
     if accelerator.device.type == "cpu":
@@ -40,22 +55,46 @@ def run(recipe: Recipe, registry: Registry, source: Path, folder: Path, restart:
             notices = _open_folder(folder, recipe, registry, source, restart)
         accelerator.wait_for_everyone()
         _check_shared(folder)
-        _run_stages(recipe, registry, accelerator, folder, notices)
+        followers = [*_recipe_observers(recipe, registry, accelerator, folder), *observers]
+        log = Log(folder, accelerator.is_main_process, followers, prints)
+        for notice in notices:
+            log.info(notice)
+        _observed(recipe, registry, accelerator, folder, log)
         accelerator.end_training()
 
 
-def _run_stages(
-    recipe: Recipe, registry: Registry, accelerator: Accelerator, folder: Path, notices: Sequence[str]
-) -> None:
-    if recipe.trackers:
-        accelerator.init_trackers(folder.name)
-    log = Log(folder, accelerator.is_main_process, accelerator.log if recipe.trackers else None)
-    for notice in notices:
-        log.info(notice)
+def trained_weights(recipe: Recipe, folder: Path) -> Path | None:
+    """Return the weights file that a finished run leads to; None if no stage has trained a network."""
+    if recipe.stages.calibrate and (folder / SET).exists():
+        return folder / SET
+    for name, stage in reversed(list(recipe.stages.items())):
+        path = folder / name / stage.result
+        if stage.trains in ("base", "container") and path.exists():
+            return path
+    return None
+
+
+def _recipe_observers(recipe: Recipe, registry: Registry, accelerator: Accelerator, folder: Path) -> list[Observer]:
+    """Return new observers of the recipe, on every process."""
+    built = [options.build() for options in recipe.observers]
+    if not recipe.trackers:
+        return built
+    hyperparameters = recipe.model_dump(mode="json", context=registry)
+    return [Trackers(accelerator, folder.name, hyperparameters), *built]
+
+
+def _observed(recipe: Recipe, registry: Registry, accelerator: Accelerator, folder: Path, log: Log) -> None:
+    """Run the stages between the first and the last call of observers; the last one follows an error, too."""
     job = Job(recipe, registry, accelerator, folder, log)
+    document = None
+    log.observers.on_run_start(recipe, job.listed)
     job.claim(*(path for path in (folder / folder.name).rglob("*") if path.is_file()))  # trackers write there
-    for name, stage in recipe.stages.items():
-        _run_once(stage, StageContext(recipe, registry, accelerator, folder, log, name))
+    try:
+        for name, stage in recipe.stages.items():
+            _run_once(stage, StageContext(recipe, registry, accelerator, folder, log, name))
+        document = report.read(folder)
+    finally:
+        log.observers.on_run_end(document)
 
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:
@@ -136,4 +175,5 @@ def _run_once(stage: Stage, job: StageContext) -> None:
             seconds = round(time.perf_counter() - began, 1)
             part.write_text(json.dumps({"seconds": seconds, "sha256": run_folder.digests(done.parent)}, indent=1))
     job.accelerator.wait_for_everyone()
+    job.log.observers.on_stage_end(name)
     job.log.info(f"{name}: finished in {time.perf_counter() - began:.0f} s")

@@ -99,4 +99,6 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 @hookimpl
 def lowvision_datasets() -> Mapping[str, type[Dataset]]:
-    return {"folder": Folder}
+    from lowvision.plugins.mixed_dataset import Mixed  # it needs the registry, which loads this module
+
+    return {"folder": Folder, "mix": Mixed}

@@ -11,6 +11,9 @@ import pluggy
 
 from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.plugins.losses import Loss
+from lowvision.plugins.metrics import Metric
+from lowvision.plugins.observers import ObserverOptions
 from lowvision.plugins.stages import Stage
 
 PROJECT = "lowvision"
@@ -26,7 +29,10 @@ KINDS: Mapping[str, type[Options]] = {
     "weights": Weights,
     "runtimes": Runtime,
     "formats": Format,
+    "losses": Loss,
+    "metrics": Metric,
     "stages": Stage,
+    "observers": ObserverOptions,
 }
 """The kinds and their contracts; the hook of a kind is `lowvision_<kind>`."""
 
@@ -72,5 +78,20 @@ def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-bod
 
 
 @hookspec
+def lowvision_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-body]  # as above
+    """Training losses, for `loss` of the stages in recipes."""
+
+
+@hookspec
+def lowvision_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]  # as above
+    """Measures of restored images, for `evaluate.metrics` and `keep` in recipes."""
+
+
+@hookspec
 def lowvision_stages() -> Mapping[str, type[Stage]]:  # type: ignore[empty-body]  # as above
     """Steps of a run, for `stages` in recipes."""
+
+
+@hookspec
+def lowvision_observers() -> Mapping[str, type[ObserverOptions]]:  # type: ignore[empty-body]  # as above
+    """Observers of runs, for `observers` in recipes."""

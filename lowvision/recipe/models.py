@@ -20,9 +20,11 @@ from lowvision.models.architecture import (
 )
 from lowvision.plugins.choice import Choice
 from lowvision.plugins.contracts import Backbone, Reducer
+from lowvision.plugins.observers import ObserverOptions
 from lowvision.recipe.stage_menu import Stages
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
+ObserverChoice = Annotated[ObserverOptions, Choice("observers")]
 DEFAULT_AUGMENT = ("D4",)
 """The eight flips and quarter turns."""
 
@@ -137,6 +139,8 @@ class Recipe(Options):
     """Mixed precision of training."""
     trackers: tuple[str, ...] = ()
     """Experiment trackers by their names in Accelerate, e.g. `tensorboard`."""
+    observers: tuple[ObserverChoice, ...] = ()
+    """Observers that follow the run, e.g. `csv`, `{early_stopping: {patience: 5}}`."""
 
     @property
     def base(self) -> Backbone:
@@ -254,7 +258,7 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
         yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
     yield from _unmeasurable(recipe)
     for name in trained:
-        if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
+        if getattr(getattr(recipe.stages, name), "kept", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
 
 

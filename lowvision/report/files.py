@@ -29,6 +29,15 @@ def write(folder: Path, document: Document, metrics: Sequence[Mapping[str, Any]]
     _write_file(folder / "report.html", html(document, metrics, pictures))
 
 
+def read(folder: Path) -> Document | None:
+    """Return the document of `report.json` in a folder; None if there is no readable one."""
+    try:
+        document: Document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document
+
+
 def _write_file(path: Path, content: str) -> None:
     try:
         with whole(path) as part:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from lowvision.plugins.observers import Observer
 from lowvision.system.atomic import whole
 from lowvision.system.printable import printable_lines
+from lowvision.training.observing import Observers
+
+logger = logging.getLogger("lowvision")
 
 Value = float | list[float]
 METRICS = "metrics.jsonl"
@@ -24,33 +29,36 @@ LOGS = ("log.txt", METRICS)
 class Log:
     """Log of the main process; on every other process it prints and writes nothing."""
 
-    def __init__(self, folder: Path, speaks: bool, track: Callable[[dict[str, float], int], None] | None = None):
+    def __init__(self, folder: Path, speaks: bool, observers: Sequence[Observer] = (), prints: bool = True):
         """Open the log of a run folder.
 
-        speaks: True on the main process. track: called with (values by name, step), e.g. for experiment trackers.
+        speaks: True on the main process. observers: follow the run, on the main process.
+        prints: False: messages go to the logger `lowvision` and to the file only.
         """
         self._text, self._metrics = (folder / name for name in LOGS)
         self._speaks = speaks
-        self._track = track
-        self._console = Console(stderr=True)
+        self.observers = Observers(observers, speaks, self.info)
+        self._console = Console(stderr=True, quiet=not prints)
+        self._prints = prints
         self._bar: tuple[Progress, TaskID] | None = None
 
     def info(self, line: str) -> None:
         """Print a message, and append it to `log.txt`."""
         if not self._speaks:
             return
+        if not self._prints:
+            logger.info("%s", line)
         self._console.print(printable_lines(line), markup=False, highlight=False, soft_wrap=True)
         with self._text.open("a") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def measure(self, stage: str, step: int, metrics: Mapping[str, Value]) -> None:
         """Record the metrics of one step of a stage."""
-        if self._track:
-            self._track({f"{stage}/{name}": value for name, value in _numbers(metrics)}, step)
         if not self._speaks:
             return
         with self._metrics.open("a") as file:
             file.write(json.dumps({"stage": stage, "step": step, **metrics}) + "\n")
+        self.observers.on_metrics(stage, step, metrics)
         line = "  ".join(f"{name} {_formatted(value)}" for name, value in metrics.items())
         if self._bar:
             self._bar[0].update(self._bar[1], completed=step, metrics=line)
@@ -65,10 +73,16 @@ class Log:
         with whole(self._metrics) as part:
             part.write_text("".join(f"{line}\n" for line in kept))
 
+    def start(self, stage: str) -> None:
+        """Call observers at the start of a training, with its metrics before an interruption."""
+        if self._speaks:
+            entries = [entry for _, entry in _entries(self._metrics)] if self._metrics.exists() else []
+            self.observers.on_stage_start(stage, [_step(entry) for entry in entries if entry["stage"] == stage])
+
     @contextmanager
     def progress(self, stage: str, steps: int) -> Iterator[None]:
         """Show a progress bar with the remaining time on a terminal; `measure` advances it."""
-        if not (self._speaks and self._console.is_terminal):
+        if not (self._speaks and self._prints and self._console.is_terminal):
             yield
             return
         columns = (
@@ -125,13 +139,9 @@ def _is_later(entry: Mapping[str, Any], stage: str, after: int) -> bool:
     return bool(entry["stage"] == stage and entry["step"] > after)
 
 
-def _numbers(metrics: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
-    """Yield every metric as single numbers: a list yields one per position."""
-    for name, value in metrics.items():
-        if isinstance(value, list):
-            yield from ((f"{name}/{k}", v) for k, v in enumerate(value))
-        else:
-            yield name, value
+def _step(entry: Mapping[str, Any]) -> tuple[int, dict[str, Value]]:
+    """Return step and metrics of an entry."""
+    return entry["step"], {name: value for name, value in entry.items() if name not in ("stage", "step")}
 
 
 def _formatted(value: Value) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +18,14 @@ from torch.utils.data import DataLoader, Dataset
 from lowvision.data.tiles import DistributedBatchSampler
 from lowvision.errors import RunError, TrainingError
 from lowvision.system import cores, devices
-from lowvision.training import batch_norm, checkpoint, collapse
+from lowvision.training import batch_norm, checkpoint, collapse, critics
 from lowvision.training.log import Log, Value
+from lowvision.training.loss_sum import LossSum
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.optimizers import make_optimizer, make_schedule
 from lowvision.training.options import Fit
+from lowvision.training.selection import BY_PSNR, Selection
 
 MOST_LOADERS = 8
 """Most processes that load tiles for one training process by default."""
@@ -46,6 +48,12 @@ class TrainingSpec:
     """None: the recipe has no validation data."""
     keep: Callable[[Path, nn.Module, dict[str, Value]], None]
     """Writes the network and its metrics to a weights file."""
+    image_loss: LossSum | None = None
+    """The image loss of the objective, whose critics are trained too; None: it has none."""
+    selection: Selection = BY_PSNR
+    """Selects the best weights by a result of the validator."""
+    pictures: Callable[[nn.Module], Mapping[str, Tensor]] | None = None
+    """Returns tiles for observers after a validation; None: no observer wants them."""
 
 
 @dataclass
@@ -96,8 +104,10 @@ def fit(
         gradient_as_bucket_view=True,  # without a copy of all gradients
     )
     objective, optimizer = accelerator.prepare(spec.objective, optimizer)
+    trained_losses = critics.prepare(spec.image_loss, options, accelerator)
     _vary_randomness(spec.stage, accelerator)
     state = _resume(accelerator, folder, average, spec.stage, log)
+    log.start(spec.stage)
     objective.train()
     validated = network if average is None else average.module
 
@@ -106,7 +116,8 @@ def fit(
         for lq, gt in _batches(samples, options, state.step, accelerator, workers):
             meter.end_data_wait()
             schedule(state.step)
-            meter.add(update(objective, optimizer, lq, gt, state.progress(options), options, accelerator))
+            metrics = update(objective, optimizer, lq, gt, state.progress(options), options, accelerator)
+            meter.add(metrics | critics.update(trained_losses, spec.image_loss, state.step, accelerator))
             state.step += 1
             if average is not None:
                 average.update(network, step=state.step)
@@ -117,6 +128,8 @@ def fit(
             if _is_due(state.step, options, options.checkpoint_every):
                 _require_finite(network, spec.stage, state.step)
                 checkpoint.save(accelerator, folder / checkpoint.FOLDER, state.step, state.to_checkpoint(), average)
+            if _is_stopped(state.step, spec.stage, options, accelerator, log):
+                break
             meter.restart_timer()
     if accelerator.is_main_process:
         spec.keep(folder / "last.safetensors", validated, state.metrics)
@@ -277,13 +290,27 @@ def _validate(
     state.metrics = spec.validator(network)
     objective.train()
     log.measure(spec.stage, state.step, {f"valid_{name}": value for name, value in state.metrics.items()})
-    psnr = state.metrics["psnr"]
-    assert isinstance(psnr, float)
-    if psnr > state.best:
-        state.best = psnr
+    if spec.pictures and accelerator.is_main_process:
+        log.observers.on_images(spec.stage, state.step, spec.pictures(network))
+    value = state.metrics[spec.selection.name]
+    assert isinstance(value, float)
+    if (score := spec.selection.score(value)) > state.best:
+        state.best = score
         if accelerator.is_main_process:
             spec.keep(folder / "best.safetensors", network, state.metrics)
     accelerator.wait_for_everyone()
+
+
+def _is_stopped(step: int, stage: str, options: Fit, accelerator: Accelerator, log: Log) -> bool:
+    """Return True on every process if an observer, on the main one, has ended the stage."""
+    if not _is_due(step, options, options.log_every, options.valid_every, options.checkpoint_every):
+        return False  # metrics are new at these steps only
+    if log.observers.stop:
+        log.info(f"{stage}: ended at step {step} of {options.steps}: {log.observers.stop}")
+    if accelerator.num_processes == 1:
+        return bool(log.observers.stop)
+    stops = torch.tensor(float(bool(log.observers.stop)), device=accelerator.device)
+    return bool(accelerator.reduce(stops, "sum").item())
 
 
 def _is_due(step: int, options: Fit, *periods: int) -> bool:

@@ -34,7 +34,10 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module made by hand
     monkeypatch.setitem(sys.modules, "twin", twin)
     return Registry(
-        [Plugin("lowvision.plugins.folder_dataset", "lowvision-framework", ""), Plugin("no_such_module", "acme", "2.0")]
+        [
+            Plugin("lowvision.plugins.core_components", "lowvision-framework", ""),
+            Plugin("no_such_module", "acme", "2.0"),
+        ]
     )
 
 

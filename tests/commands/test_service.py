@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from lowvision.commands.restore_outcomes import Done
-from lowvision.commands.service import work
+from lowvision.commands.service import page, work
 from lowvision.commands.service.app import application
 from lowvision.commands.service.limits import Limits
 from lowvision.imaging import io
@@ -54,7 +54,8 @@ def network(weights_file: Path) -> restorer.Restorer:
 
 @pytest.fixture(scope="module")
 def client(network: restorer.Restorer) -> Iterator[Client]:
-    server = uvicorn.Server(uvicorn.Config(application(network, "tiny", LIMITS), port=0, log_level="critical"))
+    app = application(network, "tiny", LIMITS, lambda service: page.Page(service).routes)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -203,3 +204,35 @@ def test_a_restore_ends_when_its_time_is_over(network: restorer.Restorer, photo:
     with pytest.raises(work.Stopped):
         future.result(20)
     workers.close()
+
+
+def test_the_page_loads_nothing_from_other_hosts(client: Client) -> None:
+    status, content, headers = client("GET", "/")
+    assert status == 200
+    assert b"http://" not in content.replace(b"http://www.w3.org", b"")
+    assert b"https://" not in content
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_the_page_gets_result_and_route_map(client: Client, photo: bytes, tmp_path: Path) -> None:
+    status, content, _ = client("POST", "/page/restore", photo, Origin=f"http://127.0.0.1:{client.port}")
+    answer = json.loads(content)
+    assert (status, answer["width"], answer["height"], answer["suffix"]) == (200, 64, 48, ".png")
+    for part, height in (("image", 48), ("map", 24)):
+        status, content, headers = client("GET", f"/{answer[part]}")
+        (tmp_path / "part.png").write_bytes(content)
+        assert (status, headers["content-type"]) == (200, "image/png")
+        assert io.read(tmp_path / "part.png").pixels.shape[0] >= height
+    assert client("GET", "/page/results/other/image")[0] == 404
+    assert client("GET", "/" + answer["image"].replace("image", "passwd"))[0] == 404
+
+
+def test_other_pages_cannot_use_the_page(client: Client, photo: bytes) -> None:
+    status, error = client.error("/page/restore", photo, Origin="https://example.org")
+    assert (status, error) == (403, "requests of other pages are refused")
+
+
+def test_old_results_of_the_page_are_dropped(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "KEPT", 2)
+    names = [json.loads(client("POST", "/page/restore", photo)[1])["image"] for _ in range(3)]
+    assert [client("GET", f"/{name}")[0] for name in names] == [404, 200, 200]

@@ -242,3 +242,30 @@ def test_an_image_sequence_becomes_a_clip_and_a_clip_becomes_images(restored: An
     assert entry["codec"] == "png"
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["01.png", "02.png", "03.png"]
     assert io.read(tmp_path / "images" / "03.png").pixels.shape == (192, 256, 3)
+
+
+def test_subtitles_chapters_and_fonts_are_kept(restored: Any, tmp_path: Path) -> None:
+    clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
+    restored(clip, "out.mkv")
+    assert clips.subtitles(tmp_path / "out.mkv") == clips.subtitles(clip)
+    assert [text for _, text in clips.subtitles(clip)] == [b"Bonjour", b"Salut"]
+    assert clips.chapters(tmp_path / "out.mkv") == clips.chapters(clip)
+    with av.open(str(tmp_path / "out.mkv")) as file:
+        assert file.streams.subtitles[0].metadata["language"] == "fra"
+        assert [stream.data for stream in file.streams if stream.type == "attachment"] == [b"no real font"]
+
+
+def test_a_range_of_frames_takes_subtitles_and_chapters_along(restored: Any, tmp_path: Path) -> None:
+    clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
+    restored(clip, "out.mkv", span=Span(4, 9))
+    assert clips.subtitles(tmp_path / "out.mkv") == [(Fraction(1, 5), b"Salut")]
+    tenth = Fraction(1, 10)
+    assert clips.chapters(tmp_path / "out.mkv") == [(0, tenth, "One"), (tenth, 5 * tenth, "Two")]
+
+
+def test_what_a_container_cannot_hold_is_named(restored: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
+    restored(clip, "out.mp4")
+    assert len(clips.decoded(tmp_path / "out.mp4")) == 10
+    assert "stream 1 (subtitle) is left out" in caplog.text
+    assert "stream 2 (attachment) is left out: only Matroska" in caplog.text

@@ -41,7 +41,7 @@ from lowvision_degradations.pixels import with_gaussian, with_poisson
 from lowvision_degradations.ranges import picked
 
 KNOWN = registry.load()
-RECIPE = Path(__file__).parents[2] / "recipes" / "sr_real_esrgan.yml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "sr_blind.yml"
 
 
 class Shift(Task):

@@ -235,7 +235,8 @@ def _tell(
         say("the network sees its whole input: fidelity is to the network run on tiles")
     say(f"teacher: {result.crops} crops, {each:.2f} s each: {duration(result.crops * each)}")
     for student, own, steps in zip(result.students, seconds, result.steps, strict=True):
-        name = component_names.shown(result.architecture.replace(branches=(student.backbone,)), registry).partition(" for ")[0]
+        alone = result.architecture.replace(branches=(student.backbone,))
+        name = component_names.shown(alone, registry).partition(" for ")[0]
         say(f"student {name}: {student.share:.1%} of the price, {steps} steps of {own:.2f} s: {duration(steps * own)}")
     if result.start:
         say(f"students with the same structure start from {result.start}")

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import mimetypes
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -36,8 +36,10 @@ NUMBERS = {"budget": float, "max_loss": float, "quality": int, "scale": float, "
 OTHERS = ("speed", "format", "strip_metadata")
 
 
-def application(network: Restorer, name: str, limits: Limits) -> Starlette:
-    """Return the application for a network; name: that of the weights, for clients."""
+def application(
+    network: Restorer, name: str, limits: Limits, pages: Callable[[Service], list[Route]] | None = None
+) -> Starlette:
+    """Return the application for a network; name: that of the weights, for clients. pages: adds routes."""
     service = Service(network, name, limits)
 
     @asynccontextmanager
@@ -51,6 +53,7 @@ def application(network: Restorer, name: str, limits: Limits) -> Starlette:
             Route("/weights", service.weights),
             Route("/health", service.health),
             Route("/metrics", service.show_metrics),
+            *(pages(service) if pages else ()),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
         lifespan=lifespan,
@@ -66,20 +69,28 @@ class Service:
 
     async def restore(self, request: Request) -> Response:
         """Restore the image in the body."""
+        return await self.answer(request, _file)
+
+    async def answer(
+        self, request: Request, respond: Callable[[Result], Response], draws_map: bool = False
+    ) -> Response:
+        """Restore the image in the body and respond, with an error if it is refused."""
         began = time.perf_counter()
-        response = await self._response(request)
+        response = await self._response(request, respond, draws_map)
         self.metrics.count_response(response.status_code, time.perf_counter() - began)
         return response
 
     async def weights(self, request: Request) -> Response:
         """Describe the weights."""
-        network = self.workers.network
+        network, curve = self.workers.network, self.workers.network.curve
         return JSONResponse(
             {
                 "name": self._name,
                 "scale": network.scale,
                 "branches": len(network.architecture.branches),
                 "speeds": list(SPEEDS) if network.curve else [],
+                "curve": curve
+                and [{"share": s, "loss": loss} for s, loss in zip(curve.shares, curve.losses, strict=True)],
                 "runtime": network.runtime,
                 "device": str(network.device),
                 "limits": asdict(self._limits),
@@ -94,11 +105,12 @@ class Service:
         """Return the counters."""
         return PlainTextResponse(self.metrics.text(self.workers.running), media_type="text/plain; version=0.0.4")
 
-    async def _response(self, request: Request) -> Response:
+    async def _response(self, request: Request, respond: Callable[[Result], Response], draws_map: bool) -> Response:
         deadline = Deadline(self._limits.seconds)
         try:
             with self.workers.admitted():
                 options, suffix = options_of(request.query_params)
+                options = replace(options, draws_maps=draws_map)
                 self.workers.network.check_budget(options.budget, options.max_loss, options.speed)
                 content = await asyncio.wait_for(_body(request, self._limits.upload_bytes), self._limits.seconds)
                 result = await self._result(request, content, options, suffix, deadline)
@@ -112,13 +124,7 @@ class Service:
             return _error(400, str(error))
         done = result.done
         self.metrics.count_image(done.height * done.width, done.tiles, done.cost, done.base_cost)
-        headers = {
-            "X-Lowvision-Seconds": f"{done.seconds:.3f}",
-            "X-Lowvision-Share-Of-Base": f"{done.cost / done.base_cost:.4f}",
-            "X-Lowvision-Tiles": " ".join(str(count) for count in done.tiles),
-        }
-        kind = mimetypes.guess_type(f"a{result.suffix}")[0] or "application/octet-stream"
-        return Response(result.content, media_type=kind, headers=headers)
+        return respond(result)
 
     async def _result(
         self, request: Request, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline
@@ -172,6 +178,18 @@ async def _body(request: Request, most: int) -> bytes:
     if not content:
         raise Refused(400, "the request has no body; send the image as the body, e.g. curl --data-binary @photo.jpg")
     return bytes(content)
+
+
+def _file(result: Result) -> Response:
+    """Return the restored image as the response."""
+    done = result.done
+    headers = {
+        "X-Lowvision-Seconds": f"{done.seconds:.3f}",
+        "X-Lowvision-Share-Of-Base": f"{done.cost / done.base_cost:.4f}",
+        "X-Lowvision-Tiles": " ".join(str(count) for count in done.tiles),
+    }
+    kind = mimetypes.guess_type(f"a{result.suffix}")[0] or "application/octet-stream"
+    return Response(result.content, media_type=kind, headers=headers)
 
 
 def _error(status: int, message: str) -> Response:

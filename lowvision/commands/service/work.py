@@ -30,6 +30,8 @@ class Result:
     content: bytes
     suffix: str
     done: Done
+    map: bytes | None = None
+    """The route map as PNG, if the options request it."""
 
 
 class Deadline(Progress):
@@ -100,15 +102,15 @@ class Workers:
             source = Path(folder, f"upload{image_format.suffixes[0]}")
             source.write_bytes(content)
             target = Path(folder, f"result{suffix or written_suffix(source)}")
+            image = Input(source, target)
             try:
-                done = restored(
-                    Input(source, target), self.network, replace(options, largest=self.limits.pixels), deadline
-                )
+                done = restored(image, self.network, replace(options, largest=self.limits.pixels), deadline)
             except DataError as error:
                 raise Refused(422, _public(error, folder)) from None
             except LowvisionError as error:
                 raise Refused(400, _public(error, folder)) from None
-            return Result(target.read_bytes(), target.suffix, done)
+            route_map = image.map.read_bytes() if options.draws_maps else None
+            return Result(target.read_bytes(), target.suffix, done, route_map)
 
 
 def _public(error: LowvisionError, folder: str) -> str:

@@ -13,18 +13,22 @@ from torch import nn
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph, TooSmallError
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
+from lowvision.data.weighted import weighted
 from lowvision.errors import DataError, RunError, summary_of
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.deployment import deployed, training_file
 from lowvision.models.weights_header import Provenance
-from lowvision.pipeline import distillation, run_folder, teachers
+from lowvision.pipeline import distillation, losses, run_folder, teachers
 from lowvision.pipeline.distillation import TeacherTargets
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Trainable
 from lowvision.recipe.models import Recipe
 from lowvision.training import checkpoint
 from lowvision.training.log import Log, Value
+from lowvision.training.loss_sum import LossSum
+from lowvision.training.options import Fit
+from lowvision.training.selection import Selection
 
 CALIBRATED = "calibrate/container.safetensors"
 """Path of the calibrated container, with its curve, in a run folder."""
@@ -64,6 +68,11 @@ class Job:
         """Add files that this run is about to write to the list of its files."""
         if self.accelerator.is_main_process:
             run_folder.claim(self.folder, *paths)
+
+    def listed(self, name: str) -> Path:
+        """Return the path of a file in the run folder, after adding it to the list of the run's files."""
+        self.claim(self.folder / name)
+        return self.folder / name
 
     def claim_training(self, folder: Path) -> None:
         """Add everything that a training stage writes to `folder`."""
@@ -135,7 +144,19 @@ class Job:
 
     def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
         """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw."""
+        weights = self.recipe.data.train.weights() if self.recipe.data.train else None
+        pool = weighted(pool, extractor.photographs, weights)
         return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
+
+    def image_loss(self, options: Fit) -> LossSum:
+        """Build the losses of a training stage, on the device of this process."""
+        device = self.accelerator.device
+        return losses.build(options.loss, self.recipe.task, self.registry, device)
+
+    def selection(self, options: Fit) -> Selection:
+        """Return how a training stage selects its best weights."""
+        metric = options.selecting_metric
+        return Selection() if metric is None else Selection(self.registry.name_of(metric), metric)
 
     def arrays(self, path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return the arrays of an npz file that this run wrote. Raises RunError if it is damaged or lacks one."""

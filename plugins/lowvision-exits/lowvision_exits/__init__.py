@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from lowvision import Backbone, BackboneChoice, Task, hookimpl
+from lowvision import Backbone, BackboneChoice, ImageLoss, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,12 +58,12 @@ class Exits(Backbone):
     def reach(self, task: Task) -> int | None:
         return self.of.reach(task)
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_exits.network import Network
         from lowvision_exits.training import AnyExit
 
         assert isinstance(network, Network)
-        return AnyExit(network)
+        return AnyExit(network, image_loss)
 
 
 @hookimpl

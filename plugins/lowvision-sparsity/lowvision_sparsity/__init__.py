@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lowvision import Backbone, BackboneChoice, Reducer, Task, hookimpl
+from lowvision import Backbone, BackboneChoice, ImageLoss, Reducer, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,10 +51,10 @@ class Sparse(Backbone):
     def exits(self) -> int:
         return self.of.exits()
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_sparsity.pruning import GradualPruning
 
-        return GradualPruning(network, self.of.objective(network), self.settle)
+        return GradualPruning(network, self.of.objective(network, image_loss), self.settle, image_loss)
 
 
 class Sparsity(Reducer):

@@ -1,0 +1,221 @@
+"""Claims about observers: what they receive, how they end a stage or a run, and that a faulty one loses nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from lowvision.plugins.observers import Observer, StopStage, Values
+from lowvision.training.core_observers import CsvFile, EarlyStopping
+from lowvision.training.log import Log
+from lowvision.training.loop import TrainingSpec, fit
+from lowvision.training.objective import RestorationObjective
+from lowvision.training.options import Fit
+
+OPTIONS = Fit(steps=8, batch=2, log_every=2, valid_every=2, checkpoint_every=4, schedule="constant")
+
+
+class Tiles(Dataset[tuple[Tensor, Tensor]]):
+    """Random tiles that depend on their number alone."""
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(number)
+        return torch.rand(3, 4, 4, generator=generator), torch.rand(3, 4, 4, generator=generator)
+
+
+class Recorder(Observer):
+    """Records every call."""
+
+    wants_images = True
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def on_stage_start(self, stage: str, history: Sequence[tuple[int, Values]]) -> None:
+        self.calls.append(("start", stage, [step for step, _ in history]))
+
+    def on_metrics(self, stage: str, step: int, values: Values) -> None:
+        self.calls.append(("metrics", step, min(values)))
+
+    def on_images(self, stage: str, step: int, images: Mapping[str, Tensor]) -> None:
+        self.calls.append(("images", step, {name: tuple(image.shape) for name, image in images.items()}))
+
+
+class Faulty(Observer):
+    """Raises at every call, and counts them."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def on_metrics(self, stage: str, step: int, values: Values) -> None:
+        self.calls += 1
+        raise KeyError("no such metric")
+
+
+def train(folder: Path, observers: Sequence[Observer], psnrs: Sequence[float], options: Fit = OPTIONS) -> list[int]:
+    """Train with these validation results, and return the steps at which weights were written."""
+    values = iter(psnrs)
+    network = nn.Conv2d(3, 3, 1)
+    written: list[int] = []
+    log = Log(folder, speaks=True, observers=observers, prints=False)
+
+    def keep(path: Path, trained: nn.Module, metrics: Mapping[str, Any]) -> None:
+        written.append(1)
+
+    spec = TrainingSpec(
+        "base",
+        RestorationObjective(network),
+        network,
+        lambda network: {"psnr": next(values)},
+        keep,
+        lambda network: {"restored": network(torch.zeros(1, 3, 4, 4))},
+    )
+    fit(spec, Tiles(), options, Accelerator(cpu=True), folder / "base", log)
+    return written
+
+
+def steps_of(folder: Path) -> list[int]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return sorted({json.loads(line)["step"] for line in lines})
+
+
+def test_metrics_and_images_are_received_in_order(tmp_path: Path) -> None:
+    recorder = Recorder()
+    train(tmp_path, [recorder], [1.0, 2.0, 3.0, 4.0])
+    assert recorder.calls[:4] == [
+        ("start", "base", []),
+        ("metrics", 2, "data_share"),
+        ("metrics", 2, "valid_psnr"),
+        ("images", 2, {"restored": (1, 3, 4, 4)}),
+    ]
+    assert [call[1] for call in recorder.calls if call[0] == "images"] == [2, 4, 6, 8]
+
+
+def test_a_faulty_observer_is_reported_once_and_the_others_go_on(tmp_path: Path) -> None:
+    faulty, recorder = Faulty(), Recorder()
+    train(tmp_path, [faulty, recorder], [1.0, 2.0, 3.0, 4.0])
+    assert faulty.calls == 1
+    assert "observer Faulty: failed in on_metrics: " in (tmp_path / "log.txt").read_text()
+    assert ("metrics", 8, "valid_psnr") in recorder.calls
+
+
+def test_on_other_processes_observers_are_not_called(tmp_path: Path) -> None:
+    recorder = Recorder()
+    log = Log(tmp_path, speaks=False, observers=[recorder])
+    log.start("base")
+    log.measure("base", 1, {"loss": 1.0})
+    assert recorder.calls == []
+    assert log.observers.want_images
+
+
+def test_early_stopping_ends_the_stage_and_keeps_its_weights(tmp_path: Path) -> None:
+    written = train(tmp_path, [EarlyStopping(patience=2).build()], [1.0, 2.0, 2.005, 1.9])
+    assert steps_of(tmp_path) == [2, 4, 6, 8]
+    written = train(tmp_path, [], [1.0] * 4)  # a finished training does nothing
+    again = tmp_path / "again"
+    again.mkdir()
+    written = train(again, [EarlyStopping(patience=1).build()], [2.0, 1.0, 3.0, 4.0])
+    assert steps_of(again) == [2, 4]
+    assert len(written) == 2  # best and last
+    assert "base: ended at step 4 of 8: psnr has not improved on 2 for 1 validations" in (again / "log.txt").read_text()
+
+
+def test_a_resumed_stage_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Kill(Observer):
+        def on_metrics(self, stage: str, step: int, values: Values) -> None:
+            if step == 6:
+                raise Killed
+
+    psnrs = [3.0, 2.0, 2.0, 2.0]
+    with pytest.raises(Killed):
+        train(tmp_path, [Kill()], psnrs)
+    train(tmp_path, [EarlyStopping(patience=3).build()], psnrs[2:])  # resumes at step 4
+    log = (tmp_path / "log.txt").read_text()
+    assert "resumes at step 4" in log
+    assert "base: ended at step 8 of 8: psnr has not improved on 3 for 3 validations" in log
+
+
+def test_an_exception_that_ends_the_run_reaches_the_caller(tmp_path: Path) -> None:
+    class Pruned(Exception):
+        pass
+
+    class Prune(Observer):
+        ends_run = (Pruned,)
+
+        def on_metrics(self, stage: str, step: int, values: Values) -> None:
+            raise Pruned
+
+    with pytest.raises(Pruned):
+        train(tmp_path, [Prune()], [1.0])
+
+
+def test_the_csv_file_has_every_number_also_after_an_interruption(tmp_path: Path) -> None:
+    writer = CsvFile(name="numbers.csv").build()
+    writer.on_run_start(None, lambda name: tmp_path / name)
+    writer.on_stage_start("base", [])
+    writer.on_metrics("base", 2, {"loss": 0.5, "shares": [0.25, 0.75]})
+    writer.on_metrics("base", 4, {"loss": 0.4})
+    writer.on_stage_start("joint", [])
+    writer.on_metrics("joint", 1, {"loss": 0.1})
+    again = CsvFile(name="numbers.csv").build()
+    again.on_run_start(None, lambda name: tmp_path / name)
+    again.on_stage_start("base", [(2, {"loss": 0.5, "shares": [0.25, 0.75]})])
+    with (tmp_path / "numbers.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["stage", "step", "metric", "value"],
+        ["joint", "1", "loss", "0.1"],
+        ["base", "2", "loss", "0.5"],
+        ["base", "2", "shares/0", "0.25"],
+        ["base", "2", "shares/1", "0.75"],
+    ]
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=30), st.integers(1, 5), st.booleans())
+def test_early_stopping_waits_as_long_as_its_patience(values: list[float], patience: int, lower: bool) -> None:
+    observer = EarlyStopping(patience=patience, min_delta=0, lower_is_better=lower).build()
+    observer.on_stage_start("base", [])
+    ended = None
+    for step, value in enumerate(values):
+        try:
+            observer.on_metrics("base", step, {"valid_psnr": value})
+        except StopStage:
+            ended = step
+            break
+    seen = values if ended is None else values[: ended + 1]
+    signed = [-value if lower else value for value in seen]
+    last_best = signed.index(max(signed))
+    assert (ended is not None) == (len(seen) - 1 - last_best >= patience)
+
+
+def optimise(trial: Any, folder: Path, curve: Callable[[int], float]) -> float:
+    from lowvision.training.core_observers import OptunaPruning
+
+    folder.mkdir()
+    train(folder, [OptunaPruning(trial)], [curve(step) for step in range(4)])
+    return curve(3)
+
+
+def test_optuna_prunes_the_worse_trial(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=1))
+    curves = [lambda step: 30.0 + step, lambda step: 20.0 + step]
+    study.optimize(lambda trial: optimise(trial, tmp_path / str(trial.number), curves[trial.number]), n_trials=2)
+    states = [trial.state for trial in study.trials]
+    assert states == [optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED]
+    assert steps_of(tmp_path / "1") == [2]
