@@ -39,14 +39,17 @@ TABLES: dict[str, list[type[BaseModel]]] = {
     "A branch": [models.Branch],
     "`tile`": [Tile],
     "`data`": [models.Data],
+    "`teacher`": [models.Teacher],
     "A folder": [folder_dataset.Folder],
     "Every stage that trains": [Fit],
+    "`stages.distil`": [stages.Distil],
     "`stages.rank`": [stages.Rank],
     "`stages.branches`": [stages.Branches],
     "`stages.base`": [stages.Base],
     "`stages.classifier` and `stages.joint`": [stages.Joint, RoutedFit],
     "`stages.classifier` alone": [stages.ClassifierStage],
     "`stages.calibrate`": [stages.Calibrate],
+    "`stages.fidelity`": [stages.Fidelity],
     "`stages.evaluate`": [stages.Evaluate],
 }
 """The tables of docs/recipes.md by heading, with the models whose fields each lists."""

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from lowvision import __version__
-from lowvision.cli import app as app_command
 from lowvision.cli import (
+    accelerate,
     bench,
     cache,
     check,
@@ -31,6 +31,7 @@ from lowvision.cli import (
     serve,
     show,
 )
+from lowvision.cli import app as app_command
 from lowvision.cli.log_output import log_to_stderr
 from lowvision.errors import LowvisionError
 from lowvision.system.printable import printable, printable_lines
@@ -50,6 +51,7 @@ COMMANDS = (
     app_command.app,
     evaluate.evaluate,
     bench.bench,
+    accelerate.accelerate,
     export.export,
     convert.convert,
     check.check,

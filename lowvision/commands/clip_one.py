@@ -46,7 +46,7 @@ class FrameRestorer:
     def begin_segment(self) -> None:
         """Reset memory and counts."""
         self._last: NDArray[Any] | None = None
-        limits = {name: getattr(self._options, name) for name in ("budget", "max_loss", "speed")}
+        limits = {name: getattr(self._options, name) for name in ("budget", "max_loss", "speed", "worst")}
         self._clip = ClipRestorer(self._network, still=self._still, **limits)
         self._counts = dict.fromkeys(COUNTS, 0)
 

@@ -104,6 +104,7 @@ def _restored_pixels(
             progress=progress.move,
             max_loss=options.max_loss,
             speed=options.speed,
+            worst=options.worst,
             restores_alpha=options.restores_alpha,
         )
         pixels = restored.image

@@ -83,7 +83,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 def _check(options: RestoreOptions, network: Restorer) -> None:
     """Raise UsageError for options that clips do not have."""
-    network.check_budget(options.budget, options.max_loss, options.speed)
+    network.check_budget(options.budget, options.max_loss, options.speed, options.worst)
     if options.draws_maps or options.passes > 1 or options.restores_alpha:
         raise UsageError("--map, --passes and --alpha are for images; omit them for clips")
 

@@ -44,9 +44,10 @@ class ClipRestorer:
         budget: float | None = None,
         max_loss: float | None = None,
         speed: Speed | None = None,
+        worst: float | None = None,
     ):
-        """Start a clip. still: which parts are copied; budget, max_loss, speed: as in `Restorer.restore`."""
-        self._limits: dict[str, Any] = {"budget": budget, "max_loss": max_loss, "speed": speed}
+        """Start a clip. still: which parts are copied; budget, max_loss, speed, worst: as in `Restorer.restore`."""
+        self._limits: dict[str, Any] = {"budget": budget, "max_loss": max_loss, "speed": speed, "worst": worst}
         self._counts_own_cost = bool(restorer.settings) and any(limit is not None for limit in self._limits.values())
         self._recalled = None if still == "off" else recollection(still)
         self._restorer = restorer if self._recalled is None else _recalling(restorer, self._recalled, still)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -19,6 +19,7 @@ from lowvision.training.stage import TrainingStage
 
 if TYPE_CHECKING:
     from lowvision.pipeline.stages.context import StageContext
+    from lowvision.recipe.models import Recipe
 
 
 Side = Annotated[int, Field(ge=8)]
@@ -50,6 +51,45 @@ class Base(TrainingStage):
         from lowvision.pipeline.stages import base
 
         base.run(context, self)
+
+
+class Distil(TrainingStage):
+    """Train each branch without weights to imitate the teacher, on all tiles."""
+
+    place: ClassVar[float] = 15
+    weights_options: ClassVar[tuple[str, ...]] = ("start",)
+
+    start: str | None = None
+    """Initial weights: a weights file or a name of shipped weights. From a container, a student starts from the branch
+    with the same architecture; without one, from random weights."""
+    candidates: int = Field(default=1, ge=1)
+    """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform."""
+    steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Steps per branch that is trained, in place of `steps`."""
+
+    @property
+    def fewest_steps(self) -> int:
+        return min(self.steps_each) if self.steps_each else self.steps
+
+    def of(self, n: int) -> Distil:
+        """Return the options for the n-th branch that is trained."""
+        return self if self.steps_each is None else self.model_copy(update={"steps": self.steps_each[n]})
+
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        students = recipe.students
+        if recipe.teacher is None:
+            yield "", "needs a `teacher`"
+        if not students:
+            yield "", "has nothing to train; give a branch without weights"
+        elif self.steps_each and len(self.steps_each) != len(students):
+            yield "steps_each", f"has {len(self.steps_each)} values for {len(students)} branches without weights"
+        if recipe.stages.branches:
+            yield "", "is followed by stages.branches, which trains the same networks; omit one of them"
+
+    def run(self, context: StageContext) -> None:
+        from lowvision.pipeline.stages import distil
+
+        distil.run(context, self)
 
 
 class Rank(Stage):
@@ -167,6 +207,35 @@ class Calibrate(Stage):
         calibrate.run(context, self)
 
 
+class Fidelity(Stage):
+    """Measure how close the container is to its teacher, and how much faster, on `data.test`; write a report."""
+
+    place: ClassVar[float] = 65
+    needs: ClassVar[tuple[str, ...]] = ("test",)
+
+    points: int = Field(default=5, ge=2)
+    """Number of points of the calibrated curve that are measured, besides the one of `max_loss`."""
+    max_loss: float = Field(default=0.3, ge=0)
+    """Loss in dB of the point whose worst tiles are shown, as `restore --max-loss`."""
+    rounds: int = Field(default=2, ge=1)
+    """Timed rounds, of which the quickest counts; every way is timed once in each."""
+    runtime: str = "auto"
+    """Runtime of teacher and container; `auto`: the fastest installed one."""
+    crops: int = Field(default=6, ge=0)
+    """Number of the worst tiles that are shown beside the teacher's."""
+
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        if not (recipe.classifier and recipe.is_teacher(len(recipe.branches) - 1)):
+            yield "", "needs a `teacher`, whose weights are the last branch, and a classifier"
+        if not recipe.stages.calibrate:
+            yield "", "needs stages.calibrate, whose curve it measures"
+
+    def run(self, context: StageContext) -> None:
+        from lowvision.pipeline.stages import fidelity
+
+        fidelity.run(context, self)
+
+
 class Evaluate(Stage):
     """Measure quality, cost and seconds on `data.test`, and write the report."""
 
@@ -204,10 +273,12 @@ class Evaluate(Stage):
 def lowvision_stages() -> Mapping[str, type[Stage]]:
     return {
         "base": Base,
+        "distil": Distil,
         "rank": Rank,
         "branches": Branches,
         "classifier": ClassifierStage,
         "joint": Joint,
         "calibrate": Calibrate,
+        "fidelity": Fidelity,
         "evaluate": Evaluate,
     }

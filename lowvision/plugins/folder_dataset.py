@@ -1,4 +1,4 @@
-"""A folder of photographs as a data set: ground truth only, or pairs of degraded and clean images."""
+"""A folder of photographs as a data set: ground truth only, degraded images only, or pairs of both."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from lowvision.errors import DataError
 from lowvision.imaging.formats import SUFFIXES
@@ -24,10 +27,18 @@ class Folder(Dataset):
     """Subfolder of the ground truth; null: recognised by its name, e.g. `gt`, `HR`. Without `lq`: no pairs."""
     lq: str | None = None
     """Subfolder of the degraded images; null: recognised by its name, e.g. `lq`, `LR/X4`."""
+    has_gt: bool = True
+    """False: all images are degraded ones, as a network gets them, and the recipe's `teacher` makes their targets."""
     only: tuple[str, ...] = ()
     """Names or patterns (`*`, `?`) of the photographs to use, without file suffix; empty: all."""
     exclude: tuple[str, ...] = ()
     """Names or patterns of the photographs to omit."""
+
+    @model_validator(mode="after")
+    def _names_no_folder_without_gt(self) -> Self:
+        if not self.has_gt and (self.gt is not None or self.lq is not None):
+            raise ValueError("has_gt: false takes all images as degraded ones; omit gt and lq")
+        return self
 
     def photos(self) -> tuple[Photo, ...]:
         folder = Path(self.path).expanduser()
@@ -45,6 +56,8 @@ class Folder(Dataset):
         return tuple(selected)
 
     def _photos(self, folder: Path) -> list[Photo]:
+        if not self.has_gt:
+            return [Photo(name, None, path) for name, path in _images(folder).items()]
         if self.gt is not None and self.lq is None:
             return [Photo(name, path) for name, path in _images(folder / self.gt).items()]
         sides = image_pairs.folders(folder, self.gt, self.lq)

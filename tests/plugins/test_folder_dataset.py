@@ -196,3 +196,19 @@ def test_linked_folders_are_used_once(tmp_path: Path) -> None:
 def test_the_root_of_the_file_system_is_refused_at_once(path: str) -> None:
     with pytest.raises(DataError, match="is the root of the file system; give the path of a folder of images"):
         Folder(path=path).photos()
+
+
+def test_a_folder_without_ground_truth_takes_all_images_as_they_are(tmp_path: Path) -> None:
+    touch(tmp_path, "lq/0001x4.png", "gt/0001.png", "b.png")
+    photos = Folder(path=str(tmp_path), has_gt=False).photos()
+    assert [(photo.name, photo.gt, photo.lq) for photo in photos] == [
+        ("b", None, tmp_path / "b.png"),
+        ("gt/0001", None, tmp_path / "gt/0001.png"),
+        ("lq/0001x4", None, tmp_path / "lq/0001x4.png"),
+    ]
+
+
+@pytest.mark.parametrize("option", ["gt", "lq"])
+def test_a_folder_without_ground_truth_has_no_subfolders_by_role(option: str) -> None:
+    with pytest.raises(ValidationError, match="omit gt and lq"):
+        Folder.model_validate({"path": ".", "has_gt": False, option: "x"})

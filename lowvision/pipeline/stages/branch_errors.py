@@ -120,6 +120,8 @@ def _errors(job: Job, container: RoutedContainer, samples: TileErrors) -> np.nda
         lq, gt = (torch.stack(tensors).to(accelerator.device) for tensors in zip(*pairs, strict=True))
         edge = scale * samples.context
         for k, network in enumerate(branches.networks):
+            if job.recipe.is_teacher(k):
+                continue  # its output is the target
             difference = (network(lq).clamp(0, 1) - gt)[:, :, edge:-edge, edge:-edge]
             errors[start : start + len(pairs), k] = difference.square().mean(dim=(1, 2, 3))
     return accelerator.reduce(errors, "sum").cpu().numpy()
