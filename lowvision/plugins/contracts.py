@@ -185,8 +185,7 @@ class Photo:
 
     name: str
     gt: Path | Stored | None
-    """File of the ground truth, or its place in an archive; None: it is unknown, and the recipe's `teacher` makes a
-    target from `lq`."""
+    """File of the ground truth, or its place in an archive; None: unknown, a `teacher` makes a target from `lq`."""
     lq: Path | Stored | None = None
     """File of the degraded image, or its place in an archive; None: the task degrades `gt`."""
 

@@ -181,8 +181,10 @@ def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tm
     assert checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail) is None
 
 
-@pytest.mark.parametrize(("name", "device", "fused"), [("adam", "cuda", True), ("adam", "cpu", None)])
-def test_on_cuda_adam_updates_all_parameters_in_one_kernel(name: str, device: str, fused: bool | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "device", "fused"), [("adam", "cuda", True), ("adam", "cpu", True), ("adam", "mps", None)]
+)
+def test_on_cuda_and_cpus_adam_updates_all_parameters_in_one_kernel(name: str, device: str, fused: bool | None) -> None:
     optimizer = make_optimizer([nn.Parameter(torch.zeros(1))], SGD.replace(optimizer=name), device)
     assert optimizer.defaults["fused"] == fused
 
