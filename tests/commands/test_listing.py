@@ -45,6 +45,8 @@ def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
     assert list(listing.plugin_lines(registry)) == [
         "lowvision (from lowvision-framework)",
         "  datasets: folder",
+        "  losses: l1",
+        "  metrics: psnr, ssim",
         "no-such-module 2.0 (from acme)",
         "  BROKEN: ModuleNotFoundError: No module named 'no_such_module'",
     ]
