@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 class SrDispX4(Weights):
-    """Super-resolution x4 by DISP in three sizes; the default of `lowvision restore`."""
+    """Super-resolution x4 by DISP in four sizes; the default of `lowvision restore`."""
 
     default = True
 
