@@ -15,6 +15,7 @@ from lowvision import __version__
 from lowvision.cli import (
     bench,
     cache,
+    card,
     check,
     convert,
     cp,
@@ -30,6 +31,7 @@ from lowvision.cli import (
     show,
 )
 from lowvision.cli.log_output import log_to_stderr
+from lowvision.cli.plain_errors import PlainCommand
 from lowvision.errors import LowvisionError
 from lowvision.system.printable import printable, printable_lines
 
@@ -55,12 +57,13 @@ COMMANDS = (
     show.show,
     plugins.plugins,
     doctor.doctor,
+    card.card,
     new_plugin.new_plugin,
 )
 """Commands in the order of `--help`; a command has the name of its function."""
 
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=PlainCommand)(command)
 app.add_typer(cache.commands, name="cache")
 
 

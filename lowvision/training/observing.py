@@ -35,8 +35,11 @@ class Observers:
         self._each("on_metrics", lambda observer: observer.on_metrics(stage, step, values))
 
     def on_images(self, stage: str, step: int, images: Mapping[str, Tensor]) -> None:
-        wanting = [observer for observer in self._active if observer.wants_images]
-        self._each("on_images", lambda observer: observer in wanting and observer.on_images(stage, step, images))
+        def show(observer: Observer) -> None:
+            if observer.wants_images:
+                observer.on_images(stage, step, images)
+
+        self._each("on_images", show)
 
     def on_stage_end(self, stage: str) -> None:
         self._each("on_stage_end", lambda observer: observer.on_stage_end(stage))
@@ -44,7 +47,7 @@ class Observers:
     def on_run_end(self, report: Mapping[str, Any] | None) -> None:
         self._each("on_run_end", lambda observer: observer.on_run_end(report))
 
-    def _each(self, method: str, call: Callable[[Observer], object]) -> None:
+    def _each(self, method: str, call: Callable[[Observer], None]) -> None:
         for observer in tuple(self._active):
             try:
                 call(observer)

@@ -98,8 +98,9 @@ def test_a_run_returns_its_report_and_prints_nothing(tmp_path: Path, capfd: pyte
     assert capfd.readouterr() == ("", "")
     assert evaluated.document is not None
     assert evaluated.document["sets"][0]["name"] == "valid"
-    means = [found.document["sets"][0]["mean"]["base_whole"] for found in (again, evaluated) if found.document]
-    assert means[0]["psnr"] == pytest.approx(means[1]["psnr"], abs=1e-3)
+    documents = [found.document for found in (again, evaluated) if found.document]
+    means = [document["sets"][0]["mean"]["base_whole"]["psnr_rgb"] for document in documents]
+    assert means[0] == pytest.approx(means[1], abs=1e-3)
 
 
 def test_errors_of_a_recipe_are_those_of_the_command(tmp_path: Path) -> None:
