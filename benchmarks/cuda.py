@@ -31,7 +31,7 @@ import lowvision
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Adaptive
 from lowvision.system import accelerators, devices
-from lowvision.training import loop
+from lowvision.training import loop, loss_sum
 from lowvision.training.objective import RestorationObjective
 from lowvision.training.options import Fit
 
@@ -129,7 +129,7 @@ def steps_per_second(network: torch.nn.Module, accelerator: Accelerator, precisi
     device = accelerator.device
     network = network.to(memory_format=devices.layout(device)).to(device)
     options = Fit(steps=STEPS, batch=16)
-    objective = RestorationObjective(network)
+    objective = RestorationObjective(network, loss_sum.l1())
     optimizer = accelerator.prepare(loop.make_optimizer(list(network.parameters()), options, device.type))
     lq, gt = torch.rand(16, 3, 32, 32, device=device), torch.rand(16, 3, 128, 128, device=device)
     steps = STEPS if device.type != "cpu" else 2

@@ -29,7 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 import lowvision
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Adaptive
-from lowvision.training import loop
+from lowvision.training import loop, loss_sum
 from lowvision.training.meter import Meter
 from lowvision.training.objective import RestorationObjective, RoutedObjective
 from lowvision.training.options import Fit, RoutedFit
@@ -134,7 +134,7 @@ def training(objective: Any) -> Counts:
 
 
 def single() -> RestorationObjective:
-    return RestorationObjective(nn.Conv2d(3, 3, 3, padding=1))
+    return RestorationObjective(nn.Conv2d(3, 3, 3, padding=1), loss_sum.l1())
 
 
 def routed() -> RoutedObjective:
@@ -142,7 +142,9 @@ def routed() -> RoutedObjective:
 
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
     branches = [nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)]
-    return RoutedObjective(RoutedContainer(classifier, branches), RoutedFit(steps=10, batch=TILES), False)
+    return RoutedObjective(
+        RoutedContainer(classifier, branches), RoutedFit(steps=10, batch=TILES), False, loss_sum.l1()
+    )
 
 
 def counted(work: Callable[[], object]) -> Counts:

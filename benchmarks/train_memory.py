@@ -20,6 +20,7 @@ from accelerate import Accelerator
 
 from lowvision.plugins import registry
 from lowvision.system.allocator import keep_memory
+from lowvision.training import loss_sum
 from lowvision.training.loop import update
 from lowvision.training.objective import RestorationObjective
 from lowvision.training.options import Fit
@@ -65,7 +66,7 @@ def fastest_step(arguments: argparse.Namespace) -> float:
         known.find("backbones", arguments.network).component().build(known.find("tasks", "sr").component(scale=SCALE))
     )
     accelerator = Accelerator(cpu=True, mixed_precision=arguments.precision)
-    objective = RestorationObjective(network.to(memory_format=torch.channels_last).train())
+    objective = RestorationObjective(network.to(memory_format=torch.channels_last).train(), loss_sum.l1())
     optimizer = torch.optim.Adam(objective.parameters(), lr=1e-6)
     objective, optimizer = accelerator.prepare(objective, optimizer)
     lq, gt = (torch.rand(arguments.batch, 3, side, side) for side in (LQ, SCALE * LQ))

@@ -21,6 +21,7 @@ from accelerate import Accelerator
 
 from lowvision.models.architecture import Architecture
 from lowvision.plugins import registry
+from lowvision.training import loss_sum
 from lowvision.training.loop import update
 from lowvision.training.objective import RoutedObjective
 from lowvision.training.options import RoutedFit
@@ -94,7 +95,7 @@ def step(accelerator: Accelerator, network: str, stage: str, batch: int, part: i
         classifier=known.find("classifiers", "class_module").component(),
     )
     options = RoutedFit(batch=batch, micro_batch=part)
-    objective = RoutedObjective(architecture.build_container(), options, frozen_branches=stage == "classifier")
+    objective = RoutedObjective(architecture.build_container(), options, stage == "classifier", loss_sum.l1())
     objective = objective.to(memory_format=FORMATS[form]).train()
     optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=1e-6)
     lq = torch.rand(batch, 3, LQ, LQ).contiguous(memory_format=FORMATS[form])

@@ -43,14 +43,20 @@ if TYPE_CHECKING:
     from lowvision.plugins.contracts import Part as Part
     from lowvision.plugins.contracts import Photo as Photo
     from lowvision.plugins.contracts import Precision as Precision
+    from lowvision.plugins.contracts import Reader as Reader
     from lowvision.plugins.contracts import Recognised as Recognised
     from lowvision.plugins.contracts import Reducer as Reducer
     from lowvision.plugins.contracts import Runtime as Runtime
     from lowvision.plugins.contracts import Skip as Skip
+    from lowvision.plugins.contracts import Stored as Stored
     from lowvision.plugins.contracts import Task as Task
     from lowvision.plugins.contracts import Trained as Trained
     from lowvision.plugins.contracts import Weights as Weights
     from lowvision.plugins.hookspecs import hookimpl as hookimpl
+    from lowvision.plugins.losses import Critic as Critic
+    from lowvision.plugins.losses import ImageLoss as ImageLoss
+    from lowvision.plugins.losses import Loss as Loss
+    from lowvision.plugins.metrics import Metric as Metric
     from lowvision.plugins.observers import Observer as Observer
     from lowvision.plugins.observers import ObserverOptions as ObserverOptions
     from lowvision.plugins.observers import StopStage as StopStage
@@ -75,10 +81,12 @@ _NAMES_IN = {
         "Part",
         "Photo",
         "Precision",
+        "Reader",
         "Recognised",
         "Reducer",
         "Runtime",
         "Skip",
+        "Stored",
         "Task",
         "Trained",
         "Weights",
@@ -96,6 +104,8 @@ _NAMES_IN = {
     "plugins.hookspecs": ("hookimpl",),
     "commands.python_api": ("Report", "evaluate", "run"),
     "models.wrapped_backbone": ("WrappedBackbone",),
+    "plugins.losses": ("Critic", "ImageLoss", "Loss"),
+    "plugins.metrics": ("Metric",),
     "plugins.observers": ("Observer", "ObserverOptions", "StopStage"),
     "training.core_observers": ("OptunaPruning",),
     "plugins.stages": ("Stage", "Trainable"),

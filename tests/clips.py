@@ -58,6 +58,48 @@ def write(
     return path
 
 
+def write_with_subtitles(path: Path, frames: Frames) -> Path:
+    """Encode frames at 10 fps with two subtitles, a font and two chapters; the ending is .mkv."""
+    milliseconds = Fraction(1, 1000)
+    chapters = [(0, 500, "One"), (500, 1000, "Two")]
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("libx264", rate=10)
+        video.height, video.width, video.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        subtitles = file.add_mux_stream("subrip", time_base=milliseconds)
+        subtitles.metadata["language"] = "fra"
+        file.add_attachment("font.ttf", "application/x-truetype-font", b"no real font")
+        file.set_chapters(
+            [
+                {"id": n, "start": start, "end": end, "time_base": milliseconds, "metadata": {"title": title}}
+                for n, (start, end, title) in enumerate(chapters, start=1)
+            ]
+        )
+        file.start_encoding()
+        for time, text in ((100, b"Bonjour"), (600, b"Salut")):
+            packet = av.Packet(text)
+            packet.stream, packet.time_base, packet.duration = subtitles, milliseconds, 200
+            packet.pts = packet.dts = time
+            file.mux(packet)
+        for pixels in frames:
+            file.mux(video.encode(av.VideoFrame.from_ndarray(pixels)))
+        file.mux(video.encode(None))
+    return path
+
+
+def subtitles(path: Path) -> list[tuple[Fraction, bytes]]:
+    """Time and text of every subtitle."""
+    with av.open(str(path)) as file:
+        return [(p.pts * p.time_base, bytes(p)) for p in file.demux(subtitles=0) if p.size]
+
+
+def chapters(path: Path) -> list[tuple[Fraction, Fraction, str]]:
+    """Start, end and title of every chapter."""
+    with av.open(str(path)) as file:
+        return [
+            (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"]) for c in file.chapters()
+        ]
+
+
 def decoded(path: Path) -> list[Any]:
     """Every frame of a clip, as PyAV decodes it."""
     with av.open(str(path)) as file:

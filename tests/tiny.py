@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import socket
@@ -102,6 +103,21 @@ def run(recipe: Path, folder: Path, *overrides: str, restart: bool = False) -> N
     run(reading.read(recipe, known, overrides), known, recipe, folder, restart, "cpu")
 
 
+PRELOADED = (
+    "accelerate",
+    "albumentations",
+    "lowvision.evaluation.measure",
+    "lowvision.pipeline.run",
+    "lowvision.report.page",
+    "lowvision.training.loop",
+    "timm.optim",
+    "timm.scheduler",
+    "timm.utils",
+    "torch._dynamo",
+)
+"""What a run imports: anew in every child it would take more processor time than the training of these networks."""
+
+
 def in_a_child(work: Callable[..., None], *arguments: object) -> int:
     """Call `work` in a process of its own, which may die of it; its exit code.
 
@@ -133,7 +149,7 @@ def _in_children(
     work: Callable[..., None], arguments: tuple[object, ...], surroundings: list[dict[str, str]]
 ) -> list[int]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lowvision.pipeline.run"])
+    context.set_forkserver_preload([*PRELOADED])
     children = [context.Process(target=_by_itself, args=(work, arguments, own)) for own in surroundings]
     for child in children:
         child.start()
@@ -143,6 +159,7 @@ def _in_children(
 
 
 def _by_itself(work: Callable[..., None], arguments: tuple[object, ...], surroundings: dict[str, str]) -> None:
+    gc.freeze()  # Accelerate collects after each stage: pass over what was loaded before the fork
     os.environ.update(surroundings)
     torch.set_num_threads(1)  # as in conftest.py
     work(*arguments)

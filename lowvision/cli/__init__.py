@@ -13,6 +13,7 @@ import typer
 
 from lowvision import __version__
 from lowvision.cli import (
+    accelerate,
     bench,
     cache,
     card,
@@ -28,8 +29,10 @@ from lowvision.cli import (
     restore,
     run,
     schema,
+    serve,
     show,
 )
+from lowvision.cli import app as app_command
 from lowvision.cli.log_output import log_to_stderr
 from lowvision.cli.plain_errors import PlainCommand
 from lowvision.errors import LowvisionError
@@ -46,8 +49,11 @@ app = typer.Typer(
 COMMANDS = (
     run.run,
     restore.restore,
+    serve.serve,
+    app_command.app,
     evaluate.evaluate,
     bench.bench,
+    accelerate.accelerate,
     export.export,
     convert.convert,
     check.check,

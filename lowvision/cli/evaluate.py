@@ -16,6 +16,7 @@ from lowvision.errors import UsageError
 if TYPE_CHECKING:
     from lowvision.config.options import Options
     from lowvision.plugins.contracts import Dataset
+    from lowvision.plugins.metrics import Metric
     from lowvision.plugins.registry import Registry
 
 
@@ -56,6 +57,12 @@ def evaluate(
             help="Luma of grey files if the network restores RGB: basicsr converts them first, paper uses grey values."
         ),
     ] = "basicsr",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC", help="Measure by this metric, e.g. ms_ssim; repeatable. Default: psnr and ssim."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the report and its pictures. Default: none.")
     ] = None,
@@ -83,11 +90,24 @@ def evaluate(
             raise UsageError(f"--budget {share:g}: must be a positive share of the base's cost; give e.g. 0.6")
     fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
     other_task = tasks.parse_task(task, components) if task else None
+    metrics = _metrics(metric, components)
     if processes > 1:
         raise typer.Exit(run_in_processes(processes, device))
-    document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol)
+    document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol, metrics)
     if is_main_process():
         print_document(document, as_json, report.text)
+
+
+def _metrics(texts: list[str] | None, registry: Registry) -> dict[str, Metric]:
+    """Return metrics written as in a recipe, by name; psnr and ssim if there are none. Raises UsageError."""
+    from lowvision.config import yaml_reader
+    from lowvision.pipeline.core_stages import Evaluate
+
+    if not texts:
+        return Evaluate().named_metrics(registry)
+    values = [yaml_reader.parse(text, "--metric").value for text in texts]
+    chosen = tuple(_choose("metrics", value, "--metric", registry) for value in values)
+    return Evaluate(metrics=chosen).named_metrics(registry)  # type: ignore[arg-type]  # of kind metrics
 
 
 def _dataset(text: str, downscale: float, longer_side: int | None, registry: Registry) -> Dataset:

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     reducer = "reducer"
     classifier = "classifier"
     task = "task"
+    loss = "loss"
+    metric = "metric"
     stage = "stage"
 
 

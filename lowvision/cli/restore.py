@@ -25,6 +25,7 @@ def restore(
     speed: parameters.SpeedChoice = None,
     budget: parameters.Budget = None,
     max_loss: parameters.MaxLoss = None,
+    worst: parameters.Worst = None,
     maps: parameters.Maps = False,
     form: parameters.FileFormat = None,
     quality: parameters.Quality = 95,
@@ -68,6 +69,7 @@ def restore(
     options = RestoreOptions(
         budget=budget,
         max_loss=max_loss,
+        worst=worst,
         speed=speed,
         quality=quality,
         strips_metadata=strip_metadata,

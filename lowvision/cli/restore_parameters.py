@@ -68,6 +68,14 @@ MaxLoss = Annotated[
         help="Maximum loss of PSNR in dB, e.g. 0.05, by the curve of calibrated weights. Default: no limit.",
     ),
 ]
+Worst = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DB",
+        help="Maximum loss in dB of all tiles but one percent, e.g. 1, in addition to the loss of the whole. "
+        "Default: no limit.",
+    ),
+]
 
 # Size of the results
 Scale = Annotated[

@@ -28,11 +28,12 @@ from lowvision.video.muxing import Cut
 from lowvision.video.reader import Frame, Reader
 from lowvision.video.segments import Segments
 from lowvision.video.selection import ALL, Span, is_sequence
+from lowvision.video.sinks import Encoder, ImageFiles
 
 logger = logging.getLogger("lowvision")
 
 COUNTS = ("tiles", "reused_tiles", "cost", "base_cost", "broken_frames", "scene_cuts")
-"""What is counted per segment."""
+"""Quantities that are counted per segment."""
 
 
 class FrameRestorer:
@@ -45,7 +46,7 @@ class FrameRestorer:
     def begin_segment(self) -> None:
         """Reset memory and counts."""
         self._last: NDArray[Any] | None = None
-        limits = {name: getattr(self._options, name) for name in ("budget", "max_loss", "speed")}
+        limits = {name: getattr(self._options, name) for name in ("budget", "max_loss", "speed", "worst")}
         self._clip = ClipRestorer(self._network, still=self._still, **limits)
         self._counts = dict.fromkeys(COUNTS, 0)
 
@@ -71,13 +72,14 @@ class FrameRestorer:
 
 def restore_clip(each: Clip, network: Restorer, request: RestoreRequest, options: ClipOptions) -> dict[str, Any]:
     """Restore one clip and return its entry of the document."""
-    source = reader.open_clip(each.path, options.rate and Fraction(options.rate).limit_denominator(1001))
+    rate = Fraction(options.rate).limit_denominator(1001) if options.rate else None
+    source = reader.open_clip(each.path, rate)
     largest = request.options.largest
     if largest is not None and source.facts.height * source.facts.width > largest:
         raise DataError(f"{each.path}: has more pixels than --max-megapixels allows; raise the limit")
     size = request.options.size.of(source.facts.height, source.facts.width, network.scale)
-    encoded = encoding.encoding(each.result.suffix, options.codec, options.crf, options.preset)
-    target = encoding.target(source.facts, encoded, *size, each.result.suffix)
+    target = None if is_sequence(each.result) else _target(source, each, options, size)
+    sink = Encoder(target) if target else ImageFiles(each.result, request.options.quality)
     segments = Segments(each.result, _settings(each, network, request, options, target))
     if segments.summaries:
         logger.info("%s: going on after %d segments of an earlier run", each.path, len(segments.summaries))
@@ -86,21 +88,34 @@ def restore_clip(each: Clip, network: Restorer, request: RestoreRequest, options
     with frame_progress(printable(each.path.name)) as progress:
         total = _total(source, options.span)
         for step in clip.encode_segments(
-            source, options.span, target, segments, frames.restore, frames.begin_segment, frames.summary
+            source, options.span, sink, segments, frames.restore, frames.begin_segment, frames.summary
         ):
             progress.move(step.frames, total and max(total, step.frames), step.restored_here)
-    cut = _cut(source, segments) if options.span != ALL else None
-    muxing.write(each.result, each.path, target, segments, cut, not request.options.strips_metadata)
-    if request.options.keeps_times:
-        facts = each.path.stat()
-        os.utime(each.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    entry = _entry(each, source, target, segments.summaries, time.perf_counter() - began)
+    if target:
+        _finish(each, source, target, segments, request.options, options)
+    entry = _entry(each, source, target, size, segments.summaries, time.perf_counter() - began)
     segments.remove()
     return entry
 
 
+def _target(source: Reader, each: Clip, options: ClipOptions, size: tuple[int, int]) -> Target:
+    encoded = encoding.encoding(each.result.suffix, options.codec, options.crf, options.preset)
+    return encoding.target(source.facts, encoded, *size, each.result.suffix)
+
+
+def _finish(
+    each: Clip, source: Reader, target: Target, segments: Segments, options: RestoreOptions, clip_options: ClipOptions
+) -> None:
+    """Write the result from the segments and the other streams of the clip."""
+    cut = _cut(source, segments) if clip_options.span != ALL else None
+    muxing.write(each.result, each.path, target, segments, cut, not options.strips_metadata)
+    if options.keeps_times and not is_sequence(each.path):
+        facts = each.path.stat()
+        os.utime(each.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
 def _settings(
-    each: Clip, network: Restorer, request: RestoreRequest, options: ClipOptions, target: Target
+    each: Clip, network: Restorer, request: RestoreRequest, options: ClipOptions, target: Target | None
 ) -> dict[str, Any]:
     """Return everything that determines the segments."""
     facts = None if is_sequence(each.path) else each.path.stat()
@@ -129,7 +144,12 @@ def _cut(source: Reader, segments: Segments) -> Cut:
 
 
 def _entry(
-    each: Clip, source: Reader, target: Target, summaries: Sequence[dict[str, Any]], seconds: float
+    each: Clip,
+    source: Reader,
+    target: Target | None,
+    size: tuple[int, int],
+    summaries: Sequence[dict[str, Any]],
+    seconds: float,
 ) -> dict[str, Any]:
     total = {key: sum(part[key] for part in summaries) for key in ("frames", *COUNTS)}
     working = sum(part["seconds"] for part in summaries)
@@ -138,13 +158,13 @@ def _entry(
         "result": str(each.result),
         "height": source.facts.height,
         "width": source.facts.width,
-        "result_height": target.height,
-        "result_width": target.width,
+        "result_height": size[0],
+        "result_width": size[1],
         "frames": total["frames"],
         "broken_frames": total["broken_frames"],
         "scene_cuts": total["scene_cuts"],
         "share_reused": total["reused_tiles"] / max(total["tiles"], 1),
-        "codec": target.encoding.codec,
+        "codec": target.encoding.codec if target else each.result.suffix[1:],
         "gmac": total["cost"] / 1e9,
         "gmac_of_base": total["base_cost"] / 1e9,
         "share_of_base": total["cost"] / max(total["base_cost"], 1),

@@ -44,7 +44,7 @@ def selects_clips(patterns: Sequence[str]) -> bool:
     clips = [pattern for pattern in patterns if is_clip(pattern) and not os.path.isdir(pattern)]
     if clips and len(clips) < len(patterns):
         other = next(pattern for pattern in patterns if pattern not in clips)
-        raise UsageError(f"{other}: images and clips cannot be restored together; give {clips[0]} in a run of its own")
+        raise UsageError(f"{other}: images and clips cannot be restored together; give {clips[0]} in a separate run")
     return bool(clips)
 
 
@@ -61,7 +61,7 @@ def plan(patterns: Sequence[str], output: Path, suffix: str = "") -> tuple[Clip,
     """Find the clips and the paths of their results. suffix: text before the ending of names. Raises UsageError."""
     paths = [path for pattern in patterns for path in _found(pattern)]
     if len(paths) == 1 and output.suffix and not output.is_dir():
-        clips = (Clip(paths[0], output),)
+        clips: tuple[Clip, ...] = (Clip(paths[0], output),)
     elif output.suffix.lower() in WRITABLE and not output.is_dir():
         raise UsageError(f"{output}: is a file, but there are several clips; give a folder")
     else:

@@ -18,13 +18,14 @@ from lowvision.data.tiles import TileExtractor, fixed_tiles
 from lowvision.errors import UsageError
 from lowvision.evaluation import fitting
 from lowvision.evaluation.build import build_evaluation
-from lowvision.evaluation.measure import Evaluation
+from lowvision.evaluation.measure import DEFAULT_METRICS, Evaluation
 from lowvision.evaluation.run import run_evaluation
 from lowvision.imaging.protocol import Protocol
 from lowvision.models import calibration, weights, weights_header
 from lowvision.models.architecture import Architecture
 from lowvision.pipeline.core_stages import Evaluate
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
+from lowvision.plugins.metrics import Metric
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import RoutedContainer
 from lowvision.system import accelerators
@@ -44,6 +45,7 @@ def evaluate(
     fit_on: Dataset | None = None,
     task: Task | None = None,
     protocol: Protocol = "basicsr",
+    metrics: Mapping[str, Metric] = DEFAULT_METRICS,
     prints: bool = True,
 ) -> dict[str, Any]:
     """Return the report's document; with `output`, also write the report and its pictures there.
@@ -51,7 +53,8 @@ def evaluate(
     budgets: shares of the cost of the base (the last branch) on the whole image at which to measure too.
     fit_on: photographs on which to fit classifiers that need no training; they and an oracle are measured too.
     task: task to measure; None: the task that the weights were trained for.
-    protocol: luma of photographs whose files are grey. prints: False: nothing is printed.
+    protocol: luma of photographs whose files are grey. metrics: measures of quality by name. prints: False: nothing is
+    printed.
     Raises WeightsError and DataError; UsageError for a budget or `fit_on` that a single network cannot use, and for a
     task of another scale or other channels.
     """
@@ -80,11 +83,11 @@ def evaluate(
             keep_memory()
         curve = calibration.read(header.measured) if task is None else None
         evaluation = _evaluation(
-            architecture, base, container, curve, registry, budgets, fit_on, accelerator.device, protocol
+            architecture, base, container, curve, registry, budgets, fit_on, accelerator.device, protocol, metrics
         )
         log, shown = Log(folder, accelerator.is_main_process, prints=prints), 4 if output else 0
         document = {
-            "schema": 1,
+            "schema": report.SCHEMA,
             "task": registry.serialize(architecture.task),
             **run_evaluation(evaluation, architecture, loaded, shown, accelerator, log, folder / "pictures"),
         }
@@ -103,6 +106,7 @@ def _evaluation(
     fit_on: Dataset | None,
     device: torch.device,
     protocol: Protocol,
+    metrics: Mapping[str, Metric],
 ) -> Evaluation:
     """Build the evaluation; classifiers and adaptive budgets are fitted on the photographs of `fit_on`."""
     extractor = _tile_extractor(fit_on, architecture) if fit_on else None
@@ -118,6 +122,7 @@ def _evaluation(
         seed=0,
         device=device,
         protocol=protocol,
+        metrics=metrics,
         curve=curve,
     )
     if evaluation.adaptive and budgets and extractor:

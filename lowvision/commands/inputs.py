@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lowvision.errors import UsageError
 from lowvision.imaging.formats import BY_SUFFIX, SUFFIXES, WRITABLE
+from lowvision.system import file_names, folders
 
 ENDINGS = " ".join(WRITABLE)
 NOT_REGULAR = "pipes, devices and broken links"
@@ -50,6 +51,8 @@ def plan(
     Raises UsageError if a pattern selects no image, or if a result would replace an input or another result.
     """
     ignored = Counter() if ignored is None else ignored
+    if issue := file_names.too_long(output):
+        raise UsageError(f"-o: {issue}; give a shorter one")
     if _is_one_file(patterns, output):
         inputs = [Input(_expanded(patterns[0]), _with_ending(output, ending))]
     else:
@@ -140,7 +143,7 @@ def _found(root: Path, wildcards: tuple[str, ...], output: Path, ignored: Counte
     results = os.path.realpath(output)
     holds_results = results.startswith(os.path.join(os.path.realpath(root), ""))
     depth = None if "**" in wildcards else len(wildcards)
-    for path in _walk(root, results if holds_results else None, depth, set()):
+    for path in _walk(root, results if holds_results else None, depth):
         if path.name.startswith(".") or not _matches(path.relative_to(root).parts, wildcards):
             continue
         suffix = path.suffix.lower()
@@ -152,30 +155,12 @@ def _found(root: Path, wildcards: tuple[str, ...], output: Path, ignored: Counte
             yield path
 
 
-def _walk(folder: Path, results: str | None, depth: int | None, visited: set[str]) -> Iterator[Path]:
-    """Yield all files below a folder, sorted; links are followed, but every folder is visited once.
-
-    results: folder that is left out. depth: number of levels; None: all.
-    """
-    real = os.path.realpath(folder)
-    if real in visited or real == results or depth == 0:
-        return
-    visited.add(real)
+def _walk(folder: Path, results: str | None, depth: int | None) -> Iterator[Path]:
+    """Yield all files below a folder as `folders.walk` does. Raises UsageError."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        yield from folders.walk(folder, results, depth)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot read the folder: {error.strerror}") from error
-    folders = [Path(folder, entry.name) for entry in entries if _is_folder(entry) and not entry.name.startswith(".")]
-    yield from (Path(folder, entry.name) for entry in entries if not _is_folder(entry))
-    for inside in sorted(folders, key=lambda path: (path.is_symlink(), path.name)):
-        yield from _walk(inside, results, None if depth is None else depth - 1, visited)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+        raise UsageError(f"{error.filename}: cannot read the folder: {error.strerror}") from error
 
 
 def _matches(parts: tuple[str, ...], wildcards: tuple[str, ...]) -> bool:

@@ -74,18 +74,18 @@ def run(
     device: as `--device` of `lowvision run`.
     Raises LowvisionError, and what observers raise to end the run.
     """
-    from lowvision.pipeline import run as pipeline
-    from lowvision.recipe import reading, shipped
-    from lowvision.training.log import read_metrics
-
-    components = plugins.load()
     if isinstance(recipe, Mapping) and folder is None:
         raise UsageError("run: a recipe without a file has no name; give folder, e.g. folder='runs/mine'")
     with ExitStack() as stack:
+        stack.enter_context(unchanged_state())  # also of imports: some libraries draw random numbers
+        from lowvision.pipeline import run as pipeline
+        from lowvision.recipe import reading, shipped
+        from lowvision.training.log import read_metrics
+
+        components = plugins.load()
         source = _source(recipe, stack) if isinstance(recipe, Mapping) else shipped.find(Path(recipe), components)
         parsed = reading.read(source, components, _overrides(overrides))
         target = Path("runs") / source.stem if folder is None else Path(folder)
-        stack.enter_context(unchanged_state())
         pipeline.run(parsed, components, source, target, restart, device, observers, prints=False)
     return Report(target, report.read(target), pipeline.trained_weights(parsed, target), read_metrics(target))
 
@@ -103,21 +103,21 @@ def evaluate(
 ) -> Report:
     """Measure quality, cost and time of a weights file on photographs, compared with its base network.
 
-    Prints nothing and leaves the state of the process unchanged, as `run` does.
+    Prints nothing and leaves the state of the process unchanged, like `run`.
     weights: a weights file, or the name of shipped weights.
     data: a folder, or a data set as in a recipe, e.g. `"samples_test"`, `{"folder": {"path": "photos"}}`.
     budgets: shares of the base's cost at which to measure too. compare: photographs on which to fit classifiers that
     need no training, and measure them too. task: default, the trained one. folder: where to write the report; default,
     nowhere.
     """
-    from lowvision.commands import evaluate as command
-    from lowvision.models import pretrained
-
-    components = plugins.load()
-    path = pretrained.find(Path(weights), components)
-    dataset = _dataset(data, components)
-    target = None if folder is None else Path(folder)
     with unchanged_state():
+        from lowvision.commands import evaluate as command
+        from lowvision.models import pretrained
+
+        components = plugins.load()
+        path = pretrained.find(Path(weights), components)
+        dataset = _dataset(data, components)
+        target = None if folder is None else Path(folder)
         document = command.evaluate(
             path,
             {_set_name(data): dataset},

@@ -71,7 +71,7 @@ def restore(
     Raises UsageError for a budget or a loss that the weights cannot keep; a failed input is in the document.
     """
     began = time.perf_counter() if began is None else began
-    limits = (options.budget, options.max_loss, options.speed)
+    limits = (options.budget, options.max_loss, options.speed, options.worst)
     network.check_budget(*limits)
     if group.is_main_process and network.settings and any(limit is not None for limit in limits):
         logger.info("adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile")

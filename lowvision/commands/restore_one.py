@@ -11,12 +11,13 @@ from pathlib import Path
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_outcomes import Done, Failed, Outcome, Skipped
 from lowvision.commands.restore_request import RestoreOptions
-from lowvision.errors import LowvisionError, summary_of
+from lowvision.errors import DataError, LowvisionError, summary_of
 from lowvision.imaging import alpha, encoders, io
 from lowvision.imaging.formats import JPEG
 from lowvision.imaging.image import Frames, Image, Pixels
 from lowvision.imaging.resize import resize
 from lowvision.inference.restorer import Restored, Restorer
+from lowvision.system import file_names
 from lowvision.system.printable import printable
 from lowvision.system.progress import Progress
 
@@ -31,7 +32,7 @@ def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progre
         progress.end(f"{name}: skipped, its result exists")
         return Skipped(source)
     try:
-        done = _restored(source, network, options, progress)
+        done = restored(source, network, options, progress)
     except Exception as error:  # a failed input must not stop the others
         reason = _reason(error, source.path)
         progress.end(f"{name}: failed: {printable(reason)}")
@@ -47,7 +48,11 @@ def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progre
     return done
 
 
-def _restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+def restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+    """Restore one input and write its result."""
+    for target in _targets(source, options):
+        if issue := file_names.too_long(target):
+            raise DataError(f"{issue}; give a shorter --suffix, or rename the input")
     frames = _frames(source, options)
     encoders.check_frames(source.result, frames)
     height, width = frames.images[0].pixels.shape[:2]
@@ -99,6 +104,7 @@ def _restored_pixels(
             progress=progress.move,
             max_loss=options.max_loss,
             speed=options.speed,
+            worst=options.worst,
             restores_alpha=options.restores_alpha,
         )
         pixels = restored.image
@@ -142,4 +148,4 @@ def _reason(error: Exception, path: Path) -> str:
 
 def _is_complete(target: Path) -> bool:
     """Return False for a missing result, and for an empty one, which a full disk or another program leaves."""
-    return target.is_file() and target.stat().st_size > 0
+    return os.path.isfile(target) and target.stat().st_size > 0  # a name that is too long is no file

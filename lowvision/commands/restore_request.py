@@ -26,6 +26,8 @@ class RestoreOptions:
     """Share of the base's cost to spend at most; None: no limit."""
     max_loss: float | None = None
     """PSNR in dB to lose at most, by the curve of the weights; None: no limit. Excludes a budget."""
+    worst: float | None = None
+    """PSNR in dB that all but one percent of the tiles may lose, by the curve; None: no limit. Excludes a budget."""
     speed: Speed | None = None
     """Name of a point on the curve; excludes a budget and a loss. None: `balanced` if the weights have a curve."""
     quality: int = 95

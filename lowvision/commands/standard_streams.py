@@ -48,7 +48,7 @@ def as_files(inputs: Sequence[str], output: Path, suffix: str | None) -> Iterato
         if writes and source.is_dir():
             raise UsageError(f"{source}: is a folder, but standard output takes one image; give a folder as -o")
         if writes:
-            output = Path(folder, f"result{suffix or _written_suffix(source)}")
+            output = Path(folder, f"result{suffix or written_suffix(source)}")
         yield Streams((str(source),), output, writes)
 
 
@@ -63,7 +63,8 @@ def _received(folder: Path) -> Path:
     return path
 
 
-def _written_suffix(source: Path) -> str:
+def written_suffix(source: Path) -> str:
+    """Return the ending of the result for an input: its own if it can be written, otherwise its replacement."""
     image_format = BY_SUFFIX.get(source.suffix.lower())
     if image_format is None:
         return ".png"

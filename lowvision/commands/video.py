@@ -18,14 +18,16 @@ from lowvision.inference.restorer import Restorer
 from lowvision.plugins.registry import Registry
 from lowvision.system.printable import printable
 from lowvision.video import encoding
+from lowvision.video.selection import is_sequence
 
 
 def run(request: RestoreRequest, options: ClipOptions, registry: Registry) -> dict[str, Any]:
     """Restore the clips and return the document. Raises UsageError, WeightsError and RunError before the first one."""
     clips = clip_request.plan(request.patterns, request.output, request.name_suffix)
     for each in clips:
-        encoding.encoding(each.result.suffix, options.codec, options.crf, options.preset)
-        encoding.container_of(each.result.suffix)
+        if not is_sequence(each.result):
+            encoding.encoding(each.result.suffix, options.codec, options.crf, options.preset)
+            encoding.container_of(each.result.suffix)
     began = time.perf_counter()
     network = restorer.load(
         request.weights,
@@ -81,7 +83,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 def _check(options: RestoreOptions, network: Restorer) -> None:
     """Raise UsageError for options that clips do not have."""
-    network.check_budget(options.budget, options.max_loss, options.speed)
+    network.check_budget(options.budget, options.max_loss, options.speed, options.worst)
     if options.draws_maps or options.passes > 1 or options.restores_alpha:
         raise UsageError("--map, --passes and --alpha are for images; omit them for clips")
 

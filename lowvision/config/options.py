@@ -8,13 +8,21 @@ import textwrap
 from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
+
+
+@runtime_checkable
+class JsonDefault(Protocol):
+    """An annotation that knows how a default is written in a JSON schema."""
+
+    def json_default(self, default: Any) -> Any:
+        """Return the default as JSON."""
 
 
 class Options(BaseModel):
@@ -39,6 +47,10 @@ class Options(BaseModel):
         properties = handler.resolve_ref_schema(json_schema).get("properties", {})
         for name, description in cls.described().items():
             properties[name]["description"] = description
+        for name, field in cls.model_fields.items():
+            for annotation in field.metadata:
+                if isinstance(annotation, JsonDefault) and "default" in properties.get(name, {}):
+                    properties[name]["default"] = annotation.json_default(field.default)
         return json_schema
 
     def replace(self, **changes: Any) -> Self:

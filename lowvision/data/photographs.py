@@ -14,10 +14,12 @@ from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from lowvision.config.options import Options
+from lowvision.data import sources
 from lowvision.errors import DataError
 from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
+from lowvision.plugins.stored import Stored
 from lowvision.system import cache, cores, source_code
 
 DECODING = "lowvision.imaging"
@@ -27,35 +29,75 @@ MOST_DECODERS = 16
 
 
 @dataclass(frozen=True)
+class Window:
+    """A rectangle of an image, in LQ pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.left + self.width)
+
+    def extended(self, margin: int, height: int, width: int) -> Window:
+        """Return the window with a margin on each side, as far as an image of that size has pixels."""
+        top, left = max(0, self.top - margin), max(0, self.left - margin)
+        bottom = min(height, self.top + self.height + margin)
+        return Window(top, left, bottom - top, min(width, self.left + self.width + margin) - left)
+
+
+@dataclass(frozen=True)
 class Photograph:
-    """One photograph at one size; its arrays (H,W,C), uint8 or uint16, are memory-mapped."""
+    """One photograph at one size; its arrays (H,W,C), uint8, uint16 or float32, are memory-mapped."""
 
     name: str
-    gt_path: Path
+    gt_path: Path | None
+    """None if the ground truth is unknown."""
     lq_path: Path | None
     """None for random degradations, which are drawn on each use."""
     scale: int
     identity: str = ""
     """Hash of the file and its treatment, independent of the code that decodes it."""
-    source: Path | None = None
-    """File of the ground truth."""
+    source: Path | Stored | None = None
+    """Stored form of the ground truth."""
+    window: Window | None = None
+    """The part of the array at `lq_path` that this photograph is; None: all of it."""
+    is_taught: bool = False
+    """True: `gt` is the output of a teacher."""
+    part: int = 0
+    """Number of the data set that it is from, if several are mixed."""
 
     @property
     def is_grey(self) -> bool:
         """Return True if the file of the ground truth has one channel; it is decoded for that."""
-        return self.source is not None and io.read(self.source).colour.shape[2] == 1
+        return self.source is not None and sources.is_grey(self.source)
 
     @property
     def gt(self) -> np.ndarray:
+        if self.gt_path is None:
+            raise DataError(f"{self.name}: has no ground truth; name a teacher in the recipe, whose output replaces it")
         return cache.open_array(self.gt_path)
 
     @property
     def lq(self) -> np.ndarray | None:
-        return None if self.lq_path is None else cache.open_array(self.lq_path)
+        if self.lq_path is None:
+            return None
+        whole = cache.open_array(self.lq_path)
+        return whole if self.window is None else whole[self.window.rows, self.window.columns]
 
     @property
     def lq_size(self) -> tuple[int, int]:
         """Height and width of lq in pixels."""
+        if self.window is not None:
+            return self.window.height, self.window.width
+        if self.gt_path is None and self.lq is not None:
+            return self.lq.shape[0], self.lq.shape[1]
         height, width = self.gt.shape[:2]
         return height // self.scale, width // self.scale
 
@@ -71,8 +113,7 @@ def prepare(
 
     Raises DataError that names all photographs that cannot be used, except for errors of types `skip`.
     """
-    photos = dataset.photos()[share[0] :: share[1]]
-    results = _each(photos, dataset, task)
+    results = _each(_listed(dataset)[share[0] :: share[1]], task)
     errors = [str(result) for result in results if isinstance(result, DataError) and not isinstance(result, skip)]
     if errors:
         raise DataError("\n".join(errors))
@@ -90,7 +131,7 @@ def load_usable(
 
     Raises DataError for errors of other types, and if no photograph is left.
     """
-    results = _each(dataset.photos(), dataset, task)
+    results = _each(_listed(dataset), task)
     left_out = [result for result in results if isinstance(result, DataError)]
     photographs = [photograph for result in results if not isinstance(result, DataError) for photograph in result]
     errors = [error for error in left_out if not (photographs and isinstance(error, skip))]
@@ -115,17 +156,39 @@ def lq_of(photograph: Photograph, task: Task, seed: int) -> Tensor:
     return task.degrade(io.to_tensor(photograph.gt), torch.Generator().manual_seed(seed))
 
 
-def _each(photos: Sequence[Photo], dataset: Dataset, task: Task) -> list[list[Photograph] | DataError]:
-    def load_one(photo: Photo) -> list[Photograph] | DataError:
+@dataclass(frozen=True)
+class _Listed:
+    """A photograph, the data set that it is from, and the number of that among several."""
+
+    photo: Photo
+    dataset: Dataset
+    part: int
+
+
+def _listed(dataset: Dataset) -> list[_Listed]:
+    """Return the photographs of a data set, or of all that it consists of, whose names are then numbered."""
+    parts = dataset.parts()
+    if len(parts) == 1:
+        return [_Listed(photo, parts[0], 0) for photo in parts[0].photos()]
+    return [
+        _Listed(replace(photo, name=f"{number}/{photo.name}"), part, number)
+        for number, part in enumerate(parts)
+        for photo in part.photos()
+    ]
+
+
+def _each(listed: Sequence[_Listed], task: Task) -> list[list[Photograph] | DataError]:
+    def load_one(one: _Listed) -> list[Photograph] | DataError:
         try:
-            return [_photograph(photo, dataset, task, multiple) for multiple in dataset.scales]
+            each = [_photograph(one.photo, one.dataset, task, multiple) for multiple in one.dataset.scales]
+            return [replace(photograph, part=one.part) for photograph in each]
         except DataError as error:
             return error
 
     threads_per_operation = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(decoders(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(load_one, photos))
+            return list(pool.map(load_one, listed))
     finally:
         torch.set_num_threads(threads_per_operation)  # later threads start with the number that was set last
 
@@ -140,15 +203,18 @@ def _photograph(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> 
     name = photo.name if multiple == 1 else f"{photo.name}@{multiple:g}"
     treatment = [dataset.downscale, dataset.longer_side, multiple, task.scale, task.channels]
     decoding = source_code.of_modules(DECODING)
-    identity = cache.key("gt", cache.fingerprint(photo.gt), treatment)
+    if photo.gt is None:
+        return _without_gt(photo, name, dataset, task, multiple)
+    source = photo.gt
+    identity = cache.key("gt", sources.fingerprint(source), treatment)
     gt_name = cache.key(identity, decoding)
-    gt_path = cache.keep(gt_name, lambda: _gt(photo, dataset, task, multiple))
-    prepared = Photograph(name, gt_path, None, task.scale, identity, photo.gt)
+    gt_path = cache.keep(gt_name, lambda: _gt(source, dataset, task, multiple))
+    prepared = Photograph(name, gt_path, None, task.scale, identity, source)
     if photo.lq:
         if treatment[:3] != [1.0, None, 1.0]:
             raise DataError(f"{photo.lq}: pairs of files cannot be resized; omit downscale, longer_side and scales")
         lq_name = cache.key(
-            "paired", cache.fingerprint(photo.lq), cache.fingerprint(photo.gt), task.scale, task.channels, decoding
+            "paired", sources.fingerprint(photo.lq), sources.fingerprint(source), task.scale, task.channels, decoding
         )
         return replace(prepared, lq_path=cache.keep(lq_name, lambda: _paired_lq(photo, task)))
     if task.random:
@@ -168,18 +234,35 @@ def _degradation(value: Any) -> Any:
     return [kind.__module__, kind.__name__, options, source_code.of_component(kind)]
 
 
-def _gt(photo: Photo, dataset: Dataset, task: Task, multiple: float) -> np.ndarray:
-    array = io.read_rgb(photo.gt)
-    gt = _with_channels(io.to_tensor(array), task)
-    height, width = gt.shape[1:]
+def _without_gt(photo: Photo, name: str, dataset: Dataset, task: Task, multiple: float) -> Photograph:
+    """Return a degraded image without ground truth; it is resized as the ground truth of others would be."""
+    path = photo.lq
+    if path is None:
+        raise DataError(f"{photo.name}: has neither ground truth nor a degraded image; its data set is broken")
+    treatment = [dataset.downscale, dataset.longer_side, multiple, task.channels]
+    identity = cache.key("lq alone", sources.fingerprint(path), treatment)
+    lq_name = cache.key(identity, source_code.of_modules(DECODING))
+    lq_path = cache.keep(lq_name, lambda: _quantised(*_resized(path, dataset, task, multiple)))
+    return Photograph(name, None, lq_path, task.scale, identity)
+
+
+def _gt(path: Path | Stored, dataset: Dataset, task: Task, multiple: float) -> np.ndarray:
+    gt, dtype = _resized(path, dataset, task, multiple)
+    height, width = (side // task.scale * task.scale for side in gt.shape[1:])
+    if not height or not width:
+        raise TooSmallError(f"{path}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
+    return _quantised(gt[:, :height, :width], dtype)
+
+
+def _resized(path: Path | Stored, dataset: Dataset, task: Task, multiple: float) -> tuple[Tensor, np.dtype]:
+    """Decode an image and resize it as the data set says: (C,H,W), and the type of its file."""
+    array = sources.read_rgb(path)
+    image = _with_channels(io.to_tensor(array), task)
+    height, width = image.shape[1:]
     factor = multiple / dataset.downscale
     if dataset.longer_side:
         factor = min(factor, multiple * dataset.longer_side / max(height, width))
-    gt = resize(gt, (max(round(height * factor), 1), max(round(width * factor), 1)))
-    height, width = (side // task.scale * task.scale for side in gt.shape[1:])
-    if not height or not width:
-        raise TooSmallError(f"{photo.gt}: {gt.shape[2]}x{gt.shape[1]} is too small for scale {task.scale}; exclude it")
-    return _quantised(gt[:, :height, :width], array.dtype)
+    return resize(image, (max(round(height * factor), 1), max(round(width * factor), 1))), array.dtype
 
 
 def _degraded(gt_path: Path, task: Task) -> np.ndarray:
@@ -190,7 +273,8 @@ def _degraded(gt_path: Path, task: Task) -> np.ndarray:
 
 def _paired_lq(photo: Photo, task: Task) -> np.ndarray:
     assert photo.lq is not None
-    lq, gt = io.read_rgb(photo.lq), io.read_rgb(photo.gt)
+    assert photo.gt is not None
+    lq, gt = sources.read_rgb(photo.lq), sources.read_rgb(photo.gt)
     if any(g // task.scale != q for g, q in zip(gt.shape[:2], lq.shape[:2], strict=True)):
         raise DataError(
             f"{photo.lq}: {lq.shape[1]}x{lq.shape[0]} does not fit gt {gt.shape[1]}x{gt.shape[0]}; "
@@ -207,6 +291,8 @@ def _with_channels(rgb: Tensor, task: Task) -> Tensor:
 
 
 def _quantised(image: Tensor, dtype: np.dtype) -> np.ndarray:
-    """Convert (C,H,W) in [0,1] to (H,W,C) of an integer type, clamped and rounded."""
-    top = np.iinfo(dtype).max
-    return image.clamp(0, 1).mul(top).round().permute(1, 2, 0).contiguous().numpy().astype(dtype)
+    """Convert (C,H,W) in [0,1] to (H,W,C), clamped: of an integer type, rounded, or of float32."""
+    pixels = image.clamp(0, 1)
+    if np.issubdtype(dtype, np.integer):
+        pixels = pixels.mul(np.iinfo(dtype).max).round()
+    return pixels.permute(1, 2, 0).contiguous().numpy().astype(dtype)

@@ -31,6 +31,14 @@ class Pool(ABC):
     @abstractmethod
     def coords(self, number: int) -> Coords: ...
 
+    def draw(self, generator: np.random.Generator) -> Coords:
+        """Return one of the positions, all equally likely."""
+        return self.coords(int(generator.integers(len(self))))
+
+    def numbers_of(self, photographs: np.ndarray) -> Sequence[int] | np.ndarray:
+        """Return the numbers of the positions in some photographs, given by their indices."""
+        return np.flatnonzero([self.coords(number)[0] in photographs for number in range(len(self))])
+
 
 class Grid(Pool):
     """All tiles of a grid over photographs; at stride 1, all possible tiles."""
@@ -46,6 +54,13 @@ class Grid(Pool):
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
+
+    def numbers_of(self, photographs: np.ndarray) -> Sequence[int] | np.ndarray:
+        """Return the numbers of the positions in consecutive photographs."""
+        if not len(photographs):
+            return ()
+        first, last = int(photographs[0]), int(photographs[-1])
+        return range(int(self._ends[first - 1]) if first else 0, int(self._ends[last]))
 
     def coords(self, number: int) -> Coords:
         photograph = int(np.searchsorted(self._ends, number, side="right"))
@@ -96,7 +111,8 @@ class TileExtractor:
     def detail(self, coords: Coords) -> float:
         """Return the mean absolute difference of neighbouring rows and columns, of lq, or of gt if lq is random."""
         lq, gt = self._cut(coords)
-        values = (gt if lq is None else lq).astype(np.int32)
+        values = gt if lq is None else lq
+        values = values.astype(np.int32) if values.dtype.kind == "u" else values
         return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())
 
     def _cut(self, coords: Coords) -> tuple[np.ndarray | None, np.ndarray]:
@@ -137,7 +153,7 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         draw = np.random.default_rng((self.seed, zlib.crc32(self.purpose.encode()), number))
-        coords_list = [self.pool.coords(int(draw.integers(len(self.pool)))) for _ in range(self.candidates)]
+        coords_list = [self.pool.draw(draw) for _ in range(self.candidates)]
         coords = coords_list[0] if self.candidates == 1 else max(coords_list, key=self.extractor.detail)
         return self.extractor.augmented(coords, self.augment, int(draw.integers(2**31)))
 
@@ -154,6 +170,19 @@ class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         is_own = int((number + 1) * self.share) > int(number * self.share)
         return (self.own if is_own else self.others)[number]
+
+
+@dataclass(frozen=True)
+class Successive(data.Dataset[tuple[Tensor, Tensor]]):
+    """Sequences of tiles of different sizes, each for an equal part of the steps; a step has tiles of one size."""
+
+    parts: tuple[Samples, ...]
+    steps: int
+    batch: int
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        step = min(number // self.batch, self.steps - 1)
+        return self.parts[step * len(self.parts) // self.steps][number]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from lowvision.evaluation.fitting import FittingTiles, fitted, untrained
-from lowvision.evaluation.measure import ComparedClassifier, Evaluation
+from lowvision.evaluation.measure import DEFAULT_METRICS, ComparedClassifier, Evaluation
 from lowvision.imaging.protocol import Protocol
 from lowvision.inference import engines
 from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import Curve
 from lowvision.plugins.contracts import Adaptive
+from lowvision.plugins.metrics import Metric
 from lowvision.plugins.registry import Registry
 from lowvision.routing import networks
 from lowvision.routing.container import RoutedContainer
@@ -36,12 +37,14 @@ def build_evaluation(
     seed: int,
     device: torch.device,
     protocol: Protocol = "basicsr",
+    metrics: Mapping[str, Metric] = DEFAULT_METRICS,
     curve: Curve | None = None,
 ) -> Evaluation:
     """Return the evaluation of a base, and of a container if there is one.
 
     fitting: the tiles that the compared classifiers are fitted to; None: no comparison. budgets: fractions of the base
     cost to measure. batch: tiles per forward pass. protocol: luma of photographs whose files are grey.
+    metrics: measures of quality by name.
     curve: the calibration of the container, to measure the speeds of `lowvision restore`.
     """
     # A user would run the base in eager mode and the default memory format. It may be part of the container: copy it.
@@ -52,7 +55,18 @@ def build_evaluation(
     base_engine = Engine(networks.of(alone), task.scale, tile.size, tile.overlap, geometry=merged.alone, batch=batch)
     adaptive = {"adaptive": base} if isinstance(base, Adaptive) else {}
     reach = architecture.branches[-1].reach(task)
-    of_base = Evaluation(task, base, None, base_engine, seed, device, adaptive=adaptive, protocol=protocol, reach=reach)
+    of_base = Evaluation(
+        task,
+        base,
+        None,
+        base_engine,
+        seed,
+        device,
+        adaptive=adaptive,
+        protocol=protocol,
+        metrics=metrics,
+        reach=reach,
+    )
     if container is None:
         return of_base
     build_engine = partial(engines.of_container, device=device, batch=batch)

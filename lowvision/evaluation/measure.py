@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,20 @@ from torch import Tensor, nn
 
 from lowvision.data.photographs import Photograph, lq_of
 from lowvision.errors import LowvisionError
+from lowvision.evaluation.quality import Quality
 from lowvision.evaluation.whole import restore_whole
 from lowvision.imaging import io, metrics
 from lowvision.imaging.protocol import Protocol
 from lowvision.plugins.contracts import Adaptive, Task
+from lowvision.plugins.core_metrics import PSNR, SSIM
+from lowvision.plugins.metrics import Metric
 from lowvision.routing import cost, oracle
 from lowvision.routing.adapting import adapt
 from lowvision.routing.engine import Engine, RestoredTiles
 from lowvision.routing.tiling import suiting, up
 from lowvision.system import devices
 
+DEFAULT_METRICS: Mapping[str, Metric] = MappingProxyType({"psnr": PSNR(), "ssim": SSIM()})
 Row = dict[str, Any]
 """The measured values of one way to restore one image, by name."""
 Restore = Callable[[], "RestoredTiles | Whole"]
@@ -97,6 +102,8 @@ class Evaluation:
     """An adaptive base at each measured operating point, by the name of the way."""
     protocol: Protocol = "basicsr"
     """Luma of photographs whose files are grey."""
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: DEFAULT_METRICS)
+    """The metrics of quality by name."""
     reach: int | None = None
     """Radius of the base's receptive field in LQ pixels; None: the whole input."""
 
@@ -139,8 +146,7 @@ class Evaluation:
         lq = lq_of(photograph, self.task, seed).to(self.device)
         gt = io.to_tensor(photograph.gt)
         images: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
-        quality = partial(self._quality, gt=gt, as_grey=self.protocol == "paper" and photograph.is_grey)
-        rows: dict[str, Row] = {"input": quality(images["input"])}
+        costs: dict[str, Row] = {"input": {}}
         results: dict[str, RestoredTiles | Whole] = {}
         left_out: dict[str, str] = {}
         ways, price = self._ways(lq, gt, seed, results), self._whole_cost(lq) / 1e9
@@ -154,10 +160,14 @@ class Evaluation:
                 continue
             images[way] = result.image.cpu()
             results[way] = replace(result, image=images[way])  # images of all ways would fill an accelerator
-            rows[way] = {**quality(images[way]), "seconds": seconds, "gmac": result.cost / 1e9}
+            costs[way] = {"seconds": seconds, "gmac": result.cost / 1e9}
             if self._is_routed(way):
                 assert self.engine
-                rows[way]["shares"] = list(results[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # RestoredTiles
+                costs[way]["shares"] = list(results[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # RestoredTiles
+        # Measured last, in all threads, so that no thread takes time from a way.
+        as_grey = self.protocol == "paper" and photograph.is_grey
+        quality = Quality(self.metrics, self.crop, self.device).measure(images, gt, photograph.name, as_grey)
+        rows: dict[str, Row] = {way: {**quality[way], **row} for way, row in costs.items()}
         for row in rows.values():
             if "gmac" in row:
                 row["share_of_base_whole"] = row["gmac"] / price
@@ -225,14 +235,15 @@ class Evaluation:
         multiple = self.base_engine.geometry.multiple_of
         return cost.multiply_adds(self.base, (1, lq.shape[0], *(up(side, multiple) for side in lq.shape[1:])))
 
-    def _quality(self, image: Tensor, gt: Tensor, as_grey: bool) -> dict[str, float]:
-        return metrics.measure(image, gt, self.crop, as_grey)
-
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
-    """Return the mean over images of each metric, for every way that was measured on all images."""
+    """Return the mean over images of each metric that all images have, for every way that was measured on all."""
     return {
-        way: {name: _mean([row[way][name] for row in rows]) for name in rows[0][way]}
+        way: {
+            name: _mean([row[way][name] for row in rows])
+            for name in rows[0][way]
+            if all(name in row[way] for row in rows)
+        }
         for way in (rows[0] if rows else ())
         if all(way in row for row in rows)
     }

@@ -16,6 +16,7 @@ from lowvision.imaging import io
 from lowvision.inference import route_map
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Task
+from lowvision.plugins.metrics import Metric
 from lowvision.training.log import Log
 
 SHOWN = ("input", "base_whole", "routed")
@@ -31,7 +32,7 @@ def run_evaluation(
     log: Log,
     pictures: Path,
 ) -> dict[str, Any]:
-    """Return the `protocol` and `sets` of a report: the results of every way on every image of every set.
+    """Return the `protocol`, `metrics` and `sets` of a report: the results of every way on every image of every set.
 
     Writes pictures of the first `shown` images of each set. If classifiers are compared, the key `classifiers` holds
     their descriptions.
@@ -55,12 +56,21 @@ def run_evaluation(
     document = {
         "protocol": evaluation.protocol,
         "baseline": _baseline(evaluation.task),
+        "metrics": {name: _described(metric) for name, metric in evaluation.metrics.items()},
         "sets": measured_sets,
     }
     if not evaluation.compared:
         return document
     descriptions = {name: compared.about for name, compared in evaluation.compared.items()}
     return {**document, "classifiers": descriptions}
+
+
+def _described(metric: Metric) -> dict[str, Any]:
+    return {
+        "protocol": metric.protocol(),
+        "higher_is_better": metric.higher_is_better,
+        "full_reference": metric.full_reference,
+    }
 
 
 def picture_paths(pictures: Path, sets: Mapping[str, tuple[Photograph, ...]], shown: int) -> list[Path]:
@@ -96,9 +106,11 @@ def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
 
 
 def _progress_line(measurement: ImageMeasurement, number: int, count: int) -> str:
-    quality = {way: next(iter(row.values())) for way, row in measurement.rows.items() if way in SHOWN}
+    quality = {way: next(iter(row.values()), float("nan")) for way, row in measurement.rows.items() if way in SHOWN}
     values = "  ".join(f"{way} {value:.2f}" for way, value in quality.items())
-    return f"evaluate: {number + 1}/{count} {measurement.name}  {values} dB"
+    column = next((name for row in measurement.rows.values() for name in row if "@" in name), "")
+    unit = "dB" if column.startswith("psnr") else column.partition("@")[0]
+    return f"evaluate: {number + 1}/{count} {measurement.name}  {values} {unit}"
 
 
 def _delete_pictures(folder: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from lowvision.errors import DataError
-from lowvision.imaging import encoders, headers, pillow_reader, png, tiff
+from lowvision.imaging import encoders, headers, library_messages, pillow_reader, png, tiff
 from lowvision.imaging import exif as tags
 from lowvision.imaging.formats import (
     BY_SUFFIX,
@@ -39,6 +39,7 @@ __all__ = [
     "Metadata",
     "Pixels",
     "count_frames",
+    "decode",
     "draw_text",
     "encoded",
     "read",
@@ -71,6 +72,11 @@ def read(path: Path | str, largest: float | None = None) -> Image:
     OpenCV has its own limit, 2**30 pixels, set by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS.
     """
     return _read(Path(path), largest, all_frames=False).images[0]
+
+
+def decode(content: bytes, name: str) -> Image:
+    """Decode the first image of a file's content as `read` does; `name` names it in messages."""
+    return _decode(Path(name), content, None, all_frames=False).images[0]
 
 
 def read_frames(path: Path | str, largest: float | None = None) -> Frames:
@@ -193,7 +199,10 @@ def _content(path: Path) -> bytes:
 
 
 def _read(path: Path, largest: float | None, all_frames: bool) -> Frames:
-    content = _content(path)
+    return _decode(path, _content(path), largest, all_frames)
+
+
+def _decode(path: Path, content: bytes, largest: float | None, all_frames: bool) -> Frames:
     image_format = of_content(content)
     if image_format is None:
         raise DataError(f"{path}: not an image of a known format; convert it to PNG, JPEG, TIFF, WebP or BMP")
@@ -238,7 +247,7 @@ def _decoded(path: Path, content: bytes, image_format: ImageFormat, limit: Limit
 def _pixels(path: Path, content: bytes) -> Pixels:
     """Return the pixels, in RGB order."""
     try:
-        with encoders.silence():
+        with encoders.silence(), library_messages.hidden():
             # From memory: only this decoder rejects truncated JPEGs instead of filling their end with grey.
             raw, *_ = cv2.imdecodeWithMetadata(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -30,8 +30,36 @@ def measure(restored: Tensor, gt: Tensor, crop: int, as_grey: bool = False) -> d
     Raises DataError if the shapes differ or fewer pixels remain than SSIM's window of 11.
     """
     a, b = _prepared(restored, gt, crop)
-    values = {**_psnrs(a, b, as_grey), "ssim_y": float(ssim(_luma(a, as_grey), _luma(b, as_grey)))}
+    values = {**_psnrs(a, b, as_grey), "ssim_y": ssim_of_luma(a, b, as_grey)}
     return {f"{name}@crop{crop}": value for name, value in values.items()}
+
+
+def eight_bit(x: Tensor, crop: int) -> Tensor:
+    """Return an image (C,H,W) in [0,1] as float32 multiples of 1/255, without `crop` pixels at each border.
+
+    Rounded in float64 on its device, or on the CPU if the device has none: all devices give the same values.
+    """
+    _, height, width = x.shape
+    inner = x[:, crop : height - crop, crop : width - crop].detach()
+    wide = inner.cpu() if inner.device.type == "mps" else inner
+    rounded = wide.double().clamp(0, 1).mul_(255).add_(0.5).floor_().float()
+    return rounded.div_(255).to(x.device)
+
+
+def levels(image: Tensor) -> Tensor:
+    """Return the integers 0..255 of an image from `eight_bit` as float64, exactly."""
+    wide = image.cpu() if image.device.type == "mps" else image
+    return (wide * 255).round_().double()
+
+
+def psnr_values(a: Tensor, b: Tensor, as_grey: bool = False) -> dict[str, float]:
+    """Return the PSNR of `rgb`, for three channels only, and of luma, `y`; both images are (C,H,W) in 0..255."""
+    return {name.removeprefix("psnr_"): value for name, value in _psnrs(a, b, as_grey).items()}
+
+
+def ssim_of_luma(a: Tensor, b: Tensor, as_grey: bool = False) -> float:
+    """Return the SSIM of the luma of two images (C,H,W) in 0..255, H and W >= 11."""
+    return float(ssim(_luma(a, as_grey), _luma(b, as_grey)))
 
 
 def measurable(height: int, width: int, crop: int) -> bool:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from lowvision.inference.restorer import Restored, Restorer
 from lowvision.models.calibration import Speed
 from lowvision.routing.changes import Still
-from lowvision.routing.still import StillEngine, recollection
+from lowvision.routing.still import Recollection, StillEngine, recollection
+
+VISUAL_MERGE = 2
+"""Maximum rows and columns of tiles per window with `visually`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +44,13 @@ class ClipRestorer:
         budget: float | None = None,
         max_loss: float | None = None,
         speed: Speed | None = None,
+        worst: float | None = None,
     ):
-        """Start a clip. still: which parts are copied; budget, max_loss, speed: as in `Restorer.restore`."""
-        self._limits: dict[str, Any] = {"budget": budget, "max_loss": max_loss, "speed": speed}
+        """Start a clip. still: which parts are copied; budget, max_loss, speed, worst: as in `Restorer.restore`."""
+        self._limits: dict[str, Any] = {"budget": budget, "max_loss": max_loss, "speed": speed, "worst": worst}
         self._counts_own_cost = bool(restorer.settings) and any(limit is not None for limit in self._limits.values())
         self._recalled = None if still == "off" else recollection(still)
-        self._restorer = restorer if self._recalled is None else _recalling(restorer, self._recalled)
+        self._restorer = restorer if self._recalled is None else _recalling(restorer, self._recalled, still)
         self._last: Restored[NDArray[Any]] | None = None
 
     def restore(self, pixels: NDArray[Any]) -> RestoredFrame:
@@ -74,8 +78,14 @@ class ClipRestorer:
         return RestoredFrame(last.image, tiles, tiles, 0, last.base_cost, False)
 
 
-def _recalling(restorer: Restorer, recalled: Any) -> Restorer:
-    """Return the restorer with an engine that reuses results."""
+def _recalling(restorer: Restorer, recalled: Recollection, still: Still) -> Restorer:
+    """Return the restorer with an engine that reuses results.
+
+    `visually` merges fewer tiles: motion makes a smaller part of the frame run again, for which overlap costs more.
+    """
     engine = restorer._engine
+    if still == "visually":
+        geometry = replace(engine.geometry, merge=min(engine.geometry.merge, VISUAL_MERGE))
+        engine = replace(engine, geometry=geometry)
     fields = {name: getattr(engine, name) for name in engine.__dataclass_fields__}
     return replace(restorer, _engine=StillEngine(**fields, recalled=recalled))

@@ -27,8 +27,16 @@ class Limits:
     adaptive_at: Callable[[int], Adaptive]
     """Returns the adaptive network at the operating point of a number; raises UsageError if it is not available."""
 
-    def check(self, budget: float | None = None, max_loss: float | None = None, speed: Speed | None = None) -> None:
+    def check(
+        self,
+        budget: float | None = None,
+        max_loss: float | None = None,
+        speed: Speed | None = None,
+        worst: float | None = None,
+    ) -> None:
         """Raise UsageError if the networks cannot keep a budget, or have no curve for a loss or a speed."""
+        if worst is not None:
+            self._check_worst(budget, max_loss, speed, worst)
         limits = [limit for limit in (budget, max_loss, speed) if limit is not None]
         if not limits:
             return
@@ -45,6 +53,14 @@ class Limits:
             self._check_operating_point(max_loss)
         elif max_loss is not None:
             self.multiplier(max_loss)
+
+    def _check_worst(self, budget: float | None, max_loss: float | None, speed: Speed | None, worst: float) -> None:
+        """Raise UsageError if the networks cannot keep a loss of their worst tiles."""
+        if budget is not None:
+            raise UsageError("budget and worst exclude each other; give one of them")
+        if self.architecture.classifier is None:
+            raise UsageError("a single network has no curve of the losses of tiles; omit worst, or take a container")
+        self.multiplier(self.loss(None, max_loss, speed), worst)
 
     def loss(self, budget: float | None, max_loss: float | None, speed: Speed | None) -> float | None:
         """Return the loss of PSNR in dB that an image may have; None: no limit by loss."""
@@ -66,17 +82,24 @@ class Limits:
         except ValueError as error:
             raise UsageError(f"a loss of at most {max_loss or 0:g} dB cannot be kept: {error}") from None
 
-    def multiplier(self, max_loss: float) -> float:
-        """Return the k of the cheapest point of the curve within a loss in dB. Raises UsageError if there is none."""
+    def multiplier(self, max_loss: float | None, worst: float | None = None) -> float:
+        """Return the k of the cheapest point of the curve within losses in dB; 0 without a limit.
+
+        worst: limit on all but one percent of the tiles. Raises UsageError if there is no such point.
+        """
+        if max_loss is None and worst is None:
+            return 0.0
+        allowed = math.inf if max_loss is None else max_loss
         if self.curve is None:
             raise UsageError(
                 "these weights have no curve of PSNR against cost; give a budget instead, or take the container "
                 "that the stage calibrate of a recipe wrote: runs/NAME/calibrate/container.safetensors"
             )
         try:
-            return self.curve.k[self.curve.point(max_loss)]
+            return self.curve.k[self.curve.point(allowed, worst)]
         except ValueError as error:
-            raise UsageError(f"a loss of at most {max_loss:g} dB cannot be kept: {error}") from None
+            tiles = "" if worst is None else f" ({worst:g} dB on the worst tiles)"
+            raise UsageError(f"a loss of at most {allowed:g} dB{tiles} cannot be kept: {error}") from None
 
     def _check_operating_point(self, max_loss: float | None) -> None:
         """Raise UsageError if a single network has no operating points, or none for that loss."""

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from lowvision.models.architecture import Architecture
 from lowvision.models.weights_header import header_of
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
+from lowvision.system.atomic import temporary_beside
 
 SCHEMA = 1
 """Version of the manifest; incremented when older versions of lowvision cannot read it."""
@@ -59,7 +59,8 @@ def write(path: Path, folder: Path, registry: Registry) -> None:
     graphs = {name: network.onnx() for name, network in exported.items()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
+        temporary = temporary_beside(folder)
+        temporary.mkdir()
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error}") from None
     try:
@@ -72,7 +73,6 @@ def write(path: Path, folder: Path, registry: Registry) -> None:
             "files": {name: _sha256(temporary / name) for name in graphs},
         }
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        temporary.chmod(0o777 & ~_umask())  # a temporary folder is readable by its owner only
         os.rename(temporary, folder)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error}") from None
@@ -138,10 +138,3 @@ def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _umask() -> int:
-    """Return the umask of the process; it can only be read by setting it."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

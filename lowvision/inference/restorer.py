@@ -94,10 +94,14 @@ class Restorer:
         return self.architecture.task.scale
 
     def check_budget(
-        self, budget: float | None = None, max_loss: float | None = None, speed: Speed | None = None
+        self,
+        budget: float | None = None,
+        max_loss: float | None = None,
+        speed: Speed | None = None,
+        worst: float | None = None,
     ) -> None:
         """Raise UsageError if this network cannot keep a budget, or has no curve for a loss or a speed."""
-        self._limits.check(budget, max_loss, speed)
+        self._limits.check(budget, max_loss, speed, worst)
 
     @functools.cached_property
     def _limits(self) -> Limits:
@@ -112,6 +116,7 @@ class Restorer:
         max_loss: float | None = None,
         speed: Speed | None = None,
         restores_alpha: bool = False,
+        worst: float | None = None,
     ) -> Restored[Kind]:
         """Restore an image; the result has the same type, dtype, channels and device.
 
@@ -126,6 +131,7 @@ class Restorer:
         speed: name of a loss: `fast` 0.3 dB, `balanced` 0.05 dB, `best` 0 dB. Without budget, loss and speed, weights
         with a curve are run at `balanced`, others by the classifier's own choice.
         restores_alpha: the network restores alpha too, as a grey image; otherwise alpha is resampled bicubically.
+        worst: limit on the loss in dB of all but one percent of the tiles, besides that on the mean.
 
         A single adaptive network runs at one of `settings`, always by PyTorch, tile by tile: the most expensive
         operating point within the budget, or the cheapest within the loss, as measured by the stage `calibrate`. A
@@ -135,7 +141,7 @@ class Restorer:
         the network gives NaN or infinite values,
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for an unsupported image.
         """
-        self.check_budget(budget, max_loss, speed)
+        self.check_budget(budget, max_loss, speed, worst)
         max_loss = self._limits.loss(budget, max_loss, speed)
         planes, batched = to_planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
@@ -145,7 +151,7 @@ class Restorer:
         result = empty_result(image, self.scale, pinned=self.device.type == "cuda")
         planes = self._engine.on_device(planes)
         routed = [
-            self._restore_one(lq, result, n, limit, max_loss, restores_alpha, _part(progress, n, len(planes)))
+            self._restore_one(lq, result, n, limit, max_loss, worst, restores_alpha, _part(progress, n, len(planes)))
             for n, lq in enumerate(planes)
         ]
         devices.synchronize(self.device)
@@ -167,6 +173,7 @@ class Restorer:
         n: int,
         limit: int | None,
         max_loss: float | None,
+        worst: float | None,
         restores_alpha: bool,
         progress: Watch | None,
     ) -> Routes:
@@ -178,9 +185,9 @@ class Restorer:
             raise DataError(
                 "is in colour, but these weights restore grey images; convert it to grey, or take weights for RGB"
             )
-        routes = self._run(colour, result, n, slice(0, len(colour)), limit, max_loss, progress)
+        routes = self._run(colour, result, n, slice(0, len(colour)), limit, max_loss, worst, progress)
         if len(alpha) and restores_alpha:
-            more = self._run(alpha, result, n, slice(3, 4), limit, max_loss, None)
+            more = self._run(alpha, result, n, slice(3, 4), limit, max_loss, worst, None)
             return replace(routes, cost=routes.cost + more.cost)
         if len(alpha):
             size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
@@ -195,12 +202,13 @@ class Restorer:
         channels: slice,
         limit: int | None,
         max_loss: float | None,
+        worst: float | None,
         progress: Watch | None,
     ) -> Routes:
         """Run the networks on planes (1 or 3,H,W) and write the bands into channels of image n of the result."""
         expected = self.architecture.task.channels
         lq = planes.expand(expected, -1, -1)
-        engine, routes, spent = self._routes(lq, limit, max_loss)
+        engine, routes, spent = self._routes(lq, limit, max_loss, worst)
         row = 0
         for band in engine.bands(lq, routes, progress):
             rows = band if len(planes) == expected else band.mean(dim=0, keepdim=True)
@@ -210,14 +218,14 @@ class Restorer:
         return routes if spent is None else replace(routes, cost=int(sum(spent)))
 
     def _routes(
-        self, lq: Tensor, limit: int | None, max_loss: float | None
+        self, lq: Tensor, limit: int | None, max_loss: float | None, worst: float | None
     ) -> tuple[Engine, Routes, list[Tensor] | None]:
         """Select the engine and the routes of an image.
 
         The third value collects the costs of an adaptive network, which are known only after it has run; else None.
         """
         if self.architecture.classifier:
-            k = 0.0 if max_loss is None else self._limits.multiplier(max_loss)
+            k = self._limits.multiplier(max_loss, worst)
             return self._engine, self._engine.decide(lq, limit, k), None
         static = self._engine.given(lq, 0)
         if max_loss is None and (limit is None or limit >= static.cost):

@@ -19,6 +19,8 @@ from lowvision.models.state_dict import difference
 
 REPLACED = 8
 """How many times the parameters of the file may be registered: some constructors replace modules that they made."""
+SPARE = 4_000
+"""Modules and parameters that any file may ask for: more of them would take seconds to make."""
 
 
 class Oversized(Exception):
@@ -38,7 +40,7 @@ class Limits:
     def of_tensors(cls, shapes: Mapping[str, tuple[int, ...]]) -> Limits:
         """Return the limits for a file with tensors of these shapes."""
         elements = sum(torch.Size(shape).numel() for shape in shapes.values())
-        return cls(REPLACED * 16 * len(shapes) + 20_000, REPLACED * elements + 20_000_000)
+        return cls(REPLACED * 16 * len(shapes) + SPARE, REPLACED * elements + 20_000_000)
 
     @classmethod
     def of_bytes(cls, count: int) -> Limits:

@@ -2,10 +2,16 @@
 
 Each tile is routed to the branch with the largest score - k * cost weight (`lowvision/routing/budget.py`). k is the
 Lagrange multiplier of the cost constraint: a positive k lowers the cost, k = 0 is the routing as trained.
+
+A loss compares squared errors: 10 log10((e + c) / (b + c)) dB, where e is the error of the routed image and b that of
+the base, both against the ground truth. c keeps invisible differences in flat tiles from counting. If a teacher made
+the ground truth, b is almost 0, and c is the error that the teacher itself is assumed to have against the unknown
+truth: errors that are independent of it add to it. So a loss of 0.3 dB against a teacher is 41.5 dB to its output.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -17,10 +23,18 @@ Speed = Literal["fast", "balanced", "best"]
 """Name of a point on the curve."""
 SPEEDS: Mapping[Speed, float] = {"fast": 0.3, "balanced": 0.05, "best": 0.0}
 """Loss of PSNR in dB that each speed allows: its point is the cheapest one within it."""
+INVISIBLE = 1e-4
+"""c in the loss of a tile: a mean squared error of 40 dB."""
+TEACHER_ERROR = 1e-3
+"""c if a teacher made the ground truth: 30 dB, as networks reach that enlarge photographs four times."""
+PERCENTILE = 99
+"""The tile whose loss is stored: so many percent of all tiles lose less."""
 PREFIX = "curve/"
 MULTIPLIERS = f"{PREFIX}k"
 SPENT = f"{PREFIX}share_of_base_whole"
 REACHED = f"{PREFIX}psnr"
+LOST = f"{PREFIX}loss_to_teacher"
+WORST = f"{PREFIX}tile_loss_p99"
 BASE = f"{PREFIX}last_branch_on_every_tile/psnr"
 """Names in the header of a weights file; those of PSNRs end with the protocol, e.g. `curve/psnr_rgb@crop4`."""
 
@@ -41,23 +55,36 @@ class Curve(Options):
     """PSNR of each point in dB."""
     base: float
     """PSNR of the base in dB."""
+    worst: tuple[float, ...] | None = None
+    """Loss of each point in dB that 99 % of the tiles do not exceed; None: not measured, by an older version."""
+    to_teacher: tuple[float, ...] | None = None
+    """Loss of each point in dB if `psnr` is that to a teacher's output; None: it is that to the ground truth."""
 
     @model_validator(mode="after")
     def _has_one_value_per_point(self) -> Self:
-        if not self.k or len({len(self.k), len(self.shares), len(self.psnr)}) > 1:
+        optional = [values for values in (self.worst, self.to_teacher) if values is not None]
+        if not self.k or len({len(values) for values in (self.k, self.shares, self.psnr, *optional)}) > 1:
             raise ValueError("a curve needs a k, a share and a PSNR for each of its points, and at least one point")
         return self
 
     @property
     def losses(self) -> tuple[float, ...]:
         """Loss of each point against the base in dB; negative if it is better."""
-        return tuple(self.base - psnr for psnr in self.psnr)
+        return self.to_teacher or tuple(self.base - psnr for psnr in self.psnr)
 
-    def point(self, max_loss: float) -> int:
-        """Return the index of the cheapest point that loses at most `max_loss` dB. Raises ValueError if none does."""
-        for n, loss in enumerate(self.losses):
-            if loss <= max_loss:
+    def point(self, max_loss: float, worst: float | None = None) -> int:
+        """Return the index of the cheapest point that loses at most `max_loss` dB, and on 99 % of the tiles `worst` dB.
+
+        Raises ValueError if no point does, or if the losses of tiles were not measured.
+        """
+        if worst is not None and self.worst is None:
+            raise ValueError("the losses of tiles were not measured; calibrate again, or omit worst")
+        tiles = self.worst if worst is not None and self.worst else self.losses
+        for n, (loss, tile_loss) in enumerate(zip(self.losses, tiles, strict=True)):
+            if loss <= max_loss and (worst is None or tile_loss <= worst):
                 return n
+        if worst is not None and min(self.losses) <= max_loss:
+            raise ValueError(f"the smallest loss of 99 % of the tiles is {min(tiles):.3f} dB; allow at least that")
         raise ValueError(f"the smallest loss on data.valid is {min(self.losses):.3f} dB; allow at least that")
 
     def speeds(self) -> dict[str, float]:
@@ -68,7 +95,14 @@ class Curve(Options):
     def measured(self) -> dict[str, float | tuple[float, ...]]:
         """Return the entries of the curve for the header of a weights file."""
         protocol = self.metric.removeprefix("psnr")
-        return {MULTIPLIERS: self.k, SPENT: self.shares, REACHED + protocol: self.psnr, BASE + protocol: self.base}
+        optional = {WORST: self.worst, LOST: self.to_teacher}
+        return {
+            MULTIPLIERS: self.k,
+            SPENT: self.shares,
+            REACHED + protocol: self.psnr,
+            BASE + protocol: self.base,
+            **{name: values for name, values in optional.items() if values is not None},
+        }
 
 
 def read(measured: Mapping[str, Any]) -> Curve | None:
@@ -86,4 +120,11 @@ def read(measured: Mapping[str, Any]) -> Curve | None:
         shares=measured[SPENT],
         psnr=measured[REACHED + protocol],
         base=measured[BASE + protocol],
+        worst=measured.get(WORST),
+        to_teacher=measured.get(LOST),
     )
+
+
+def loss(error: float, base: float, constant: float) -> float:
+    """Return the loss in dB between two mean squared errors; constant: c of the module's docstring."""
+    return 10 * math.log10((error + constant) / (base + constant))

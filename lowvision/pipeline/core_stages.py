@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from lowvision.imaging.protocol import Protocol
+from lowvision.plugins.choices import Choices, distinct
+from lowvision.plugins.core_metrics import PSNR, SSIM
 from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.metrics import Metric
+from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage, Trainable
 from lowvision.training.options import RoutedFit
 from lowvision.training.stage import TrainingStage
 
 if TYPE_CHECKING:
     from lowvision.pipeline.stages.context import StageContext
+    from lowvision.recipe.models import Recipe
+
+
+Side = Annotated[int, Field(ge=8)]
+"""Height and width of a tile in LQ pixels."""
 
 
 class Base(TrainingStage):
@@ -27,15 +36,60 @@ class Base(TrainingStage):
     start: str | None = None
     """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
     container, the branch with the same architecture is used."""
-    tile: int | None = Field(default=None, ge=8)
-    """Height and width of training tiles, in LQ pixels; null: `tile.size`. The later stages keep `tile.size`."""
+    tile: Side | Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    """Height and width of training tiles, in LQ pixels; a list, e.g. [32, 48, 64], is used in turn, each size for an
+    equal part of the steps. Null: `tile.size`. The later stages keep `tile.size`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Sizes of tiles in their order; empty: `tile.size`."""
+        return self.tile if isinstance(self.tile, tuple) else (self.tile,) if self.tile else ()
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import base
 
         base.run(context, self)
+
+
+class Distil(TrainingStage):
+    """Train each branch without weights to imitate the teacher, on all tiles."""
+
+    place: ClassVar[float] = 15
+    weights_options: ClassVar[tuple[str, ...]] = ("start",)
+
+    start: str | None = None
+    """Initial weights: a weights file or a name of shipped weights. From a container, a student starts from the branch
+    with the same architecture; without one, from random weights."""
+    candidates: int = Field(default=1, ge=1)
+    """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform."""
+    steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Steps per branch that is trained, in place of `steps`."""
+
+    @property
+    def fewest_steps(self) -> int:
+        return min(self.steps_each) if self.steps_each else self.steps
+
+    def of(self, n: int) -> Distil:
+        """Return the options for the n-th branch that is trained."""
+        return self if self.steps_each is None else self.model_copy(update={"steps": self.steps_each[n]})
+
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        students = recipe.students
+        if recipe.teacher is None:
+            yield "", "needs a `teacher`"
+        if not students:
+            yield "", "has nothing to train; give a branch without weights"
+        elif self.steps_each and len(self.steps_each) != len(students):
+            yield "steps_each", f"has {len(self.steps_each)} values for {len(students)} branches without weights"
+        if recipe.stages.branches:
+            yield "", "is followed by stages.branches, which trains the same networks; omit one of them"
+
+    def run(self, context: StageContext) -> None:
+        from lowvision.pipeline.stages import distil
+
+        distil.run(context, self)
 
 
 class Rank(Stage):
@@ -153,6 +207,35 @@ class Calibrate(Stage):
         calibrate.run(context, self)
 
 
+class Fidelity(Stage):
+    """Measure how close the container is to its teacher, and how much faster, on `data.test`; write a report."""
+
+    place: ClassVar[float] = 65
+    needs: ClassVar[tuple[str, ...]] = ("test",)
+
+    points: int = Field(default=5, ge=2)
+    """Number of points of the calibrated curve that are measured, besides the one of `max_loss`."""
+    max_loss: float = Field(default=0.3, ge=0)
+    """Loss in dB of the point whose worst tiles are shown, as `restore --max-loss`."""
+    rounds: int = Field(default=2, ge=1)
+    """Timed rounds, of which the quickest counts; every way is timed once in each."""
+    runtime: str = "auto"
+    """Runtime of teacher and container; `auto`: the fastest installed one."""
+    crops: int = Field(default=6, ge=0)
+    """Number of the worst tiles that are shown beside the teacher's."""
+
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        if not (recipe.classifier and recipe.is_teacher(len(recipe.branches) - 1)):
+            yield "", "needs a `teacher`, whose weights are the last branch, and a classifier"
+        if not recipe.stages.calibrate:
+            yield "", "needs stages.calibrate, whose curve it measures"
+
+    def run(self, context: StageContext) -> None:
+        from lowvision.pipeline.stages import fidelity
+
+        fidelity.run(context, self)
+
+
 class Evaluate(Stage):
     """Measure quality, cost and seconds on `data.test`, and write the report."""
 
@@ -160,7 +243,7 @@ class Evaluate(Stage):
     default: ClassVar[bool] = True
 
     budgets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Additional costs to measure at, as `restore --budget`: fractions of the base's cost on the whole image. For a
+    """Additional costs to measure at (`restore --budget`): fractions of the base's cost on the whole image. For a
     single adaptive network: fractions of its cost on tiles, set on `data.valid`."""
     compare: bool = False
     """Also measure, at the cost of the classifier, the routing of untrained classifiers, fitted on `data.valid`, and of
@@ -168,10 +251,17 @@ class Evaluate(Stage):
     protocol: Protocol = "basicsr"
     """Luma of photographs whose files are grey, for RGB: `basicsr`, of the image made RGB, as BasicSR's code measures;
     `paper`, the grey values, as papers measure."""
+    metrics: Annotated[tuple[Metric, ...], Choices("metrics")] = (PSNR(), SSIM())
+    """Measures of quality, one or a list; columns of every report. Without `psnr`, a report states no gains."""
     pictures: int = Field(default=4, ge=0)
     """Number of images whose restored image and route map are saved."""
     batch: int = Field(default=16, ge=1)
     """Tiles of one branch that are restored at a time."""
+
+    def named_metrics(self, registry: Registry) -> dict[str, Metric]:
+        """Return the metrics by the name of their columns; a repeated name gets a number."""
+        names = distinct([registry.name_of(metric) for metric in self.metrics])
+        return dict(zip(names, self.metrics, strict=True))
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import evaluate
@@ -183,10 +273,12 @@ class Evaluate(Stage):
 def lowvision_stages() -> Mapping[str, type[Stage]]:
     return {
         "base": Base,
+        "distil": Distil,
         "rank": Rank,
         "branches": Branches,
         "classifier": ClassifierStage,
         "joint": Joint,
         "calibrate": Calibrate,
+        "fidelity": Fidelity,
         "evaluate": Evaluate,
     }

@@ -10,7 +10,7 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError
 from lowvision.models import pretrained, weights
-from lowvision.pipeline import output_shapes, teachers
+from lowvision.pipeline import distillation, losses, output_shapes, teachers
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
@@ -31,11 +31,12 @@ def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
     Raises RecipeError with all issues, one per line.
     """
     issues = [
-        *output_shapes.of_task(recipe.task, recipe.tile.size),
+        *_task_issues(recipe),
         *_precision_issues(recipe, device),
         *_network_issues(recipe),
         *_augmentation_issues(recipe),
         *_optimizer_issues(recipe),
+        *_loss_issues(recipe, registry),
         *_tracker_issues(recipe),
         *_photograph_issues(recipe),
         *_weights_issues(recipe, registry),
@@ -43,6 +44,11 @@ def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
     ]
     if issues:
         raise RecipeError("\n".join(issues))
+
+
+def _task_issues(recipe: Recipe) -> Iterator[str]:
+    if not distillation.has_only_lq(recipe):
+        yield from output_shapes.of_task(recipe.task, recipe.tile.size)
 
 
 def _precision_issues(recipe: Recipe, device: str) -> Iterator[str]:
@@ -99,6 +105,12 @@ def _optimizer_issues(recipe: Recipe) -> Iterator[str]:
                 yield f"stages.{name}: {error}"
 
 
+def _loss_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
+    for name, options in recipe.stages.items():
+        if isinstance(options, Fit):
+            yield from losses.issues(name, options, recipe.task, registry)
+
+
 def _tracker_issues(recipe: Recipe) -> Iterator[str]:
     from accelerate.tracking import get_available_trackers
 
@@ -136,5 +148,6 @@ def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
 def _teacher_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
     try:
         teachers.check(recipe.data.teachers, recipe.task, registry)
+        distillation.check(recipe, registry)
     except LowvisionError as error:
         yield str(error)

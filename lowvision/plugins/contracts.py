@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from lowvision.config.options import Options
+from lowvision.plugins.stored import Reader as Reader
+from lowvision.plugins.stored import Stored as Stored
 from lowvision.plugins.task import Task as Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor, nn
+
+    from lowvision.plugins.losses import ImageLoss
 
 Precision = Literal["f32", "bf16", "f16"]
 """Number format of a network's arithmetic: float32; bfloat16 (8 significant bits), which is faster on processors with
@@ -53,10 +57,11 @@ class Backbone(Options, ABC):
     def reach(self, task: Task) -> int | None:
         """Return the radius of the receptive field in LQ pixels; None: each output pixel depends on the whole input."""
 
-    def objective(self, network: nn.Module) -> nn.Module | None:
-        """Return the training objective of a network that is trained alone; None: L1 between its output and GT.
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
+        """Return the training objective of a network; None: `image_loss` between its output and GT.
 
-        The objective is a module that holds `network`. It is called with `lq` (B,C,h,w), `gt` (B,C,h*scale,w*scale),
+        `image_loss` is the weighted sum of the losses of the recipe, by default L1: (restored, gt) -> scalar. The
+        objective is a module that holds `network`. It is called with `lq` (B,C,h,w), `gt` (B,C,h*scale,w*scale),
         both in [0,1], and the progress of the stage, from 0 at the first update to 1 at the last. It returns weighted
         losses by name, as means over tiles; training minimises their sum. State that changes with progress (a
         temperature, masks of pruned channels) must be in buffers of the network, so that checkpoints, moving averages
@@ -179,9 +184,10 @@ class Photo:
     """One photograph of a data set: its name, unique in the set, and its files."""
 
     name: str
-    gt: Path
-    lq: Path | None = None
-    """File of the degraded image; None: the task degrades `gt`."""
+    gt: Path | Stored | None
+    """File of the ground truth, or its place in an archive; None: unknown, a `teacher` makes a target from `lq`."""
+    lq: Path | Stored | None = None
+    """File of the degraded image, or its place in an archive; None: the task degrades `gt`."""
 
 
 class Dataset(Options, ABC):
@@ -197,6 +203,14 @@ class Dataset(Options, ABC):
     @abstractmethod
     def photos(self) -> tuple[Photo, ...]:
         """Return the photographs in a fixed order. Raises DataError if there are none."""
+
+    def parts(self) -> tuple[Dataset, ...]:
+        """Return the data sets that it consists of, each with its own options; by default itself."""
+        return (self,)
+
+    def weights(self) -> tuple[float, ...] | None:
+        """Return the fraction of training tiles from each of the parts, up to a common factor; None: by their size."""
+        return None
 
 
 class Weights(Options, ABC):

@@ -1,4 +1,4 @@
-"""A folder of photographs as a data set: ground truth only, or pairs of degraded and clean images."""
+"""A folder of photographs as a data set: ground truth only, degraded images only, or pairs of both."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from lowvision.errors import DataError
 from lowvision.imaging.formats import SUFFIXES
 from lowvision.plugins import image_pairs
 from lowvision.plugins.contracts import Dataset, Photo
 from lowvision.plugins.hookspecs import hookimpl
+from lowvision.system import folders
 
 
 class Folder(Dataset):
@@ -23,15 +27,25 @@ class Folder(Dataset):
     """Subfolder of the ground truth; null: recognised by its name, e.g. `gt`, `HR`. Without `lq`: no pairs."""
     lq: str | None = None
     """Subfolder of the degraded images; null: recognised by its name, e.g. `lq`, `LR/X4`."""
+    has_gt: bool = True
+    """False: all images are degraded ones, as a network gets them, and the recipe's `teacher` makes their targets."""
     only: tuple[str, ...] = ()
     """Names or patterns (`*`, `?`) of the photographs to use, without file suffix; empty: all."""
     exclude: tuple[str, ...] = ()
     """Names or patterns of the photographs to omit."""
 
+    @model_validator(mode="after")
+    def _names_no_folder_without_gt(self) -> Self:
+        if not self.has_gt and (self.gt is not None or self.lq is not None):
+            raise ValueError("has_gt: false takes all images as degraded ones; omit gt and lq")
+        return self
+
     def photos(self) -> tuple[Photo, ...]:
         folder = Path(self.path).expanduser()
         if not os.path.isdir(folder):
             raise DataError(f"{folder}: no such folder; give the path of a folder of images")
+        if folders.is_root(folder):
+            raise DataError(f"{folder}: is the root of the file system; give the path of a folder of images")
         try:
             photos = self._photos(folder)
         except OSError as error:
@@ -42,6 +56,8 @@ class Folder(Dataset):
         return tuple(selected)
 
     def _photos(self, folder: Path) -> list[Photo]:
+        if not self.has_gt:
+            return [Photo(name, None, path) for name, path in _images(folder).items()]
         if self.gt is not None and self.lq is None:
             return [Photo(name, path) for name, path in _images(folder / self.gt).items()]
         sides = image_pairs.folders(folder, self.gt, self.lq)
@@ -60,8 +76,11 @@ class Folder(Dataset):
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """Return all images below `folder`, sorted: relative name without suffix -> path; hidden files are skipped."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """Return all images below `folder`, sorted: relative name without suffix -> path.
+
+    Hidden files are skipped, links to folders are followed, every folder once.
+    """
+    paths = sorted(p for p in folders.walk(folder) if p.suffix.lower() in SUFFIXES and p.is_file())
     by_name: dict[str, Path] = {}
     for path in paths:
         inside = path.relative_to(folder)
@@ -80,4 +99,6 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 @hookimpl
 def lowvision_datasets() -> Mapping[str, type[Dataset]]:
-    return {"folder": Folder}
+    from lowvision.plugins.mixed_dataset import Mixed  # it needs the registry, which loads this module
+
+    return {"folder": Folder, "mix": Mixed}

@@ -11,6 +11,8 @@ import pluggy
 
 from lowvision.config.options import Options
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Format, Reducer, Runtime, Task, Weights
+from lowvision.plugins.losses import Loss
+from lowvision.plugins.metrics import Metric
 from lowvision.plugins.observers import ObserverOptions
 from lowvision.plugins.stages import Stage
 
@@ -27,6 +29,8 @@ KINDS: Mapping[str, type[Options]] = {
     "weights": Weights,
     "runtimes": Runtime,
     "formats": Format,
+    "losses": Loss,
+    "metrics": Metric,
     "stages": Stage,
     "observers": ObserverOptions,
 }
@@ -71,6 +75,16 @@ def lowvision_runtimes() -> Mapping[str, type[Runtime]]:  # type: ignore[empty-b
 @hookspec
 def lowvision_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]  # as above
     """Layouts of other programs' weights files."""
+
+
+@hookspec
+def lowvision_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-body]  # as above
+    """Training losses, for `loss` of the stages in recipes."""
+
+
+@hookspec
+def lowvision_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]  # as above
+    """Measures of restored images, for `evaluate.metrics` and `keep` in recipes."""
 
 
 @hookspec

@@ -21,11 +21,11 @@ from pydantic import PydanticUndefinedAnnotation, PydanticUserError, ValidationE
 from lowvision.config.options import Options
 from lowvision.config.validation import nearest
 from lowvision.errors import PluginError, RecipeError, summary_of
-from lowvision.plugins import folder_dataset, hookspecs
+from lowvision.plugins import core_components, hookspecs
 
 GROUP = "lowvision"
 CORE = {
-    folder_dataset.__name__: "lowvision",
+    core_components.__name__: "lowvision",
     "lowvision.pipeline.core_stages": "lowvision-stages",
     "lowvision.training.core_observers": "lowvision-observers",
 }
@@ -231,7 +231,7 @@ def _name_and_version(distribution: metadata.Distribution | None) -> tuple[str, 
 
 def _singular(kind: str) -> str:
     """Return the name of one component of a kind, for messages: `backbones` -> `backbone`."""
-    return kind if kind == "weights" else kind.removesuffix("s")
+    return {"weights": kind, "losses": "loss"}.get(kind, kind.removesuffix("s"))
 
 
 def _reason(error: BaseException, plugin: Plugin) -> str:

@@ -20,7 +20,7 @@ class Task(Options, ABC):
     """True: the degradation is drawn anew for each tile. False: it is applied once, to whole images."""
     margin: ClassVar[int] = 0
     """LQ pixels around a tile on which its degradation depends. If `random`, a tile is degraded together with them and
-    cut out afterwards, so that it has no borders of its own; beyond the photograph, edge pixels are replicated."""
+    cut out afterwards, so that its borders show no seam; beyond the photograph, edge pixels are replicated."""
 
     scale: int = Field(default=1, ge=1)
     """Size of GT divided by size of LQ; 1 for tasks that keep the size."""

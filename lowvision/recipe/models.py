@@ -89,6 +89,29 @@ class Data(Options):
         return specifications
 
 
+class Teacher(Options):
+    """A trained network to imitate: its output replaces the ground truth of `train`, and of sets that have none.
+
+    It runs once, on crops with context around them; the results are cached.
+    """
+
+    weights: str
+    """Weights file, or a name of shipped weights; of a container the last branch."""
+    crops: int = Field(default=2000, ge=1)
+    """Maximum number of crops of `train`; they do not overlap."""
+    size: int = Field(default=64, ge=8)
+    """Height and width of a crop, in LQ pixels."""
+    context: int = Field(default=16, ge=0)
+    """LQ pixels around a crop that the teacher gets as well; half of its receptive field, or 16."""
+    centre: int = Field(default=256, ge=16)
+    """Maximum height and width of the centre of each photograph of `valid` and `test`, in LQ pixels."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_weights(cls, value: Any) -> Any:
+        return {"weights": value} if isinstance(value, str) else value
+
+
 class Recipe(Options):
     """A resolved recipe: branches are listed, all defaults are filled in."""
 
@@ -100,6 +123,8 @@ class Recipe(Options):
     """Predicts the difficulty of tiles; null if there is only one branch."""
     tile: Tile = Tile()
     """Size and overlap of tiles."""
+    teacher: Teacher | None = None
+    """A trained network to imitate; or the path of its weights."""
     data: Data = Data()
     """The data sets."""
     stages: Stages = Field(default_factory=dict, validate_default=True)
@@ -132,6 +157,15 @@ class Recipe(Options):
             tile=self.tile,
         )
 
+    @property
+    def students(self) -> tuple[int, ...]:
+        """The branches without weights of their own: what the stage `distil` trains."""
+        return tuple(k for k, branch in enumerate(self.branches) if branch.weights is None)
+
+    def is_teacher(self, k: int) -> bool:
+        """Return True if branch k is the teacher itself."""
+        return self.teacher is not None and self.branches[k].weights == self.teacher.weights
+
     @model_validator(mode="after")
     def _satisfies_constraints(self) -> Self:
         issues = [
@@ -141,6 +175,7 @@ class Recipe(Options):
             *_wrong_lengths(self),
             *_missing_classifier(self),
             *_missing_stages(self),
+            *_unfit_teacher(self),
             *_stage_issues(self),
         ]
         if issues:
@@ -159,11 +194,11 @@ def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
-    own = recipe.stages.base.tile if recipe.stages.base else None
-    if own and own % recipe.base.multiple_of:
-        yield ValidationIssue(
-            ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
-        )
+    for own in recipe.stages.base.tiles if recipe.stages.base else ():
+        if own % recipe.base.multiple_of:
+            yield ValidationIssue(
+                ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
+            )
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield ValidationIssue(
@@ -223,7 +258,7 @@ def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
         yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
     yield from _unmeasurable(recipe)
     for name in trained:
-        if getattr(getattr(recipe.stages, name), "keep", None) == "best" and recipe.data.valid is None:
+        if getattr(getattr(recipe.stages, name), "kept", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
 
 
@@ -257,4 +292,18 @@ def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
     if stages.calibrate and classifier.trained and not (stages.classifier or stages.joint):
         yield ValidationIssue(
             ("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier"
+        )
+
+
+def _unfit_teacher(recipe: Recipe) -> Iterator[ValidationIssue]:
+    stages, teacher = recipe.stages, recipe.teacher
+    if teacher is None:
+        return
+    if recipe.data.teachers:
+        yield ValidationIssue(("data", "teachers"), "cannot be combined with `teacher`; give one of them")
+    predicts = recipe.classifier and recipe.classifier.predicts == "error" and stages.classifier
+    needed = recipe.tile.size + 2 * (recipe.tile.size // 4) if predicts else recipe.tile.size
+    if teacher.size < needed:
+        yield ValidationIssue(
+            ("teacher", "size"), f"{teacher.size} is too small for these tiles; give at least {needed}"
         )

@@ -60,8 +60,15 @@ def expand(value: Mapping[str, Any], registry: Registry) -> Expanded:
 
 
 def _photographs(key: str, value: Any, registry: Registry) -> Any:
-    """Return a path as a folder, and anything else unchanged."""
-    if key not in ("train", "valid", "test") or not isinstance(value, str) or value in registry["datasets"]:
+    """Return a path as a folder, a list as a mix of data sets, and anything else unchanged."""
+    if key not in ("train", "valid", "test"):
+        return value
+    if isinstance(value, tuple):
+        return {"mix": {"of": tuple(_photographs(key, item, registry) for item in value)}}
+    if isinstance(value, dict) and isinstance(value.get("mix"), dict) and isinstance(value["mix"].get("of"), tuple):
+        of = tuple(_photographs(key, item, registry) for item in value["mix"]["of"])
+        return {"mix": {**value["mix"], "of": of}}
+    if not isinstance(value, str) or value in registry["datasets"]:
         return value
     is_path = value.startswith((".", "~")) or "/" in value or os.sep in value or os.path.isdir(value)
     return {"folder": {"path": value}} if is_path else value

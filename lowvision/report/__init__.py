@@ -3,5 +3,6 @@
 from lowvision.report.files import FILES, read, write
 from lowvision.report.page import html
 from lowvision.report.plain import text
+from lowvision.report.table import SCHEMA
 
-__all__ = ["FILES", "html", "read", "text", "write"]
+__all__ = ["FILES", "SCHEMA", "html", "read", "text", "write"]

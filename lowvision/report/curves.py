@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, cycle
 from typing import Any
 
 from lowvision.imaging.palette import colours, hexadecimal
@@ -20,8 +20,10 @@ WIDTH, HEIGHT = 244, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 5, 8, 20
 MAX_POINTS = 240
 """Longer curves are averaged over equal intervals: smaller files, smoother lines."""
-LOSSES = ("loss", "image", "class", "average")
-LINES = ("var(--ink)", "#3174b2", "#e0802f", "#2f9e8f")
+LOSSES = ("loss", "image", "class", "average", "own")
+PARTS = ("image/", "critic/")
+"""Prefixes of the losses that a recipe lists."""
+LINES = ("var(--ink)", "#3174b2", "#e0802f", "#2f9e8f", "#a04a9c", "#8a7a2c", "#c0392b", "#6c7a89")
 
 
 def stages(metrics: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
@@ -35,7 +37,8 @@ def stages(metrics: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _losses(entries: Sequence[Entry]) -> str:
-    series = {name: _numbers(entries, name) for name in LOSSES}
+    listed = dict.fromkeys(name for entry in entries for name in entry if name.startswith(PARTS))
+    series = {name: _numbers(entries, name) for name in (*LOSSES, *listed)}
     # A single loss equals the total, which is not charts twice.
     parts = {name: points for name, points in series.items() if points and points != series["loss"]}
     distinct = {"loss": series["loss"], **parts} if series["loss"] else parts
@@ -87,7 +90,7 @@ def _shares(entries: Sequence[Entry]) -> str:
 
 def _chart(series: Mapping[str, Points], vertical: Axis, title: str, best: tuple[float, float] | None = None) -> str:
     horizontal = _steps([point for points in series.values() for point in points])
-    tints = dict(zip(series, LINES, strict=False)) if len(series) > 1 else dict.fromkeys(series, LINES[1])
+    tints = dict(zip(series, cycle(LINES), strict=False)) if len(series) > 1 else dict.fromkeys(series, LINES[1])
     charts = []
     for name, points in series.items():
         kept = [(step, value) for step, value in _thinned(points) if value > 0 or not vertical.logarithmic]

@@ -29,7 +29,7 @@ def html(document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Pat
     return _template().render(
         title=table.title(document),
         style=_resource("page.css"),  # ours, so not escaped
-        sets=[_set(image_set) for image_set in document["sets"]],
+        sets=[_set(image_set, document.get("metrics", {})) for image_set in document["sets"]],
         explanations=table.explanations(document),
         protocol=table.protocol(document),
         stages=list(curves.stages(metrics)),  # SVG in which every name is escaped
@@ -47,13 +47,13 @@ def _resource(name: str) -> str:
     return files("lowvision.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _set(image_set: ImageSet) -> dict[str, Any]:
+def _set(image_set: ImageSet, metrics: Mapping[str, Any]) -> dict[str, Any]:
     heading, *rows = image_rows(image_set)
     return {
         "name": image_set["name"],
         "count": len(image_set["images"]),
         "verdict": " ".join(filter(None, [table.verdict(image_set["mean"]), *table.excesses(image_set)])),
-        "means": _means(image_set["mean"]),
+        "means": _means(image_set["mean"], metrics),
         "images": {
             "heading": [[cell] for cell in heading],
             "rows": [{"highlighted": False, "cells": [_cell(cell) for cell in row]} for row in rows],
@@ -62,9 +62,9 @@ def _set(image_set: ImageSet) -> dict[str, Any]:
     }
 
 
-def _means(mean: Mapping[str, Row]) -> dict[str, Any]:
+def _means(mean: Mapping[str, Row], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return heading and rows of the table of methods."""
-    columns = table.columns(mean)
+    columns = table.columns(mean, metrics)
     rows = []
     for n, (method, row) in enumerate(mean.items()):
         cells = [_cell(column.cells[n], row if column.name == "shares" else None) for column in columns]

@@ -18,7 +18,7 @@ PER_IMAGE = ("input", "base_tiled", "routed")
 
 def text(document: Document) -> str:
     """Format the tables of methods and of images per set, and the explanations."""
-    parts = [_set(image_set) for image_set in document["sets"]]
+    parts = [_set(image_set, document.get("metrics", {})) for image_set in document["sets"]]
     return "\n\n".join([f"lowvision report: {table.title(document)}", *parts, _legend(document)]) + "\n"
 
 
@@ -37,9 +37,9 @@ def image_rows(image_set: Mapping[str, Any]) -> list[list[str]]:
     return lines
 
 
-def _set(image_set: Mapping[str, Any]) -> str:
+def _set(image_set: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     mean = image_set["mean"]
-    columns = table.columns(mean)
+    columns = table.columns(mean, metrics)
     cells = [[column.heading[line] for column in columns] for line in (0, 1)]
     cells += [list(row) for row in zip(*(column.cells for column in columns), strict=True)]
     means = [[name, *row] for name, row in zip(["", "", *map(table.label, mean)], cells, strict=True)]

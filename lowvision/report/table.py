@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from lowvision.imaging import protocol as protocols
 
+SCHEMA = 2
+"""Version of `report.json`. Since 2 the key `metrics` describes the quality columns; those of 1 are PSNR and SSIM."""
 Document = Mapping[str, Any]
-"""Content of `report.json`: schema, task, and sets of images, each measured with several methods."""
+"""Content of `report.json`: schema, task, metrics, and sets of images, each measured with several methods."""
 Row = Mapping[str, Any]
 """Figures of one method by name."""
 
@@ -30,6 +33,8 @@ EXCEEDED = {
 }
 """The share that a budget limits, and the reason if it is exceeded, by the prefix of methods."""
 ROUNDING = 1e-6
+CHANNELS = ("rgb", "y")
+"""Parts of a metric that stand in the second line of a heading."""
 HEADINGS = {
     "gmac": ("", "GMAC"),
     "share_of_base_whole": ("of base", "whole"),
@@ -63,14 +68,18 @@ def ways(row: Mapping[str, Any]) -> dict[str, Row]:
     return {name: value for name, value in row.items() if isinstance(value, Mapping)}
 
 
-def columns(mean: Mapping[str, Row]) -> list[Column]:
-    """Return the columns of a set's table with a cell per method: every measured figure, quality first."""
+def columns(mean: Mapping[str, Row], metrics: Mapping[str, Any] = MappingProxyType({})) -> list[Column]:
+    """Return the columns of a set's table with a cell per method: every measured figure, quality first.
+
+    metrics: the descriptions of a document; a metric whose lower values are better is marked.
+    """
     rows = list(mean.values())
     names = list(dict.fromkeys(name for row in rows for name in row))
     quality = [name for name in names if "@" in name]
     rest = [name for name in HEADINGS if name in names]
     rest += [name for name in names if name not in (*quality, *rest, "shares")]
-    drawn = [_measured(name, rows) for name in quality]
+    lower = [name for name, about in metrics.items() if not about.get("higher_is_better", True)]
+    drawn = [_marked(_measured(name, rows), lower) for name in quality]
     if "input" in mean and (metric := main_metric(mean)):
         drawn.append(Column("gain", ("gain", "dB"), tuple(_gain(row, mean["input"], metric) for row in rows)))
     drawn += [_measured(name, rows) for name in rest]
@@ -152,6 +161,10 @@ def protocol(document: Document) -> str:
     names = dict.fromkeys(
         name for image_set in document["sets"] for row in image_set["mean"].values() for name in row if "@crop" in name
     )
+    others = {
+        name: about for name, about in document.get("metrics", {}).items() if not name.startswith(("psnr", "ssim"))
+    }
+    more = "".join(f" {_sentence(name, about)}" for name, about in others.items())
     crops = ", ".join(dict.fromkeys(name.split("@crop")[1] for name in names))
     cut = "without cropping" if crops == "0" else f"with {crops} pixels cropped at each border"
     routed = any("routed" in image_set["mean"] for image_set in document["sets"])
@@ -161,9 +174,16 @@ def protocol(document: Document) -> str:
     convention = f" ({protocols.EXPLANATIONS[document.get('protocol', 'basicsr')]})" if of_rgb else ""
     return (
         f"PSNR in dB and SSIM of images rounded to 8 bits, {cut}; Y is the luma of BT.601{convention}. GMAC: 10^9 "
-        f"exact multiply-adds per image, including tile overlap{classifier}. Figures are means over images."
+        f"exact multiply-adds per image, including tile overlap{classifier}. Figures are means over images.{more}"
         f"{_left_out(document)}"
     )
+
+
+def _sentence(name: str, about: Mapping[str, Any]) -> str:
+    """Describe a metric of a plugin."""
+    kind = "" if about.get("full_reference", True) else ", without a reference"
+    direction = "higher" if about.get("higher_is_better", True) else "lower"
+    return f"{_title(name)}: {about['protocol'].rstrip('.')}{kind}; {direction} is better."
 
 
 def _left_out(document: Document) -> str:
@@ -219,6 +239,19 @@ def _slashed(values: Sequence[str]) -> str:
     return (" / " if len(values) <= 4 else "/").join(value.rjust(2) for value in values)
 
 
+def _marked(column: Column, lower: Sequence[str]) -> Column:
+    """Mark the heading of a metric of which lower values are better."""
+    kind = column.name.partition("@")[0]
+    if not any(kind == name or kind.startswith(f"{name}_") for name in lower):
+        return column
+    return replace(column, heading=(column.heading[0], f"{column.heading[1]} ↓".strip()))
+
+
+def _title(kind: str) -> str:
+    """Return the title of a metric, e.g. MS-SSIM."""
+    return kind.upper().replace("_", "-")
+
+
 def _measured(name: str, rows: Sequence[Row]) -> Column:
     form = _form(name, [row[name] for row in rows if is_number(row.get(name))])
     return Column(name, _heading(name), tuple(number(row.get(name), form) for row in rows))
@@ -226,8 +259,10 @@ def _measured(name: str, rows: Sequence[Row]) -> Column:
 
 def _heading(name: str) -> tuple[str, str]:
     if "@" in name:
-        kind, _, channel = name.split("@")[0].upper().partition("_")
-        return kind, channel
+        kind, _, channel = name.split("@")[0].rpartition("_")
+        if channel in CHANNELS:
+            return _title(kind), channel.upper()
+        return _title(name.split("@")[0]), ""
     return HEADINGS.get(name, ("", name.replace("_", " ")))
 
 

@@ -93,7 +93,7 @@ class Changes:
 
 def _distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Return the absolute difference without leaving the unsigned type."""
-    return np.maximum(a, b) - np.minimum(a, b)
+    return np.asarray(np.maximum(a, b) - np.minimum(a, b))
 
 
 def _of_blocks(values: NDArray[Any], operation: np.ufunc) -> NDArray[Any]:

@@ -22,18 +22,27 @@ def choice(engine: Engine, lq: Tensor, everywhere: Sequence[Tensor], gt: Tensor,
     multiply-adds would not reduce the error.
     """
     tiling = engine.given(lq, 0).plan
-    errors = np.stack([_errors(image, gt, tiling, engine.scale) for image in everywhere], axis=1)  # (N, M)
+    errors = np.stack([tile_errors(image, gt, tiling, engine.scale) for image in everywhere], axis=1)  # (N, M)
     prices = np.array(engine.networks.prices((lq.shape[0], engine.size, engine.size)))
     path = budgets.pareto_path(-errors, budgets.shares_of_dearest(prices)).worthwhile()
     chosen, _ = budgets.most_within(budget, path, lambda choice: engine.given(lq, torch.from_numpy(choice)).cost)
     return torch.from_numpy(chosen)
 
 
-def _errors(image: Tensor, gt: Tensor, tiling: Plan, scale: int) -> NDArray[np.float64]:
-    """Return the squared error (N,) of the part of an image (C,H,W) that belongs to each tile."""
+def tile_errors(image: Tensor, gt: Tensor, tiling: Plan, scale: int) -> NDArray[np.float64]:
+    """Return the sum of squared errors (N,) of the part of an image (C,H,W) that belongs to each tile."""
     squares = (image.clamp(0, 1).cpu() - gt.cpu()).double().square().sum(dim=0).numpy()  # (H, W)
     rows = np.add.reduceat(squares, _starts(tiling.seams_down, scale), axis=0)
     return np.add.reduceat(rows, _starts(tiling.seams_right, scale), axis=1).ravel()
+
+
+def tile_sizes(tiling: Plan, channels: int, scale: int) -> NDArray[np.int64]:
+    """Return the number of values (N,) in the part of the image that belongs to each tile."""
+    heights, widths = (
+        np.diff([*_starts(seams, scale), scale * length])
+        for seams, length in ((tiling.seams_down, tiling.height), (tiling.seams_right, tiling.width))
+    )
+    return np.asarray(channels * np.outer(heights, widths).ravel(), dtype=np.int64)
 
 
 def _starts(seams: Sequence[Span], scale: int) -> list[int]:

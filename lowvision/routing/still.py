@@ -24,7 +24,7 @@ from lowvision.routing.tiling import Plan
 
 @dataclass
 class Recollection:
-    """What is known of the previous frame, and what the current one used of it."""
+    """Results of the previous frame, and those that the current frame has used."""
 
     changes: Changes
     windows: dict[Window, Tensor] = field(default_factory=dict)

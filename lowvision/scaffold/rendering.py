@@ -6,7 +6,6 @@ import ast
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from string import Template
 
 from lowvision.errors import UsageError
 from lowvision.plugins.registry import Registry
+from lowvision.system.atomic import temporary_beside
 
 TEMPLATES = Path(__file__).parent / "templates"
 EVERY = "every"
@@ -30,10 +30,16 @@ KINDS = {
     "reducer": "reducers",
     "classifier": "classifiers",
     "task": "tasks",
+    "loss": "losses",
+    "metric": "metrics",
     "stage": "stages",
 }
 """Component types that can be rendered, and their kind in the registry."""
-MODULES = {"network.py": "the network, in torch", "objective.py": "the losses, in torch"}
+MODULES = {
+    "network.py": "the network, in torch",
+    "objective.py": "the losses, in torch",
+    "detail.py": "the loss, in torch",
+}
 """Modules that some kinds have, and their row in the README."""
 PREFIX = "lowvision-"
 NAME = re.compile(PREFIX + r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -135,13 +141,13 @@ def _imports(files: dict[Path, str], package: str) -> set[str]:
 
 def _write(files: dict[Path, str], folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
+    temporary = temporary_beside(folder)
+    temporary.mkdir()
     try:
         for path, text in files.items():
             target = temporary / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)  # mkdtemp creates folders that only their owner can read
         os.rename(temporary, folder)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -30,6 +30,14 @@ class Progress(ABC):
         """Finish the file and print a line about it."""
 
 
+def duration(seconds: float) -> str:
+    """Return a time for people, e.g. `45 s`, `12 min`, `2 h 5 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 @contextmanager
 def telling(files: int, is_main_process: bool) -> Iterator[Progress]:
     """Yield the progress of a process over `files` files; on a terminal only the main process draws bars."""

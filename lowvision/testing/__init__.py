@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from lowvision.testing.backbones import check_backbone, measured_reach
 from lowvision.testing.classifiers import check_classifier
+from lowvision.testing.datasets import check_dataset
+from lowvision.testing.losses import check_loss
+from lowvision.testing.metrics import check_metric
 from lowvision.testing.plugins import check_plugin
 from lowvision.testing.reducers import check_reducer
 from lowvision.testing.stages import check_stage
@@ -18,6 +21,9 @@ __all__ = [
     "PlainTask",
     "check_backbone",
     "check_classifier",
+    "check_dataset",
+    "check_loss",
+    "check_metric",
     "check_plugin",
     "check_reducer",
     "check_stage",

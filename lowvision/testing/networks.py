@@ -72,10 +72,16 @@ def check_backward(subject: Subject) -> None:
     if not output.requires_grad:
         raise subject.fail("the output is cut off from all parameters; no detach() or no_grad() in forward")
     loss = (output * subject.images(output.shape, output.dtype)).sum()
-    own = subject.objective(network)
+    calls: list[Tensor] = []
+    own = subject.objective(network, lambda restored, gt: calls.append(restored) or (restored - gt).abs().mean())  # type: ignore[func-returns-value]  # None, so that the loss is returned
     if own is not None:
         losses = own(subject.images(dtype=torch.float64), subject.images(output.shape, output.dtype), 0.5)
         loss = loss + torch.stack(list(losses.values())).sum()
+        if not calls:
+            raise subject.fail(
+                "its objective never calls image_loss, so that `loss` of a recipe has no effect; compute the loss "
+                "between images by it instead of by L1"
+            )
     loss.backward()
     for name, parameter in learned.items():
         if parameter.grad is None or not parameter.grad.any():
@@ -170,7 +176,7 @@ def check_half(subject: Subject) -> None:
 def check_mixed(subject: Subject) -> None:
     """Check that training under autocast to bfloat16, as with `precision: bf16`, has finite gradients."""
     network, images = subject.built().train(), subject.images()
-    own = subject.objective(network)
+    own = subject.objective(network, nn.functional.l1_loss)
     if not any(parameter.requires_grad for parameter in network.parameters()):
         return
     try:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from lowvision.errors import message_of
 from lowvision.plugins.contracts import Task
+from lowvision.plugins.losses import ImageLoss
 
 
 class PlainTask(Task):
@@ -38,7 +39,7 @@ class Subject:
     """Shape of a supported input, (B,C,h,w)."""
     fit: Callable[[nn.Module], None] = lambda network: None
     """Fit, in place, what is neither initialised by a seed nor trained."""
-    objective: Callable[[nn.Module], nn.Module | None] = lambda network: None
+    objective: Callable[[nn.Module, ImageLoss], nn.Module | None] = lambda network, image_loss: None
     """Return the objective of training if the output alone is not enough."""
 
     def fail(self, message: str) -> AssertionError:

@@ -18,12 +18,14 @@ from torch.utils.data import DataLoader, Dataset
 from lowvision.data.tiles import DistributedBatchSampler
 from lowvision.errors import RunError, TrainingError
 from lowvision.system import cores, devices
-from lowvision.training import batch_norm, checkpoint, collapse
+from lowvision.training import batch_norm, checkpoint, collapse, critics
 from lowvision.training.log import Log, Value
+from lowvision.training.loss_sum import LossSum
 from lowvision.training.meter import Meter
 from lowvision.training.objective import Objective
 from lowvision.training.optimizers import make_optimizer, make_schedule
 from lowvision.training.options import Fit
+from lowvision.training.selection import BY_PSNR, Selection
 
 MOST_LOADERS = 8
 """Most processes that load tiles for one training process by default."""
@@ -46,6 +48,10 @@ class TrainingSpec:
     """None: the recipe has no validation data."""
     keep: Callable[[Path, nn.Module, dict[str, Value]], None]
     """Writes the network and its metrics to a weights file."""
+    image_loss: LossSum | None = None
+    """The image loss of the objective, whose critics are trained too; None: it has none."""
+    selection: Selection = BY_PSNR
+    """Selects the best weights by a result of the validator."""
     pictures: Callable[[nn.Module], Mapping[str, Tensor]] | None = None
     """Returns tiles for observers after a validation; None: no observer wants them."""
 
@@ -98,6 +104,7 @@ def fit(
         gradient_as_bucket_view=True,  # without a copy of all gradients
     )
     objective, optimizer = accelerator.prepare(spec.objective, optimizer)
+    trained_losses = critics.prepare(spec.image_loss, options, accelerator)
     _vary_randomness(spec.stage, accelerator)
     state = _resume(accelerator, folder, average, spec.stage, log)
     log.start(spec.stage)
@@ -109,7 +116,8 @@ def fit(
         for lq, gt in _batches(samples, options, state.step, accelerator, workers):
             meter.end_data_wait()
             schedule(state.step)
-            meter.add(update(objective, optimizer, lq, gt, state.progress(options), options, accelerator))
+            metrics = update(objective, optimizer, lq, gt, state.progress(options), options, accelerator)
+            meter.add(metrics | critics.update(trained_losses, spec.image_loss, state.step, accelerator))
             state.step += 1
             if average is not None:
                 average.update(network, step=state.step)
@@ -284,10 +292,10 @@ def _validate(
     log.measure(spec.stage, state.step, {f"valid_{name}": value for name, value in state.metrics.items()})
     if spec.pictures and accelerator.is_main_process:
         log.observers.on_images(spec.stage, state.step, spec.pictures(network))
-    psnr = state.metrics["psnr"]
-    assert isinstance(psnr, float)
-    if psnr > state.best:
-        state.best = psnr
+    value = state.metrics[spec.selection.name]
+    assert isinstance(value, float)
+    if (score := spec.selection.score(value)) > state.best:
+        state.best = score
         if accelerator.is_main_process:
             spec.keep(folder / "best.safetensors", network, state.metrics)
     accelerator.wait_for_everyone()

@@ -1,15 +1,9 @@
-"""The three losses of ClassSR for any number of branches M; p is (B,M), each row sums to 1."""
+"""The losses of ClassSR's classifier for any number of branches M; p is (B,M), each row sums to 1."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-
-
-def image_loss(output: Tensor, gt: Tensor) -> Tensor:
-    """Return the mean absolute error over all pixels (L1 in the paper)."""
-    return functional.l1_loss(output, gt)
 
 
 def class_loss(p: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from lowvision.routing.container import RoutedContainer
-from lowvision.training.losses import average_loss, average_pull, class_loss, image_loss
+from lowvision.training.loss_sum import LossSum
+from lowvision.training.losses import average_loss, average_pull, class_loss
 from lowvision.training.options import RoutedFit
 
 ERROR_FLOOR = 1e-7
@@ -42,16 +45,17 @@ class Objective(nn.Module, ABC):
 
 
 class RestorationObjective(Objective):
-    """L1 of the output of one network; trains the base and each branch."""
+    """The image loss of the output of one network; trains the base and each branch."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, image_loss: LossSum):
         super().__init__()
         self.network = network
+        self.image_loss = image_loss
 
     def forward(
         self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        return {"image": image_loss(self.network(lq), gt)}, {}
+        return self.image_loss.by_name(self.network(lq), gt), {}
 
 
 class OwnObjective(Objective):
@@ -72,9 +76,24 @@ class OwnObjective(Objective):
 class RoutedObjective(Objective):
     """Image, class and average loss of a container; trains the classifier, or the whole container."""
 
-    def __init__(self, container: RoutedContainer, options: RoutedFit, frozen_branches: bool):
+    def __init__(
+        self,
+        container: RoutedContainer,
+        options: RoutedFit,
+        frozen_branches: bool,
+        image_loss: LossSum,
+        own: Mapping[int, nn.Module] = MappingProxyType({}),
+    ):
+        """Combine the losses of a container.
+
+        own: objectives of the backbones of branches that are not frozen and have one, by branch; each sees the tiles
+        that the classifier sends to its branch.
+        """
         super().__init__()
         self.container = container
+        self.image_loss = image_loss
+        self.own = nn.ModuleDict({str(k): module for k, module in own.items()})
+        self.find_unused_parameters = bool(own)
         self.weights = {"image": options.image_weight, "class": options.class_weight, "average": options.average_weight}
         branches = len(container.branches)
         shares = torch.tensor(options.shares or [1 / branches] * branches)
@@ -98,12 +117,26 @@ class RoutedObjective(Objective):
         self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         image, p = self.container(lq)
+        parts = self.image_loss.by_name(image, gt)
         losses = {
-            "image": self.weights["image"] * image_loss(image, gt),
+            **{name: self.weights["image"] * loss for name, loss in parts.items()},
+            **self._own(lq, gt, p, progress),
             "class": self.weights["class"] * class_loss(p),
             "average": self.weights["average"] * self._average(p, global_statistics, total),
         }
         return losses, self._metrics(p.detach())
+
+    def _own(self, lq: Tensor, gt: Tensor, p: Tensor, progress: float) -> dict[str, Tensor]:
+        """Return the sum of the backbones' objectives over the tiles of their branches; empty if there are none."""
+        if not self.own:
+            return {}
+        choice, total = p.argmax(dim=1), p.sum() * 0.0
+        for k, objective in self.own.items():
+            mine = choice == int(k)
+            if mine.any():
+                losses = objective(lq[mine], gt[mine], progress)
+                total = total + mine.float().mean() * torch.stack(list(losses.values())).sum()
+        return {"own": self.weights["image"] * total}
 
     def _average(self, p: Tensor, global_statistics: Tensor | None, total: int) -> Tensor:
         shares = self.get_buffer("shares")
@@ -121,21 +154,37 @@ class RoutedObjective(Objective):
 
 
 class EveryBranchObjective(Objective):
-    """L1 of every branch on every tile; trains a container whose classifier is fitted, not trained.
+    """The image loss of every branch on every tile; trains a container whose classifier is fitted, not trained.
 
     The probabilities of a fitted classifier never become certain, so branches blended by them would learn to be
     blended.
     """
 
-    def __init__(self, container: RoutedContainer):
+    def __init__(
+        self, container: RoutedContainer, image_loss: LossSum, own: Mapping[int, nn.Module] = MappingProxyType({})
+    ):
+        """Combine the losses of the branches; own: the objectives of the backbones that have one, by branch."""
         super().__init__()
         self.branches = container.branches
+        self.image_loss = image_loss
+        self.own = nn.ModuleDict({str(k): module for k, module in own.items()})
+        self.find_unused_parameters = bool(own)
 
     def forward(
         self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         outputs = self.branches.all(lq)  # (B, M, C, s*h, s*w)
-        return {"image": image_loss(outputs, gt[:, None].expand_as(outputs))}, {}
+        expected = gt[:, None].expand_as(outputs)
+        if not self.own:
+            return self.image_loss.by_name(outputs.flatten(0, 1), expected.flatten(0, 1)), {}
+        losses = [self._of_branch(k, outputs[:, k], lq, gt, progress) for k in range(outputs.shape[1])]
+        return {"image": torch.stack(losses).mean()}, {}
+
+    def _of_branch(self, k: int, output: Tensor, lq: Tensor, gt: Tensor, progress: float) -> Tensor:
+        if str(k) not in self.own:
+            return self.image_loss(output, gt)
+        losses: dict[str, Tensor] = self.own[str(k)](lq, gt, progress)
+        return torch.stack(list(losses.values())).sum()
 
 
 class RankingObjective(Objective):

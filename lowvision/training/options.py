@@ -7,6 +7,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lowvision.config.options import Options
+from lowvision.plugins.choice import Choice
+from lowvision.plugins.choices import Choices
+from lowvision.plugins.l1_loss import L1
+from lowvision.plugins.losses import Loss
+from lowvision.plugins.metrics import Metric
+
+
+class Best(Options):
+    """Selection of the best weights by a metric."""
+
+    best: Annotated[Metric, Choice("metrics")]
+    """The metric, measured on each of the fixed tiles of `data.valid`."""
 
 
 class Fit(Options):
@@ -18,6 +30,9 @@ class Fit(Options):
     """Tiles per step, over all processes."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Tiles per forward pass; gradients are accumulated over them. Null: all tiles of a process."""
+    loss: Annotated[tuple[Loss, ...], Choices("losses")] = (L1(),)
+    """Losses between restored images and ground truth, one or a list, e.g. [charbonnier, {fft: {weight: 0.05}}]; they
+    are added up."""
     lr: float = Field(default=2e-4, gt=0)
     """Initial learning rate."""
     min_lr: float = Field(default=1e-7, ge=0)
@@ -44,14 +59,24 @@ class Fit(Options):
     """Maximum norm of the gradient; null: no clipping."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of an exponential moving average of the weights, which is then validated and saved; null: no average."""
-    keep: Literal["best", "last"] = "last"
-    """Weights that the next stage uses: the best ones on `data.valid`, or the last ones."""
+    keep: Literal["best", "last"] | Best = "last"
+    """Weights that the next stage uses: the best ones on `data.valid`, by PSNR or {best: METRIC}, or the last ones."""
     valid_every: int = Field(default=500, ge=1)
     """Steps between validations on fixed tiles of `data.valid`; one is always at the end."""
     checkpoint_every: int = Field(default=500, ge=1)
     """Steps between checkpoints; a run resumes from the last one with identical results."""
     log_every: int = Field(default=50, ge=1)
     """Steps between entries in `metrics.jsonl`."""
+
+    @property
+    def kept(self) -> Literal["best", "last"]:
+        """Name of the weights that the next stage uses."""
+        return self.keep if isinstance(self.keep, str) else "best"
+
+    @property
+    def selecting_metric(self) -> Metric | None:
+        """Metric that selects the best weights; None: PSNR."""
+        return None if isinstance(self.keep, str) else self.keep.best
 
     @property
     def optimizer_name(self) -> str:

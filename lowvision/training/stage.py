@@ -19,4 +19,4 @@ class TrainingStage(Fit, Stage, ABC):
 
     @property
     def result(self) -> str:
-        return f"{self.keep}.safetensors"
+        return f"{self.kept}.safetensors"

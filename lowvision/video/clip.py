@@ -11,11 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lowvision.errors import DataError
-from lowvision.video import colour
-from lowvision.video.encoding import Target
 from lowvision.video.reader import Frame, Reader
-from lowvision.video.segments import Packet, Segments
+from lowvision.video.segments import Segments
 from lowvision.video.selection import Span
+from lowvision.video.sinks import Sink
 
 SEGMENT_SECONDS = 2
 """Length of a segment: what an interruption costs at most. Each begins with a keyframe, as players expect anyway."""
@@ -37,7 +36,7 @@ class Step:
 def encode_segments(
     reader: Reader,
     span: Span,
-    target: Target,
+    sink: Sink,
     segments: Segments,
     restore: Restore,
     start: Callable[[], None],
@@ -50,17 +49,17 @@ def encode_segments(
     done = sum(part["frames"] for part in segments.summaries)
     following = segments.summaries[-1]["next"] if segments.summaries else span.first
     frames = reader.frames(Span(following, span.stop))
-    length = max(1, round(SEGMENT_SECONDS * target.rate))
+    length = max(1, round(SEGMENT_SECONDS * reader.facts.rate))
     restored = 0
     while first := next(frames, None):
         start()
-        began, packets, context = time.perf_counter(), [], target.open()
-        before = restored
+        sink.begin()
+        began, packets, before = time.perf_counter(), [], restored
         for frame in chain([first], islice(frames, length - 1)):
-            packets += _packets(context.encode(_video_frame(restore(frame), target, frame.time)))
+            packets += sink.add(restore(frame), frame)
             last, restored = frame, restored + 1
             yield Step(done + restored, restored)
-        packets += _packets(context.encode(None))
+        packets += sink.end()
         facts = {
             "frames": restored - before,
             "next": last.number + 1,
@@ -71,13 +70,3 @@ def encode_segments(
         segments.append(packets, facts | summary())
     if not done + restored:
         raise DataError(f"{reader.path}: has no frames {span}; give a range within the clip")
-
-
-def _video_frame(pixels: NDArray[Any], target: Target, when: int) -> Any:
-    frame = colour.to_frame(pixels, target.pixel_format, target.tags)
-    frame.pts, frame.time_base = when, target.time_base
-    return frame
-
-
-def _packets(encoded: list[Any]) -> list[Packet]:
-    return [Packet(each.pts, each.duration or 0, each.is_keyframe, bytes(each)) for each in encoded]

@@ -90,9 +90,10 @@ def _copied_streams(result: Any, clip: Any, original: Any) -> dict[int, Any]:
     """Add every other stream that the container can hold; return the new streams by number of the old ones."""
     copied = {}
     for stream in clip.streams:
-        if stream is original or stream.index == original.index:
+        if stream.index == original.index:
             continue
         try:
+            _check_kind(stream, result)
             new = result.add_stream_from_template(stream, opaque=True)
         except ValueError as error:
             logger.warning("stream %d (%s) is left out: %s", stream.index, stream.type, message_of(error))
@@ -101,6 +102,14 @@ def _copied_streams(result: Any, clip: Any, original: Any) -> dict[int, Any]:
         new.disposition = stream.disposition
         copied[stream.index] = new
     return copied
+
+
+def _check_kind(stream: Any, result: Any) -> None:
+    """Raise ValueError for a stream that FFmpeg would accept here and refuse when it writes the header."""
+    if stream.type not in ("video", "audio", "subtitle", "attachment"):
+        raise ValueError("data of a camera or an editor has no place in other containers")
+    if stream.type == "attachment" and result.format.name != "matroska":
+        raise ValueError("only Matroska holds attachments")
 
 
 def _kept(metadata: dict[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ DISPLAY_MATRIX = "DISPLAYMATRIX"
 
 @dataclass(frozen=True)
 class Facts:
-    """What a clip says about itself."""
+    """The properties of a clip, read from its file."""
 
     height: int
     width: int

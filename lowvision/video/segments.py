@@ -1,7 +1,7 @@
 """Store the encoded frames of an unfinished result in segments, which survive an interruption.
 
 A segment begins with a keyframe and is complete once its file exists. A second run with the same settings goes on after
-the last one, and gives the same result as a run that was not interrupted: every segment has an encoder of its own.
+the last one, and gives the same result as a run that was not interrupted: every segment has a new encoder.
 """
 
 from __future__ import annotations

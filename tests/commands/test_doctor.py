@@ -104,6 +104,8 @@ def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> 
     told = doctor.document()
     assert [plugin.split()[0] for plugin in told["plugins"]] == [
         "lowvision",
+        "lowvision-stages",
+        "lowvision-observers",
         "lowvision-runtimes",
         "lowvision-sr",
     ]

@@ -194,3 +194,9 @@ def test_a_name_that_begins_with_a_tilde_is_a_name(photos: Path) -> None:
 def test_a_suffix_stands_before_the_ending(photos: Path) -> None:
     assert results("photos/b.png", suffix="_x4") == ["out/b_x4.png"]
     assert results("photos/a.JPG", suffix="_x4", ending=".png") == ["out/a_x4.png"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".png", "x" * 256 + "/out"])
+def test_an_output_whose_name_is_too_long_is_refused(photos: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"-o: the name 'x{24}\.\.\.' has \d{3} bytes, more than 255; give a shorter"):
+        plan(["photos/b.png"], Path(name))

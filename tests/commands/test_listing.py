@@ -34,14 +34,19 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module made by hand
     monkeypatch.setitem(sys.modules, "twin", twin)
     return Registry(
-        [Plugin("lowvision.plugins.folder_dataset", "lowvision-framework", ""), Plugin("no_such_module", "acme", "2.0")]
+        [
+            Plugin("lowvision.plugins.core_components", "lowvision-framework", ""),
+            Plugin("no_such_module", "acme", "2.0"),
+        ]
     )
 
 
 def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
     assert list(listing.plugin_lines(registry)) == [
         "lowvision (from lowvision-framework)",
-        "  datasets: folder",
+        "  datasets: folder, mix",
+        "  losses: l1",
+        "  metrics: psnr, ssim",
         "no-such-module 2.0 (from acme)",
         "  BROKEN: ModuleNotFoundError: No module named 'no_such_module'",
     ]

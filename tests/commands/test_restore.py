@@ -273,7 +273,8 @@ def _with_header(whole: bytes, change: Any) -> bytes:
 
 
 def _command(weights_file: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "lowvision", "restore", "in", "-o", "out", "-m", str(weights_file), *more]
+    fixed = "restore in -o out --runtime torch -m"
+    return [sys.executable, "-m", "lowvision", *fixed.split(), str(weights_file), *more]
 
 
 def test_ctrl_c_leaves_whole_files_alone(place: Path, weights_file: Path) -> None:
@@ -460,3 +461,19 @@ def test_a_network_that_gives_nan_is_a_failure_with_a_way_out(place: Path, weigh
     assert not Path("out/a.png").exists()
     with pytest.raises(RunError, match="NaN or infinite values with every runtime"):
         restorer.load("nan.safetensors", device="cpu", runtime="auto", registry=KNOWN)
+
+
+def test_a_result_whose_name_is_too_long_fails_before_the_work(
+    place: Path, restored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a" * 244, "b", "c" * 248):
+        io.write(f"in/{name}.png", Image(pixels()))
+    read: list[str] = []
+    read_frames = io.read_frames
+    monkeypatch.setattr(io, "read_frames", lambda path, *more: read.append(path.name) or read_frames(path, *more))  # type: ignore[func-returns-value]  # None, on purpose
+    for skips_existing in (False, True):
+        document = restored(draws_maps=True, skips_existing=skips_existing)
+        (failed,) = document["failed"]
+        assert failed["reason"].startswith(f"the name '{'c' * 24}...' has 256 bytes, more than 255; give a shorter")
+    assert read == ["a" * 244 + ".png", "b.png"]
+    assert len(list(Path("out").iterdir())) == 4

@@ -18,6 +18,7 @@ from lowvision.commands import clip_one, clip_request, video
 from lowvision.commands.clip_request import ClipOptions
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
+from lowvision.imaging import io
 from lowvision.inference import restorer
 from lowvision.plugins import registry
 from lowvision.video.selection import Span
@@ -230,3 +231,41 @@ def test_a_killed_run_goes_on_at_the_next_segment(
     assert numbers == list(range(6, 16))
     assert result.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "killed.mp4", "whole.mp4"]
+
+
+def test_an_image_sequence_becomes_a_clip_and_a_clip_becomes_images(restored: Any, tmp_path: Path) -> None:
+    for number, pixels in enumerate(clips.drawn(4), start=7):
+        io.write(tmp_path / f"in_{number:03d}.png", io.Image(pixels))
+    restored(tmp_path / "in_%03d.png", "out.mkv", rate=12.5, codec="ffv1")
+    assert clips.times(tmp_path / "out.mkv") == [Fraction(n, 1000) for n in (0, 80, 160, 240)]
+    entry = restored(tmp_path / "out.mkv", "images/%02d.png", span=Span(1))
+    assert entry["codec"] == "png"
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["01.png", "02.png", "03.png"]
+    assert io.read(tmp_path / "images" / "03.png").pixels.shape == (192, 256, 3)
+
+
+def test_subtitles_chapters_and_fonts_are_kept(restored: Any, tmp_path: Path) -> None:
+    clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
+    restored(clip, "out.mkv")
+    assert clips.subtitles(tmp_path / "out.mkv") == clips.subtitles(clip)
+    assert [text for _, text in clips.subtitles(clip)] == [b"Bonjour", b"Salut"]
+    assert clips.chapters(tmp_path / "out.mkv") == clips.chapters(clip)
+    with av.open(str(tmp_path / "out.mkv")) as file:
+        assert file.streams.subtitles[0].metadata["language"] == "fra"
+        assert [stream.data for stream in file.streams if stream.type == "attachment"] == [b"no real font"]
+
+
+def test_a_range_of_frames_takes_subtitles_and_chapters_along(restored: Any, tmp_path: Path) -> None:
+    clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
+    restored(clip, "out.mkv", span=Span(4, 9))
+    assert clips.subtitles(tmp_path / "out.mkv") == [(Fraction(1, 5), b"Salut")]
+    tenth = Fraction(1, 10)
+    assert clips.chapters(tmp_path / "out.mkv") == [(0, tenth, "One"), (tenth, 5 * tenth, "Two")]
+
+
+def test_what_a_container_cannot_hold_is_named(restored: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
+    restored(clip, "out.mp4")
+    assert len(clips.decoded(tmp_path / "out.mp4")) == 10
+    assert "stream 1 (subtitle) is left out" in caplog.text
+    assert "stream 2 (attachment) is left out: only Matroska" in caplog.text

@@ -20,6 +20,7 @@ from lowvision.data.tiles import (
     Mixed,
     Ranked,
     Samples,
+    Successive,
     TileExtractor,
     fixed_tiles,
     too_small,
@@ -185,3 +186,17 @@ def test_an_augmented_tile_with_a_margin_fits_its_ground_truth(tmp_path):
         lq, gt = drawn[number]
         difference = (torch.nn.functional.avg_pool2d(gt[None], 7, 1)[0] - lq[:, 3:-3, 3:-3]).flatten()
         torch.testing.assert_close(difference, difference[:1].expand_as(difference))  # the constant noise
+
+
+@given(steps=st.integers(2, 20), batch=st.integers(1, 8), count=st.integers(1, 4))
+@settings(deadline=None, max_examples=40)
+def test_sizes_of_tiles_follow_each_other_in_equal_parts_and_never_within_a_step(steps, batch, count):
+    parts = tuple([(size, number) for number in range(steps * batch)] for size in range(count))
+    drawn = [Successive(parts, steps, batch)[number] for number in range(steps * batch)]
+    assert [number for _, number in drawn] == list(range(steps * batch))
+    sizes = [{size for size, _ in drawn[step * batch : (step + 1) * batch]} for step in range(steps)]
+    assert all(len(of_step) == 1 for of_step in sizes)
+    turns = [of_step.pop() for of_step in sizes]
+    assert turns == sorted(turns)
+    if steps >= count:
+        assert max(map(turns.count, range(count))) - min(map(turns.count, range(count))) <= 1

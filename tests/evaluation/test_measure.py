@@ -61,7 +61,7 @@ def test_no_choice_is_better_than_the_oracles(document):
 
 
 def test_the_report_describes_the_compared_classifiers_and_keeps_its_schema(document):
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert set(document["classifiers"]) >= {"high_frequency", "edge_table"}
     assert "blur" in document["classifiers"]["high_frequency"]
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss
 
 from lowvision import Task, layers, psnr, resize, upsample
 from lowvision.routing.cost import multiply_adds, paper_flops, parameters
@@ -55,7 +56,7 @@ def trained() -> Network:
 @cache
 def _trained() -> Network:
     network = built()
-    objective = SMALL.objective(network)
+    objective = SMALL.objective(network, l1_loss)
     optimiser = torch.optim.Adam(objective.parameters(), 2e-3)
     lq, gt = pairs(32)
     for step in range(40):
@@ -136,7 +137,7 @@ def test_forward_is_the_whole_network_and_so_is_adapt_as_trained() -> None:
 
 def test_all_widths_learn_at_every_update() -> None:
     network = built()
-    losses = SMALL.objective(network)(*pairs(4), 0.5)
+    losses = SMALL.objective(network, l1_loss)(*pairs(4), 0.5)
     assert list(losses) == ["width_2", "width_4", "width_6"]
     expected = [(network.way(n, pairs(4)[0]) - pairs(4)[1]).abs().mean().item() / 3 for n in (1, 2, 3)]
     assert [loss.item() for loss in losses.values()] == pytest.approx(expected)
@@ -144,7 +145,7 @@ def test_all_widths_learn_at_every_update() -> None:
 
 def test_one_width_is_drawn_for_each_update_the_same_for_all_who_are_as_far() -> None:
     network, (lq, gt) = built(), pairs(4)
-    objective = SMALL.replace(learn="one").objective(network)
+    objective = SMALL.replace(learn="one").objective(network, l1_loss)
     alone = [(network.way(n, lq) - gt).abs().mean().item() for n in (1, 2, 3)]
     drawn = []
     for step in range(40):
@@ -159,7 +160,7 @@ def test_one_width_is_drawn_for_each_update_the_same_for_all_who_are_as_far() ->
 @pytest.mark.parametrize("learn", ["all", "one"])
 def test_gradients_reach_every_parameter(learn: Any) -> None:
     network = built()
-    objective = SMALL.replace(learn=learn).objective(network)
+    objective = SMALL.replace(learn=learn).objective(network, l1_loss)
     torch.stack(list(objective(*pairs(4), 0.0).values())).sum().backward()
     assert all(parameter.grad is not None for parameter in objective.parameters())  # as several processes need it
 

@@ -24,12 +24,24 @@ from lowvision.plugins.choice import choose
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.recipe import reading
 from lowvision.testing import check_plugin, check_task
-from lowvision_degradations import Chain, Noise, OneOf, RealESRGAN, Resize
+from lowvision_degradations import (
+    CameraNoise,
+    Chain,
+    Inpainting,
+    LowLight,
+    Noise,
+    OneOf,
+    Rain,
+    RealESRGAN,
+    Resize,
+    VideoCompression,
+)
+from lowvision_degradations.cameras import GAMMA
 from lowvision_degradations.pixels import with_gaussian, with_poisson
 from lowvision_degradations.ranges import picked
 
 KNOWN = registry.load()
-RECIPE = Path(__file__).parents[2] / "recipes" / "sr_real_esrgan.yml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "sr_blind.yml"
 
 
 class Shift(Task):
@@ -73,6 +85,11 @@ def test_the_plugin_offers_its_tasks() -> None:
         "resize",
         {"resize": {"factor": [0.15, 1.5], "shares": [0.7, 0.2, 0.1]}},
         "noise",
+        "low_light",
+        "camera_noise",
+        "rain",
+        "inpaint",
+        {"video": {"frames": 2}},
     ],
     ids=str,
 )
@@ -262,7 +279,7 @@ def test_a_chain_is_described_in_the_schema() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        {"albumentations": {"MotionBlur": {"blur_limit": (3, 9)}}},
+        {"albumentations": {"MotionBlur": {"blur_limit": (3, 9), "p": 1.0}}},
         {"albumentations": {"GaussNoise": {"std_range": (0.1, 0.2), "p": 1.0}, "ImageCompression": None}},
     ],
     ids=str,
@@ -298,3 +315,59 @@ def test_a_wrong_transform_or_argument_is_named(transform: dict[str, Any], messa
     with pytest.raises(ValidationError) as raised:
         task({"chain": {"of": ({"albumentations": transform},)}})
     assert message in in_words(raised.value)
+
+
+# Tasks of cameras, weather and video
+
+
+def test_low_light_is_dark_and_its_baseline_bright_again() -> None:
+    gt, made = photograph(), LowLight(exposure=0.1, photons=1e6, read_noise=0.0)
+    lq = made.degrade(gt, seeded(0))
+    torch.testing.assert_close(lq, gt * 0.1 ** (1 / GAMMA), atol=0.01, rtol=0)
+    torch.testing.assert_close(made.baseline(lq[None])[0], gt, atol=0.02, rtol=0)
+
+
+def test_fewer_photons_are_noisier() -> None:
+    flat = torch.full((3, 64, 64), 0.5)
+    stds = [LowLight(exposure=0.1, photons=n, read_noise=0.0).degrade(flat, seeded(0)).std() for n in (500.0, 5000.0)]
+    assert stds[0] > 2 * stds[1]
+
+
+def test_camera_noise_has_the_variance_of_photons_and_of_reading() -> None:
+    light = torch.full((3, 200, 200), 0.25)
+    lq = CameraNoise(shot=0.004, read=0.02).degrade(light ** (1 / GAMMA), seeded(0)) ** GAMMA
+    assert lq.std().item() == pytest.approx((0.004 * 0.25 + 0.02**2) ** 0.5, rel=0.05)
+
+
+def test_rain_only_brightens_and_streaks_are_longer_along_its_direction() -> None:
+    black = torch.zeros(3, 128, 128)
+    rain = Rain(angle=0.0, length=20.0, density=2.0).degrade(black, seeded(0))
+    assert 0.005 < rain.mean().item() < 0.2
+    along, across = (
+        (rain[:, step:, side:] * rain[:, : 128 - step, : 128 - side]).mean() for step, side in ((8, 0), (0, 8))
+    )
+    assert along > 3 * across
+
+
+@given(coverage=some.floats(0.01, 0.3), seed=some.integers(0, 999))
+@settings(deadline=None, max_examples=15)
+def test_missing_parts_are_black_and_the_rest_is_untouched(coverage: float, seed: int) -> None:
+    gt = torch.full((3, 96, 96), 0.7)
+    lq = Inpainting(coverage=coverage).degrade(gt, seeded(seed))
+    missing = (lq == 0).float().mean().item()
+    assert torch.equal(lq[lq != 0], gt[lq != 0])
+    assert 0 < missing < coverage + 0.1
+
+
+def test_a_higher_factor_compresses_a_video_more() -> None:
+    pytest.importorskip("av")
+    gt = photograph()
+    errors = [(VideoCompression(crf=crf).degrade(gt, seeded(0)) - gt).square().mean().item() for crf in (10, 30, 45)]
+    assert errors == sorted(errors)
+    assert errors[0] < 1e-3
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowvision_degradations.video.find_spec", lambda name: None)
+    with pytest.raises(ValidationError, match="needs PyAV, which is not installed; pip install av"):
+        VideoCompression()

@@ -15,6 +15,7 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss
 from torch.utils.flop_counter import FlopCounterMode
 
 from lowvision import Backbone, EarlyExit, multiply_adds, resize
@@ -83,7 +84,7 @@ def trained() -> Network:
     """A small network after a few hundred steps of its own objective, at a rate that falls to nothing."""
     torch.manual_seed(0)
     network = SMALL.build(TASK)
-    objective = SMALL.objective(network).train()
+    objective = SMALL.objective(network, l1_loss).train()
     optimiser = torch.optim.Adam(objective.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     lq, gt = photographed("samples_train", 256, 1)
@@ -321,7 +322,7 @@ def test_the_threshold_is_the_largest_that_can_be_afforded(capacities: list[list
 
 def test_the_regressor_does_not_disturb_the_network() -> None:
     network = SMALL.build(TASK)
-    losses = SMALL.objective(network)(*photographed("samples_train", 4), 0.5)
+    losses = SMALL.objective(network, l1_loss)(*photographed("samples_train", 4), 0.5)
     assert losses.keys() == {"image", "capacity"}
     losses["capacity"].backward()
     assert all(parameter.grad is None for parameter in network.network.parameters())  # type: ignore[union-attr]

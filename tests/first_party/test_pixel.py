@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss
 
 from lowvision import Task, upsample
 from lowvision.routing import networks
@@ -188,7 +189,7 @@ def test_a_smaller_budget_makes_no_pixel_heavy_that_was_light() -> None:
 
 def test_the_heavy_upsampler_learns_first_and_then_rests() -> None:
     network = built()
-    objective = SMALL.objective(network)
+    objective = SMALL.objective(network, l1_loss)
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
     lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
 
@@ -209,7 +210,7 @@ def test_the_heavy_upsampler_learns_first_and_then_rests() -> None:
 
 def test_the_average_loss_is_nothing_where_half_is_heavy_and_its_weight_where_all_is() -> None:
     network = built(SMALL.replace(average_weight=0.5))
-    objective = SMALL.replace(average_weight=0.5).objective(network)
+    objective = SMALL.replace(average_weight=0.5).objective(network, l1_loss)
     lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
     for part in (network.classifier.features, network.classifier.place):
         nn.init.zeros_(part.weight)
@@ -226,7 +227,7 @@ def test_the_blended_image_is_weighed_by_probability() -> None:
     network.classifier.last.bias.data[1] = torch.tensor(3.0).log()  # three quarters heavy
     with torch.no_grad():
         blend = 0.25 * network.all_by(network.light, lq) + 0.75 * network.all_by(network.heavy, lq)
-    assert SMALL.objective(network)(lq, blend, 1.0)["image"].item() == pytest.approx(0, abs=1e-6)
+    assert SMALL.objective(network, l1_loss)(lq, blend, 1.0)["image"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_classifier_that_learned_is_kept_with_the_weights() -> None:

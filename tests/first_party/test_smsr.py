@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.functional import l1_loss
 from torch.utils.flop_counter import FlopCounterMode
 
 from lowvision import Backbone, multiply_adds
@@ -281,7 +282,7 @@ def test_what_is_kept_is_dense_or_marked() -> None:
 
 def test_the_objective_is_l1_and_the_weighted_share_that_is_kept() -> None:
     network = SMALL.build(PlainTask(scale=2)).train()
-    objective = SMALL.replace(sparsity=5.0).objective(network)
+    objective = SMALL.replace(sparsity=5.0).objective(network, l1_loss)
     lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
     losses = objective(lq, gt, 1.0)
     assert set(losses) == {"image", "masks"}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from inheritance import is_scaled_part
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss
 
-from lowvision import Backbone, Task, WeightsError
+from lowvision import Backbone, ImageLoss, Task, WeightsError
 from lowvision.models import weights
 from lowvision.plugins import registry
 from lowvision.routing.cost import multiply_adds, theoretical_multiply_adds
@@ -138,7 +139,7 @@ def test_the_first_and_the_last_layer_stay_dense_unless_told() -> None:
 def test_weights_are_taken_away_gradually_and_after_every_step_exactly_the_wanted_number_is_left() -> None:
     backbone = Sparse(of=SMALL, sparsity=0.75, block=8, settle=0.5)
     network, let_through = seeded(backbone), list[list[set[int]]]()
-    objective, optimizer = backbone.objective(network), torch.optim.Adam(network.parameters(), lr=1e-3)
+    objective, optimizer = backbone.objective(network, l1_loss), torch.optim.Adam(network.parameters(), lr=1e-3)
     network.register_forward_pre_hook(lambda module, _: let_through.append([counts for counts, _ in non_zeros(module)]))
     for step in range(9):
         objective(*batch(step), step / 8)["image"].backward()
@@ -157,7 +158,7 @@ def test_the_ramp_is_cubic_and_ends() -> None:
 
 def test_pruning_starts_where_it_was_left_and_nothing_comes_back() -> None:
     network = seeded(HALF)
-    objective, lq_gt = HALF.objective(network), batch()
+    objective, lq_gt = HALF.objective(network, l1_loss), batch()
     objective(*lq_gt, 0.9)
     masks = [balanced.mask.clone() for _, balanced in sparse_weights(network)]
     with torch.no_grad():
@@ -178,7 +179,7 @@ class Pruned(Backbone):
     def reach(self, task: Task) -> int:
         return 3
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         class Own(nn.Module):
             def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
                 (layer,) = sparse_weights(network)
@@ -191,7 +192,7 @@ def test_what_the_inner_backbone_says_trains_it_while_it_is_pruned() -> None:
     backbone = Sparse(of=Pruned(), sparsity=2 / 3, block=9)
     network = seeded(backbone)
     lq, _ = batch()
-    losses = [backbone.objective(network)(lq, lq, progress) for progress in (0.0, 0.75)]
+    losses = [backbone.objective(network, l1_loss)(lq, lq, progress) for progress in (0.0, 0.75)]
     assert [loss["open"].item() for loss in losses] == pytest.approx([1, 1 / 3])
     assert [loss["progress"].item() for loss in losses] == [0, 0.75]
 

@@ -16,7 +16,9 @@ from typing import Any
 from lowvision.errors import LowvisionError, summary_of
 
 HANG = 5
-"""Seconds for one input."""
+"""Seconds of processor time for one input; a loaded machine takes longer without a hang."""
+BLOCKED = 60
+"""Seconds after which an input that takes no processor time is a failure too, e.g. a read that waits."""
 MEMORY = 1 << 30
 """Bytes that the worker may take beyond what its libraries take."""
 
@@ -68,9 +70,9 @@ class _Worker:
         """Return why an input failed; empty if it did not."""
         try:
             self._connection.send((kind, seed))
-            if self._connection.poll(HANG + 5):
+            if self._connection.poll(BLOCKED + 5):
                 return str(self._connection.recv())
-            reason = f"takes more than {HANG} s and cannot be interrupted"
+            reason = "takes too long and cannot be interrupted"
         except (EOFError, OSError):
             self._process.join()
             reason = f"ended the process with {self._process.exitcode}"
@@ -85,7 +87,8 @@ def _work(connection: Connection, kinds: list[str], folder: Path) -> None:
     sound = {name: _sound(inputs.KINDS[name], folder / name) for name in kinds}
     _import_all(inputs.KINDS, sound)
     _limit_memory()
-    signal.signal(signal.SIGALRM, _interrupt)
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, _interrupt)
     connection.send("ready")
     while True:
         kind, seed = connection.recv()
@@ -109,23 +112,32 @@ def _sound(kind: Any, folder: Path) -> list[tuple[Path, bytes]]:
 
 def _answer(kind: Any, sound: list[tuple[Path, bytes]], seed: int, failures: Path) -> str:
     """Return why a mutated input failed; it lies at the place of the sound one while it is read."""
+    from fuzz.minimise import minimised
     from fuzz.mutation import mutated
 
     path, content = sound[seed // 7 % len(sound)]
     changed = mutated(content, seed)
     if changed == content:
         return ""
-    path.write_bytes(changed)
-    reason = _outcome(kind, path)
+    try:
+        if reason := _outcome(kind, path, changed):
+            failures.mkdir(exist_ok=True)
+            kept = failures / f"{kind.name}-{seed}{path.suffix}"
+            kept.write_bytes(changed)
+            if not reason.startswith(_Hang.__name__):  # each attempt would take as long
+                sort = reason.split(":")[0]
+                short = minimised(changed, lambda part: _outcome(kind, path, part).split(":")[0] == sort)
+                kept.with_stem(f"{kept.stem}-short").write_bytes(short)
+        return reason
+    finally:
+        path.write_bytes(content)
+
+
+def _outcome(kind: Any, path: Path, content: bytes) -> str:
+    """Return the error of reading that content at that place; empty for a result or a clear message."""
     path.write_bytes(content)
-    if reason:
-        failures.mkdir(exist_ok=True)
-        (failures / f"{kind.name}-{seed}{path.suffix}").write_bytes(changed)
-    return reason
-
-
-def _outcome(kind: Any, path: Path) -> str:
-    signal.alarm(HANG)
+    signal.setitimer(signal.ITIMER_PROF, HANG)
+    signal.alarm(BLOCKED)
     try:
         kind.read(path)
     except LowvisionError:
@@ -133,6 +145,7 @@ def _outcome(kind: Any, path: Path) -> str:
     except (Exception, _Hang) as error:
         return summary_of(error)
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     return ""
 
@@ -142,7 +155,7 @@ class _Hang(BaseException):
 
 
 def _interrupt(*_: object) -> None:
-    raise _Hang(f"takes more than {HANG} s")
+    raise _Hang(f"takes more than {HANG} s of processor time, or {BLOCKED} s")
 
 
 def _limit_memory() -> None:

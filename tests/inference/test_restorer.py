@@ -245,6 +245,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
     torch.manual_seed(0)
     known = registry.load()
     curve = Curve(metric="psnr_rgb@crop2", k=(1e3, 0, -1e3), shares=(0.4, 0.7, 1.1), psnr=(30, 30.9, 31), base=31)
+    curve = curve.replace(worst=(5.0, 1.0, 0.0))
     weights.save(path, architecture.build_container(), architecture, known, curve.measured())
     return load(path, device="cpu", runtime="torch", registry=known)
 
@@ -282,3 +283,29 @@ def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, ne
         calibrated.restore(picture(), speed="quick")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"at most -1 dB cannot be kept: the smallest loss .* 0\.000 dB"):
         calibrated.restore(picture(), max_loss=-1)
+
+
+def test_worst_selects_a_point_that_its_tiles_keep(calibrated: Restorer) -> None:
+    image = picture()
+    cheap = calibrated.restore(image, max_loss=2)
+    np.testing.assert_array_equal(calibrated.restore(image, max_loss=2, worst=5).choice, cheap.choice)
+    np.testing.assert_array_equal(
+        calibrated.restore(image, max_loss=2, worst=2).choice, calibrated.restore(image, max_loss=0.5).choice
+    )
+    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheap.plan.count
+
+
+def test_worst_without_a_loss_is_kept_besides_the_default_speed(calibrated: Restorer) -> None:
+    image = picture()
+    np.testing.assert_array_equal(
+        calibrated.restore(image, worst=9).choice, calibrated.restore(image, speed="balanced").choice
+    )
+
+
+def test_a_loss_of_worst_tiles_that_cannot_be_kept_is_refused(calibrated: Restorer, network: Restorer) -> None:
+    with pytest.raises(UsageError, match=r"at most 2 dB \(-1 dB on the worst tiles\) cannot be kept"):
+        calibrated.restore(picture(), max_loss=2, worst=-1)
+    with pytest.raises(UsageError, match="budget and worst exclude each other"):
+        calibrated.restore(picture(), budget=0.5, worst=1)
+    with pytest.raises(UsageError, match="have no curve"):
+        network.restore(picture(), worst=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lowvision.models import calibration
@@ -51,3 +53,37 @@ def test_a_gain_that_was_never_measured_is_refused() -> None:
 def test_a_curve_has_as_many_psnrs_as_points() -> None:
     with pytest.raises(ValidationError, match="for each of its points"):
         MEASURED.replace(psnr=(30.0,))
+
+
+WITH_TILES = MEASURED.replace(worst=(4.0, 1.5, 0.4, 0.0))
+
+
+@pytest.mark.parametrize(("loss", "worst", "point"), [(1.0, 4.0, 0), (1.0, 1.5, 1), (0.1, 9.0, 1), (0.1, 1.0, 2)])
+def test_a_point_keeps_to_the_loss_of_the_worst_tiles_too(loss: float, worst: float, point: int) -> None:
+    assert WITH_TILES.point(loss + 1e-9, worst) == point
+
+
+def test_a_loss_of_tiles_that_is_impossible_or_unknown_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"smallest loss of 99 % of the tiles is 0\.000 dB"):
+        WITH_TILES.point(1.0, -0.1)
+    with pytest.raises(ValueError, match="were not measured; calibrate again, or omit worst"):
+        MEASURED.point(1.0, 1.0)
+
+
+def test_losses_to_a_teacher_replace_the_differences_of_psnr() -> None:
+    curve = MEASURED.replace(to_teacher=(0.9, 0.5, 0.2, 0.0), worst=(4.0, 1.5, 0.4, 0.0))
+    assert curve.losses == (0.9, 0.5, 0.2, 0.0)
+    assert calibration.read({**curve.measured()}) == curve
+    with pytest.raises(ValidationError, match="for each of its points"):
+        curve.replace(to_teacher=(0.9,))
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(1e-6, 1e-2))
+def test_a_loss_has_the_sign_of_the_difference_and_vanishes_for_invisible_ones(a: float, b: float, c: float) -> None:
+    assert calibration.loss(a, b, c) == pytest.approx(-calibration.loss(b, a, c))
+    assert calibration.loss(a, a, c) == 0
+    assert abs(calibration.loss(b + c / 100, b, c)) < 0.05
+
+
+def test_a_loss_of_0_3_db_to_a_teacher_is_41_5_db_to_its_output() -> None:
+    assert calibration.loss(10**-4.15, 0.0, calibration.TEACHER_ERROR) == pytest.approx(0.3, abs=0.01)

@@ -180,3 +180,35 @@ def test_two_scales_in_one_folder_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names_", [("matrix.png", "matrix2.png"), ("x4.png", "1.png"), ("hrx.png", "lr.png")])
 def test_names_that_merely_end_alike_are_no_pairs(tmp_path: Path, names_: tuple[str, ...]) -> None:
     assert all(lq is None for _, lq in pairs(touch(tmp_path, *names_)).values())
+
+
+def test_linked_folders_are_used_once(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "stored").mkdir()
+    for name in ("set/a.png", "stored/b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "set" / "more").symlink_to(tmp_path / "stored")
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
+    assert [photo.name for photo in Folder(path=str(tmp_path / "set")).photos()] == ["a", "more/b"]
+
+
+@pytest.mark.parametrize("path", ["/", "/tmp/.."])
+def test_the_root_of_the_file_system_is_refused_at_once(path: str) -> None:
+    with pytest.raises(DataError, match="is the root of the file system; give the path of a folder of images"):
+        Folder(path=path).photos()
+
+
+def test_a_folder_without_ground_truth_takes_all_images_as_they_are(tmp_path: Path) -> None:
+    touch(tmp_path, "lq/0001x4.png", "gt/0001.png", "b.png")
+    photos = Folder(path=str(tmp_path), has_gt=False).photos()
+    assert [(photo.name, photo.gt, photo.lq) for photo in photos] == [
+        ("b", None, tmp_path / "b.png"),
+        ("gt/0001", None, tmp_path / "gt/0001.png"),
+        ("lq/0001x4", None, tmp_path / "lq/0001x4.png"),
+    ]
+
+
+@pytest.mark.parametrize("option", ["gt", "lq"])
+def test_a_folder_without_ground_truth_has_no_subfolders_by_role(option: str) -> None:
+    with pytest.raises(ValidationError, match="omit gt and lq"):
+        Folder.model_validate({"path": ".", "has_gt": False, option: "x"})

@@ -185,7 +185,7 @@ def test_only_the_plugins_that_the_variable_names_are_loaded(names: str, monkeyp
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     known = registry.load()
     assert [plugin.name for plugin in known.plugins] == [*registry.CORE.values(), "acme-album"]
-    assert known["datasets"].keys() == {"album", "folder"}
+    assert known["datasets"].keys() == {"album", "folder", "mix"}
     assert not known.broken
     assert "acme-bad" in {plugin.name for plugin in known.left_out}
     assert "acme_bad" not in sys.modules

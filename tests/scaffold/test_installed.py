@@ -19,6 +19,7 @@ import tiny
 
 from lowvision import scaffold
 from lowvision.plugins import registry
+from lowvision.training.log import read_metrics
 
 pytest.importorskip("hatchling")
 pytest.importorskip("pip")
@@ -26,7 +27,8 @@ pytest.importorskip("pip")
 TINY = [
     "data={train: PHOTOS/train, valid: PHOTOS/valid, test: PHOTOS/valid, valid_tiles: 4, workers: 0}",
     "tile={size: 16, overlap: 4}",
-    "stages.base={steps: 2, batch: 2}",
+    "stages.base.steps=2",
+    "stages.base.batch=2",
     "stages.rank={limit: 20}",
     "stages.branches={steps: 2, batch: 2}",
     "stages.classifier={ranked_steps: 2, steps: 2, batch: 4}",
@@ -140,6 +142,11 @@ def test_its_example_runs_to_the_report(environment: Environment, plugins: list[
         scale = 1 if kind == "task" else 2
         assert tested["mean"]["routed"][f"psnr_rgb@crop{scale if scale > 1 else 0}"] > 5
         assert (run / "joint" / "last.safetensors").is_file()
+        if kind == "loss":
+            assert any("image/acme_loss" in entry for entry in read_metrics(run))
+        if kind == "metric":
+            assert tested["mean"]["routed"]["acme_metric@crop2"] > 0
+            assert any("valid_acme_metric" in entry for entry in read_metrics(run))
 
 
 def test_uninstalled_it_leaves_no_trace(environment: Environment, plugins: list[Path], files_before: set[str]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from lowvision.system import atomic
 from lowvision.system.atomic import whole
 
 
@@ -48,3 +51,31 @@ def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
         list(threads.map(write, range(8)))
     assert (tmp_path / "file.txt").read_text() in {str(n) * 9 for n in range(8)}
     assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    of_ended, of_living, of_another = (
+        f".a.png.{machine}-{process}-1.part"
+        for machine, process in ((atomic.MACHINE, ended.pid), (atomic.MACHINE, os.getpid()), ("0" * 8, ended.pid))
+    )
+    for name in (of_living, of_another, ".mine.part", "a.part"):
+        (tmp_path / name).touch()
+    (tmp_path / of_ended).touch()
+    (tmp_path / of_ended.replace("-1.", "-2.")).mkdir()
+    (tmp_path / of_ended.replace("-1.", "-2.") / "graph.onnx").touch()
+    for _ in range(2):
+        with whole(tmp_path / "b.png") as part:
+            part.touch()
+    assert set(os.listdir(tmp_path)) == {of_living, of_another, ".mine.part", "a.part", "b.png"}
+
+
+def test_a_folder_is_searched_once_however_many_files_are_written(tmp_path: Path, monkeypatch) -> None:
+    searched: list[Path] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: searched.append(path) or scandir(path))
+    for n in range(20):
+        with whole(tmp_path / f"{n}.png") as part:
+            part.touch()
+    assert searched.count(tmp_path) == 1

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from lowvision import Backbone, EarlyExit, Task
+from lowvision import Backbone, EarlyExit, ImageLoss, Task
 from lowvision.layers import ParallelConv
 from lowvision.testing import PlainTask, check_backbone, measured_reach
 
@@ -566,14 +566,14 @@ class Advised(nn.Module):
 class Advising(nn.Module):
     """What trains an Advised as a whole."""
 
-    def __init__(self, network: Advised):
+    def __init__(self, network: Advised, image_loss: ImageLoss):
         super().__init__()
-        self.network = network
+        self.network, self.image_loss = network, image_loss
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         image = self.network(lq)
         said = self.network.adviser(image.detach().mean(dim=(2, 3)))
-        return {"image": (image - gt).abs().mean(), "advice": (said - progress).square().mean()}
+        return {"image": self.image_loss(image, gt), "advice": (said - progress).square().mean()}
 
 
 class Taught(Backbone):
@@ -581,6 +581,8 @@ class Taught(Backbone):
 
     forgets: bool = False
     """Whether it does."""
+    fixes: bool = False
+    """Whether it computes L1 whatever the loss of the recipe is."""
 
     def build(self, task: Task) -> nn.Module:
         return Advised(task.channels)
@@ -588,11 +590,18 @@ class Taught(Backbone):
     def reach(self, task: Task) -> int:
         return 1
 
-    def objective(self, network: nn.Module) -> nn.Module | None:
-        return None if self.forgets or not isinstance(network, Advised) else Advising(network)
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
+        if self.forgets or not isinstance(network, Advised):
+            return None
+        return Advising(network, nn.functional.l1_loss if self.fixes else image_loss)
 
 
 def test_what_only_the_objective_asks_is_learned_too() -> None:
     check_backbone(Taught(), tasks=[PlainTask()], exportable=False)
     with pytest.raises(AssertionError, match=r"no gradient reaches adviser\.weight"):
         check_backbone(Taught(forgets=True), tasks=[PlainTask()], exportable=False)
+
+
+def test_an_objective_that_ignores_the_loss_of_the_recipe_fails() -> None:
+    with pytest.raises(AssertionError, match="never calls image_loss"):
+        check_backbone(Taught(fixes=True), tasks=[PlainTask()], exportable=False)

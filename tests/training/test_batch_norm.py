@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from lowvision.routing.container import RoutedContainer
-from lowvision.training import batch_norm
+from lowvision.training import batch_norm, loss_sum
 from lowvision.training.loop import update
 from lowvision.training.objective import RoutedObjective
 from lowvision.training.optimizers import make_optimizer
@@ -52,7 +52,7 @@ def test_an_extra_pass_normalises_as_in_training_and_leaves_the_statistics() -> 
 def test_a_step_moves_the_running_statistics_once_for_every_part_of_its_batch(micro_batch: Any) -> None:
     container = RoutedContainer(classifier(), [nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 3, padding=1)])
     options = Fit(steps=2, batch=4, micro_batch=micro_batch)
-    objective = RoutedObjective(container, RoutedFit(steps=2, batch=4), False).train()
+    objective = RoutedObjective(container, RoutedFit(steps=2, batch=4), False, loss_sum.l1()).train()
     accelerator = Accelerator(cpu=True)
     optimizer = accelerator.prepare(make_optimizer(list(objective.parameters()), options))
     update(objective, optimizer, torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8), 0.0, options, accelerator)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lowvision.errors import TrainingError
-from lowvision.training import checkpoint
+from lowvision.training import checkpoint, loss_sum
 from lowvision.training.log import Log, Value, read_metrics
 from lowvision.training.loop import TrainingSpec, fit, loaders, update
 from lowvision.training.objective import RestorationObjective
@@ -64,7 +64,7 @@ def train(
         saved[path.name] = {name: value.clone() for name, value in trained.state_dict().items()}, dict(metrics)
 
     network = network or Scaled()
-    spec = TrainingSpec("base", RestorationObjective(network), network, validator, keep)
+    spec = TrainingSpec("base", RestorationObjective(network, loss_sum.l1()), network, validator, keep)
     folder.mkdir(exist_ok=True)
     fit(spec, samples or Tiles(), options, Accelerator(cpu=True), folder / "base", Log(folder, speaks=True))
     return saved
@@ -76,7 +76,7 @@ def test_one_update_is_a_step_along_the_mean_gradient_of_the_batch(micro_batch: 
     options = SGD.replace(micro_batch=micro_batch)
     optimizer = accelerator.prepare(make_optimizer(list(network.parameters()), options))
     lq, gt = torch.rand(4, 3, 6, 6), torch.rand(4, 3, 6, 6)
-    measured = update(RestorationObjective(network), optimizer, lq, gt, 0.0, options, accelerator)
+    measured = update(RestorationObjective(network, loss_sum.l1()), optimizer, lq, gt, 0.0, options, accelerator)
     # d/dw mean |w * lq - gt| = mean sign(w * lq - gt) * lq, over all three channels
     gradient = ((lq - gt).sign() * lq).mean(dim=(0, 2, 3))[:, None, None] / 3
     torch.testing.assert_close(network.weight.data, 1 - 0.1 * gradient)
@@ -89,7 +89,7 @@ def test_a_gradient_above_the_limit_is_clipped_to_it() -> None:
     options = SGD.replace(clip=1e-3)
     optimizer = accelerator.prepare(make_optimizer(list(network.parameters()), options))
     update(
-        RestorationObjective(network),
+        RestorationObjective(network, loss_sum.l1()),
         optimizer,
         torch.rand(4, 3, 6, 6),
         torch.zeros(4, 3, 6, 6),
@@ -181,8 +181,10 @@ def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tm
     assert checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail) is None
 
 
-@pytest.mark.parametrize(("name", "device", "fused"), [("adam", "cuda", True), ("adam", "cpu", None)])
-def test_on_cuda_adam_updates_all_parameters_in_one_kernel(name: str, device: str, fused: bool | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "device", "fused"), [("adam", "cuda", True), ("adam", "cpu", True), ("adam", "mps", None)]
+)
+def test_on_cuda_and_cpus_adam_updates_all_parameters_in_one_kernel(name: str, device: str, fused: bool | None) -> None:
     optimizer = make_optimizer([nn.Parameter(torch.zeros(1))], SGD.replace(optimizer=name), device)
     assert optimizer.defaults["fused"] == fused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lowvision.training.losses import average_loss, average_pull, class_loss, image_loss
+from lowvision.training.losses import average_loss, average_pull, class_loss
 
 BRANCHES = [1, 2, 3, 5]
 
@@ -56,7 +56,3 @@ def test_the_pull_is_the_gradient_of_the_average_loss():
     sums = torch.tensor([1.0, 6.0, 2.0], requires_grad=True)
     average_loss(sums, 9, equal_shares(3)).backward()
     torch.testing.assert_close(sums.grad, average_pull(sums.detach(), 9, equal_shares(3)))
-
-
-def test_the_image_loss_is_the_mean_absolute_error():
-    assert image_loss(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 1.0])).item() == 1.5

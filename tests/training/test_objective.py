@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from accelerate import Accelerator
 from torch import nn
 
 from lowvision.routing.container import RoutedContainer
+from lowvision.training import loss_sum
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.loop import TrainingSpec, fit
 from lowvision.training.objective import EveryBranchObjective, OwnObjective, RankingObjective, RoutedObjective
@@ -18,7 +21,8 @@ def objective(frozen: bool = False, **options) -> RoutedObjective:
     torch.manual_seed(0)
     classifier = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
     branches = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)) for _ in range(3)]
-    target = RoutedObjective(RoutedContainer(classifier, branches).double(), RoutedFit(**options), frozen)
+    container = RoutedContainer(classifier, branches).double()
+    target = RoutedObjective(container, RoutedFit(**options), frozen, loss_sum.l1())
     return target.double().train()
 
 
@@ -61,7 +65,7 @@ def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
 def test_under_a_fitted_classifier_every_branch_learns_from_every_tile():
     container = objective().container.float()
     lq, gt = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
-    losses, _ = EveryBranchObjective(container)(lq, gt, 0.0, None, 4)
+    losses, _ = EveryBranchObjective(container, loss_sum.l1())(lq, gt, 0.0, None, 4)
     alone = [(network(lq) - gt).abs().mean() for network in container.branches.networks]
     torch.testing.assert_close(losses["image"], torch.stack(alone).mean())
     losses["image"].backward()
@@ -128,3 +132,76 @@ def test_the_objective_of_a_backbone_gets_the_progress_of_the_stage(tmp_path):
     assert network.progress.tolist() == [0, 0.25, 0.5, 0.75, 1]
     assert not torch.equal(network.weight, before)
     assert {"loss", "image", "small"} <= read_metrics(tmp_path)[-1].keys()
+
+
+class Penalised(nn.Module):
+    """The objective of a branch: the image loss, and a penalty; it records its tiles."""
+
+    def __init__(self, network: nn.Module, image_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+        super().__init__()
+        self.network, self.image_loss = network, image_loss
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, lq: torch.Tensor, gt: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
+        self.seen.append(lq)
+        return {"image": self.image_loss(self.network(lq), gt), "penalty": lq.new_tensor(progress)}
+
+
+def joint(own: bool) -> tuple[RoutedObjective, Penalised | None]:
+    container = objective().container
+    loss = loss_sum.l1()
+    penalised = Penalised(container.branches.networks[1], loss) if own else None
+    branches = {1: penalised} if penalised else {}
+    return RoutedObjective(container, RoutedFit(), False, loss, branches).double().train(), penalised
+
+
+def test_the_objective_of_a_branch_sees_its_tiles_in_joint():
+    torch.manual_seed(1)
+    lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
+    lq += torch.linspace(2, -2, 12, dtype=torch.float64)[:, None, None, None]
+    target, penalised = joint(own=True)
+    losses, _ = target(lq, gt, 0.5, None, 12)
+    mine = target.container.classify(lq).argmax(dim=1) == 1
+    assert 0 < mine.sum() < 12
+    assert torch.equal(penalised.seen[0], lq[mine])
+    alone = (target.container.branches.networks[1](lq[mine]) - gt[mine]).abs().mean() + 0.5
+    torch.testing.assert_close(losses["own"], 1000 * mine.double().mean() * alone)
+    plain, _ = joint(own=False)[0](lq, gt, 0.5, None, 12)
+    assert "own" not in plain
+    assert all(torch.equal(value, losses[name]) for name, value in plain.items())
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_the_objectives_of_parts_add_up_to_that_of_the_batch(parts):
+    torch.manual_seed(1)
+    lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
+    lq += torch.linspace(2, -2, 12, dtype=torch.float64)[:, None, None, None]
+    target, _ = joint(own=True)
+    whole = target(lq, gt, 0.5, None, 12)[0]["own"]
+    pairs = zip(lq.chunk(parts), gt.chunk(parts), strict=True)
+    values = [target(a, b, 0.5, target.global_statistics(lq).detach(), 12)[0]["own"] for a, b in pairs]
+    torch.testing.assert_close(torch.stack(values).mean(), whole)
+
+
+def test_a_branch_with_an_objective_is_trained_by_it_under_a_fitted_classifier():
+    container, loss = objective().container.float(), loss_sum.l1()
+    own = {2: Penalised(container.branches.networks[2], loss)}
+    lq, gt = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
+    losses, _ = EveryBranchObjective(container, loss, own)(lq, gt, 0.5, None, 4)
+    alone = [(network(lq) - gt).abs().mean() for network in container.branches.networks]
+    torch.testing.assert_close(losses["image"], torch.stack([*alone[:2], alone[2] + 0.5]).mean())
+
+
+def test_a_sum_of_losses_is_weighted_and_named():
+    terms = [loss_sum.Term(name, weight, nn.L1Loss(), {}) for name, weight in (("a", 1.0), ("b", 0.25))]
+    restored, gt = torch.rand(2, 2, 3, 4, 4)
+    parts = loss_sum.LossSum(terms).by_name(restored, gt)
+    assert [*parts] == ["image/a", "image/b"]
+    torch.testing.assert_close(loss_sum.LossSum(terms)(restored, gt), 1.25 * (restored - gt).abs().mean())
+
+
+def test_losses_are_computed_in_float32():
+    restored, gt = torch.rand(2, 2, 3, 4, 4)
+    low = restored.to(torch.bfloat16)
+    assert loss_sum.l1()(low, gt).dtype == torch.float32
+    assert loss_sum.l1()(low, gt) == (low.float() - gt).abs().mean()

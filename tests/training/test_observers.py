@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lowvision.plugins.observers import Observer, StopStage, Values
+from lowvision.training import loss_sum
 from lowvision.training.core_observers import CsvFile, EarlyStopping
 from lowvision.training.log import Log
 from lowvision.training.loop import TrainingSpec, fit
@@ -75,11 +76,11 @@ def train(folder: Path, observers: Sequence[Observer], psnrs: Sequence[float], o
 
     spec = TrainingSpec(
         "base",
-        RestorationObjective(network),
+        RestorationObjective(network, loss_sum.l1()),
         network,
         lambda network: {"psnr": next(values)},
         keep,
-        lambda network: {"restored": network(torch.zeros(1, 3, 4, 4))},
+        pictures=lambda network: {"restored": network(torch.zeros(1, 3, 4, 4))},
     )
     fit(spec, Tiles(), options, Accelerator(cpu=True), folder / "base", log)
     return written

@@ -70,7 +70,10 @@ def train(job: Job, options: ClassifierStage, container: RoutedContainer) -> Non
     classifier.fit(container.classifier, tiles, -10 * errors.clamp_min(1e-10).log10())
     container = batch_norm.shared(container, job.accelerator)
     container.branches.requires_grad_(False)
-    spec = TrainingSpec("classifier", ErrorObjective(container), container, validation.of_container(job), keep)
+    selection = job.selection(options)
+    validator = validation.of_container(job, selection)
+    objective = ErrorObjective(container)
+    spec = TrainingSpec("classifier", objective, container, validator, keep, selection=selection)
     job.claim_training(job.folder / "classifier")
     fit(spec, samples, options, job.accelerator, job.folder / "classifier", job.log, job.recipe.data.workers)
 
@@ -117,6 +120,8 @@ def _errors(job: Job, container: RoutedContainer, samples: TileErrors) -> np.nda
         lq, gt = (torch.stack(tensors).to(accelerator.device) for tensors in zip(*pairs, strict=True))
         edge = scale * samples.context
         for k, network in enumerate(branches.networks):
+            if job.recipe.is_teacher(k):
+                continue  # its output is the target
             difference = (network(lq).clamp(0, 1) - gt)[:, :, edge:-edge, edge:-edge]
             errors[start : start + len(pairs), k] = difference.square().mean(dim=(1, 2, 3))
     return accelerator.reduce(errors, "sum").cpu().numpy()

@@ -8,7 +8,7 @@ meet. A single adaptive network is measured on tiles, at several fractions of it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,14 +21,15 @@ from lowvision.data.tiles import fixed_tiles
 from lowvision.imaging import io
 from lowvision.imaging.metrics import psnrs
 from lowvision.inference import engines
-from lowvision.models import weights
-from lowvision.models.calibration import Curve
+from lowvision.models import calibration, weights
+from lowvision.models.calibration import INVISIBLE, PERCENTILE, TEACHER_ERROR, Curve
 from lowvision.models.operating_points import OperatingPoint, distinct
 from lowvision.pipeline.core_stages import Calibrate
 from lowvision.pipeline.stages import container
 from lowvision.pipeline.stages.job import CALIBRATED, SET, Job
+from lowvision.routing import oracle
 from lowvision.routing.container import RoutedContainer
-from lowvision.routing.engine import Engine
+from lowvision.routing.engine import Engine, Routes
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class Crop:
     """(C,s*h,s*w)."""
     base_cost: int
     """Multiply-adds of the base on the whole crop."""
+    is_taught: bool
+    """True: a teacher made gt."""
+
+    @property
+    def constant(self) -> float:
+        """Return the constant in a loss (`lowvision/models/calibration.py`)."""
+        return TEACHER_ERROR if self.is_taught else INVISIBLE
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class Point:
     share: float
     """Cost as a fraction of the base cost."""
     psnr: float
+    loss: float
+    """Loss against the base in dB."""
+    tile_losses: NDArray[np.float64]
+    """(N,) loss of each tile in dB."""
 
 
 def run(job: Job, options: Calibrate) -> None:
@@ -86,9 +98,12 @@ def _run_container(job: Job, options: Calibrate) -> None:
         measured = {**earlier, **curve.measured()}
         job.claim(job.folder / CALIBRATED)
         weights.save(job.folder / CALIBRATED, loaded, job.deployed, job.registry, measured, job.provenance)
-    for k, share, loss in zip(curve.k, curve.shares, curve.losses, strict=True):
+    for n, (k, share, loss) in enumerate(zip(curve.k, curve.shares, curve.losses, strict=True)):
         trained = "  (as trained)" if k == 0 else ""
-        job.log.info(f"calibrate: {share:6.1%} of the base  {-loss:+.3f} dB against it on every tile{trained}")
+        fidelity = f"  {curve.psnr[n]:.2f} dB to the teacher" if curve.to_teacher else ""
+        job.log.info(
+            f"calibrate: {share:6.1%} of the base  {-loss:+.3f} dB against it on every tile{fidelity}{trained}"
+        )
 
 
 def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
@@ -100,18 +115,28 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     crops = [_center_crop(job, photographs[number], options.size, job.recipe.seed + number) for number in shard]
     turns = gather_object([engine.turns(crop.lq) for crop in crops])
     ks = multipliers(np.concatenate(turns), options.points)
+    # Tiles of a teacher that sees its whole input differ from its output for the image, also if all go to it.
+    sees_all = job.deployed.branches[-1].reach(job.recipe.task) is None
+    is_tiled = bool(crops) and crops[0].is_taught and sees_all
     bases, rows = [], []
-    for crop in crops:
-        metric, measured_psnr = _quality(engine.restore(crop.lq, len(loaded.branches) - 1).image, crop)
-        bases.append((metric, measured_psnr))
-        rows.append(_points(engine, crop, ks))
+    for given in crops:
+        base = engine.restore(given.lq, len(loaded.branches) - 1).image
+        crop = replace(given, gt=base.clamp(0, 1).cpu()) if is_tiled else given
+        bases.append(_quality(base, crop))
+        rows.append(_points(engine, crop, ks, base))
     bases, rows = gather_object(bases), gather_object(rows)
+    worst = [np.percentile(np.concatenate([row[n].tile_losses for row in rows]), PERCENTILE) for n in range(len(ks))]
+    is_taught = any(photograph.is_taught for photograph in photographs)
     return Curve(
         metric=bases[0][0],
         k=tuple(ks),
         shares=tuple(np.mean([[point.share for point in row] for row in rows], axis=0).tolist()),
         psnr=tuple(np.mean([[point.psnr for point in row] for row in rows], axis=0).tolist()),
         base=float(np.mean([measured_psnr for _, measured_psnr in bases])),
+        worst=tuple(float(loss) for loss in worst),
+        to_teacher=tuple(np.mean([[point.loss for point in row] for row in rows], axis=0).tolist())
+        if is_taught
+        else None,
     )
 
 
@@ -132,17 +157,30 @@ def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:
     return sorted({0.0, *ends, *inner.tolist()}, reverse=True)
 
 
-def _points(engine: Engine, crop: Crop, ks: Sequence[float]) -> list[Point]:
+def _points(engine: Engine, crop: Crop, ks: Sequence[float], base: Tensor) -> list[Point]:
+    tiling = engine.given(crop.lq, 0).plan
+    base_errors = oracle.tile_errors(base, crop.gt, tiling, engine.scale)
     points: dict[bytes, Point] = {}  # several k may lead to the same choice
     chosen = []
     for k in ks:
         routes = engine.decide(crop.lq, k=k)
         key = routes.choice.numpy().tobytes()
         if key not in points:
-            _, measured_psnr = _quality(torch.cat(list(engine.bands(crop.lq, routes)), dim=1), crop)
-            points[key] = Point(routes.cost / crop.base_cost, measured_psnr)
+            restored = torch.cat(list(engine.bands(crop.lq, routes)), dim=1)
+            errors = oracle.tile_errors(restored, crop.gt, tiling, engine.scale)
+            points[key] = _point(crop, routes, restored, errors, base_errors)
         chosen.append(points[key])
     return chosen
+
+
+def _point(
+    crop: Crop, routes: Routes, restored: Tensor, errors: NDArray[np.float64], base_errors: NDArray[np.float64]
+) -> Point:
+    """Return the point of one route; the errors (N,) are sums over each tile."""
+    sizes = oracle.tile_sizes(routes.plan, len(crop.lq), restored.shape[1] // crop.lq.shape[1])
+    tile_losses = 10 * np.log10((errors / sizes + crop.constant) / (base_errors / sizes + crop.constant))
+    loss = calibration.loss(errors.sum() / sizes.sum(), base_errors.sum() / sizes.sum(), crop.constant)
+    return Point(routes.cost / crop.base_cost, _quality(restored, crop)[1], loss, tile_losses)
 
 
 def _quality(restored: Tensor, crop: Crop) -> tuple[str, float]:
@@ -162,6 +200,7 @@ def _center_crop(job: Job, photograph: Photograph, size: int, seed: int) -> Crop
         lq[:, top : top + height, left : left + width].to(job.accelerator.device),
         gt[:, s * top : s * (top + height), s * left : s * (left + width)],
         engines.base_cost(job.deployed, height, width),
+        photograph.is_taught,
     )
 
 

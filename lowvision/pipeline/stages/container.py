@@ -10,13 +10,15 @@ from torch import nn
 from lowvision.data.tiles import Grid
 from lowvision.evaluation import fitting
 from lowvision.models import weights
+from lowvision.models.architecture import Architecture
 from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
 from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
-from lowvision.training.objective import EveryBranchObjective, RoutedObjective
+from lowvision.training.loss_sum import LossSum
+from lowvision.training.objective import EveryBranchObjective, Objective, RoutedObjective
 from lowvision.training.options import RoutedFit
 
 
@@ -35,14 +37,27 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), stage)
     classifier = job.recipe.classifier
     is_trained = classifier is None or classifier.trained
-    objective = RoutedObjective(container, options, frozen_branches) if is_trained else EveryBranchObjective(container)
-    # Parameters that only the objective of a backbone uses get no gradient in a container.
-    parts = zip(architecture.branches, container.branches.networks, strict=True)
-    objective.find_unused_parameters = any(backbone.objective(network) is not None for backbone, network in parts)
-    validator = validation.of_deployed(validation.of_container(job), architecture)
-    spec = TrainingSpec(stage, objective, container, validator, keep, validation.pictures(job))
+    image_loss = job.image_loss(options)
+    own = {} if frozen_branches else _own_objectives(architecture, container, image_loss)
+    objective: Objective = (
+        RoutedObjective(container, options, frozen_branches, image_loss, own)
+        if is_trained
+        else EveryBranchObjective(container, image_loss, own)
+    )
+    selection = job.selection(options)
+    validator = validation.of_deployed(validation.of_container(job, selection), architecture)
+    spec = TrainingSpec(stage, objective, container, validator, keep, image_loss, selection, validation.pictures(job))
     job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
+
+
+def _own_objectives(
+    architecture: Architecture, container: RoutedContainer, image_loss: LossSum
+) -> dict[int, nn.Module]:
+    """Return the objectives of the branches whose backbones define one, by branch."""
+    parts = zip(architecture.branches, container.branches.networks, strict=True)
+    own = {k: backbone.objective(network, image_loss) for k, (backbone, network) in enumerate(parts)}
+    return {k: objective for k, objective in own.items() if objective is not None}
 
 
 def assembled(job: Job, training: bool = False) -> RoutedContainer:

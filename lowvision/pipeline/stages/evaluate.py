@@ -39,7 +39,7 @@ def run(job: Job, options: Evaluate) -> None:
     job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
-        document = {"schema": 1, "task": job.registry.serialize(job.recipe.task), **results}
+        document = {"schema": report.SCHEMA, "task": job.registry.serialize(job.recipe.task), **results}
         job.claim(*(job.folder / name for name in report.FILES))
         report.write(job.folder, document, read_metrics(job.folder), pictures)
         job.log.info(report.text(document))
@@ -67,6 +67,7 @@ def _evaluation(job: Job, options: Evaluate) -> Evaluation | None:
         seed=seed,
         device=device,
         protocol=options.protocol,
+        metrics=options.named_metrics(job.registry),
         curve=_curve(job),
     )
     if evaluation.adaptive and options.budgets:

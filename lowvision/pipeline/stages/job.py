@@ -13,17 +13,22 @@ from torch import nn
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph, TooSmallError
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
+from lowvision.data.weighted import weighted
 from lowvision.errors import DataError, RunError, summary_of
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.deployment import deployed, training_file
 from lowvision.models.weights_header import Provenance
-from lowvision.pipeline import run_folder, teachers
+from lowvision.pipeline import distillation, losses, run_folder, teachers
+from lowvision.pipeline.distillation import TeacherTargets
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Trainable
 from lowvision.recipe.models import Recipe
 from lowvision.training import checkpoint
 from lowvision.training.log import Log, Value
+from lowvision.training.loss_sum import LossSum
+from lowvision.training.options import Fit
+from lowvision.training.selection import Selection
 
 CALIBRATED = "calibrate/container.safetensors"
 """Path of the calibrated container, with its curve, in a run folder."""
@@ -96,7 +101,25 @@ class Job:
         if left_out:
             reasons = "; ".join(map(str, left_out))
             self.log.info(f"data.{split}: {len(left_out)} photographs are skipped: {reasons}")
+        if self.recipe.teacher and (split == "train" or any(photograph.gt_path is None for photograph in loaded)):
+            return self._taught(loaded, split)
         return self._with_teachers(loaded) if split == "train" and self.recipe.data.teachers else loaded
+
+    def _taught(self, loaded: tuple[Photograph, ...], split: str) -> tuple[Photograph, ...]:
+        """Return crops of the photographs with the teacher's output as ground truth, made by all processes together."""
+        targets, shard = self.teacher_targets(), self._cache_shard
+        if shard[1] > 1:
+            distillation.with_targets(loaded, split, self.recipe, targets, shard)
+            self.accelerator.wait_for_everyone()
+        return distillation.with_targets(loaded, split, self.recipe, targets, (0, 1))
+
+    def teacher_targets(self) -> TeacherTargets:
+        """Open the teacher of the recipe."""
+        teacher = self.recipe.teacher
+        assert teacher is not None
+        return distillation.load(
+            teacher.weights, teacher.context, self.registry, self.accelerator.device, self.log.info
+        )
 
     def _with_teachers(self, loaded: tuple[Photograph, ...]) -> tuple[Photograph, ...]:
         """Return the photographs with their teachers' outputs as ground truth, made by all processes together."""
@@ -121,7 +144,19 @@ class Job:
 
     def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
         """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw."""
+        weights = self.recipe.data.train.weights() if self.recipe.data.train else None
+        pool = weighted(pool, extractor.photographs, weights)
         return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
+
+    def image_loss(self, options: Fit) -> LossSum:
+        """Build the losses of a training stage, on the device of this process."""
+        device = self.accelerator.device
+        return losses.build(options.loss, self.recipe.task, self.registry, device)
+
+    def selection(self, options: Fit) -> Selection:
+        """Return how a training stage selects its best weights."""
+        metric = options.selecting_metric
+        return Selection() if metric is None else Selection(self.registry.name_of(metric), metric)
 
     def arrays(self, path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return the arrays of an npz file that this run wrote. Raises RunError if it is damaged or lacks one."""
@@ -170,8 +205,10 @@ class Job:
         """Return the path of the trained base; None if there is none. training: as in `kept`."""
         if stage := self._last_to_train("base"):
             return self.kept(stage, training=training)
-        file = self.recipe.branches[-1].weights
-        return self.weights_path(file) if file else None
+        last = len(self.recipe.branches) - 1
+        if file := self.recipe.branches[last].weights:
+            return self.weights_path(file)
+        return self.kept("distil", f"distil/{last}", training) if self.recipe.stages.distil else None
 
     def branch_weights(self, k: int, training: bool = False) -> Path | None:
         """Return the path of the weights of branch k before joint training; None if there are none.
@@ -183,4 +220,6 @@ class Job:
         branch = self.recipe.branches[k]
         if branch.weights:
             return self.weights_path(branch.weights)
+        if self.recipe.stages.distil:
+            return self.kept("distil", f"distil/{k}", training)
         return self.base_weights(training) if branch.backbone == self.recipe.base else None

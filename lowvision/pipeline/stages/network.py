@@ -16,6 +16,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
+from lowvision.training.loss_sum import LossSum
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
 
@@ -45,13 +46,15 @@ def train(
     objective: as `Backbone.objective`, and used in its place; it holds `network`.
     """
     network = batch_norm.shared(network, job.accelerator)
-    validator = validation.of_deployed(validation.of_network(job), architecture)
-    trained_by = OwnObjective(objective) if objective else _objective(architecture, network)
 
     def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
         job.save(path, trained, architecture, measured)
 
-    spec = TrainingSpec(stage, trained_by, network, validator, keep, validation.pictures(job))
+    selection = job.selection(options)
+    validator = validation.of_deployed(validation.of_network(job, selection), architecture)
+    image_loss = job.image_loss(options)
+    trained_by = OwnObjective(objective) if objective else _objective(architecture, network, image_loss)
+    spec = TrainingSpec(stage, trained_by, network, validator, keep, image_loss, selection, validation.pictures(job))
     job.claim_training(job.folder / stage)
     if not options.steps:
         return _keep_initial(job, spec)
@@ -81,7 +84,7 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
         )
 
 
-def _objective(architecture: Architecture, network: nn.Module) -> Objective:
+def _objective(architecture: Architecture, network: nn.Module, image_loss: LossSum) -> Objective:
     (backbone,) = architecture.branches
-    own = backbone.objective(network)
-    return RestorationObjective(network) if own is None else OwnObjective(own)
+    own = backbone.objective(network, image_loss)
+    return RestorationObjective(network, image_loss) if own is None else OwnObjective(own)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lowvision import Backbone, Skip, Task, hookimpl
+from lowvision import Backbone, ImageLoss, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,12 +55,13 @@ class ARM(Backbone):
         # 5x5 head, 3x3 mapping convolutions, 9x9 transposed convolution.
         return 2 + self.layers + 4 // task.scale
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_arm import training
         from lowvision_arm.network import Network
 
         assert isinstance(network, Network)
-        return training.AllWidths(network) if self.learn == "all" else training.OneWidth(network)
+        objective = training.AllWidths if self.learn == "all" else training.OneWidth
+        return objective(network, image_loss)
 
 
 @hookimpl

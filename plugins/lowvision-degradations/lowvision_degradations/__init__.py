@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 from lowvision import Task, hookimpl
 from lowvision_degradations.albumentations_link import Albumentations
+from lowvision_degradations.cameras import CameraNoise, LowLight
 from lowvision_degradations.chain import Chain, OneOf, RealESRGAN
 from lowvision_degradations.links import Noise, Resize
+from lowvision_degradations.video import VideoCompression
+from lowvision_degradations.weather import Inpainting, Rain
 
 
 @hookimpl
@@ -19,4 +22,9 @@ def lowvision_tasks() -> Mapping[str, type[Task]]:
         "real_esrgan": RealESRGAN,
         "resize": Resize,
         "noise": Noise,
+        "low_light": LowLight,
+        "camera_noise": CameraNoise,
+        "rain": Rain,
+        "inpaint": Inpainting,
+        "video": VideoCompression,
     }

@@ -38,7 +38,7 @@ class Resize(Task):
         low, high = self.factor if isinstance(self.factor, tuple) else (self.factor, self.factor)
         if low <= 0:
             raise ValueError(f"factor must be more than 0, e.g. [0.5, 1]; got {low}")
-        if self.shares and not (low <= 1 <= high and sum(self.shares)):
+        if self.shares and not (low <= 1 <= high and any(self.shares)):
             raise ValueError("shares need a factor on both sides of 1, e.g. [0.5, 1.5], and one share of more than 0")
         return self
 

@@ -19,7 +19,7 @@ def resized(image: Tensor, size: tuple[int, int], mode: str = "antialiased") -> 
     if mode == "antialiased":
         return resize(image, size)
     corners = {} if mode == "area" else {"align_corners": False}
-    return functional.interpolate(image[None], size, mode=mode, **corners)[0]  # type: ignore[arg-type]  # of one type each
+    return functional.interpolate(image[None], size, mode=mode, **corners)[0]
 
 
 def with_gaussian(image: Tensor, sigma: float, grey: bool, generator: Generator) -> Tensor:
@@ -34,3 +34,10 @@ def with_poisson(image: Tensor, strength: float, grey: bool, generator: Generato
     clean = (image.mean(dim=0, keepdim=True) if grey else image).clamp(0, 1).mul(PHOTONS).cpu()
     noise = (torch.poisson(clean, generator=generator) - clean) / PHOTONS
     return image + noise.to(image) * strength
+
+
+def exposed(light: Tensor, photons: float, read_noise: float, generator: Generator) -> Tensor:
+    """Return linear light (C,H,W) in [0,1] as a sensor counts it: photons at white, and read noise in photons."""
+    counts = torch.poisson((light * photons).cpu(), generator=generator)
+    counts = counts + torch.randn(counts.shape, generator=generator, dtype=counts.dtype) * read_noise
+    return (counts / photons).clamp(0, 1).to(light)

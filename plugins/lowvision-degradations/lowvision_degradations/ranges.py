@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from torch import Generator
 
 
-def _ascends(value: Any) -> Any:
+def ascends(value: Any) -> Any:
     if isinstance(value, tuple) and value[0] > value[1]:
         raise ValueError(f"a range must ascend, e.g. [1, 3]; got {list(value)}")
     return value
 
 
 Strength = Annotated[float, Field(ge=0)]
-Range = Annotated[float | tuple[float, float], AfterValidator(_ascends)]
+Range = Annotated[float | tuple[float, float], AfterValidator(ascends)]
 """A number, or a pair [low, high] that is sampled uniformly."""
-Strengths = Annotated[Strength | tuple[Strength, Strength], AfterValidator(_ascends)]
+Strengths = Annotated[Strength | tuple[Strength, Strength], AfterValidator(ascends)]
 """A range of numbers of at least 0."""
 Share = Annotated[float, Field(ge=0, le=1)]
 """A probability or a fraction."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from lowvision import Backbone, Task, WrappedBackbone, hookimpl
+from lowvision import Backbone, ImageLoss, Task, WrappedBackbone, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,12 +51,12 @@ class Exits(WrappedBackbone):
     def exits(self) -> int:
         return 0  # its own exits cannot be wrapped again
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_exits.network import Network
         from lowvision_exits.training import AnyExit
 
         assert isinstance(network, Network)
-        return AnyExit(network)
+        return AnyExit(network, image_loss)
 
 
 @hookimpl

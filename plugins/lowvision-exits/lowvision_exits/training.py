@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lowvision import ImageLoss
 from lowvision_exits.network import Network, capacity
 
 MIN_MSE = 1e-10
@@ -14,25 +15,26 @@ MIN_MSE = 1e-10
 class AnyExit(nn.Module):
     """Losses by name, from lq (B,C,h,w), gt (B,C,s*h,s*w) in [0,1] and progress.
 
-    `image`: mean L1 over all exits, as in APE. `capacity`: squared error of the predicted capacities. Here a
+    `image`: mean image loss over all exits, as in APE. `capacity`: squared error of the predicted capacities. Here a
     capacity measures the gain from an exit to the end of the network; in APE it measures the gain of one step, which
     is mostly noise. The gradient of the regressor does not reach the features.
     """
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, image_loss: ImageLoss):
         super().__init__()
         self.network = network
+        self.image_loss = image_loss
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
-        errors, expected = [], []
+        images, expected = [], []
         for number, state in enumerate(self.network.states(lq)):
-            errors.append(self.network.inner.forward_head(state, lq) - gt)
+            images.append(self.network.inner.forward_head(state, lq))
             if number < len(self.network.places) - 1:
                 expected.append(self.network.regressor(state[0].detach(), number))
-        *early, end = (_psnr(error.detach()) for error in errors)
+        *early, end = (_psnr(image.detach() - gt) for image in images)
         deviation = capacity(torch.stack(expected)) - capacity(end - torch.stack(early))  # (exits - 1, B)
         return {
-            "image": torch.stack([error.abs().mean() for error in errors]).mean(),
+            "image": torch.stack([self.image_loss(image, gt) for image in images]).mean(),
             "capacity": deviation.square().mean(),
         }
 

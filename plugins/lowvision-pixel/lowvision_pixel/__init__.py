@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lowvision import Backbone, Format, Recognised, Skip, Task, hookimpl
+from lowvision import Backbone, Format, ImageLoss, Recognised, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,12 +59,12 @@ class Pixel(Backbone):
         # 5x5 head and 3x3 mapping convolutions; perceptrons read one pixel, and a skip reaches less than the head.
         return 2 + self.layers
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_pixel.network import Network
         from lowvision_pixel.training import HeavyThenLight
 
         assert isinstance(network, Network)
-        return HeavyThenLight(network, self.heavy_until, self.average_weight)
+        return HeavyThenLight(network, image_loss, self.heavy_until, self.average_weight)
 
 
 class PCSRFile(Format):

@@ -5,20 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lowvision import ImageLoss
 from lowvision_pixel.network import Network
 
 
 class HeavyThenLight(nn.Module):
-    """L1 of the heavy upsampler's image; later L1 of the image blended by probability, plus the average loss."""
+    """The image loss of the heavy upsampler; later of the image blended by probability, plus the average loss."""
 
-    def __init__(self, network: Network, heavy_until: float, average_weight: float):
+    def __init__(self, network: Network, image_loss: ImageLoss, heavy_until: float, average_weight: float):
         super().__init__()
+        self.image_loss = image_loss
         self.network, self.heavy_until, self.average_weight = network, heavy_until, average_weight
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         network = self.network
         if progress < self.heavy_until:
-            return {"image": nn.functional.l1_loss(network.all_by(network.heavy, lq), gt)}
+            return {"image": self.image_loss(network.all_by(network.heavy, lq), gt)}
         network.unasked.fill_(False)
         with torch.no_grad():
             features = network.features(lq)
@@ -28,4 +30,4 @@ class HeavyThenLight(nn.Module):
         image = network.image(p[..., :1] * light + p[..., 1:] * heavy, lq)
         half = p.shape[:-1].numel() / 2
         average = (p[..., 1].sum() - half).abs() / half
-        return {"image": nn.functional.l1_loss(image, gt), "average": self.average_weight * average}
+        return {"image": self.image_loss(image, gt), "average": self.average_weight * average}

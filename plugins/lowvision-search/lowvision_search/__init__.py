@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from lowvision import Backbone, Options, Reducer, Skip, Task, hookimpl
+from lowvision import Backbone, ImageLoss, Options, Reducer, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,10 +50,10 @@ class Supernet(Backbone):
     def reach(self, task: Task) -> int:
         return 2 + 2 * self.layers
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_search.searching import Search
 
-        return Search(network, cost=self.cost, mu=self.mu, settled=self.settled)
+        return Search(network, image_loss, cost=self.cost, mu=self.mu, settled=self.settled)
 
 
 class Block(Options):

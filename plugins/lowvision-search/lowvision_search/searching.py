@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
+from lowvision import ImageLoss
 from lowvision_search.supernet import Network
 
 
 class Search(nn.Module):
-    """L1 of the image, and the distance of expected from target cost, as a fraction of the full network's."""
+    """The image loss, and the distance of expected from target cost, as a fraction of the full network's."""
 
-    def __init__(self, network: nn.Module, *, cost: float, mu: float, settled: float):
+    def __init__(self, network: nn.Module, image_loss: ImageLoss, *, cost: float, mu: float, settled: float):
         super().__init__()
         assert isinstance(network, Network)
-        self.network = network
+        self.network, self.image_loss = network, image_loss
         self.cost, self.mu, self.settled = cost, mu, settled
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
@@ -22,6 +22,6 @@ class Search(nn.Module):
         opening = self.network.gates()
         share = self.network.expected_cost(opening) / self.network.full_cost()
         return {
-            "image": functional.l1_loss(self.network.restore(lq, opening), gt),
+            "image": self.image_loss(self.network.restore(lq, opening), gt),
             "cost": self.mu * (share - self.cost).abs(),
         }

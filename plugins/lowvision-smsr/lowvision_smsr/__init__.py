@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from lowvision import Backbone, Skip, Task, hookimpl
+from lowvision import Backbone, ImageLoss, Skip, Task, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,11 +44,11 @@ class SMSR(Backbone):
         # Channel attention averages over the whole input.
         return None
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_smsr.objective import Objective, Schedule
 
         masks = Schedule(self.sparsity, self.sparsity_rise, self.tau, self.tau_fall)
-        return Objective(network, masks)
+        return Objective(network, masks, image_loss)
 
 
 @hookimpl

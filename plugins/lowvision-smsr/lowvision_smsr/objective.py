@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn import functional
+
+from lowvision import ImageLoss
 
 LEVELS = 255
 """White in the authors' images; lambda is relative to an L1 in that range."""
@@ -39,13 +40,14 @@ def _done(progress: float, part: float) -> float:
 
 
 class Objective(nn.Module):
-    """L1 of the image with soft masks, and the weighted fraction that they keep."""
+    """The image loss with soft masks, and the weighted fraction that they keep."""
 
-    def __init__(self, network: nn.Module, schedule: Schedule):
+    def __init__(self, network: nn.Module, schedule: Schedule, image_loss: ImageLoss):
         super().__init__()
         self.network = network
         self.schedule = schedule
+        self.image_loss = image_loss
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         image, kept = self.network.learn(lq, self.schedule.tau_at(progress))  # type: ignore[operator]  # of nn.Module
-        return {"image": functional.l1_loss(image, gt), "masks": self.schedule.weight_at(progress) * kept}
+        return {"image": self.image_loss(image, gt), "masks": self.schedule.weight_at(progress) * kept}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lowvision import Backbone, Reducer, Task, WrappedBackbone, hookimpl
+from lowvision import Backbone, ImageLoss, Reducer, Task, WrappedBackbone, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,10 +35,10 @@ class Sparse(WrappedBackbone):
             raise ValueError(f"{name} has no layer to prune between its first and its last; set ends: true")
         return network
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_sparsity.pruning import GradualPruning
 
-        return GradualPruning(network, self.of.objective(network), self.settle)
+        return GradualPruning(network, self.of.objective(network, image_loss), self.settle, image_loss)
 
 
 class Sparsity(Reducer):

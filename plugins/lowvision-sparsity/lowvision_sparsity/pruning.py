@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from lowvision import ImageLoss
 from lowvision_sparsity.blocks import Blocks, Layer, kept_of
 
 PLACE = "parametrizations.weight"
@@ -52,11 +52,12 @@ class Balanced(nn.Module):
 
 
 class GradualPruning(nn.Module):
-    """Train a sparse network by L1, or by the wrapped backbone's objective, with gradual pruning."""
+    """Train a sparse network by the image loss, or by the wrapped backbone's objective, with gradual pruning."""
 
-    def __init__(self, network: nn.Module, own: nn.Module | None, settle: float):
+    def __init__(self, network: nn.Module, own: nn.Module | None, settle: float, image_loss: ImageLoss):
         super().__init__()
         self.network, self.own, self.settle = network, own, settle
+        self.image_loss = image_loss
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         """lq (B,C,h,w) and gt (B,C,s*h,s*w) in [0,1] -> losses by name."""
@@ -66,7 +67,7 @@ class GradualPruning(nn.Module):
             if self.own is not None:
                 losses: dict[str, Tensor] = self.own(lq, gt, progress)
                 return losses
-            return {"image": functional.l1_loss(self.network(lq), gt)}
+            return {"image": self.image_loss(self.network(lq), gt)}
         finally:
             for balanced, mask in closed:
                 balanced.mask = mask

@@ -10,6 +10,8 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.timeout(900)  # several runs each: a loaded machine takes minutes
+
 ENDS = ("base/last", "branches/0/last", "branches/2/last", "classifier/last", "joint/last", "joint/best")
 
 
@@ -62,6 +64,7 @@ def test_killed(moment, recipe, uninterrupted):
     assert not (folder / "report.json").exists()
     assert tiny.in_a_child(tiny.run, recipe, folder) == 0
     assert (folder / "report.json").exists()
+    assert [path.name for path in folder.rglob(".*")] == []  # temporary files and partial checkpoints
     for end, state in weights(folder).items():
         for name, tensor in state.items():
             assert torch.equal(tensor, uninterrupted[end][name]), f"{end}: {name}"

@@ -1,0 +1,168 @@
+"""Accelerate trained networks of other people, and measure speed and fidelity on photographs that were not used.
+
+    python benchmarks/accelerate.py --weights FOLDER --train FOLDER --val FOLDER [--only NAME...] [--minutes 60]
+
+`--weights` holds the files as their authors published them. Each network is accelerated by `lowvision accelerate` on
+the photographs of `--train`, shrunk as the network gets them, and measured on centres of those of `--val` in the same
+way: the teacher on the whole crop against routed restores, in one process, in the same runtime, rounds alternating.
+Prints one line per point of the curve: times faster, PSNR to the teacher (mean, worst photograph), tiles of the
+teacher, the measure of seams, and, for networks that undo bicubic shrinking, the PSNR lost against the ground truth.
+Networks that are accelerated already (their run lies below `--runs`) are only measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lowvision.commands import accelerate
+from lowvision.commands.accelerate import NotFasterError
+from lowvision.commands.accelerate.request import AccelerateRequest
+from lowvision.data import crops, photographs
+from lowvision.data.photographs import Photograph
+from lowvision.evaluation import fidelity
+from lowvision.imaging import io
+from lowvision.imaging.metrics import psnrs
+from lowvision.inference import engines, trained_networks
+from lowvision.pipeline.stages.job import CALIBRATED
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
+from lowvision.plugins.registry import Registry
+from lowvision.routing.tiling import suiting
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A network, and how its inputs are made from large photographs."""
+
+    file: str
+    downscale: float
+    """Factor by which the photographs are shrunk."""
+    has_truth: bool = False
+    """True: the network undoes bicubic shrinking, so the photographs of 2048 pixels are the ground truth."""
+
+
+DEMONSTRATIONS = {
+    "general": Demonstration("RealESRGAN_General_x4_v3.param", 4),
+    "general-half": Demonstration("RealESRGAN_General_x4_v3.param", 2),
+    "x4plus": Demonstration("RealESRGAN_x4plus.param", 4),
+    "rlfn": Demonstration("rlfn_s_x4.pth", 8, has_truth=True),
+    "plainusr": Demonstration("PlainUSRL_Rep_x4.pth", 8, has_truth=True),
+    "craft": Demonstration("team34_craft.pth", 8, has_truth=True),
+    "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4),
+}
+
+
+def main() -> None:
+    options = arguments()
+    components = registry.load()
+    for name in options.only or DEMONSTRATIONS:
+        path = accelerated(name, DEMONSTRATIONS[name], options, components)
+        for line in rows(path, DEMONSTRATIONS[name], options, components):
+            print(f"{name:14} {line}", flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/accelerate"))
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--side", type=int, default=256, help="side of the centres in LQ pixels; 256 is 1 megapixel x4")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--only", nargs="*", choices=list(DEMONSTRATIONS))
+    return parser.parse_args()
+
+
+def accelerated(name: str, demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> Path:
+    """Accelerate a network unless that is done, and return the container, also of one that is not faster."""
+    path: Path = options.runs / name / CALIBRATED
+    if not path.exists():
+        request = AccelerateRequest(
+            weights=options.weights / demonstration.file,
+            photos=options.train,
+            output=options.runs / f"{name}.safetensors",
+            minutes=options.minutes,
+            downscale=demonstration.downscale,
+            runtime=options.runtime,
+            runs=options.runs,
+        )
+        try:
+            accelerate.accelerate(request, components)
+        except NotFasterError as error:
+            print(error)
+    return path
+
+
+def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> list[str]:
+    """Measure a container on the photographs of `--val`."""
+    task = trained_networks.read(path, components).architecture.task
+    dataset = Folder(path=str(options.val), has_gt=False, downscale=demonstration.downscale)
+    if demonstration.has_truth:
+        dataset = Folder(path=str(options.val), longer_side=2048)
+    loaded = photographs.load(dataset, task)
+    centres = [crops.centre(photograph, options.side) for photograph in loaded]
+    measured = fidelity.measure(
+        path,
+        centres,
+        components,
+        device="cpu",
+        runtime=options.runtime,
+        rounds=options.rounds,
+        points=6,
+        max_loss=0.3,
+        say=lambda line: print(line, flush=True),
+    ).document
+    lost = losses(path, centres, measured, components) if demonstration.has_truth else []
+    return [line(row, lost[n] if lost else None) for n, row in enumerate(measured["rows"][1:])]
+
+
+def line(row: dict[str, Any], lost: float | None) -> str:
+    truth = "" if lost is None else f"  {lost:+.3f} dB lost against the truth"
+    seams = "" if row["seams"] is None else f"  seams {row['seams']:.3f}"
+    return (
+        f"{row['times_faster']:5.2f}x  {row['psnr_to_teacher']:5.2f} dB to the teacher "
+        f"(worst {row['psnr_to_teacher_worst']:5.2f})  {row['shares'][-1]:4.0%} teacher{seams}{truth}"
+    )
+
+
+def losses(path: Path, centres: list[Photograph], measured: dict[str, Any], components: Registry) -> list[float]:
+    """Return the PSNR lost against the ground truth at each measured point, in PyTorch."""
+    bundle = trained_networks.read(path, components)
+    engine = engines.build(bundle, engines.runtime_named("torch", bundle, components, "cpu"), "cpu")
+    teacher, multiple = bundle.branches[-1].module(), bundle.architecture.branches[-1].multiple_of
+    lost = np.zeros((len(centres), len(measured["rows"]) - 1))
+    for n, photograph in enumerate(centres):
+        lq, gt = pair(photograph, engine.scale)
+        with torch.inference_mode():
+            whole = teacher(suiting(lq, multiple)[None])[0][:, : gt.shape[1], : gt.shape[2]]
+        base = quality(whole, gt, engine.scale)
+        for point, row in enumerate(measured["rows"][1:]):
+            routed = engine.restored(lq, engine.decide(lq, k=row["k"])).image
+            lost[n, point] = base - quality(routed, gt, engine.scale)
+    return [float(loss) for loss in lost.mean(axis=0)]
+
+
+def pair(photograph: Photograph, scale: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the centre of lq and the same region of gt."""
+    assert photograph.lq is not None
+    assert photograph.window is not None
+    rows_, columns = (
+        slice(scale * s.start, scale * s.stop) for s in (photograph.window.rows, photograph.window.columns)
+    )
+    return io.to_tensor(photograph.lq), io.to_tensor(photograph.gt[rows_, columns])
+
+
+def quality(image: torch.Tensor, gt: torch.Tensor, scale: int) -> float:
+    return next(iter(psnrs(image, gt, scale).values()))
+
+
+if __name__ == "__main__":
+    main()

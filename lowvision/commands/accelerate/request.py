@@ -1,0 +1,48 @@
+"""The arguments of `lowvision accelerate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowvision.plugins.contracts import Backbone
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccelerateRequest:
+    """Arguments of the command."""
+
+    weights: Path
+    """The network to accelerate; an existing file."""
+    photos: Path
+    """Folder of images as they are given to the network."""
+    output: Path
+    """Weights file to write."""
+    minutes: float = 30.0
+    """Time to fit into."""
+    max_loss: float = 0.3
+    """Loss in dB at which the result must be faster, as `restore --max-loss`."""
+    downscale: float = 1.0
+    """Factor by which the photographs are shrunk first."""
+    students: tuple[Backbone, ...] = ()
+    """Small networks, cheapest first; empty: chosen by price."""
+    students_text: tuple[str, ...] = ()
+    """The students as they were written."""
+    runtime: str = "auto"
+    """Runtime in which the report compares."""
+    runs: Path = Path("runs")
+    """Folder of run folders."""
+    restart: bool = False
+    device: str = "cpu"
+
+    def record(self) -> dict[str, Any]:
+        """Return what determines the result, of JSON's types."""
+        return {
+            "weights": str(self.weights),
+            "photos": str(self.photos),
+            "minutes": self.minutes,
+            "max_loss": self.max_loss,
+            "downscale": self.downscale,
+            "students": list(self.students_text),
+        }

@@ -1,0 +1,1 @@
+"""Implement `lowvision serve`: restore images over HTTP, within limits of size, time and number."""

@@ -1,0 +1,104 @@
+"""A measurement of fidelity as text, and the worst tiles beside the teacher's as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lowvision.evaluation.fidelity import FidelityMeasurement
+from lowvision.imaging import io
+from lowvision.system.text_table import aligned
+
+SIDE = 160
+"""Height and width of a crop in the picture, in pixels."""
+GAP = 8
+HEADER = 28
+"""Height of the line of titles, in pixels."""
+TITLES = ("input", "teacher", "accelerated")
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """Return the table: a row for the teacher, and one for each point of the curve."""
+    rows = [
+        ["", "seconds", "times faster", "dB to teacher", "worst photo", "99 % of tiles lose", "teacher tiles", "seams"]
+    ]
+    rows += [_row(row, n == document["asked"]) for n, row in enumerate(document["rows"])]
+    megapixels = sum(photo["height"] * photo["width"] for photo in document["photographs"]) / 1e6
+    lines = [
+        f"{len(document['photographs'])} photographs held out, {megapixels:.2f} megapixels of input in all; "
+        f"{document['runtime']} on {document['device']}, {document['threads']} threads; "
+        "seconds are the quickest of alternating rounds",
+        *aligned(rows, numeric=True, heading=1),
+        "* the point that was asked for. seams: steps across borders between branches, relative to the teacher's; 1 is "
+        "invisible.",
+    ]
+    if document["teacher_runtime"] != document["runtime"]:
+        lines.append(
+            f"The teacher alone is run by {document['teacher_runtime']}: {document['runtime']} cannot run it whole."
+        )
+    if document["is_tiled"]:
+        lines.append(
+            "The teacher sees its whole input: fidelity is to the teacher run on tiles, seconds are of the whole image."
+        )
+    return "\n".join(lines)
+
+
+def _row(row: Mapping[str, Any], is_asked: bool) -> list[str]:
+    if row["max_loss"] is None:
+        return ["teacher, whole image", f"{row['seconds']:.2f}", "1.00", "", "", "", "", ""]
+    return [
+        f"--max-loss {_up(row['max_loss'])}{' *' if is_asked else ''}",
+        f"{row['seconds']:.2f}",
+        f"{row['times_faster']:.2f}",
+        f"{row['psnr_to_teacher']:.2f}",
+        f"{row['psnr_to_teacher_worst']:.2f}",
+        f"{row['tile_loss_p99']:.2f} dB",
+        f"{row['shares'][-1]:.0%}",
+        "" if row["seams"] is None else f"{row['seams']:.3f}",
+    ]
+
+
+def _up(loss: float) -> str:
+    """Return a loss rounded up, so that the printed option selects the point."""
+    return f"{np.ceil(loss * 1000) / 1000:g}"
+
+
+def sheet(measurement: FidelityMeasurement, count: int) -> NDArray[np.uint8]:
+    """Draw the worst tiles, one per row: the input enlarged by repeating pixels, the teacher, the routed image."""
+    worst = _apart(measurement, count)
+    height = HEADER + len(worst) * (SIDE + GAP)
+    page = np.full((height, len(TITLES) * (SIDE + GAP) - GAP, 3), 255, dtype=np.uint8)
+    for column, title in enumerate(TITLES):
+        io.draw_text(page, title, column * (SIDE + GAP), 20, 16, (0, 0, 0))
+    for row, tile in enumerate(worst):
+        pictures = measurement.pictures[tile.photograph]
+        scale = pictures.teacher.shape[1] // pictures.lq.shape[1]
+        enlarged = pictures.lq.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+        top = HEADER + row * (SIDE + GAP)
+        for column, image in enumerate((enlarged, pictures.teacher, pictures.routed)):
+            left = column * (SIDE + GAP)
+            page[top : top + SIDE, left : left + SIDE] = _crop(image, tile.row, tile.column)
+    return page
+
+
+def _apart(measurement: FidelityMeasurement, count: int) -> list[Any]:
+    """Return the worst tiles, at most two of a photograph."""
+    chosen: list[Any] = []
+    for tile in measurement.worst:
+        if sum(other.photograph == tile.photograph for other in chosen) < 2:
+            chosen.append(tile)
+    return chosen[:count]
+
+
+def _crop(image: Tensor, row: int, column: int) -> NDArray[np.uint8]:
+    """Cut SIDE x SIDE pixels around a tile, shifted into the image; a smaller image is repeated at its edges."""
+    height, width = image.shape[1:]
+    top, left = max(0, min(row, height - SIDE)), max(0, min(column, width - SIDE))
+    piece = image[:, top : top + SIDE, left : left + SIDE].expand(3, -1, -1)
+    missing = (0, SIDE - piece.shape[2], 0, SIDE - piece.shape[1])
+    return io.to_uint8(torch.nn.functional.pad(piece[None], missing, mode="replicate")[0])

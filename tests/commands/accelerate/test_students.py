@@ -1,0 +1,51 @@
+"""Claims about the students of a teacher: cheaper, of different prices, and as warm as shipped weights allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lowvision.commands.accelerate import students
+from lowvision.errors import UsageError
+from lowvision.models.architecture import Architecture
+from lowvision.plugins import registry
+
+KNOWN = registry.load()
+
+
+def made(kind: str, name: str, **options: Any) -> Any:
+    return KNOWN.find(kind, name).component(**options)
+
+
+def teacher(scale: int = 4, channels: int = 3, **options: Any) -> Architecture:
+    task = made("tasks", "sr", scale=scale, channels=channels)
+    return Architecture(task=task, branches=(made("backbones", "rlfn", **options),))
+
+
+def test_they_cost_at_most_their_shares_and_the_cheaper_comes_first() -> None:
+    chosen = students.choose(teacher(), 32, KNOWN)
+    assert len(chosen) == 2
+    assert [student.share for student in chosen] == sorted(student.share for student in chosen)
+    assert all(student.share <= share for student, share in zip(chosen, students.SHARES, strict=True))
+    assert chosen[0].share > students.SHARES[0] / 4
+
+
+def test_a_tiny_teacher_has_no_student() -> None:
+    task = made("tasks", "sr", scale=4)
+    tiny = Architecture(task=task, branches=(made("backbones", "disp", channels=4, layers=1),))
+    assert students.choose(tiny, 32, KNOWN) == []
+
+
+def test_a_student_dearer_than_the_teacher_is_refused() -> None:
+    large = made("backbones", "disp", channels=128, layers=8)
+    priced = students.priced_students([large], teacher(), 32)
+    with pytest.raises(UsageError, match=r"'disp' costs \d+\.\d\d times the multiply-adds of the network"):
+        students.check(priced, KNOWN)
+
+
+def test_shipped_weights_of_the_same_task_start_a_student() -> None:
+    chosen = students.choose(teacher(), 32, KNOWN)
+    assert students.initial_weights(chosen, teacher(), KNOWN) == "sr-disp-x4"
+    assert students.initial_weights(chosen, teacher(scale=2), KNOWN) is None
+    assert students.initial_weights(chosen, teacher(channels=1), KNOWN) is None

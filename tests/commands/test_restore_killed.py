@@ -1,0 +1,86 @@
+"""A restore that is killed at any moment leaves whole results only, and the next one completes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from lowvision.commands import restore
+from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
+from lowvision.imaging import io
+from lowvision.imaging.io import Image
+from lowvision.plugins import registry
+
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for n in range(COUNT):
+        picture = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        io.write(folder / f"{n}{('.png', '.tif')[n % 2]}", Image(picture))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(photographs: Path, weights_file: Path) -> dict[str, bytes]:
+    output = photographs.parent / "undisturbed"
+    assert tiny.in_a_child(restored, photographs, output, weights_file, False) == 0
+    return contents(output)
+
+
+def restored(photographs: Path, output: Path, weights_file: Path, skips_existing: bool) -> None:
+    request = RestoreRequest(
+        patterns=(str(photographs),),
+        output=output,
+        weights=weights_file,
+        options=RestoreOptions(skips_existing=skips_existing),
+        device="cpu",
+        runtime="torch",
+    )
+    document = restore.run(request, registry.load())
+    assert document is None or not document["failed"]
+
+
+def killed(moment: str, *arguments: object) -> None:
+    """Restore, and die at the second result: while it is written, or before it gets its name."""
+    replace, write_frames, calls = os.replace, io.write_frames, []
+
+    def count(function, *words, **options):
+        calls.append(function)
+        if calls.count(function) == 2:
+            if moment == "inside a file":
+                os.truncate(words[0], 40)
+            tiny.die()
+        return function(*words, **options)
+
+    if moment == "before a file":
+        io.write_frames = lambda *words: count(write_frames, *words)
+    else:
+        os.replace = lambda *words: count(replace, *words)
+    restored(*arguments)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too."""
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("moment", "processes"), [("before a file", 1), ("inside a file", 1), ("before a name", 1), ("inside a file", 2)]
+)
+def test_killed(
+    moment: str, processes: int, photographs: Path, weights_file: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    arguments = (photographs, tmp_path / "out", weights_file)
+    assert tiny.in_processes(processes, killed, moment, *arguments, False) == [-9] * processes
+    whole = {name: content for name, content in contents(tmp_path / "out").items() if not name.startswith(".")}
+    assert 0 < len(whole) < COUNT
+    assert whole.items() <= undisturbed.items()
+    assert tiny.in_processes(processes, restored, *arguments, True) == [0] * processes
+    assert contents(tmp_path / "out") == undisturbed

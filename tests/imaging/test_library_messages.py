@@ -1,0 +1,52 @@
+"""Claims about what image libraries write to standard error."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowvision.errors import DataError
+from lowvision.imaging import io, library_messages
+from lowvision.imaging.io import Image
+
+
+def test_a_damaged_png_gives_an_error_and_no_line_of_its_library(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.png"
+    io.write(path, Image(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        io.read(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_lines_of_others_arrive_whatever_number_of_threads_decodes(capfd: pytest.CaptureFixture[str]) -> None:
+    def decode(n: int) -> None:
+        with library_messages.hidden():
+            os.write(2, f"libpng warning: {n}\nprogress {n}\n".encode())
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(decode, range(40)))
+    os.write(2, b"end\n")
+    lines = capfd.readouterr().err.splitlines()
+    assert sorted(lines[:-1]) == sorted(f"progress {n}" for n in range(40))
+    assert lines[-1] == "end"
+
+
+def test_without_standard_error_images_are_decoded_too() -> None:
+    original = os.dup(2)
+    os.close(2)
+    try:
+        with library_messages.hidden():
+            decoded = True
+    finally:
+        os.dup2(original, 2)
+        os.close(original)
+    assert decoded

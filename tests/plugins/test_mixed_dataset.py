@@ -1,0 +1,108 @@
+"""Claims about several data sets as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lowvision.data import augment, photographs
+from lowvision.data.tiles import Grid, Listed, Samples, TileExtractor
+from lowvision.data.weighted import weighted
+from lowvision.errors import RecipeError
+from lowvision.imaging import io
+from lowvision.plugins import registry
+from lowvision.plugins.folder_dataset import Folder
+from lowvision.plugins.mixed_dataset import Mixed
+from lowvision.recipe import reading
+
+KNOWN = registry.load()
+TASK = KNOWN.find("tasks", "denoise").component()
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    """Two folders: one black photograph of 40x40, and two white ones of 24x24."""
+    for name, value, side in (("dark/a", 0, 40), ("bright/a", 255, 24), ("bright/b", 255, 24)):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        io.write(path, io.Image(np.full((side, side, 3), value, np.uint8)))
+    return [tmp_path / "dark", tmp_path / "bright"]
+
+
+def mixed(folders: list[Path], **options: Any) -> Mixed:
+    return Mixed(of=tuple(Folder(path=str(folder)) for folder in folders), **options)
+
+
+def brightness(folders: list[Path], shares: tuple[float, ...] | None, count: int = 400) -> float:
+    """Return the fraction of bright tiles in training."""
+    data = mixed(folders, shares=shares)
+    loaded = photographs.load(data, TASK)
+    pool = weighted(Grid(loaded, 8, 1), loaded, data.weights())
+    samples = Samples(TileExtractor(loaded, TASK, 8), pool, augment.build(()), 0, "base")
+    return float(np.mean([samples[number][1].mean().item() for number in range(count)]))
+
+
+def test_photographs_of_all_sets_are_loaded_under_names_of_their_own(folders: list[Path]) -> None:
+    loaded = photographs.load(mixed(folders), TASK)
+    assert [(photograph.name, photograph.part) for photograph in loaded] == [("0/a", 0), ("1/a", 1), ("1/b", 1)]
+
+
+def test_every_set_keeps_its_options(folders: list[Path]) -> None:
+    data = Mixed(of=(Folder(path=str(folders[0]), downscale=2.0), Folder(path=str(folders[1]), scales=(1.0, 0.5))))
+    sides = [photograph.gt.shape[0] for photograph in photographs.load(data, TASK)]
+    assert sides == [20, 24, 12, 24, 12]
+
+
+def test_tiles_follow_the_shares(folders: list[Path]) -> None:
+    assert brightness(folders, (3.0, 1.0)) == pytest.approx(0.25, abs=0.06)
+    assert brightness(folders, (1.0, 3.0)) == pytest.approx(0.75, abs=0.06)
+
+
+def test_without_shares_all_tiles_are_equally_likely(folders: list[Path]) -> None:
+    assert brightness(folders, None) == pytest.approx(2 * 17**2 / (33**2 + 2 * 17**2), abs=0.06)
+
+
+def test_listed_tiles_follow_the_shares_and_a_set_without_tiles_is_left_out(folders: list[Path]) -> None:
+    loaded = photographs.load(mixed(folders), TASK)
+    listed = Listed(np.array([[0, 0, 0]] * 9 + [[2, 0, 0]]))
+    draw = np.random.default_rng(0)
+    pool = weighted(listed, loaded, (1.0, 1.0))
+    counts = Counter(pool.draw(draw)[0] for _ in range(300))
+    assert counts.keys() == {0, 2}
+    assert 110 < counts[2] < 190
+    assert weighted(Listed(np.array([[0, 1, 1]])), loaded, (1.0, 1.0)).draw(draw) == (0, 1, 1)
+
+
+def test_a_list_in_a_recipe_is_a_mix(folders: list[Path], tmp_path: Path) -> None:
+    recipe = tmp_path / "mix.yml"
+    recipe.write_text(
+        f"task: denoise\nbackbone: dncnn\ndata:\n  train: [{folders[0]}, {{folder: {{path: {folders[1]}}}}}]\n"
+        f"  valid: {{mix: {{of: [{folders[0]}, {folders[1]}], shares: [0.7, 0.3]}}}}\n"
+        "stages: {base: , evaluate: null}\n"
+    )
+    data = reading.read(recipe, KNOWN).data
+    assert data.train == mixed(folders)
+    assert data.valid == mixed(folders, shares=(0.7, 0.3))
+    (tmp_path / "again.yml").write_text(reading.resolved(reading.read(recipe, KNOWN), KNOWN))
+    assert reading.read(tmp_path / "again.yml", KNOWN).data == data
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("shares: [1.0]", "shares has 1 values for 2 data sets; give one for each"),
+        ("downscale: 2.0", "are options of each data set in `of`; set them there"),
+        ("shares: [1.0, 0.0]", "shares.1: must be more than 0"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(folders: list[Path], tmp_path: Path, options: str, message: str) -> None:
+    recipe = tmp_path / "mix.yml"
+    recipe.write_text(
+        f"task: denoise\nbackbone: dncnn\ndata: {{train: {{mix: {{of: [{folders[0]}, {folders[1]}], {options}}}}}}}\n"
+    )
+    with pytest.raises(RecipeError, match=message):
+        reading.read(recipe, KNOWN)
