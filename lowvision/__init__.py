@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lowvision.models.architecture import BackboneChoice as BackboneChoice
     from lowvision.models.architecture import DatasetChoice as DatasetChoice
     from lowvision.models.architecture import TaskChoice as TaskChoice
+    from lowvision.models.wrapped_backbone import WrappedBackbone as WrappedBackbone
     from lowvision.pipeline.stages.context import StageContext as StageContext
     from lowvision.plugins.contracts import Adaptive as Adaptive
     from lowvision.plugins.contracts import Backbone as Backbone
@@ -102,6 +103,7 @@ _NAMES_IN = {
     ),
     "plugins.hookspecs": ("hookimpl",),
     "commands.python_api": ("Report", "evaluate", "run"),
+    "models.wrapped_backbone": ("WrappedBackbone",),
     "plugins.losses": ("Critic", "ImageLoss", "Loss"),
     "plugins.metrics": ("Metric",),
     "plugins.observers": ("Observer", "ObserverOptions", "StopStage"),

@@ -16,6 +16,7 @@ from lowvision.cli import (
     accelerate,
     bench,
     cache,
+    card,
     check,
     convert,
     cp,
@@ -33,6 +34,7 @@ from lowvision.cli import (
 )
 from lowvision.cli import app as app_command
 from lowvision.cli.log_output import log_to_stderr
+from lowvision.cli.plain_errors import PlainCommand
 from lowvision.errors import LowvisionError
 from lowvision.system.printable import printable, printable_lines
 
@@ -61,12 +63,13 @@ COMMANDS = (
     show.show,
     plugins.plugins,
     doctor.doctor,
+    card.card,
     new_plugin.new_plugin,
 )
 """Commands in the order of `--help`; a command has the name of its function."""
 
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=PlainCommand)(command)
 app.add_typer(cache.commands, name="cache")
 
 

@@ -47,7 +47,7 @@ class Observers:
     def on_run_end(self, report: Mapping[str, Any] | None) -> None:
         self._each("on_run_end", lambda observer: observer.on_run_end(report))
 
-    def _each(self, method: str, call: Callable[[Observer], object]) -> None:
+    def _each(self, method: str, call: Callable[[Observer], None]) -> None:
         for observer in tuple(self._active):
             try:
                 call(observer)

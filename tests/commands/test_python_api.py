@@ -87,20 +87,19 @@ def test_a_run_returns_its_report_and_prints_nothing(tmp_path: Path, capfd: pyte
     resolved = yaml.safe_load((tmp_path / "run" / "recipe.resolved.yml").read_text())
     assert (resolved["seed"], resolved["stages"]["base"]["lr"]) == (3, 1e-3)
 
-    # The same call resumes, a sweep may change the precision, and --restart removes what observers wrote.
-    again = lowvision.run(
-        recipe_of(tmp_path), overrides={"precision": "bf16"}, folder=tmp_path / "run", restart=True, device="cpu"
-    )
-    assert again.document is not None
-    assert not (tmp_path / "run" / "watcher.txt").exists()
-
-    evaluated = lowvision.evaluate(again.weights, tmp_path / "photos" / "valid", device="cpu")
+    evaluated = lowvision.evaluate(report.weights, tmp_path / "photos" / "valid", device="cpu")
     assert capfd.readouterr() == ("", "")
     assert evaluated.document is not None
     assert evaluated.document["sets"][0]["name"] == "valid"
-    means = [found.document["sets"][0]["mean"]["base_whole"] for found in (again, evaluated) if found.document]
-    (metric, psnr) = next((name, value) for name, value in means[0].items() if name.startswith("psnr"))
-    assert psnr == pytest.approx(means[1][metric], abs=1e-3)
+    documents = [found.document for found in (report, evaluated) if found.document]
+    means = [document["sets"][0]["mean"]["base_whole"]["psnr_rgb"] for document in documents]
+    assert means[0] == pytest.approx(means[1], abs=1e-3)
+
+    # A sweep may change the precision, and `restart` removes what observers wrote.
+    other = {"precision": "bf16", "stages.evaluate": None}
+    again = lowvision.run(recipe_of(tmp_path), overrides=other, folder=tmp_path / "run", restart=True, device="cpu")
+    assert again.document is None
+    assert not (tmp_path / "run" / "watcher.txt").exists()
 
 
 def test_errors_of_a_recipe_are_those_of_the_command(tmp_path: Path) -> None:

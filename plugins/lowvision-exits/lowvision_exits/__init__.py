@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from lowvision import Backbone, BackboneChoice, ImageLoss, Task, hookimpl
+from lowvision import Backbone, ImageLoss, Task, WrappedBackbone, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Exits(Backbone):
-    """A wrapped backbone with exits, selected per tile by the expected gain (Wang et al., ECCV 2022)."""
+class Exits(WrappedBackbone):
+    """A wrapped backbone with exits, selected per tile by the expected gain (Wang et al., ECCV 2022).
 
-    of: BackboneChoice
-    """The wrapped backbone, whose blocks must run in sequence, e.g. `srresnet`, `carn`, `rcan` or `dncnn`."""
+    The blocks of the wrapped backbone must run in sequence, e.g. those of `srresnet`, `carn`, `rcan` or `dncnn`.
+    """
+
     every: int = Field(default=1, ge=1)
     """Number of blocks between exits; the last exit is the end of the network."""
     hidden: int = Field(default=16, ge=1)
@@ -42,21 +43,13 @@ class Exits(Backbone):
         blocks = self.of.exits()
         return (*range(self.every, blocks, self.every), blocks)
 
-    @property
-    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # a class variable in the contract
-        return self.of.scales
-
-    @property
-    def multiple_of(self) -> int:  # type: ignore[override]  # as above
-        return self.of.multiple_of
-
     def build(self, task: Task) -> nn.Module:
         from lowvision_exits.network import add_exits
 
         return add_exits(self.of.build(task), self.places, self.hidden, (1, task.channels, *2 * [self.multiple_of]))
 
-    def reach(self, task: Task) -> int | None:
-        return self.of.reach(task)
+    def exits(self) -> int:
+        return 0  # its own exits cannot be wrapped again
 
     def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_exits.network import Network

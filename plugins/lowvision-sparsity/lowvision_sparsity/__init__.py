@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lowvision import Backbone, BackboneChoice, ImageLoss, Reducer, Task, hookimpl
+from lowvision import Backbone, ImageLoss, Reducer, Task, WrappedBackbone, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Sparse(Backbone):
+class Sparse(WrappedBackbone):
     """A wrapped backbone with equally many zero weights in every block (Yao et al., AAAI 2019)."""
 
-    of: BackboneChoice
-    """The wrapped backbone."""
     sparsity: float = Field(default=0.75, gt=0, lt=1)
     """Fraction of zeros in every block, rounded to whole weights; at least one weight is kept."""
     block: int = Field(default=16, ge=2)
@@ -26,14 +24,6 @@ class Sparse(Backbone):
     """Prune the first and last layer, too; they read or write the image and are cheap."""
     settle: float = Field(default=0.75, gt=0, le=1)
     """Fraction of the stage after which pruning ends; the remaining weights continue to train."""
-
-    @property
-    def scales(self) -> tuple[int, ...] | None:  # type: ignore[override]  # a class variable in the contract
-        return self.of.scales
-
-    @property
-    def multiple_of(self) -> int:  # type: ignore[override]  # as above
-        return self.of.multiple_of
 
     def build(self, task: Task) -> nn.Module:
         """Build the sparse network. Raises ValueError if it has no layer to prune."""
@@ -44,12 +34,6 @@ class Sparse(Backbone):
             name = type(self.of).__name__
             raise ValueError(f"{name} has no layer to prune between its first and its last; set ends: true")
         return network
-
-    def reach(self, task: Task) -> int | None:
-        return self.of.reach(task)
-
-    def exits(self) -> int:
-        return self.of.exits()
 
     def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module:
         from lowvision_sparsity.pruning import GradualPruning

@@ -1,0 +1,19 @@
+"""Claims about errors of arguments: they are in plain words, whatever library parses them."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from lowvision import cli
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("new-plugin", "lowvision-acme", "--kind", "dataset"), ("evaluate", "w.safetensors", ".", "--protocol", "mine")],
+)
+def test_an_unknown_choice_is_reported_in_plain_words(words: tuple[str, ...]) -> None:
+    command = typer.main.get_command(cli.app)
+    with pytest.raises(typer.BadParameter) as caught:
+        command.main(list(words), standalone_mode=False)
+    assert caught.value.message.startswith(f"'{words[-1]}' is not one of '")
