@@ -27,6 +27,13 @@ LARGEST_SEGMENT = 65533
 """Bytes of data in one JPEG segment."""
 LARGEST_ICC = 255 * 65519
 """Bytes of an ICC profile in JPEG segments."""
+JPEG_NAMES = {
+    "COM": "comments of JPEG",
+    "APP13": "IPTC and Photoshop's resources of JPEG",
+    "APP1": "the rest of a long XMP packet",
+}
+"""Names of segments for people."""
+TIFF_NAMES = {33723: "IPTC of TIFF", 34377: "Photoshop's resources of TIFF", 285: "the names of pages"}
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
@@ -101,10 +108,12 @@ def _not_held(image_format: ImageFormat, exif: bytes | None, icc: bytes | None, 
         kinds = {name for name, _ in metadata.png} - {b"sRGB"}  # sRGB is what other formats mean without a profile
         names += ["PNG text"] if kinds & set(png.TEXT) else []
         names += ["the colour space of PNG chunks"] if kinds & set(png.COLOUR) else []
-    if image_format is not JPEG and metadata.jpeg:
-        names.append("comments and IPTC of JPEG")
-    if image_format is not TIFF and any(tag not in {254, 297} for tag, *_ in metadata.tiff):
-        names.append("IPTC and page names of TIFF")
+    if image_format is not JPEG:
+        kept = {name for name, _ in metadata.jpeg}
+        names += [text for name, text in JPEG_NAMES.items() if name in kept]
+    if image_format is not TIFF:
+        kept_tags = {tag for tag, *_ in metadata.tiff}
+        names += [text for tag, text in TIFF_NAMES.items() if tag in kept_tags]
     return names
 
 

@@ -100,10 +100,10 @@ def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:
     ("target", "metadata", "named"),
     [
         ("a.jpg", Metadata(png=((b"gAMA", bytes(4)), (b"tEXt", b"a\0b"))), "PNG text, the colour space"),
-        ("a.png", Metadata(jpeg=(("COM", b"a"),)), "comments and IPTC of JPEG"),
+        ("a.png", Metadata(jpeg=(("COM", b"a"),)), "comments of JPEG"),
         ("a.webp", Metadata(dpi=(300, 300)), "the resolution"),
         ("a.bmp", Metadata(xmp=XMP), "XMP"),
-        ("a.png", Metadata(tiff=((33723, 7, 1, b"a"),)), "IPTC and page names of TIFF"),
+        ("a.png", Metadata(tiff=((33723, 7, 1, b"a"),)), "IPTC of TIFF"),
     ],
 )
 def test_what_a_format_cannot_hold_is_named(
