@@ -33,9 +33,7 @@ def card(path: Path, registry: Registry) -> str:
             header.provenance.about or "The file states no purpose and no training data.",
             "",
             *_table("Model", ("property", "value"), _properties(header, described)),
-            *_table(
-                f"Cost for one tile of {tile}x{tile}", heads, _costs(described)
-            ),
+            *_table(f"Cost for one tile of {tile}x{tile}", heads, _costs(described)),
             *_table(f"Measured {PROTOCOL}", ("metric", "value"), _measurements(header)),
             *_use(path, header),
         ]
