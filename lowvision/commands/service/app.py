@@ -32,7 +32,15 @@ FORMATS = ("png", "jpg", "webp", "tif", "bmp")
 """Values of the parameter `format`."""
 POLL_SECONDS = 0.25
 """Time between two checks that the client is still there."""
-NUMBERS = {"budget": float, "max_loss": float, "quality": int, "scale": float, "width": int, "height": int}
+NUMBERS = {
+    "budget": float,
+    "max_loss": float,
+    "worst": float,
+    "quality": int,
+    "scale": float,
+    "width": int,
+    "height": int,
+}
 OTHERS = ("speed", "format", "strip_metadata")
 
 
@@ -111,7 +119,7 @@ class Service:
             with self.workers.admitted():
                 options, suffix = options_of(request.query_params)
                 options = replace(options, draws_maps=draws_map)
-                self.workers.network.check_budget(options.budget, options.max_loss, options.speed)
+                self.workers.network.check_budget(options.budget, options.max_loss, options.speed, options.worst)
                 content = await asyncio.wait_for(_body(request, self._limits.upload_bytes), self._limits.seconds)
                 result = await self._result(request, content, options, suffix, deadline)
         except Refused as error:
