@@ -135,11 +135,17 @@ def test_few_photographs_are_decoded_at_once_and_each_by_one_thread(tmp_path, mo
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
     assert photographs.decoders() == 2
     threads = []
-    monkeypatch.setattr(photographs, "_photograph", lambda *_: threads.append(torch.get_num_threads()))
+
+    def photograph(*_):
+        threads.append(torch.get_num_threads())
+        return photographs.Photograph("a", tmp_path, None, 1)
+
+    monkeypatch.setattr(photographs, "_photograph", photograph)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        photographs._each(range(4), SimpleNamespace(scales=(1,)), None)
+        listed = SimpleNamespace(photo=None, dataset=SimpleNamespace(scales=(1,)), part=0)
+        photographs._each([listed] * 4, None)
         assert threads == [1] * 4
         assert torch.get_num_threads() == 2
     finally:

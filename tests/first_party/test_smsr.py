@@ -299,7 +299,7 @@ def kept_after_training(sparsity: float) -> float:
     torch.manual_seed(0)
     network = SMALL.build(PlainTask(scale=2)).train()
     assert isinstance(network, Network)
-    objective = Objective(network, Schedule(sparsity=sparsity, rise=0.05, tau=0.4, fall=0.3))
+    objective = Objective(network, Schedule(sparsity=sparsity, rise=0.05, tau=0.4, fall=0.3), l1_loss)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     lq = tiles(4).float()
     gt = functional.interpolate(lq, scale_factor=2.0, mode="bicubic")

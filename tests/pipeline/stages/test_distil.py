@@ -147,17 +147,18 @@ def test_a_killed_run_ends_the_same(moment: str, recipe: Path, folder: Path, tmp
         (("teacher.size=16",), "teacher.size: 16 is too small for these tiles; give at least 24"),
         (("data.teachers=[a.pth]",), "data.teachers: cannot be combined with `teacher`"),
         (("stages.distil.steps_each=[1, 2]",), "steps_each: has 2 values for 1 branches without weights"),
-        (("branches.0.weights=a.pth",), "stages.distil: has nothing to train"),
+        (("branches.0={weights: TEACHER}",), "stages.distil: has nothing to train"),
         (("data.test=null",), "stages.fidelity: needs data.test"),
-        (("teacher.weights=nowhere.pth",), "nowhere.pth"),
+        (("teacher.weights=nowhere.pth", "branches.1.weights=nowhere.pth"), "nowhere.pth"),
         (("task.sr.channels=1",), "has .* 3 channels|channels"),
     ],
 )
 def test_a_teacher_that_cannot_be_imitated_is_refused_before_the_run(
     recipe: Path, changes: tuple[str, ...], complaint: str
 ) -> None:
+    overrides = [change.replace("TEACHER", str(recipe.parent / "teacher.safetensors")) for change in changes]
     with pytest.raises(LowvisionError, match=complaint):
-        preflight.check(reading.read(recipe, KNOWN, changes), KNOWN)
+        preflight.check(reading.read(recipe, KNOWN, overrides), KNOWN)
 
 
 def test_a_student_dearer_than_the_teacher_is_refused(recipe: Path) -> None:

@@ -116,7 +116,8 @@ def test_a_stage_runs_at_its_place_and_later_ones_use_its_weights(tmp_path: Path
 
 def test_the_order_of_the_menu_is_by_place() -> None:
     assert stage_menu.menu(KNOWN) == [
-        *("base", "refine", "rank", "branches", "classifier", "joint", "note", "calibrate", "evaluate")
+        *("base", "distil", "refine", "rank", "branches", "classifier", "joint", "note", "calibrate", "fidelity"),
+        "evaluate",
     ]
 
 
