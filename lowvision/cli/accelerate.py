@@ -78,15 +78,7 @@ def accelerate(
 
 def _student(text: str, registry: Registry) -> Backbone:
     """Parse a backbone written as in a recipe. Raises UsageError."""
-    from pydantic import ValidationError
+    from lowvision.commands.component_argument import parse_component
 
-    from lowvision.config import yaml_reader
-    from lowvision.config.validation import in_words
-    from lowvision.plugins.choice import choose
-
-    try:
-        return choose("backbones", yaml_reader.parse(text, "--students").value, registry)  # type: ignore[return-value]  # of kind backbones
-    except ValidationError as error:
-        raise UsageError(f"--students: {in_words(error)}") from None
-    except ValueError as error:
-        raise UsageError(f"--students: {error}") from None
+    backbone: Backbone = parse_component("backbones", text, "--students", registry)
+    return backbone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,6 @@ from lowvision.cli.processes import is_main_process, run_in_processes
 from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
-    from lowvision.config.options import Options
     from lowvision.plugins.contracts import Dataset
     from lowvision.plugins.metrics import Metric
     from lowvision.plugins.registry import Registry
@@ -100,14 +99,13 @@ def evaluate(
 
 def _metrics(texts: list[str] | None, registry: Registry) -> dict[str, Metric]:
     """Return metrics written as in a recipe, by name; psnr and ssim if there are none. Raises UsageError."""
-    from lowvision.config import yaml_reader
+    from lowvision.commands.component_argument import parse_component
     from lowvision.pipeline.core_stages import Evaluate
 
     if not texts:
         return Evaluate().named_metrics(registry)
-    values = [yaml_reader.parse(text, "--metric").value for text in texts]
-    chosen = tuple(_choose("metrics", value, "--metric", registry) for value in values)
-    return Evaluate(metrics=chosen).named_metrics(registry)  # type: ignore[arg-type]  # of kind metrics
+    chosen = tuple(parse_component("metrics", text, "--metric", registry) for text in texts)
+    return Evaluate(metrics=chosen).named_metrics(registry)
 
 
 def _dataset(text: str, downscale: float, longer_side: int | None, registry: Registry) -> Dataset:
@@ -115,28 +113,15 @@ def _dataset(text: str, downscale: float, longer_side: int | None, registry: Reg
 
     Raises UsageError.
     """
+    from lowvision.commands.component_argument import choose_component
     from lowvision.config import yaml_reader
     from lowvision.plugins.folder_dataset import Folder
 
     value = yaml_reader.parse(text, "--compare").value
     if isinstance(value, str) and value not in registry["datasets"]:
         return Folder(path=value, downscale=downscale, longer_side=longer_side)
-    return _choose("datasets", value, "--compare", registry)  # type: ignore[return-value]  # of kind datasets
-
-
-def _choose(kind: str, value: Any, option: str, registry: Registry) -> Options:
-    """Return the component that an option's value selects. Raises UsageError."""
-    from pydantic import ValidationError
-
-    from lowvision.config.validation import in_words
-    from lowvision.plugins.choice import choose
-
-    try:
-        return choose(kind, value, registry)
-    except ValidationError as error:
-        raise UsageError(f"{option}: {in_words(error)}") from None
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
+    dataset: Dataset = choose_component("datasets", value, "--compare", registry)
+    return dataset
 
 
 def _names(folders: list[Path]) -> dict[str, Path]:

@@ -17,8 +17,8 @@ import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from lowvision import report
+from lowvision.commands.component_argument import parse_component
 from lowvision.config import yaml_reader
-from lowvision.config.validation import in_words
 from lowvision.errors import UsageError
 from lowvision.plugins import registry as plugins
 from lowvision.plugins.contracts import Dataset
@@ -201,14 +201,4 @@ def _set_name(data: str | Path | Mapping[str, Any]) -> str:
 
 def _component(kind: str, value: Any, components: Registry) -> Any:
     """Return a component as a recipe names it. Raises UsageError."""
-    from pydantic import ValidationError
-
-    from lowvision.plugins.choice import choose
-
-    written = yaml_reader.parse(json.dumps(_plain(value)), kind).value
-    try:
-        return choose(kind, written, components)
-    except ValidationError as error:
-        raise UsageError(f"{kind}: {in_words(error)}") from None
-    except ValueError as error:
-        raise UsageError(f"{kind}: {error}") from None
+    return parse_component(kind, json.dumps(_plain(value)), kind, components)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
-from lowvision.config import yaml_reader
-from lowvision.config.validation import in_words
+from lowvision.commands.component_argument import parse_component
 from lowvision.errors import UsageError
 from lowvision.models.architecture import Architecture
-from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 
 
 def parse_task(text: str, registry: Registry) -> Task:
     """Parse a task as a recipe names it, e.g. `{denoise: {sigma: 25}}`. Raises UsageError."""
-    try:
-        return choose("tasks", yaml_reader.parse(text, "--task").value, registry)  # type: ignore[return-value]  # of that kind
-    except ValidationError as error:
-        raise UsageError(f"--task: {in_words(error)}") from None
-    except ValueError as error:
-        raise UsageError(f"--task: {error}") from None
+    task: Task = parse_component("tasks", text, "--task", registry)
+    return task
 
 
 def with_task(architecture: Architecture, task: Task, registry: Registry) -> Architecture:
