@@ -1,6 +1,6 @@
 """One GPU in ten minutes: what it waits for while restoring, evaluating, adapting and training.
 
-    python benchmarks/cuda.py [--device cuda] [--photographs 5] [--size 1920x1080]
+    python benchmarks/gpu.py [--device cuda] [--photographs 5] [--size 1920x1080]
 
 Prints one JSON line per figure, with a time limit per part, so that a short loan gives all of them:
 
