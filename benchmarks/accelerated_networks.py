@@ -1,6 +1,7 @@
 """Accelerate trained networks of other people, and measure speed and fidelity on photographs that were not used.
 
-    python benchmarks/accelerated_networks.py --weights FOLDER --train FOLDER --val FOLDER [--only NAME...] [--minutes 60]
+    python benchmarks/accelerated_networks.py --weights FOLDER --train FOLDER --val FOLDER
+        [--only NAME...] [--minutes 60]
 
 `--weights` holds the files as their authors published them. Each network is accelerated by `lowvision accelerate` on
 the photographs of `--train`, shrunk as the network gets them, and measured on centres of those of `--val` in the same
