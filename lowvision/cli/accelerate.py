@@ -29,7 +29,7 @@ def accelerate(
         float,
         typer.Option(
             metavar="DB",
-            help="Loss in dB at which the result must be faster, as `restore --max-loss`; 0.3 is 41.5 dB to the "
+            help="Loss in dB (`restore --max-loss`) at which the result must be faster; 0.3 is 41.5 dB to the "
             "network's own output.",
         ),
     ] = 0.3,

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperCommand
 
 PREFIX = "Value error, "
-"""What pydantic, by which typer parses arguments, puts before a message."""
+"""Text that pydantic, which parses the arguments for typer, puts before a message."""
 
 
 class PlainCommand(TyperCommand):

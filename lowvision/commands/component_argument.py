@@ -22,7 +22,7 @@ def parse_component(kind: str, text: str, place: str, registry: Registry) -> Any
 
 
 def choose_component(kind: str, value: Any, place: str, registry: Registry) -> Any:
-    """Return the component that a value names, as `parse_component` does."""
+    """Return the component that a value names. Raises UsageError."""
     try:
         return choose(kind, value, registry)
     except ValidationError as error:

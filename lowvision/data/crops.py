@@ -1,4 +1,4 @@
-"""Crops of degraded photographs, each a small photograph of its own: what a slow teacher is run on."""
+"""Cut degraded photographs into crops, each a small photograph, on which a slow teacher is run."""
 
 from __future__ import annotations
 

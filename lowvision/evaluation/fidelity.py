@@ -40,7 +40,7 @@ TORCH = "torch"
 
 @dataclass(frozen=True)
 class WorstTile:
-    """A tile of the routed image and where it is."""
+    """A tile of the routed image and its position."""
 
     photograph: int
     row: int

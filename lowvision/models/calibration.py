@@ -28,7 +28,7 @@ INVISIBLE = 1e-4
 TEACHER_ERROR = 1e-3
 """c if a teacher made the ground truth: 30 dB, as networks reach that enlarge photographs four times."""
 PERCENTILE = 99
-"""The tile whose loss is stored: so many percent of all tiles lose less."""
+"""Percentile of the loss over tiles that is stored: 99 percent of all tiles lose less."""
 PREFIX = "curve/"
 MULTIPLIERS = f"{PREFIX}k"
 SPENT = f"{PREFIX}share_of_base_whole"

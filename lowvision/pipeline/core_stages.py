@@ -216,7 +216,7 @@ class Fidelity(Stage):
     points: int = Field(default=5, ge=2)
     """Number of points of the calibrated curve that are measured, besides the one of `max_loss`."""
     max_loss: float = Field(default=0.3, ge=0)
-    """Loss in dB of the point whose worst tiles are shown, as `restore --max-loss`."""
+    """Loss in dB (`restore --max-loss`) of the point whose worst tiles are shown."""
     rounds: int = Field(default=2, ge=1)
     """Timed rounds, of which the quickest counts; every way is timed once in each."""
     runtime: str = "auto"

@@ -1,7 +1,7 @@
 """Targets for data sets without ground truth: the output of a teacher on crops, computed once and cached.
 
 A crop is computed with context around it, which is cut off again, so that its target is what the teacher gives inside
-the whole image. Each target is a file of its own in the cache: an interrupted run goes on where it stopped.
+the whole image. Each target is a separate file in the cache, so that an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -199,9 +199,9 @@ def load(
 def with_targets(
     photographs: Sequence[Photograph], split: str, recipe: Recipe, targets: TeacherTargets, share: tuple[int, int]
 ) -> tuple[Photograph, ...]:
-    """Return what a split of the recipe is with the teacher's outputs: crops of `train`, centres of the others.
+    """Return a split of the recipe with the teacher's outputs as targets: crops of `train`, centres of the others.
 
-    A centre is restored as an image of its own, so it has no context.
+    A centre is restored as a whole image, without context.
     share: this process computes the targets share[0], share[0] + share[1], ... only.
     """
     teacher, task = recipe.teacher, recipe.task

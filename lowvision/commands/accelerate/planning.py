@@ -54,7 +54,7 @@ PASSES = 0.6 * POINTS + 2 * (1 + 6 * 0.6) + 2
 
 @dataclass(frozen=True)
 class Plan:
-    """What the recipe does, and for how long."""
+    """The planned crops, students and steps of the recipe, and their duration."""
 
     architecture: Architecture
     """The teacher alone."""

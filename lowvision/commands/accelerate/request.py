@@ -22,7 +22,7 @@ class AccelerateRequest:
     minutes: float = 30.0
     """Time to fit into."""
     max_loss: float = 0.3
-    """Loss in dB at which the result must be faster, as `restore --max-loss`."""
+    """Loss in dB (`restore --max-loss`) at which the result must be faster."""
     downscale: float = 1.0
     """Factor by which the photographs are shrunk first."""
     students: tuple[Backbone, ...] = ()

@@ -15,7 +15,7 @@ MOST_TRAIN = 100
 MOST_HELD_OUT = 8
 """Largest numbers of photographs that are used; a network is imitated as well with more, but they take time."""
 PART = 6
-"""One of so many photographs calibrates, another reports."""
+"""Photographs per group: one of each group calibrates, another one reports."""
 
 
 @dataclass(frozen=True)

@@ -95,5 +95,5 @@ def _features(network: str, file: Path) -> Mapping[str, Tensor]:
 
 
 def _fire(name: str) -> str:
-    """Return the name of a tensor of a part with a name of its own, e.g. 3.squeeze.weight."""
+    """Return the name of a tensor in a Fire module: number, layer and tensor, e.g. 3.squeeze.weight."""
     return ".".join(name.split(".")[-3:])
