@@ -32,7 +32,8 @@ class Options(BaseModel):
     every import, which takes a third of the time of `lowvision ls`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    # Deferred: a command uses few of the hundred and more options models that plugins define.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, defer_build=True)
 
     @classmethod
     def described(cls) -> Mapping[str, str]:

@@ -124,6 +124,22 @@ def test_a_broken_plugin_is_named_with_its_reason_and_stops_no_other(write: Writ
     assert "\n" not in broken.reason
 
 
+def test_all_options_of_the_frameworks_own_components_allow_their_defaults() -> None:
+    own = [
+        (kind, entry)
+        for kind, entries in registry.load().items()
+        for entry in entries.values()
+        if entry.distribution == registry.FRAMEWORK
+    ]
+    assert len(own) > 100
+    problems = {
+        entry.name: problem
+        for kind, entry in own
+        if (problem := registry.option_problem(entry.component, hookspecs.KINDS[kind]))
+    }
+    assert not problems
+
+
 def test_an_unknown_name_gets_the_nearest_one_and_its_owner(write: Write) -> None:
     known = Registry([write("acme_album", GOOD)])
     with pytest.raises(RecipeError, match=r"no dataset named 'albums'; did you mean 'album'\? \(from acme-album\)"):
