@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowvision.routing.blending import Band
+from lowvision.routing.blending import Band, BandMemory
 from lowvision.routing.regions import Geometry, Window, merged, window
 from lowvision.routing.tiling import plan
 
@@ -73,3 +73,21 @@ def test_a_band_goes_on_from_the_unfinished_rows_of_the_band_above():
     second = Band(pixels, 12, 1)
     second.add(torch.nn.functional.pad(image[None, :, 12:], (0, SIZE - width)), [lower])
     torch.testing.assert_close(torch.cat([first.above(12), second.above(28)], dim=1), image)
+
+
+def test_bands_share_memory_and_continue_the_unfinished_rows():
+    memory = BandMemory()
+    first = memory.zeros((3, 8, 5), torch.zeros(0))
+    first.fill_(7)
+    memory.unfinished = Band(first, 0, 1).below(6)
+    second = memory.zeros((3, 6, 5), torch.zeros(0))
+    assert second.data_ptr() == first.data_ptr()
+    assert second[:, :2].eq(7).all()
+    assert second[:, 2:].eq(0).all()
+
+
+def test_a_larger_band_gets_larger_memory():
+    memory = BandMemory()
+    memory.unfinished = memory.zeros((1, 2, 2), torch.zeros(0)).fill_(1)
+    larger = memory.zeros((1, 4, 2), torch.zeros(0))
+    assert larger[0, :, 0].tolist() == [1, 1, 0, 0]

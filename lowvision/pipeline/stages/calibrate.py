@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
@@ -166,7 +165,7 @@ def _points(engine: Engine, crop: Crop, ks: Sequence[float], base: Tensor) -> li
         routes = engine.decide(crop.lq, k=k)
         key = routes.choice.numpy().tobytes()
         if key not in points:
-            restored = torch.cat(list(engine.bands(crop.lq, routes)), dim=1)
+            restored = engine.restored(crop.lq, routes).image
             errors = oracle.tile_errors(restored, crop.gt, tiling, engine.scale)
             points[key] = _point(crop, routes, restored, errors, base_errors)
         chosen.append(points[key])
