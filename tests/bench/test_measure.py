@@ -42,7 +42,7 @@ def document(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> dict[
     return measure.measure(request, KNOWN, said.append)
 
 
-def test_every_row_has_the_figures_that_are_promised(document: dict[str, Any]) -> None:
+def test_every_row_has_the_documented_figures(document: dict[str, Any]) -> None:
     assert document["schema"] == 1
     assert document["peak_gmac_per_s"] > 0
     assert document["untrained"]
@@ -64,7 +64,7 @@ def test_every_row_has_the_figures_that_are_promised(document: dict[str, Any]) -
     assert routed["times_base_whole_torch"] == pytest.approx(whole["seconds_min"] / routed["seconds_min"])
 
 
-def test_the_routed_row_tells_where_its_time_went(document: dict[str, Any]) -> None:
+def test_the_routed_row_lists_the_time_of_each_part(document: dict[str, Any]) -> None:
     routed = document["rows"][1]
     assert routed["shares"] == pytest.approx((0.61, 0.23, 0.16), abs=0.05)
     assert document["overhead_share"] == routed["overhead_share"] > 0
@@ -75,7 +75,7 @@ def test_the_routed_row_tells_where_its_time_went(document: dict[str, Any]) -> N
     assert compared["torch_against_tile_by_tile"] is None  # it was not asked for
 
 
-def test_a_row_that_cannot_run_is_told_and_left_out(document: dict[str, Any], said: list[str]) -> None:
+def test_a_row_that_cannot_run_is_reported_and_omitted(document: dict[str, Any], said: list[str]) -> None:
     (left_out,) = document["left_out"]
     assert (left_out["what"], left_out["runtime"], left_out["size"]) == ("routed", "nope", "64x48")
     assert "no runtime named 'nope'" in left_out["reason"]
@@ -116,7 +116,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_rows_take_turns_and_one_that_fails_later_is_left_out_too(weights_file: Path, pretended: list[str]) -> None:
+def test_rows_alternate_and_a_row_that_fails_later_is_omitted(weights_file: Path, pretended: list[str]) -> None:
     rows = (Row("base_whole", "torch"), Row("bicubic", "torch"))
     document = measure.measure(BenchRequest(weights_file, (Size(8, 8),), rows, 3), KNOWN, lambda line: None)
     first, second, third = ["peak", "base_whole", "bicubic"], ["peak", "base_whole", "bicubic"], ["peak", "base_whole"]
@@ -128,9 +128,7 @@ def test_rows_take_turns_and_one_that_fails_later_is_left_out_too(weights_file: 
     assert "NOT QUIET: other processes kept up to 1.5 cores busy" in table.text(document)
 
 
-def test_the_tiled_base_is_measured_with_the_tiles_that_another_process_found(
-    weights_file: Path, pretended: list[str]
-) -> None:
+def test_the_tiled_base_uses_the_tile_size_found_by_another_process(weights_file: Path, pretended: list[str]) -> None:
     measure.measure(
         BenchRequest(weights_file, (Size(8, 8),), (Row("base_tiled", "torch"),), 1), KNOWN, lambda line: None
     )
@@ -140,7 +138,7 @@ def test_the_tiled_base_is_measured_with_the_tiles_that_another_process_found(
     ]
 
 
-def test_the_table_tells_it_to_a_person(document: dict[str, Any]) -> None:
+def test_the_table_prints_the_figures(document: dict[str, Any]) -> None:
     text = table.text(document)
     assert "64x48 -> 128x96" in text
     assert "tiny.yml (untrained)" in text
@@ -151,7 +149,7 @@ def test_the_table_tells_it_to_a_person(document: dict[str, Any]) -> None:
     assert "left out: routed, nope: " in nothing
 
 
-def test_a_worker_that_waits_costs_nothing_and_one_that_is_killed_is_told(weights_file: Path, tmp_path: Path) -> None:
+def test_a_waiting_worker_uses_no_cpu_and_a_killed_one_is_reported(weights_file: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((3, 48, 64), np.float32))
     job = {"weights": str(weights_file), "image": str(tmp_path / "x.npy"), "shares": None, "tiles": None}
     with workers.started() as worker:
@@ -167,7 +165,7 @@ def test_a_worker_that_waits_costs_nothing_and_one_that_is_killed_is_told(weight
             worker.run()
 
 
-def test_wrong_words_are_told_before_anything_is_measured(weights_file: Path) -> None:
+def test_invalid_arguments_are_reported_before_measuring(weights_file: Path) -> None:
     assert measure.parse_size("960x540") == Size(960, 540)
     for words in ("960", "0x5", "960x540x3", "x"):
         with pytest.raises(UsageError, match="--size"):

@@ -30,13 +30,13 @@ def made(job: Job) -> Tensor:
 
 
 @pytest.mark.parametrize("runtime", ["torch_tuned", "openvino"])
-def test_the_whole_image_is_the_same_in_every_runtime(weights_file: Path, runtime: str) -> None:
+def test_the_whole_image_result_agrees_in_every_runtime(weights_file: Path, runtime: str) -> None:
     torch.testing.assert_close(
         made(job(weights_file, "base_whole", runtime)), made(job(weights_file, "base_whole")), atol=1e-4, rtol=0
     )
 
 
-def test_our_engine_and_tile_by_tile_agree_away_from_seams(weights_file: Path) -> None:
+def test_the_engine_and_tile_by_tile_agree_away_from_seams(weights_file: Path) -> None:
     forced = {"shares": (1.0, 0.0, 0.0)}
     ours, theirs = (made(job(weights_file, what, **forced)) for what in ("routed", "routed_tile_by_tile"))
     assert ours.shape == theirs.shape == (3, 80, 112)
@@ -44,12 +44,12 @@ def test_our_engine_and_tile_by_tile_agree_away_from_seams(weights_file: Path) -
 
 
 @pytest.mark.parametrize("tiles", [None, Tiles(32, 2)])
-def test_the_tiled_base_is_near_the_whole(weights_file: Path, tiles: Tiles | None) -> None:
+def test_the_tiled_base_approximates_the_whole_image(weights_file: Path, tiles: Tiles | None) -> None:
     tiled, whole = made(job(weights_file, "base_tiled", tiles=tiles)), made(job(weights_file, "base_whole"))
     assert (tiled - whole).abs().mean() < 0.01
 
 
-def test_the_search_answers_with_tiles_no_larger_than_the_image(weights_file: Path) -> None:
+def test_the_tile_size_search_returns_at_most_the_image_size(weights_file: Path) -> None:
     way = methods.prepare(job(weights_file, rows.SEARCH))
     way.run()
     found = way.facts()
@@ -57,11 +57,11 @@ def test_the_search_answers_with_tiles_no_larger_than_the_image(weights_file: Pa
     assert found["batch"] >= 1
 
 
-def test_bicubic_is_the_tasks_own(weights_file: Path) -> None:
+def test_the_bicubic_row_uses_the_baseline_of_the_task(weights_file: Path) -> None:
     assert made(job(weights_file, "bicubic")).shape == (3, 80, 112)
 
 
-def test_forced_shares_pay_for_the_classifier_as_chosen_ones_do(weights_file: Path) -> None:
+def test_forced_shares_include_the_cost_of_the_classifier(weights_file: Path) -> None:
     whole = methods.prepare(job(weights_file, "base_whole"))
     assert whole.cost() == engines.base_cost(tiny.architecture(), 40, 56)
 
@@ -80,7 +80,7 @@ def test_forced_shares_pay_for_the_classifier_as_chosen_ones_do(weights_file: Pa
         assert cost("routed", *(float(k == alone) for k in range(3))) == chosen.cost()
 
 
-def test_a_routed_run_tells_where_its_time_went(weights_file: Path) -> None:
+def test_a_routed_run_lists_the_time_of_each_part(weights_file: Path) -> None:
     way = methods.prepare(job(weights_file, "routed", shares=(0.5, 0.3, 0.2)))
     way.run()
     facts = way.facts()
@@ -99,7 +99,7 @@ def test_a_single_network_cannot_be_routed(tmp_path: Path) -> None:
             methods.prepare(job(alone, what))
 
 
-def test_where_nothing_is_enlarged_there_is_no_bicubic(tmp_path: Path) -> None:
+def test_a_same_size_task_has_no_bicubic_row(tmp_path: Path) -> None:
     same = tiny.write_weights(tmp_path / "same.safetensors", tiny.architecture().replace(task=denoising()))
     with pytest.raises(UsageError, match="bicubic needs a scale above 1"):
         methods.prepare(job(same, "bicubic"))

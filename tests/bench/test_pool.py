@@ -24,7 +24,7 @@ def jobs(weights_file: Path, tmp_path: Path) -> dict[Row, dict[str, Any]]:
     return {row: {**job, "row": asdict(row)} for row in (FIRST, SECOND)}
 
 
-def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
+def test_short_memory_stops_other_processes_which_warm_up_again_at_their_turn(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -37,7 +37,7 @@ def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
         assert said[1:] == ["low memory: base_whole:torch is stopped and warms up again later"]
 
 
-def test_a_row_that_has_run_but_once_is_given_room_to_grow(
+def test_a_row_after_its_first_run_gets_memory_headroom(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -61,7 +61,7 @@ def test_with_enough_memory_all_processes_stay(
     assert not said
 
 
-def test_one_that_fails_ends(jobs: dict[Row, dict[str, Any]]) -> None:
+def test_a_failing_process_ends(jobs: dict[Row, dict[str, Any]]) -> None:
     with WorkerPool(lambda line: None) as pool:
         with pytest.raises(RowError, match="no runtime named 'nope'"):
             pool.warm_up(FIRST, {**jobs[FIRST], "row": {"what": "routed", "runtime": "nope"}})
