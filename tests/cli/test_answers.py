@@ -7,7 +7,7 @@ import json
 from cli.saying import Say
 
 
-def test_listings_are_json_too(say: Say) -> None:
+def test_listings_can_be_printed_as_json(say: Say) -> None:
     kinds = json.loads(say("ls", "--json").out)
     assert "carn" in [entry["name"] for entry in kinds["backbones"]]
     assert {"name", "about", "file"} == kinds["recipes"][0].keys()

@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.saying import Say
 
 
-def test_bench_tells_wrong_words_before_anything_is_measured(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_bench_reports_invalid_arguments_before_measuring(say: Say, weights_file: Path, tmp_path: Path) -> None:
     for words, told in (
         (("--size", "960"), "--size 960"),
         (("--rows", "route"), "no method 'route'"),

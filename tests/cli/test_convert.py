@@ -11,7 +11,7 @@ from first_party.test_sr_reference import fsrcnn_layout
 from cli.saying import Say
 
 
-def test_it_prints_the_networks_and_their_origin(say: Say, tmp_path: Path) -> None:
+def test_convert_prints_the_networks_and_their_origin(say: Say, tmp_path: Path) -> None:
     torch.save({"params": fsrcnn_layout(4, 3, 1)}, tmp_path / "theirs.pth")
     output = tmp_path / "ours.safetensors"
     words = ("convert", str(tmp_path / "theirs.pth"), "-o", str(output), "--format", "classsr: {scale: 3}")
@@ -21,7 +21,7 @@ def test_it_prints_the_networks_and_their_origin(say: Say, tmp_path: Path) -> No
     assert output.is_file()
 
 
-def test_what_cannot_be_converted_leaves_nothing_behind(say: Say, tmp_path: Path) -> None:
+def test_a_failed_conversion_leaves_no_file(say: Say, tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "theirs.pth")
     said = say("convert", str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.safetensors"))
     assert said.code == 1
@@ -29,7 +29,7 @@ def test_what_cannot_be_converted_leaves_nothing_behind(say: Say, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.pth"]
 
 
-def test_a_reduction_that_is_impossible_is_an_error(say: Say, tmp_path: Path) -> None:
+def test_an_impossible_reduction_is_an_error(say: Say, tmp_path: Path) -> None:
     path = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
     words = ("convert", str(path), "-o", str(tmp_path / "fused.safetensors"), "--reduce", "{reparam: fused}")
     said = say(*words)
@@ -39,7 +39,7 @@ def test_a_reduction_that_is_impossible_is_an_error(say: Say, tmp_path: Path) ->
         assert f"--reduce: cannot be combined with {option}" in say(*words, option, value).err
 
 
-def test_a_scale_selects_that_of_a_file_and_a_task_replaces_its_own(say: Say, tmp_path: Path) -> None:
+def test_options_select_the_scale_and_replace_the_task(say: Say, tmp_path: Path) -> None:
     torch.save({"params": fsrcnn_layout(4, 3, 1)}, tmp_path / "theirs.pth")
     words = ("convert", str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.safetensors"))
     assert "fsrcnn for sr x2, " in say(*words, "--scale", "2").out

@@ -8,7 +8,7 @@ from pathlib import Path
 from cli.saying import Say
 
 
-def test_cp_prints_the_copy_and_how_to_get_completion_in_an_editor(say: Say, tmp_path: Path) -> None:
+def test_cp_prints_the_copy_and_the_editor_setup(say: Say, tmp_path: Path) -> None:
     said = say("cp", "paper/sr_carn", str(tmp_path))
     file = tmp_path / "sr_carn.yml"
     assert said.out.splitlines() == [
@@ -21,12 +21,12 @@ def test_cp_prints_the_copy_and_how_to_get_completion_in_an_editor(say: Say, tmp
     assert (said.code, said.out) == (0, f"{file}: a copy of sr_carn\n")
 
 
-def test_cp_answers_programs(say: Say, tmp_path: Path) -> None:
+def test_cp_prints_json(say: Say, tmp_path: Path) -> None:
     made = json.loads(say("cp", "sr_carn", str(tmp_path / "a.yml"), "--json").out)
     assert made == {"recipe": "sr_carn", "file": str(tmp_path / "a.yml"), "extends": None}
 
 
-def test_a_copy_that_cannot_be_made_is_an_error(say: Say, tmp_path: Path) -> None:
+def test_an_impossible_copy_is_an_error(say: Say, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("mine")
     for words, told in ((("sr_carn", "a.yml"), "--force"), (("nothing", "b.yml"), "there are")):
         said = say("cp", words[0], str(tmp_path / words[1]))

@@ -9,7 +9,7 @@ import pytest
 from cli.saying import Say
 
 
-def test_doctor_exits_with_1_where_something_is_wrong(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_exits_with_1_if_it_finds_a_problem(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "yes")
     said = say("doctor")
     assert said.code == 1
@@ -19,7 +19,7 @@ def test_doctor_exits_with_1_where_something_is_wrong(say: Say, monkeypatch: pyt
     assert "LOWVISION_STRICT is 'yes'" in [problem["what"] for problem in json.loads(said.out)["problems"]]
 
 
-def test_doctor_exits_with_0_where_nothing_is_wrong(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_exits_with_0_without_problems(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowvision.commands.doctor._conflicts", list)  # whatever else lies on this machine
     said = say("doctor")
     assert (said.code, said.out.splitlines()[-1]) == (0, "nothing wrong")

@@ -13,7 +13,7 @@ from lowvision.cli.log_output import log_to_stderr
 LOGGER = logging.getLogger("lowvision")
 
 
-def test_messages_are_plain_lines_on_stderr_only_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_messages_go_to_stderr_only_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
     before = LOGGER.level, list(LOGGER.handlers)
     with log_to_stderr():
         LOGGER.info("runtime: %s", "torch")

@@ -8,7 +8,7 @@ from lowvision.plugins.hookspecs import KINDS
 from lowvision.recipe.shipped import recipes
 
 
-def test_ls_lists_a_kind(say: Say) -> None:
+def test_ls_lists_the_components_of_a_kind(say: Say) -> None:
     lines = say("ls", "backbones").out.splitlines()
     assert lines[0] == "backbones:"
     assert any(line.split()[0] == "carn" and line.endswith("(lowvision-sr)") for line in lines[1:])

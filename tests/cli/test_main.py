@@ -24,7 +24,9 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("raised", "code", "err"), [(DataError("no image"), 1, "no image\n"), (KeyboardInterrupt(), 130, "")]
 )
-def test_exit_codes(say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, err: str) -> None:
+def test_each_error_type_has_its_exit_code(
+    say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, err: str
+) -> None:
     def fail() -> None:
         raise raised
 
@@ -33,7 +35,7 @@ def test_exit_codes(say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseExcep
     assert (said.code, said.err) == (code, err)
 
 
-def test_wrong_arguments_are_a_usage_error(say: Say) -> None:
+def test_invalid_arguments_are_a_usage_error(say: Say) -> None:
     assert say("chekc").code == 2
     assert say("check").code == 2
 
@@ -52,12 +54,12 @@ def test_checking_and_listing_import_no_torch(words: tuple[str, ...], recipe: Pa
     assert not imports(*(word.format(recipe=recipe) for word in words)) & heavy
 
 
-def test_the_module_is_the_command(recipe: Path) -> None:
+def test_python_m_lowvision_equals_the_command(recipe: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "lowvision", "check", str(recipe)], check=False, capture_output=True)
     assert done.returncode == 0
 
 
-def test_a_shell_completes_commands_and_kinds() -> None:
+def test_shell_completion_lists_commands_and_kinds() -> None:
     def completed(words: str, at: int) -> list[str]:
         asked = {"_LOWVISION_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
         program = "import sys; sys.argv[0] = 'lowvision'; from lowvision.cli import main; main()"

@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["backbone", "reducer", "classifier", "task"])
-def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: str) -> None:
+def test_new_plugin_prints_the_folder_and_the_next_steps(say: Say, here: Path, kind: str) -> None:
     said = say("new-plugin", NAME, "--kind", kind)
     assert (said.code, said.err) == (0, "")
     first, *words = said.out.splitlines()
@@ -37,7 +37,7 @@ def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: 
     assert (here / NAME / "lowvision_two_words" / "recipes" / "two_words.yml").is_file()
 
 
-def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path) -> None:
+def test_new_plugin_writes_to_the_output_option_and_prints_json(say: Say, here: Path) -> None:
     said = say("new-plugin", NAME, "--kind", "task", "-o", "some/where", "--json")
     folder = os.path.join("some", "where", NAME)
     assert json.loads(said.out) == {"folder": folder, "kind": "task", "name": "two_words"}
@@ -60,26 +60,26 @@ def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path
         (["--kind", "task"], "Missing argument 'NAME'"),
     ],
 )
-def test_wrong_words_are_told_and_make_nothing(say: Say, here: Path, words: list[str], told: str) -> None:
+def test_invalid_arguments_are_reported_and_write_nothing(say: Say, here: Path, words: list[str], told: str) -> None:
     said = say("new-plugin", *words)
     assert (said.code, said.out) == (2, "")
     assert re.search(told, " ".join(said.err.split()))
     assert list(here.iterdir()) == []
 
 
-def test_a_folder_that_is_there_is_left_alone(say: Say, here: Path) -> None:
+def test_an_existing_folder_is_not_changed(say: Say, here: Path) -> None:
     (here / NAME).mkdir()
     said = say("new-plugin", NAME, "--kind", "task")
     assert (said.code, said.err) == (2, f"{NAME}: exists already; give another name, or --output DIR\n")
     assert list((here / NAME).iterdir()) == []
 
 
-def test_help_tells_every_word(say: Say) -> None:
+def test_help_describes_every_argument(say: Say) -> None:
     said = say("new-plugin", "--help")
     assert said.code == 0
     for word in ("NAME", "--kind", "backbone|reducer|classifier|task", "--output", "--json", "lowvision-acme"):
         assert word in said.out
 
 
-def test_it_imports_no_torch() -> None:
+def test_new_plugin_does_not_import_torch() -> None:
     assert not imports("new-plugin", NAME, "--kind", "backbone") & {"torch", "timm", "cv2"}

@@ -57,7 +57,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         sys.modules.pop(module, None)
 
 
-def test_each_broken_one_is_told_by_its_name_and_the_others_stand(say: Say) -> None:
+def test_each_broken_plugin_is_named_and_the_others_load(say: Say) -> None:
     said = say("plugins", "--json")
     assert said.code == 0
     told = {plugin["module"]: plugin for plugin in json.loads(said.out)}
@@ -70,7 +70,7 @@ def test_each_broken_one_is_told_by_its_name_and_the_others_stand(say: Say) -> N
     assert told["acme_good"]["provides"] == {"datasets": ["album"]}
 
 
-def test_a_person_reads_the_reason_below_the_name(say: Say) -> None:
+def test_the_text_listing_shows_the_reason_below_the_name(say: Say) -> None:
     lines = say("plugins").out.splitlines()
     for module, (_, reason) in BROKEN.items():
         after = lines[lines.index(f"{module.replace('_', '-')} 1.0 (from {module})") + 1]
@@ -81,19 +81,19 @@ def test_a_person_reads_the_reason_below_the_name(say: Say) -> None:
 
 
 @pytest.mark.parametrize("words", [("ls", "datasets"), ("doctor",)])
-def test_other_commands_tell_them_too(say: Say, words: tuple[str, ...]) -> None:
+def test_other_commands_report_broken_plugins(say: Say, words: tuple[str, ...]) -> None:
     said = say(*words)
     for module, (_, reason) in BROKEN.items():
         assert any(module.replace("_", "-") in line and reason in line for line in (said.out + said.err).splitlines())
     assert re.search("'shelf' .*is claimed by acme-one .*and acme-two", said.out + said.err)
 
 
-def test_a_recipe_that_needs_none_of_them_is_checked_as_ever(say: Say, recipe: Path) -> None:
+def test_a_recipe_without_broken_plugins_is_valid(say: Say, recipe: Path) -> None:
     said = say("check", str(recipe), "data.train=album")
     assert (said.code, said.out) == (0, f"{recipe}: nothing wrong\n")
 
 
-def test_a_recipe_that_needs_what_is_not_there_is_told_why(say: Say, recipe: Path) -> None:
+def test_a_recipe_that_needs_a_broken_plugin_reports_the_reason(say: Say, recipe: Path) -> None:
     said = say("check", str(recipe), "data.train=shelf")
     assert said.code == 2
     assert "dataset 'shelf' is claimed by acme-one (from acme_one) and acme-two (from acme_two)" in said.err
@@ -101,7 +101,7 @@ def test_a_recipe_that_needs_what_is_not_there_is_told_why(say: Say, recipe: Pat
     assert all(f"plugin {module.replace('_', '-')} failed to load" in said.err for module in BROKEN)
 
 
-def test_strict_makes_an_error_of_all_of_them_at_once(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strict_mode_reports_all_broken_plugins_in_one_error(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "1")
     said = say("plugins")
     assert said.code != 0

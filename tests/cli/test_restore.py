@@ -15,7 +15,7 @@ from lowvision.imaging import io
 from lowvision.imaging.io import Image
 
 
-def test_restore_without_any_weights_says_where_from(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restore_without_installed_weights_says_how_to_get_them(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", "runtimes")
     said = say("restore", "photo.png")
     assert said.code == 2
@@ -23,7 +23,7 @@ def test_restore_without_any_weights_says_where_from(say: Say, monkeypatch: pyte
     assert "lowvision run" in said.err
 
 
-def test_restore_tells_wrong_words_before_anything_is_written(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_restore_reports_invalid_arguments_before_writing(say: Say, weights_file: Path, tmp_path: Path) -> None:
     words = ("restore", str(tmp_path / "none.png"), "-o", str(tmp_path / "out"))
     assert say(*words, "-m", str(tmp_path / "none.safetensors")).err.startswith(
         f"{tmp_path / 'none.safetensors'}: no such file"
@@ -34,7 +34,7 @@ def test_restore_tells_wrong_words_before_anything_is_written(say: Say, weights_
     assert not (tmp_path / "out").exists()
 
 
-def test_restore_prints_a_line_or_a_document(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_restore_prints_a_line_or_json(say: Say, weights_file: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     io.write(tmp_path / "in" / "a b é.png", Image(np.zeros((8, 9, 3), dtype=np.uint8)))
     words = ("restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(weights_file), "--map")
@@ -55,7 +55,7 @@ def piped(weights_file: Path, content: bytes, *more: str) -> subprocess.Complete
     return subprocess.run(command, input=content, capture_output=True, check=False)
 
 
-def test_an_image_goes_from_standard_input_to_standard_output(weights_file: Path, tmp_path: Path) -> None:
+def test_an_image_is_read_from_stdin_and_written_to_stdout(weights_file: Path, tmp_path: Path) -> None:
     io.write(tmp_path / "a.tif", Image(np.full((8, 9, 3), 77, dtype=np.uint16)))
     said = piped(weights_file, (tmp_path / "a.tif").read_bytes(), "--format", "png")
     assert said.returncode == 0
@@ -65,14 +65,14 @@ def test_an_image_goes_from_standard_input_to_standard_output(weights_file: Path
     assert io.read(tmp_path / "b.png").pixels.dtype == np.uint16
 
 
-def test_streams_take_one_image(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_stdin_and_stdout_accept_one_image(say: Say, weights_file: Path, tmp_path: Path) -> None:
     for words in (("a.png", "b.png", "-o", "-"), ("-", "a.png"), (str(tmp_path), "-o", "-")):
         said = say("restore", *words, "-m", str(weights_file))
         assert said.code == 2
         assert "take" in said.err
 
 
-def test_sizes_and_colours_that_cannot_be_meant_are_refused(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_invalid_sizes_and_colours_are_refused(say: Say, weights_file: Path, tmp_path: Path) -> None:
     words = ("restore", str(tmp_path), "-m", str(weights_file))
     assert "exclude each other" in say(*words, "--scale", "2", "--width", "9").err
     assert "is not a colour" in say(*words, "--background", "whiteish").err

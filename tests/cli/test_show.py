@@ -9,7 +9,7 @@ import pytest
 from cli.saying import Say, imports
 
 
-def test_show_tells_a_network_its_options_and_its_cost(say: Say) -> None:
+def test_show_prints_a_network_with_options_and_cost(say: Say) -> None:
     said = say("show", "fsrcnn", "channels=16", "--size", "64x48", "--scale", "2")
     assert (said.code, said.err) == (0, "")
     lines = said.out.splitlines()
@@ -18,7 +18,7 @@ def test_show_tells_a_network_its_options_and_its_cost(say: Say) -> None:
     assert "for sr (scale 2, channels 3), input 64x48" in lines[-1]
 
 
-def test_show_answers_programs(say: Say) -> None:
+def test_show_prints_json(say: Say) -> None:
     (told,) = json.loads(say("show", "fsrcnn", "--json").out)
     assert told["network"]["parameters"] > 0
     (told,) = json.loads(say("show", "sr_carn", "--json").out)
@@ -28,11 +28,11 @@ def test_show_answers_programs(say: Say) -> None:
 @pytest.mark.parametrize(
     "words", [("crn",), ("fsrcnn", "--size", "x"), ("fsrcnn", "channels=0"), ("fsrcnn", "--scale", "0")]
 )
-def test_wrong_words_are_told(say: Say, words: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_reported(say: Say, words: tuple[str, ...]) -> None:
     said = say("show", *words)
     assert (said.code, said.out) == (2, "")
     assert said.err
 
 
-def test_what_has_no_cost_is_shown_without_torch() -> None:
+def test_components_without_cost_are_shown_without_importing_torch() -> None:
     assert "torch" not in imports("show", "denoise")
