@@ -34,7 +34,7 @@ def theirs(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_written_is_the_same_network_and_tells_where_it_came_from(theirs: Path, tmp_path: Path) -> None:
+def test_the_output_is_the_same_network_with_its_origin(theirs: Path, tmp_path: Path) -> None:
     output = tmp_path / "made" / "ours.safetensors"
     said = convert.convert(theirs, output, KNOWN)
     numbers = sum(tensor.numel() for tensor in torch.load(theirs, weights_only=True).values())
@@ -49,14 +49,14 @@ def test_what_is_written_is_the_same_network_and_tells_where_it_came_from(theirs
     assert all(torch.equal(a, b) for a, b in zip(*(n.state_dict().values() for n in networks), strict=True))
 
 
-def test_the_header_holds_no_folder_of_this_machine(theirs: Path, tmp_path: Path) -> None:
+def test_the_header_contains_no_local_paths(theirs: Path, tmp_path: Path) -> None:
     convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN)
     raw = (tmp_path / "ours.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     assert str(tmp_path) not in json.dumps(json.loads(raw[8 : 8 + length]))
 
 
-def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: Path) -> None:
+def test_overwriting_the_input_or_converting_own_format_is_refused(theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is the file to convert"):
         convert.convert(theirs, theirs, KNOWN)
     own = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture())
@@ -64,7 +64,7 @@ def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: P
         convert.convert(own, tmp_path / "ours.safetensors", KNOWN)
 
 
-def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> None:
+def test_a_format_can_be_given_with_options(theirs: Path, tmp_path: Path) -> None:
     wanted = convert.parse_format("classsr: {scale: 2}", KNOWN)
     assert "for sr x2" in convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN, wanted)
     assert convert.parse_format("classsr", KNOWN) == KNOWN.find("formats", "classsr").component()
@@ -78,13 +78,13 @@ def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> Non
         ("[classsr]", "--format: must be one name, or one name with its options"),
     ],
 )
-def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
+def test_an_unknown_format_is_reported(word: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
         convert.parse_format(word, KNOWN)
     assert str(caught.value).startswith(told)
 
 
-def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, caplog) -> None:
+def test_an_external_file_restores_like_its_conversion(theirs: Path, tmp_path: Path, caplog) -> None:
     caplog.set_level("INFO", "lowvision")
     output = tmp_path / "ours.safetensors"
     convert.convert(theirs, output, KNOWN)
@@ -96,7 +96,7 @@ def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, 
     assert np.array_equal(restored[0].choice, restored[1].choice)
 
 
-def test_another_programs_file_is_evaluated(theirs: Path, tmp_path: Path) -> None:
+def test_an_external_file_can_be_evaluated(theirs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     io.write(folder / "a.png", io.Image(np.full((64, 64, 3), 90, np.uint8)))
@@ -124,7 +124,7 @@ def acnet(*channels: int, fused: bool = False) -> Architecture:
     )
 
 
-def test_a_single_network_is_fused_and_restores_the_same_for_the_same(tmp_path: Path) -> None:
+def test_a_fused_network_has_equal_results_and_cost_and_a_smaller_file(tmp_path: Path) -> None:
     path, output = tiny.write_weights(tmp_path / "acnet.safetensors", acnet(4)), tmp_path / "fused.safetensors"
     said = convert.reduce(path, output, KNOWN, FUSED)
     assert said == f"{output}: acnet for sr x2, 1 of 1 reduced"
@@ -136,7 +136,7 @@ def test_a_single_network_is_fused_and_restores_the_same_for_the_same(tmp_path: 
     assert output.stat().st_size < path.stat().st_size
 
 
-def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> None:
+def test_every_fusable_branch_of_a_container_is_fused(tmp_path: Path) -> None:
     made = acnet(4, 8, 12).replace(branches=(acnet(4, fused=True).branches + acnet(8, 12).branches))
     path = tmp_path / "container.safetensors"
     torch.manual_seed(0)
@@ -157,7 +157,7 @@ def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> Non
         torch.testing.assert_close(fused(tiles), network.eval()(tiles), atol=1e-5, rtol=1e-5)
 
 
-def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_an_irreducible_network_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
     output = tmp_path / "reduced.safetensors"
     fsrcnn = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
     with pytest.raises(WeightsError, match="no branch is reduced: branch 0: FSRCNN has no training form"):
@@ -182,6 +182,6 @@ def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -
         ("{channels: [8]}", "level"),
     ],
 )
-def test_a_reduction_that_is_none_is_told(word: str, message: str) -> None:
+def test_an_invalid_reduction_is_reported(word: str, message: str) -> None:
     with pytest.raises(UsageError, match=f"^--reduce: .*{re.escape(message)}"):
         convert.parse_reduction(word, KNOWN)

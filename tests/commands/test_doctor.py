@@ -47,7 +47,7 @@ def found(part: str) -> dict[str, str]:
     return problem
 
 
-def test_an_installation_is_told_whole() -> None:
+def test_doctor_describes_the_whole_installation() -> None:
     told = doctor.document()
     names = {dependency["name"] for dependency in told["dependencies"]}
     assert {"torch", "pydantic", "openvino"} <= names
@@ -61,12 +61,12 @@ def test_an_installation_is_told_whole() -> None:
     assert text.endswith("nothing wrong") == (not told["problems"])
 
 
-def test_the_unrelated_distribution_of_our_name_is_found(install: Install) -> None:
+def test_the_unrelated_distribution_lowvision_is_reported(install: Install) -> None:
     install("lowvision")
     assert found("'lowvision' 1.0, an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
 
 
-def test_two_distributions_of_opencv_are_found(install: Install) -> None:
+def test_two_distributions_of_opencv_are_reported(install: Install) -> None:
     install("opencv-python")
     install("opencv-contrib-python")
     way_out = found("opencv-python and opencv-contrib-python are both installed")["way_out"]
@@ -75,14 +75,14 @@ def test_two_distributions_of_opencv_are_found(install: Install) -> None:
     )
 
 
-def test_two_distributions_that_bring_one_plugin_are_found(install: Install) -> None:
+def test_two_distributions_with_one_plugin_are_reported(install: Install) -> None:
     install("patient-a", "patient_twin", GOOD)
     install("patient-b", "patient_twin", GOOD)
     problem = found("patient-a and patient-b both install the plugin patient_twin")
     assert problem["way_out"] == "pip uninstall patient-b, then reinstall patient-a"
 
 
-def test_a_broken_plugin_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_plugin_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("patient-c", "patient_broken", "import no_such_package_anywhere")
     monkeypatch.setenv("LOWVISION_STRICT", "1")  # which keeps other commands from answering
     problem = found("plugin patient-broken (from patient-c) failed to load: ModuleNotFoundError")
@@ -92,14 +92,14 @@ def test_a_broken_plugin_is_found(install: Install, monkeypatch: pytest.MonkeyPa
     assert "    update it or what it imports, or pip uninstall patient-c" in text.splitlines()
 
 
-def test_a_name_that_two_plugins_claim_is_found(install: Install) -> None:
+def test_a_name_of_two_plugins_is_reported(install: Install) -> None:
     install("patient-d", "patient_one", GOOD)
     install("patient-e", "patient_two", GOOD)
     problem = found("dataset 'patient_album' is claimed by patient-one (from patient-d) and patient-two (from pat")
     assert "LOWVISION_PLUGINS" in problem["way_out"]
 
 
-def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excluded_plugins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", "sr,runtimes")
     told = doctor.document()
     assert [plugin.split()[0] for plugin in told["plugins"]] == [
@@ -122,7 +122,7 @@ def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> 
         ("LOWVISION_CACHE", "FILE/cache", "cache: the cache cannot be written"),
     ],
 )
-def test_a_variable_that_is_wrong_is_found(
+def test_an_invalid_environment_variable_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str
 ) -> None:
     (tmp_path / "FILE").touch()
@@ -130,7 +130,7 @@ def test_a_variable_that_is_wrong_is_found(
     assert variable in found(what)["way_out"]
 
 
-def test_a_dependency_that_is_missing_or_too_old_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_outdated_dependency_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     requires = (
         "numpy>=999",
         "no-such-thing>=1",
@@ -153,13 +153,13 @@ def test_a_dependency_that_is_missing_or_too_old_is_found(install: Install, monk
     assert not [problem for problem in told["problems"] if "no-such-extra" in problem["what"]]
 
 
-def test_a_framework_that_is_not_installed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_framework_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DISTRIBUTION", "no-such-framework")
     assert found("no-such-framework is not installed")["way_out"]
     assert doctor.text(doctor.document()).startswith("lowvision is not installed, Python ")
 
 
-def test_a_pytorch_that_cannot_be_imported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pytorch_that_cannot_be_imported_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> Any:
         raise OSError("libtorch_cpu.so: cannot open shared object file")
 

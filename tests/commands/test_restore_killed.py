@@ -74,7 +74,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("moment", "processes"), [("before a file", 1), ("inside a file", 1), ("before a name", 1), ("inside a file", 2)]
 )
-def test_killed(
+def test_a_restore_killed_at_any_moment_leaves_complete_results(
     moment: str, processes: int, photographs: Path, weights_file: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     arguments = (photographs, tmp_path / "out", weights_file)

@@ -32,7 +32,7 @@ def problems(run: Path) -> list[str]:
     return [problem["what"] for problem in run_check.document(run, REGISTRY)["problems"]]
 
 
-def test_a_sound_run_has_nothing_wrong(run: Path) -> None:
+def test_a_valid_run_has_no_problems(run: Path) -> None:
     document = run_check.document(run, REGISTRY)
     assert document["problems"] == []
     assert document["stages"] == [
@@ -52,14 +52,14 @@ def test_a_sound_run_has_nothing_wrong(run: Path) -> None:
         ("metrics.jsonl", "metrics.jsonl: 1 damaged lines"),
     ],
 )
-def test_one_changed_byte_is_found(run: Path, name: str, what: str) -> None:
+def test_one_changed_byte_is_reported(run: Path, name: str, what: str) -> None:
     content = (run / name).read_bytes()
     (run / name).write_bytes(content[:-9] + bytes([content[-9] ^ 0x80]) + content[-8:])
     (problem,) = problems(run)
     assert what in problem
 
 
-def test_missing_results_and_an_interrupted_restart_are_found(run: Path) -> None:
+def test_missing_results_and_an_interrupted_restart_are_reported(run: Path) -> None:
     (run / "base" / "last.safetensors").unlink()
     (run / "restarting").touch()
     (run / "files.jsonl").unlink()
@@ -69,7 +69,7 @@ def test_missing_results_and_an_interrupted_restart_are_found(run: Path) -> None
     assert "has no files.jsonl" in found
 
 
-def test_a_run_without_an_undamaged_checkpoint_tells_how_to_start_the_stage_again(run: Path) -> None:
+def test_a_run_without_valid_checkpoint_is_reported_with_a_remedy(run: Path) -> None:
     for path in (run / "base" / "checkpoints").glob("*/model.safetensors"):
         path.write_bytes(b"")
     found = run_check.document(run, REGISTRY)["problems"]

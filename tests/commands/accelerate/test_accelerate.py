@@ -59,7 +59,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerate, "LEAST_GAIN", 0.0)  # networks of this size gain nothing
 
 
-def test_it_writes_a_recipe_runs_it_and_goes_on(
+def test_accelerate_writes_and_runs_a_recipe_and_resumes(
     folder: Path, request_: AccelerateRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "lowvision")
@@ -95,7 +95,7 @@ def rows(*points: tuple[float, float, float]) -> dict[str, Any]:
     return {"asked": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *made]}
 
 
-def test_a_result_that_is_not_faster_says_why_and_what_is_possible(
+def test_a_result_that_is_not_faster_is_reported_with_reason_and_alternative(
     request_: AccelerateRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accelerate, "LEAST_GAIN", 1.05)
@@ -108,14 +108,14 @@ def test_a_result_that_is_not_faster_says_why_and_what_is_possible(
     assert NotFasterError.exit_code == 1
 
 
-def test_an_output_that_is_no_weights_file_or_the_network_itself_is_refused(request_: AccelerateRequest) -> None:
+def test_an_output_that_is_not_a_weights_file_or_is_the_network_is_refused(request_: AccelerateRequest) -> None:
     with pytest.raises(UsageError, match=r"must end in \.safetensors"):
         accelerate.accelerate(replace(request_, output=Path("fast.pth")), KNOWN)
     with pytest.raises(UsageError, match="is the network itself"):
         accelerate.accelerate(replace(request_, output=request_.weights), KNOWN)
 
 
-def test_too_few_photographs_of_a_tile_are_refused(tmp_path: Path, request_: AccelerateRequest) -> None:
+def test_too_few_photographs_of_tile_size_are_refused(tmp_path: Path, request_: AccelerateRequest) -> None:
     for n in range(4):
         io.write(tmp_path / f"{n}.png", io.Image(np.zeros((20, 60, 3), np.uint8)))
     few = replace(request_, photos=tmp_path, output=tmp_path / "few.safetensors")
@@ -126,7 +126,7 @@ def test_too_few_photographs_of_a_tile_are_refused(tmp_path: Path, request_: Acc
     assert not (request_.runs / "few.yml").exists()
 
 
-def test_the_request_is_read_from_the_recipe_and_nothing_else(tmp_path: Path) -> None:
+def test_the_request_is_read_only_from_the_recipe(tmp_path: Path) -> None:
     path = tmp_path / "r.yml"
     path.write_text('# request: {"minutes": 3}\ntask: sr\n')
     assert recipe_file.request_of(path) == {"minutes": 3}
@@ -136,6 +136,6 @@ def test_the_request_is_read_from_the_recipe_and_nothing_else(tmp_path: Path) ->
     assert recipe_file.request_of(path) == {}
 
 
-def test_many_photographs_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_training_photographs_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "MOST_TRAIN", 2)
     assert len(split.split([str(n) for n in range(50)]).train) == 2

@@ -23,7 +23,7 @@ def teacher(scale: int = 4, channels: int = 3, **options: Any) -> Architecture:
     return Architecture(task=task, branches=(made("backbones", "rlfn", **options),))
 
 
-def test_they_cost_at_most_their_shares_and_the_cheaper_comes_first() -> None:
+def test_students_cost_at_most_their_shares_cheapest_first() -> None:
     chosen = students.choose(teacher(), 32, KNOWN)
     assert len(chosen) == 2
     assert [student.share for student in chosen] == sorted(student.share for student in chosen)
@@ -37,14 +37,14 @@ def test_a_tiny_teacher_has_no_student() -> None:
     assert students.choose(tiny, 32, KNOWN) == []
 
 
-def test_a_student_dearer_than_the_teacher_is_refused() -> None:
+def test_a_student_more_expensive_than_the_teacher_is_refused() -> None:
     large = made("backbones", "disp", channels=128, layers=8)
     priced = students.priced_students([large], teacher(), 32)
     with pytest.raises(UsageError, match=r"'disp' costs \d+\.\d\d times the multiply-adds of the network"):
         students.check(priced, KNOWN)
 
 
-def test_shipped_weights_of_the_same_task_start_a_student() -> None:
+def test_a_student_starts_from_shipped_weights_of_the_same_task() -> None:
     chosen = students.choose(teacher(), 32, KNOWN)
     assert students.initial_weights(chosen, teacher(), KNOWN) == "sr-disp-x4"
     assert students.initial_weights(chosen, teacher(scale=2), KNOWN) is None

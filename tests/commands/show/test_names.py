@@ -43,7 +43,7 @@ def show(word: str, *changes: str, size: str | None = None, scale: int | None = 
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
-def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
+def test_every_registered_component_is_described(kind: str, name: str) -> None:
     entry = KNOWN.find(kind, name)
     told = descriptions.component(entry, kind)
     assert (told["menu"], told["name"], told["version"]) == (kind, name, entry.version)
@@ -54,25 +54,25 @@ def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
     assert page.text([told]).startswith(f"{name}: {noun} of {entry.plugin} (")
 
 
-def test_facts_of_a_contract_are_told() -> None:
+def test_attributes_of_a_contract_are_shown() -> None:
     assert show("dncnn")["facts"] == {"multiple_of": 1, "scales": (1,)}
     assert show("denoise")["facts"] == {"random": True, "margin": 0}
 
 
-def test_a_fact_that_follows_from_options_is_told_so() -> None:
+def test_an_attribute_that_depends_on_options_is_shown_as_such() -> None:
     known = Registry([Plugin(__name__, "more", "1")])
     (told,) = names.documents("tasks.net", known, ShowRequest())
     assert told["facts"] == {"random": "follows from the options", "margin": 0}
     assert "random  follows from the options" in page.text([told])
 
 
-def test_a_runtime_tells_what_it_misses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_lists_what_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
     assert "openvino is not installed" in show("openvino")["missing"]
     assert "openvino is not installed; pip install" in page.text([show("openvino")])
 
 
-def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
+def test_a_name_of_several_kinds_is_shown_for_each_and_can_be_restricted() -> None:
     known = Registry([Plugin(__name__, "more", "1"), *toys.registry().plugins])
     documents = names.documents("net", known, ShowRequest())
     assert [document["menu"] for document in documents] == ["tasks", "backbones"]
@@ -93,19 +93,19 @@ def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
         ("none.safetensors", "none.safetensors: no component, recipe or file of that name"),
     ],
 )
-def test_a_name_that_nothing_has_gets_the_way_out(word: str, told: str) -> None:
+def test_an_unknown_name_is_an_error_with_a_suggestion(word: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
         show(word)
     assert told in str(caught.value)
 
 
-def test_a_name_may_be_missing_because_its_plugin_is() -> None:
+def test_a_missing_name_mentions_the_failed_plugins() -> None:
     known = Registry([Plugin("no_such_module", "acme", "1.0")])
     with pytest.raises(UsageError, match="plugin no-such-module failed to load: ModuleNotFoundError"):
         names.documents("carn", known, ShowRequest())
 
 
-def test_a_recipe_tells_what_it_would_do() -> None:
+def test_a_recipe_is_described_with_networks_and_stages() -> None:
     told = show("sr_carn")
     assert (told["kind"], told["name"], told["task"]["sr"]["scale"]) == ("recipe", "sr_carn", 4)
     assert [branch["carn"]["channels"] for branch in told["branches"]] == [36, 52, 64]
@@ -122,7 +122,7 @@ def test_a_recipe_tells_what_it_would_do() -> None:
     )
 
 
-def test_a_recipe_takes_overrides_and_another_size() -> None:
+def test_a_recipe_accepts_overrides_and_a_size() -> None:
     told = show("sr_fsrcnn", "reduce.channels=[8, 16]", "stages.joint=null", size="64x32")
     assert [branch["fsrcnn"]["channels"] for branch in told["branches"]] == [8, 16]
     assert told["size"] == [64, 32]
@@ -137,7 +137,7 @@ def test_a_recipe_takes_overrides_and_another_size() -> None:
         show("none.yml")
 
 
-def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> None:
+def test_a_weights_file_is_described_by_its_header(weights_file: Path) -> None:
     told = show(str(weights_file))
     made = tiny.architecture()
     assert (told["kind"], told["holds"], told["bytes"]) == ("weights file", "container", weights_file.stat().st_size)
@@ -152,7 +152,7 @@ def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> N
             names.documents(str(weights_file), KNOWN, ShowRequest(**words))  # type: ignore[arg-type]  # of two types
 
 
-def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
+def test_a_file_without_weights_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_text("nothing of the kind")
     with pytest.raises(WeightsError, match="not a complete safetensors file"):
         show(str(tmp_path / "a.safetensors"))
@@ -160,7 +160,7 @@ def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
         show(str(tmp_path))
 
 
-def test_weights_that_are_carried_tell_what_their_file_says() -> None:
+def test_shipped_weights_are_described_by_their_file() -> None:
     carried, file = names.documents("sr-carn-x4", KNOWN, ShowRequest())
     assert carried["plugin"] == "lowvision-zoo"
     assert file["provenance"]["license"] == "Apache-2.0"

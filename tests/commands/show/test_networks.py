@@ -50,7 +50,7 @@ def network(word: str, *changes: str, size: str | None = None, scale: int | None
     return {**document["network"], "text": page.text([document])}
 
 
-def test_parameters_and_cost_are_those_of_the_network_that_is_built() -> None:
+def test_parameters_and_cost_equal_those_of_the_built_network() -> None:
     task = KNOWN.find("tasks", "sr").component(scale=3)
     built = KNOWN.find("backbones", "fsrcnn").component(channels=16, layers=2).build(task)
     told = network("fsrcnn", "channels=16", "layers=2", size="40x24", scale=3)
@@ -64,7 +64,7 @@ def test_parameters_and_cost_are_those_of_the_network_that_is_built() -> None:
     assert f"{told['parameters']:,} parameters, {told['multiply_adds'] / 1e6:.2f} M multiply-adds" in told["text"]
 
 
-def test_without_words_it_is_the_largest_scale_and_a_tile() -> None:
+def test_by_default_the_cost_is_for_the_largest_scale_and_one_tile() -> None:
     assert network("carn")["task"]["sr"]["scale"] == 4
     assert network("carn")["size"] == [32, 32]
     ((_, task),) = network("dncnn")["task"].items()
@@ -95,20 +95,20 @@ def test_a_classifier_has_a_cost_too() -> None:
         (("file", "path=a"), {}, "file: cannot be built or counted: OSError: a is not there"),
     ],
 )
-def test_a_question_that_has_no_answer_is_told(words: tuple[str, ...], options: dict[str, Any], told: str) -> None:
+def test_impossible_requests_are_reported(words: tuple[str, ...], options: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError) as caught:
         network(*words, **options)
     assert told in str(caught.value)
 
 
-def test_a_network_that_needs_an_option_says_so_and_shows_the_rest() -> None:
+def test_a_network_with_a_required_option_is_shown_without_cost() -> None:
     told = network("file")
     assert told["problem"] == "path is missing; give options as `lowvision show file OPTION=VALUE`"
     assert "cost         path is missing" in told["text"]
     assert "path  text  required  The file." in told["text"]
 
 
-def test_where_no_task_fits_the_cost_is_not_known() -> None:
+def test_without_a_suitable_task_the_cost_is_unknown() -> None:
     known = Registry([Plugin("lowvision_sr", "lowvision-sr", "1"), Plugin(__name__, "files", "1.0")])
     with pytest.raises(UsageError, match="class_module: no task of scale 4, 3, 2, 1 is installed"):
         names.documents(

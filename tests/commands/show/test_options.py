@@ -49,13 +49,13 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_type_is_told_in_words(name: str) -> None:
+def test_a_type_is_described_in_words(name: str) -> None:
     told = {option["name"]: option["type"] for option in options.documents(Everything)}
     assert told.keys() == KINDS.keys()
     assert told[name] == KINDS[name]
 
 
-def test_an_option_has_a_default_and_a_meaning_or_must_be_given() -> None:
+def test_an_option_shows_default_and_description_or_is_required() -> None:
     told = {option["name"]: option for option in options.documents(Everything)}
     assert told["whole"].items() >= {"required": False, "default": 3, "about": "A number of things."}.items()
     assert told["part"]["required"]
@@ -64,12 +64,12 @@ def test_an_option_has_a_default_and_a_meaning_or_must_be_given() -> None:
     assert told["inner"]["default"] == {"size": 1}
 
 
-def test_a_choice_is_told_by_its_menu() -> None:
+def test_a_choice_is_described_by_its_kind() -> None:
     told = {option["name"]: option["type"] for option in options.documents(Architecture)}
     assert told["task"] == "choice of tasks"
     assert told["branches"] == "list of choice of backbones"
 
 
-def test_a_thing_without_options_has_none() -> None:
+def test_a_component_without_options_lists_none() -> None:
     assert options.documents(toys.Layers) == []
     assert options.documents(int) == []
