@@ -37,20 +37,20 @@ class Heir(Pair):
     """How deep."""
 
 
-def test_attributes_are_told_by_the_text_below_them() -> None:
+def test_attributes_are_described_by_the_docstring_below_them() -> None:
     assert docstrings(Plain) == {}
     assert docstrings(Heir)["depth"] == "How deep."
     assert Pair.described() == {"width": "How wide;\nin two lines.", "named": "Said by its field."}
     assert Heir.described() == Pair.described() | {"depth": "How deep."}
 
 
-def test_a_class_without_source_says_nothing() -> None:
+def test_a_class_without_source_has_no_descriptions() -> None:
     namespace: dict[str, type[Options]] = {}
     exec('class Made(Pair):\n    more: int = 1\n    """Nobody finds this."""', {"Pair": Pair}, namespace)
     assert namespace["Made"].described() == Pair.described()
 
 
-def test_a_class_whose_source_cannot_be_read_by_itself_says_nothing(
+def test_a_class_whose_source_cannot_be_parsed_has_no_descriptions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "margin.py").write_text(
@@ -61,7 +61,7 @@ def test_a_class_whose_source_cannot_be_read_by_itself_says_nothing(
     assert importlib.import_module("margin").made().described() == {}
 
 
-def test_the_schema_tells_what_pydantic_would() -> None:
+def test_the_schema_equals_that_of_pydantic() -> None:
     class Theirs(Task):
         """A task whose docstrings pydantic reads by itself."""
 

@@ -63,18 +63,18 @@ def told(**options: Any) -> dict[str, str]:
         ("txet", 3, "unknown key (did you mean 'text'?)"),
     ],
 )
-def test_a_fault_is_told_in_a_plain_sentence(name: str, value: Any, sentence: str) -> None:
+def test_an_error_is_reported_in_a_plain_sentence(name: str, value: Any, sentence: str) -> None:
     assert told(**{name: value}) == {name: sentence}
 
 
-def test_a_hint_comes_from_the_model_at_the_place() -> None:
+def test_a_hint_names_the_fields_of_the_model_at_the_error() -> None:
     assert told(inner={"widht": 1}, inners=({}, {"widht": 1})) == {
         "inner.widht": "unknown key (did you mean 'width'?)",
         "inners.1.widht": "unknown key (did you mean 'width'?)",
     }
 
 
-def test_sentences_pass_through_a_validator_as_they_are() -> None:
+def test_messages_of_a_validator_are_unchanged() -> None:
     made = validation.as_error("Sample", [ValidationIssue(("inner", "width"), "is {odd}")])
     assert validation.from_error(made, Sample, {"inner": {"width": 1}}) == [
         ValidationIssue(("inner", "width"), "is {odd}")
