@@ -44,14 +44,14 @@ def document(photos) -> dict[str, Any]:
     return evaluate(path, sets, registry.load(), None, "cpu", (1.0, 3.0), fit_on)
 
 
-def test_compared_classifiers_spend_no_more_than_the_classifiers_own_choice(document):
+def test_compared_classifiers_cost_at_most_the_choice_of_the_trained_classifier(document):
     (row,) = document["sets"][0]["images"]
     for way in COMPARED:
         assert row[way]["gmac"] <= max(row["routed"]["gmac"], row["branch_0"]["gmac"] * 1.01)
         assert sum(row[way]["shares"]) == pytest.approx(1)
 
 
-def test_no_choice_is_better_than_the_oracles(document):
+def test_no_choice_beats_the_oracle(document):
     (row,) = document["sets"][0]["images"]
     # The claim would be empty if the cost of `routed` left the oracle no choice but one branch.
     assert min(row["oracle"]["shares"]) > 0
@@ -70,7 +70,7 @@ def test_the_report_describes_the_baseline_by_its_docstring(document):
     assert document["baseline"] == "without a network: enlarge by bicubic interpolation; the result may overshoot [0,1]"
 
 
-def test_a_budget_is_kept_and_a_larger_one_used(document):
+def test_a_budget_is_not_exceeded_and_a_larger_budget_is_spent(document):
     (row,) = document["sets"][0]["images"]
     assert row["routed@3"]["share_of_base_whole"] <= 3
     assert row["routed@1"]["gmac"] < row["routed@3"]["gmac"]
@@ -89,7 +89,7 @@ def test_a_budget_for_a_single_network_is_refused(photos):
         evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
 
 
-def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos):
+def test_weights_are_measured_on_another_task_only_if_its_size_matches(photos):
     known = registry.load()
 
     def task(name: str, **options: Any) -> Any:
@@ -133,7 +133,7 @@ def evaluated(folder: Path, base: nn.Module, reach: int | None) -> ImageMeasurem
     return evaluation.measure(Photograph("photo", folder / "photo.npy", None, 1), 0)
 
 
-def test_a_base_for_which_memory_is_short_runs_in_bands_with_the_result_of_the_whole_image(tmp_path):
+def test_a_base_short_of_memory_runs_in_bands_and_equals_the_whole_image(tmp_path):
     whole = evaluated(tmp_path, Greedy(rows=1000), reach=2)
     bands = evaluated(tmp_path, Greedy(rows=30), reach=2)
     torch.testing.assert_close(bands.images["base_whole"], whole.images["base_whole"])
@@ -141,7 +141,7 @@ def test_a_base_for_which_memory_is_short_runs_in_bands_with_the_result_of_the_w
     assert not bands.left_out
 
 
-def test_a_base_that_sees_everything_and_does_not_fit_is_left_out_and_the_rest_measured(tmp_path):
+def test_a_base_with_global_attention_that_exceeds_memory_is_omitted_and_the_rest_measured(tmp_path):
     measured = evaluated(tmp_path, Greedy(rows=30), reach=None)
     assert measured.left_out == {"base_whole": "out of memory with a whole image of 40x70"}
     assert "base_whole" not in measured.rows
@@ -152,22 +152,22 @@ def test_a_base_that_sees_everything_and_does_not_fit_is_left_out_and_the_rest_m
     assert "photo: base_whole: out of memory with a whole image of 40x70." in " ".join(report.text(document).split())
 
 
-def test_an_error_other_than_memory_is_no_reason_to_leave_anything_out(tmp_path):
+def test_an_error_other_than_out_of_memory_is_raised(tmp_path):
     with pytest.raises(ValueError, match="CUDA out of memory"):
         evaluated(tmp_path, Greedy(rows=30, error=ValueError), reach=2)
 
 
-def test_a_way_that_one_image_lacks_has_no_mean():
+def test_a_row_missing_for_one_image_has_no_mean():
     assert mean([{"a": {"x": 1.0}, "b": {"x": 2.0}}, {"b": {"x": 4.0}}]) == {"b": {"x": 3.0}}
 
 
-def test_an_accelerator_runs_a_way_once_before_it_is_timed():
+def test_an_accelerator_warms_up_each_row_before_timing():
     calls = []
     assert _timed(lambda: calls.append(1) or len(calls), rehearse=True)[0] == 2  # type: ignore[arg-type, return-value]
     assert _timed(lambda: calls.append(1) or len(calls), rehearse=False)[0] == 3  # type: ignore[arg-type, return-value]
 
 
-def test_images_of_earlier_ways_are_not_kept_on_the_device(photos, monkeypatch):
+def test_images_of_earlier_rows_are_freed_on_the_device(photos, monkeypatch):
     kept: list[Tensor] = []
 
     def choice(engine: Engine, lq: Tensor, everywhere: list[Tensor], gt: Tensor, budget: int) -> Tensor:

@@ -75,7 +75,7 @@ class Elsewhere(Metric):
     as_grey=st.booleans(),
     side=st.integers(19, 90),
 )
-def test_the_defaults_are_psnr_and_ssim_as_always(
+def test_the_default_metrics_are_psnr_and_ssim_with_known_values(
     seed: int, channels: int, crop: int, as_grey: bool, side: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -113,7 +113,7 @@ def test_a_metric_without_a_reference_gets_none() -> None:
     assert measured["input"] == {"bright@crop1": pytest.approx(0.6, abs=1e-6)}
 
 
-def test_a_metric_may_compare_with_another_file(tmp_path: Path) -> None:
+def test_a_metric_may_read_another_reference_file(tmp_path: Path) -> None:
     other = torch.rand(3, 12, 14)
     io.write(tmp_path / "other.png", io.Image(io.to_uint8(other)))
     chosen = {"elsewhere": Elsewhere(file=str(tmp_path / "other.png"))}
