@@ -54,12 +54,12 @@ def body_cost(fused: bool, layers: int = 17) -> int:
     return multiply_adds(blocks, (1, 3, TILE, TILE))
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_acnet") == {"backbones": ["acnet"]}
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_it_keeps_the_contract_of_a_backbone(fused: bool) -> None:
+def test_the_backbone_passes_its_check(fused: bool) -> None:
     # Fused, it computes with nothing that the networks of lowvision-sr do not export.
     check_backbone(SMALL.replace(fused=fused), exportable=not fused)
 
@@ -69,7 +69,7 @@ def test_defaults_are_the_network_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(2, 1_356_544), (3, 1_541_184), (4, 1_504_256)])
-def test_it_has_the_parameters_that_follow_from_the_authors_layers(scale: int, expected: int) -> None:
+def test_the_network_has_the_parameter_count_of_the_authors_layers(scale: int, expected: int) -> None:
     square, channels = 9 * 64 * 64, 64
     body = 15 * 3 * channels + 16 * 15 * channels**2  # 1x3, 3x1, 3x3
     shuffles = {2: 4, 3: 9, 4: 2 * 4}[scale]
@@ -85,7 +85,7 @@ def told() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
-def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     what, *cells, fewer = row
     costs = []
     for fused, cell in zip((False, True), cells, strict=True):
@@ -100,7 +100,7 @@ def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
+def test_reach_equals_the_receptive_field_radius(scale: int) -> None:
     task = PlainTask(scale=scale)
     assert measured_reach(SMALL, task, 12) == SMALL.reach(task)
 
@@ -108,7 +108,7 @@ def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
 # Fusing
 
 
-def test_fusing_takes_two_fifths_of_the_body() -> None:
+def test_fusing_saves_two_fifths_of_the_body_cost() -> None:
     assert 1 - body_cost(fused=True) / body_cost(fused=False) == pytest.approx(0.4)
 
 
@@ -120,7 +120,7 @@ def test_fusing_takes_two_fifths_of_the_body() -> None:
     height=st.integers(1, 12),
     width=st.integers(1, 12),
 )
-def test_fused_computes_the_same(scale: int, channels: int, layers: int, height: int, width: int) -> None:
+def test_the_fused_network_gives_equal_outputs(scale: int, channels: int, layers: int, height: int, width: int) -> None:
     backbone, task = ACNet(channels=channels, layers=layers, skip="bicubic"), PlainTask(scale=scale)
     larger, smaller = loud(backbone, task), seeded(Reparam().reduce(backbone, "fused"), task, 1)
     image = torch.rand(1, 3, height, width)
@@ -129,7 +129,7 @@ def test_fused_computes_the_same(scale: int, channels: int, layers: int, height:
         torch.testing.assert_close(smaller(image), larger(image), atol=1e-5, rtol=0)
 
 
-def test_the_paper_s_network_fused_computes_the_same() -> None:
+def test_the_fused_network_of_the_paper_gives_equal_outputs() -> None:
     task = PlainTask(scale=2)
     larger, smaller = loud(ACNet(), task), seeded(ACNet(fused=True), task, 1)
     image = torch.rand(1, 3, 16, 16)
@@ -139,7 +139,7 @@ def test_the_paper_s_network_fused_computes_the_same() -> None:
     assert 0 < (found - wanted).abs().max() < 1e-5
 
 
-def test_a_block_is_the_sum_of_its_three_convolutions() -> None:
+def test_a_block_equals_the_sum_of_its_three_convolutions() -> None:
     block, features = Asymmetric(3, 5, fused=False), torch.rand(1, 3, 7, 8)
     row, column, square = (part.weight for part in block.convolutions())
     assert (row.shape, column.shape, square.shape) == ((5, 3, 1, 3), (5, 3, 3, 1), (5, 3, 3, 3))
@@ -149,21 +149,21 @@ def test_a_block_is_the_sum_of_its_three_convolutions() -> None:
     torch.testing.assert_close(block(features), functional.conv2d(features, kernel, padding=1))
 
 
-def test_reparam_is_a_reducer_of_it() -> None:
+def test_the_reducer_reparam_fuses_it() -> None:
     check_reducer(Reparam(), SMALL, ["fused", "parallel"])
 
 
 # Initialisation, and the other reducers
 
 
-def test_a_network_with_a_skip_starts_near_the_interpolation() -> None:
+def test_an_initial_network_with_skip_is_near_the_interpolation() -> None:
     lq = upsample(torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)), 4, "bilinear")
     with torch.no_grad():
         difference = seeded(ACNet(skip="bicubic"), PlainTask(scale=2))(lq) - upsample(lq, 2, "bicubic")
     assert 0 < difference.abs().mean() < 0.02
 
 
-def test_features_neither_vanish_nor_explode_on_their_way() -> None:
+def test_features_neither_vanish_nor_explode_through_the_layers() -> None:
     network, strengths = seeded(ACNet(), PlainTask(scale=2)), list[float]()
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -174,14 +174,14 @@ def test_features_neither_vanish_nor_explode_on_their_way() -> None:
     assert max(strengths) < 30
 
 
-def test_a_few_steps_leave_the_interpolation_behind() -> None:
+def test_a_few_training_steps_beat_the_interpolation() -> None:
     network = seeded(ACNet(channels=8, layers=4, skip="bicubic"), PlainTask(scale=2))
     losses = learning.losses(network, scale=2)
     assert losses[-1] < 0.97 * losses[0]
 
 
 @pytest.mark.parametrize(("reducer", "level"), [(Channels(), 4), (Layers(), 2)])
-def test_a_smaller_one_inherits_from_a_larger_one(reducer: Any, level: int) -> None:
+def test_a_smaller_network_inherits_from_a_larger_one(reducer: Any, level: int) -> None:
     base = ACNet(channels=8, layers=3)
     larger, smaller = seeded(base, PlainTask()), reducer.reduce(base, level).build(PlainTask())
     assert reducer.inherit(larger, smaller)
@@ -190,7 +190,7 @@ def test_a_smaller_one_inherits_from_a_larger_one(reducer: Any, level: int) -> N
         assert is_scaled_part(mine, theirs[key]), key
 
 
-def test_a_branch_may_be_narrowed_and_then_fused() -> None:
+def test_a_branch_can_be_narrowed_and_then_fused() -> None:
     base, task = ACNet(channels=8, layers=3), PlainTask(scale=2)
     narrow = Channels().reduce(base, 4)
     fused = Reparam().reduce(narrow, "fused")

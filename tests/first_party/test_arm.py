@@ -66,21 +66,21 @@ def _trained() -> Network:
     return network
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_arm") == {"backbones": ["arm"]}
 
 
-def test_it_keeps_the_contract_of_a_backbone() -> None:
+def test_the_backbone_passes_its_check() -> None:
     check_backbone(SMALL)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
+def test_reach_equals_the_receptive_field_radius(scale: int) -> None:
     assert measured_reach(SMALL, PlainTask(scale=scale), 12) == SMALL.reach(PlainTask(scale=scale))
 
 
 @pytest.mark.parametrize("widths", [(16, 16), (36, 16), (0, 8)])
-def test_widths_that_do_not_rise_are_refused(widths: tuple[int, ...]) -> None:
+def test_widths_that_do_not_increase_are_refused(widths: tuple[int, ...]) -> None:
     with pytest.raises(ValidationError, match="must ascend and be at least 1"):
         ARM(widths=widths)
 
@@ -88,7 +88,7 @@ def test_widths_that_do_not_rise_are_refused(widths: tuple[int, ...]) -> None:
 # One network's weights
 
 
-def test_it_has_one_networks_parameters_those_of_the_paper() -> None:
+def test_the_parameter_count_is_that_of_one_network_as_in_the_paper() -> None:
     with torch.device("meta"):
         network, alone = (backbone.build(PlainTask(scale=4)) for backbone in (ARM(), FSRCNN()))
     assert parameters(network) == parameters(alone) == 24_515  # ClassSR prints 25 K
@@ -112,7 +112,7 @@ def slice_of(whole: Sliced, width: int, scale: int) -> nn.Module:
 
 @settings(deadline=None, max_examples=10)
 @given(scale=st.integers(1, 4), number=st.integers(1, 3), height=st.integers(1, 9), width=st.integers(1, 9))
-def test_every_width_is_a_network_of_the_leading_channels(scale: int, number: int, height: int, width: int) -> None:
+def test_every_width_equals_a_network_of_the_leading_channels(scale: int, number: int, height: int, width: int) -> None:
     network = built(task=PlainTask(scale=scale))
     for bias in (p for name, p in network.named_parameters() if name.endswith("bias")):
         nn.init.normal_(bias)
@@ -123,7 +123,7 @@ def test_every_width_is_a_network_of_the_leading_channels(scale: int, number: in
     assert network.prices((3, 9, 8))[number] == multiply_adds(alone, (1, 3, 9, 8))
 
 
-def test_forward_is_the_whole_network_and_so_is_adapt_as_trained() -> None:
+def test_forward_and_adapt_without_budget_use_the_whole_network() -> None:
     network, lq = built(), pairs(9)[0]
     with torch.no_grad():
         restored, spent = network.adapt(lq)
@@ -135,7 +135,7 @@ def test_forward_is_the_whole_network_and_so_is_adapt_as_trained() -> None:
 # Training
 
 
-def test_all_widths_learn_at_every_update() -> None:
+def test_every_update_trains_all_widths() -> None:
     network = built()
     losses = SMALL.objective(network, l1_loss)(*pairs(4), 0.5)
     assert list(losses) == ["width_2", "width_4", "width_6"]
@@ -143,7 +143,7 @@ def test_all_widths_learn_at_every_update() -> None:
     assert [loss.item() for loss in losses.values()] == pytest.approx(expected)
 
 
-def test_one_width_is_drawn_for_each_update_the_same_for_all_who_are_as_far() -> None:
+def test_each_update_draws_one_width_that_depends_only_on_the_step() -> None:
     network, (lq, gt) = built(), pairs(4)
     objective = SMALL.replace(learn="one").objective(network, l1_loss)
     alone = [(network.way(n, lq) - gt).abs().mean().item() for n in (1, 2, 3)]
@@ -165,7 +165,7 @@ def test_gradients_reach_every_parameter(learn: Any) -> None:
     assert all(parameter.grad is not None for parameter in objective.parameters())  # as several processes need it
 
 
-def test_a_few_steps_leave_the_interpolation_behind() -> None:
+def test_a_few_training_steps_beat_the_interpolation() -> None:
     torch.manual_seed(0)
     losses = learning.losses(ARM(widths=(4, 8), shrink=6, layers=2, skip="bicubic").build(TASK), scale=2)
     assert losses[-1] < 0.97 * losses[0]
@@ -176,7 +176,7 @@ def test_a_few_steps_leave_the_interpolation_behind() -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(count=st.integers(1, 40), bins=st.integers(1, 20), alike=st.booleans())
-def test_the_table_rises_with_the_width_and_has_no_empty_bin(count: int, bins: int, alike: bool) -> None:
+def test_the_table_increases_with_the_width_and_has_no_empty_bin(count: int, bins: int, alike: bool) -> None:
     network = built(SMALL.replace(bins=bins))
     lq, gt = pairs(count)
     if alike:
@@ -190,7 +190,7 @@ def test_the_table_rises_with_the_width_and_has_no_empty_bin(count: int, bins: i
     ).all()  # measured, not the noise or the zeros of an empty bin
 
 
-def test_without_training_the_table_is_measured_and_repaired_all_the_same() -> None:
+def test_the_table_of_an_untrained_network_is_measured_and_made_monotonic() -> None:
     network, (lq, gt) = built(), pairs(64)
     network.set_budget(0.5, lq, gt)
     with torch.no_grad():
@@ -203,7 +203,7 @@ def test_without_training_the_table_is_measured_and_repaired_all_the_same() -> N
 
 @pytest.mark.parametrize("made", [built, trained])
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
-def test_a_budget_is_spent_within_two_percent(made: Any, share: float) -> None:
+def test_a_budget_is_spent_within_2_percent(made: Any, share: float) -> None:
     network, (lq, gt) = made(), pairs(128)
     network.set_budget(share, lq, gt)
     _, spent = network.adapt(lq)
@@ -211,7 +211,7 @@ def test_a_budget_is_spent_within_two_percent(made: Any, share: float) -> None:
     assert share - 0.02 < spent.sum().item() / whole <= share
 
 
-def test_a_budget_beyond_what_there_is_takes_the_nearest() -> None:
+def test_a_budget_out_of_range_selects_the_nearest() -> None:
     network, (lq, gt) = built(), pairs(20)
     network.set_budget(0.0, lq, gt)
     restored, spent = network.adapt(lq)
@@ -221,7 +221,7 @@ def test_a_budget_beyond_what_there_is_takes_the_nearest() -> None:
     assert (network.adapt(lq)[1] == network.prices((3, 12, 12))[-1]).all()
 
 
-def test_a_tile_is_restored_by_what_it_is_said_to_cost_and_each_width_runs_once() -> None:
+def test_a_tile_is_restored_by_the_width_of_its_cost_and_each_width_runs_once() -> None:
     network, (lq, gt) = trained(), pairs(128)
     network.set_budget(0.5, lq, gt)
     calls = list[int]()
@@ -237,7 +237,7 @@ def test_a_tile_is_restored_by_what_it_is_said_to_cost_and_each_width_runs_once(
             torch.testing.assert_close(restored[own], network.way(n, lq[own]))
 
 
-def test_what_is_spent_goes_where_the_table_says_that_it_gains_most() -> None:
+def test_a_budget_is_spent_on_the_tiles_with_the_largest_predicted_gain() -> None:
     network, (lq, gt) = trained(), pairs(128)
     network.set_budget(0.5, lq, gt)
     _, spent = network.adapt(lq)
@@ -246,7 +246,7 @@ def test_what_is_spent_goes_where_the_table_says_that_it_gains_most() -> None:
     assert gain[whole].mean() > gain[~whole].mean()
 
 
-def test_a_tile_alone_is_restored_as_among_others() -> None:
+def test_a_tile_result_does_not_depend_on_the_batch() -> None:
     network, (lq, gt) = trained(), pairs(64)
     network.set_budget(0.6, lq, gt)
     together, spent = network.adapt(lq)
@@ -256,14 +256,14 @@ def test_a_tile_alone_is_restored_as_among_others() -> None:
         torch.testing.assert_close(alone[0], together[n])
 
 
-def test_the_table_is_the_one_that_classifiers_have() -> None:
+def test_the_table_equals_that_of_the_edge_table_classifier() -> None:
     assert isinstance(built().expected, layers.EdgeTable)
 
 
 # What is told
 
 
-def test_the_readme_tells_what_is_counted() -> None:
+def test_the_readme_figures_equal_the_counted_ones() -> None:
     with torch.device("meta"):
         network = ARM().build(PlainTask(scale=4))
         three = sum(parameters(FSRCNN(channels=width).build(PlainTask(scale=4))) for width in ARM().widths)

@@ -32,7 +32,7 @@ def dncnn(state: State, x: Tensor, layers: int = 9) -> Tensor:
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(colours: int, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(colours: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     state = layout(colours=colours)
     torch.save(state, tmp_path / "dncnn.pth")
@@ -58,5 +58,5 @@ def test_the_noise_is_an_option() -> None:
     [layout(layers=7), layout(colours=3, reads=4), layout() | {"model.3.running_mean": torch.zeros(4)}],
     ids=["as many layers as IRCNN", "reads a map of the noise", "keeps BatchNorm"],
 )
-def test_other_files_are_left_to_other_formats(state: State) -> None:
+def test_files_of_other_formats_are_not_recognised(state: State) -> None:
     assert DnCNNFile().recognise(state) is None

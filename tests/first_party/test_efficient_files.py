@@ -62,7 +62,9 @@ CASES: dict[str, tuple[Callable[[], State], Callable[[State, Tensor], Tensor], s
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("key", [None, "params"])
-def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, key: str | None, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(
+    case: str, key: str | None, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     layout, compute, format_name, scale = CASES[case]
     state = layout()
@@ -83,7 +85,7 @@ def test_a_file_saved_on_a_gpu_is_read_on_the_cpu(tmp_path: Path, monkeypatch: p
     assert {tensor.device.type for tensor in external_weights.read(path, KNOWN).state.values()} == {"cpu"}
 
 
-def test_grey_files_make_grey_networks(tmp_path: Path) -> None:
+def test_grey_files_give_grey_networks(tmp_path: Path) -> None:
     made = external_weights.read(saved(plainusr_layout(6, (4,), 2, None, colours=1), tmp_path), KNOWN).architecture
     assert made.task.channels == 1
     assert made.branches == (
@@ -91,7 +93,7 @@ def test_grey_files_make_grey_networks(tmp_path: Path) -> None:
     )
 
 
-def test_branches_of_span_are_kept_if_asked_for(tmp_path: Path) -> None:
+def test_span_is_read_in_training_form_on_request(tmp_path: Path) -> None:
     state = span_layout("both")
     found = external_weights.read(saved(state, tmp_path), KNOWN, SPANFile(form="branches"))
     image = torch.rand(1, 3, 9, 8, dtype=torch.float64)
@@ -100,7 +102,7 @@ def test_branches_of_span_are_kept_if_asked_for(tmp_path: Path) -> None:
     torch.testing.assert_close(restored(found, image), span(state, image, True), rtol=1e-6, atol=1e-6)
 
 
-def test_an_rlfn_of_unit_range_is_read_as_it_is(tmp_path: Path) -> None:
+def test_an_rlfn_of_unit_range_is_read_unscaled(tmp_path: Path) -> None:
     state = rlfn_layout()
     found = external_weights.read(saved(state, tmp_path), KNOWN, RLFNFile(white=1))
     assert torch.equal(found.state["head.weight"], state["conv_1.weight"])
@@ -124,13 +126,13 @@ def test_span_of_mixed_forms_is_refused(tmp_path: Path) -> None:
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_fused_span_has_no_branches_to_read(tmp_path: Path) -> None:
+def test_fused_span_cannot_be_read_in_training_form(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="branches are lost; read it in form plain"):
         external_weights.read(saved(span_layout("fused"), tmp_path), KNOWN, SPANFile(form="branches"))
 
 
 @pytest.mark.parametrize("case", ["disp", "span fused", "plainusr pooled", "rlfn", "bsrn"])
-def test_a_file_with_a_tensor_missing_says_which(case: str, tmp_path: Path) -> None:
+def test_a_missing_tensor_is_named(case: str, tmp_path: Path) -> None:
     state = CASES[case][0]()
     lost = {"disp": "upsampler.0.weight", "span fused": "block_6.c3_r.eval_conv.bias", "rlfn": "upsampler.0.bias"}
     lost |= {"plainusr pooled": "block4.body.3.body.2.bias", "bsrn": "B2.c5.weight"}
@@ -139,6 +141,6 @@ def test_a_file_with_a_tensor_missing_says_which(case: str, tmp_path: Path) -> N
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_a_last_convolution_that_is_no_pixel_shuffle_is_refused(tmp_path: Path) -> None:
+def test_a_last_convolution_without_pixel_shuffle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="makes 47 channels, which is no pixel shuffle of 3"):
         external_weights.read(saved(disp_layout() | conv("upsampler.0", 47, 8, 3), tmp_path), KNOWN)

@@ -64,7 +64,7 @@ def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int)
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Any) -> None:
+def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Any) -> None:
     kept = [c for c in range(backbone.channels) if c % 2 == 0]
     larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
     silence(larger, smaller, kept, backbone.channels)
@@ -74,7 +74,7 @@ def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: 
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None:
+def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
     layers = backbone.layers - (2 if isinstance(backbone, PlainUSR) else 1)
     larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, layers), 1)
     assert Layers().inherit(larger, smaller)
@@ -88,7 +88,7 @@ def ends(network: nn.Module) -> torch.Tensor:
     return next(parameter for parameter in network.parameters() if parameter.dim() == 4)
 
 
-def test_plainusr_of_fewer_layers_inherits_the_blocks_of_its_widths() -> None:
+def test_plainusr_with_fewer_layers_inherits_blocks_of_its_widths() -> None:
     larger, smaller = loud(PlainUSR(size="M"), 0), loud(PlainUSR(size="M", layers=3), 1)
     assert Layers().inherit(larger, smaller)
     for mine, theirs in zip((0, 1, 2), (0, 1, 4), strict=True):
@@ -97,7 +97,7 @@ def test_plainusr_of_fewer_layers_inherits_the_blocks_of_its_widths() -> None:
         assert all(torch.equal(inherited[key], given[key]) for key in given)
 
 
-def test_the_channel_that_gates_plainusr_stays() -> None:
+def test_the_gate_channel_of_plainusr_is_kept() -> None:
     backbone = PlainUSR(size="U", channels=16)
     larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, 8), 1)
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_the_channel_that_gates_plainusr_stays() -> None:
     assert torch.equal(smaller.head.bias[0], larger.head.bias[0])
 
 
-def test_plainusr_whose_ranges_do_not_lie_in_the_larger_ones_inherits_nothing() -> None:
+def test_plainusr_with_ranges_outside_the_larger_ones_inherits_nothing() -> None:
     larger, smaller = loud(PlainUSR(size="M", narrower=(32, 4)), 0), loud(PlainUSR(size="M", channels=40), 1)
     before = {key: tensor.clone() for key, tensor in smaller.state_dict().items()}
     assert not Channels().inherit(larger, smaller)

@@ -76,13 +76,13 @@ def smooth_image(height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("middle", "printed"), [(1, 8_032), (3, 24_416), (5, 57_184)])
-def test_srcnn_has_the_weights_that_its_paper_prints_for_luma(middle: Any, printed: int) -> None:
+def test_srcnn_for_luma_has_the_weight_count_of_its_paper(middle: Any, printed: int) -> None:
     # Dong et al. 2016, section 4.3: 9-1-5, 9-3-5 and 9-5-5, counted without biases.
     assert without_biases(blueprint(SRCNN(middle=middle), 4, 1)) == printed
     assert parameters(blueprint(SRCNN(middle=middle), 4, 1)) == printed + 64 + 32 + 1
 
 
-def test_vdsr_has_the_weights_that_later_papers_print_for_luma() -> None:
+def test_vdsr_for_luma_has_the_weight_count_of_later_papers() -> None:
     # 665K in Ahn et al. 2018 (CARN) and Hui et al. 2019 (IMDN), 666K in others: without and with biases.
     assert without_biases(blueprint(VDSR(), 4, 1)) == 664_704
     assert parameters(blueprint(VDSR(), 4, 1)) == 665_921
@@ -90,7 +90,7 @@ def test_vdsr_has_the_weights_that_later_papers_print_for_luma() -> None:
 
 
 @pytest.mark.parametrize(("scale", "expected", "rgb"), [(2, 21_184, 26_796), (3, 22_624, 31_131), (4, 24_640, 37_200)])
-def test_espcn_has_the_weights_that_follow_from_its_paper(scale: int, expected: int, rgb: int) -> None:
+def test_espcn_has_the_weight_count_that_follows_from_its_paper(scale: int, expected: int, rgb: int) -> None:
     # 5x5 to 64, 3x3 to 32, 3x3 to scale^2 for luma; for RGB with biases.
     assert without_biases(blueprint(ESPCN(), scale, 1)) == expected
     assert parameters(blueprint(ESPCN(), scale, 3)) == rgb
@@ -111,7 +111,7 @@ def test_espcn_has_the_weights_that_follow_from_its_paper(scale: int, expected: 
     ],
     ids=name,
 )
-def test_rgb_networks_have_the_parameters_that_papers_print(
+def test_rgb_networks_have_the_published_parameter_counts(
     backbone: Backbone, scale: int, thousands: int, exact: int
 ) -> None:
     counted = parameters(blueprint(backbone, scale, 3))
@@ -130,7 +130,7 @@ def test_rgb_networks_have_the_parameters_that_papers_print(
     ],
     ids=name,
 )
-def test_an_image_of_720_lines_costs_what_papers_print(
+def test_the_cost_of_a_720_line_image_equals_the_published_one(
     backbone: Backbone, colours: int, scale: int, printed: float
 ) -> None:
     # In 10^9 multiply-adds for an output of 1280x720, as lightweight super-resolution tells it.
@@ -145,7 +145,7 @@ def told() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("row", told(), ids=lambda row: f"{row[0]}-{row[1]}")
-def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     network, colours, *weights, _printed, cost = row
     backbone, channels = TOLD[network], int(colours)
     for scale, cell in zip((2, 3, 4), weights, strict=True):
@@ -170,19 +170,19 @@ def test_defaults_are_the_networks_of_the_papers() -> None:
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
+def test_the_backbone_passes_its_check(backbone: Backbone) -> None:
     # The others compute with nothing that the networks of lowvision-sr do not export.
     check_backbone(backbone, exportable=isinstance(backbone, IMDN | PAN))
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_gradients_of_a_black_tile_are_numbers(backbone: Backbone) -> None:
+def test_gradients_of_a_black_tile_are_finite(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=2)).train()
     network(torch.zeros(2, 3, 8, 8)).sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters() if parameter.grad is not None)
 
 
-def test_a_joined_convolution_is_that_of_the_concatenation() -> None:
+def test_a_joined_convolution_equals_convolution_of_the_concatenation() -> None:
     joined = SplitConv([2, 3, 4], 5).double()
     parts = [torch.rand(1, width, 6, 6, dtype=torch.float64) for width in (2, 3, 4)]
     weight = torch.cat([part.weight for part in joined.parts], dim=1)
@@ -202,7 +202,7 @@ FULL: tuple[Backbone, ...] = (SRCNN(), VDSR(), ESPCN(), EDSR(), IMDN(), PAN())
 
 
 @pytest.mark.parametrize("backbone", FULL, ids=name)
-def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone) -> None:
+def test_an_initial_network_with_skip_is_near_the_interpolation(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="bicubic"), SuperResolution(scale=2))
     lq = smooth_image(16, 16)
     with torch.no_grad():
@@ -211,7 +211,7 @@ def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone)
 
 
 @pytest.mark.parametrize("backbone", FULL, ids=name)
-def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) -> None:
+def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="none"), SuperResolution(scale=2))
     seen: list[Tensor] = []
     for module in network.modules():
@@ -237,7 +237,7 @@ def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) ->
     ],
     ids=name,
 )
-def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone) -> None:
+def test_a_few_training_steps_beat_the_interpolation(backbone: Backbone) -> None:
     task = SuperResolution(scale=2)
     network = seeded(backbone.replace(skip="bicubic"), task)
     losses = learning.losses(network, scale=2)
@@ -249,14 +249,14 @@ def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: Backbone, scale: int) -> None:
+def test_reach_equals_the_receptive_field_radius(backbone: Backbone, scale: int) -> None:
     task = PlainTask(scale=scale)
     assert measured_reach(backbone.replace(skip="none"), task, 20) == backbone.reach(task)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("radius", [1, 2, 5, 6, 7, 20])
-def test_bicubic_adds_what_it_says_to_a_radius(radius: int, scale: int) -> None:
+def test_through_bicubic_returns_the_exact_reach(radius: int, scale: int) -> None:
     reach = through_bicubic(radius, scale)
     lq = torch.zeros(1, 1, 1, 2 * reach + 5, dtype=torch.float64)
     middle = reach + 2
@@ -313,7 +313,7 @@ def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int)
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Any) -> None:
+def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Any) -> None:
     kept = [c for c in range(backbone.channels) if c % 2 == 0]
     larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
     silence(larger, smaller, kept, backbone.channels)
@@ -323,7 +323,7 @@ def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: 
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None:
+def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
     larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, backbone.layers - 1), 1)
     assert Layers().inherit(larger, smaller)
     theirs, mine = dict(larger.named_parameters()), dict(smaller.named_parameters())
@@ -331,10 +331,10 @@ def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None
     assert all(torch.equal(mine[key], theirs[key]) for key in mine)
 
 
-def test_the_menu_has_all_six() -> None:
+def test_the_plugin_registers_six_backbones() -> None:
     assert list(lowvision_backbones()) == ["srcnn", "vdsr", "espcn", "edsr", "imdn", "pan"]
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = "import sys, lowvision_light as p; p.lowvision_backbones(); p.PAN(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"

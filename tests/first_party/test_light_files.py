@@ -106,7 +106,7 @@ CASES: dict[str, tuple[Callable[[], State], Callable[[State, Tensor], Tensor], A
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(case: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     layout, compute, chosen, backbone = CASES[case]
     state = layout()
@@ -127,7 +127,7 @@ def test_a_pan_of_one_stage_needs_its_scale(tmp_path: Path) -> None:
         external_weights.read(path, KNOWN, PANFile(scale=4))
 
 
-def test_a_pan_of_two_stages_enlarges_by_4_alone(tmp_path: Path) -> None:
+def test_a_pan_of_two_stages_supports_scale_4_only(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="its scale is 4, not 2; leave"):
         external_weights.read(saved(pan_layout(), tmp_path), KNOWN, PANFile(scale=2))
 
@@ -140,6 +140,6 @@ def test_a_missing_tensor_is_named(layout: Callable[[], State], lost: str, tmp_p
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_other_files_are_left_to_other_formats() -> None:
+def test_files_of_other_formats_are_not_recognised() -> None:
     for name in ("imdn_file", "pan_file"):
         assert KNOWN.find("formats", name).component().recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None

@@ -75,7 +75,7 @@ def saved(network: nn.Module, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_it_computes_what_the_authors_network_does(scale: int, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_the_authors_network(scale: int, tmp_path: Path) -> None:
     network = authors().eval()
     read = external_weights.read(saved(network, tmp_path / "iter_last.pth"), KNOWN, PCSRFile(scale=scale))
     (backbone,) = read.architecture.branches

@@ -73,7 +73,7 @@ def right(trained: Kept, x: Tensor) -> Tensor:
         return trained.network(x)
 
 
-def test_all_of_them_stand_on_the_menu() -> None:
+def test_the_plugin_registers_its_runtimes() -> None:
     provided = registry.load()["runtimes"]
     assert {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}.items() <= {
         name: entry.component for name, entry in provided.items()
@@ -81,20 +81,22 @@ def test_all_of_them_stand_on_the_menu() -> None:
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
-def test_every_shape_gives_what_the_network_gives(runtime: Runtime, trained: Kept, layout: torch.memory_format) -> None:
+def test_every_input_shape_gives_the_output_of_the_network(
+    runtime: Runtime, trained: Kept, layout: torch.memory_format
+) -> None:
     call = runtime.prepare(trained, 1, "cpu")
     for shape in SHAPES:
         x = torch.rand(shape).contiguous(memory_format=layout)
         torch.testing.assert_close(call(x), right(trained, x), rtol=0, atol=CLOSE)
 
 
-def test_a_part_of_a_tensor_is_taken_as_it_is(runtime: Runtime, trained: Kept) -> None:
+def test_a_view_of_a_tensor_is_accepted(runtime: Runtime, trained: Kept) -> None:
     call, image = runtime.prepare(trained, 1, "cpu"), torch.rand(1, 3, 40, 40, requires_grad=True)
     part = image[..., 5:21, 7:19]
     torch.testing.assert_close(call(part), right(trained, part), rtol=0, atol=CLOSE)
 
 
-def test_the_next_call_leaves_an_output_and_its_input_as_they_are(runtime: Runtime, trained: Kept) -> None:
+def test_a_call_does_not_modify_earlier_outputs_and_inputs(runtime: Runtime, trained: Kept) -> None:
     call = runtime.prepare(trained, 1, "cpu")
     inputs = [torch.rand(1, 3, 16, 16) for _ in range(3)]
     copies = [x.clone() for x in inputs]
@@ -104,7 +106,7 @@ def test_the_next_call_leaves_an_output_and_its_input_as_they_are(runtime: Runti
         torch.testing.assert_close(output, right(trained, x), rtol=0, atol=CLOSE)
 
 
-def test_many_threads_may_call_at_once(runtime: Runtime, trained: Kept) -> None:
+def test_concurrent_calls_give_the_right_outputs(runtime: Runtime, trained: Kept) -> None:
     call = runtime.prepare(trained, 2, "cpu")
     inputs = [torch.rand(1 + n % 2, 3, 10 + n % 3, 12) for n in range(24)]
     with ThreadPoolExecutor(3) as threads:  # one more than was said: slower, but right
@@ -113,7 +115,7 @@ def test_many_threads_may_call_at_once(runtime: Runtime, trained: Kept) -> None:
         torch.testing.assert_close(output, right(trained, x), rtol=0, atol=CLOSE)
 
 
-def test_calls_from_many_threads_leave_the_cores_of_this_one_alone(runtime: Runtime, trained: Kept) -> None:
+def test_concurrent_calls_do_not_change_the_threads_of_the_caller(runtime: Runtime, trained: Kept) -> None:
     torch.set_num_threads(2)
     try:
         call = runtime.prepare(trained, 2, "cpu")
@@ -135,7 +137,7 @@ def test_pytorch_on_a_cpu_runs_the_folded_network(trained: Kept) -> None:
     )
 
 
-def test_the_module_is_not_needed_where_a_graph_will_do(runtime: Runtime, trained: Kept) -> None:
+def test_graph_runtimes_do_not_read_the_module(runtime: Runtime, trained: Kept) -> None:
     class GraphAlone(Kept):
         def module(self) -> nn.Module:
             raise WeightsError("a graph alone")
@@ -169,7 +171,7 @@ os.kill(os.getpid(), signal.SIGUSR1)
 """
 
 
-def test_signals_are_handled_after_another_thread_let_go_of_a_network(runtime: Runtime, trained: Kept) -> None:
+def test_signals_are_handled_after_another_thread_frees_a_network(runtime: Runtime, trained: Kept) -> None:
     if isinstance(runtime, Torch):
         pytest.skip("has nothing of its own to let go of")
     words = [sys.executable, "-c", SIGNALLED, type(runtime).__name__, str(trained.graph)]
@@ -177,7 +179,7 @@ def test_signals_are_handled_after_another_thread_let_go_of_a_network(runtime: R
 
 
 @pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
-def test_a_device_that_is_not_its_own_is_refused(other: Runtime, trained: Kept) -> None:
+def test_an_unsupported_device_is_refused(other: Runtime, trained: Kept) -> None:
     if reason := other.missing():
         pytest.skip(reason)
     with pytest.raises(RunError, match=r"not cuda; use device cpu, or runtime torch"):
@@ -193,7 +195,7 @@ def test_openvino_keeps_a_limited_number_of_shapes(trained: Kept) -> None:
 
 
 @pytest.mark.parametrize("kind", [Torch, OpenVINO])
-def test_bfloat16_is_asked_for_and_spares_the_skip(kind: type[Runtime], trained: Kept) -> None:
+def test_bfloat16_is_opt_in_and_rounds_only_the_learned_part(kind: type[Runtime], trained: Kept) -> None:
     if kind().missing():
         pytest.skip("not installed")
     x = torch.rand(1, 3, 32, 32)
@@ -205,12 +207,12 @@ def test_bfloat16_is_asked_for_and_spares_the_skip(kind: type[Runtime], trained:
     assert off(kind(precision="bf16")) < learned / 2**7  # CPUs without bf16 compute in float32, which is nearer still
 
 
-def test_what_torch_computes_in_bfloat16_is_float32_again(trained: Kept) -> None:
+def test_bfloat16_outputs_of_torch_are_float32(trained: Kept) -> None:
     halved = Torch(precision="bf16").prepare(trained, 1, "cpu")
     assert halved(torch.rand(1, 3, 8, 8)).dtype == torch.float32
 
 
-def test_float16_is_for_accelerators_and_rounds_less_than_bfloat16(trained: Kept) -> None:
+def test_float16_needs_an_accelerator_and_rounds_less_than_bfloat16(trained: Kept) -> None:
     with pytest.raises(RunError, match="f16 on accelerators only; use bf16 or f32 on the CPU"):
         Torch(precision="f16").prepare(trained, 1, "cpu")
     x = torch.rand(1, 3, 32, 32)
@@ -222,7 +224,7 @@ def test_float16_is_for_accelerators_and_rounds_less_than_bfloat16(trained: Kept
     assert 0 < errors[0] < errors[1] / 4
 
 
-def test_linear_layers_are_rounded_once_not_in_every_call() -> None:
+def test_linear_layers_are_rounded_once() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LayerNorm(4), nn.Linear(4, 4))
     _halve(module, torch.bfloat16)
     dtypes = [next(layer.parameters()).dtype for layer in module]
@@ -234,14 +236,14 @@ def test_onnxruntime_has_no_bfloat16() -> None:
         OnnxRuntime(precision="bf16")  # type: ignore[arg-type]  # which is the point
 
 
-def test_what_is_missing_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
     assert Torch().missing() is None
     assert OpenVINO().missing() == "openvino is not installed; pip install 'lowvision-framework[openvino]'"
     assert OnnxRuntime().missing() == "onnxruntime is not installed; pip install 'lowvision-framework[onnxruntime]'"
 
 
-def test_listing_them_imports_no_library() -> None:
+def test_listing_the_runtimes_imports_no_library() -> None:
     program = (
         "import sys, lowvision_runtimes\n"
         "for runtime in lowvision_runtimes.lowvision_runtimes().values(): runtime().missing()\n"

@@ -76,11 +76,11 @@ def set_sparse(network: Network, count: int) -> None:
                 layer.logits[len(layer.logits) - count :, 1] = 1
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_smsr") == {"backbones": ["smsr"]}
 
 
-def test_it_keeps_the_contract_of_a_backbone() -> None:
+def test_the_backbone_passes_its_check() -> None:
     # Where two logits are nearly equal, half precision marks another position, and then an output is far off.
     check_backbone(SMSR(channels=4, layers=2), half=False)
 
@@ -89,27 +89,27 @@ def test_it_keeps_the_contract_of_a_backbone() -> None:
 
 
 @pytest.mark.parametrize(("scale", "printed"), [(2, 985), (3, 993), (4, 1006)])
-def test_it_has_the_parameters_that_the_paper_prints(scale: int, printed: int) -> None:
+def test_the_network_has_the_parameter_count_of_the_paper(scale: int, printed: int) -> None:
     network = blueprint(SMSR(), scale)
     logits = sum(p.numel() for name, p in network.named_parameters() if name.endswith("logits"))
     assert logits == 5 * 4 * 64 * 2
     assert round((parameters(network) - logits) / 1000) == printed
 
 
-def test_defaults_are_the_network_and_the_schedules_of_the_paper() -> None:
+def test_defaults_are_network_and_schedules_of_the_paper() -> None:
     assert SMSR() == SMSR(
         channels=64, layers=5, skip="bicubic", sparsity=0.1, sparsity_rise=0.05, tau=0.4, tau_fall=0.3
     )
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 26, 51, 200, 301, 302, 1000])
-def test_schedules_are_the_papers_with_epochs_told_as_progress(epoch: int) -> None:
+def test_schedules_equal_those_of_the_paper_as_functions_of_progress(epoch: int) -> None:
     progress = (epoch - 1) / EPOCHS
     assert PAPER.tau_at(progress) == pytest.approx(max(1 - (epoch - 1) / 500, 0.4))
     assert PAPER.weight_at(progress) == pytest.approx(min((epoch - 1) / 50, 1) * 0.1 / LEVELS)
 
 
-def test_a_schedule_of_no_length_is_over_at_once() -> None:
+def test_a_schedule_of_length_zero_ends_at_once() -> None:
     at_once = Schedule(sparsity=1.0, rise=0.0, tau=0.4, fall=0.0)
     assert (at_once.tau_at(0.0), at_once.weight_at(0.0)) == (0.4, 1 / LEVELS)
 
@@ -126,7 +126,7 @@ def test_a_schedule_of_no_length_is_over_at_once() -> None:
     channels=st.integers(1, 6),
     seed=st.integers(0, 99),
 )
-def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
+def test_a_sparsely_computed_module_equals_the_masked_one(
     batch: int, height: int, width: int, share: float, channels: int, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -143,7 +143,7 @@ def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
 @pytest.mark.parametrize("count", [0, 3, 8])
 @settings(deadline=None, max_examples=5)
 @given(batch=st.integers(1, 3), height=st.integers(1, 11), width=st.integers(1, 11))
-def test_what_adapt_restores_is_what_forward_does(count: int, batch: int, height: int, width: int) -> None:
+def test_adapt_equals_forward(count: int, batch: int, height: int, width: int) -> None:
     network = built()
     set_sparse(network, count)
     images = torch.rand(batch, 3, height, width, dtype=torch.float64)
@@ -166,7 +166,7 @@ def dense_form(network: Network, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_with_every_position_marked_it_is_the_dense_network() -> None:
+def test_with_every_position_marked_the_network_equals_the_dense_one() -> None:
     network, images = built(), tiles()
     assert not torch.allclose(network(images), dense_form(network, images))
     say_all_marked(network)
@@ -185,7 +185,7 @@ def test_with_every_position_marked_it_is_the_dense_network() -> None:
     count=st.sampled_from([None, 0, 3, 8]),
     offset=st.sampled_from([-ALL, -0.3, 0.0, 0.3, ALL]),
 )
-def test_it_tells_exactly_the_multiply_adds_that_were_done(
+def test_the_reported_cost_equals_the_computed_multiply_adds(
     batch: int, height: int, width: int, count: int | None, offset: float
 ) -> None:
     network = built()
@@ -201,14 +201,14 @@ def test_it_tells_exactly_the_multiply_adds_that_were_done(
         assert network.adapt(image[None])[1] == own
 
 
-def test_with_every_position_marked_it_costs_what_the_static_graph_costs() -> None:
+def test_with_every_position_marked_the_cost_equals_the_static_graph() -> None:
     network, images = built(), tiles(2)
     dense = multiply_adds(network, (1, 3, TILE, TILE))
     say_all_marked(network)
     assert network.adapt(images)[1].tolist() == [dense, dense]
 
 
-def test_each_position_that_is_not_marked_saves_the_same() -> None:
+def test_each_unmarked_position_saves_the_same_cost() -> None:
     network = built(SMSR(channels=8, layers=1))
     (module,) = network.modules_of_body()
     set_sparse(network, 3)
@@ -228,7 +228,7 @@ def test_each_position_that_is_not_marked_saves_the_same() -> None:
 
 
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.9])
-def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> None:
+def test_a_budget_is_met_by_shifting_the_position_logits(share: float) -> None:
     network, images = built(), tiles(12)
     before = network(images)
     network.set_budget(share, images, tiles(12))
@@ -237,7 +237,7 @@ def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> Non
     assert torch.equal(network(images), before)  # the static graph stays
 
 
-def test_more_may_be_spent_and_more_is() -> None:
+def test_a_larger_budget_is_spent() -> None:
     network, images = built(), tiles(8)
     spent = []
     for share in (0.1, 0.7, 0.85, 1.0):
@@ -251,7 +251,7 @@ def test_more_may_be_spent_and_more_is() -> None:
     assert network.offset == -ALL
 
 
-def test_a_setting_travels_in_weights() -> None:
+def test_a_budget_setting_is_saved_with_the_weights() -> None:
     network, other = built(), built(seed=1)
     network.set_budget(0.8, tiles(), tiles())
     other.load_state_dict(network.state_dict())
@@ -262,7 +262,7 @@ def test_a_setting_travels_in_weights() -> None:
 # How it learns
 
 
-def test_soft_masks_become_hard_ones_as_the_temperature_falls() -> None:
+def test_soft_masks_approach_hard_masks_as_the_temperature_falls() -> None:
     logits = torch.randn(4000, 2) * 3
     wanted = hard(logits, 1).float()
     torch.manual_seed(0)
@@ -274,13 +274,13 @@ def test_soft_masks_become_hard_ones_as_the_temperature_falls() -> None:
     assert (drawn[-1].round() == wanted).float().mean() > 0.8  # noise decides where logits hardly differ
 
 
-def test_what_is_kept_is_dense_or_marked() -> None:
+def test_kept_positions_are_dense_or_marked() -> None:
     marked, channels = torch.tensor([1.0, 0, 0, 1]).view(1, 1, 2, 2), torch.tensor([1.0, 0, 1, 1])
     everywhere = 1 - channels[:, None, None] * (1 - marked)
     torch.testing.assert_close(kept_share(marked, channels), everywhere.mean())
 
 
-def test_the_objective_is_l1_and_the_weighted_share_that_is_kept() -> None:
+def test_the_objective_is_l1_plus_the_weighted_kept_share() -> None:
     network = SMALL.build(PlainTask(scale=2)).train()
     objective = SMALL.replace(sparsity=5.0).objective(network, l1_loss)
     lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
@@ -311,12 +311,12 @@ def kept_after_training(sparsity: float) -> float:
     return spent / multiply_adds(network, (1, 3, TILE, TILE))
 
 
-def test_the_dearer_what_is_kept_the_less_is_kept() -> None:
+def test_a_larger_sparsity_weight_keeps_less() -> None:
     free, dear = kept_after_training(0.0), kept_after_training(100.0)
     assert dear < 0.75 * free
 
 
-def test_it_starts_at_the_skip_and_learns() -> None:
+def test_the_initial_network_is_the_skip_and_training_improves_it() -> None:
     torch.manual_seed(0)
     losses = learning.losses(SMSR(channels=16, layers=2).build(PlainTask(scale=2)), scale=2)
     assert min(losses[-3:]) < 0.97 * losses[0]
@@ -326,7 +326,7 @@ def test_it_starts_at_the_skip_and_learns() -> None:
 
 
 @pytest.mark.parametrize(("reducer", "level"), [(Channels(), 8), (Layers(), 1)])
-def test_a_smaller_one_inherits_slices(reducer: Channels | Layers, level: int) -> None:
+def test_a_smaller_network_inherits_slices(reducer: Channels | Layers, level: int) -> None:
     base = SMSR(channels=16, layers=2)
     larger, smaller = built(base), built(reducer.reduce(base, level))  # type: ignore[arg-type]  # it stays SMSR
     assert reducer.inherit(larger, smaller)
@@ -343,13 +343,13 @@ def waits(network: Network, tiles: Tensor) -> int:
     return sum(event.name in ("aten::_local_scalar_dense", "aten::nonzero") for event in profiler.events())
 
 
-def test_a_batch_synchronises_once_a_module_whatever_its_size() -> None:
+def test_a_batch_synchronises_once_per_module_for_any_size() -> None:
     torch.manual_seed(0)
     network = Network(colours=3, scale=2, channels=8, layers=3, skip="bicubic").eval()
     assert waits(network, torch.rand(2, 3, 12, 12)) == waits(network, torch.rand(9, 3, 12, 12)) == 3
 
 
-def test_weights_are_split_again_after_they_change_and_copies_split_their_own() -> None:
+def test_split_weights_are_recomputed_after_changes_and_per_copy() -> None:
     torch.manual_seed(0)
     network = Network(colours=3, scale=2, channels=8, layers=2, skip="bicubic").eval()
     tiles = torch.rand(2, 3, 12, 12)

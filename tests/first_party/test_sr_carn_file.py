@@ -68,7 +68,7 @@ def saved(content: Any, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_each_end_computes_what_its_tensors_do_in_plain_pytorch(scale: Any, tmp_path: Path) -> None:
+def test_the_upsampler_of_each_scale_equals_its_tensors_in_plain_pytorch(scale: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
     state = layout()
     found = external_weights.read(saved(state, tmp_path), KNOWN, CARNFile(scale=scale))
@@ -79,14 +79,14 @@ def test_each_end_computes_what_its_tensors_do_in_plain_pytorch(scale: Any, tmp_
         torch.testing.assert_close(network(image), carn(state, image, scale), rtol=1e-5, atol=1e-6)
 
 
-def test_a_file_of_several_scales_names_them_and_the_way_out(tmp_path: Path) -> None:
+def test_a_file_of_several_scales_is_reported_with_its_scales_and_a_remedy(tmp_path: Path) -> None:
     path = saved(layout(), tmp_path)
     with pytest.raises(WeightsError, match=r"'carn_file'.* x2, x3, x4; choose one by `lowvision convert --scale`"):
         external_weights.read(path, KNOWN)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_scale_picks_one_without_naming_the_format(scale: int, tmp_path: Path) -> None:
+def test_option_scale_selects_one_without_a_format(scale: int, tmp_path: Path) -> None:
     path = saved(layout(), tmp_path)
     picked = external_weights.read(path, KNOWN, scale=scale)
     named = external_weights.read(path, KNOWN, CARNFile(scale=scale))  # type: ignore[arg-type]  # pydantic checks it
@@ -109,7 +109,7 @@ def test_a_file_of_one_scale_needs_no_choice(tmp_path: Path) -> None:
         external_weights.read(path, KNOWN, CARNFile(scale=2))
 
 
-def test_the_format_classsr_leaves_it_alone() -> None:
+def test_the_format_classsr_does_not_recognise_the_file() -> None:
     assert ClassSR().recognise(layout()) is None
 
 

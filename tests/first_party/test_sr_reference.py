@@ -270,7 +270,7 @@ EVERY = [
 
 
 @pytest.mark.parametrize(("layout", "network"), [case[1:] for case in EVERY], ids=[case[0] for case in EVERY])
-def test_a_network_gives_what_plain_pytorch_makes_of_its_tensors(
+def test_a_network_equals_its_tensors_in_plain_pytorch(
     layout: Callable[[], State], network: Callable[[State, Tensor], Tensor], tmp_path
 ) -> None:
     state = layout()
@@ -287,7 +287,7 @@ CONTAINERS = [
 
 
 @pytest.mark.parametrize(("layouts", "network"), [case[1:] for case in CONTAINERS], ids=[c[0] for c in CONTAINERS])
-def test_a_container_classifies_and_restores_as_plain_pytorch_does(
+def test_a_container_classifies_and_restores_as_in_plain_pytorch(
     layouts: list[Callable[[], State]], network: Callable[[State, Tensor], Tensor], tmp_path
 ) -> None:
     branches = [layout() for layout in layouts]
@@ -313,13 +313,13 @@ def test_a_container_classifies_and_restores_as_plain_pytorch_does(
     ],
     ids=["fsrcnn", "carn"],
 )
-def test_containers_have_as_many_parameters_as_published(layouts: list[Callable[[], State]], published: int) -> None:
+def test_containers_have_the_published_parameter_counts(layouts: list[Callable[[], State]], published: int) -> None:
     statistics = ("running_mean", "running_var", "num_batches_tracked")
     state = container_layout([layout() for layout in layouts])
     assert sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics)) == published
 
 
-def test_the_options_of_a_network_are_read_off_its_tensors(tmp_path) -> None:
+def test_the_options_of_a_network_are_inferred_from_its_tensors(tmp_path) -> None:
     (backbone,) = weights.read_header(saved(rcan_layout(50, 2, 3), tmp_path), KNOWN).architecture.branches
     assert backbone.model_dump(exclude={"mean"}) == {
         "channels": 50,
@@ -336,7 +336,7 @@ def saved(state: Any, folder: Any) -> Any:
     return path
 
 
-def test_an_untrained_shift_is_the_mean_as_everywhere_and_changes_nothing_else(tmp_path) -> None:
+def test_an_untrained_shift_is_read_as_the_mean_colour(tmp_path) -> None:
     state = carn_layout(8)
     for name, sign in (("sub_mean", -1), ("add_mean", 1)):
         state |= {f"{name}.weight": torch.eye(3).reshape(3, 3, 1, 1), f"{name}.bias": sign * MEAN}
@@ -348,19 +348,19 @@ def test_an_untrained_shift_is_the_mean_as_everywhere_and_changes_nothing_else(t
     assert torch.equal(found.state["exit.bias"], state["exit.bias"])
 
 
-def test_a_shift_that_loses_a_colour_is_refused(tmp_path) -> None:
+def test_a_shift_that_drops_a_colour_is_refused(tmp_path) -> None:
     state = carn_layout(8) | {"sub_mean.weight": torch.ones(3, 3, 1, 1)}
     with pytest.raises(WeightsError, match="sub_mean is singular: it mixes the colours"):
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_an_rcan_of_other_pixels_is_taken_as_told(tmp_path) -> None:
+def test_an_rcan_of_another_pixel_range_is_read_by_option_white(tmp_path) -> None:
     state = rcan_layout(16, 1, 1)
     with torch.no_grad():
         assert close(ours(state, tmp_path, white=1.0)(IMAGE), rcan(state, IMAGE, white=1))
 
 
-def test_an_fsrcnn_enlarges_as_far_as_told(tmp_path) -> None:
+def test_an_fsrcnn_gets_its_scale_by_an_option(tmp_path) -> None:
     state = fsrcnn_layout(8, 4, 1)
     for scale in (2, 3, 4):
         with torch.no_grad():
@@ -368,14 +368,14 @@ def test_an_fsrcnn_enlarges_as_far_as_told(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["body_conv.0.0.weight", "body_conv.2.bias", "head_conv.1.weight", "tail_conv.bias"])
-def test_a_tensor_that_is_missing_is_named_as_in_the_file(name: str, tmp_path) -> None:
+def test_a_missing_tensor_is_named_as_in_the_file(name: str, tmp_path) -> None:
     state = fsrcnn_layout()
     del state[name]
     with pytest.raises(WeightsError, match=rf"'classsr'.*{name}"):
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_what_is_too_much_or_of_another_shape_is_named_as_in_the_file(tmp_path) -> None:
+def test_surplus_and_misshapen_tensors_are_named_as_in_the_file(tmp_path) -> None:
     branches = [fsrcnn_layout(8), fsrcnn_layout(12)]
     state = container_layout(branches) | {"net2.extra.weight": torch.zeros(1), "net1.tail_conv.bias": torch.zeros(1)}
     with pytest.raises(WeightsError) as told:
@@ -391,7 +391,7 @@ def test_branches_of_several_scales_are_refused(tmp_path) -> None:
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_other_files_are_left_to_other_formats() -> None:
+def test_files_of_other_formats_are_not_recognised() -> None:
     theirs = KNOWN.find("formats", "classsr").component()
     assert theirs.recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None
     assert theirs.recognise({"classifier.weight": torch.zeros(10, 8), "features.0.weight": torch.zeros(8, 3)}) is None

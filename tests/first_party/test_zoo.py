@@ -27,16 +27,16 @@ RECIPES = {
 }
 
 
-def test_all_together_are_small() -> None:
+def test_the_shipped_weights_are_small() -> None:
     assert sum(path.stat().st_size for path in CARRIED.values()) < 25e6
 
 
-def test_every_one_has_a_recipe() -> None:
+def test_all_shipped_weights_have_a_recipe() -> None:
     assert CARRIED.keys() == RECIPES.keys()
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_the_header_tells_everything_and_no_place_on_a_machine(name: str) -> None:
+def test_the_header_states_everything_without_local_paths(name: str) -> None:
     header = weights.read_header(CARRIED[name], KNOWN)
     assert header.provenance.license == "Apache-2.0"
     assert "photographs" in header.provenance.about
@@ -51,7 +51,7 @@ def test_the_header_tells_everything_and_no_place_on_a_machine(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_it_is_what_its_recipe_makes(name: str) -> None:
+def test_shipped_weights_match_their_recipe(name: str) -> None:
     path = shipped.recipes(KNOWN)[RECIPES[name]]
     recipe, header = reading.read(path, KNOWN, []), weights.read_header(CARRIED[name], KNOWN)
     assert header.architecture == recipe.architecture
@@ -59,7 +59,7 @@ def test_it_is_what_its_recipe_makes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_a_photograph_is_restored_better_than_without(name: str, photograph: torch.Tensor) -> None:
+def test_shipped_weights_improve_a_photograph(name: str, photograph: torch.Tensor) -> None:
     task = weights.read_header(CARRIED[name], KNOWN).architecture.task
     lq = task.degrade(photograph, torch.Generator().manual_seed(0))
     network = lowvision.load(CARRIED[name], device="cpu", runtime="torch")
@@ -68,7 +68,7 @@ def test_a_photograph_is_restored_better_than_without(name: str, photograph: tor
     assert gain > (0.3 if task.scale > 1 else 5)
 
 
-def test_the_default_is_the_disp_container() -> None:
+def test_the_default_weights_are_the_disp_container() -> None:
     assert pretrained.default(KNOWN) == CARRIED["sr-disp-x4"]
 
 
