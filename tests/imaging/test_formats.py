@@ -32,5 +32,5 @@ def test_the_best_depth_of_a_format_survives(suffix: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("one", [one for one in formats.FORMATS if not one.depths], ids=lambda one: one.name)
-def test_the_result_of_a_format_that_is_only_read_has_a_suffix_that_is_written(one: formats.ImageFormat) -> None:
+def test_the_result_of_a_read_only_format_has_a_writable_suffix(one: formats.ImageFormat) -> None:
     assert one.replacement in formats.WRITABLE

@@ -46,7 +46,7 @@ def test_xmp_survives_between_all_formats(tmp_path: Path, source: str, target: s
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
-def test_the_resolution_is_kept_as_it_is(tmp_path: Path, suffix: str) -> None:
+def test_the_resolution_is_kept(tmp_path: Path, suffix: str) -> None:
     PIL.Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", dpi=(300, 150))
     with PIL.Image.open(carried(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
         assert file.info["dpi"] == pytest.approx((300, 150), abs=0.1)
@@ -106,21 +106,21 @@ def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:
         ("a.png", Metadata(tiff=((33723, 7, 1, b"a"),)), "IPTC of TIFF"),
     ],
 )
-def test_what_a_format_cannot_hold_is_named(
+def test_metadata_that_a_format_cannot_store_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, target: str, metadata: Metadata, named: str
 ) -> None:
     io.write(tmp_path / target, Image(PIXELS, metadata=metadata))
     assert named in caplog.text
 
 
-def test_nothing_is_said_about_metadata_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_absent_metadata_is_not_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for suffix in (".png", ".jpg", ".tif", ".webp", ".bmp"):
         io.write(tmp_path / f"a{suffix}", Image(PIXELS))
         assert io.read(tmp_path / f"a{suffix}").exif is None
     assert not caplog.text
 
 
-def test_a_turned_avif_is_upright_with_its_profile(tmp_path: Path) -> None:
+def test_a_rotated_avif_becomes_upright_and_keeps_its_profile(tmp_path: Path) -> None:
     exif = PIL.Image.Exif()
     exif[274] = 6
     profile = bytes(16) + b"RGB " + bytes(100)
