@@ -89,7 +89,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     return trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
 
 
-def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle) -> None:
+def test_the_fastest_runtime_is_selected_and_unusable_ones_are_listed(parts: ModelBundle) -> None:
     known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
     found = autotune.find(parts, known, 16, 16)
     assert found.name == "torch"
@@ -115,14 +115,14 @@ def test_outputs_are_compared_relative_to_their_largest_value(scale: float, vali
     assert found.name == ("other" if valid else "torch")
 
 
-def test_a_runtime_that_accepts_tiles_only_is_the_last_resort(parts: ModelBundle) -> None:
+def test_a_runtime_that_accepts_tiles_only_is_selected_last(parts: ModelBundle) -> None:
     found = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
     assert found.name == "slow"
     assert found.left_out == {"rigid": "it accepts tiles only, not windows of other sizes: ValueError: not a tile"}
     assert autotune.find(parts, runtimes(rigid=Rigid), 16, 16).name == "rigid"
 
 
-def test_measuring_leaves_the_number_of_threads_of_the_caller(parts: ModelBundle) -> None:
+def test_measuring_does_not_change_the_number_of_threads(parts: ModelBundle) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -145,7 +145,7 @@ def test_a_runtime_without_the_precision_is_left_out(parts: ModelBundle) -> None
     assert found.left_out == {"onnxruntime": "it does not support bf16"}
 
 
-def test_the_result_is_cached_until_something_changes(parts: ModelBundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_result_is_cached_until_its_inputs_change(parts: ModelBundle, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lowvision")
 
     def find(**changes: Any) -> Fastest:
@@ -177,7 +177,7 @@ def test_the_installed_runtimes_agree_with_torch(parts: ModelBundle, name: str) 
     assert found.left_out == {}
 
 
-def test_concurrent_callers_are_timed_together() -> None:
+def test_concurrent_calls_are_timed_together() -> None:
     alone, together = (autotune.seconds_a_call(lambda x: time.sleep(0.02), torch.zeros(1), n) for n in (1, 4))  # type: ignore[arg-type, return-value]  # its output is not looked at
     assert together < alone / 2
 
@@ -187,7 +187,7 @@ def test_the_result_is_formatted_with_its_measurements() -> None:
     assert str(Fastest("torch", {}, {})) == "torch"
 
 
-def test_a_call_takes_as_long_as_its_work_not_as_its_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_a_call_includes_queued_work(monkeypatch: pytest.MonkeyPatch) -> None:
     from lowvision.system import devices
 
     monkeypatch.setattr(devices, "synchronize", lambda device: time.sleep(0.02))

@@ -78,7 +78,7 @@ def shuffles(network: nn.Module) -> list[type[nn.Module]]:
 @given(
     factor=st.sampled_from([2, 3, 4]), side=st.sampled_from([1, 3, 5]), bias=st.booleans(), height=SIDES, width=SIDES
 )
-def test_a_shuffle_comes_behind_the_last_convolution(
+def test_folding_moves_the_pixel_shuffle_behind_the_last_convolution(
     factor: int, side: int, bias: bool, height: int, width: int
 ) -> None:
     network = Shuffling(factor, side, bias).eval()
@@ -96,7 +96,7 @@ def test_a_shuffle_comes_behind_the_last_convolution(
     height=SIDES,
     width=SIDES,
 )
-def test_a_transposed_convolution_becomes_one_and_a_shuffle(
+def test_a_transposed_convolution_is_folded_to_a_convolution_and_a_shuffle(
     shape: tuple[int, int, int, int], bias: bool, height: int, width: int
 ) -> None:
     side, stride, padding, more = shape
@@ -119,11 +119,11 @@ def test_a_transposed_convolution_becomes_one_and_a_shuffle(
         nn.Sequential(nn.Conv2d(3, 3, 3, padding=1)),
     ],
 )
-def test_what_gains_nothing_or_cannot_be_is_left_alone(network: nn.Module) -> None:
+def test_networks_that_cannot_be_folded_or_gain_nothing_are_unchanged(network: nn.Module) -> None:
     assert folding.folded(network.eval(), 3, 8) is network
 
 
-def test_the_original_stays_as_it_is() -> None:
+def test_folding_does_not_modify_the_original() -> None:
     network = Shuffling(2).eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     folding.folded(network, 3, 8)
