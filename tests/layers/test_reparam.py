@@ -91,14 +91,14 @@ def test_parallel_convolutions_fuse_into_one_that_computes_the_same(parts: list[
     ],
     ids=["stride", "no convolution", "reflection", "even", "a word", "size of the output", "nothing"],
 )
-def test_convolutions_that_one_cannot_compute_are_rejected(parts: list[nn.Module]) -> None:
+def test_convolutions_that_cannot_be_fused_are_rejected(parts: list[nn.Module]) -> None:
     with pytest.raises(ValueError, match="cannot be added"):
         ParallelConv(parts)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 5), st.integers(0, 2**31))
-def test_a_plugin_s_own_layer_is_fused_by_its_name(channels: int, seed: int) -> None:
+def test_a_plugin_layer_with_a_fused_method_is_fused(channels: int, seed: int) -> None:
     torch.manual_seed(seed)
     larger = Net(Normalised(channels), channels)
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_a_plugin_s_own_layer_is_fused_by_its_name(channels: int, seed: int) -> 
     assert all(torch.equal(tensor, before[name]) for name, tensor in larger.state_dict().items())
 
 
-def test_a_layer_that_the_other_network_trains_too_is_copied() -> None:
+def test_a_layer_with_the_same_form_in_both_networks_is_copied() -> None:
     larger, smaller = (Net(ParallelConv([nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)])) for _ in range(2))
     image = torch.rand(1, 3, 5, 5)
     assert fuse(larger, smaller)
@@ -125,7 +125,7 @@ def test_a_layer_that_the_other_network_trains_too_is_copied() -> None:
 
 
 @pytest.mark.parametrize("what", ["a layer more", "another width", "another kernel"])
-def test_networks_that_differ_otherwise_stay_as_they_are(what: str) -> None:
+def test_networks_that_differ_otherwise_are_not_changed(what: str) -> None:
     larger = Net(ParallelConv([nn.Conv2d(4, 4, 3, padding=1)]))
     smaller = Net(nn.Conv2d(4, 4, 3, padding=1))
     if what == "a layer more":
