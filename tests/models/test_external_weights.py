@@ -93,7 +93,7 @@ def saved(state: Any, folder: Path, name: str = "theirs.pth") -> Path:
 
 @pytest.mark.parametrize("inner", [("params",), ("params_ema",), ("state_dict",), ("model",), ("net", "params"), ()])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_what_lies_around_the_tensors_is_taken_off(inner: tuple[str, ...], prefix: str, tmp_path) -> None:
+def test_wrappers_around_the_tensors_are_removed(inner: tuple[str, ...], prefix: str, tmp_path) -> None:
     state: Any = {prefix + name: tensor for name, tensor in STATE.items()}
     for key in reversed(inner):
         state = {"epoch": 3, key: state}
@@ -108,7 +108,7 @@ def test_averaged_weights_are_preferred(tmp_path) -> None:
     assert all(torch.equal(read[name], averaged[name]) for name in STATE)
 
 
-def test_the_older_way_of_pytorch_to_write_is_read(tmp_path) -> None:
+def test_the_legacy_pytorch_format_is_read(tmp_path) -> None:
     path = tmp_path / "old.pth"
     torch.save(STATE, path, _use_new_zipfile_serialization=False)
     assert external_weights.tensors(path).keys() == STATE.keys()
@@ -121,7 +121,7 @@ class Runs:
         return os.mkdir, ("must-not-be-there",)
 
 
-def test_a_file_that_would_run_code_is_refused_with_what_it_needs_and_the_way_out(tmp_path, monkeypatch) -> None:
+def test_a_file_that_would_run_code_is_refused_with_its_imports_and_a_remedy(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = saved({"params": STATE, "more": Runs()}, tmp_path)
     with pytest.raises(WeightsError, match=r"needs posix\.mkdir.*rejected.*torch\.save\(network\.state_dict"):
@@ -129,7 +129,7 @@ def test_a_file_that_would_run_code_is_refused_with_what_it_needs_and_the_way_ou
     assert not (tmp_path / "must-not-be-there").exists()
 
 
-def test_what_is_no_file_of_tensors_is_told(tmp_path) -> None:
+def test_a_file_without_tensors_is_reported(tmp_path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         external_weights.tensors(tmp_path / "nowhere.pth")
     with pytest.raises(WeightsError, match="cannot be read"):
@@ -149,7 +149,7 @@ def test_what_is_no_file_of_tensors_is_told(tmp_path) -> None:
         external_weights.tensors(tmp_path / "text.pth")
 
 
-def test_parts_may_be_named_as_a_recipe_names_them(tmp_path, knowing) -> None:
+def test_a_format_may_describe_networks_in_recipe_syntax(tmp_path, knowing) -> None:
     found = external_weights.read(saved(STATE, tmp_path), knowing(same=Same))
     assert found.format == "same"
     assert found.architecture.branches == (BACKBONE,)
@@ -157,7 +157,7 @@ def test_parts_may_be_named_as_a_recipe_names_them(tmp_path, knowing) -> None:
     assert (found.architecture.tile.size, found.architecture.tile.overlap) == (24, 6)
 
 
-def test_safetensors_without_our_header_are_another_programs(tmp_path, knowing) -> None:
+def test_safetensors_without_lowvision_header_are_external_weights(tmp_path, knowing) -> None:
     path = tmp_path / "theirs.safetensors"
     save_file(STATE, path)
     assert weights.is_foreign(path)
@@ -171,13 +171,13 @@ def test_half_precision_is_read_as_float32(tmp_path, knowing) -> None:
     assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32}
 
 
-def test_a_format_that_knows_everything_is_asked_last(tmp_path, knowing) -> None:
+def test_a_format_that_accepts_every_file_is_tried_last(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
     assert external_weights.read(path, knowing(any=AnyFile, same=Same)).format == "same"
     assert external_weights.read(path, knowing(any=AnyFile)).format == "any"
 
 
-def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
+def test_a_file_recognised_by_two_formats_is_an_error_with_both_names(tmp_path, knowing) -> None:
     known = knowing(same=Same, twin=Twin)
     path = saved(STATE, tmp_path)
     with pytest.raises(
@@ -187,7 +187,7 @@ def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
     assert external_weights.read(path, known, Twin()).format == "twin"
 
 
-def test_a_file_that_nobody_knows_is_told_with_who_was_asked_and_what_is_in_it(tmp_path, knowing) -> None:
+def test_an_unrecognised_file_is_reported_with_tried_formats_and_contents(tmp_path, knowing) -> None:
     path = saved({"strange.weight": torch.zeros(1)}, tmp_path)
     with pytest.raises(WeightsError, match=r"no format recognises it; there are .*same.*1 tensors: strange\.weight"):
         external_weights.read(path, knowing(same=Same))
@@ -195,7 +195,7 @@ def test_a_file_that_nobody_knows_is_told_with_who_was_asked_and_what_is_in_it(t
         external_weights.read(path, knowing(same=Same), Same())
 
 
-def test_a_broken_format_does_not_stand_in_the_way_of_others_and_is_told_where_none_is_left(tmp_path, knowing) -> None:
+def test_a_failing_format_is_skipped_and_reported_if_no_other_matches(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
     assert external_weights.read(path, knowing(raising=Raising, same=Same)).format == "same"
     with pytest.raises(WeightsError, match=r"no format recognises it.*; format raising failed: RuntimeError: what is"):
@@ -204,12 +204,12 @@ def test_a_broken_format_does_not_stand_in_the_way_of_others_and_is_told_where_n
         external_weights.read(path, knowing(raising=Raising), Raising())
 
 
-def test_a_format_that_cannot_take_a_file_over_says_why(tmp_path, knowing) -> None:
+def test_a_format_that_rejects_a_file_reports_the_reason(tmp_path, knowing) -> None:
     with pytest.raises(WeightsError, match="is in the format 'refusing', but cannot be converted: its attention is"):
         external_weights.read(saved(STATE, tmp_path), knowing(refusing=Refusing))
 
 
-def test_what_does_not_fit_is_named(tmp_path, knowing) -> None:
+def test_mismatched_tensors_are_named(tmp_path, knowing) -> None:
     known = knowing(same=Same)
     state = STATE | {"extra": torch.zeros(1), "enlarge.bias": torch.zeros(4)}
     del state["features.2.bias"]
@@ -220,7 +220,7 @@ def test_what_does_not_fit_is_named(tmp_path, knowing) -> None:
     assert "1 of another shape: enlarge.bias (4,) instead of (3,)" in str(told.value)
 
 
-def test_a_network_that_no_plugin_provides_is_told(tmp_path, knowing) -> None:
+def test_a_network_that_no_plugin_provides_is_reported(tmp_path, knowing) -> None:
     class Acme(Format):
         """Names what is not there."""
 
@@ -231,7 +231,7 @@ def test_a_network_that_no_plugin_provides_is_told(tmp_path, knowing) -> None:
         external_weights.read(saved(STATE, tmp_path), knowing(acme=Acme))
 
 
-def test_the_same_file_read_as_another_network_never_shares_its_graphs(tmp_path, knowing) -> None:
+def test_one_file_read_as_two_networks_has_separate_graphs(tmp_path, knowing) -> None:
     path = saved(STATE, tmp_path)
     same, other = (
         trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", AnyFile))

@@ -51,7 +51,7 @@ def test_the_header_alone_rebuilds_the_container(saved):
     assert torch.equal(again.eval().route(tiles).image, made.eval().route(tiles).image)
 
 
-def test_one_branch_is_a_network_of_its_own(tmp_path):
+def test_a_single_branch_is_saved_as_a_network(tmp_path):
     only = container().only(-1)
     assert only.kind == "backbone"
     network = only.build_network()
@@ -60,7 +60,7 @@ def test_one_branch_is_a_network_of_its_own(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
-def test_nothing_in_the_header_but_json_and_no_path_of_this_machine(saved):
+def test_the_header_is_json_without_local_paths(saved):
     path, _ = saved
     raw = path.read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
@@ -70,7 +70,7 @@ def test_nothing_in_the_header_but_json_and_no_path_of_this_machine(saved):
     assert json.loads(metadata["lowvision"])["plugins"] == {"lowvision-framework": version("lowvision-framework")}
 
 
-def test_weights_of_another_size_are_told_with_both_and_the_shapes(saved):
+def test_weights_of_another_size_are_reported_with_both_shapes(saved):
     path, _ = saved
     with pytest.raises(WeightsError) as told:
         weights.load_container(path, container(channels=(4, 9)), KNOWN)
@@ -79,7 +79,7 @@ def test_weights_of_another_size_are_told_with_both_and_the_shapes(saved):
     assert "of another shape" in str(told.value)
 
 
-def test_weights_of_another_network_name_what_is_missing_and_unexpected(saved):
+def test_weights_of_another_network_are_reported_with_missing_and_unexpected_tensors(saved):
     path, _ = saved
     with pytest.raises(WeightsError, match=r"(?s)missing: .*unexpected: "):
         weights.load_container(path, container(channels=(8, 12), backbone="carn"), KNOWN)
@@ -94,7 +94,7 @@ def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
         weights.load_container(path, container().replace(branches=skips), KNOWN)
 
 
-def test_a_container_gives_the_branch_that_is_wanted_and_none_that_it_has_not(saved):
+def test_a_container_returns_an_existing_branch_and_rejects_others(saved):
     path, made = saved
     for k, theirs in enumerate(made.branches.networks):
         own = weights.load_network(path, container().only(k), KNOWN)
@@ -103,7 +103,7 @@ def test_a_container_gives_the_branch_that_is_wanted_and_none_that_it_has_not(sa
         weights.load_network(path, container(channels=(8, 9)).only(-1), KNOWN)
 
 
-def test_bad_files_are_told(saved, tmp_path):
+def test_damaged_weights_files_are_reported(saved, tmp_path):
     path, _ = saved
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(path.read_bytes()[:5000])
@@ -131,12 +131,12 @@ def changed(path, **facts):
     return path
 
 
-def test_a_newer_format_is_told(saved):
+def test_a_newer_format_version_is_reported(saved):
     with pytest.raises(WeightsError, match="format 99 is newer"):
         weights.read_header(changed(saved[0], format=99), KNOWN)
 
 
-def test_a_backbone_that_no_plugin_provides_is_told_with_what_it_needs(saved):
+def test_a_backbone_of_a_missing_plugin_is_reported_with_the_plugin_version(saved):
     header = weights.read_header(saved[0], KNOWN).model_dump(mode="json", context=KNOWN)
     header["architecture"]["branches"] = [{"acme_net": {}}]
     path = changed(saved[0], architecture=header["architecture"], plugins={"lowvision-acme": "1.2"})
@@ -159,7 +159,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 
 
 @pytest.mark.parametrize("start", [b"\x80\x03", b"PK"], ids=["pickle", "zip"])
-def test_a_header_whose_length_looks_like_a_pickle_is_a_header_all_the_same(saved, start):
+def test_a_header_whose_length_looks_like_a_pickle_is_read(saved, start):
     path, _ = saved
     whole = path.read_bytes()
     length = int.from_bytes(whole[:8], "little")
@@ -179,7 +179,7 @@ class Tied(nn.Module):
         self.second = self.first
 
 
-def test_what_two_parts_share_is_stored_once():
+def test_shared_tensors_are_stored_once():
     stored = weights._stored_once(Tied())
     assert sorted(stored) == ["first.bias", "first.weight"]
     assert state_dict.difference(Tied().state_dict(), stored) == ""

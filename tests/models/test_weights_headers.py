@@ -53,7 +53,7 @@ def header_of(path: Path) -> dict[str, Any]:
         ('{"kind": "backbone", "plugins": {"a": ["b"]}}', "cannot be rebuilt"),
     ],
 )
-def test_a_header_that_is_none_is_told(tmp_path: Path, header: str, message: str) -> None:
+def test_an_invalid_header_is_reported(tmp_path: Path, header: str, message: str) -> None:
     with pytest.raises(WeightsError, match=message) as told:
         trained_networks.read(write(tmp_path / "w.safetensors", header), REGISTRY)
     assert "\n" not in str(told.value)
@@ -63,7 +63,7 @@ def test_a_header_that_is_none_is_told(tmp_path: Path, header: str, message: str
 @pytest.mark.parametrize(
     "options", [{"channels": 64, "layers": 10**9}, {"channels": 64, "layers": 10**4}, {"channels": 30_000, "layers": 3}]
 )
-def test_a_network_far_larger_than_its_tensors_is_refused_before_it_takes_memory(
+def test_a_network_far_larger_than_its_tensors_is_refused_before_allocation(
     tmp_path: Path, options: dict[str, int]
 ) -> None:
     header = {"kind": "backbone", "architecture": {"task": "denoise", "branches": [{"dncnn": options}]}}
@@ -122,14 +122,14 @@ def changed_copy(original: Path, copied: Path, change: Change) -> Path:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_values_that_do_not_fit_each_other_are_told(weights_file: Path, tmp_path: Path, name: str) -> None:
+def test_inconsistent_values_are_reported(weights_file: Path, tmp_path: Path, name: str) -> None:
     change, message = CHANGES[name]
     path = changed_copy(weights_file, tmp_path / "w.safetensors", change)
     with pytest.raises(WeightsError, match=message):
         trained_networks.read(path, REGISTRY)
 
 
-def test_a_curve_that_fits_is_accepted(weights_file: Path, tmp_path: Path) -> None:
+def test_a_consistent_curve_is_accepted(weights_file: Path, tmp_path: Path) -> None:
     path = changed_copy(weights_file, tmp_path / "w.safetensors", curve())
     assert trained_networks.read(path, REGISTRY).header.measured["curve/k"] == (1.0, 0.0)
 
@@ -153,7 +153,7 @@ def replaced(value: Any, path: list[int], new: Any) -> Any:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), VALUES)
-def test_any_change_of_a_header_is_accepted_or_told_in_one_line(
+def test_any_change_of_a_header_is_accepted_or_reported_in_one_line(
     weights_file: Path, tmp_path: Path, path: list[int], new: Any
 ) -> None:
     header = replaced(copy.deepcopy(header_of(weights_file)), path, new)
@@ -165,7 +165,7 @@ def test_any_change_of_a_header_is_accepted_or_told_in_one_line(
     assert "\n" not in str(told.value)
 
 
-def test_the_limits_end_a_constructor_and_leave_no_trace() -> None:
+def test_the_limits_stop_a_constructor_and_are_removed_afterwards() -> None:
     with pytest.raises(Oversized), bounded_build.within(Limits(modules=100, elements=10**9)):
         nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(10**9)))
     with pytest.raises(Oversized), bounded_build.within(Limits(modules=100, elements=10**6)):
@@ -173,7 +173,7 @@ def test_the_limits_end_a_constructor_and_leave_no_trace() -> None:
     nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(101)))
 
 
-def test_comparing_leaves_the_random_numbers_as_they_are() -> None:
+def test_comparing_does_not_change_the_random_state() -> None:
     architecture = tiny.architecture()
     torch.manual_seed(3)
     expected = torch.rand(2)
