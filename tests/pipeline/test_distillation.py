@@ -125,14 +125,14 @@ def test_a_crop_with_its_context_has_the_output_of_the_whole_image(
         assert crop.is_taught
 
 
-def test_without_context_it_has_not(photo: Photograph, tmp_path: Path) -> None:
+def test_a_crop_without_context_differs_from_the_whole_image(photo: Photograph, tmp_path: Path) -> None:
     targets = teacher(tmp_path, Sharpen(), context=0)
     (crop,) = targets.taught([crops.centre(photo, 8)])
     inner = whole_output(targets, photo)[:, 28:44, 36:52]
     assert not torch.allclose(io.to_tensor(crop.gt), inner, atol=1e-2)
 
 
-def test_a_teacher_that_sees_the_whole_image_is_known_as_such(tmp_path: Path) -> None:
+def test_a_teacher_with_global_reach_is_recognised(tmp_path: Path) -> None:
     assert not teacher(tmp_path, Pooled()).is_bounded
     assert teacher(tmp_path, Sharpen()).is_bounded
 
@@ -144,7 +144,7 @@ def test_targets_are_computed_once(photo: Photograph, tmp_path: Path, monkeypatc
     assert targets.taught(crops.drawn([photo], 5, 8, seed=0)) == first
 
 
-def test_ctrl_c_keeps_what_was_computed(photo: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_the_computed_targets(photo: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     targets, original, calls = teacher(tmp_path, Sharpen()), TeacherTargets.run, []
 
     def interrupted(self: TeacherTargets, lq: Tensor, name: str) -> Tensor:
@@ -168,7 +168,7 @@ def test_ctrl_c_keeps_what_was_computed(photo: Photograph, tmp_path: Path, monke
         ("nan", r"teacher: gives NaN or infinite values for a\+\d+\+\d+; exclude it"),
     ],
 )
-def test_an_output_that_is_no_image_is_refused(
+def test_a_teacher_output_that_is_not_an_image_is_refused(
     fault: Literal["size", "nan"], message: str, photo: Photograph, tmp_path: Path
 ) -> None:
     targets = teacher(tmp_path, Sharpen(fault=fault))
@@ -176,7 +176,7 @@ def test_an_output_that_is_no_image_is_refused(
         targets.taught(crops.drawn([photo], 1, 8, seed=0))
 
 
-def test_a_full_disk_is_named_with_a_way_out(
+def test_a_full_disk_is_reported_with_a_remedy(
     photo: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     targets = teacher(tmp_path, Sharpen(), context=1)
@@ -189,7 +189,7 @@ def test_a_full_disk_is_named_with_a_way_out(
         targets.taught(crops.drawn([photo], 2, 8, seed=0))
 
 
-def test_progress_names_the_seconds_of_a_crop_and_the_end(photo: Photograph, tmp_path: Path) -> None:
+def test_progress_shows_seconds_per_crop_and_remaining_time(photo: Photograph, tmp_path: Path) -> None:
     said: list[str] = []
     bundle = teacher(tmp_path, Sharpen()).bundle
     targets = TeacherTargets(bundle, 2, torch.device("cpu"), said.append)

@@ -62,7 +62,7 @@ def measured(path: Path) -> calibration.Curve:
     return found
 
 
-def test_it_leads_from_all_tiles_cheap_through_as_trained_to_the_base_itself(calibrated):
+def test_the_curve_goes_from_the_cheapest_branch_through_k_0_to_the_base(calibrated):
     found = measured(calibrated)
     assert found.metric == "psnr_rgb@crop2"
     assert 0 in found.k
@@ -72,7 +72,7 @@ def test_it_leads_from_all_tiles_cheap_through_as_trained_to_the_base_itself(cal
     assert found.losses[-1] == 0
 
 
-def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
+def test_calibration_keeps_the_weights_of_the_previous_stage(folder, calibrated):
     before = folder / "joint" / "last.safetensors"
     ours, theirs = load_file(calibrated), load_file(before)
     assert ours.keys() == theirs.keys()
@@ -81,7 +81,7 @@ def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
     assert headers[0].items() <= headers[1].items()
 
 
-def test_evaluation_measures_the_speeds_as_restoring_runs_them(recipe, calibrated):
+def test_evaluation_measures_each_speed_as_restore_runs_it(recipe, calibrated):
     curve, folder = measured(calibrated), recipe.parent / "photos" / "valid"
     document = evaluate(calibrated, {"seen": Folder(path=str(folder))}, registry.load(), None, "cpu")
     mean = document["sets"][0]["mean"]
@@ -92,7 +92,7 @@ def test_evaluation_measures_the_speeds_as_restoring_runs_them(recipe, calibrate
         assert mean[f"restore@{speed}"]["gmac"] == network.restore(lq, speed=speed).cost / 1e9
 
 
-def test_a_point_says_what_restoring_spends_and_reaches(recipe, calibrated):
+def test_a_curve_point_equals_cost_and_psnr_of_restore(recipe, calibrated):
     found, network = measured(calibrated), load(calibrated, device="cpu", runtime="torch")
     gt = read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
     task = network.architecture.task
@@ -114,7 +114,7 @@ def die_measuring(recipe: Path, folder: Path) -> None:
     tiny.run(recipe, folder, *overrides(recipe))
 
 
-def test_what_is_calibrated_stays_and_a_killed_one_ends_the_same(recipe, folder, calibrated):
+def test_a_finished_calibration_is_skipped_and_a_killed_one_resumes_to_the_same_curve(recipe, folder, calibrated):
     before = calibrated.stat().st_mtime_ns
     assert tiny.in_a_child(tiny.run, recipe, folder, *overrides(recipe)) == 0
     assert calibrated.stat().st_mtime_ns == before
@@ -156,12 +156,12 @@ def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier
         ),
     ],
 )
-def test_what_cannot_be_measured_is_told_before_a_run(recipe, changes, complaint):
+def test_an_impossible_calibration_is_reported_before_the_run(recipe, changes, complaint):
     with pytest.raises(RecipeError, match=complaint):
         tiny.run(recipe, recipe.parent / "never", "stages.calibrate={points: 4}", *changes)
 
 
-def test_multipliers_include_both_ends_and_zero_with_equally_many_turns_in_between():
+def test_multipliers_include_both_ends_and_zero_with_equally_many_switches_in_between():
     assert multipliers(np.array([]), 5) == [0.0]
     turns = np.array([8.0, 6.0, 4.0, 2.0, 1.0, -2.0])
     found = multipliers(turns, 5)
@@ -177,7 +177,7 @@ def test_multipliers_include_both_ends_and_zero_with_equally_many_turns_in_betwe
         ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of the branch"),
     ],
 )
-def test_one_network_is_set_where_it_decides_by_itself_and_has_weights(recipe, tmp_path, branch, base, complaint):
+def test_only_a_trained_adaptive_network_gets_operating_points(recipe, tmp_path, branch, base, complaint):
     photos = recipe.parent / "photos"
     alone = tmp_path / "alone.yml"
     alone.write_text(
