@@ -39,7 +39,7 @@ def test_the_path_holds_an_optimal_selection_for_every_multiplier(logits, k):
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS, k=st.floats(-60, 60))
-def test_one_multiplier_selects_what_the_steps_above_it_lead_to(logits, k):
+def test_a_multiplier_selects_the_result_of_all_steps_above_it(logits, k):
     path = pareto_path(logits, COST_WEIGHT)
     assert shortfall(logits, k, path.after(int((path.k > k).sum()))) < 1e-6
     assert shortfall(logits, k, chosen(logits, COST_WEIGHT, k)) < 1e-6
@@ -47,14 +47,14 @@ def test_one_multiplier_selects_what_the_steps_above_it_lead_to(logits, k):
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS)
-def test_at_multiplier_zero_the_selection_is_the_classifiers_own(logits):
+def test_at_multiplier_zero_the_classifier_decides(logits):
     path = pareto_path(logits, COST_WEIGHT)
     assert shortfall(logits, 0.0, path.after(path.as_trained)) < 1e-6
 
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS)
-def test_the_path_leads_from_the_cheapest_to_the_dearest_branch_one_tile_at_a_time(logits):
+def test_the_path_goes_from_cheapest_to_most_expensive_one_tile_at_a_time(logits):
     path = pareto_path(logits, COST_WEIGHT)
     choices = [path.after(n) for n in range(len(path.tiles) + 1)]
     assert not choices[0].any()
@@ -66,7 +66,7 @@ def test_the_path_leads_from_the_cheapest_to_the_dearest_branch_one_tile_at_a_ti
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS, share=st.floats(0, 1.2))
-def test_a_budget_is_kept_and_used_up_to_one_tile(logits, share):
+def test_a_budget_is_spent_up_to_one_tile_and_not_exceeded(logits, share):
     def cost(choice: np.ndarray) -> int:
         return int(PRICES[choice].sum())
 
@@ -83,7 +83,7 @@ def test_tiles_with_equal_scores_switch_one_by_one():
 
 
 @pytest.mark.parametrize("huge", [1e3, 1e6])
-def test_a_certain_classifier_can_still_be_overruled(huge):
+def test_a_budget_overrides_even_a_certain_classifier(huge):
     logits = np.array([[0.0, 0.0, huge], [huge, 0.0, 0.0]])  # softmax would be exactly 0 and 1
     path = pareto_path(logits, COST_WEIGHT)
     assert path.after(path.as_trained).tolist() == [2, 0]
@@ -105,7 +105,7 @@ def test_with_true_errors_no_selection_of_the_same_cost_is_better(errors):
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS, share=st.floats(0, 1.2))
-def test_one_multiplier_for_all_tiles_keeps_the_budget_and_the_next_step_exceeds_it(logits, share):
+def test_the_multiplier_keeps_the_budget_and_the_next_step_exceeds_it(logits, share):
     budget = share * PRICES[-1] * len(logits)
     k = cost_weight_within(budget, logits, COST_WEIGHT, PRICES)
     spent = PRICES[chosen(logits, COST_WEIGHT, k)].sum()
