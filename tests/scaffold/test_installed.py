@@ -112,17 +112,17 @@ def recipe_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(("component", "kind"), scaffold.KINDS.items())
-def test_it_is_listed_with_its_distribution(component: str, kind: str, kinds: Any) -> None:
+def test_a_plugin_is_listed_with_its_distribution(component: str, kind: str, kinds: Any) -> None:
     (entry,) = [entry for entry in kinds[kind] if entry["name"] == f"acme_{component}"]
     assert (entry["distribution"], entry["version"]) == (f"lowvision-acme-{component}", "0.1.0")
 
 
-def test_its_recipe_is_listed_by_its_name(plugins: list[Path], kinds: Any) -> None:
+def test_the_recipe_of_a_plugin_is_listed_by_name(plugins: list[Path], kinds: Any) -> None:
     carried = [recipe["name"] for recipe in kinds["recipes"]]
     assert {recipe_of(folder) for folder in plugins} <= set(carried)
 
 
-def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> None:
+def test_the_tests_of_a_plugin_pass(environment: Environment, plugins: list[Path]) -> None:
     folders = [str(folder / "tests") for folder in plugins]
     said = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders, cwd=plugins[0].parent)
     assert "passed" in said
@@ -130,7 +130,9 @@ def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> No
     assert all((folder / "tests").is_dir() for folder in plugins)
 
 
-def test_its_example_runs_to_the_report(environment: Environment, plugins: list[Path], tmp_path: Path) -> None:
+def test_the_example_of_a_plugin_runs_to_the_report(
+    environment: Environment, plugins: list[Path], tmp_path: Path
+) -> None:
     tiny.write_photographs(tmp_path / "photos")
     overrides = "|".join(TINY).replace("PHOTOS", str(tmp_path / "photos"))
     recipes = [recipe_of(folder) for folder in plugins]
@@ -149,7 +151,9 @@ def test_its_example_runs_to_the_report(environment: Environment, plugins: list[
             assert any("valid_acme_metric" in entry for entry in read_metrics(run))
 
 
-def test_uninstalled_it_leaves_no_trace(environment: Environment, plugins: list[Path], files_before: set[str]) -> None:
+def test_uninstalling_a_plugin_leaves_no_files(
+    environment: Environment, plugins: list[Path], files_before: set[str]
+) -> None:
     names = [folder.name for folder in plugins]
     environment.run("-m", "pip", "uninstall", "--yes", "--quiet", "--disable-pip-version-check", *names)
     assert environment.files() == files_before
