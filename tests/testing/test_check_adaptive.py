@@ -105,7 +105,7 @@ class Deciding(Backbone):
         return 1
 
 
-def test_a_right_one_passes_as_a_backbone() -> None:
+def test_a_valid_adaptive_network_passes_as_a_backbone() -> None:
     check_backbone(Deciding(), exportable=False)
 
 
@@ -121,6 +121,6 @@ def test_a_right_one_passes_as_a_backbone() -> None:
         ("Restless", "set_budget changes forward"),
     ],
 )
-def test_a_wrong_one_is_told_what_to_do(kind: str, message: str) -> None:
+def test_an_invalid_adaptive_network_is_reported_with_a_remedy(kind: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_backbone(Deciding(kind=kind), exportable=False)

@@ -389,33 +389,33 @@ WRONG: dict[str, tuple[Backbone, str]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_backbone_is_told_what_to_do(wrong: str) -> None:
+def test_an_invalid_backbone_is_reported_with_a_remedy(wrong: str) -> None:
     backbone, message = WRONG[wrong]
     with pytest.raises(AssertionError, match=message):
         check_backbone(backbone, exportable=wrong == "a decision in Python")
 
 
 @pytest.mark.parametrize("backbone", [Right(), Told(), Wrapped(far=None), Wrapped(far=9)], ids=repr)
-def test_a_right_backbone_passes(backbone: Backbone) -> None:
+def test_a_valid_backbone_passes(backbone: Backbone) -> None:
     check_backbone(backbone, exportable=False)
 
 
-def test_a_right_backbone_is_exported_too() -> None:
+def test_a_valid_backbone_is_exported() -> None:
     check_backbone(Right(), tasks=[PlainTask(scale=2)])
 
 
-def test_only_what_is_claimed_is_checked() -> None:
+def test_parameters_of_the_check_restrict_what_is_checked() -> None:
     check_backbone(Wrapped(around="Single"), half=False, exportable=False)
     check_backbone(EveryScale(), tasks=[PlainTask(scale=2)], exportable=False)
     check_backbone(Wrapped(around="Opaque"), exportable=False)
 
 
 @pytest.mark.parametrize("layers", [1, 5])
-def test_the_reach_that_is_measured_is_that_of_the_convolutions(layers: int) -> None:
+def test_the_measured_reach_equals_that_of_the_convolutions(layers: int) -> None:
     assert measured_reach(Right(layers=layers), PlainTask(scale=2)) == layers + 2
 
 
-def test_a_network_that_sees_everything_has_no_measured_reach() -> None:
+def test_a_network_with_global_reach_has_no_measured_reach() -> None:
     assert measured_reach(Wrapped(around="Averaging"), farthest=16) is None
 
 
@@ -465,7 +465,7 @@ class Parallel(Backbone):
         return self.replace(fused=not self.fused if self.way == "to and fro" else True)
 
 
-def test_a_backbone_that_fuses_passes_in_both_forms() -> None:
+def test_a_fusable_backbone_passes_in_both_forms() -> None:
     for fused in (False, True):
         check_backbone(Parallel(fused=fused), tasks=[PlainTask()], exportable=False)
 
@@ -482,7 +482,7 @@ def test_a_backbone_that_fuses_passes_in_both_forms() -> None:
         ("apart", "fused its output differs by .*; `fused` must return a module that computes the same"),
     ],
 )
-def test_a_fused_form_that_is_none_is_told(way: str, message: str) -> None:
+def test_an_invalid_fused_form_is_reported(way: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_backbone(Parallel(way=way), tasks=[PlainTask()], exportable=False)
 
@@ -532,7 +532,7 @@ class Stopping(Backbone):
         return 2
 
 
-def test_a_backbone_that_can_be_left_passes() -> None:
+def test_a_backbone_with_early_exits_passes() -> None:
     check_backbone(Stopping(), tasks=[PlainTask()], exportable=False)
 
 
@@ -546,7 +546,7 @@ def test_a_backbone_that_can_be_left_passes() -> None:
         ("another", "left after its last block it computes something else than forward; the two are one network"),
     ],
 )
-def test_one_that_cannot_be_left_as_it_says_is_told(way: str, message: str) -> None:
+def test_invalid_early_exits_are_reported(way: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_backbone(Stopping(way=way), tasks=[PlainTask()], exportable=False)
 
@@ -596,12 +596,12 @@ class Taught(Backbone):
         return Advising(network, nn.functional.l1_loss if self.fixes else image_loss)
 
 
-def test_what_only_the_objective_asks_is_learned_too() -> None:
+def test_parameters_used_only_by_the_objective_are_trained() -> None:
     check_backbone(Taught(), tasks=[PlainTask()], exportable=False)
     with pytest.raises(AssertionError, match=r"no gradient reaches adviser\.weight"):
         check_backbone(Taught(forgets=True), tasks=[PlainTask()], exportable=False)
 
 
-def test_an_objective_that_ignores_the_loss_of_the_recipe_fails() -> None:
+def test_an_objective_that_ignores_the_recipe_loss_is_reported() -> None:
     with pytest.raises(AssertionError, match="never calls image_loss"):
         check_backbone(Taught(fixes=True), tasks=[PlainTask()], exportable=False)

@@ -95,16 +95,16 @@ class Threshold(nn.Module):
     ],
     ids=repr,
 )
-def test_a_wrong_classifier_is_told_what_to_do(wrong: Classifier, message: str) -> None:
+def test_an_invalid_classifier_is_reported_with_a_remedy(wrong: Classifier, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_classifier(wrong, exportable=False)
 
 
 @pytest.mark.parametrize("right", [Told(), Brightness()], ids=repr)
-def test_a_right_classifier_passes(right: Classifier) -> None:
+def test_a_valid_classifier_passes(right: Classifier) -> None:
     check_classifier(right, exportable=False)
 
 
-def test_only_the_sizes_and_tasks_that_are_asked_for_are_checked() -> None:
+def test_only_the_given_sizes_and_tasks_are_checked() -> None:
     check_classifier(Told(way="one size"), sizes=[(32, 32)], exportable=False)
     check_classifier(Told(way="RGB"), tasks=[PlainTask(scale=4)], exportable=False)

@@ -61,7 +61,7 @@ class Faulty(Loss):
 
 
 @pytest.mark.parametrize("fault", ["none", "sees_critic_only"])
-def test_a_correct_loss_passes(fault: Fault) -> None:
+def test_a_valid_loss_passes(fault: Fault) -> None:
     check_loss(Faulty(fault=fault))
 
 
@@ -77,6 +77,6 @@ def test_a_correct_loss_passes(fault: Fault) -> None:
         ("unused", "no finite gradient of objective reaches unused"),
     ],
 )
-def test_a_fault_is_found(fault: Fault, message: str) -> None:
+def test_each_fault_is_reported(fault: Fault, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_loss(Faulty(fault=fault))

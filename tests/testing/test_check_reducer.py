@@ -116,17 +116,17 @@ def _whole(level: Any) -> int:
     ],
     ids=repr,
 )
-def test_a_wrong_reducer_is_told_what_to_do(wrong: Reducer, message: str) -> None:
+def test_an_invalid_reducer_is_reported_with_a_remedy(wrong: Reducer, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_reducer(wrong, Net(), [2, 4])
 
 
 @pytest.mark.parametrize("right", [Told(), Heir()], ids=repr)
-def test_a_right_reducer_passes(right: Reducer) -> None:
+def test_a_valid_reducer_passes(right: Reducer) -> None:
     check_reducer(right, Net(), [2, 4, 8])
 
 
-def test_levels_come_as_in_a_recipe() -> None:
+def test_levels_must_be_valid_and_ordered_by_cost() -> None:
     with pytest.raises(AssertionError, match=r"level 4 costs .* from the cheapest to the dearest"):
         check_reducer(Told(), Net(), [4, 2])
     with pytest.raises(AssertionError, match=r"level 8 costs .* a level must make it cheaper"):
@@ -135,7 +135,7 @@ def test_levels_come_as_in_a_recipe() -> None:
         check_reducer(Told(), Net(), [0, 4])
 
 
-def test_a_reducer_may_read_trained_weights() -> None:
+def test_a_reducer_that_reads_trained_weights_passes() -> None:
     trained = Net().build(PlainTask())
     with torch.no_grad():
         trained[0].bias.copy_(torch.tensor([1.0, 1, 1, -1, -1, -1, -1, -1]))  # type: ignore[operator]  # of a Sequential

@@ -84,20 +84,20 @@ class Unknown(Refine):
     needs: ClassVar[tuple[str, ...]] = ("training",)
 
 
-def test_correct_stages_pass() -> None:
+def test_valid_stages_pass() -> None:
     check_stage(Faulty())
     check_stage(Refine(), recipe={"stages": {}})
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_reported_with_a_way_out(fault: str) -> None:
+def test_each_fault_is_reported_with_a_remedy(fault: str) -> None:
     stage = Weightless() if fault == "no weights" else Faulty(fault=fault)
     with pytest.raises(AssertionError) as caught:
         check_stage(stage)
     assert FAULTS[fault] in str(caught.value)
 
 
-def test_two_trainings_that_differ_are_reported() -> None:
+def test_two_different_trainings_are_reported() -> None:
     with pytest.raises(AssertionError, match=r"two runs differ in (best|last)\.safetensors; derive all randomness"):
         check_stage(Forgetful())
 

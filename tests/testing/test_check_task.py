@@ -99,12 +99,12 @@ WRONG: dict[str, tuple[Task, str]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_task_is_told_what_to_do(wrong: str) -> None:
+def test_an_invalid_task_is_reported_with_a_remedy(wrong: str) -> None:
     task, message = WRONG[wrong]
     with pytest.raises(AssertionError, match=message):
         check_task(task)
 
 
 @pytest.mark.parametrize("right", [Told(), Drawn(), PlainTask()], ids=repr)
-def test_a_right_task_passes(right: Task) -> None:
+def test_a_valid_task_passes(right: Task) -> None:
     check_task(right)
