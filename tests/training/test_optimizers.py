@@ -32,7 +32,7 @@ def rates(**options: object) -> list[float]:
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "adan", "lion", "sgd", "rmsprop", "lamb", "nadam"])
-def test_an_optimizer_of_timm_takes_a_step_with_the_defaults(name: str) -> None:
+def test_every_timm_optimizer_updates_weights_with_default_options(name: str) -> None:
     weight = nn.Parameter(torch.ones(3))
     made = make_optimizer([weight], Fit(optimizer=name, lr=0.1))
     weight.sum().backward()
@@ -40,7 +40,7 @@ def test_an_optimizer_of_timm_takes_a_step_with_the_defaults(name: str) -> None:
     assert (weight < 1).all()
 
 
-def test_betas_apply_to_optimizers_of_two_betas_and_others_keep_their_own() -> None:
+def test_betas_apply_only_to_optimizers_with_two_betas() -> None:
     assert optimizer(optimizer="adam").param_groups[0]["betas"] == (0.9, 0.99)
     assert optimizer(optimizer="adan").param_groups[0]["betas"] == (0.98, 0.92, 0.99)
 
@@ -61,7 +61,9 @@ def test_arguments_reach_the_optimizer() -> None:
         ({"optimizer": "no_such"}, "'no_such' cannot be created"),
     ],
 )
-def test_what_an_optimizer_rejects_is_an_error_before_the_first_step(options: dict[str, object], reason: str) -> None:
+def test_rejected_optimizer_arguments_are_an_error_before_the_first_step(
+    options: dict[str, object], reason: str
+) -> None:
     with pytest.raises(RecipeError, match=reason):
         optimizer(**options)
 
@@ -80,7 +82,7 @@ def test_contradictory_options_are_refused(options: dict[str, object], reason: s
         Fit(**options)  # type: ignore[arg-type]
 
 
-def test_cosine_and_constant() -> None:
+def test_cosine_falls_to_min_lr_and_constant_stays() -> None:
     cosine = rates(steps=10, lr=1.0, min_lr=0.1)
     assert cosine == pytest.approx([0.1 + 0.45 * (1 + math.cos(math.pi * step / 10)) for step in range(10)])
     assert rates(steps=10, lr=1.0, schedule="constant") == [1.0] * 10
