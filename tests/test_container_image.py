@@ -23,7 +23,7 @@ def steps(kind: str) -> list[str]:
     return [rest for word, rest in STEPS if word == kind]
 
 
-def test_everything_that_is_copied_exists_and_is_not_ignored() -> None:
+def test_every_copied_path_exists_and_is_not_ignored() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     sources = {name for rest in steps("COPY") if "--from" not in rest for name in rest.split()[:-1]}
     assert sources == allowed
@@ -31,7 +31,7 @@ def test_everything_that_is_copied_exists_and_is_not_ignored() -> None:
     assert {"readme", "license-files"} <= tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].keys()
 
 
-def test_the_extras_that_are_installed_exist() -> None:
+def test_every_installed_extra_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     (installed,) = re.findall(r'"\.\[([\w,]+)\]"', TEXT)
     assert set(installed.split(",")) <= extras.keys()
@@ -43,7 +43,7 @@ def test_the_image_does_not_run_as_root() -> None:
     assert [word for word, _ in STEPS].index("USER") < [word for word, _ in STEPS].index("ENTRYPOINT")
 
 
-def test_the_command_is_one_of_lowvision() -> None:
+def test_the_image_command_is_a_lowvision_command() -> None:
     assert json.loads(steps("ENTRYPOINT")[0]) == ["lowvision"]
     name, *arguments = json.loads(steps("CMD")[0])
     command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
@@ -52,7 +52,7 @@ def test_the_command_is_one_of_lowvision() -> None:
     assert shlex.join(arguments) == "--host 0.0.0.0"
 
 
-def test_images_are_pinned_and_stages_are_slim() -> None:
+def test_base_images_are_pinned_and_slim() -> None:
     assert all(":" in image and "latest" not in image for image in steps("FROM"))
     assert all("-slim" in image for image in steps("FROM"))
     assert "pip install" not in TEXT.replace("pip install --no-cache-dir", "")

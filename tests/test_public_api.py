@@ -79,11 +79,11 @@ def snapshot() -> str:
     return "".join(f"{line}\n" for module in MODULES for line in lines_of(module))
 
 
-def test_names_and_signatures_are_those_of_the_snapshot() -> None:
+def test_names_and_signatures_equal_the_snapshot() -> None:
     assert snapshot() == SNAPSHOT.read_text(), UPDATE
 
 
-def test_the_snapshot_sees_a_parameter_that_becomes_keyword_only() -> None:
+def test_the_snapshot_changes_if_a_parameter_becomes_keyword_only() -> None:
     def before(path: str, device: str = "auto") -> None: ...
 
     def after(path: str, *, device: str = "auto") -> None: ...

@@ -69,7 +69,7 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[regist
         sys.modules.pop(name, None)
 
 
-def test_the_backbone_of_the_tutorial_costs_more_at_every_level(tutorial: registry.Registry, tmp_path: Path) -> None:
+def test_the_tutorial_backbone_costs_more_at_every_level(tutorial: registry.Registry, tmp_path: Path) -> None:
     assert not [broken for broken in tutorial.broken if "plain" in broken.plugin]
     path = tmp_path / "plain.yml"
     path.write_text(block_of(DOCS / "write-a-plugin.md", "plain.yml"))
@@ -81,7 +81,7 @@ def test_the_backbone_of_the_tutorial_costs_more_at_every_level(tutorial: regist
     assert prices[0] < prices[1] < prices[2]
 
 
-def test_the_backbone_of_the_tutorial_has_fifteen_lines() -> None:
+def test_the_tutorial_backbone_has_fifteen_lines() -> None:
     lines = block_of(DOCS / "write-a-plugin.md", "lowvision_plain/__init__.py").splitlines()[1:]
     assert len([line for line in lines if line]) == 15
 
@@ -95,7 +95,9 @@ def test_the_tutorials_own_tests_pass(tutorial: registry.Registry) -> None:
         test()
 
 
-def test_the_failure_shown_is_that_of_the_check(tutorial: registry.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_failure_shown_equals_the_output_of_the_check(
+    tutorial: registry.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = tutorial.find("backbones", "plain").component
     monkeypatch.setattr(plain, "reach", lambda self, task: 2)
     with pytest.raises(AssertionError) as caught:
