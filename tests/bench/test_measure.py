@@ -27,19 +27,19 @@ KNOWN = registry.load()
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
-    """What the bench told while it worked."""
+def messages() -> list[str]:
+    """Collect the messages of the bench."""
     return []
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> dict[str, Any]:
-    """Of a recipe's networks before training: two rows that can be measured and one that cannot."""
+def document(tmp_path_factory: pytest.TempPathFactory, messages: list[str]) -> dict[str, Any]:
+    """Measure untrained networks of a recipe: two rows run, one cannot."""
     recipe = tmp_path_factory.mktemp("recipes") / "tiny.yml"
     recipe.write_text(tiny.RECIPE.replace("PHOTOS", str(recipe.parent)))
     rows = (Row("base_whole", "torch"), Row("routed", "nope"), Row("routed", "torch"))
     request = BenchRequest(recipe, (Size(64, 48),), rows, 2, "61,23,16")
-    return measure.measure(request, KNOWN, said.append)
+    return measure.measure(request, KNOWN, messages.append)
 
 
 def test_every_row_has_the_documented_figures(document: dict[str, Any]) -> None:
@@ -75,18 +75,18 @@ def test_the_routed_row_lists_the_time_of_each_part(document: dict[str, Any]) ->
     assert compared["torch_against_tile_by_tile"] is None  # it was not asked for
 
 
-def test_a_row_that_cannot_run_is_reported_and_omitted(document: dict[str, Any], said: list[str]) -> None:
+def test_a_row_that_cannot_run_is_reported_and_omitted(document: dict[str, Any], messages: list[str]) -> None:
     (left_out,) = document["left_out"]
     assert (left_out["what"], left_out["runtime"], left_out["size"]) == ("routed", "nope", "64x48")
     assert "no runtime named 'nope'" in left_out["reason"]
-    assert any("routed:nope is left out" in line for line in said)
+    assert any("routed:nope is left out" in line for line in messages)
 
 
-class Pretended:
-    """A worker without a process: what it is asked is noted."""
+class FakeWorker:
+    """A worker without a process that records its calls."""
 
-    def __init__(self, asked: list[str], fails_in_run: int | None):
-        self._asked, self._fails_in_run, self._runs = asked, fails_in_run, 0
+    def __init__(self, events: list[str], fails_in_run: int | None):
+        self._asked, self._fails_in_run, self._runs = events, fails_in_run, 0
         self._what = ""
         self.process_id = 0
 
@@ -104,35 +104,37 @@ class Pretended:
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What workers are asked, which are none."""
-    asked: list[str] = []
+def worker_events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace worker processes by fakes, and return their recorded calls."""
+    events: list[str] = []
 
     @contextmanager
-    def started() -> Iterator[Pretended]:
-        yield Pretended(asked, fails_in_run=2)
+    def started() -> Iterator[FakeWorker]:
+        yield FakeWorker(events, fails_in_run=2)
 
     monkeypatch.setattr(workers, "started", started)
-    return asked
+    return events
 
 
-def test_rows_alternate_and_a_row_that_fails_later_is_omitted(weights_file: Path, pretended: list[str]) -> None:
+def test_rows_alternate_and_a_row_that_fails_later_is_omitted(weights_file: Path, worker_events: list[str]) -> None:
     rows = (Row("base_whole", "torch"), Row("bicubic", "torch"))
     document = measure.measure(BenchRequest(weights_file, (Size(8, 8),), rows, 3), KNOWN, lambda line: None)
     first, second, third = ["peak", "base_whole", "bicubic"], ["peak", "base_whole", "bicubic"], ["peak", "base_whole"]
-    assert [word for word in pretended if "warms" not in word] == [*first, *second, *third]
-    assert [one["reason"] for one in document["left_out"]] == ["out of memory"]
+    assert [event for event in worker_events if "warms" not in event] == [*first, *second, *third]
+    assert [entry["reason"] for entry in document["left_out"]] == ["out of memory"]
     (row,) = document["rows"]
     assert (row["seconds_min"], row["seconds_median"]) == (2 / 3, 1.0)
     assert document["peak_gmac_per_s"] == 30.0
     assert "NOT QUIET: other processes kept up to 1.5 cores busy" in table.text(document)
 
 
-def test_the_tiled_base_uses_the_tile_size_found_by_another_process(weights_file: Path, pretended: list[str]) -> None:
+def test_the_tiled_base_uses_the_tile_size_found_by_another_process(
+    weights_file: Path, worker_events: list[str]
+) -> None:
     measure.measure(
         BenchRequest(weights_file, (Size(8, 8),), (Row("base_tiled", "torch"),), 1), KNOWN, lambda line: None
     )
-    assert [word for word in pretended if "warms" in word][1:] == [
+    assert [event for event in worker_events if "warms" in event][1:] == [
         "search warms up, None",
         "base_tiled warms up, {'size': 32, 'batch': 4}",
     ]
@@ -167,14 +169,14 @@ def test_a_waiting_worker_uses_no_cpu_and_a_killed_one_is_reported(weights_file:
 
 def test_invalid_arguments_are_reported_before_measuring(weights_file: Path) -> None:
     assert measure.parse_size("960x540") == Size(960, 540)
-    for words in ("960", "0x5", "960x540x3", "x"):
+    for size in ("960", "0x5", "960x540x3", "x"):
         with pytest.raises(UsageError, match="--size"):
-            measure.parse_size(words)
+            measure.parse_size(size)
     with pytest.raises(UsageError, match="2 values for 3 branches"):
         measure.measure(BenchRequest(weights_file, (Size(32, 24),), (), 1, "1,2"), KNOWN)
 
 
 def cpu_seconds(process: int) -> float:
-    """CPU time that a process has used."""
+    """Return the CPU seconds that a process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

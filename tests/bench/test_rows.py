@@ -15,8 +15,8 @@ KNOWN = registry.load()
 def test_by_default_every_method_is_measured_and_whole_and_routed_in_every_runtime() -> None:
     usual = rows.usual(KNOWN)
     assert {row.what for row in usual} == set(rows.METHODS)
-    for what in (rows.WHOLE, rows.ROUTED):
-        assert {row.runtime for row in usual if row.what == what} >= set(KNOWN["runtimes"])
+    for method in (rows.WHOLE, rows.ROUTED):
+        assert {row.runtime for row in usual if row.what == method} >= set(KNOWN["runtimes"])
     assert {Row(rows.WHOLE, rows.TUNED), Row(rows.WHOLE, rows.COMPILED)} <= set(usual)
 
 
@@ -42,14 +42,14 @@ def test_bfloat16_is_measured_if_the_cpu_supports_it(monkeypatch: pytest.MonkeyP
     for can in (True, False):
         monkeypatch.setattr("lowvision.system.devices.multiplies_bf16", lambda can=can: can)
         halved = {row for row in rows.usual(KNOWN) if row.runtime.endswith(rows.BF16)}
-        ways = (rows.WHOLE, rows.ROUTED)
+        methods_ = (rows.WHOLE, rows.ROUTED)
         assert halved == (
-            {Row(way, f"{name}_bf16") for way in ways for name in ("torch", "openvino")} if can else set()
+            {Row(method, f"{name}_bf16") for method in methods_ for name in ("torch", "openvino")} if can else set()
         )
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("text", "reason"),
     [
         ("route", "no method 'route'"),
         ("routed:opnvino", "did you mean 'openvino'"),
@@ -57,7 +57,7 @@ def test_bfloat16_is_measured_if_the_cpu_supports_it(monkeypatch: pytest.MonkeyP
         ("routed:torch_tuned", "give routed:torch"),
     ],
 )
-def test_unknown_rows_are_reported(word: str, reason: str) -> None:
+def test_unknown_rows_are_reported(text: str, reason: str) -> None:
     with pytest.raises(LowvisionError, match=reason) as caught:
-        rows.parse([word], KNOWN)
+        rows.parse([text], KNOWN)
     assert caught.value.exit_code == UsageError.exit_code
