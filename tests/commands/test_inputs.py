@@ -17,7 +17,7 @@ TREE = ("b.png", "a.JPG", "sub/c.tif", "sub/deeper/d x.webp", "süß/é.bmp", "n
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with images in folders, from whose parent commands are run."""
+    """Write nested folders of images, and change to their parent folder."""
     monkeypatch.chdir(tmp_path)
     for name in TREE:
         path = Path("photos", name)
@@ -26,8 +26,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("photos")
 
 
-def results(*words: str, output: str = "out", **more: str | bool) -> list[str]:
-    return [given.result.as_posix() for given in plan(words, Path(output), **more)]  # type: ignore[arg-type]  # by name
+def results(*arguments: str, output: str = "out", **more: str | bool) -> list[str]:
+    return [item.result.as_posix() for item in plan(arguments, Path(output), **more)]  # type: ignore[arg-type]  # by name
 
 
 def test_a_folder_is_mirrored_with_all_its_images_in_a_stable_order(photos: Path) -> None:
@@ -42,7 +42,7 @@ def test_results_of_files_keep_their_names_in_the_folder(photos: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "found"),
+    ("pattern", "expected"),
     [
         ("photos/*.png", ["out/b.png"]),
         ("photos/**/*", ["out/a.JPG", "out/b.png", "out/sub/c.tif", "out/sub/deeper/d x.webp", "out/süß/é.bmp"]),
@@ -50,8 +50,10 @@ def test_results_of_files_keep_their_names_in_the_folder(photos: Path) -> None:
         ("photos/sub/**/d*", ["out/deeper/d x.webp"]),
     ],
 )
-def test_a_pattern_is_mirrored_below_its_part_without_wildcards(photos: Path, pattern: str, found: list[str]) -> None:
-    assert results(pattern) == found
+def test_a_pattern_is_mirrored_below_its_part_without_wildcards(
+    photos: Path, pattern: str, expected: list[str]
+) -> None:
+    assert results(pattern) == expected
 
 
 def test_a_pattern_finds_images_below_the_folder_of_results(photos: Path) -> None:
@@ -71,8 +73,8 @@ def test_one_file_may_name_its_result(photos: Path) -> None:
 
 
 def test_a_format_replaces_the_suffix_and_the_map_is_next_to_the_result(photos: Path) -> None:
-    given, *_ = plan(["photos/sub"], Path("out"), ending=".png", maps=True)
-    assert (given.result, given.map) == (Path("out/c.png"), Path("out/c.map.png"))
+    item, *_ = plan(["photos/sub"], Path("out"), ending=".png", maps=True)
+    assert (item.result, item.map) == (Path("out/c.png"), Path("out/c.map.png"))
 
 
 def test_a_file_in_a_read_only_format_becomes_png(photos: Path) -> None:
@@ -89,15 +91,15 @@ def test_hidden_files_are_selected_only_if_named(photos: Path) -> None:
     assert results("photos/.thumbs") == ["out/e.png"]
 
 
-@pytest.mark.parametrize("words", ["photos", "photos/**/*.png"])
-def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str) -> None:
+@pytest.mark.parametrize("arguments", ["photos", "photos/**/*.png"])
+def test_earlier_results_below_the_input_are_not_inputs(photos: Path, arguments: str) -> None:
     Path("photos/out").mkdir()
     Path("photos/out/b.png").touch()
-    assert all("out/out" not in result for result in results(words, output="photos/out"))
+    assert all("out/out" not in result for result in results(arguments, output="photos/out"))
 
 
 @pytest.mark.parametrize(
-    ("words", "output", "more", "reason"),
+    ("arguments", "output", "more", "reason"),
     [
         (["nope.png"], "out", {}, "no such file"),
         (["photos/*.bmp"], "out", {}, r"photos/\*\.bmp: no images"),
@@ -115,13 +117,13 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str
     ],
 )
 def test_contradictory_arguments_are_refused(
-    photos: Path, words: list[str], output: str, more: dict[str, str | bool], reason: str
+    photos: Path, arguments: list[str], output: str, more: dict[str, str | bool], reason: str
 ) -> None:
     for name in ("other/b.png", "other/b.map.png", "empty/readme"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
     with pytest.raises(UsageError, match=reason):
-        results(*words, output=output, **more)
+        results(*arguments, output=output, **more)
 
 
 def test_an_input_behind_a_link_is_not_replaced(photos: Path) -> None:
@@ -140,10 +142,10 @@ def test_planning_thousands_of_files_opens_none(photos: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a.mpo", "a.avif", "a.gif", "a.jp2", "a.ppm", "a.hdr", "a.pfm"])
 def test_every_readable_format_is_selected_in_a_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    (given,) = plan([str(tmp_path)], tmp_path / "out")
+    (item,) = plan([str(tmp_path)], tmp_path / "out")
     kept = {".jfif", ".jpe", ".mpo"}
     replaced = ".tif" if name in {"a.hdr", "a.pfm"} else ".png"
-    assert given.result.suffix == (given.path.suffix if given.path.suffix in kept else replaced)
+    assert item.result.suffix == (item.path.suffix if item.path.suffix in kept else replaced)
 
 
 def test_ignored_files_are_counted(photos: Path) -> None:

@@ -89,8 +89,8 @@ def test_request_parameters_equal_those_of_restore(client: Client, photo: bytes,
     assert (status, headers["content-type"]) == (200, "image/webp")
     (tmp_path / "b.webp").write_bytes(content)
     assert io.read(tmp_path / "b.webp").pixels.shape == (30, 40, 3)
-    dearer = client("POST", "/restore", photo)[2]
-    assert float(headers["x-lowvision-share-of-base"]) < float(dearer["x-lowvision-share-of-base"])
+    unlimited_cost = client("POST", "/restore", photo)[2]
+    assert float(headers["x-lowvision-share-of-base"]) < float(unlimited_cost["x-lowvision-share-of-base"])
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_health_weights_and_metrics_are_served(client: Client, photo: bytes) -> 
 
 
 class Gate:
-    """Makes restores wait."""
+    """Blocks restores until released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.is_open, self.entered = threading.Event(), threading.Event()

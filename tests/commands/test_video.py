@@ -28,7 +28,7 @@ KNOWN = registry.load()
 
 @pytest.fixture
 def restored(weights_file: Path, tmp_path: Path) -> Any:
-    """Restores a clip to a result; its entry of the document."""
+    """Return a function that restores a clip and returns its entry of the document."""
 
     def run(clip: Path | str, result: str = "out.mp4", options: Any = None, **clip_options: Any) -> dict[str, Any]:
         request = RestoreRequest(

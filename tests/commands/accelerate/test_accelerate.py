@@ -25,7 +25,7 @@ KNOWN = registry.load()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five photographs, one smaller than a tile, one damaged; a random teacher that costs more than the student."""
+    """Write five photographs, one too small and one damaged, and a random teacher that costs more than the student."""
     target = tmp_path_factory.mktemp("accelerate")
     (target / "photos").mkdir()
     draw = np.random.default_rng(0)
@@ -88,23 +88,23 @@ def test_accelerate_writes_and_runs_a_recipe_and_resumes(
 
 def rows(*points: tuple[float, float, float]) -> dict[str, Any]:
     """Return a report of points (loss, times faster, PSNR), the first of which was asked for."""
-    made = [
+    point_entries = [
         {"max_loss": loss, "times_faster": times, "psnr_to_teacher": psnr, "shares": [0.1, 0.9]}
         for loss, times, psnr in points
     ]
-    return {"asked": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *made]}
+    return {"asked": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *point_entries]}
 
 
 def test_a_result_that_is_not_faster_is_reported_with_reason_and_alternative(
     request_: AccelerateRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accelerate, "LEAST_GAIN", 1.05)
-    asked = replace(request_, max_loss=0.3)
-    accelerate._refuse_slow(rows((0.3, 1.5, 41.5)), asked, Path("run"))
+    stricter_request = replace(request_, max_loss=0.3)
+    accelerate._refuse_slow(rows((0.3, 1.5, 41.5)), stricter_request, Path("run"))
     with pytest.raises(NotFasterError, match=r"90% of the tiles need the network .* --max-loss 0\.8 gives 2\.00 times"):
-        accelerate._refuse_slow(rows((0.2, 0.9, 43.0), (0.8, 2.0, 37.0)), asked, Path("run"))
+        accelerate._refuse_slow(rows((0.2, 0.9, 43.0), (0.8, 2.0, 37.0)), stricter_request, Path("run"))
     with pytest.raises(NotFasterError, match="no point of its curve is faster"):
-        accelerate._refuse_slow(rows((0.5, 0.9, 39.0)), asked, Path("run"))
+        accelerate._refuse_slow(rows((0.5, 0.9, 39.0)), stricter_request, Path("run"))
     assert NotFasterError.exit_code == 1
 
 

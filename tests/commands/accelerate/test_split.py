@@ -1,4 +1,4 @@
-"""Claims about the division of a folder into photographs to learn from, to calibrate on and to report on."""
+"""Claims about the split of a folder into photographs for training, calibration and report."""
 
 from __future__ import annotations
 
