@@ -13,7 +13,7 @@ from lowvision.plugins.contracts import Task
 
 
 class Plain:
-    """No field at all."""
+    """Options without fields."""
 
     told = 1
     """An attribute without annotation is no option."""
@@ -30,8 +30,8 @@ class Pair(Options):
     """And by its docstring, which gives way."""
 
 
-class Heir(Pair):
-    """Says anew what the other left out."""
+class Subclass(Pair):
+    """Options that document an inherited field."""
 
     depth: int = 3
     """How deep."""
@@ -39,9 +39,9 @@ class Heir(Pair):
 
 def test_attributes_are_described_by_the_docstring_below_them() -> None:
     assert docstrings(Plain) == {}
-    assert docstrings(Heir)["depth"] == "How deep."
+    assert docstrings(Subclass)["depth"] == "How deep."
     assert Pair.described() == {"width": "How wide;\nin two lines.", "named": "Said by its field."}
-    assert Heir.described() == Pair.described() | {"depth": "How deep."}
+    assert Subclass.described() == Pair.described() | {"depth": "How deep."}
 
 
 def test_a_class_without_source_has_no_descriptions() -> None:
@@ -63,14 +63,14 @@ def test_a_class_whose_source_cannot_be_parsed_has_no_descriptions(
 
 def test_the_schema_equals_that_of_pydantic() -> None:
     class Theirs(Task):
-        """A task whose docstrings pydantic reads by itself."""
+        """A task whose docstrings are read by pydantic."""
 
         model_config = ConfigDict(use_attribute_docstrings=True)
         radius: float = 1.0
         """How far it is spread."""
 
     class Ours(Task):
-        """A task whose docstrings are read when asked for."""
+        """A task whose docstrings are read on demand."""
 
         radius: float = 1.0
         """How far it is spread."""

@@ -139,6 +139,6 @@ def test_dumped_values_are_read_back_unchanged(value: Any) -> None:
     assert yaml_reader.parse(yaml_reader.dump(value), "f").value == value
 
 
-@pytest.mark.parametrize("word", [w for w in TRAPS if w != "1e-4"])  # which YAML 1.1 takes for text anyway
-def test_pyyaml_reads_dumped_text_as_text(word: str) -> None:
-    assert yaml.safe_load(yaml_reader.dump({"key": word})) == {"key": word}
+@pytest.mark.parametrize("text", [w for w in TRAPS if w != "1e-4"])  # which YAML 1.1 takes for text anyway
+def test_pyyaml_reads_dumped_text_as_text(text: str) -> None:
+    assert yaml.safe_load(yaml_reader.dump({"key": text})) == {"key": text}
