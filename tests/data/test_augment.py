@@ -77,7 +77,7 @@ def test_without_augmentations_tiles_are_unchanged():
 
 
 @pytest.mark.parametrize(
-    ("specification", "told"),
+    ("specification", "message"),
     [
         ("HorizontalFlp", ": albumentations has no geometric transform of that name (did you mean 'HorizontalFlip'?)"),
         ("OneOf", ": albumentations has no geometric transform of that name"),
@@ -90,11 +90,11 @@ def test_without_augmentations_tiles_are_unchanged():
         ({"HorizontalFlip": 3}, ": must be a mapping of arguments, not 3"),
     ],
 )  # fmt: skip
-def test_invalid_augmentations_are_reported(specification, told):
+def test_invalid_augmentations_are_reported(specification, message):
     name = specification if isinstance(specification, str) else next(iter(specification))
     with pytest.raises(RecipeError) as caught:
         augment.build(("D4", specification))
-    assert str(caught.value) == f"data.augment.1.{name}{told}"
+    assert str(caught.value) == f"data.augment.1.{name}{message}"
 
 
 @pytest.mark.parametrize("shapeless", [{"D4": {}, "Transpose": {}}, 3, ("D4",)])

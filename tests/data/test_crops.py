@@ -1,4 +1,4 @@
-"""Claims about crops of photographs: where a teacher is run."""
+"""Claims about the crops of photographs on which a teacher runs."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def test_gt_is_cropped_to_a_multiple_of_the_scale_and_lq_is_made_by_the_task(tmp
     assert photograph.gt.shape == (40, 48, 3)
     assert photograph.lq.shape == (10, 12, 3)
     assert photograph.lq_size == (10, 12)
-    wanted = SR(scale=4).degrade(io.to_tensor(photograph.gt), None)
-    assert np.abs(io.to_uint8(wanted).astype(int) - photograph.lq).max() <= 1
+    expected = SR(scale=4).degrade(io.to_tensor(photograph.gt), None)
+    assert np.abs(io.to_uint8(expected).astype(int) - photograph.lq).max() <= 1
 
 
 def test_a_random_degradation_is_not_cached_and_depends_on_its_seed(tmp_path):
@@ -58,15 +58,15 @@ def test_a_random_degradation_is_not_cached_and_depends_on_its_seed(tmp_path):
 
 def test_downscale_and_scales_give_one_photograph_per_size(tmp_path):
     put(tmp_path, "a.png", draw(80, 120))
-    found = loaded(tmp_path, SR(scale=2), downscale=2.0, scales=(1.0, 0.5))
-    assert [(p.name, p.gt.shape) for p in found] == [("a", (40, 60, 3)), ("a@0.5", (20, 30, 3))]
+    prepared = loaded(tmp_path, SR(scale=2), downscale=2.0, scales=(1.0, 0.5))
+    assert [(p.name, p.gt.shape) for p in prepared] == [("a", (40, 60, 3)), ("a@0.5", (20, 30, 3))]
 
 
 def test_longer_side_shrinks_larger_photographs_only(tmp_path):
     put(tmp_path, "large.png", draw(60, 120))
     put(tmp_path, "small.png", draw(20, 30))
-    found = loaded(tmp_path, SR(scale=2), longer_side=60)
-    assert [p.gt.shape[:2] for p in found] == [(30, 60), (20, 30)]
+    prepared = loaded(tmp_path, SR(scale=2), longer_side=60)
+    assert [p.gt.shape[:2] for p in prepared] == [(30, 60), (20, 30)]
 
 
 def test_sixteen_bit_photographs_stay_sixteen_bit(tmp_path):
@@ -109,10 +109,10 @@ def test_all_damaged_images_are_named_at_once(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.png").write_text("not an image")
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as error:
         loaded(tmp_path, SR(scale=2))
-    assert all(name in str(told.value) for name in ("cut.png", "empty.jpg", "text.png"))
-    assert "good.png" not in str(told.value)
+    assert all(name in str(error.value) for name in ("cut.png", "empty.jpg", "text.png"))
+    assert "good.png" not in str(error.value)
 
 
 def test_processes_prepare_disjoint_shares_of_all_photographs(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ NOISE = KNOWN.find("tasks", "denoise").component
 
 @dataclass(frozen=True)
 class Memory(Reader):
-    """Images in a tuple of pairs."""
+    """A reader of images in memory."""
 
     images: tuple[tuple[str, Any], ...]
 
@@ -35,7 +35,7 @@ class Memory(Reader):
 
 
 class InMemory(Dataset):
-    """Two images, one as pixels and one as the content of a file."""
+    """A data set of two images, one as pixels and one as file content."""
 
     def photos(self) -> tuple[Photo, ...]:
         reader = Memory((("pixels", PIXELS), ("file", io.encoded(io.Image(PIXELS), ".png"))))

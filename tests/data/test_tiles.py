@@ -124,9 +124,9 @@ def test_photographs_smaller_than_a_tile_are_listed_and_no_usable_one_is_an_erro
 
 
 def test_fixed_tiles_are_reproducible_and_at_most_the_requested_number(extractor):
-    one, two = fixed_tiles(extractor, 5, seed=3), fixed_tiles(extractor, 5, seed=3)
-    assert len(one[0]) == 5
-    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    first, second = fixed_tiles(extractor, 5, seed=3), fixed_tiles(extractor, 5, seed=3)
+    assert len(first[0]) == 5
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_ranked_tiles_have_classes_in_equal_numbers(extractor):
@@ -150,7 +150,7 @@ def test_every_mixed_batch_contains_the_requested_share_of_its_class(extractor, 
 
 
 class Averaged(Task):
-    """The mean of a square of 7x7 pixels, with constant noise: depends on three pixels around each."""
+    """A task that averages 7x7 pixels and adds constant noise; its margin is 3 pixels."""
 
     random: ClassVar[bool] = True
     margin: ClassVar[int] = 3
