@@ -46,9 +46,9 @@ def document(photos) -> dict[str, Any]:
 
 def test_compared_classifiers_cost_at_most_the_choice_of_the_trained_classifier(document):
     (row,) = document["sets"][0]["images"]
-    for way in COMPARED:
-        assert row[way]["gmac"] <= max(row["routed"]["gmac"], row["branch_0"]["gmac"] * 1.01)
-        assert sum(row[way]["shares"]) == pytest.approx(1)
+    for row_name in COMPARED:
+        assert row[row_name]["gmac"] <= max(row["routed"]["gmac"], row["branch_0"]["gmac"] * 1.01)
+        assert sum(row[row_name]["shares"]) == pytest.approx(1)
 
 
 def test_no_choice_beats_the_oracle(document):
@@ -56,8 +56,8 @@ def test_no_choice_beats_the_oracle(document):
     # The claim would be empty if the cost of `routed` left the oracle no choice but one branch.
     assert min(row["oracle"]["shares"]) > 0
     assert row["oracle"]["psnr_rgb@crop2"] > row["routed"]["psnr_rgb@crop2"]
-    psnr = {way: row[way]["psnr_rgb@crop2"] for way in (*COMPARED, "routed", "random")}
-    assert all(psnr["oracle"] >= value - 2e-3 for way, value in psnr.items() if way != "oracle"), psnr
+    psnr = {row_name: row[row_name]["psnr_rgb@crop2"] for row_name in (*COMPARED, "routed", "random")}
+    assert all(psnr["oracle"] >= value - 2e-3 for row_name, value in psnr.items() if row_name != "oracle"), psnr
 
 
 def test_the_report_describes_the_compared_classifiers_and_keeps_its_schema(document):
@@ -78,9 +78,9 @@ def test_a_budget_is_not_exceeded_and_a_larger_budget_is_spent(document):
 
 def test_by_default_no_classifiers_are_compared(photos):
     path = tiny.write_weights(photos / "again.safetensors", tiny.architecture())
-    found = evaluate(path, {"seen": Folder(path=str(photos / "valid"))}, registry.load(), None, "cpu")
-    assert not {*COMPARED, "routed@1"} & set(found["sets"][0]["mean"])
-    assert "classifiers" not in found
+    evaluation = evaluate(path, {"seen": Folder(path=str(photos / "valid"))}, registry.load(), None, "cpu")
+    assert not {*COMPARED, "routed@1"} & set(evaluation["sets"][0]["mean"])
+    assert "classifiers" not in evaluation
 
 
 def test_a_budget_for_a_single_network_is_refused(photos):
@@ -95,9 +95,11 @@ def test_weights_are_measured_on_another_task_only_if_its_size_matches(photos):
     def task(name: str, **options: Any) -> Any:
         return known.find("tasks", name).component(**options)
 
-    made = tiny.architecture().only(0)
+    architecture = tiny.architecture().only(0)
     network = known.find("backbones", "dncnn").component(channels=4, layers=3)
-    path = tiny.write_weights(photos / "noise.safetensors", made.replace(task=task("denoise"), branches=(network,)))
+    path = tiny.write_weights(
+        photos / "noise.safetensors", architecture.replace(task=task("denoise"), branches=(network,))
+    )
     sets = {"seen": Folder(path=str(photos / "valid"))}
     at = [evaluate(path, sets, known, None, "cpu", task=task("denoise", sigma=sigma)) for sigma in (5, 50)]
     weak, strong = (document["sets"][0]["mean"]["input"]["psnr_rgb@crop0"] for document in at)
@@ -110,7 +112,7 @@ def test_weights_are_measured_on_another_task_only_if_its_size_matches(photos):
 
 
 class Greedy(nn.Module):
-    """Two convolutions for which memory suffices up to a number of rows."""
+    """Two convolutions that raise out-of-memory above a number of rows."""
 
     def __init__(self, rows: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
         super().__init__()
@@ -125,7 +127,7 @@ class Greedy(nn.Module):
 
 
 def evaluated(folder: Path, base: nn.Module, reach: int | None) -> ImageMeasurement:
-    """The measurement of a base on a photograph of 70x40 pixels, tile by tile and as a whole."""
+    """Evaluate a base on a photograph of 70x40 pixels, tiled and whole."""
     np.save(folder / "photo.npy", np.random.default_rng(0).integers(0, 256, (70, 40, 3), np.uint8))
     task = registry.load().find("tasks", "denoise").component()
     engine = Engine(networks.of(RoutedContainer(nn.Identity(), [base])), 1, 16, 4)
@@ -186,7 +188,7 @@ def test_images_of_earlier_rows_are_freed_on_the_device(photos, monkeypatch):
 
 
 class Halving(nn.Module):
-    """Accepts images of even sides only, because it halves and doubles them."""
+    """A network that halves and doubles images, so that their sides must be even."""
 
     def __init__(self) -> None:
         super().__init__()

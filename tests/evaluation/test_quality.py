@@ -1,4 +1,4 @@
-"""Claims about measuring the quality of images: the values of today's metrics, crops, sizes, errors."""
+"""Claims about measuring the quality of images: metric values, crops, sizes, errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Odd(Metric):
 
 
 class Bright(Metric):
-    """Judges without a reference."""
+    """A no-reference metric."""
 
     full_reference: ClassVar[bool] = False
 
@@ -51,7 +51,7 @@ class Bright(Metric):
 
 
 class Elsewhere(Metric):
-    """Compares with another file."""
+    """A metric that compares with another file."""
 
     file: str
     """The file."""
@@ -82,9 +82,9 @@ def test_the_default_metrics_are_psnr_and_ssim_with_known_values(
     gt = torch.rand(channels, side, side + 3, generator=generator)
     images = {f"way {n}": gt + n / 10 * torch.randn(gt.shape, generator=generator) for n in range(3)}
     measured = Quality(DEFAULT_METRICS, crop, CPU).measure(images, gt, "photo", as_grey)
-    for way, image in images.items():
-        assert measured[way] == pytest.approx(metrics.measure(image, gt, crop, as_grey), rel=1e-9)
-        assert [*measured[way]] == [*metrics.measure(image, gt, crop, as_grey)]
+    for row_name, image in images.items():
+        assert measured[row_name] == pytest.approx(metrics.measure(image, gt, crop, as_grey), rel=1e-9)
+        assert [*measured[row_name]] == [*metrics.measure(image, gt, crop, as_grey)]
 
 
 @given(level=st.integers(0, 255))
