@@ -30,7 +30,7 @@ TILE = 32
 
 @cache
 def blueprint(backbone: Backbone, scale: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale))
 
@@ -41,14 +41,14 @@ def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
 
 
 def loud(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
-    """A network whose last layer is not faint."""
+    """Build a network with random weights in its last layer, which starts near zero."""
     network = seeded(backbone, task, seed)
     nn.init.kaiming_normal_(network.last.weight)  # type: ignore[arg-type]  # that network has one
     return network
 
 
 def body_cost(fused: bool, layers: int = 17) -> int:
-    """Multiply-adds of the blocks alone, on a tile."""
+    """Return the multiply-adds of the blocks on one tile."""
     with torch.device("meta"):
         blocks = nn.Sequential(*(Asymmetric(3 if n == 0 else 64, 64, fused) for n in range(layers)))
     return multiply_adds(blocks, (1, 3, TILE, TILE))
@@ -78,19 +78,19 @@ def test_the_network_has_the_parameter_count_of_the_authors_layers(scale: int, e
     assert parameters(blueprint(ACNet(), scale)) == expected
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of costs."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of costs."""
     table = README.read_text().split("| | as trained |")[1].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: row[0])
 def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
-    what, *cells, fewer = row
+    form_and_scale, *cells, fewer = row
     costs = []
     for fused, cell in zip((False, True), cells, strict=True):
-        if found := re.search(r"x(\d)$", what):
-            network = blueprint(ACNet(fused=fused), int(found[1]))
+        if match := re.search(r"x(\d)$", form_and_scale):
+            network = blueprint(ACNet(fused=fused), int(match[1]))
             costs.append(multiply_adds(network, (1, 3, TILE, TILE)))
             assert cell == f"{costs[-1] / 1e6:,.1f} M ({parameters(network):,})"
         else:
@@ -135,8 +135,8 @@ def test_the_fused_network_of_the_paper_gives_equal_outputs() -> None:
     image = torch.rand(1, 3, 16, 16)
     assert Reparam().inherit(larger, smaller)
     with torch.no_grad():
-        wanted, found = larger(image), smaller(image)
-    assert 0 < (found - wanted).abs().max() < 1e-5
+        expected, actual = larger(image), smaller(image)
+    assert 0 < (actual - expected).abs().max() < 1e-5
 
 
 def test_a_block_equals_the_sum_of_its_three_convolutions() -> None:
@@ -185,9 +185,9 @@ def test_a_smaller_network_inherits_from_a_larger_one(reducer: Any, level: int) 
     base = ACNet(channels=8, layers=3)
     larger, smaller = seeded(base, PlainTask()), reducer.reduce(base, level).build(PlainTask())
     assert reducer.inherit(larger, smaller)
-    theirs = dict(larger.named_parameters())
-    for key, mine in smaller.named_parameters():
-        assert is_scaled_part(mine, theirs[key]), key
+    larger_parameters = dict(larger.named_parameters())
+    for key, parameter in smaller.named_parameters():
+        assert is_scaled_part(parameter, larger_parameters[key]), key
 
 
 def test_a_branch_can_be_narrowed_and_then_fused() -> None:

@@ -31,7 +31,7 @@ TILE = 32
 
 
 def built(backbone: ARM = SMALL, task: Task = TASK) -> Network:
-    """A network whose last layer is not faint, so that widths differ."""
+    """Build a network with random weights in its last layer, so that the outputs of the widths differ."""
     torch.manual_seed(0)
     network = backbone.build(task).eval()
     assert isinstance(network, Network)
@@ -40,7 +40,7 @@ def built(backbone: ARM = SMALL, task: Task = TASK) -> Network:
 
 
 def pairs(count: int = 128, size: int = 12, scale: int = 2) -> tuple[Tensor, Tensor]:
-    """Tiles lq (N,3,size,size) and gt, from faint and smooth to loud and sharp."""
+    """Return tiles lq (N,3,size,size) and gt, of increasing contrast and detail."""
     generator = torch.Generator().manual_seed(5)
     loudness = torch.linspace(0.01, 0.5, count)[:, None, None, None]
     coarse = torch.rand(count, 3, size // 2, size // 2, generator=generator)
@@ -49,7 +49,7 @@ def pairs(count: int = 128, size: int = 12, scale: int = 2) -> tuple[Tensor, Ten
 
 
 def trained() -> Network:
-    """A copy of a small network after some updates of all its widths."""
+    """Return a copy of a small network after some updates of all its widths."""
     return copy.deepcopy(_trained())
 
 
@@ -96,18 +96,18 @@ def test_the_parameter_count_is_that_of_one_network_as_in_the_paper() -> None:
 
 
 def slice_of(whole: Sliced, width: int, scale: int) -> nn.Module:
-    """lowvision-sr's FSRCNN of that width with the leading channels of the weights."""
-    alone = FSRCNN(channels=width, shrink=3, layers=2, skip="bicubic").build(PlainTask(scale=scale)).eval()
-    theirs = [whole.first, whole.shrink, *whole.mapping, whole.expand, whole.enlarge]
-    mine = [module for module in alone.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
+    """Return lowvision-sr's FSRCNN of that width with the leading channels of the weights."""
+    network = FSRCNN(channels=width, shrink=3, layers=2, skip="bicubic").build(PlainTask(scale=scale)).eval()
+    source_layers = [whole.first, whole.shrink, *whole.mapping, whole.expand, whole.enlarge]
+    target_layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
     with torch.no_grad():
-        for to, of in zip(mine, theirs, strict=True):
+        for to, of in zip(target_layers, source_layers, strict=True):
             assert isinstance(of, nn.Conv2d | nn.ConvTranspose2d)
             assert of.bias is not None
             assert to.bias is not None
             to.weight.copy_(of.weight[: to.weight.shape[0], : to.weight.shape[1]])
             to.bias.copy_(of.bias[: len(to.bias)])
-    return alone
+    return network
 
 
 @settings(deadline=None, max_examples=10)
@@ -117,10 +117,10 @@ def test_every_width_equals_a_network_of_the_leading_channels(scale: int, number
     for bias in (p for name, p in network.named_parameters() if name.endswith("bias")):
         nn.init.normal_(bias)
     channels, lq = network.widths[number - 1], torch.rand(2, 3, height, width)
-    alone = slice_of(network.sliced, channels, scale)
+    single_width = slice_of(network.sliced, channels, scale)
     with torch.no_grad():
-        torch.testing.assert_close(network.way(number, lq), alone(lq))
-    assert network.prices((3, 9, 8))[number] == multiply_adds(alone, (1, 3, 9, 8))
+        torch.testing.assert_close(network.way(number, lq), single_width(lq))
+    assert network.prices((3, 9, 8))[number] == multiply_adds(single_width, (1, 3, 9, 8))
 
 
 def test_forward_and_adapt_without_budget_use_the_whole_network() -> None:
@@ -201,10 +201,10 @@ def test_the_table_of_an_untrained_network_is_measured_and_made_monotonic() -> N
     torch.testing.assert_close(network.expected.table, raw.cummax(dim=1).values, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("made", [built, trained])
+@pytest.mark.parametrize("make", [built, trained])
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
-def test_a_budget_is_spent_within_2_percent(made: Any, share: float) -> None:
-    network, (lq, gt) = made(), pairs(128)
+def test_a_budget_is_spent_within_2_percent(make: Any, share: float) -> None:
+    network, (lq, gt) = make(), pairs(128)
     network.set_budget(share, lq, gt)
     _, spent = network.adapt(lq)
     whole = multiply_adds(network, (1, *lq.shape[1:])) * len(lq)
@@ -228,8 +228,8 @@ def test_a_tile_is_restored_by_the_width_of_its_cost_and_each_width_runs_once() 
     network.sliced.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
     with torch.no_grad():
         restored, spent = network.adapt(lq)
-        prices = network.prices(lq.shape[1:]).tolist()
-        numbers = [prices.index(price) for price in spent.tolist()]
+        costs = network.prices(lq.shape[1:]).tolist()
+        numbers = [costs.index(cost_of_tile) for cost_of_tile in spent.tolist()]
         assert sorted(calls) == sorted(numbers.count(n) for n in (1, 2, 3) if n in numbers)
         assert len(set(numbers)) > 2
         for n in set(numbers):
@@ -268,11 +268,11 @@ def test_the_readme_figures_equal_the_counted_ones() -> None:
         network = ARM().build(PlainTask(scale=4))
         three = sum(parameters(FSRCNN(channels=width).build(PlainTask(scale=4))) for width in ARM().widths)
     assert isinstance(network, Network)
-    prices = network.prices((3, TILE, TILE)).tolist()
+    costs = network.prices((3, TILE, TILE)).tolist()
     text = README.read_text()
-    for name, price in zip(("bicubic", *network.widths), prices, strict=True):
-        counted = f"{price / 1e6:.2f} M" if price else "0"
-        assert f"| {name} | {counted} | {price / prices[-1]:.0%} |".replace("%", " %") in text
+    for name, cost_of_tile in zip(("bicubic", *network.widths), costs, strict=True):
+        counted = f"{cost_of_tile / 1e6:.2f} M" if cost_of_tile else "0"
+        assert f"| {name} | {counted} | {cost_of_tile / costs[-1]:.0%} |".replace("%", " %") in text
     assert f"{parameters(network):,}" in text
     assert f"{three:,} parameters" in text
-    assert f"{sum(prices) / prices[-1]:.1f} times" in text
+    assert f"{sum(costs) / costs[-1]:.1f} times" in text

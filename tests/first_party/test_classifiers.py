@@ -21,7 +21,7 @@ TILE = (1, 3, 32, 32)
 
 
 class AnyTask(Task):
-    """A task with nothing to degrade."""
+    """A task without degradation."""
 
     def degrade(self, gt: Tensor, generator: torch.Generator) -> Tensor:
         return gt
@@ -105,14 +105,14 @@ def test_models_of_every_family_are_built_without_weights_and_take_a_tile(model:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"model": "mixer_s32_224"}, "timm's mixer_s32_224 accepts a single image size; choose"),
         ({"model": "vgg11", "drop_path": 0.1}, "timm's vgg11 has no residual branches to drop; leave drop_path out"),
     ],
 )
-def test_unsupported_model_options_are_reported(options: dict[str, Any], told: str) -> None:
-    with torch.device("meta"), pytest.raises(RecipeError, match=told):
+def test_unsupported_model_options_are_reported(options: dict[str, Any], message: str) -> None:
+    with torch.device("meta"), pytest.raises(RecipeError, match=message):
         Timm(**options).build(AnyTask(), 3)
 
 
@@ -134,13 +134,13 @@ FREE = [HighFrequency(), HighFrequency(split="means"), EdgeTable(), EdgeTable(bi
 
 
 def tiles_of_rising_detail(count: int = 60) -> torch.Tensor:
-    """Noise (N,3,32,32) from faint to loud."""
+    """Return noise (N,3,32,32) of increasing strength."""
     torch.manual_seed(0)
     return (0.5 + torch.linspace(0.001, 0.2, count)[:, None, None, None] * torch.randn(count, 3, 32, 32)).clamp(0, 1)
 
 
 def psnr_of_branches(tiles: torch.Tensor, classes: int = 3) -> torch.Tensor:
-    """(N,classes): louder tiles are harder, and gain more by capacity."""
+    """Return (N,classes) PSNR: noisier tiles are harder and gain more by capacity."""
     loudness = tiles.std(dim=(1, 2, 3))[:, None]
     return 45 - 80 * loudness + torch.arange(classes) * 10 * loudness
 
@@ -170,7 +170,7 @@ def test_a_fit_is_saved_in_the_state_dict_and_has_negligible_cost(classifier) ->
 
 
 class Both(torch.nn.Module):
-    """Two classifiers side by side, as exporting each takes seconds."""
+    """Two classifiers in one module, because exporting each takes seconds."""
 
     def __init__(self, *networks: torch.nn.Module):
         super().__init__()
@@ -189,18 +189,18 @@ def test_training_free_classifiers_are_exported_with_equal_outputs(tmp_path) -> 
     both = Both(*networks).eval()
     onnx_graph.write(both, tmp_path / "both.onnx", 3, 32, 1)
     session = onnxruntime.InferenceSession(tmp_path / "both.onnx")
-    for seen in (tiles, tiles[:7, :, :24].repeat(1, 1, 1, 2)):
-        (answers,) = session.run(None, {session.get_inputs()[0].name: seen.numpy()})
-        torch.testing.assert_close(torch.from_numpy(answers), both(seen), rtol=1e-4, atol=1e-4)
+    for batch in (tiles, tiles[:7, :, :24].repeat(1, 1, 1, 2)):
+        (answers,) = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
+        torch.testing.assert_close(torch.from_numpy(answers), both(batch), rtol=1e-4, atol=1e-4)
 
 
 def test_high_frequency_splits_tiles_equally_and_ranks_detail_as_hard() -> None:
     tiles, classifier = tiles_of_rising_detail(), HighFrequency()
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr_of_branches(tiles))
-    found = network(tiles).argmax(dim=1)
-    assert found.bincount().tolist() == [20, 20, 20]
-    assert found.diff().min() >= 0
+    classes = network(tiles).argmax(dim=1)
+    assert classes.bincount().tolist() == [20, 20, 20]
+    assert classes.diff().min() >= 0
 
 
 def test_high_frequency_with_split_means_splits_around_means() -> None:
@@ -228,10 +228,10 @@ def test_the_edge_table_predicts_mean_errors_that_never_rise_with_capacity() -> 
     psnr[:, 1] -= 100  # by chance, say
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr)
-    told = network(tiles)
+    predicted = network(tiles)
     errors = 10 ** (-psnr[:10] / 10)
-    torch.testing.assert_close(told[:10], -errors.mean(dim=0).cummin(dim=0).values.expand(10, 3))
-    assert told[:, 1].equal(told[:, 0])
+    torch.testing.assert_close(predicted[:10], -errors.mean(dim=0).cummin(dim=0).values.expand(10, 3))
+    assert predicted[:, 1].equal(predicted[:, 0])
 
 
 def test_the_blur_of_the_edge_table_reveals_an_edge_below_the_noise() -> None:
@@ -241,7 +241,7 @@ def test_the_blur_of_the_edge_table_reveals_an_edge_below_the_noise() -> None:
     noise = 0.2 * torch.randn(40, 3, 32, 32)
 
     def apart(blur: float) -> float:
-        """By how many standard deviations of the noise a step is told from a ramp."""
+        """Return the distance of a step from a ramp, in standard deviations of the noise."""
         network = EdgeTable(blur=blur).build(AnyTask(), 3)
         with_step, without = (network.edges(tiles + noise) for tiles in (step, ramp))  # type: ignore[operator]  # it has
         return float((with_step.mean() - without.mean()) / without.std())

@@ -1,4 +1,4 @@
-"""Claims about lowvision-datasets: photographs in archives and databases are those of files."""
+"""Claims about lowvision-datasets: photographs in archives and databases equal those of files."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def test_pairs_equal_those_of_the_files(make: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", ALONE, ids=lambda make: make.__name__)
 def test_photographs_can_be_selected_and_pickled(make: Any, tmp_path: Path) -> None:
-    made = make(tmp_path)
-    (photo,) = made.replace(only=(made.photos()[1].name,)).photos()
+    dataset = make(tmp_path)
+    (photo,) = dataset.replace(only=(dataset.photos()[1].name,)).photos()
     again = pickle.loads(pickle.dumps(photo))
     assert again == photo
     assert str(tmp_path) in str(photo.gt)
@@ -152,9 +152,9 @@ def test_pairs_without_a_counterpart_are_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    made = parquet(tmp_path)
+    dataset = parquet(tmp_path)
     with pytest.raises(DataError, match="has no column 'hr'; there are image"):
-        made.replace(gt="hr").photos()
+        dataset.replace(gt="hr").photos()
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

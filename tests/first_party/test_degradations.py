@@ -45,7 +45,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "sr_blind.yml"
 
 
 class Shift(Task):
-    """Add a constant; no randomness, so that orders and numbers of links can be counted."""
+    """A link that adds a constant, so that the order and number of links can be counted."""
 
     by: float = 0.1
     """The constant."""
@@ -108,12 +108,12 @@ def _tuples(value: Any) -> Any:
 @given(seed=some.integers(0, 2**31))
 @settings(deadline=None, max_examples=15)
 def test_real_esrgan_degrades_any_size_for_any_seed(order: int, seed: int) -> None:
-    made = task({"real_esrgan": {"order": order}})
+    chain = task({"real_esrgan": {"order": order}})
     height, width = 4 * (1 + seed % 13), 4 * (1 + seed % 7)
-    lq = made.degrade(photograph(height, width), seeded(seed))
+    lq = chain.degrade(photograph(height, width), seeded(seed))
     assert lq.shape == (3, height // 4, width // 4)
     assert torch.allclose(lq * 255, (lq * 255).round(), atol=1e-4)
-    assert torch.equal(lq, made.degrade(photograph(height, width), seeded(seed)))
+    assert torch.equal(lq, chain.degrade(photograph(height, width), seeded(seed)))
 
 
 def test_the_second_order_degrades_more_than_the_first() -> None:
@@ -127,8 +127,8 @@ def test_the_second_order_degrades_more_than_the_first() -> None:
 
 
 def test_links_of_real_esrgan_can_be_replaced() -> None:
-    made = cast(RealESRGAN, task({"real_esrgan": {"of": ("noise",)}}))
-    assert made.of == (Noise(),)
+    chain = cast(RealESRGAN, task({"real_esrgan": {"of": ("noise",)}}))
+    assert chain.of == (Noise(),)
 
 
 def test_links_apply_in_their_order() -> None:
@@ -149,15 +149,15 @@ def test_repeat_applies_the_links_again_and_shuffle_applies_every_link_once() ->
 
 def test_probability_skips_a_link_for_the_other_samples() -> None:
     gt = torch.full((3, 8, 8), 0.1)
-    made = Chain(of=(Shift(),), probability=0.25)
-    changed = sum(not torch.equal(made.link(gt, seeded(n), (8, 8)), gt) for n in range(400))
+    chain = Chain(of=(Shift(),), probability=0.25)
+    changed = sum(not torch.equal(chain.link(gt, seeded(n), (8, 8)), gt) for n in range(400))
     assert 60 < changed < 140
 
 
 def test_one_of_draws_by_its_weights() -> None:
     gt = torch.full((3, 8, 8), 0.1)
-    made = OneOf(of=(Shift(by=0.1), Shift(by=0.2), Shift(by=0.3)), weights=(3, 1, 0))
-    values = [round(made.link(gt, seeded(n), (8, 8)).mean().item(), 4) for n in range(400)]
+    one_of = OneOf(of=(Shift(by=0.1), Shift(by=0.2), Shift(by=0.3)), weights=(3, 1, 0))
+    values = [round(one_of.link(gt, seeded(n), (8, 8)).mean().item(), 4) for n in range(400)]
     assert set(values) == {0.2, 0.3}
     assert 240 < values.count(0.2) < 360
 
@@ -198,8 +198,8 @@ def test_resize_changes_the_size_only_inside_a_chain() -> None:
 
 
 def test_shares_set_the_probability_of_enlarging() -> None:
-    made = Resize(factor=(0.5, 2.0), shares=(0.7, 0.2, 0.1))
-    sides = [made.link(photograph(64, 64), seeded(n), (64, 64)).shape[1] for n in range(300)]
+    resize = Resize(factor=(0.5, 2.0), shares=(0.7, 0.2, 0.1))
+    sides = [resize.link(photograph(64, 64), seeded(n), (64, 64)).shape[1] for n in range(300)]
     assert 180 < sum(side < 64 for side in sides) < 240
     assert 35 < sum(side > 64 for side in sides) < 85
     assert min(sides) >= 32
@@ -253,9 +253,11 @@ def test_a_chain_without_randomness_is_applied_once_and_cached_by_its_links(
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     (tmp_path / "photos").mkdir()
     io.write(tmp_path / "photos" / "one.png", io.Image(io.to_pixels(photograph())))
-    made = [task({"chain": {"of": ({"blur": {"radius": radius}}, {"jpeg": {"quality": 30}})}}) for radius in (1.0, 3.0)]
-    pictures = [photographs.load(Folder(path=str(tmp_path / "photos")), each)[0].lq for each in made]
-    assert not made[0].random
+    chains = [
+        task({"chain": {"of": ({"blur": {"radius": radius}}, {"jpeg": {"quality": 30}})}}) for radius in (1.0, 3.0)
+    ]
+    pictures = [photographs.load(Folder(path=str(tmp_path / "photos")), each)[0].lq for each in chains]
+    assert not chains[0].random
     assert pictures[0] is not None
     assert pictures[1] is not None
     assert (pictures[0] != pictures[1]).any()
@@ -290,11 +292,11 @@ def test_a_pixel_transform_by_name_passes_the_task_check(written: Any) -> None:
 
 def test_a_pixel_transform_is_a_link_of_a_chain() -> None:
     link = {"albumentations": {"MotionBlur": {"blur_limit": (9, 9), "p": 1.0}}}
-    made = task({"chain": {"scale": 2, "of": (link,)}})
-    lq = made.degrade(photograph(), seeded(1))
+    chain = task({"chain": {"scale": 2, "of": (link,)}})
+    lq = chain.degrade(photograph(), seeded(1))
     assert lq.shape == (3, 48, 48)
-    assert torch.equal(lq, made.degrade(photograph(), seeded(1)))
-    assert not torch.equal(lq, made.degrade(photograph(), seeded(2)))
+    assert torch.equal(lq, chain.degrade(photograph(), seeded(1)))
+    assert not torch.equal(lq, chain.degrade(photograph(), seeded(2)))
 
 
 @pytest.mark.parametrize(
@@ -321,10 +323,10 @@ def test_an_invalid_transform_or_argument_is_named(transform: dict[str, Any], me
 
 
 def test_low_light_darkens_and_its_baseline_brightens() -> None:
-    gt, made = photograph(), LowLight(exposure=0.1, photons=1e6, read_noise=0.0)
-    lq = made.degrade(gt, seeded(0))
+    gt, low_light = photograph(), LowLight(exposure=0.1, photons=1e6, read_noise=0.0)
+    lq = low_light.degrade(gt, seeded(0))
     torch.testing.assert_close(lq, gt * 0.1 ** (1 / GAMMA), atol=0.01, rtol=0)
-    torch.testing.assert_close(made.baseline(lq[None])[0], gt, atol=0.02, rtol=0)
+    torch.testing.assert_close(low_light.baseline(lq[None])[0], gt, atol=0.02, rtol=0)
 
 
 def test_fewer_photons_are_noisier() -> None:

@@ -120,8 +120,8 @@ def test_reach_equals_the_receptive_field_radius(backbone: DnCNN) -> None:
     middle = reach + 2
     network(lq)[..., middle].sum().backward()
     assert lq.grad is not None
-    seen = lq.grad.abs().sum(dim=(0, 1, 2)).nonzero().flatten()
-    assert (seen.min(), seen.max()) == (middle - reach, middle + reach)
+    visible = lq.grad.abs().sum(dim=(0, 1, 2)).nonzero().flatten()
+    assert (visible.min(), visible.max()) == (middle - reach, middle + reach)
 
 
 # The task

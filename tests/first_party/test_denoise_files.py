@@ -18,10 +18,10 @@ KNOWN = registry.load()
 
 def layout(layers: int = 9, colours: int = 1, reads: int | None = None) -> State:
     widths = [reads or colours, *[4] * (layers - 1), colours]
-    made: State = {}
+    state: State = {}
     for k in range(layers):
-        made |= conv(f"model.{2 * k}", widths[k + 1], widths[k], 3)
-    return made
+        state |= conv(f"model.{2 * k}", widths[k + 1], widths[k], 3)
+    return state
 
 
 def dncnn(state: State, x: Tensor, layers: int = 9) -> Tensor:
@@ -36,12 +36,12 @@ def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(colours:
     torch.manual_seed(0)
     state = layout(colours=colours)
     torch.save(state, tmp_path / "dncnn.pth")
-    found = external_weights.read(tmp_path / "dncnn.pth", KNOWN)
-    assert found.format == "dncnn_file"
-    assert found.architecture.task == Denoising(sigma=25, channels=colours)  # type: ignore[arg-type]  # 1 or 3
-    assert found.architecture.branches == (DnCNN(channels=4, layers=9),)
-    network = found.architecture.build_network().double().eval()
-    network.load_state_dict({name: tensor.double() for name, tensor in found.state.items()})
+    external = external_weights.read(tmp_path / "dncnn.pth", KNOWN)
+    assert external.format == "dncnn_file"
+    assert external.architecture.task == Denoising(sigma=25, channels=colours)  # type: ignore[arg-type]  # 1 or 3
+    assert external.architecture.branches == (DnCNN(channels=4, layers=9),)
+    network = external.architecture.build_network().double().eval()
+    network.load_state_dict({name: tensor.double() for name, tensor in external.state.items()})
     image = torch.rand(2, colours, 9, 8, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(network(image), dncnn(state, image))

@@ -50,7 +50,7 @@ def name(value: Any) -> str:
 
 @cache
 def blueprint(backbone: Backbone, scale: int, colours: int = 3) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale, channels=colours))
 
@@ -61,7 +61,7 @@ def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
 
 
 def smooth_image(height: int, width: int) -> Tensor:
-    """(1,3,height,width) in [0,1]."""
+    """Return a smooth image (1,3,height,width) in [0,1]."""
     torch.manual_seed(1)
     return upsample(torch.rand(1, 3, height // 4, width // 4), 4, "bilinear")
 
@@ -136,7 +136,7 @@ def test_the_cost_of_a_32_pixel_tile_is_exact(backbone: Backbone, exact: int) ->
 
 
 def table() -> list[list[str]]:
-    """The rows of the README's table of sizes and costs."""
+    """Return the rows of the README's table of sizes and costs."""
     text = (README.read_text().split("| network | options |")[1]).split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
 
@@ -144,9 +144,9 @@ def table() -> list[list[str]]:
 @pytest.mark.parametrize("row", table(), ids=lambda row: row[0])
 def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     label, options, counted, spent, reach, _ = row
-    given = dict(re.findall(r"(\w+): (\w+)", options))
+    options_by_name = dict(re.findall(r"(\w+): (\w+)", options))
     kind: Any = {"Pl": PlainUSR, "SP": SPAN, "DI": DISP, "RL": RLFN, "BS": BSRN}[label[:2]]
-    backbone = kind(**{option: int(value) if value.isdecimal() else value for option, value in given.items()})
+    backbone = kind(**{option: int(value) if value.isdecimal() else value for option, value in options_by_name.items()})
     assert f"{parameters(blueprint(backbone, 4)):,}" == counted
     assert f"{multiply_adds(blueprint(backbone, 4), (1, 3, 32, 32)) / 1e6:.1f} M" == spent
     assert {None: "whole input"}.get(
@@ -212,9 +212,9 @@ def test_blocks_of_plainusr_narrow_towards_the_middle(options: dict[str, Any], w
 
 def test_sizes_of_plainusr_are_defaults_of_its_options() -> None:
     for size, options in PRESETS.items():
-        made = PlainUSR(size=size)  # type: ignore[arg-type]  # one of them
-        given = {option: getattr(made, option) for option in options if option != "narrower"}
-        assert {**given, "narrower": made.widths()[1 : made.layers // 2 + 1]} == options
+        backbone = PlainUSR(size=size)  # type: ignore[arg-type]  # one of them
+        defaults = {option: getattr(backbone, option) for option in options if option != "narrower"}
+        assert {**defaults, "narrower": backbone.widths()[1 : backbone.layers // 2 + 1]} == options
 
 
 def test_inner_blocks_wider_than_outer_ones_are_refused_in_plainusr() -> None:
@@ -283,13 +283,13 @@ def test_an_initial_network_with_skip_is_near_the_interpolation(backbone: Backbo
 def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="none"), SuperResolution(scale=2))
     white = 255 if isinstance(backbone, SPAN) else 1
-    seen: list[Tensor] = []
+    deviations: list[Tensor] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+            module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(32, 32))
-    strengths = [features.std().item() / white for features in seen if features.shape[-1] > 1]
+    strengths = [features.std().item() / white for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30
 

@@ -40,9 +40,9 @@ def saved(content: Any, folder: Path) -> Path:
     return folder / "theirs.pth"
 
 
-def restored(found: external_weights.ExternalWeights, image: Tensor) -> Tensor:
-    network = found.architecture.build_network().double().eval()
-    network.load_state_dict({name: tensor.double() for name, tensor in found.state.items()})
+def restored(external: external_weights.ExternalWeights, image: Tensor) -> Tensor:
+    network = external.architecture.build_network().double().eval()
+    network.load_state_dict({name: tensor.double() for name, tensor in external.state.items()})
     with torch.no_grad():
         return network(image)
 
@@ -68,13 +68,13 @@ def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(
     torch.manual_seed(0)
     layout, compute, format_name, scale = CASES[case]
     state = layout()
-    found = external_weights.read(saved({key: state} if key else state, tmp_path), KNOWN)
+    external = external_weights.read(saved({key: state} if key else state, tmp_path), KNOWN)
     image = torch.rand(2, 3, 21, 18, dtype=torch.float64)
     expected = compute(state, image)
-    assert found.format == f"{format_name}_file"
-    assert found.architecture.task.scale == scale
+    assert external.format == f"{format_name}_file"
+    assert external.architecture.task.scale == scale
     assert expected.shape == (2, 3, 21 * scale, 18 * scale)
-    torch.testing.assert_close(restored(found, image), expected, rtol=0, atol=1e-4 * expected.abs().max().item())
+    torch.testing.assert_close(restored(external, image), expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 def test_a_file_saved_on_a_gpu_is_read_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,26 +86,28 @@ def test_a_file_saved_on_a_gpu_is_read_on_the_cpu(tmp_path: Path, monkeypatch: p
 
 
 def test_grey_files_give_grey_networks(tmp_path: Path) -> None:
-    made = external_weights.read(saved(plainusr_layout(6, (4,), 2, None, colours=1), tmp_path), KNOWN).architecture
-    assert made.task.channels == 1
-    assert made.branches == (
+    architecture = external_weights.read(
+        saved(plainusr_layout(6, (4,), 2, None, colours=1), tmp_path), KNOWN
+    ).architecture
+    assert architecture.task.channels == 1
+    assert architecture.branches == (
         PlainUSR(channels=6, layers=3, narrower=(4,), convolutions=2, attention="local", hidden=1),
     )
 
 
 def test_span_is_read_in_training_form_on_request(tmp_path: Path) -> None:
     state = span_layout("both")
-    found = external_weights.read(saved(state, tmp_path), KNOWN, SPANFile(form="branches"))
+    external = external_weights.read(saved(state, tmp_path), KNOWN, SPANFile(form="branches"))
     image = torch.rand(1, 3, 9, 8, dtype=torch.float64)
-    assert found.architecture.branches == (SPAN(channels=7, form="branches"),)
-    assert isinstance(found.architecture.build_network().head, Conv3XC)
-    torch.testing.assert_close(restored(found, image), span(state, image, True), rtol=1e-6, atol=1e-6)
+    assert external.architecture.branches == (SPAN(channels=7, form="branches"),)
+    assert isinstance(external.architecture.build_network().head, Conv3XC)
+    torch.testing.assert_close(restored(external, image), span(state, image, True), rtol=1e-6, atol=1e-6)
 
 
 def test_an_rlfn_of_unit_range_is_read_unscaled(tmp_path: Path) -> None:
     state = rlfn_layout()
-    found = external_weights.read(saved(state, tmp_path), KNOWN, RLFNFile(white=1))
-    assert torch.equal(found.state["head.weight"], state["conv_1.weight"])
+    external = external_weights.read(saved(state, tmp_path), KNOWN, RLFNFile(white=1))
+    assert torch.equal(external.state["head.weight"], state["conv_1.weight"])
 
 
 # Files that are incomplete

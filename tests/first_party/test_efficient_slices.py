@@ -28,7 +28,7 @@ def name(backbone: Any) -> str:
 
 
 def loud(backbone: Backbone, seed: int) -> nn.Module:
-    """A network no layer of which is faint, or its output would hardly depend on the others."""
+    """Build a network with random weights in every layer, so that its output depends on all of them."""
     torch.manual_seed(seed)
     network = backbone.build(SuperResolution(scale=4)).eval()
     for parameter in network.parameters():
@@ -37,7 +37,7 @@ def loud(backbone: Backbone, seed: int) -> nn.Module:
 
 
 def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
-    """Make zero, and nearly never read, all that `smaller` lacks: channels not in `kept`, the last of others."""
+    """Set the weights that `smaller` lacks to zero: channels not in `kept`, or the last ones."""
     nested = {module.width for module in network.modules() if hasattr(module, "width")} - {1}
 
     def dropped(old: int, new: int) -> list[int]:
@@ -84,17 +84,17 @@ def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> N
 
 
 def ends(network: nn.Module) -> torch.Tensor:
-    """The first weight of a network."""
+    """Return the first weight of a network."""
     return next(parameter for parameter in network.parameters() if parameter.dim() == 4)
 
 
 def test_plainusr_with_fewer_layers_inherits_blocks_of_its_widths() -> None:
     larger, smaller = loud(PlainUSR(size="M"), 0), loud(PlainUSR(size="M", layers=3), 1)
     assert Layers().inherit(larger, smaller)
-    for mine, theirs in zip((0, 1, 2), (0, 1, 4), strict=True):
-        inherited = smaller.blocks[mine].state_dict()  # type: ignore[index,union-attr]  # an nn.Sequential
-        given = larger.blocks[theirs].state_dict()  # type: ignore[index,union-attr]  # as above
-        assert all(torch.equal(inherited[key], given[key]) for key in given)
+    for smaller_block, larger_block in zip((0, 1, 2), (0, 1, 4), strict=True):
+        inherited = smaller.blocks[smaller_block].state_dict()  # type: ignore[index,union-attr]  # an nn.Sequential
+        source_state = larger.blocks[larger_block].state_dict()  # type: ignore[index,union-attr]  # as above
+        assert all(torch.equal(inherited[key], source_state[key]) for key in source_state)
 
 
 def test_the_gate_channel_of_plainusr_is_kept() -> None:

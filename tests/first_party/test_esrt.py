@@ -37,7 +37,7 @@ WIDTH = 288
 
 @cache
 def blueprint(backbone: Backbone, scale: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale))
 
@@ -83,7 +83,7 @@ def test_segments_save_exactly_the_omitted_products(segments: int) -> None:
 
 
 def plain_attention(attention: SplitAttention, tokens: Tensor) -> Tensor:
-    """What a layer with one segment must compute, by PyTorch's own attention."""
+    """Compute a layer of one segment by PyTorch's attention."""
     narrow = attention.reduce(tokens)
     query, key, value = (split_heads(part(narrow)) for part in (attention.query, attention.key, attention.value))
     attended = functional.scaled_dot_product_attention(query, key, value)  # (B, HEADS, N, d)
@@ -115,7 +115,7 @@ def test_a_segment_attends_only_to_itself(count: int, segments: int) -> None:
 
 
 class Alive(TorchDispatchMode):
-    """Watches every operation, and remembers how many bytes of results were alive at the same time at most."""
+    """Record the peak bytes of live results over all operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,12 +123,12 @@ class Alive(TorchDispatchMode):
         self._seen = set[int]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        outputs = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(outputs):
             if isinstance(tensor, Tensor):
                 self._add(tensor.untyped_storage())
         self.most = max(self.most, self._now)
-        return made
+        return outputs
 
     def _add(self, storage: Any) -> None:
         if storage._cdata not in self._seen:
@@ -142,14 +142,14 @@ class Alive(TorchDispatchMode):
 
 
 def most_alive(segments: int, training: bool) -> int:
-    """Bytes of results that are alive at the same time in one layer's attention to a tile, at most."""
+    """Return the peak bytes of live results in the attention of one layer to a tile."""
     with torch.device("meta"):
         attention = SplitAttention(WIDTH, segments)
         tokens = torch.empty(1, TILE * TILE, WIDTH)
     with torch.set_grad_enabled(training), Alive() as alive:
-        made = attention(tokens)
+        output = attention(tokens)
         if training:
-            made.sum().backward()
+            output.sum().backward()
     return alive.most
 
 
@@ -173,13 +173,13 @@ def test_four_segments_need_at_most_a_third_of_the_memory(training: bool) -> Non
     assert most_alive(4, training) <= most_alive(1, training) / 3
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of segments."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of segments."""
     table = README.read_text().split("| segments |")[1].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: row[0])
 def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     segments, *told_memory = (float(cell) for cell in row[:3])
     memory = [most_alive(int(segments), training) / 2**20 for training in (False, True)]
@@ -256,9 +256,9 @@ def test_a_smaller_network_inherits_from_a_larger_one(reducer: Any, level: int) 
     base = ESRT(channels=16, layers=2)
     larger, smaller = seeded(base, PlainTask(scale=2)), reducer.reduce(base, level).build(PlainTask(scale=2))
     assert reducer.inherit(larger, smaller)
-    theirs = dict(larger.named_parameters())
-    for key, mine in smaller.named_parameters():
-        assert is_scaled_part(mine, theirs[key]), key
+    larger_parameters = dict(larger.named_parameters())
+    for key, parameter in smaller.named_parameters():
+        assert is_scaled_part(parameter, larger_parameters[key]), key
 
 
 def test_fewer_channels_keep_the_place_of_each_pixel_in_a_token() -> None:
@@ -267,10 +267,10 @@ def test_fewer_channels_keep_the_place_of_each_pixel_in_a_token() -> None:
     with torch.no_grad():
         for taps in (larger.encoder.norm_mlp.weight, larger.encoder.norm_mlp.bias):  # type: ignore[union-attr]  # that network's
             taps.copy_(torch.arange(TAPS)[:, None].expand(TAPS, 16))
-        made = larger.encoder.attention.expand.weight.unflatten(0, (16, TAPS))  # type: ignore[union-attr]  # as above
-        made.copy_(torch.arange(TAPS)[None, :, None].expand_as(made))
+        weight = larger.encoder.attention.expand.weight.unflatten(0, (16, TAPS))  # type: ignore[union-attr]  # as above
+        weight.copy_(torch.arange(TAPS)[None, :, None].expand_as(weight))
     assert Channels().inherit(larger, smaller)
     assert torch.equal(smaller.encoder.norm_mlp.weight, torch.arange(TAPS)[:, None].expand(TAPS, 12).float())  # type: ignore[union-attr, arg-type]  # as above
-    made = smaller.encoder.attention.expand.weight.unflatten(0, (12, TAPS))  # type: ignore[union-attr]  # as above
-    of_taps = torch.arange(TAPS)[None, :, None].expand_as(made).float()
-    torch.testing.assert_close(made, of_taps * made.max() / of_taps.max())
+    weight = smaller.encoder.attention.expand.weight.unflatten(0, (12, TAPS))  # type: ignore[union-attr]  # as above
+    of_taps = torch.arange(TAPS)[None, :, None].expand_as(weight).float()
+    torch.testing.assert_close(weight, of_taps * weight.max() / of_taps.max())

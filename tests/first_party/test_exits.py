@@ -56,7 +56,7 @@ def task_of(backbone: Backbone) -> PlainTask:
 
 
 def build_network(backbone: Backbone, task: PlainTask) -> Any:
-    """A network in eval() whose last layer is not faint."""
+    """Build a network in eval mode, with random weights in its last layer."""
     torch.manual_seed(0)
     network = backbone.build(task).eval()
     for parameter in network.parameters():
@@ -67,7 +67,7 @@ def build_network(backbone: Backbone, task: PlainTask) -> Any:
 
 @cache
 def photographed(sets: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Tiles of sample photographs: lq (count,3,SIZE,SIZE), gt twice as large."""
+    """Return tiles of sample photographs: lq (count,3,SIZE,SIZE), gt twice as large."""
     generator, side = torch.Generator().manual_seed(seed), 2 * SIZE
     photos = [io.to_tensor(io.read_rgb(p.gt)) for p in KNOWN.find("datasets", sets).component().photos()]
     tiles = []
@@ -81,7 +81,7 @@ def photographed(sets: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 @cache
 def trained() -> Network:
-    """A small network after a few hundred steps of its own objective, at a rate that falls to nothing."""
+    """Train a small network for a few hundred steps of its objective, with a learning rate that falls to zero."""
     torch.manual_seed(0)
     network = SMALL.build(TASK)
     objective = SMALL.objective(network, l1_loss).train()
@@ -200,13 +200,13 @@ def test_another_inner_network_inherits_no_options_from_the_replaced_one(
 
 
 def test_a_weights_file_contains_the_inner_network_and_the_threshold(tmp_path: Path) -> None:
-    made = Architecture(task=KNOWN.find("tasks", "sr").component(scale=2), branches=(SMALL,))
+    architecture = Architecture(task=KNOWN.find("tasks", "sr").component(scale=2), branches=(SMALL,))
     network, path = build_network(SMALL, TASK), tmp_path / "exits.safetensors"
     network.threshold.fill_(0.25)
-    weights.save(path, network, made, KNOWN, {})
+    weights.save(path, network, architecture, KNOWN, {})
     header = weights.read_header(path, KNOWN)
-    assert header.architecture == made
-    again, lq = weights.load_network(path, made, KNOWN), torch.rand(5, 3, SIZE, SIZE)
+    assert header.architecture == architecture
+    again, lq = weights.load_network(path, architecture, KNOWN), torch.rand(5, 3, SIZE, SIZE)
     for mine, theirs in zip(again.eval().adapt(lq), network.adapt(lq), strict=True):  # type: ignore[operator]
         assert torch.equal(mine, theirs)
 
@@ -248,7 +248,7 @@ def test_tiles_that_exited_are_in_no_later_batch() -> None:
     _, first = network.adapt(tiles)
     rows.clear()
     _, spent = network.adapt(tiles)
-    at = [int((spent == price).sum()) for price in network._prices(tiles).exits]
+    at = [int((spent == cost_of_exit).sum()) for cost_of_exit in network._prices(tiles).exits]
     assert rows == [sum(at[number:]) for number in range(len(rows))]
     assert rows[0] == 64 > rows[-1] > 0
     assert torch.equal(first, spent)
@@ -261,7 +261,7 @@ def test_a_tile_equals_the_output_of_its_exit() -> None:
     with torch.no_grad():
         everywhere = [network.inner.forward_head(state, tiles) for state in network.states(tiles)]
     exits = network._prices(tiles).exits
-    expected = torch.stack([everywhere[exits.index(int(price))][n] for n, price in enumerate(spent)])
+    expected = torch.stack([everywhere[exits.index(int(cost_of_exit))][n] for n, cost_of_exit in enumerate(spent)])
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -301,19 +301,19 @@ def test_with_a_larger_budget_no_tile_exits_earlier_and_psnr_rises() -> None:
     share=st.floats(0, 1.2),
 )
 def test_the_threshold_is_the_largest_within_the_budget(capacities: list[list[float]], share: float) -> None:
-    prices = Prices(100, (40, 75, 110))
-    found = solve_threshold(share, torch.tensor(capacities), prices)
+    costs = Prices(100, (40, 75, 110))
+    solved = solve_threshold(share, torch.tensor(capacities), costs)
 
     def spent(threshold: float) -> float:
         exits = [next((n for n, c in enumerate(row) if c > threshold), 2) for row in capacities]
-        return sum(prices.exits[e] for e in exits) / len(exits)
+        return sum(costs.exits[e] for e in exits) / len(exits)
 
     if share >= 1:
-        assert found == NEVER
+        assert solved == NEVER
         return
-    assert found == ALWAYS or spent(found) <= share * 100
-    larger = [c for row in capacities for c in row if c > found]
-    if larger and spent(min(larger)) > spent(found) and min(larger) < max(c for row in capacities for c in row):
+    assert solved == ALWAYS or spent(solved) <= share * 100
+    larger = [c for row in capacities for c in row if c > solved]
+    if larger and spent(min(larger)) > spent(solved) and min(larger) < max(c for row in capacities for c in row):
         assert spent(min(larger)) > share * 100
 
 
@@ -375,9 +375,9 @@ def test_regressor_inputs_are_standardised_by_running_statistics() -> None:
     for some in numbers.repeat(20, 1).split(8):
         standard(some)
     kept = {name: buffer.clone() for name, buffer in standard.named_buffers()}
-    found = standard.eval()(numbers)
-    assert found.mean(dim=0).abs().max() < 0.5
-    assert ((found.std(dim=0) - 1).abs() < 0.5).all()
+    standardised = standard.eval()(numbers)
+    assert standardised.mean(dim=0).abs().max() < 0.5
+    assert ((standardised.std(dim=0) - 1).abs() < 0.5).all()
     assert all(torch.equal(buffer, kept[name]) for name, buffer in standard.named_buffers())
 
 
@@ -387,15 +387,15 @@ def test_the_regressor_learns_more_than_a_constant_for_each_exit() -> None:
     with torch.no_grad():
         states = [state[0] for state in network.states(lq)][:-1]
         quality = torch.stack([psnr(network.inner.forward_head(state, lq), gt) for state in network.states(lq)])
-    wanted = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
+    expected = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
     optimiser = torch.optim.Adam(regressor.parameters(), 1e-2)
     for _ in range(150):
-        told = torch.stack([capacity(regressor(features, number)) for number, features in enumerate(states)])
-        loss = (told - wanted).square().mean()
+        predicted = torch.stack([capacity(regressor(features, number)) for number, features in enumerate(states)])
+        loss = (predicted - expected).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert loss < 0.7 * wanted.var(dim=1).mean()
+    assert loss < 0.7 * expected.var(dim=1).mean()
 
 
 def test_a_batch_synchronises_once_per_exit_for_any_size() -> None:

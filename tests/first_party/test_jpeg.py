@@ -32,7 +32,7 @@ ANY = torch.Generator()
 
 
 def photograph(height: int = 48, width: int = 64) -> Tensor:
-    """(3,height,width) of a real photograph, in [0,1]."""
+    """Return a crop (3,height,width) of a photograph, in [0,1]."""
     cat = SamplesTest().photos()[-1].gt
     return io.to_tensor(io.read_rgb(cat)[60 : 60 + height, 100 : 100 + width])
 

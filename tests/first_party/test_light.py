@@ -52,7 +52,7 @@ def name(value: Any) -> str:
 
 @cache
 def blueprint(backbone: Backbone, scale: int, colours: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(SuperResolution(scale=scale, channels=colours))
 
@@ -67,7 +67,7 @@ def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
 
 
 def smooth_image(height: int, width: int) -> Tensor:
-    """(1,3,height,width) in [0,1]."""
+    """Return a smooth image (1,3,height,width) in [0,1]."""
     torch.manual_seed(1)
     return upsample(torch.rand(1, 3, height // 4, width // 4), 4, "bilinear")
 
@@ -138,21 +138,21 @@ def test_the_cost_of_a_720_line_image_equals_the_published_one(
     assert round(cost / 1e9, 1) == printed
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of weights and costs."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of weights and costs."""
     table = (README.read_text().split("| network |")[1]).split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: f"{row[0]}-{row[1]}")
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: f"{row[0]}-{row[1]}")
 def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     network, colours, *weights, _printed, cost = row
     backbone, channels = TOLD[network], int(colours)
     for scale, cell in zip((2, 3, 4), weights, strict=True):
         bare, full = re.fullmatch(r"(?:([\d,]+) )?\(([\d,]+)\)", cell if cell != "the same" else weights[0]).groups()  # type: ignore[union-attr]  # a cell that does not match is an error as well
-        made = blueprint(backbone, scale, channels)
-        assert parameters(made) == int(full.replace(",", ""))
-        assert bare is None or without_biases(made) == int(bare.replace(",", ""))
+        built = blueprint(backbone, scale, channels)
+        assert parameters(built) == int(full.replace(",", ""))
+        assert bare is None or without_biases(built) == int(bare.replace(",", ""))
     spent = multiply_adds(blueprint(backbone, 4, channels), (1, channels, TILE, TILE))
     assert f"{spent / 1e6:,.1f} M" == cost
 
@@ -213,14 +213,14 @@ def test_an_initial_network_with_skip_is_near_the_interpolation(backbone: Backbo
 @pytest.mark.parametrize("backbone", FULL, ids=name)
 def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="none"), SuperResolution(scale=2))
-    seen: list[Tensor] = []
+    deviations: list[Tensor] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+            module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(24, 24))
     # One pixel: what an attention layer sees.
-    strengths = [features.std().item() for features in seen if features.shape[-1] > 1]
+    strengths = [features.std().item() for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30
 
@@ -263,9 +263,9 @@ def test_through_bicubic_returns_the_exact_reach(radius: int, scale: int) -> Non
     seen = slice(middle * scale - radius, (middle + 1) * scale + radius)
     touched = []
     for column in range(lq.shape[-1]):
-        one = lq.clone()
-        one[..., column] = 1
-        if upsample(one, scale, "bicubic")[..., seen].abs().sum() > 0:
+        impulse = lq.clone()
+        impulse[..., column] = 1
+        if upsample(impulse, scale, "bicubic")[..., seen].abs().sum() > 0:
             touched.append(column)
     assert (touched[0], touched[-1]) == (middle - reach, middle + reach)
 
@@ -283,7 +283,7 @@ LARGER = (
 
 
 def loud(backbone: Backbone, seed: int) -> nn.Module:
-    """A network no layer of which is faint, or its output would hardly depend on the others."""
+    """Build a network with random weights in every layer, so that its output depends on all of them."""
     network = seeded(backbone, SuperResolution(scale=4), seed)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
@@ -291,7 +291,7 @@ def loud(backbone: Backbone, seed: int) -> nn.Module:
 
 
 def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
-    """Make zero, and hardly ever read, whatever `smaller` does not have: channels not in `kept`, the last of others."""
+    """Set the weights that `smaller` lacks to zero: channels not in `kept`, or the last ones."""
 
     def dropped(old: int, new: int) -> list[int]:
         if old % count or old == new:
@@ -326,9 +326,9 @@ def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone:
 def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
     larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, backbone.layers - 1), 1)
     assert Layers().inherit(larger, smaller)
-    theirs, mine = dict(larger.named_parameters()), dict(smaller.named_parameters())
-    assert mine.keys() < theirs.keys()
-    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    theirs, smaller_parameters = dict(larger.named_parameters()), dict(smaller.named_parameters())
+    assert smaller_parameters.keys() < theirs.keys()
+    assert all(torch.equal(smaller_parameters[key], theirs[key]) for key in smaller_parameters)
 
 
 def test_the_plugin_registers_six_backbones() -> None:

@@ -1,4 +1,4 @@
-"""Claims about the losses of lowvision-losses, and about training by them."""
+"""Claims about the losses of lowvision-losses, and about training with them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def value(loss: Loss, restored: torch.Tensor, gt: torch.Tensor) -> float:
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a small network of timm, as its whole classifier is published."""
+    """Write the weights of a small timm network in the layout of published classifiers."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("features") / "vgg11.safetensors"
     network = timm.create_model("vgg11", pretrained=False, num_classes=2)
@@ -84,23 +84,23 @@ def test_ssim_equals_scikit_image() -> None:
 
 def test_the_gradient_of_a_ramp_is_its_slope() -> None:
     ramp = (torch.arange(16) / 100).expand(1, 1, 16, 16)
-    found = Gradient().build(PlainTask(channels=1))(ramp[..., 1:-1, :], torch.zeros(1, 1, 14, 16))
-    assert found.item() == pytest.approx((14 * 0.01 + 2 * 0.005) / 16 / 2, rel=1e-4)  # rows: slope, columns: none
+    loss = Gradient().build(PlainTask(channels=1))(ramp[..., 1:-1, :], torch.zeros(1, 1, 14, 16))
+    assert loss.item() == pytest.approx((14 * 0.01 + 2 * 0.005) / 16 / 2, rel=1e-4)  # rows: slope, columns: none
 
 
 def test_the_phase_of_a_shifted_wave_is_its_shift() -> None:
-    place = 2 * math.pi * torch.arange(32) / 32
-    waves = [(0.5 + 0.4 * torch.cos(place + shift)).expand(1, 1, 32, 32) for shift in (0.0, 0.3)]
-    found = FFT(phase=1.0).build(PlainTask(channels=1))(*waves)
-    assert found.item() * 32 * 17 == pytest.approx(0.3, rel=1e-2)  # a single frequency has an amplitude
+    phase = 2 * math.pi * torch.arange(32) / 32
+    waves = [(0.5 + 0.4 * torch.cos(phase + shift)).expand(1, 1, 32, 32) for shift in (0.0, 0.3)]
+    loss = FFT(phase=1.0).build(PlainTask(channels=1))(*waves)
+    assert loss.item() * 32 * 17 == pytest.approx(0.3, rel=1e-2)  # a single frequency has an amplitude
     assert value(FFT(amplitude=1.0), *waves) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_perceptual_loss_uses_the_weights_of_the_file(features: Path, tmp_path: Path) -> None:
     loss = Perceptual(model="vgg11", file=str(features), stages=(0,))
     module = loss.build(PlainTask())
-    wanted = load_file(features)["features.0.weight"]
-    assert torch.equal(module.state_dict()["network.features_0.weight"], wanted)
+    expected = load_file(features)["features.0.weight"]
+    assert torch.equal(module.state_dict()["network.features_0.weight"], expected)
     torch.save({"state_dict": load_file(features)}, tmp_path / "vgg11.pth")
     again = loss.replace(file=str(tmp_path / "vgg11.pth")).build(PlainTask())
     images = torch.rand(2, 2, 3, 32, 32)
@@ -172,7 +172,7 @@ ADVERSARIAL = "stages.base.loss=[l1, {adversarial: {channels: 4, lr: 1e-3, sched
 
 
 def run_and_die(recipe: Path, folder: Path, step: int, *overrides: str) -> None:
-    """Run the recipe, and die in the middle of that step, before the discriminator is updated."""
+    """Run the recipe, and kill the process in the middle of that step, before the discriminator is updated."""
     from lowvision.training import critics
 
     original, calls = critics.update, []

@@ -1,4 +1,4 @@
-"""Claims about the metrics of lowvision-metrics, and about reports and selections by them."""
+"""Claims about the metrics of lowvision-metrics, and about reports and checkpoint selection with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def images(side: int = 200, channels: int = 3, strength: float = 0.1) -> tuple[t
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Random weights of torchvision's networks, as files of the names that torchvision gives their tensors."""
+    """Write random weights of torchvision's networks, with torchvision's tensor names."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     for name in ("alexnet", "vgg16", "squeezenet1_1"):
@@ -59,8 +59,8 @@ def test_lpips_equals_torchmetrics_with_the_weights_of_the_file(
     features.load_state_dict({k.removeprefix("features."): t for k, t in torch.load(weights[file]).items()})
     # Its parts hold the layers of torchvision in order.
     own = list(features.parameters())
-    for mine, theirs in zip(expected.net.parameters(), own, strict=True):
-        mine.data.copy_(theirs.data)
+    for own_weight, theirs in zip(expected.net.parameters(), own, strict=True):
+        own_weight.data.copy_(theirs.data)
     restored, gt = images(64)
     with torch.no_grad():
         value = expected(2 * restored[None] - 1, 2 * gt[None] - 1).item()

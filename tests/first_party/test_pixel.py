@@ -32,7 +32,7 @@ TASK = PlainTask(scale=2)
 
 
 def built(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
-    """A network whose last layers are not faint, and whose classifier has not learned."""
+    """Build a network with random weights in its last layers and an untrained classifier."""
     torch.manual_seed(0)
     network = backbone.build(task).eval()
     assert isinstance(network, Network)
@@ -42,7 +42,7 @@ def built(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
 
 
 def decided(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
-    """One whose classifier counts, and finds some pixels heavy and some light."""
+    """Build a network whose classifier is in use and selects some pixels as heavy and some as light."""
     network = built(backbone, task)
     network.unasked.fill_(False)
     images = torch.rand(4, task.channels, 16, 16, generator=torch.Generator().manual_seed(2))
@@ -53,10 +53,10 @@ def decided(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
 
 
 def shares(network: Network, lq: Tensor) -> Tensor:
-    """The share of heavy pixels of each tile, by what adapt says that it spent."""
-    prices = network.prices(lq.shape[1:])
-    extra = network.adapt(lq)[1] - prices.fixed - prices.light * prices.pixels
-    return extra / ((prices.heavy - prices.light) * prices.pixels)
+    """Return the share of heavy pixels of each tile, computed from the cost that adapt reports."""
+    costs = network.prices(lq.shape[1:])
+    extra = network.adapt(lq)[1] - costs.fixed - costs.light * costs.pixels
+    return extra / ((costs.heavy - costs.light) * costs.pixels)
 
 
 def test_the_plugin_registers_the_backbone() -> None:
@@ -107,8 +107,8 @@ def test_positions_are_the_subpixel_centres_row_by_row() -> None:
 
 def test_pixels_are_placed_at_their_positions() -> None:
     network = built(SMALL.replace(skip="none"), PlainTask(scale=3))
-    made = torch.arange(2 * 9 * 3.0).view(1, 1, 2, 9, 3)  # (B, h, w, scale^2, colours)
-    image = network.image(made, torch.zeros(1, 3, 1, 2))
+    pixels = torch.arange(2 * 9 * 3.0).view(1, 1, 2, 9, 3)  # (B, h, w, scale^2, colours)
+    image = network.image(pixels, torch.zeros(1, 3, 1, 2))
     assert image.shape == (1, 3, 3, 6)
     assert image[0, 0].tolist() == [[0, 3, 6, 27, 30, 33], [9, 12, 15, 36, 39, 42], [18, 21, 24, 45, 48, 51]]
 
@@ -156,14 +156,14 @@ def test_the_cost_counts_the_computed_pixels() -> None:
         getattr(network, name).rest.register_forward_pre_hook(
             lambda _, inputs, name=name: rows.update({name: len(inputs[0])})
         )
-    prices = network.prices(lq.shape[1:])
+    costs = network.prices(lq.shape[1:])
     _, spent = network.adapt(lq)
     assert spent.dtype == torch.int64
     assert rows["light"] + rows["heavy"] == 2 * 32 * 32
     assert 0.3 < rows["heavy"] / (2 * 32 * 32) < 0.7
-    assert spent.sum() == 2 * prices.fixed + rows["light"] * prices.light + rows["heavy"] * prices.heavy
-    assert (prices.light, prices.heavy) == (3 * 3, 6 * 5 + 5 * 3)
-    assert prices.forward == multiply_adds(network, (1, *lq.shape[1:]))
+    assert spent.sum() == 2 * costs.fixed + rows["light"] * costs.light + rows["heavy"] * costs.heavy
+    assert (costs.light, costs.heavy) == (3 * 3, 6 * 5 + 5 * 3)
+    assert costs.forward == multiply_adds(network, (1, *lq.shape[1:]))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.8, 0.85])
@@ -296,14 +296,16 @@ def test_the_readme_figures_equal_the_counted_ones() -> None:
     with torch.device("meta"):
         network = Pixel().build(PlainTask(scale=4))
     assert isinstance(network, Network)
-    prices = network.prices((3, 32, 32))
+    costs = network.prices((3, 32, 32))
     text = README.read_text()
-    assert prices.forward == multiply_adds(network, (1, 3, 32, 32))
-    for name, price in {
-        "body, classifier, and first layers of the upsamplers": prices.fixed,
-        "all pixels light": prices.fixed + prices.pixels * prices.light,
-        "all pixels heavy": prices.fixed + prices.pixels * prices.heavy,
-        "forward: both": prices.forward,
+    assert costs.forward == multiply_adds(network, (1, 3, 32, 32))
+    for name, cost_of_part in {
+        "body, classifier, and first layers of the upsamplers": costs.fixed,
+        "all pixels light": costs.fixed + costs.pixels * costs.light,
+        "all pixels heavy": costs.fixed + costs.pixels * costs.heavy,
+        "forward: both": costs.forward,
     }.items():
-        assert f"| {name} | {price / 1e6:.2f} M | {price / prices.forward:.0%} |".replace("%", " %") in text
+        assert (
+            f"| {name} | {cost_of_part / 1e6:.2f} M | {cost_of_part / costs.forward:.0%} |".replace("%", " %") in text
+        )
     assert f"{parameters(network):,} parameters" in text

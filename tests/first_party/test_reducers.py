@@ -20,7 +20,7 @@ from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
 
 
 class Minimal(Backbone):
-    """A stranger's backbone that calls its width something else."""
+    """A third-party backbone with another name for its width."""
 
     width: int = Field(default=8, ge=1)
 
@@ -32,11 +32,11 @@ class Minimal(Backbone):
 
 
 @pytest.mark.parametrize("backbone", [FSRCNN(skip="bicubic"), CARN(), SRResNet(), RCAN(blocks=3), DnCNN()], ids=repr)
-@pytest.mark.parametrize(("reducer", "knob", "level"), [(Channels(), "channels", 16), (Layers(), "layers", 2)])
-def test_a_reducer_changes_one_option_only(backbone: Backbone, reducer: Reducer, knob: str, level: int) -> None:
+@pytest.mark.parametrize(("reducer", "option", "level"), [(Channels(), "channels", 16), (Layers(), "layers", 2)])
+def test_a_reducer_changes_one_option_only(backbone: Backbone, reducer: Reducer, option: str, level: int) -> None:
     smaller = reducer.reduce(backbone, level)
     assert type(smaller) is type(backbone)
-    assert dict(smaller) == {**dict(backbone), knob: level}
+    assert dict(smaller) == {**dict(backbone), option: level}
 
 
 def test_channels_and_layers_compose() -> None:
@@ -96,7 +96,7 @@ def built(backbone: Backbone, seed: int) -> nn.Module:
 
 
 def silence(network: nn.Module, dropped: list[int], count: int) -> None:
-    """Make the network's dropped channels zero everywhere, and never read."""
+    """Set all weights of the network's dropped channels to zero."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d) and module.out_channels % count == 0:
@@ -153,10 +153,10 @@ def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Backbone)
     fewer = Layers().reduce(backbone, backbone.model_dump()["layers"] - 1)
     larger, smaller = built(backbone, 0), built(fewer, 1)
     assert Layers().inherit(larger, smaller)
-    theirs, mine = list(larger.parameters()), list(smaller.parameters())
-    assert all(any(torch.equal(m, t) for t in theirs) for m in mine)
-    assert torch.equal(mine[0], theirs[0])
-    assert torch.equal(mine[-1], theirs[-1])
+    larger_parameters, smaller_parameters = list(larger.parameters()), list(smaller.parameters())
+    assert all(any(torch.equal(m, t) for t in larger_parameters) for m in smaller_parameters)
+    assert torch.equal(smaller_parameters[0], larger_parameters[0])
+    assert torch.equal(smaller_parameters[-1], larger_parameters[-1])
 
 
 def test_another_architecture_inherits_nothing() -> None:

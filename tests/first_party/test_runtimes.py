@@ -40,7 +40,7 @@ class Enlarge(nn.Module):
 
 @dataclass(frozen=True)
 class Kept(Trained):
-    """A network in memory, and its graph."""
+    """A trained network with its module and its ONNX graph."""
 
     network: nn.Module
     graph: Path
@@ -174,8 +174,8 @@ os.kill(os.getpid(), signal.SIGUSR1)
 def test_signals_are_handled_after_another_thread_frees_a_network(runtime: Runtime, trained: Kept) -> None:
     if isinstance(runtime, Torch):
         pytest.skip("has nothing of its own to let go of")
-    words = [sys.executable, "-c", SIGNALLED, type(runtime).__name__, str(trained.graph)]
-    assert check_output(words, text=True).splitlines()[-1] == "handled"
+    command = [sys.executable, "-c", SIGNALLED, type(runtime).__name__, str(trained.graph)]
+    assert check_output(command, text=True).splitlines()[-1] == "handled"
 
 
 @pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)

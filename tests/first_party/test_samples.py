@@ -20,9 +20,9 @@ NAMES = ("samples_train", "samples_valid", "samples_test")
 
 def data_set(name: str) -> Dataset:
     component = registry.load().find("datasets", name).component
-    made = component()
-    assert isinstance(made, Dataset)
-    return made
+    dataset = component()
+    assert isinstance(dataset, Dataset)
+    return dataset
 
 
 def test_the_three_sets_contain_the_documented_photographs() -> None:

@@ -31,7 +31,7 @@ SHARES = st.floats(0, 1)
 
 
 def settled(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -> nn.Module:
-    """A network whose gates, whatever they hold, are closed; none of its layers is faint."""
+    """Build a network with closed gates and random weights in every layer."""
     torch.manual_seed(seed)
     network = backbone.build(task).eval()
     with torch.no_grad():
@@ -45,7 +45,7 @@ def settled(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -
 
 
 def sparsemax(logits: Tensor) -> Tensor:
-    """By bisection of the threshold (Martins and Astudillo 2016)."""
+    """Compute sparsemax by bisection of the threshold (Martins and Astudillo 2016)."""
     low, high = logits.min() - 1, logits.max()
     for _ in range(100):
         middle = (low + high) / 2
@@ -54,7 +54,7 @@ def sparsemax(logits: Tensor) -> Tensor:
 
 
 def allowed(near: np.ndarray, radius: float, seed: int) -> np.ndarray:
-    """(N,K) points of the simplex at least `radius` from its middle: anywhere, at its corners, and near one point."""
+    """Return (N,K) points of the simplex at least `radius` from its centre: random, corners, and near one point."""
     draw, count = np.random.default_rng(seed), len(near)
     around = np.abs(near + draw.normal(size=(4000, count)) * 10 ** draw.uniform(-4, 0, size=(4000, 1)))
     around /= around.sum(axis=1, keepdims=True)
@@ -142,15 +142,17 @@ def test_the_searched_network_equals_its_supernet_at_the_predicted_cost(
     assert Search().inherit(network, smaller)
     tiles = torch.rand(2, 3, side, side + 1)
     with torch.no_grad():
-        wanted = network(tiles)
-        torch.testing.assert_close(smaller(tiles), wanted, atol=1e-5 * max(1, wanted.abs().max().item()), rtol=0)
+        supernet_output = network(tiles)
+        torch.testing.assert_close(
+            smaller(tiles), supernet_output, atol=1e-5 * max(1, supernet_output.abs().max().item()), rtol=0
+        )
     expected = network.expected_cost(network.gates()) * side * (side + 1)  # type: ignore[operator]  # that network has it
     assert multiply_adds(smaller, (1, 3, side, side + 1)) == int(expected)
     assert network.full_cost() == multiply_adds(_full(backbone).build(task), (1, 3, 1, 1))  # type: ignore[operator]
 
 
 def _full(backbone: Supernet) -> Searched:
-    """Everything that it holds, at full width."""
+    """Return the supernet with all blocks at full width."""
     return Searched(
         channels=backbone.channels, blocks=(Block(channels=backbone.channels),) * backbone.layers, skip=backbone.skip
     )
@@ -166,15 +168,15 @@ def test_the_search_reducer_reads_trained_weights() -> None:
 
 
 def test_the_searched_network_has_the_reach_of_its_kernels() -> None:
-    found = Search().reduce_trained(SMALL, "found", settled())
-    assert measured_reach(found, TASK, 12) == found.reach(TASK)
+    searched = Search().reduce_trained(SMALL, "found", settled())
+    assert measured_reach(searched, TASK, 12) == searched.reach(TASK)
 
 
 # A search from its first step to its file
 
 
 def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
-    """The network after so few steps of its own objective, on squares with hard edges."""
+    """Train a supernet for a few steps of its objective, on squares with hard edges."""
     torch.manual_seed(0)
     network = backbone.build(TASK).train()
     objective = backbone.objective(network, l1_loss)
@@ -190,7 +192,7 @@ def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
 
 
 def share_of(network: nn.Module) -> float:
-    """The cost of what was found, of that of the full network."""
+    """Return the cost of the searched network as a share of the full network's."""
     return network.expected_cost(network.gates()).item() / network.full_cost()  # type: ignore[operator]
 
 
@@ -202,9 +204,9 @@ def trained() -> nn.Module:
 def test_every_gate_is_one_hot_at_the_end_of_a_stage(trained: nn.Module) -> None:
     for probabilities in trained.gates._probabilities():  # type: ignore[operator, union-attr]  # that network has them
         assert set(probabilities.flatten().tolist()) == {0.0, 1.0}
-    found = Search().reduce_trained(SMALL, "found", trained)
-    assert isinstance(found, Searched)
-    assert found.skip == SMALL.skip
+    searched = Search().reduce_trained(SMALL, "found", trained)
+    assert isinstance(searched, Searched)
+    assert searched.skip == SMALL.skip
 
 
 def test_gates_close_block_by_block_and_keep_leading_channels() -> None:
@@ -220,8 +222,8 @@ def test_gates_close_block_by_block_and_keep_leading_channels() -> None:
 
 
 def test_a_smaller_target_cost_selects_a_cheaper_network() -> None:
-    cheap, dear = (share_of(searched_for(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
-    assert cheap < 0.3 < 0.5 < dear
+    cheaper, costlier = (share_of(searched_for(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
+    assert cheaper < 0.3 < 0.5 < costlier
 
 
 def test_the_gates_of_a_moving_average_close_with_its_network(trained: nn.Module) -> None:
@@ -236,8 +238,8 @@ def test_convert_writes_the_searched_network_with_equal_results_at_lower_cost(
     trained: nn.Module, tmp_path: Path
 ) -> None:
     path, output, known = tmp_path / "supernet.safetensors", tmp_path / "found.safetensors", registry.load()
-    made = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
-    weights.save(path, trained, made, known, {"psnr_rgb": 30.0})
+    architecture = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
+    weights.save(path, trained, architecture, known, {"psnr_rgb": 30.0})
     reduction = convert.parse_reduction("{search: found}", known)
     assert convert.reduce(path, output, known, reduction) == f"{output}: searched for sr x2, 1 of 1 reduced"
     header = weights.read_header(output, known)

@@ -34,13 +34,13 @@ EPOCHS = 1000
 
 @cache
 def blueprint(backbone: Backbone, scale: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale))
 
 
 def built(backbone: SMSR = SMALL, seed: int = 0) -> Network:
-    """A network in eval() and float64 whose every part matters: no layer starts faint."""
+    """Build a network in eval mode and float64, with random weights in every layer."""
     torch.manual_seed(seed)
     network = backbone.build(PlainTask(scale=2)).double().eval()
     assert isinstance(network, Network)
@@ -59,7 +59,7 @@ def tiles(count: int = 4, seed: int = 0) -> Tensor:
 
 
 def say_all_marked(network: Network) -> None:
-    """Mask heads that mark every position, whatever they see."""
+    """Make the mask heads mark every position for any input."""
     with torch.no_grad():
         for module in network.modules_of_body():
             module.mask.last.weight.zero_()
@@ -67,7 +67,7 @@ def say_all_marked(network: Network) -> None:
 
 
 def set_sparse(network: Network, count: int) -> None:
-    """The last `count` channels of every layer are sparse, the others dense."""
+    """Make the last `count` channels of every layer sparse, the others dense."""
     with torch.no_grad():
         for module in network.modules_of_body():
             for layer in module.layers():
@@ -152,17 +152,17 @@ def test_adapt_equals_forward(count: int, batch: int, height: int, width: int) -
 
 
 def dense_form(network: Network, images: Tensor) -> Tensor:
-    """The network without any masks, from its weights alone."""
+    """Compute the network without masks, from its weights."""
     features = shallow = network.head(network.mean.sub(images))
-    seen = []
+    deviations = []
     for module in network.modules_of_body():
-        made, outputs = features, []
+        features_, outputs = features, []
         for layer in module.layers():
-            made = functional.relu(functional.conv2d(made, layer.convolution.weight, padding=1))
-            outputs.append(made)
+            features_ = functional.relu(functional.conv2d(features_, layer.convolution.weight, padding=1))
+            outputs.append(features_)
         features = features + module.attention(module.collect(outputs))
-        seen.append(features)
-    return network._image(images, shallow, seen)
+        deviations.append(features)
+    return network._image(images, shallow, deviations)
 
 
 @torch.no_grad()
@@ -264,14 +264,14 @@ def test_a_budget_setting_is_saved_with_the_weights() -> None:
 
 def test_soft_masks_approach_hard_masks_as_the_temperature_falls() -> None:
     logits = torch.randn(4000, 2) * 3
-    wanted = hard(logits, 1).float()
+    expected = hard(logits, 1).float()
     torch.manual_seed(0)
     drawn = [soft(logits, 1, torch.tensor(tau)) for tau in (1.0, 0.4, 0.01)]
     assert all(((mask >= 0) & (mask <= 1)).all() for mask in drawn)
     undecided = [(mask * (1 - mask)).mean() for mask in drawn]
     assert undecided == sorted(undecided, reverse=True)
     assert undecided[-1] < 1e-2
-    assert (drawn[-1].round() == wanted).float().mean() > 0.8  # noise decides where logits hardly differ
+    assert (drawn[-1].round() == expected).float().mean() > 0.8  # noise decides where logits hardly differ
 
 
 def test_kept_positions_are_dense_or_marked() -> None:
@@ -295,7 +295,7 @@ def test_the_objective_is_l1_plus_the_weighted_kept_share() -> None:
 
 
 def kept_after_training(sparsity: float) -> float:
-    """The share of forward's multiply-adds that adapt spends on average, after a few steps under that weight."""
+    """Train a few steps with that weight, and return the mean share of forward's multiply-adds that adapt spends."""
     torch.manual_seed(0)
     network = SMALL.build(PlainTask(scale=2)).train()
     assert isinstance(network, Network)
@@ -312,8 +312,8 @@ def kept_after_training(sparsity: float) -> float:
 
 
 def test_a_larger_sparsity_weight_keeps_less() -> None:
-    free, dear = kept_after_training(0.0), kept_after_training(100.0)
-    assert dear < 0.75 * free
+    free, sparse_share = kept_after_training(0.0), kept_after_training(100.0)
+    assert sparse_share < 0.75 * free
 
 
 def test_the_initial_network_is_the_skip_and_training_improves_it() -> None:
@@ -336,7 +336,7 @@ def test_a_smaller_network_inherits_slices(reducer: Channels | Layers, level: in
 
 
 def waits(network: Network, tiles: Tensor) -> int:
-    """Count the operations of `adapt` that synchronise an accelerator: their result's size depends on values."""
+    """Count the operations of `adapt` that synchronise an accelerator: the size of their result depends on values."""
     network.adapt(tiles)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         network.adapt(tiles)

@@ -43,20 +43,20 @@ def batch(seed: int = 0, scale: int = 2) -> tuple[Tensor, Tensor]:
 
 
 def non_zeros(network: nn.Module) -> list[tuple[set[int], int]]:
-    """Of every sparse layer: how many non-zeros its blocks have, and how many they should have."""
-    found = []
+    """Return the actual and the expected number of non-zero weights per block, for every sparse layer."""
+    counts_per_layer = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and "parametrizations" in dict(module.named_children()):
             ((_, balanced),) = sparse_weights(module)
             counts = balanced.blocks.cut(module.weight).count_nonzero(dim=-1)
-            found.append(({*counts.flatten().tolist()}, balanced.blocks.kept))
-    return found
+            counts_per_layer.append(({*counts.flatten().tolist()}, balanced.blocks.kept))
+    return counts_per_layer
 
 
 def assert_balanced(network: nn.Module) -> None:
     layers = non_zeros(network)
     assert layers
-    assert all(counts == {wanted} for counts, wanted in layers), layers
+    assert all(counts == {expected} for counts, expected in layers), layers
 
 
 # Blocks
@@ -97,10 +97,10 @@ def test_a_row_of_a_transposed_convolution_holds_the_weights_of_one_output_chann
 
 
 @pytest.mark.parametrize(
-    ("row", "size", "wanted"), [(144, 16, 16), (81, 16, 27), (81, 12, 9), (53, 16, 53), (1, 16, 1)]
+    ("row", "size", "expected"), [(144, 16, 16), (81, 16, 27), (81, 12, 9), (53, 16, 53), (1, 16, 1)]
 )
-def test_the_block_size_is_the_nearest_divisor_of_the_row(row: int, size: int, wanted: int) -> None:
-    assert nearest_divisor(row, size) == wanted
+def test_the_block_size_is_the_nearest_divisor_of_the_row(row: int, size: int, expected: int) -> None:
+    assert nearest_divisor(row, size) == expected
 
 
 @pytest.mark.parametrize(("size", "sparsity", "kept"), [(16, 0.75, 4), (16, 0.99, 1), (9, 0.75, 2), (9, 0.01, 9)])
@@ -171,7 +171,7 @@ def test_pruning_resumes_and_pruned_weights_stay_zero() -> None:
 
 
 class Pruned(Backbone):
-    """A backbone with an objective of its own."""
+    """A backbone with its own objective."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)))
@@ -218,14 +218,14 @@ def test_constant_tensors_are_not_pruned() -> None:
 
 def test_recipes_and_weights_files_contain_the_inner_backbone(tmp_path: Path) -> None:
     known = registry.load()
-    made = tiny.architecture().only(-1)
-    made = made.replace(branches=(Sparse(of=made.branches[0], sparsity=0.5),))
-    path = tiny.write_weights(tmp_path / "sparse.safetensors", made)
+    architecture = tiny.architecture().only(-1)
+    architecture = architecture.replace(branches=(Sparse(of=architecture.branches[0], sparsity=0.5),))
+    path = tiny.write_weights(tmp_path / "sparse.safetensors", architecture)
     header = weights.read_header(path, known)
-    assert header.architecture == made
-    assert_balanced(weights.load_network(path, made, known))
+    assert header.architecture == architecture
+    assert_balanced(weights.load_network(path, architecture, known))
     with pytest.raises(WeightsError, match=r"holds a backbone, sparse\(of=fsrcnn\(channels=12, .*sparsity=0.5"):
-        weights.load_network(path, made.replace(branches=(SMALL,)), known)
+        weights.load_network(path, architecture.replace(branches=(SMALL,)), known)
 
 
 # A run
@@ -238,7 +238,7 @@ KEPT = ("base/best", "base/last", "branches/0/last", "branches/2/last", "joint/l
 
 
 def die_while_pruning(recipe: Path, folder: Path) -> None:
-    """Run its base, and die in the fifth update, after two checkpoints."""
+    """Train the base, and kill the process in the fifth update, after two checkpoints."""
     from lowvision.training import loop
 
     update, calls = loop.update, []
@@ -253,21 +253,25 @@ def die_while_pruning(recipe: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a run whose branches are all sparse, and beside it that of a base which was killed and went on."""
-    place = tmp_path_factory.mktemp("sparse")
-    recipe = tiny.write_recipe(place)
-    assert tiny.in_a_child(tiny.run, recipe, place / "whole", SPARSE, LEVELS, f"stages={{{BASE}, {REST}}}") == 0
-    assert tiny.in_a_child(die_while_pruning, recipe, place / "killed") == -9
-    assert tiny.in_a_child(tiny.run, recipe, place / "killed", SPARSE, LEVELS, f"stages={{{BASE}}}") == 0
-    return place
+    """Return the folder of a run with sparse branches; next to it lies a run that was killed and resumed."""
+    base_folder = tmp_path_factory.mktemp("sparse")
+    recipe = tiny.write_recipe(base_folder)
+    assert tiny.in_a_child(tiny.run, recipe, base_folder / "whole", SPARSE, LEVELS, f"stages={{{BASE}, {REST}}}") == 0
+    assert tiny.in_a_child(die_while_pruning, recipe, base_folder / "killed") == -9
+    assert tiny.in_a_child(tiny.run, recipe, base_folder / "killed", SPARSE, LEVELS, f"stages={{{BASE}}}") == 0
+    return base_folder
 
 
 @pytest.mark.parametrize("name", KEPT)
 def test_masks_survive_saving_averaging_and_containers(folder: Path, name: str) -> None:
     known = registry.load()
     path = folder / "whole" / f"{name}.safetensors"
-    made = weights.read_header(path, known).architecture
-    network = weights.load_container(path, made, known) if made.classifier else weights.load_network(path, made, known)
+    architecture = weights.read_header(path, known).architecture
+    network = (
+        weights.load_container(path, architecture, known)
+        if architecture.classifier
+        else weights.load_network(path, architecture, known)
+    )
     assert_balanced(network)
     state = load_file(path)
     masks = {key: tensor for key, tensor in state.items() if key.endswith(".0.mask")}
@@ -347,13 +351,13 @@ def test_the_exact_cost_is_dense_and_the_theoretical_one_counts_non_zero_weights
     assert theoretical_multiply_adds(dense, shape) == exact
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of costs."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of costs."""
     table = README.read_text().split("| network | exact |")[1].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: row[0])
 def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     name, exact, half, quarter = row
     dense = {"CARN, 64 channels": CARN(), "SRResNet": SRResNet(), "FSRCNN, with `ends: true`": FSRCNN()}[name]

@@ -32,7 +32,7 @@ SKIPS: tuple[Skip, ...] = ("nearest", "bilinear", "bicubic")
 
 
 class AnyTask(Task):
-    """A task of any scale and number of channels, with nothing to degrade."""
+    """A task of any scale and number of channels, without degradation."""
 
     def degrade(self, gt: Tensor, generator: torch.Generator) -> Tensor:
         return gt
@@ -58,13 +58,13 @@ def seeded(backbone: Backbone, task: Task) -> nn.Module:
 
 
 def smooth_image(height: int, width: int, colours: int = 3) -> Tensor:
-    """(1,colours,height,width) in [0,1]."""
+    """Return a smooth image (1,colours,height,width) in [0,1]."""
     torch.manual_seed(1)
     return upsample(torch.rand(1, colours, (height + 3) // 4, (width + 3) // 4), 4, "bilinear")[..., :height, :width]
 
 
 def disturbed(network: nn.Module, size: int, radius: int, scale: int) -> Tensor:
-    """How much the outputs of the middle LQ pixel change when all pixels farther than `radius` from it do."""
+    """Return the change of the output at the middle LQ pixel if all pixels farther than `radius` change."""
     middle = size // 2
     mask = torch.ones(size, size, dtype=torch.bool)
     mask[middle - radius : middle + radius + 1, middle - radius : middle + radius + 1] = False
@@ -253,14 +253,14 @@ def test_an_initial_network_with_skip_does_not_change_flat_areas(backbone: Backb
 @pytest.mark.parametrize("backbone", [FSRCNN(), CARN(), SRResNet(), RCAN(layers=3)], ids=name)
 def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=4))
-    seen: list[Tensor] = []
+    deviations: list[Tensor] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+            module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(32, 32))
     # One pixel: what an attention layer sees.
-    strengths = [features.std().item() for features in seen if features.shape[-1] > 1]
+    strengths = [features.std().item() for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30
 

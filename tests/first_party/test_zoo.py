@@ -40,10 +40,10 @@ def test_the_header_states_everything_without_local_paths(name: str) -> None:
     header = weights.read_header(CARRIED[name], KNOWN)
     assert header.provenance.license == "Apache-2.0"
     assert "photographs" in header.provenance.about
-    found = calibration.read(header.measured)
-    assert found is not None
-    assert found.metric.startswith("psnr_rgb@crop")
-    assert min(found.losses) < 0.02
+    curve = calibration.read(header.measured)
+    assert curve is not None
+    assert curve.metric.startswith("psnr_rgb@crop")
+    assert min(curve.losses) < 0.02
     with safe_open(CARRIED[name], framework="pt") as file:
         raw = file.metadata()["lowvision"]
     texts = _texts(json.loads(raw))
@@ -74,7 +74,7 @@ def test_the_default_weights_are_the_disp_container() -> None:
 
 @pytest.fixture(scope="module")
 def photograph() -> torch.Tensor:
-    """(3,160,160) in [0,1], of the samples to measure on."""
+    """Return a crop (3,160,160) in [0,1] of a sample test photograph."""
     photos = KNOWN.find("datasets", "samples_test").component().photos()
     whole = io.to_tensor(io.read_rgb(Path(photos[0].gt)))[:, :320, 160:480]
     return resize(whole, (160, 160)).clamp(0, 1)
