@@ -10,7 +10,7 @@ from lowvision.imaging import alpha
 
 
 def disc(dtype: type = np.uint8) -> np.ndarray:
-    """A white disc on transparent black."""
+    """Return a white disc on transparent black."""
     y, x = np.mgrid[0:32, 0:32]
     inside = (x - 15.5) ** 2 + (y - 15.5) ** 2 < 100
     largest = 1 if dtype is np.float32 else np.iinfo(dtype).max

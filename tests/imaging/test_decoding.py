@@ -25,7 +25,7 @@ H, W = 37, 53
 
 
 def noise(channels: int, dtype: Any = np.uint8, seed: int = 0) -> np.ndarray:
-    """Random pixels (H,W,channels); alpha is never 0, so that no colour is undefined."""
+    """Return random pixels (H,W,channels); alpha is never 0, so that every colour is defined."""
     random = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return random.random((H, W, channels)).astype(dtype)
@@ -163,7 +163,7 @@ def test_palette_tiffs_of_8_and_16_bit_colours_are_decoded(tmp_path: Path) -> No
 
 
 def test_process_memory_never_appears_in_pixels(tmp_path: Path) -> None:
-    """A pattern is planted in freed memory, and no pixel of a planar, a short or a sparse file may show it."""
+    """Fill freed memory with a pattern, which no pixel of a planar, truncated or sparse file may show."""
     pixels = noise(3, np.uint16)
     buffer = BytesIO()
     tifffile.imwrite(buffer, np.moveaxis(pixels, 2, 0), photometric="rgb", planarconfig="separate", metadata=None)
@@ -207,7 +207,7 @@ def test_a_tiff_without_some_of_its_strips_is_refused(
 
 
 def png(pixels: np.ndarray, depth: int, kind: int, *, more: bytes = b"") -> bytes:
-    """A PNG file from packed rows (H, bytes)."""
+    """Return a PNG file of packed rows (H, bytes)."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))

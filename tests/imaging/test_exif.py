@@ -22,7 +22,7 @@ ORDERS = pytest.mark.parametrize("order", ["<", ">"])
 
 
 def block(order: str = "<", orientation: int = 6) -> bytes:
-    """An EXIF block as Pillow writes it, in either byte order: camera, orientation, size and place of a photograph."""
+    """Return an EXIF block written by Pillow in either byte order: camera, orientation, size and GPS position."""
     tags = PIL.Image.Exif()
     tags.endian = order
     tags[MAKER], tags[exif.ORIENTATION] = CAMERA, orientation
@@ -32,7 +32,7 @@ def block(order: str = "<", orientation: int = 6) -> bytes:
 
 
 def reread(content: bytes) -> PIL.Image.Exif:
-    """The tags that Pillow reads from a block."""
+    """Return the tags that Pillow reads from a block."""
     tags = PIL.Image.Exif()
     tags.load(b"Exif\0\0" + content)
     return tags
@@ -126,9 +126,9 @@ def test_tags_of_a_block_are_packed_unchanged(order: str) -> None:
 def test_storage_tags_of_another_file_are_not_copied() -> None:
     compressed = ImageFileDirectory_v2()
     compressed[MODEL] = "Modell"
-    carried = exif.from_tiff(tiff(compression="tiff_lzw", tiffinfo=compressed))
-    assert carried is not None
-    assert dict(reread(carried)) == {MODEL: "Modell"}
+    block_ = exif.from_tiff(tiff(compression="tiff_lzw", tiffinfo=compressed))
+    assert block_ is not None
+    assert dict(reread(block_)) == {MODEL: "Modell"}
 
 
 def test_a_tiff_without_description_gets_no_description() -> None:
@@ -137,12 +137,12 @@ def test_a_tiff_without_description_gets_no_description() -> None:
 
 def test_reading_a_self_referencing_directory_ends() -> None:
     looped = struct.pack("<2sHLHHHLLL", b"II", 42, 8, 1, exif.EXIF, exif.LONG, 1, 8, 0)
-    carried = exif.from_tiff(looped)
-    assert carried is None or len(carried) < 200
+    block_ = exif.from_tiff(looped)
+    assert block_ is None or len(block_) < 200
 
 
 def pointers(entries: int, order: str = "<", tag: int = exif.EXIF) -> bytes:
-    """A directory whose entries all point to the directory itself."""
+    """Return a directory whose entries all point to itself."""
     entry = struct.pack(f"{order}HHLL", tag, exif.LONG, 1, 8)
     start = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HL", 42, 8)
     return start + struct.pack(f"{order}H", entries) + entry * entries + bytes(4)

@@ -50,7 +50,7 @@ def test_a_truncated_header_returns_none(form: str, options: dict[str, object]) 
 @pytest.mark.parametrize(("lossless", "frames"), [(True, 1), (False, 1), (True, 3), (False, 3)])
 def test_lossless_webp_is_recognised(lossless: bool, frames: int) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (frames, H, W, 3), dtype=np.uint8)
-    pictures = [PIL.Image.fromarray(one) for one in noise]
+    pictures = [PIL.Image.fromarray(candidate) for candidate in noise]
     buffer = io.BytesIO()
     pictures[0].save(buffer, "WEBP", save_all=frames > 1, append_images=pictures[1:], lossless=lossless)
     assert headers.is_lossless_webp(buffer.getvalue()) is lossless

@@ -28,7 +28,7 @@ TOLERANCE = {".jpg": 6.0}
 
 
 def photograph(channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
-    """A smooth, asymmetric image (H,W,channels): gradients that differ in every corner and channel."""
+    """Return a smooth, asymmetric image (H,W,channels) whose gradients differ in every corner and channel."""
     y, x = np.mgrid[0:H, 0:W] / max(H, W)
     planes = np.stack([(x + 0.2) * 0.6, y * 0.9 + 0.05, (x * y + 0.3) * 0.7, 0.4 + 0.5 * x], axis=-1)
     chosen = planes[..., :channels]
@@ -311,9 +311,9 @@ def test_exif_states_the_size_of_the_written_image(tmp_path: Path, suffix: str) 
     exif.get_ifd(34665)[40962], exif.get_ifd(34665)[40963] = 4000, 3000
     io.write(tmp_path / f"a{suffix}", Image(photograph(), exif.tobytes().removeprefix(b"Exif\0\0")))
     with PIL.Image.open(tmp_path / f"a{suffix}") as written:
-        told = written.getexif()
-        assert [told.get_ifd(34665)[tag] for tag in (40962, 40963)] == [W, H]
-        assert [told[tag] for tag in (256, 257)] == [W, H]
+        written_tags = written.getexif()
+        assert [written_tags.get_ifd(34665)[tag] for tag in (40962, 40963)] == [W, H]
+        assert [written_tags[tag] for tag in (256, 257)] == [W, H]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])

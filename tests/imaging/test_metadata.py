@@ -41,8 +41,8 @@ def test_xmp_survives_between_all_formats(tmp_path: Path, source: str, target: s
     path = carried(tmp_path, source, target)
     assert io.read(path).metadata.xmp == XMP
     with PIL.Image.open(path) as file:
-        found = file.info.get("xmp")
-    assert (found.encode() if isinstance(found, str) else found) == XMP
+        xmp = file.info.get("xmp")
+    assert (xmp.encode() if isinstance(xmp, str) else xmp) == XMP
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])

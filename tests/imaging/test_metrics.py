@@ -16,7 +16,7 @@ from lowvision.imaging.metrics import measure
 
 
 def pair(channels: int = 3, height: int = 90, width: int = 67) -> tuple[Tensor, Tensor]:
-    """A smooth image with some noise, and it with more: (C,H,W) in [0,1], 8-bit values."""
+    """Return a smooth noisy image and a noisier copy: (C,H,W) in [0,1], 8-bit values."""
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     clean = torch.stack([x, y, x * y])[:channels] * 0.8 + 0.1
@@ -80,10 +80,10 @@ def test_differences_below_8_bit_rounding_are_ignored() -> None:
 
 def test_the_border_is_excluded() -> None:
     gt = pair()[1]
-    spoilt = gt.clone()
-    spoilt[:, :4], spoilt[:, -4:], spoilt[..., :4], spoilt[..., -4:] = 0, 0, 1, 1
-    assert measure(spoilt, gt, 4)["psnr_rgb@crop4"] == 100.0
-    assert measure(spoilt, gt, 3)["psnr_rgb@crop3"] < 100.0
+    damaged = gt.clone()
+    damaged[:, :4], damaged[:, -4:], damaged[..., :4], damaged[..., -4:] = 0, 0, 1, 1
+    assert measure(damaged, gt, 4)["psnr_rgb@crop4"] == 100.0
+    assert measure(damaged, gt, 3)["psnr_rgb@crop3"] < 100.0
 
 
 def test_a_grey_image_is_its_own_luma() -> None:

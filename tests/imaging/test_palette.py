@@ -31,8 +31,8 @@ BLINDNESS = {
 @pytest.mark.parametrize("classes", [2, 3, 4, 5])
 def test_classes_stay_distinct_under_red_green_blindness(kind, classes):
     linear = (np.array(colours(classes)) / 255) ** 2.2
-    seen = 255 * (linear @ np.array(BLINDNESS[kind]).T).clip(0, 1) ** (1 / 2.2)  # (M, 3)
-    distances = [float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2)]
+    perceived = 255 * (linear @ np.array(BLINDNESS[kind]).T).clip(0, 1) ** (1 / 2.2)  # (M, 3)
+    distances = [float(np.linalg.norm(a - b)) for a, b in combinations(perceived, 2)]
     assert min(distances) > 40
 
 

@@ -24,7 +24,7 @@ SIDES = st.integers(min_value=1, max_value=41)
 
 
 def keys(x: float) -> float:
-    """The cubic convolution kernel with a = -0.5, written out as in Keys 1981, eq. 15."""
+    """Return the cubic convolution kernel with a = -0.5 as in Keys 1981, eq. 15."""
     x = abs(x)
     if x < 1:
         return 1.5 * x**3 - 2.5 * x**2 + 1
@@ -32,7 +32,7 @@ def keys(x: float) -> float:
 
 
 def imresize_line(line: list[float], length: int) -> list[float]:
-    """MATLAB's imresize of one line of pixels, in plain loops over every pixel that the kernel may reach."""
+    """Resize one line of pixels as MATLAB's imresize does, in plain loops."""
     old, scale = len(line), length / len(line)
     narrow = min(scale, 1.0)
     result = []
@@ -68,7 +68,7 @@ def test_the_axes_are_independent(height: int, width: int, new_height: int, new_
 
 
 def octave_cases() -> list[tuple[Tensor, Tensor]]:
-    """Each image that Octave resized, and its result."""
+    """Yield each image that Octave resized, and its result."""
     cases = []
     for case in (Path(__file__).parent / "octave_bicubic.txt").read_text().split("case ")[1:]:
         head, *lines = case.strip().splitlines()
