@@ -40,7 +40,7 @@ def test_one_branch_with_global_reach_prevents_merging():
 
 
 class Sixes(Backbone):
-    """A convolution that is said to want a multiple of six."""
+    """A convolution with multiple_of 6."""
 
     multiple_of: ClassVar[int] = 6
 
@@ -52,7 +52,7 @@ class Sixes(Backbone):
 
 
 class Fours(Backbone):
-    """Another, of four."""
+    """A convolution with multiple_of 4."""
 
     multiple_of: ClassVar[int] = 4
 
@@ -64,8 +64,8 @@ class Fours(Backbone):
 
 
 def test_a_window_has_the_multiple_and_context_of_every_branch():
-    made = Architecture(task=Denoising(), branches=(Fours(), Sixes()), tile={"size": 24})
-    assert engines.geometry(made) == Geometry(8, multiple_of=12)
+    architecture = Architecture(task=Denoising(), branches=(Fours(), Sixes()), tile={"size": 24})
+    assert engines.geometry(architecture) == Geometry(8, multiple_of=12)
 
 
 def test_a_same_size_task_merges_more_tiles():
@@ -155,14 +155,14 @@ def test_a_runtime_with_unknown_options_is_refused(weights_file: Path, value, me
 
 
 def test_the_batch_follows_the_device_and_its_free_memory(monkeypatch: pytest.MonkeyPatch):
-    made = alone(CARN())
+    architecture = alone(CARN())
 
     def batch(free: int) -> int:
         monkeypatch.setattr(engines.devices, "free_memory", lambda device: free)
-        return engines.batch_size(made, Torch(), torch.device("cuda:0"))
+        return engines.batch_size(architecture, Torch(), torch.device("cuda:0"))
 
-    assert engines.batch_size(made, Torch(), torch.device("cpu")) == 4
+    assert engines.batch_size(architecture, Torch(), torch.device("cpu")) == 4
     assert batch(0) == 4
     assert 16 < batch(2 * 2**30) < batch(24 * 2**30) <= 1024
     assert batch(140 * 2**30) == 1024
-    assert engines.batch_size(made, Torch(batch=3), torch.device("cuda:0")) == 3
+    assert engines.batch_size(architecture, Torch(batch=3), torch.device("cuda:0")) == 3

@@ -16,7 +16,7 @@ SIDES = st.integers(1, 12)
 
 
 class Shuffling(nn.Module):
-    """A pixel shuffle, and a convolution behind it."""
+    """A pixel shuffle followed by a convolution."""
 
     def __init__(self, factor: int, side: int = 3, bias: bool = True, outputs: int = 3):
         super().__init__()
@@ -29,7 +29,7 @@ class Shuffling(nn.Module):
 
 
 class Branching(Shuffling):
-    """One whose shuffled features are used twice: they have to be there."""
+    """A network that uses its shuffled features twice, so that they cannot be folded."""
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.shuffle(self.wide(lq))
@@ -37,7 +37,7 @@ class Branching(Shuffling):
 
 
 class Sized(nn.Module):
-    """One that asks for a size of what it enlarges, which a folded one could not give."""
+    """A network that reads the size of its enlarged features, which folding would change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class Sized(nn.Module):
 
 
 class Named(Shuffling):
-    """One that calls its shuffle with a keyword."""
+    """A network that calls its shuffle with a keyword argument."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.last(self.shuffle(input=self.wide(lq)))
 
 
 class Deciding(Shuffling):
-    """One that looks at its input before it computes: it cannot be traced."""
+    """A network whose path depends on its input, so that it cannot be traced."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return super().forward(lq if lq.mean() > 0 else -lq)
@@ -68,7 +68,7 @@ def off(network: nn.Module, folded: nn.Module, height: int, width: int) -> float
 
 
 def shuffles(network: nn.Module) -> list[type[nn.Module]]:
-    """What there is besides containers, in order."""
+    """Return all modules that are not containers, in order."""
     return [
         type(part) for part in network.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.PixelShuffle)
     ]

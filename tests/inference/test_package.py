@@ -34,7 +34,7 @@ SHAPES = ((2, 3, 20, 24), (1, 3, 17, 9), (3, 3, 8, 8))
 
 
 class Kept:
-    """As much of a trained network as a runtime of graphs looks at."""
+    """The part of a trained network that graph runtimes use."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -59,13 +59,13 @@ def pick(kind: str, name: str, **options: Any) -> Any:
 
 
 def each_runtime(path: Path) -> dict[str, Callable[[Tensor], Tensor]]:
-    """The graph in that file by every graph runtime that is installed."""
-    found: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
-    return {name: r.prepare(Kept(path), 1, "cpu") for name, r in found.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
+    """Load a graph in every installed graph runtime."""
+    runtimes_by_name: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
+    return {name: r.prepare(Kept(path), 1, "cpu") for name, r in runtimes_by_name.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
 
 
 def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
-    """How far each runtime is from PyTorch, at the most, over all shapes."""
+    """Return the largest deviation of each runtime from PyTorch over all shapes."""
     calls = each_runtime(path)
     if not calls:
         pytest.skip("neither openvino nor onnxruntime is installed")
@@ -81,7 +81,7 @@ def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, 
 
 
 def awake(network: nn.Module) -> nn.Module:
-    """The network with weights under which every layer matters, as after training, and outputs of image range."""
+    """Return a network with random weights in every layer and outputs in image range."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -151,7 +151,7 @@ def test_a_network_of_one_size_is_exported_with_a_dynamic_batch(tmp_path: Path) 
     assert max(furthest(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
 
 
-class Whimsical(nn.Module):
+class PixelDependent(nn.Module):
     """A network whose path depends on its pixels."""
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ class Whimsical(nn.Module):
 
 def test_a_network_that_cannot_be_exported_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"cannot be exported: .*; use runtime torch"):
-        onnx_graph.write(Whimsical().eval(), tmp_path / "g.onnx", 3, 16, 1)
+        onnx_graph.write(PixelDependent().eval(), tmp_path / "g.onnx", 3, 16, 1)
     assert not (tmp_path / "g.onnx").exists()
 
 
@@ -184,7 +184,7 @@ def exported(container: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(exported: Path, tmp_path: Path) -> Path:
-    """A copy of the package that a test may damage."""
+    """Copy the package, so that a test may damage it."""
     folder = tmp_path / "w"
     folder.mkdir()
     for file in exported.iterdir():
@@ -193,9 +193,11 @@ def copied(exported: Path, tmp_path: Path) -> Path:
 
 
 def test_show_describes_a_package_like_its_weights(exported: Path, container: Path) -> None:
-    (told,), (original,) = (names.documents(str(path), KNOWN, ShowRequest()) for path in (exported, container))
-    assert (told["kind"], original["kind"]) == ("exported package", "weights file")
-    assert all(told[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured"))
+    (document,), (original,) = (names.documents(str(path), KNOWN, ShowRequest()) for path in (exported, container))
+    assert (document["kind"], original["kind"]) == ("exported package", "weights file")
+    assert all(
+        document[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured")
+    )
 
 
 def test_every_network_of_a_weights_file_is_available_as_a_module(container: Path) -> None:
@@ -210,8 +212,8 @@ def test_every_network_of_a_weights_file_is_available_as_a_module(container: Pat
 
 
 def test_a_folded_graph_gives_equal_outputs_and_an_unfolded_one_keeps_the_layers(tmp_path: Path) -> None:
-    made = tiny.architecture().only(0)
-    network = trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", made), KNOWN).branches[0]
+    architecture = tiny.architecture().only(0)
+    network = trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", architecture), KNOWN).branches[0]
     x = torch.rand(2, 3, 16, 16)
     torch.testing.assert_close(network.folded()(x), network.module()(x), rtol=0, atol=CLOSE)
     enlarges = [

@@ -167,10 +167,10 @@ def test_arrays_that_are_not_images_are_refused(network: Restorer) -> None:
 @pytest.mark.parametrize("share", [0.4, 0.7, 1.0, 1.2])
 def test_a_budget_is_a_fraction_of_the_base_cost_on_the_whole_image(network: Restorer, share: float) -> None:
     image = picture(200, 160)
-    cheapest, dearest = (network.restore(image, budget=extreme).share_of_base for extreme in (1e-9, 1e9))
+    cheapest, most_expensive = (network.restore(image, budget=extreme).share_of_base for extreme in (1e-9, 1e9))
     spent = network.restore(image, budget=share).share_of_base
     assert spent <= max(share, cheapest)
-    assert spent >= min(share - 0.02, dearest)
+    assert spent >= min(share - 0.02, most_expensive)
 
 
 def test_an_impossible_budget_is_refused(network: Restorer, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_loading_errors_name_the_cause(weights_file: Path, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
-    """Weights whose curve has a loss of 1 dB with all tiles cheap, 0.1 as trained, and 0 with all tiles dear."""
+    """Write weights whose curve loses 1 dB on the cheapest branch, 0.1 dB at k 0, and 0 dB on the base."""
     architecture, path = tiny.architecture(), tmp_path_factory.mktemp("calibrated") / "container.safetensors"
     torch.manual_seed(0)
     known = registry.load()
@@ -287,12 +287,12 @@ def test_an_impossible_loss_is_refused_with_a_remedy(calibrated: Restorer, netwo
 
 def test_worst_selects_a_point_within_the_loss_of_the_worst_tiles(calibrated: Restorer) -> None:
     image = picture()
-    cheap = calibrated.restore(image, max_loss=2)
-    np.testing.assert_array_equal(calibrated.restore(image, max_loss=2, worst=5).choice, cheap.choice)
+    cheapest = calibrated.restore(image, max_loss=2)
+    np.testing.assert_array_equal(calibrated.restore(image, max_loss=2, worst=5).choice, cheapest.choice)
     np.testing.assert_array_equal(
         calibrated.restore(image, max_loss=2, worst=2).choice, calibrated.restore(image, max_loss=0.5).choice
     )
-    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheap.plan.count
+    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheapest.plan.count
 
 
 def test_worst_applies_in_addition_to_the_default_speed(calibrated: Restorer) -> None:

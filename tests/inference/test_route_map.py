@@ -11,14 +11,14 @@ from lowvision.routing.tiling import plan
 
 
 def overlaid(height: int, width: int, choice: list[int] | int, branches: int, channels: int = 3) -> torch.Tensor:
-    """The route map of a middle grey image at scale 2."""
+    """Return the route map of a mid-grey image at scale 2."""
     tiling = plan(height, width, 32, 4)
     image = torch.full((channels, 2 * height, 2 * width), 0.5)
     return route_map.overlay(image, torch.as_tensor(choice).expand(tiling.count), tiling, 2, branches)
 
 
 def tinted(colour: tuple[int, int, int]) -> torch.Tensor:
-    """What the colour makes of middle grey."""
+    """Return mid-grey blended with the colour."""
     return 0.5 + route_map.TINT * (torch.tensor(colour) / 255 - 0.5)
 
 
