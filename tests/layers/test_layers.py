@@ -82,5 +82,5 @@ def test_channel_attention_weighs_channels_by_their_means_alone() -> None:
 @pytest.mark.parametrize(("side", "half"), [(1, 1), (4, 2), (5, 3)])
 def test_halving_averages_pairs_and_keeps_the_last_line_of_an_odd_size(side: int, half: int) -> None:
     features = torch.arange(float(side)).expand(1, 1, side, side)
-    wanted = [min(2 * k + 0.5, side - 1.0) for k in range(half)]
-    torch.testing.assert_close(layers.halved(features), torch.tensor(wanted).expand(1, 1, half, half))
+    expected = [min(2 * k + 0.5, side - 1.0) for k in range(half)]
+    torch.testing.assert_close(layers.halved(features), torch.tensor(expected).expand(1, 1, half, half))

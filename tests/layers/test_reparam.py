@@ -31,20 +31,20 @@ class Normalised(nn.Module, Fusible):
     @torch.no_grad()
     def fused(self) -> nn.Conv2d:
         channels = len(self.wide.weight)
-        one = nn.Conv2d(channels, channels, 3, padding=1).to(self.wide.weight)
-        one.weight.zero_()
-        one.bias.zero_()
+        fused_convolution = nn.Conv2d(channels, channels, 3, padding=1).to(self.wide.weight)
+        fused_convolution.weight.zero_()
+        fused_convolution.bias.zero_()
         identity = torch.eye(channels)[:, :, None, None]
         for kernel, norm in zip((self.wide.weight, self.point.weight, identity), self.norms, strict=True):
             gain = norm.weight / (norm.running_var + norm.eps).sqrt()
             margin = 1 - kernel.shape[-1] // 2
-            one.weight += nn.functional.pad(kernel * gain[:, None, None, None], [margin] * 4)
-            one.bias += norm.bias - norm.running_mean * gain
-        return one
+            fused_convolution.weight += nn.functional.pad(kernel * gain[:, None, None, None], [margin] * 4)
+            fused_convolution.bias += norm.bias - norm.running_mean * gain
+        return fused_convolution
 
 
 class Net(nn.Module):
-    """A layer that is trained in some form, between two that are not."""
+    """A fusable layer between two ordinary ones."""
 
     def __init__(self, layer: nn.Module, channels: int = 4, after: int | None = None):
         super().__init__()
@@ -72,10 +72,10 @@ class Net(nn.Module):
 def test_parallel_convolutions_fuse_into_one_that_computes_the_same(parts: list[nn.Conv2d]) -> None:
     layer = ParallelConv(parts).double()
     image = torch.rand(2, 4, 9, 8, dtype=torch.float64)
-    one = layer.fused()
-    assert isinstance(one, nn.Conv2d)
-    assert (one.bias is None) == all(part.bias is None for part in parts)
-    torch.testing.assert_close(one(image), layer(image))
+    fused_layer = layer.fused()
+    assert isinstance(fused_layer, nn.Conv2d)
+    assert (fused_layer.bias is None) == all(part.bias is None for part in parts)
+    torch.testing.assert_close(fused_layer(image), layer(image))
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,16 @@ def test_a_layer_with_the_same_form_in_both_networks_is_copied() -> None:
     assert torch.equal(smaller(image), larger(image))
 
 
-@pytest.mark.parametrize("what", ["a layer more", "another width", "another kernel"])
-def test_networks_that_differ_otherwise_are_not_changed(what: str) -> None:
+@pytest.mark.parametrize("difference", ["a layer more", "another width", "another kernel"])
+def test_networks_that_differ_otherwise_are_not_changed(difference: str) -> None:
     larger = Net(ParallelConv([nn.Conv2d(4, 4, 3, padding=1)]))
     smaller = Net(nn.Conv2d(4, 4, 3, padding=1))
-    if what == "a layer more":
+    if difference == "a layer more":
         larger.extra = nn.Linear(2, 2)
     else:
-        smaller = Net(nn.Conv2d(4, 5, 3, padding=1), after=5) if what == "another width" else Net(nn.Conv2d(4, 4, 1))
+        smaller = (
+            Net(nn.Conv2d(4, 5, 3, padding=1), after=5) if difference == "another width" else Net(nn.Conv2d(4, 4, 1))
+        )
     before = {name: tensor.clone() for name, tensor in smaller.state_dict().items()}
     assert not fuse(larger, smaller)
     assert all(torch.equal(tensor, before[name]) for name, tensor in smaller.state_dict().items())
