@@ -34,11 +34,11 @@ NETWORKS: dict[str, Callable[[int], Writer]] = {
 @pytest.mark.parametrize("flag", [WHOLE, HALF])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_ncnn_tensors_get_the_names_of_pytorch(network: str, flag: int, tmp_path: Path) -> None:
-    made = NETWORKS[network](flag)
-    state = external_weights.tensors(made.save(tmp_path))
+    written = NETWORKS[network](flag)
+    state = external_weights.tensors(written.save(tmp_path))
     state.pop("mean", None)
-    assert state.keys() == made.state.keys()
-    assert all(torch.equal(state[name].float(), tensor) for name, tensor in made.state.items())
+    assert state.keys() == written.state.keys()
+    assert all(torch.equal(state[name].float(), tensor) for name, tensor in written.state.items())
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_formats_recognise_the_networks(network: str, format_name: str, scale: i
     header = weights.read_header(path, KNOWN)
     assert weights.is_foreign(path)
     assert header.provenance.origin == f"net.param ({format_name})"
-    made = weights.load_network(path, header.architecture, KNOWN).eval()
+    network_read = weights.load_network(path, header.architecture, KNOWN).eval()
     with torch.no_grad():
-        assert made(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16 * scale, 16 * scale)
+        assert network_read(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16 * scale, 16 * scale)
 
 
 def compact(state: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -65,12 +65,12 @@ def compact(state: dict[str, Tensor], x: Tensor) -> Tensor:
 
 def test_a_compact_network_equals_its_layers_in_plain_pytorch(tmp_path: Path) -> None:
     pytest.importorskip("spandrel")
-    made = ncnn_files.compact(HALF)
-    path = made.save(tmp_path)
+    written = ncnn_files.compact(HALF)
+    path = written.save(tmp_path)
     network = weights.load_network(path, weights.read_header(path, KNOWN).architecture, KNOWN).double()
     image = torch.rand(1, 3, 7, 6, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(network(image), compact(made.state, image))
+        torch.testing.assert_close(network(image), compact(written.state, image))
 
 
 def span(state: dict[str, Tensor], x: Tensor, mean: Tensor = MEAN, white: float = 255) -> Tensor:
@@ -91,14 +91,14 @@ def span(state: dict[str, Tensor], x: Tensor, mean: Tensor = MEAN, white: float 
 def test_span_of_either_range_and_any_mean_equals_its_layers_in_plain_pytorch(
     white: float, mean: tuple[float, float, float], tmp_path: Path
 ) -> None:
-    made = ncnn_files.span(WHOLE, white, mean)
-    path = made.save(tmp_path)
+    written = ncnn_files.span(WHOLE, white, mean)
+    path = written.save(tmp_path)
     (backbone,) = weights.read_header(path, KNOWN).architecture.branches
     assert isinstance(backbone, SPAN)
     assert backbone.mean == pytest.approx(mean)
     network = weights.load_network(path, weights.read_header(path, KNOWN).architecture, KNOWN).double()
     image = torch.rand(1, 3, 7, 6, dtype=torch.float64)
-    expected = span(made.state, image, torch.tensor(mean).double().reshape(1, 3, 1, 1), white)
+    expected = span(written.state, image, torch.tensor(mean).double().reshape(1, 3, 1, 1), white)
     with torch.no_grad():
         torch.testing.assert_close(network(image), expected, rtol=1e-3, atol=1e-5 * expected.abs().max().item())
 
@@ -116,7 +116,7 @@ def test_the_network_identity_depends_on_the_weights(tmp_path: Path) -> None:
 
 
 def refused(path: Path, message: str) -> None:
-    """Reading raises one line, which names a file and holds a way out behind a semicolon."""
+    """Assert that reading raises a one-line error that names a file and a remedy."""
     with pytest.raises(WeightsError) as raised:
         external_weights.tensors(path)
     text = str(raised.value)
@@ -168,10 +168,10 @@ def test_a_layer_of_absurd_size_is_refused_before_allocation(tmp_path: Path) -> 
 
 
 def test_unknown_layers_are_named(tmp_path: Path) -> None:
-    made = ncnn_files.compact()
-    made.layer("Deconvolution", ["data"], "0=3")
-    made.layer("Softmax", ["data"], "")
-    refused(made.save(tmp_path), "unsupported layers: Deconvolution, Softmax; give the PyTorch file")
+    written = ncnn_files.compact()
+    written.layer("Deconvolution", ["data"], "0=3")
+    written.layer("Softmax", ["data"], "")
+    refused(written.save(tmp_path), "unsupported layers: Deconvolution, Softmax; give the PyTorch file")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ MADE = Architecture(
 
 
 def tiles(count: int = 24) -> tuple[Tensor, Tensor]:
-    """lq (count,3,SIZE,SIZE) of more and more contrast, and gt twice as large."""
+    """Return lq (count,3,SIZE,SIZE) of increasing contrast, and gt twice as large."""
     gt = torch.rand(count, 3, 2 * SIZE, 2 * SIZE, generator=torch.Generator().manual_seed(0))
     gt *= torch.linspace(0, 1, count)[:, None, None, None]
     return nn.functional.avg_pool2d(gt, 2), gt
@@ -52,14 +52,14 @@ def fresh() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[OperatingPoint, ...]:
+def measured_points() -> tuple[OperatingPoint, ...]:
     return tuple(OperatingPoint.of(fresh(), share, *tiles()) for share in SHARES)
 
 
 @pytest.fixture(scope="module")
-def file(found: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(measured_points: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("settings") / "network.safetensors"
-    weights.save(path, fresh(), MADE, KNOWN, {}, settings=found)
+    weights.save(path, fresh(), MADE, KNOWN, {}, settings=measured_points)
     return path
 
 
@@ -69,18 +69,18 @@ def network(file: Path) -> Restorer:
 
 
 def picture(height: int = 60, width: int = 47) -> np.ndarray:
-    """More and more contrast from left to right, as tiles have."""
+    """Return an image whose contrast increases from left to right."""
     contrast = np.linspace(0, 0.35, width, dtype=np.float32)[:, None]
     return np.random.default_rng(0).random((height, width, 3), np.float32) * contrast
 
 
 def test_an_operating_point_reports_the_measured_cost_and_keeps_the_network(
-    found: tuple[OperatingPoint, ...],
+    measured_points: tuple[OperatingPoint, ...],
 ) -> None:
     network, (lq, gt) = fresh(), tiles()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     again = OperatingPoint.of(network, SHARES[1], lq, gt)
-    assert again == found[1]
+    assert again == measured_points[1]
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     again.apply(network)
     assert isinstance(network, Adaptive)
@@ -89,8 +89,10 @@ def test_an_operating_point_reports_the_measured_cost_and_keeps_the_network(
     assert SHARES[1] - 1 / len(lq) <= again.share <= SHARES[1]
 
 
-def test_operating_points_survive_a_weights_file_exactly(file: Path, found: tuple[OperatingPoint, ...]) -> None:
-    assert weights.read_header(file, KNOWN).settings == found
+def test_operating_points_survive_a_weights_file_exactly(
+    file: Path, measured_points: tuple[OperatingPoint, ...]
+) -> None:
+    assert weights.read_header(file, KNOWN).settings == measured_points
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.1, 0), (0.2, 0), (0.45, 1), (0.4, 1), (5, 2)])
@@ -121,11 +123,11 @@ def test_a_budget_of_the_whole_image_changes_cost_and_result(network: Restorer) 
 
 
 def test_a_batch_with_a_loss_limit_uses_the_cheapest_point_within_it(
-    network: Restorer, found: tuple[OperatingPoint, ...]
+    network: Restorer, measured_points: tuple[OperatingPoint, ...]
 ) -> None:
     images = torch.from_numpy(picture()).permute(2, 0, 1).expand(2, -1, -1, -1)
-    together = network.restore(images, max_loss=found[1].loss)
-    alone = network.restore(images[0], max_loss=found[1].loss)
+    together = network.restore(images, max_loss=measured_points[1].loss)
+    alone = network.restore(images[0], max_loss=measured_points[1].loss)
     assert together.cost == 2 * alone.cost
     torch.testing.assert_close(together.image[1], alone.image)
     with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the smallest"):

@@ -15,7 +15,7 @@ HERE = Path(__file__)
 
 
 class Large(Weights):
-    """For prints."""
+    """Weights for prints."""
 
     default = True
 
@@ -24,7 +24,7 @@ class Large(Weights):
 
 
 class Lost(Weights):
-    """Whose file is gone."""
+    """Weights whose file is missing."""
 
     def path(self) -> Path:
         return HERE.with_name("gone.safetensors")

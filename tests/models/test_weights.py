@@ -35,20 +35,20 @@ def container(channels=(4, 8), backbone="fsrcnn", scale=2) -> Architecture:
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "made.safetensors"
-    made = container().build_container()
-    weights.save(path, made, container(), KNOWN, {"psnr": 30.5, "shares": [0.25, 0.75]})
-    return path, made
+    container_ = container().build_container()
+    weights.save(path, container_, container(), KNOWN, {"psnr": 30.5, "shares": [0.25, 0.75]})
+    return path, container_
 
 
 def test_the_header_alone_rebuilds_the_container(saved):
-    path, made = saved
+    path, container_ = saved
     header = weights.read_header(path, KNOWN)
     assert header.kind == "container"
     assert header.architecture == container()
     assert header.measured == {"psnr": 30.5, "shares": (0.25, 0.75)}
     again = weights.load_container(path, header.architecture, KNOWN)
     tiles = torch.rand(2, 3, 16, 16)
-    assert torch.equal(again.eval().route(tiles).image, made.eval().route(tiles).image)
+    assert torch.equal(again.eval().route(tiles).image, container_.eval().route(tiles).image)
 
 
 def test_a_single_branch_is_saved_as_a_network(tmp_path):
@@ -72,11 +72,11 @@ def test_the_header_is_json_without_local_paths(saved):
 
 def test_weights_of_another_size_are_reported_with_both_shapes(saved):
     path, _ = saved
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as error:
         weights.load_container(path, container(channels=(4, 9)), KNOWN)
-    assert "channels=9" in str(told.value)
-    assert "channels=8" in str(told.value)
-    assert "of another shape" in str(told.value)
+    assert "channels=9" in str(error.value)
+    assert "channels=8" in str(error.value)
+    assert "of another shape" in str(error.value)
 
 
 def test_weights_of_another_network_are_reported_with_missing_and_unexpected_tensors(saved):
@@ -95,8 +95,8 @@ def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
 
 
 def test_a_container_returns_an_existing_branch_and_rejects_others(saved):
-    path, made = saved
-    for k, theirs in enumerate(made.branches.networks):
+    path, container_ = saved
+    for k, theirs in enumerate(container_.branches.networks):
         own = weights.load_network(path, container().only(k), KNOWN)
         assert all(torch.equal(a, b) for a, b in zip(own.parameters(), theirs.parameters(), strict=True))
     with pytest.raises(WeightsError, match="holds a container"):
@@ -121,7 +121,7 @@ def test_damaged_weights_files_are_reported(saved, tmp_path):
 
 
 def changed(path, **facts):
-    """The file with some facts of its header changed."""
+    """Return a copy of the file with changed header fields."""
     raw = path.read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     head = json.loads(raw[8 : 8 + length])
@@ -145,7 +145,7 @@ def test_a_backbone_of_a_missing_plugin_is_reported_with_the_plugin_version(save
 
 
 def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
-    path, made = saved
+    path, container_ = saved
     before = path.read_bytes()
 
     def full_disk(*_, **__):
@@ -153,7 +153,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 
     monkeypatch.setattr(weights, "serialized", full_disk)
     with pytest.raises(WeightsError, match="No space left"):
-        weights.save(path, made, container(), KNOWN, {})
+        weights.save(path, container_, container(), KNOWN, {})
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -171,7 +171,7 @@ def test_a_header_whose_length_looks_like_a_pickle_is_read(saved, start):
 
 
 class Tied(nn.Module):
-    """Two names for one convolution."""
+    """A network with one convolution under two names."""
 
     def __init__(self):
         super().__init__()

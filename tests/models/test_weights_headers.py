@@ -28,7 +28,7 @@ REGISTRY = registry.load()
 
 
 def write(path: Path, header: str) -> Path:
-    """One tensor of four bytes under any header."""
+    """Write one tensor of four bytes with any header."""
     save_file({"x": torch.zeros(1)}, path, {weights.KEY: header})
     return path
 
@@ -54,10 +54,10 @@ def header_of(path: Path) -> dict[str, Any]:
     ],
 )
 def test_an_invalid_header_is_reported(tmp_path: Path, header: str, message: str) -> None:
-    with pytest.raises(WeightsError, match=message) as told:
+    with pytest.raises(WeightsError, match=message) as error:
         trained_networks.read(write(tmp_path / "w.safetensors", header), REGISTRY)
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 2000
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 2000
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ VALUES = st.recursive(
 
 
 def replaced(value: Any, path: list[int], new: Any) -> Any:
-    """The value with a part replaced, at which the path of numbers ends."""
+    """Return the value with the part at `path` replaced."""
     if not path or not isinstance(value, dict | list) or not value:
         return new
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))
@@ -160,9 +160,9 @@ def test_any_change_of_a_header_is_accepted_or_reported_in_one_line(
     changed = tmp_path / "changed.safetensors"
     shutil.copyfile(weights_file, changed)
     save_file({"x": torch.zeros(1)}, changed, {weights.KEY: json.dumps(header)})
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as error:
         trained_networks.read(changed, REGISTRY)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_the_limits_stop_a_constructor_and_are_removed_afterwards() -> None:

@@ -1,4 +1,4 @@
-"""Weights are found under the names that training programs give them, and what is no weights is called what it is."""
+"""Weights are found below the keys of training programs, and files without weights are reported as what they are."""
 
 from __future__ import annotations
 
