@@ -41,13 +41,13 @@ class Sharpen(Backbone):
 
 
 class Folded(Sharpen):
-    """The same for images whose sides are multiples of four."""
+    """The same network for sides that are multiples of four."""
 
     multiple_of: ClassVar[int] = 4
 
 
 class Pooled(Backbone):
-    """Adds the mean of the whole input."""
+    """A network that adds the mean of its whole input."""
 
     def build(self, task: Task) -> nn.Module:
         return Network("pooled")
@@ -94,7 +94,7 @@ def teacher(folder: Path, backbone: Backbone, context: int = REACH) -> TeacherTa
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Photograph:
-    """A photograph of noise, and a cache of this test's own."""
+    """Write a photograph of noise, and use a separate cache."""
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     pixels = np.random.default_rng(0).integers(0, 256, (37, 45, 3), dtype=np.uint8)
     (tmp_path / "photos").mkdir()
@@ -115,9 +115,9 @@ def test_a_crop_with_its_context_has_the_output_of_the_whole_image(
 ) -> None:
     targets = teacher(tmp_path, kind())
     whole = whole_output(targets, photo)
-    taught = targets.taught(crops.drawn([photo], 99, 8, seed=0))
-    assert len(taught) == 20
-    for crop in taught:
+    pairs = targets.taught(crops.drawn([photo], 99, 8, seed=0))
+    assert len(pairs) == 20
+    for crop in pairs:
         assert crop.window is not None
         rows, columns = (slice(2 * s.start, 2 * s.stop) for s in (crop.window.rows, crop.window.columns))
         torch.testing.assert_close(io.to_tensor(crop.gt), whole[:, rows, columns], atol=1e-4, rtol=0)
@@ -190,14 +190,14 @@ def test_a_full_disk_is_reported_with_a_remedy(
 
 
 def test_progress_shows_seconds_per_crop_and_remaining_time(photo: Photograph, tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     bundle = teacher(tmp_path, Sharpen()).bundle
-    targets = TeacherTargets(bundle, 2, torch.device("cpu"), said.append)
+    targets = TeacherTargets(bundle, 2, torch.device("cpu"), messages.append)
     targets.taught(crops.drawn([photo], 6, 8, seed=5))
-    assert said[0].startswith("teacher: 1 of 6 crops, 0.")
-    assert "left" in said[0]
-    assert said[-1].startswith("teacher: 6 of 6 crops")
-    assert "left" not in said[-1]
-    said.clear()
+    assert messages[0].startswith("teacher: 1 of 6 crops, 0.")
+    assert "left" in messages[0]
+    assert messages[-1].startswith("teacher: 6 of 6 crops")
+    assert "left" not in messages[-1]
+    messages.clear()
     targets.taught(crops.drawn([photo], 6, 8, seed=5))
-    assert not said
+    assert not messages

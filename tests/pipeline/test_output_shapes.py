@@ -1,4 +1,4 @@
-"""Wrong shapes of plugins are found before a run writes anything."""
+"""Wrong output shapes of plugins are reported before a run writes anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lowvision.recipe import reading
 
 
 class SameSize(Backbone):
-    """A network that returns images of its input's size, whatever the scale."""
+    """A network that returns the size of its input at any scale."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Conv2d(task.channels, task.channels, 3, padding=1)
@@ -46,7 +46,7 @@ class Pair(SameSize):
 
 
 class OneScore(Classifier):
-    """A classifier that gives one score, whatever the number of classes."""
+    """A classifier that gives one score for any number of classes."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(task.channels, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -52,7 +52,7 @@ def write(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A finished run that lists its files."""
+    """Write a finished run with its file list."""
     folder = tmp_path / "runs" / "mine"
     folder.mkdir(parents=True)
     run_folder.start_list(folder)

@@ -78,8 +78,8 @@ def test_errors_of_other_photographs_are_refused(run: Path, tmp_path: Path) -> N
 
 def test_samples_depend_only_on_seed_and_number(run: Path) -> None:
     task = tiny_architecture(run).task
-    found = photographs.load(Folder(path=str(run / "photos" / "train")), task)
-    extractor = TileExtractor(found, task, 24)
+    loaded = photographs.load(Folder(path=str(run / "photos" / "train")), task)
+    extractor = TileExtractor(loaded, task, 24)
     samples = TileErrors(extractor, 4, np.array([[0, 0, 0], [1, 3, 5]]), np.ones((2, 3)), 7)
     (lq, errors), (again, _) = samples[3], samples[3]
     assert lq.shape == (3, 16, 16)

@@ -119,13 +119,13 @@ MOMENTS = {
 
 
 def run_with_cache(recipe: Path, folder: Path, cache: Path, *deadly: object) -> None:
-    """Run with a cache of its own; `deadly` is the place, name and number of the call at which to die."""
+    """Run with a separate cache; `deadly` is module, name and number of the call that kills the process."""
     from pipeline.stages.test_resume import run_and_die
 
     os.environ["LOWVISION_CACHE"] = str(cache)
     if deadly:
-        place, name, number = deadly
-        run_and_die(recipe, folder, number, place, name)  # type: ignore[arg-type]
+        module, name, number = deadly
+        run_and_die(recipe, folder, number, module, name)  # type: ignore[arg-type]
     else:
         tiny.run(recipe, folder)
 
@@ -162,9 +162,9 @@ def test_an_unsuitable_teacher_is_refused_before_the_run(
 
 
 def test_a_student_more_expensive_than_the_teacher_is_refused(recipe: Path) -> None:
-    dearer = "branches.0.backbone.fsrcnn={channels: 64, shrink: 12, layers: 4, skip: bicubic}"
+    expensive_student = "branches.0.backbone.fsrcnn={channels: 64, shrink: 12, layers: 4, skip: bicubic}"
     text = recipe.read_text().replace("{fsrcnn: {channels: 4, shrink: 4, layers: 1, skip: bicubic}}", "DEARER")
     path = recipe.with_name("dearer.yml")
-    path.write_text(text.replace("DEARER", f"{{backbone: {{fsrcnn: {dearer.partition('=')[2]}}}}}"))
+    path.write_text(text.replace("DEARER", f"{{backbone: {{fsrcnn: {expensive_student.partition('=')[2]}}}}}"))
     with pytest.raises(RecipeError, match="list them from the cheapest to the dearest"):
         preflight.check(reading.read(path, KNOWN), KNOWN)

@@ -54,7 +54,7 @@ class Refine(TrainingStage):
 
 
 class Note(Stage):
-    """Write down which weights the earlier stages left."""
+    """Record the weights of earlier stages."""
 
     def run(self, context: Any) -> None:
         path = context.base_weights()

@@ -1,4 +1,4 @@
-"""A network that is trained in one form and deployed in another: every stage uses the form that is right for it."""
+"""A network is trained in one form and deployed in another: every stage uses the appropriate form."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_later_stages_continue_the_training_form(folder: Path) -> None:
 
 
 def run_and_watch(recipe: Path, folder: Path) -> None:
-    """Train the base; fails unless validation measures networks, none of which is in the training form."""
+    """Train the base; assert that validation measures networks in the deployed form only."""
     from lowvision.pipeline.stages import validation
 
     seen, measure = list[nn.Module](), validation._measure
@@ -168,17 +168,17 @@ def test_branches_are_ordered_by_the_cost_of_their_deployed_forms(recipe: Path) 
 
 
 def test_deploying_draws_no_random_numbers_and_modifies_no_weights() -> None:
-    made = Architecture.model_validate(
+    span_architecture = Architecture.model_validate(
         {"task": {"sr": {"scale": 2}}, "branches": ({"span": {"channels": 4, "layers": 1, "form": "branches"}},)},
         context=KNOWN,
     )
-    network = made.build()
+    network = span_architecture.build()
     state = torch.random.get_rng_state()
-    plain: Any = deployed(network, made)
+    plain: Any = deployed(network, span_architecture)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(isinstance(module, Conv3XC) for module in plain.modules())
     assert any(isinstance(module, Conv3XC) for module in network.modules())
-    assert deployed(plain, made.deployed()) is plain
+    assert deployed(plain, span_architecture.deployed()) is plain
 
 
 def test_a_backbone_without_a_training_form_is_its_own_deployed_form() -> None:

@@ -42,9 +42,9 @@ MOMENTS = {
 }
 
 
-def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str, *overrides: str) -> None:
-    """Run it, and die when the function of that name in that place is called for the `number`th time."""
-    owner = pkgutil.resolve_name(place)
+def run_and_die(recipe: Path, folder: Path, number: int, module: str, name: str, *overrides: str) -> None:
+    """Run the recipe, and kill the process at call `number` of `module`.`name`."""
+    owner = pkgutil.resolve_name(module)
     original, calls = getattr(owner, name), []
 
     def deadly(*args, **kwargs):

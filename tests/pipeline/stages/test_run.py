@@ -34,9 +34,9 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(recipe) -> Path:
-    made = recipe.parent / "alone"
-    assert tiny.in_a_child(tiny.run, recipe, made) == 0
-    return made
+    finished_run = recipe.parent / "alone"
+    assert tiny.in_a_child(tiny.run, recipe, finished_run) == 0
+    return finished_run
 
 
 def test_the_run_folder_contains_recipe_weights_metrics_and_report(folder):
@@ -52,15 +52,15 @@ def test_the_report_has_protocol_cost_and_seconds_of_every_row(folder):
     assert report["schema"] == 2
     assert report["task"] == {"sr": {"scale": 2, "channels": 3}}
     (measured,) = report["sets"]
-    ways = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
-    assert list(measured["mean"]) == ways
+    rows = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
+    assert list(measured["mean"]) == rows
     for image in measured["images"]:
-        assert {"name", "height", "width", *ways} == set(image)
-        for way in ways:
-            assert {"psnr_rgb@crop2", "psnr_y@crop2", "ssim_y@crop2"} <= set(image[way])
-        for way in ways[1:]:
-            assert image[way]["seconds"] > 0
-            assert image[way]["share_of_base_whole"] > 0
+        assert {"name", "height", "width", *rows} == set(image)
+        for row in rows:
+            assert {"psnr_rgb@crop2", "psnr_y@crop2", "ssim_y@crop2"} <= set(image[row])
+        for row in rows[1:]:
+            assert image[row]["seconds"] > 0
+            assert image[row]["share_of_base_whole"] > 0
         assert image["base_tiled"]["share_of_base_tiled"] == 1
         assert sum(image["routed"]["shares"]) == pytest.approx(1)
         costs = [image[f"branch_{k}"]["gmac"] for k in range(3)]
@@ -78,9 +78,12 @@ def test_metrics_contain_losses_shares_entropy_and_rate(folder):
 
 @pytest.fixture(scope="module")
 def of_own_lengths(recipe) -> Path:
-    made = recipe.parent / "of-own-lengths"
-    assert tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null") == 0
-    return made
+    finished_run = recipe.parent / "of-own-lengths"
+    assert (
+        tiny.in_a_child(tiny.run, recipe, finished_run, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null")
+        == 0
+    )
+    return finished_run
 
 
 def test_every_branch_starts_from_the_base_or_the_slices_of_it_that_its_reducer_inherits(recipe, tmp_path):
@@ -277,14 +280,14 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(reci
     assert list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))
 
 
-@pytest.mark.parametrize(("lr", "told"), [("1e-14", True), ("2e-3", False)])
-def test_an_untrained_base_is_reported(recipe, tmp_path, lr, told):
-    """Steps too small to change anything leave a network with a faint end and a skip where it began: at its input."""
+@pytest.mark.parametrize(("lr", "message"), [("1e-14", True), ("2e-3", False)])
+def test_an_untrained_base_is_reported(recipe, tmp_path, lr, message):
+    """Train with steps too small to have an effect, so that the network stays at its skip."""
     alone = tuple(f"stages.{stage}=null" for stage in ("rank", "branches", "classifier", "joint", "evaluate"))
     run = tmp_path / "run"
     assert tiny.in_a_child(tiny.run, recipe, run, f"stages.base.lr={lr}", "stages.base.steps=400", *alone) == 0
-    said = re.search(r"base: on data.valid only [+-]0.0\d dB against the input", (run / "log.txt").read_text())
-    assert bool(said) == told
+    match = re.search(r"base: on data.valid only [+-]0.0\d dB against the input", (run / "log.txt").read_text())
+    assert bool(match) == message
 
 
 def test_collapse_to_one_branch_is_reported_with_advice(recipe, tmp_path):
@@ -353,7 +356,7 @@ def test_two_processes_train_the_same_weights_as_one(recipe, folder):
 
 
 def of_pixels(photos: Path, path: Path, rest: str) -> Path:
-    """A recipe that holds `rest` beside task, tile and data."""
+    """Write a recipe with task, tile and data, and the text `rest`."""
     data = f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
     path.write_text("task: {sr: {scale: 2}}\n" + data + rest)
     return path
