@@ -38,8 +38,8 @@ def test_errors_are_located_below_the_component_name() -> None:
     value = {"net": {"channels": 0, "skip": 3}}
     with pytest.raises(ValidationError) as caught:
         choose("backbones", value, toys.registry())
-    found = from_error(caught.value, Options, value)
-    assert [complaint.path for complaint in found] == [("net", "channels"), ("net", "skip")]
+    errors = from_error(caught.value, Options, value)
+    assert [complaint.path for complaint in errors] == [("net", "channels"), ("net", "skip")]
 
 
 def test_a_choice_is_dumped_with_all_options_and_read_back() -> None:

@@ -25,7 +25,7 @@ TASK = KNOWN.find("tasks", "denoise").component()
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """Two folders: one black photograph of 40x40, and two white ones of 24x24."""
+    """Write two folders: one black photograph of 40x40 pixels, and two white ones of 24x24."""
     for name, value, side in (("dark/a", 0, 40), ("bright/a", 255, 24), ("bright/b", 255, 24)):
         path = tmp_path / f"{name}.png"
         path.parent.mkdir(exist_ok=True)

@@ -70,7 +70,7 @@ Write = Callable[..., Plugin]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes a module that can be imported until the test ends, and gives it as a plugin of a distribution."""
+    """Return a function that writes an importable module, and returns it as a plugin of a distribution."""
     monkeypatch.syspath_prepend(tmp_path)
     written: list[str] = []
 
@@ -86,7 +86,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def write_entry_point(folder: Path, distribution: str, module: str, name: str = "acme") -> None:
-    """What pip leaves of a distribution that names a module under our group."""
+    """Write the metadata of a distribution with an entry point in our group."""
     info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
@@ -188,7 +188,7 @@ def test_a_failing_installed_plugin_does_not_affect_the_others(tmp_path: Path, w
 
 @pytest.fixture
 def two(tmp_path: Path, write: Write) -> None:
-    """Two installed plugins: one that works, and one that is broken."""
+    """Install two plugins: one that works, and one that is broken."""
     write("acme_album", GOOD)
     write("acme_bad", "import no_such_package_anywhere")
     write_entry_point(tmp_path, "acme-album", "acme_album", "album")
