@@ -159,7 +159,7 @@ def test_unknown_override_paths_are_reported(tmp_path: Path) -> None:
 
 def test_a_shipped_recipe_is_extended_by_name(tmp_path: Path) -> None:
     (tmp_path / "r.yml").write_text("extends: sr_carn\nseed: 3")
-    said = extending.gather(tmp_path / "r.yml", toys.registry()).value
-    assert (said["seed"], said["task"]) == (3, {"sr": {"scale": 4}})
+    merged = extending.gather(tmp_path / "r.yml", toys.registry()).value
+    assert (merged["seed"], merged["task"]) == (3, {"sr": {"scale": 4}})
     (tmp_path / "sr_carn").write_text("seed: 1\ntrackers: []")  # a file of that name goes before
     assert extending.gather(tmp_path / "r.yml", toys.registry()).value == {"seed": 3, "trackers": ()}

@@ -89,5 +89,5 @@ def test_a_branch_records_its_reduction_of_the_base(tmp_path: Path) -> None:
 def test_a_reduction_that_does_not_give_the_branch_is_reported(tmp_path: Path, level: int, complaint: str) -> None:
     small = f"{{backbone: {{net: {{channels: 8}}}}, reduced: [{{reducer: channels, level: {level}}}]}}"
     text = "\n".join(line for line in toys.RECIPE.splitlines() if not line.startswith(("backbone", "reduce")))
-    (told,) = toys.complaints(tmp_path, text, f"branches=[{small}, net, net]")
-    assert told.startswith(complaint)
+    (complaints,) = toys.complaints(tmp_path, text, f"branches=[{small}, net, net]")
+    assert complaints.startswith(complaint)

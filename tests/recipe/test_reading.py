@@ -61,8 +61,8 @@ sede: 1
 
 
 def test_errors_in_a_parent_name_its_file(tmp_path: Path) -> None:
-    told = toys.complaints(tmp_path, "extends: a.yml\nseed: x\n", a=toys.RECIPE + "tile:\n  size: 2\n")
-    assert told == [
+    complaints = toys.complaints(tmp_path, "extends: a.yml\nseed: x\n", a=toys.RECIPE + "tile:\n  size: 2\n")
+    assert complaints == [
         "r.yml:2: seed: must be a whole number, not 'x'",
         "a.yml:13: tile.size: must be at least 8, not 2",
     ]
@@ -104,8 +104,8 @@ def test_an_adaptive_network_needs_calibration_photographs(tmp_path: Path) -> No
 
 
 def test_data_that_is_not_a_mapping_is_reported_with_its_line(tmp_path: Path) -> None:
-    (told,) = toys.complaints(tmp_path, "task: enlarge\nbackbone: net\ndata: ./photos\nstages:\n  base:\n")
-    assert told.startswith("r.yml:3: data: ")
+    (complaints,) = toys.complaints(tmp_path, "task: enlarge\nbackbone: net\ndata: ./photos\nstages:\n  base:\n")
+    assert complaints.startswith("r.yml:3: data: ")
 
 
 def test_constraints_across_sections_are_reported_at_their_key(tmp_path: Path) -> None:
@@ -139,11 +139,11 @@ def test_a_missing_recipe_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("", "is empty"), ("# nothing", "is empty"), ("5", "holds 5"), ("[a]", "holds ['a']")]
+    ("text", "type_name"), [("", "is empty"), ("# nothing", "is empty"), ("5", "holds 5"), ("[a]", "holds ['a']")]
 )
-def test_a_file_that_is_not_a_mapping_is_not_a_recipe(tmp_path: Path, text: str, found: str) -> None:
-    told = toys.complaints(tmp_path, text)
-    assert told == [f"r.yml: {found}; a recipe is a mapping with keys such as task, backbone and stages"]
+def test_a_file_that_is_not_a_mapping_is_not_a_recipe(tmp_path: Path, text: str, type_name: str) -> None:
+    complaints = toys.complaints(tmp_path, text)
+    assert complaints == [f"r.yml: {type_name}; a recipe is a mapping with keys such as task, backbone and stages"]
 
 
 def test_the_resolved_recipe_contains_all_options_and_is_read_back(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_the_resolved_recipe_contains_all_options_and_is_read_back(tmp_path: Pat
 
 def test_invalid_augmentations_are_reported_with_their_line(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("test: meadow}", "test: meadow,\n  augment: [D4,\n    {Rotate: {limits: 3}}]}")
-    told = toys.complaints(tmp_path, text)
-    assert told == ["r.yml:7: data.augment.1.Rotate.limits: unknown argument (did you mean 'limit'?)"]
+    complaints = toys.complaints(tmp_path, text)
+    assert complaints == ["r.yml:7: data.augment.1.Rotate.limits: unknown argument (did you mean 'limit'?)"]
 
 
 word = st.text(min_size=1)
@@ -193,5 +193,5 @@ def test_reading_imports_no_torch(tmp_path: Path) -> None:
         "reading.resolved(reading.read(sys.argv[2], toys.registry()), toys.registry()); schema.schema(registry.load());"
         "sys.exit('torch' in sys.modules)"
     )
-    words = [sys.executable, "-c", program, str(Path(toys.__file__).parent), str(tmp_path / "r.yml")]
-    assert subprocess.run(words, check=False).returncode == 0
+    command = [sys.executable, "-c", program, str(Path(toys.__file__).parent), str(tmp_path / "r.yml")]
+    assert subprocess.run(command, check=False).returncode == 0

@@ -29,19 +29,19 @@ def read(name: str) -> Recipe:
 
 
 def held(backbone: Backbone) -> Iterator[Backbone]:
-    """The backbone, the one that stands in its options, and so on."""
+    """Yield a backbone, its inner backbone, and so on."""
     yield backbone
     for _, value in backbone:
         if isinstance(value, Backbone):
             yield from held(value)
 
 
-def knobs(recipe: Recipe, *names: str) -> list[tuple[int, ...]]:
+def option_values(recipe: Recipe, *names: str) -> list[tuple[int, ...]]:
     return [tuple(getattr(branch.backbone, name) for name in names) for branch in recipe.branches]
 
 
 def as_in_the_paper(stage: Fit) -> Fit:
-    """The stage without what the paper does not say: how often it is looked at and kept."""
+    """Return the stage without validation and checkpoint intervals, which the paper does not specify."""
     return stage.replace(valid_every=500, checkpoint_every=500)
 
 
@@ -58,9 +58,9 @@ def test_a_shipped_recipe_is_valid(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_shipped_recipe_links_the_schema_for_editors(name: str) -> None:
     first = (FOLDER / name).read_text().partition("\n")[0]
-    found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
-    assert found
-    assert (FOLDER / name).parent.joinpath(found[1]).resolve() == (FOLDER / "schema.json").resolve()
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match
+    assert (FOLDER / name).parent.joinpath(match[1]).resolve() == (FOLDER / "schema.json").resolve()
 
 
 @pytest.mark.parametrize("name", MINUTES)
@@ -121,7 +121,7 @@ def test_a_paper_recipe_has_the_data_and_tiles_of_the_paper(name: str) -> None:
     ],
 )
 def test_a_paper_recipe_has_the_channels_of_the_paper(name: str, channels: list[int]) -> None:
-    assert knobs(read(f"paper/{name}.yml"), "channels") == [(width,) for width in channels]
+    assert option_values(read(f"paper/{name}.yml"), "channels") == [(width,) for width in channels]
 
 
 @pytest.mark.parametrize(
@@ -148,5 +148,5 @@ def test_a_paper_recipe_has_the_network_of_the_paper(name: str, options: dict[st
 )
 def test_table_4_reduces_channels_and_layers_together(name: str, settings: list[tuple[int, int]]) -> None:
     recipe = read(f"paper/{name}.yml")
-    assert knobs(recipe, "channels", "layers") == settings
+    assert option_values(recipe, "channels", "layers") == settings
     assert recipe.stages == read("paper/sr_srresnet.yml").stages

@@ -17,7 +17,7 @@ FIRST_PARTY = (*registry.CORE, "lowvision_")
 
 
 def parts(part: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping in the schema."""
+    """Yield every mapping in the schema."""
     if isinstance(part, dict):
         yield part
     for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
@@ -25,10 +25,10 @@ def parts(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_every_reference_in_the_schema_resolves() -> None:
-    made = schema(toys.registry())
-    references = {part["$ref"] for part in parts(made) if isinstance(part.get("$ref"), str)}
-    assert references <= {f"#/$defs/{name}" for name in made["$defs"]}
-    assert not any("x-kind" in part for part in parts(made))
+    document = schema(toys.registry())
+    references = {part["$ref"] for part in parts(document) if isinstance(part.get("$ref"), str)}
+    assert references <= {f"#/$defs/{name}" for name in document["$defs"]}
+    assert not any("x-kind" in part for part in parts(document))
 
 
 def test_a_choice_is_a_name_or_one_name_with_its_options() -> None:
@@ -60,10 +60,10 @@ def test_a_component_with_a_required_option_has_no_bare_name() -> None:
 
 
 def test_the_schema_contains_the_short_forms() -> None:
-    made = schema(toys.registry())
-    assert {"extends", "backbone", "reduce", "branches", "stages"} <= made["properties"].keys()
-    assert made["properties"]["reduce"]["properties"].keys() == {"channels", "layers"}
-    assert made["additionalProperties"] is False
+    document = schema(toys.registry())
+    assert {"extends", "backbone", "reduce", "branches", "stages"} <= document["properties"].keys()
+    assert document["properties"]["reduce"]["properties"].keys() == {"channels", "layers"}
+    assert document["additionalProperties"] is False
 
 
 def test_the_shipped_schema_equals_that_of_the_first_party_plugins() -> None:

@@ -52,7 +52,7 @@ def test_an_argument_is_a_file_or_the_name_of_a_shipped_recipe(tmp_path: Path, m
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("argument", "message"),
     [
         ("sr_carnn", "sr_carnn: no such file, and no shipped recipe of that name; did you mean 'sr_carn'?"),
         ("xyz", "no shipped recipe of that name; there are de"),
@@ -64,20 +64,20 @@ def test_an_argument_is_a_file_or_the_name_of_a_shipped_recipe(tmp_path: Path, m
     ],
 )
 def test_an_unknown_argument_is_an_error_with_a_suggestion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RecipeError) as caught:
-        shipped.find(Path(word), KNOWN)
-    assert told in str(caught.value)
+        shipped.find(Path(argument), KNOWN)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_copied_recipe_equals_the_original(tmp_path: Path, name: str) -> None:
-    made = shipped.copy(name, str(tmp_path / "mine.yml"), KNOWN)
-    assert reading.read(made.file, KNOWN) == reading.read(ALL[name], KNOWN)
-    assert (made.extends is None) == ("extends:" not in ALL[name].read_text())
-    assert made.file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+    copied = shipped.copy(name, str(tmp_path / "mine.yml"), KNOWN)
+    assert reading.read(copied.file, KNOWN) == reading.read(ALL[name], KNOWN)
+    assert (copied.extends is None) == ("extends:" not in ALL[name].read_text())
+    assert copied.file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
 
 
 def test_a_copy_is_written_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
 
 @pytest.fixture
 def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A plugin whose package carries two recipes, one that extends lowvision's and one that extends its own."""
+    """Install a plugin with two recipes: one extends a recipe of lowvision, one its own."""
     package = tmp_path / "acme_recipes"
     (package / "recipes" / "more").mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -142,19 +142,19 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 
 def test_recipes_in_a_plugin_package_are_listed_under_its_name(acme: Registry) -> None:
-    found = shipped.recipes(acme)
-    assert [name for name in found if name not in ALL] == ["acme-recipes/more/seeded", "acme-recipes/short"]
-    assert shipped.about(found["acme-recipes/short"]) == "CARN in no time."
-    assert list(found)[: len(ALL)] == list(ALL)
+    listed = shipped.recipes(acme)
+    assert [name for name in listed if name not in ALL] == ["acme-recipes/more/seeded", "acme-recipes/short"]
+    assert shipped.about(listed["acme-recipes/short"]) == "CARN in no time."
+    assert list(listed)[: len(ALL)] == list(ALL)
 
 
 def test_a_plugins_recipe_is_found_extended_and_copied_by_its_name(acme: Registry, tmp_path: Path) -> None:
     seeded = reading.read(shipped.find(Path("acme-recipes/more/seeded"), acme), acme)
     assert seeded.stages.base is not None
     assert (seeded.seed, seeded.stages.base.steps) == (7, 1)
-    made = shipped.copy("acme-recipes/more/seeded", str(tmp_path / "mine.yml"), acme)
-    assert (made.name, made.extends) == ("acme-recipes/more/seeded", "acme-recipes/short")
-    assert reading.read(made.file, acme) == seeded
+    copied = shipped.copy("acme-recipes/more/seeded", str(tmp_path / "mine.yml"), acme)
+    assert (copied.name, copied.extends) == ("acme-recipes/more/seeded", "acme-recipes/short")
+    assert reading.read(copied.file, acme) == seeded
     assert shipped.copy("acme-recipes/short", str(tmp_path / "short.yml"), acme).extends == "sr_carn"
     with pytest.raises(RecipeError, match="did you mean 'acme-recipes/short'"):
         shipped.find(Path("acme-recipes/shirt"), acme)

@@ -76,9 +76,9 @@ def test_a_reducer_accepts_options_and_levels(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_impossible_levels_are_reported_with_their_line(tmp_path: Path, reduce: str, complaints: list[str]) -> None:
-    told = toys.complaints(tmp_path, reduced(reduce))
-    assert len(told) == len(complaints)
-    for line, complaint in zip(told, complaints, strict=True):
+    reported = toys.complaints(tmp_path, reduced(reduce))
+    assert len(reported) == len(complaints)
+    for line, complaint in zip(reported, complaints, strict=True):
         assert line.startswith(complaint)
 
 
@@ -128,8 +128,8 @@ tile: {size: 16}
 """A recipe whose second branch is a weights file."""
 
 
-def told(folder: Path, text: str) -> list[str]:
-    """What is wrong with a recipe of real plugins, each line without the folder's name."""
+def real_complaints(folder: Path, text: str) -> list[str]:
+    """Return the errors of a recipe of installed plugins, without the folder name."""
     (folder / "r.yml").write_text(text)
     with pytest.raises(RecipeError) as caught:
         reading.read(folder / "r.yml", registry.load())
@@ -158,17 +158,17 @@ def test_a_backbone_may_be_a_weights_file(tmp_path: Path) -> None:
 
 def test_invalid_branch_files_are_reported_once_with_all_other_errors(tmp_path: Path, weights_file: Path) -> None:
     text = TWO.replace("size: 16", "sise: 16").replace("FILE", str(tmp_path / "no.pth"))
-    assert told(tmp_path, text) == [
+    assert real_complaints(tmp_path, text) == [
         "r.yml:5: branches.1.weights: no.pth: no such file",
         "r.yml:7: tile.sise: unknown key (did you mean 'size'?)",
     ]
-    (whole,) = told(tmp_path, TWO.replace("FILE", str(weights_file)))
+    (whole,) = real_complaints(tmp_path, TWO.replace("FILE", str(weights_file)))
     assert whole.endswith("holds a container; a branch is one network")
 
 
 def test_a_file_of_another_format_than_the_option_is_reported(tmp_path: Path) -> None:
     file = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture().only(-1))
-    (other,) = told(tmp_path, TWO.replace("{weights: FILE}", f"{{classsr: {file}}}"))
+    (other,) = real_complaints(tmp_path, TWO.replace("{weights: FILE}", f"{{classsr: {file}}}"))
     assert other == (
         "r.yml:5: branches.1.classsr: own.safetensors: is not in the format 'classsr'; write {weights: own.safetensors}"
     )
