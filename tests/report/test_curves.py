@@ -45,7 +45,7 @@ def test_shares_are_bands_in_the_colours_of_the_maps():
 def test_bands_show_chosen_shares_rather_than_probabilities():
     (panel,) = panels(entries("joint", 1, shares=[0.5, 0.5], chosen=[0.0, 1.0]))["joint"]
     first = drawings(panel).findall("polygon")[0].get("points", "")
-    assert len({place.split(",")[1] for place in first.split()}) == 1  # no height: nothing chose branch 0
+    assert len({point.split(",")[1] for point in first.split()}) == 1  # no height: nothing chose branch 0
 
 
 def test_a_long_curve_is_thinned():

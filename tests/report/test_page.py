@@ -15,7 +15,7 @@ DRAWN = {"path", "circle", "polygon", "polyline"}
 
 
 class Checker(HTMLParser):
-    """Closes every element where it should be, and notes where a page points to."""
+    """Check that elements are closed in order, and collect the links of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,17 +79,17 @@ def test_without_metrics_and_pictures_there_is_only_the_table():
 
 def test_names_are_escaped(tmp_path):
     hostile = "<script>alert('x')</script>&"
-    given = document(2, name=hostile, **{hostile: measured(1.0)})
-    given["sets"][0]["name"] = hostile
-    given["task"] = {hostile: {hostile: hostile}}
+    changed = document(2, name=hostile, **{hostile: measured(1.0)})
+    changed["sets"][0]["name"] = hostile
+    changed["task"] = {hostile: {hostile: hostile}}
     metrics = [{**entry, "stage": hostile} for entry in METRICS]
-    checker = read(report.html(given, metrics, tmp_path))
+    checker = read(report.html(changed, metrics, tmp_path))
     assert "script" not in checker.seen
     assert hostile in checker.text
 
 
 def test_many_images_are_collapsed():
-    given = document(2)
-    given["sets"][0]["images"] *= 20
-    assert "<details>" in report.html(given, [], None)
+    changed = document(2)
+    changed["sets"][0]["images"] *= 20
+    assert "<details>" in report.html(changed, [], None)
     assert "<details open>" in report.html(document(2), [], None)
