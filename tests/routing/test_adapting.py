@@ -19,7 +19,7 @@ ALONE = Geometry()
 
 
 class Reluctant(nn.Module, Adaptive):
-    """Restores the tiles that are brighter than its threshold, and enlarges the others."""
+    """Restores tiles brighter than its threshold, and interpolates the others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Reluctant(nn.Module, Adaptive):
 
 
 class Even(Reluctant):
-    """One that takes even sides alone."""
+    """An adaptive network for even sides only."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         assert not any(side % 2 for side in tiles.shape[2:])

@@ -15,7 +15,7 @@ SIZE = 16
 
 
 def windows(height: int, width: int, overlap: int, merge: int) -> list[Window]:
-    """The windows of an image whose rows of tiles alternate between two branches, two rows at a time."""
+    """Return the windows of an image whose tile rows alternate between two branches, two rows at a time."""
     tiling = plan(height, width, SIZE, overlap)
     rows, columns = len(tiling.tops), len(tiling.lefts)
     choice = [[row // 2 % 2] * columns for row in range(rows)]

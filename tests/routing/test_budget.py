@@ -25,7 +25,7 @@ LOGITS = arrays.arrays(np.float64, st.tuples(st.integers(1, 30), st.just(3)), el
 
 
 def shortfall(logits: np.ndarray, k: float, choice: np.ndarray) -> float:
-    """How far a selection is from the maximum of score - k * log(cost) on its worst tile; 0 if it follows the rule."""
+    """Return the largest gap of a selection to the maximum of score - k * log(cost); 0 if it follows the rule."""
     values = logits - k * np.log(PRICES)
     return float((values.max(axis=1) - values[np.arange(len(values)), choice]).max())
 

@@ -1,4 +1,4 @@
-"""Claims about finding what changed in a frame."""
+"""Claims about detecting changed regions of a frame."""
 
 from __future__ import annotations
 

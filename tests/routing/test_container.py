@@ -11,7 +11,7 @@ from lowvision.routing.container import RoutedContainer
 
 
 class Bright(nn.Module):
-    """A classifier that is certain: the brightness of a tile decides."""
+    """A certain classifier that decides by brightness."""
 
     def __init__(self, classes: int):
         super().__init__()
@@ -62,8 +62,8 @@ def test_the_last_branch_equals_the_backbone():
 def test_a_tile_costs_the_sum_of_its_branch_and_the_classifier():
     routing = container(2)
     routed = routing.route(tiles(6))
-    prices = [cost.multiply_adds(network, (1, 3, 8, 8)) for network in routing.branches.networks]
-    assert routed.cost.tolist() == [prices[k] for k in routed.choice.tolist()]
+    costs = [cost.multiply_adds(network, (1, 3, 8, 8)) for network in routing.branches.networks]
+    assert routed.cost.tolist() == [costs[k] for k in routed.choice.tolist()]
     routing.classifier = nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten())
     routing._classifier_prices.clear()
     assert routing.classifier_price((3, 8, 8)) == 3 * 2 * 64

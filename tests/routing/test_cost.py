@@ -21,7 +21,7 @@ SHAPE = (1, 3, 8, 10)
 
 
 class Twice(nn.Module):
-    """Runs one convolution two times."""
+    """Runs one convolution twice."""
 
     def __init__(self, convolution: nn.Module):
         super().__init__()
@@ -77,8 +77,8 @@ def test_counting_does_not_modify_the_module() -> None:
     multiply_adds(module, SHAPE)
     assert module.training
     for name, value in module.state_dict().items():
-        place, content = before[name]
-        assert value.data_ptr() == place
+        address, content = before[name]
+        assert value.data_ptr() == address
         assert torch.equal(value, content)
 
 
@@ -121,7 +121,7 @@ def test_the_largest_intermediate_tensor_is_found_at_any_depth():
 
 
 class Every(nn.Module):
-    """Keeps one weight of so many."""
+    """Keeps one weight of every `period`."""
 
     def __init__(self, weight: Tensor, period: int):
         super().__init__()

@@ -21,7 +21,7 @@ GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 5))
 
 
 def repeating(scale: int = 2) -> RoutedContainer:
-    """Branch 0 repeats pixels; branch 1 does so too, at the cost of a convolution."""
+    """Return a container whose branch 0 repeats pixels, and branch 1 too, at the cost of a convolution."""
     idle = nn.Conv2d(3, 3, 1, bias=False)
     nn.init.dirac_(idle.weight)
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
@@ -30,7 +30,7 @@ def repeating(scale: int = 2) -> RoutedContainer:
 
 
 def seeing(reach: int, scale: int = 2) -> nn.Module:
-    """A network of which an output pixel sees so many pixels around."""
+    """Return a network with the given receptive-field radius."""
     torch.manual_seed(0)
     layers = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()) for _ in range(reach)]
     return nn.Sequential(*layers, nn.Upsample(scale_factor=scale)).eval()
@@ -65,9 +65,9 @@ def test_several_threads_give_bit_identical_results():
     container = RoutedContainer(
         nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), [seeing(1), seeing(4)]
     ).eval()
-    one, two = (engine(container, Geometry(2, 1), callers).route(image) for callers in (1, 2))
-    assert torch.equal(one.image, two.image)
-    assert torch.equal(one.choice, two.choice)
+    single_thread, two_threads = (engine(container, Geometry(2, 1), callers).route(image) for callers in (1, 2))
+    assert torch.equal(single_thread.image, two_threads.image)
+    assert torch.equal(single_thread.choice, two_threads.choice)
 
 
 def test_different_branches_blend_without_a_jump_at_the_seam():
@@ -93,12 +93,12 @@ def test_bands_are_yielded_from_top_to_bottom_and_computed_one_at_a_time(monkeyp
 
 
 def test_progress_callbacks_count_every_tile():
-    heard = []
+    progress = []
     image = torch.rand(3, 100, 100)
     routing = engine(repeating(), Geometry(merge=2))
-    list(routing.bands(image, routing.decide(image), lambda done, total: heard.append((done, total))))
-    assert heard[-1] == (64, 64)
-    assert [done for done, _ in heard] == sorted({done for done, _ in heard})
+    list(routing.bands(image, routing.decide(image), lambda done, total: progress.append((done, total))))
+    assert progress[-1] == (64, 64)
+    assert [done for done, _ in progress] == sorted({done for done, _ in progress})
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
@@ -144,10 +144,10 @@ def test_a_budget_is_spent_and_not_exceeded(share, merge):
     routing = engine(container, Geometry(merge))
     image = torch.rand(3, 200, 200)
     whole = cost.multiply_adds(container.branches.networks[-1], (1, *image.shape))
-    cheapest, dearest = (routing.given(image, k).cost + 17 * 17 * 9 for k in (0, 2))
+    cheapest, most_expensive = (routing.given(image, k).cost + 17 * 17 * 9 for k in (0, 2))
     routes = routing.decide(image, int(share * whole))
     assert routes.cost <= max(cheapest, share * whole)
-    assert routes.cost >= min(dearest, (share - 0.02) * whole)
+    assert routes.cost >= min(most_expensive, (share - 0.02) * whole)
 
 
 def test_out_of_memory_halves_the_batch_and_is_logged(caplog):
@@ -160,8 +160,8 @@ def test_out_of_memory_halves_the_batch_and_is_logged(caplog):
     image = torch.rand(3, 100, 100)
     restored = engine(RoutedContainer(nn.Identity(), [Greedy()]), batch=16).restore(image, 0)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
-    said = [record.message for record in caplog.records]
-    assert said[-1] == "out of memory: the batch size is now at most 2 tiles"
+    messages = [record.message for record in caplog.records]
+    assert messages[-1] == "out of memory: the batch size is now at most 2 tiles"
 
 
 class Counting:

@@ -48,11 +48,11 @@ def test_a_window_contains_its_region_and_the_available_context(height, width, g
     rows, columns = min(rows, len(where.tops)), min(columns, len(where.lefts))
     row = draw.draw(st.integers(0, len(where.tops) - rows))
     column = draw.draw(st.integers(0, len(where.lefts) - columns))
-    found = window(Region(row, column, rows, columns, 1), where, geometry)
-    assert (found.branch, found.tiles) == (1, rows * columns)
+    actual = window(Region(row, column, rows, columns, 1), where, geometry)
+    assert (actual.branch, actual.tiles) == (1, rows * columns)
     for length, side, start, kept in (
-        (height, found.height, found.top, found.rows),
-        (width, found.width, found.left, found.columns),
+        (height, actual.height, actual.top, actual.rows),
+        (width, actual.width, actual.left, actual.columns),
     ):
         assert side % geometry.multiple_of == 0
         assert start >= 0

@@ -32,7 +32,7 @@ def test_seams_lie_within_the_overlap_of_two_tiles_and_do_not_intersect(height, 
         assert len(seams) == len(starts) - 1
         for (before, after), (first, last) in zip(pairwise(starts), seams, strict=True):
             assert after <= first <= last <= before + size
-        assert all(one[1] <= other[0] for one, other in pairwise(seams))
+        assert all(seam[1] <= other[0] for seam, other in pairwise(seams))
 
 
 def test_seams_have_the_width_of_the_overlap_if_there_is_room():
