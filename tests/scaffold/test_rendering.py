@@ -26,8 +26,8 @@ def rendered(folder: Path, kind: str = "backbone", distribution: str = "lowvisio
 @EVERY_KIND
 def test_a_rendered_distribution_is_complete(kind: str, tmp_path: Path) -> None:
     folder = rendered(tmp_path, kind)
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert found >= {
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files >= {
         "pyproject.toml",
         "README.md",
         ".gitignore",
@@ -36,7 +36,7 @@ def test_a_rendered_distribution_is_complete(kind: str, tmp_path: Path) -> None:
         "lowvision_two_words/recipes/two_words.yml",
         "tests/test_lowvision_two_words.py",
     }
-    assert not any("$" in (folder / path).read_text() for path in found)
+    assert not any("$" in (folder / path).read_text() for path in files)
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["name"] == "lowvision-two-words"
     assert project["entry-points"]["lowvision"] == {"two_words": "lowvision_two_words"}
@@ -49,8 +49,8 @@ def test_rendered_files_pass_ruff(kind: str, tmp_path: Path) -> None:
     folder = rendered(tmp_path, kind)
     ruff = [sys.executable, "-m", "ruff"]
     rules = ["--isolated", "--line-length", "120", "--no-cache"]
-    for words in (["check", *rules, "--select", "E,F,W,I,B,UP,RUF", "."], ["format", *rules, "--diff", "."]):
-        done = subprocess.run([*ruff, *words], cwd=folder, capture_output=True, text=True, check=False)
+    for arguments in (["check", *rules, "--select", "E,F,W,I,B,UP,RUF", "."], ["format", *rules, "--diff", "."]):
+        done = subprocess.run([*ruff, *arguments], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
 
