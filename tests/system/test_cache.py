@@ -22,14 +22,14 @@ def array(fill: int = 1, kilobytes: int = 1) -> np.ndarray:
 
 
 def test_an_array_is_computed_once_and_read_from_disk():
-    made = []
+    calls = []
 
     def make() -> np.ndarray:
-        made.append(1)
+        calls.append(1)
         return array(7)
 
     paths = [cache.keep(cache.key("a"), make) for _ in range(3)]
-    assert len(made) == 1
+    assert len(calls) == 1
     opened = cache.open_array(paths[0])
     assert isinstance(opened, np.memmap)
     assert (opened == 7).all()
@@ -93,12 +93,12 @@ def test_the_least_recently_used_files_are_evicted_except_those_in_use(monkeypat
 
 def test_clear_removes_only_cache_files(tmp_path):
     cache.keep(cache.key("a"), array)
-    stranger = tmp_path / "cache" / "holiday" / "photo.npy"
-    stranger.parent.mkdir()
-    stranger.write_bytes(b"mine")
+    other_file = tmp_path / "cache" / "holiday" / "photo.npy"
+    other_file.parent.mkdir()
+    other_file.write_bytes(b"mine")
     assert cache.clear() > 1000
     assert cache.size() == 0
-    assert stranger.exists()
+    assert other_file.exists()
 
 
 def test_a_limit_that_is_not_a_number_is_reported(monkeypatch):

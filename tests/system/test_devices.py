@@ -14,7 +14,7 @@ from lowvision.system import devices
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Pretend that there are two CUDA devices, of which the second is the current one."""
+    """Simulate two CUDA devices, of which the second is the current one."""
     calls: dict[str, Any] = {}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
