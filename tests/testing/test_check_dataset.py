@@ -1,4 +1,4 @@
-"""Claims about `check_dataset`: it accepts the contract, and names each fault."""
+"""Claims about `check_dataset`: it accepts valid data sets, and reports each fault."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Pixels(Reader):
 
 
 class Unequal(Reader):
-    """A reader without an equality."""
+    """A reader without `__eq__`."""
 
     def read(self, key: str) -> Any:
         return PIXELS
 
 
 class Unsteady(Pixels):
-    """Other pixels at every read."""
+    """A reader that returns other pixels at every read."""
 
     numbers: ClassVar[Any] = itertools.count()
 
@@ -44,18 +44,18 @@ class Unsteady(Pixels):
 
 
 class Listed(Dataset):
-    """Data sets with one fault each, by its name."""
+    """Data sets with the given fault."""
 
     fault: str = ""
     """Name of the fault."""
 
     def photos(self) -> Any:
-        one = Photo("one", Stored(Pixels(), "a"))
+        photo = Photo("one", Stored(Pixels(), "a"))
         return {
-            "": (one, Photo("two", Stored(Pixels(), "b"), Stored(Pixels(), "c"))),
+            "": (photo, Photo("two", Stored(Pixels(), "b"), Stored(Pixels(), "c"))),
             "none": (),
-            "list": [one],
-            "names": (one, one),
+            "list": [photo],
+            "names": (photo, photo),
             "unequal": (Photo("one", Stored(Unequal(), "a")),),
             "unsteady": (Photo("one", Stored(Unsteady(), "a")),),
             "nothing": (Photo("one", None),),

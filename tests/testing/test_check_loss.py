@@ -1,4 +1,4 @@
-"""Claims about `check_loss`: it finds each fault that its docstring names."""
+"""Claims about `check_loss`: it reports each fault that its docstring names."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Module(nn.Module):
         return error.square().mean()
 
 
-class Judge(Module, Critic):
-    """A critic with a parameter that its objective leaves out."""
+class UnusedParameter(Module, Critic):
+    """A discriminator with a parameter that its objective does not use."""
 
     def __init__(self, fault: str):
         super().__init__(fault)
@@ -57,7 +57,7 @@ class Faulty(Loss):
     """The fault."""
 
     def build(self, task: Task) -> nn.Module:
-        return Judge(self.fault) if self.fault in ("sees_critic_only", "unused") else Module(self.fault)
+        return UnusedParameter(self.fault) if self.fault in ("sees_critic_only", "unused") else Module(self.fault)
 
 
 @pytest.mark.parametrize("fault", ["none", "sees_critic_only"])

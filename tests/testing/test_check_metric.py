@@ -1,4 +1,4 @@
-"""Claims about `check_metric`: it finds each fault that its docstring names."""
+"""Claims about `check_metric`: it reports each fault that its docstring names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Similarity(Distance):
 
 
 class Brightness(Metric):
-    """The mean of the image: without a reference."""
+    """The mean of the image, a no-reference metric."""
 
     full_reference: ClassVar[bool] = False
 

@@ -20,12 +20,12 @@ FAULTS = {
 
 
 class Faulty(Stage):
-    """Writes files, wrong in a way that is named."""
+    """Writes files, with the given fault."""
 
     place: ClassVar[float] = 5
 
     fault: str = ""
-    """The way."""
+    """The fault."""
 
     def run(self, context: Any) -> None:
         import numpy as np
@@ -44,7 +44,7 @@ class Faulty(Stage):
 
 
 class Weightless(Faulty):
-    """Promises weights that it does not write."""
+    """Declares weights that it does not write."""
 
     trains: ClassVar[Trainable | None] = "base"
 
@@ -60,7 +60,7 @@ class Refine(TrainingStage):
 
 
 class Forgetful(TrainingStage):
-    """Train from other weights in every run."""
+    """Trains from other weights in every run."""
 
     place: ClassVar[float] = 5
     trains: ClassVar[Trainable | None] = "base"
@@ -73,7 +73,7 @@ class Forgetful(TrainingStage):
 
 
 class Nowhere(Refine):
-    """A stage without a number as its place."""
+    """A stage whose place is not a number."""
 
     place: ClassVar[Any] = "after base"
 
