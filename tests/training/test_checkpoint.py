@@ -18,7 +18,7 @@ from lowvision.training import checkpoint
 
 
 class Tied(nn.Module):
-    """Two layers that are one."""
+    """A network with one layer under two names."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ SGD = Fit(steps=4, batch=4, lr=0.1, optimizer="momentum", schedule="constant")
 
 
 class Tiles(Dataset[tuple[Tensor, Tensor]]):
-    """Random tiles that depend on their number alone, as those of a recipe do."""
+    """Random tiles that depend only on their number, like those of a recipe."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(number)
@@ -44,7 +44,7 @@ class Scaled(nn.Module):
 
 
 class Interrupted(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 Saved = dict[str, tuple[dict[str, Tensor], dict[str, Value]]]

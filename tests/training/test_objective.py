@@ -27,7 +27,7 @@ def objective(frozen: bool = False, **options) -> RoutedObjective:
 
 
 def gradients(parts: int, with_statistics: bool = True) -> dict[str, torch.Tensor]:
-    """Accumulated over equal parts of a batch, whose global statistics each part gets or lacks."""
+    """Return gradients accumulated over equal parts of a batch, with or without global statistics."""
     target = objective()
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
@@ -161,11 +161,11 @@ def test_the_objective_of_a_branch_receives_its_own_tiles_in_joint_training():
     lq += torch.linspace(2, -2, 12, dtype=torch.float64)[:, None, None, None]
     target, penalised = joint(own=True)
     losses, _ = target(lq, gt, 0.5, None, 12)
-    mine = target.container.classify(lq).argmax(dim=1) == 1
-    assert 0 < mine.sum() < 12
-    assert torch.equal(penalised.seen[0], lq[mine])
-    alone = (target.container.branches.networks[1](lq[mine]) - gt[mine]).abs().mean() + 0.5
-    torch.testing.assert_close(losses["own"], 1000 * mine.double().mean() * alone)
+    own_tiles = target.container.classify(lq).argmax(dim=1) == 1
+    assert 0 < own_tiles.sum() < 12
+    assert torch.equal(penalised.seen[0], lq[own_tiles])
+    alone = (target.container.branches.networks[1](lq[own_tiles]) - gt[own_tiles]).abs().mean() + 0.5
+    torch.testing.assert_close(losses["own"], 1000 * own_tiles.double().mean() * alone)
     plain, _ = joint(own=False)[0](lq, gt, 0.5, None, 12)
     assert "own" not in plain
     assert all(torch.equal(value, losses[name]) for name, value in plain.items())

@@ -28,7 +28,7 @@ OPTIONS = Fit(steps=8, batch=2, log_every=2, valid_every=2, checkpoint_every=4, 
 
 
 class Tiles(Dataset[tuple[Tensor, Tensor]]):
-    """Random tiles that depend on their number alone."""
+    """Random tiles that depend only on their number."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(number)
@@ -197,10 +197,10 @@ def test_early_stopping_waits_for_its_patience(values: list[float], patience: in
         except StopStage:
             ended = step
             break
-    seen = values if ended is None else values[: ended + 1]
-    signed = [-value if lower else value for value in seen]
+    values_seen = values if ended is None else values[: ended + 1]
+    signed = [-value if lower else value for value in values_seen]
     last_best = signed.index(max(signed))
-    assert (ended is not None) == (len(seen) - 1 - last_best >= patience)
+    assert (ended is not None) == (len(values_seen) - 1 - last_best >= patience)
 
 
 def optimise(trial: Any, folder: Path, curve: Callable[[int], float]) -> float:
