@@ -1,4 +1,4 @@
-"""Claims about the Dockerfile that need no Docker: what it copies exists, what it runs exists, and nobody is root."""
+"""Claims about the Dockerfile that need no Docker: copied paths and commands exist, and the user is not root."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEPS = [
 
 
 def steps(kind: str) -> list[str]:
-    return [rest for word, rest in STEPS if word == kind]
+    return [rest for instruction, rest in STEPS if instruction == kind]
 
 
 def test_every_copied_path_exists_and_is_not_ignored() -> None:
@@ -40,7 +40,9 @@ def test_every_installed_extra_exists() -> None:
 def test_the_image_does_not_run_as_root() -> None:
     user = steps("USER")[-1].partition(":")[0]
     assert int(user) > 0
-    assert [word for word, _ in STEPS].index("USER") < [word for word, _ in STEPS].index("ENTRYPOINT")
+    assert [instruction for instruction, _ in STEPS].index("USER") < [instruction for instruction, _ in STEPS].index(
+        "ENTRYPOINT"
+    )
 
 
 def test_the_image_command_is_a_lowvision_command() -> None:
@@ -48,7 +50,7 @@ def test_the_image_command_is_a_lowvision_command() -> None:
     name, *arguments = json.loads(steps("CMD")[0])
     command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
     options = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in arguments if word.startswith("--")} <= options
+    assert {instruction for instruction in arguments if instruction.startswith("--")} <= options
     assert shlex.join(arguments) == "--host 0.0.0.0"
 
 

@@ -41,22 +41,22 @@ def test_the_root_has_exactly_the_entry_points_of_its_plugins() -> None:
 
 
 def test_the_root_ships_exactly_the_packages_of_its_plugins() -> None:
-    carried = [f"plugins/{folder.name}/{package}" for folder in FOLDERS for package in packages(read(folder))]
-    assert packages(read(ROOT)) == ["lowvision", *carried]
+    included = [f"plugins/{folder.name}/{package}" for folder in FOLDERS for package in packages(read(folder))]
+    assert packages(read(ROOT)) == ["lowvision", *included]
     assert all((ROOT / package / "__init__.py").is_file() for package in packages(read(ROOT)))
 
 
 def test_the_wheel_contains_the_recipes_where_the_installed_package_reads_them() -> None:
-    carried = read(ROOT)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert carried == {"recipes": "lowvision/recipes"}
+    included = read(ROOT)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included == {"recipes": "lowvision/recipes"}
     assert shipped.folder() == ROOT / "recipes"
 
 
 def test_the_wheel_contains_every_template_of_new_plugin() -> None:
     wheel = pytest.importorskip("hatchling.builders.wheel")
-    carried = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
+    included = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
     templates = (path for path in (ROOT / "lowvision/scaffold/templates").rglob("*") if path.is_file())
-    assert [path for path in templates if path.relative_to(ROOT).as_posix() not in carried] == []
+    assert [path for path in templates if path.relative_to(ROOT).as_posix() not in included] == []
 
 
 def test_a_plugin_distribution_has_the_name_of_its_folder(folder: Path) -> None:

@@ -127,13 +127,13 @@ def test_every_link_has_a_target(page: Path) -> None:
 @EVERY_PAGE
 def test_every_file_and_name_that_docs_mention_exists(page: Path) -> None:
     for snippet in snippets(page):
-        for word in re.findall(r"[\w./:-]+", snippet):
-            path, _, name = word.rstrip(".:").partition(":")
+        for token in re.findall(r"[\w./:-]+", snippet):
+            path, _, name = token.rstrip(".:").partition(":")
             if not path.startswith(FOLDERS) or "lowvision-plain" in snippet:
                 continue
             in_tutorial = page.name == "write-a-plugin.md" and path == "tests/test_plain.py"
-            assert in_tutorial or (ROOT / path).exists(), word
-            assert not name or name in names_in(ROOT / path), word
+            assert in_tutorial or (ROOT / path).exists(), token
+            assert not name or name in names_in(ROOT / path), token
 
 
 @EVERY_PAGE

@@ -19,14 +19,14 @@ YAML_FILES = sorted(
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """A YAML file as a mapping."""
+    """Parse a YAML file to a mapping."""
     content = yaml.safe_load(path.read_text())
     assert isinstance(content, dict)
     return content
 
 
 def paths_in(nav: Any) -> list[str]:
-    """The pages of a navigation, at any depth."""
+    """Yield the pages of a navigation at any depth."""
     if isinstance(nav, str):
         return [nav]
     entries = nav.values() if isinstance(nav, dict) else nav
@@ -34,7 +34,7 @@ def paths_in(nav: Any) -> list[str]:
 
 
 def listed_names() -> list[str]:
-    """The objects that the API reference shows."""
+    """Return the objects that the API reference shows."""
     return [
         name
         for page in REFERENCE.glob("*.md")

@@ -76,9 +76,9 @@ def test_the_tutorial_backbone_costs_more_at_every_level(tutorial: registry.Regi
     recipe = reading.read(path, tutorial)
     with torch.device("meta"):
         container = recipe.architecture.build_container()
-    prices = container.branches.prices((3, 32, 32))
-    assert len(prices) == 3
-    assert prices[0] < prices[1] < prices[2]
+    costs = container.branches.prices((3, 32, 32))
+    assert len(costs) == 3
+    assert costs[0] < costs[1] < costs[2]
 
 
 def test_the_tutorial_backbone_has_fifteen_lines() -> None:
@@ -136,8 +136,8 @@ def test_the_other_components_of_the_tutorial_work(tutorial: registry.Registry, 
     image, probabilities = container(lq)
     assert image.shape == gt.shape
     assert probabilities.shape == (2, 3)
-    prices = container.branches.prices((3, 16, 16))
-    assert prices[0] < prices[1] < prices[2]
+    costs = container.branches.prices((3, 16, 16))
+    assert costs[0] < costs[1] < costs[2]
     testing.check_task(recipe.task)
     testing.check_classifier(recipe.architecture.classifier, exportable=False)  # type: ignore[arg-type]  # it has one
     testing.check_reducer(tutorial.find("reducers", "halved").component(), recipe.base, [2, 1, 0])
