@@ -69,7 +69,7 @@ def test_a_plugin_distribution_has_the_name_of_its_folder(folder: Path) -> None:
 
 def test_the_root_includes_every_dependency_of_its_plugins(folder: Path) -> None:
     dependencies = set(read(folder)["project"]["dependencies"])
-    ours = {need for need in dependencies if need.startswith("lowvision-")}  # the root carries them
+    ours = {need for need in dependencies if need.startswith("lowvision-")}  # part of the root
     assert "lowvision-framework>=0.1" in ours
     assert dependencies - ours <= set(read(ROOT)["project"]["dependencies"])
 

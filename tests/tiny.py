@@ -115,7 +115,7 @@ PRELOADED = (
     "timm.utils",
     "torch._dynamo",
 )
-"""What a run imports: anew in every child it would take more processor time than the training of these networks."""
+"""Modules that a run imports; importing them in every child would take longer than training these networks."""
 
 
 def in_a_child(work: Callable[..., None], *arguments: object) -> int:

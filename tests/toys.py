@@ -150,7 +150,7 @@ stages:
   classifier: {steps: 150, batch: 48}
   joint:
 """
-"""A recipe without a fault."""
+"""A valid recipe."""
 
 
 def read(folder: Path, text: str, *overrides: str, **others: str) -> Recipe:

@@ -58,7 +58,7 @@ def test_every_row_has_the_documented_figures(document: dict[str, Any]) -> None:
         assert row["mpixel_per_s"] == pytest.approx(1 / row["seconds_per_mpixel"])
         assert row["share_of_peak"] == pytest.approx(row["gmac"] / row["seconds_min"] / document["peak_gmac_per_s"])
         assert 50 < row["rss_before_mib"] <= row["peak_rss_mib"]
-        assert row["times_base_whole_torch_tuned"] is None  # it was not asked for
+        assert row["times_base_whole_torch_tuned"] is None  # not requested
     whole, routed = document["rows"]
     assert whole["times_base_whole_torch"] == 1
     assert routed["times_base_whole_torch"] == pytest.approx(whole["seconds_min"] / routed["seconds_min"])
@@ -72,7 +72,7 @@ def test_the_routed_row_lists_the_time_of_each_part(document: dict[str, Any]) ->
     (compared,) = document["comparisons"]
     assert compared["best_runtime"] == "torch"
     assert compared["torch_against_base_whole_torch"] == routed["times_base_whole_torch"]
-    assert compared["torch_against_tile_by_tile"] is None  # it was not asked for
+    assert compared["torch_against_tile_by_tile"] is None  # not requested
 
 
 def test_a_row_that_cannot_run_is_reported_and_omitted(document: dict[str, Any], messages: list[str]) -> None:

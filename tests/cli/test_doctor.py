@@ -20,6 +20,6 @@ def test_doctor_exits_with_1_if_it_finds_a_problem(run_command: RunCommand, monk
 
 
 def test_doctor_exits_with_0_without_problems(run_command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowvision.commands.doctor._conflicts", list)  # whatever else lies on this machine
+    monkeypatch.setattr("lowvision.commands.doctor._conflicts", list)  # independent of other packages of this machine
     result = run_command("doctor")
     assert (result.code, result.out.splitlines()[-1]) == (0, "nothing wrong")

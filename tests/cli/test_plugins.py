@@ -34,9 +34,9 @@ BROKEN = {
     "acme_hook": (GOOD.replace("lowvision_datasets", "lowvision_dataset"), "unknown hook 'lowvision_dataset'"),
     "acme_type": (GOOD.replace("count: int = 3", 'count: int = "3"'), "'count' that does not allow its own default"),
 }
-"""Plugins that are broken, and what is said of each."""
+"""Broken plugins: module -> source and reported reason."""
 TWINS = {name: GOOD.replace("album", "shelf") for name in ("acme_one", "acme_two")}
-"""Plugins that claim one name."""
+"""Plugins that register the same name."""
 
 
 @pytest.fixture(autouse=True)

@@ -19,19 +19,19 @@ class Hill(Dataset):
     From all sides.
     """
 
-    def photos(self):  # type: ignore[no-untyped-def]  # never asked
+    def photos(self):  # type: ignore[no-untyped-def]  # never called
         return ()
 
 
 @hookimpl
-def lowvision_datasets():  # type: ignore[no-untyped-def]  # the hook's own types say it
+def lowvision_datasets():  # type: ignore[no-untyped-def]  # typed by the hook specification
     return {"hill": Hill}
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     twin = ModuleType("twin")
-    twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module made by hand
+    twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module object without a file
     monkeypatch.setitem(sys.modules, "twin", twin)
     return Registry(
         [

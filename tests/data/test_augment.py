@@ -39,7 +39,7 @@ ROTATE = {"Rotate": {"limit": [30, 30], "p": 1}}
 @pytest.mark.parametrize(
     "torn",
     [{"RandomCrop": {"height": 8, "width": 8}}, ROTATE, {"Rotate": {"limit": [30, 30], "p": 1e-6}}],
-    ids=["another size", "between the pixels", "hardly ever"],
+    ids=["another size", "between the pixels", "small probability"],
 )
 def test_transforms_that_misalign_lq_and_gt_are_refused_at_any_probability(torn):
     with pytest.raises(RecipeError, match="same region"):

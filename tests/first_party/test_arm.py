@@ -149,7 +149,7 @@ def test_each_update_draws_one_width_that_depends_only_on_the_step() -> None:
     alone = [(network.way(n, lq) - gt).abs().mean().item() for n in (1, 2, 3)]
     drawn = []
     for step in range(40):
-        torch.manual_seed(step)  # what else was drawn does not matter
+        torch.manual_seed(step)  # the objective must not depend on other random draws
         (loss,) = objective(lq, gt, step / 39).values()
         assert loss.item() == objective(lq, gt, step / 39)["image"].item()
         drawn.append(min(range(3), key=lambda n: abs(alone[n] - loss.item())))
@@ -260,7 +260,7 @@ def test_the_table_equals_that_of_the_edge_table_classifier() -> None:
     assert isinstance(built().expected, layers.EdgeTable)
 
 
-# What is told
+# Documentation
 
 
 def test_the_readme_figures_equal_the_counted_ones() -> None:

@@ -225,7 +225,7 @@ def test_high_frequency_uses_the_given_thresholds() -> None:
 def test_the_edge_table_predicts_mean_errors_that_never_rise_with_capacity() -> None:
     tiles, classifier = tiles_of_rising_detail(60), EdgeTable(bins=6)
     psnr = psnr_of_branches(tiles)
-    psnr[:, 1] -= 100  # by chance, say
+    psnr[:, 1] -= 100  # an arbitrary outlier
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr)
     predicted = network(tiles)

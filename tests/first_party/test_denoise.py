@@ -55,7 +55,7 @@ def test_defaults_are_those_of_the_paper_without_batch_norm() -> None:
     assert DnCNN() == DnCNN(channels=64, layers=17, batch_norm=False)
 
 
-# What the network does
+# Outputs, gradients and initial state
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)

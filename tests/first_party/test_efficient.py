@@ -38,7 +38,7 @@ SMALL: tuple[Backbone, ...] = (
     PlainUSR(size="S", channels=8, layers=3, hidden=2),
 )
 EXPORTED = (RLFN, PlainUSR)
-"""The others compute with nothing that these, or networks of other plugins, do not export."""
+"""Backbones whose export is tested; the others use only operators that are tested elsewhere."""
 
 
 def name(value: Any) -> str:
@@ -154,7 +154,7 @@ def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     ) == reach
 
 
-# What every network does
+# Outputs, gradients and initial state of every network
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)

@@ -29,10 +29,10 @@ from lowvision_reducers import Channels, Layers
 README = Path(__file__).parents[2] / "plugins" / "lowvision-esrt" / "README.md"
 SMALL = ESRT(channels=4, layers=2)
 UNUSED = 12
-"""Numbers of the authors' network at every scale that its forward pass never uses: one a residual feature block."""
+"""Parameters of the authors' network that its forward pass never uses: one per residual feature block."""
 TILE = 32
 WIDTH = 288
-"""Of a token of the default network."""
+"""Width of a token of the default network."""
 
 
 @cache
@@ -239,7 +239,7 @@ def test_features_neither_vanish_nor_explode_through_the_layers() -> None:
             module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         network(upsample(torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(1)), 4, "bilinear"))
-    # One pixel: what a channel attention sees.
+    # One pixel, because channel attention depends only on the mean.
     strengths = [features.std().item() for features in seen if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30

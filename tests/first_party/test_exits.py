@@ -102,7 +102,7 @@ def share_spent(network: Network, tiles: Tensor) -> float:
     return network.adapt(tiles)[1].double().mean().item() / multiply_adds(network, (1, *tiles.shape[1:]))
 
 
-# What it is
+# Structure
 
 
 def test_the_plugin_registers_the_backbone() -> None:
@@ -211,7 +211,7 @@ def test_a_weights_file_contains_the_inner_network_and_the_threshold(tmp_path: P
         assert torch.equal(mine, theirs)
 
 
-# What it computes
+# Outputs
 
 
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
@@ -265,7 +265,7 @@ def test_a_tile_equals_the_output_of_its_exit() -> None:
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=1e-5)
 
 
-# What it spends
+# Cost and budget
 
 
 @pytest.mark.parametrize("share", [0.6, 0.7, 0.85, 0.95])

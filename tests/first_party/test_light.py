@@ -133,7 +133,7 @@ def test_rgb_networks_have_the_published_parameter_counts(
 def test_the_cost_of_a_720_line_image_equals_the_published_one(
     backbone: Backbone, colours: int, scale: int, printed: float
 ) -> None:
-    # In 10^9 multiply-adds for an output of 1280x720, as lightweight super-resolution tells it.
+    # In 10^9 multiply-adds for an output of 1280x720, as papers on lightweight super-resolution report.
     cost = multiply_adds(blueprint(backbone, scale, colours), (1, colours, 720 // scale, 1280 // scale))
     assert round(cost / 1e9, 1) == printed
 
@@ -166,7 +166,7 @@ def test_defaults_are_the_networks_of_the_papers() -> None:
     assert PAN() == PAN(channels=40, layers=16, skip="bilinear")
 
 
-# What every network does
+# Outputs, gradients and initial state of every network
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
@@ -219,7 +219,7 @@ def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbo
             module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(24, 24))
-    # One pixel: what an attention layer sees.
+    # One pixel, because channel attention depends only on the mean.
     strengths = [features.std().item() for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30

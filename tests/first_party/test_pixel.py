@@ -289,7 +289,7 @@ def test_an_image_is_adapted_tile_by_tile_with_its_cost() -> None:
     assert 0.5 * expected.cost < spent < expected.cost
 
 
-# What is told
+# Documentation
 
 
 def test_the_readme_figures_equal_the_counted_ones() -> None:

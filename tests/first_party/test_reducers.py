@@ -84,7 +84,7 @@ NETWORKS = [
     DnCNN(channels=8, layers=6, batch_norm=True),
 ]
 KEPT = [0, 2, 5, 6]
-"""Two channels of each half, so that they suit two groups as well."""
+"""Two channels of each half, so that they are valid for two groups."""
 
 
 def built(backbone: Backbone, seed: int) -> nn.Module:

@@ -23,7 +23,7 @@ from lowvision_runtimes import OnnxRuntime, OpenVINO, Torch
 from lowvision_runtimes.torch_runtime import Prepared, _halve
 
 CLOSE = 1e-5
-"""The sums of a convolution in another order."""
+"""Tolerance for the sums of a convolution in another order."""
 SHAPES = ((2, 3, 20, 24), (1, 3, 9, 7), (5, 3, 8, 8))
 
 
@@ -109,7 +109,7 @@ def test_a_call_does_not_modify_earlier_outputs_and_inputs(runtime: Runtime, tra
 def test_concurrent_calls_give_the_right_outputs(runtime: Runtime, trained: Kept) -> None:
     call = runtime.prepare(trained, 2, "cpu")
     inputs = [torch.rand(1 + n % 2, 3, 10 + n % 3, 12) for n in range(24)]
-    with ThreadPoolExecutor(3) as threads:  # one more than was said: slower, but right
+    with ThreadPoolExecutor(3) as threads:  # more threads than `callers`: slower, but correct
         outputs = list(threads.map(call, inputs))
     for x, output in zip(inputs, outputs, strict=True):
         torch.testing.assert_close(output, right(trained, x), rtol=0, atol=CLOSE)
@@ -203,7 +203,7 @@ def test_bfloat16_is_opt_in_and_rounds_only_the_learned_part(kind: type[Runtime]
     assert off(kind()) < CLOSE
     with torch.inference_mode():
         learned = trained.network.convolution(x).abs().max()  # type: ignore[operator]  # a layer
-    # Rounded is what was learned; the interpolated image, as large again, would be off by 2e-3 alone.
+    # Only the learned part is rounded; rounding the interpolated image would add an error of 2e-3.
     assert off(kind(precision="bf16")) < learned / 2**7  # CPUs without bf16 compute in float32, which is nearer still
 
 

@@ -126,7 +126,7 @@ def test_the_plugin_registers_two_backbones_and_a_reducer() -> None:
     ids=["searched", "supernet"],
 )
 def test_both_backbones_pass_the_backbone_check(backbone: Backbone) -> None:
-    # A supernet sorts logits, which the exporter cannot write; what it finds is what one exports.
+    # A supernet sorts logits, which the exporter does not support; the searched network is exported instead.
     check_backbone(backbone, tasks=[TASK], exportable=isinstance(backbone, Searched))
 
 

@@ -29,7 +29,7 @@ SMALL = SMSR(channels=8, layers=2)
 TILE = 16
 PAPER = Schedule(sparsity=0.1, rise=0.05, tau=0.4, fall=0.3)
 EPOCHS = 1000
-"""Of the paper."""
+"""Values of the paper."""
 
 
 @cache
@@ -174,7 +174,7 @@ def test_with_every_position_marked_the_network_equals_the_dense_one() -> None:
     torch.testing.assert_close(network.adapt(images)[0], dense_form(network, images))
 
 
-# What it costs
+# Cost
 
 
 @settings(deadline=None, max_examples=8)
@@ -212,7 +212,7 @@ def test_each_unmarked_position_saves_the_same_cost() -> None:
     network = built(SMSR(channels=8, layers=1))
     (module,) = network.modules_of_body()
     set_sparse(network, 3)
-    # Of 8 channels 3 are sparse: the first layer saves what makes them, the others also what is made of them.
+    # 3 of 8 channels are sparse: the first layer saves their outputs, the others also their inputs.
     assert sparse.saving(module) == 9 * (8 * 3 + 3 * (3 * 5 + 8 * 3)) + 4 * 3 * 8
     dense = multiply_adds(network, (1, 3, TILE, TILE))
     for image in tiles():
@@ -224,7 +224,7 @@ def test_each_unmarked_position_saves_the_same_cost() -> None:
         assert network.adapt(image[None])[1] == dense - unmarked * sparse.saving(module)
 
 
-# What it is set to
+# Budget
 
 
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.9])
@@ -245,9 +245,7 @@ def test_a_larger_budget_is_spent() -> None:
         spent.append(int(network.adapt(images)[1].sum()))
     assert spent == sorted(set(spent))
     assert spent[-1] == 8 * multiply_adds(network, (1, 3, TILE, TILE))
-    network.set_budget(
-        0.1, images, images
-    )  # dearer than that is what dense channels cost, and that is the least there is
+    network.set_budget(0.1, images, images)  # below the cost of the dense channels, which is the minimum
     assert network.offset == -ALL
 
 
@@ -322,7 +320,7 @@ def test_the_initial_network_is_the_skip_and_training_improves_it() -> None:
     assert min(losses[-3:]) < 0.97 * losses[0]
 
 
-# What smaller ones inherit
+# Inheritance of weights
 
 
 @pytest.mark.parametrize(("reducer", "level"), [(Channels(), 8), (Layers(), 1)])

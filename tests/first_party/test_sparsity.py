@@ -122,7 +122,7 @@ def test_the_plugin_registers_backbone_and_reducer() -> None:
 def test_a_sparse_backbone_passes_its_check() -> None:
     inner = FSRCNN(channels=12, shrink=4, layers=1)
     check_backbone(Sparse(of=inner, sparsity=0.5, ends=True), tasks=[TASK])
-    check_backbone(HALF, tasks=[TASK], exportable=False)  # export is as above
+    check_backbone(HALF, tasks=[TASK], exportable=False)  # export is tested above
 
 
 def test_the_initial_network_has_the_stated_sparsity() -> None:

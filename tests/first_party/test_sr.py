@@ -178,7 +178,7 @@ def test_defaults_are_the_base_networks_of_the_paper() -> None:
     assert RCAN() == RCAN(channels=64, layers=10, blocks=20, reduction=16, skip="none")
 
 
-# What every network does
+# Outputs, gradients and initial state of every network
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
@@ -259,7 +259,7 @@ def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbo
             module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(32, 32))
-    # One pixel: what an attention layer sees.
+    # One pixel, because channel attention depends only on the mean.
     strengths = [features.std().item() for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30

@@ -98,7 +98,7 @@ def test_tiffs_of_pillow_are_decoded_as_by_pillow(tmp_path: Path, mode: str, com
     with PIL.Image.open(BytesIO(content)) as file:
         target = {"1": "L", "L": "L", "LA": "RGBA", "RGBA": "RGBA", "I;16": "I;16", "F": "F"}.get(mode, "RGB")
         expected = np.atleast_3d(np.asarray(file.convert(target)))
-    if (mode, compression) == ("LA", "jpeg"):  # refused: nobody writes two channels of JPEG
+    if (mode, compression) == ("LA", "jpeg"):  # refused: JPEG with two channels does not occur
         with pytest.raises(DataError, match="rare variant"):
             decoded(tmp_path, content)
         return

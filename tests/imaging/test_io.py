@@ -35,7 +35,7 @@ def photograph(channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
     return chosen.astype(np.float32) if dtype is np.float32 else (chosen * np.iinfo(dtype).max).round().astype(dtype)
 
 
-@functools.cache  # it tells the second in which it was made
+@functools.cache  # it contains the time of its creation
 def icc_profile() -> bytes:
     return PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -57,7 +57,7 @@ def test_eight_bit_images_survive_a_lossless_round_trip(tmp_path: Path, suffix: 
     back = io.read(tmp_path / f"a{suffix}").pixels
     assert back.dtype == np.uint8
     if suffix == ".webp" and channels == 1:
-        pixels = pixels.repeat(3, axis=2)  # WebP knows no grey
+        pixels = pixels.repeat(3, axis=2)  # WebP has no grey mode
     np.testing.assert_array_equal(back, pixels)
 
 

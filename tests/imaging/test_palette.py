@@ -20,7 +20,7 @@ def test_the_simplest_and_hardest_class_have_the_end_colours(classes):
     assert (colours(classes)[0], colours(classes)[-1]) == (ANCHORS[0], ANCHORS[-1])
 
 
-# What a protanope and a deuteranope see of linear RGB (Viénot, Brettel and Mollon 1999).
+# Simulation of protanopia and deuteranopia in linear RGB (Viénot, Brettel and Mollon 1999).
 BLINDNESS = {
     "protan": ((0.11238, 0.88762, 0.0), (0.11238, 0.88762, 0.0), (0.00401, -0.00401, 1.0)),
     "deutan": ((0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0)),

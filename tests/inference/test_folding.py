@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lowvision.inference import folding
 
 CLOSE = 1e-5
-"""The sums of a convolution in another order."""
+"""Tolerance for the sums of a convolution in another order."""
 SIDES = st.integers(1, 12)
 
 

@@ -27,9 +27,9 @@ pytest.importorskip("onnxscript")
 KNOWN = registry.load()
 RUNTIMES = ("openvino", "onnxruntime")
 CLOSE = 1e-5
-"""Of outputs in [0,1], for one operator."""
+"""Tolerance for outputs in [0,1] of one operator."""
 AGREES = 1e-4
-"""Of outputs in [0,1], for a whole network."""
+"""Tolerance for outputs in [0,1] of a whole network."""
 SHAPES = ((2, 3, 20, 24), (1, 3, 17, 9), (3, 3, 8, 8))
 
 
@@ -95,7 +95,7 @@ def awake(network: nn.Module) -> nn.Module:
         network.eval()
         before = network(x)
         last.weight *= 2
-        moved = (network(x) - before).std()  # what the last layer adds
+        moved = (network(x) - before).std()  # contribution of the last layer
         last.weight *= 0.1 / moved
     return network
 

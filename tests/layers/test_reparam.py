@@ -89,7 +89,7 @@ def test_parallel_convolutions_fuse_into_one_that_computes_the_same(parts: list[
         [convolution(3, 1), convolution(3, 0)],
         [],
     ],
-    ids=["stride", "no convolution", "reflection", "even", "a word", "size of the output", "nothing"],
+    ids=["stride", "no convolution", "reflection", "even", "a string", "size of the output", "none"],
 )
 def test_convolutions_that_cannot_be_fused_are_rejected(parts: list[nn.Module]) -> None:
     with pytest.raises(ValueError, match="cannot be added"):

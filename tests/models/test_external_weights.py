@@ -25,7 +25,7 @@ from lowvision_sr import FSRCNN, SuperResolution
 
 BACKBONE = FSRCNN(channels=4, shrink=3, layers=1)
 STATE = BACKBONE.build(SuperResolution(scale=2)).state_dict()
-"""The tensors of a small network under our names, which no format of this repository knows."""
+"""The tensors of a small network under our names, which no format of this repository recognises."""
 
 
 class Same(Format):

@@ -112,7 +112,7 @@ def test_the_network_identity_depends_on_the_weights(tmp_path: Path) -> None:
     assert trained.read(path, KNOWN).identity != before
 
 
-# What is refused
+# Refused files
 
 
 def refused(path: Path, message: str) -> None:

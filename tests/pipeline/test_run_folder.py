@@ -81,7 +81,7 @@ def test_other_files_are_kept_and_listed(folder: Path, caplog: pytest.LogCapture
     with caplog.at_level("INFO", "lowvision"):
         run_folder.remove_results(folder)
     assert {name for name in contents(folder) if (folder / name).is_file()} == others | {run_folder.LIST}
-    run_folder.start_list(folder)  # the next run begins beside them
+    run_folder.start_list(folder)  # the next run starts a new list
     assert "base/checkpoints/mine/x, base/last1.safetensors, base/plot.png, notes.txt" in caplog.text
 
 

@@ -64,7 +64,7 @@ BROKEN = {
     "declared in the hookimpl": GOOD.replace("lowvision_datasets()", "lowvision_datasets(config)"),
     "ZeroDivisionError": GOOD.replace("return {", "return {1 / 0: 0, "),
 }
-"""What the reason says -> a module that is broken so."""
+"""Text of the reason -> source of a broken module."""
 Write = Callable[..., Plugin]
 
 
@@ -110,10 +110,10 @@ def test_every_kind_has_a_registry_section_and_a_hook() -> None:
 def test_registry_sections_are_read_only(write: Write) -> None:
     provided = Registry([write("acme_album", GOOD)])["datasets"]
     with pytest.raises(TypeError):
-        provided["album"] = None  # type: ignore[index]  # that it is impossible is the claim
+        provided["album"] = None  # type: ignore[index]  # the claim is that this raises
 
 
-@pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's word for what the reason says
+@pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's warning about the same fault
 @pytest.mark.parametrize("reason", BROKEN)
 def test_a_broken_plugin_is_reported_and_the_others_load(write: Write, reason: str) -> None:
     known = Registry([write("acme_bad", BROKEN[reason]), write("acme_album", GOOD, "other")])

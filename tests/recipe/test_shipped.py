@@ -21,7 +21,7 @@ ALL = shipped.recipes(KNOWN)
 
 def test_every_recipe_has_a_name_and_the_quick_ones_come_first() -> None:
     there = [path.relative_to(shipped.folder()) for path in shipped.folder().rglob("*.yml")]
-    assert {Path(f"{name}.yml") for name in ALL} == set(there)  # no plugin of ours carries any
+    assert {Path(f"{name}.yml") for name in ALL} == set(there)  # our plugins contain no recipes
     assert "sr_carn" in ALL
     assert "paper/sr_carn" in ALL
     assert [name.count("/") for name in ALL] == sorted(name.count("/") for name in ALL)
@@ -29,7 +29,7 @@ def test_every_recipe_has_a_name_and_the_quick_ones_come_first() -> None:
 
 def test_an_installed_package_contains_its_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped, "__file__", str(tmp_path / "lowvision" / "recipe" / "shipped.py"))
-    (tmp_path / "recipes").mkdir()  # of somebody else, beside the package
+    (tmp_path / "recipes").mkdir()  # unrelated, next to the package
     (tmp_path / "lowvision" / "recipes" / "more").mkdir(parents=True)
     (tmp_path / "lowvision" / "recipes" / "more" / "one.yml").touch()
     assert [*shipped.recipes(Registry([]))] == ["more/one"]
@@ -48,7 +48,7 @@ def test_an_argument_is_a_file_or_the_name_of_a_shipped_recipe(tmp_path: Path, m
     assert shipped.find(Path("sr_carn"), KNOWN) == ALL["sr_carn"]
     Path("sr_fsrcnn").touch()
     assert shipped.find(Path("sr_fsrcnn"), KNOWN) == Path("sr_fsrcnn")
-    assert shipped.find(Path("none.yml"), KNOWN) == Path("none.yml")  # its reader tells
+    assert shipped.find(Path("none.yml"), KNOWN) == Path("none.yml")  # reading reports the missing file
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     )
     (package / "recipes" / "short.yml").write_text("# CARN in no time.\nextends: sr_carn\nstages: {base: {steps: 1}}\n")
     (package / "recipes" / "more" / "seeded.yml").write_text("# Another seed.\nextends: ../short.yml\nseed: 7\n")
-    (tmp_path / "recipes").mkdir()  # beside a lone module: nobody's
+    (tmp_path / "recipes").mkdir()  # next to a module that is not a package: ignored
     (tmp_path / "recipes" / "lost.yml").write_text("seed: 1\n")
     (tmp_path / "acme_lone.py").write_text((package / "__init__.py").read_text())
     monkeypatch.syspath_prepend(tmp_path)

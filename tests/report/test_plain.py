@@ -8,7 +8,7 @@ from documents import document, measured
 from lowvision import report
 
 SPEEDS = {"fast": 0.3, "balanced": 0.71, "best": 0.9}
-"""Share of the base's cost at each speed of restoring, as in a measurement."""
+"""Share of the base's cost at each speed, as measured."""
 
 
 def line_of(label: str, text: str) -> str:

@@ -72,7 +72,9 @@ def test_a_budget_is_spent_up_to_one_tile_and_not_exceeded(logits, share):
 
     budget = share * len(logits) * PRICES[-1]
     choice, spent = most_within(budget, pareto_path(logits, COST_WEIGHT), cost)
-    assert spent == cost(choice) <= max(budget, len(logits) * PRICES[0])  # nothing is cheaper than all tiles cheap
+    assert (
+        spent == cost(choice) <= max(budget, len(logits) * PRICES[0])
+    )  # the minimum: all tiles on the cheapest branch
     assert (choice == 2).all() or budget - spent < PRICES[-1] - PRICES[0]
 
 

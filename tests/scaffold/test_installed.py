@@ -34,7 +34,7 @@ TINY = [
     "stages.classifier={ranked_steps: 2, steps: 2, batch: 4}",
     "stages.joint={steps: 2, batch: 4}",
 ]
-"""Overrides that make seconds of an example's minutes."""
+"""Overrides by which an example runs in seconds instead of minutes."""
 RUN_ALL = """
 import sys
 from lowvision.cli import app

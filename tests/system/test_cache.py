@@ -145,7 +145,7 @@ def test_an_unknown_user_in_the_cache_path_is_a_folder_name(monkeypatch):
     assert cache.root().name == "~no such user"
 
 
-@pytest.mark.parametrize("damage", [b"", b"half", None], ids=["emptied", "cut", "one byte changed"])
+@pytest.mark.parametrize("damage", [b"", b"half", None], ids=["empty", "truncated", "one byte changed"])
 def test_a_damaged_file_is_recomputed_with_a_warning(damage, caplog):
     path = cache.keep(cache.key("a"), lambda: array(7))
     content = path.read_bytes()

@@ -57,4 +57,4 @@ def test_signals_are_forwarded_to_the_processes_and_their_exit_is_awaited(number
             launcher.send_signal(number)
             assert launcher.wait(timeout=30) == processes.INTERRUPTED
         finally:
-            launcher.kill()  # else leaving would wait for it
+            launcher.kill()  # otherwise leaving the block would wait for it

@@ -242,7 +242,7 @@ class UselessOption(Backbone):
 class RetypedOption(UselessOption):
     """An option of another type."""
 
-    channels: Literal["many", "few"] = "many"  # type: ignore[assignment]  # that is what is wrong
+    channels: Literal["many", "few"] = "many"  # type: ignore[assignment]  # the fault
     """Feature channels."""
 
 

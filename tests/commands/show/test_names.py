@@ -155,7 +155,7 @@ def test_a_weights_file_is_described_by_its_header(weights_file: Path) -> None:
     assert text.startswith(f"{weights_file.name}: a weights file that holds a container\n")
     for options in ({"changes": ("a=1",)}, {"scale": 2}):
         with pytest.raises(UsageError, match="weights"):
-            names.documents(str(weights_file), KNOWN, ShowRequest(**options))  # type: ignore[arg-type]  # of two types
+            names.documents(str(weights_file), KNOWN, ShowRequest(**options))  # type: ignore[arg-type]  # values of two types
 
 
 def test_a_file_without_weights_is_reported(tmp_path: Path) -> None:

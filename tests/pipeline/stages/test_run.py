@@ -195,7 +195,7 @@ def test_a_report_does_not_replace_an_existing_file(recipe, folder, tmp_path):
         (("classifier",), ()),
         (("rank", "branches", "classifier", "joint"), ()),
     ],
-    ids=["no branches", "no classifier", "base alone"],
+    ids=["no branches", "no classifier", "base only"],
 )
 def test_omitted_stages_do_not_run_and_the_others_are_evaluated(recipe, omitted, overrides, tmp_path):
     run = tmp_path / "run"
