@@ -146,8 +146,8 @@ def prepared(row: Row, options: argparse.Namespace) -> tuple[Callable[[Tensor], 
     path = pretrained.find(Path(row.weights), components)
     bundle = trained_networks.read(path, components)
     task = bundle.architecture.task
-    found = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
-    pairs = [(photographs.lq_of(one, task, n), io.to_tensor(one.gt)) for n, one in enumerate(found)]
+    photos = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
+    pairs = [(photographs.lq_of(photo, task, n), io.to_tensor(photo.gt)) for n, photo in enumerate(photos)]
     if bundle.classifier is None or row.budget == WHOLE:
         return whole(bundle, engines.runtime_named(options.runtime, bundle, components, "cpu")), pairs
     network = restorer.load(path, runtime=options.runtime)

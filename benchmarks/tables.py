@@ -244,8 +244,10 @@ def _classifiers(document: Document) -> Iterable[tuple[str, str]]:
 
 
 def _made(measured: Mapping[str, Document]) -> str:
-    made = [f"{name}: {document['made']['date']}, {document['made']['machine']}" for name, document in measured.items()]
-    return f"Measured: {'; '.join(made)}."
+    origins = [
+        f"{name}: {document['made']['date']}, {document['made']['machine']}" for name, document in measured.items()
+    ]
+    return f"Measured: {'; '.join(origins)}."
 
 
 def _glance() -> list[str]:
