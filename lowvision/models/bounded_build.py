@@ -75,7 +75,7 @@ def within(limits: Limits) -> Iterator[None]:
 def misfit(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> str:
     """Build a network on the meta device, and return its difference from `state` in one line; empty if none.
 
-    The random generators are left as they are. Raises Oversized, or whatever the constructors raise.
+    Does not change the random generators. Raises Oversized, or the exception of a constructor.
     """
     limits = Limits.of_tensors({name: tuple(tensor.shape) for name, tensor in state.items()})
     with torch.random.fork_rng(devices=[]), within(limits), torch.device("meta"):

@@ -153,22 +153,22 @@ def check_channels_last(subject: Subject) -> None:
 def check_half(subject: Subject) -> None:
     """Check the output in bfloat16 and float16; operators that the CPU lacks in a format are skipped."""
     images = subject.images()
-    wanted = subject.run(subject.built(), images)
+    expected = subject.run(subject.built(), images)
     for dtype, tolerance in HALVES.items():
         try:
-            found = subject.run(subject.built().to(dtype), images.to(dtype))
+            actual = subject.run(subject.built().to(dtype), images.to(dtype))
         except AssertionError as error:
             if "not implemented for" in str(error):
                 continue
             raise AssertionError(f"{error}; or say half=False") from error
-        if found.dtype != dtype:
+        if actual.dtype != dtype:
             raise subject.fail(
-                f"makes {short(found.dtype)} from {short(dtype)}; make constants buffers, so that they follow, or say "
+                f"makes {short(actual.dtype)} from {short(dtype)}; make constants buffers, so that they follow, or say "
                 "half=False"
             )
-        if distance(found, wanted) > tolerance:
+        if distance(actual, expected) > tolerance:
             raise subject.fail(
-                f"in {short(dtype)} the output is off by {distance(found, wanted):.0%}; compute what needs it in "
+                f"in {short(dtype)} the output is off by {distance(actual, expected):.0%}; compute what needs it in "
                 "float32 and go back, or say half=False"
             )
 
@@ -215,8 +215,8 @@ def check_export(subject: Subject) -> None:
             if runtime.missing():
                 continue
             images = subject.images()
-            found = runtime.prepare(_Written(network, path), 1, "cpu")(images)
-            off = distance(found, subject.run(network, images))
+            actual = runtime.prepare(_Written(network, path), 1, "cpu")(images)
+            off = distance(actual, subject.run(network, images))
             if off > CLOSE:
                 raise subject.fail(f"runtime {name} is off by {off:.1e}; find the operator, or say exportable=False")
 
@@ -256,9 +256,9 @@ def check_network(subject: Subject, *, half: bool, exportable: bool) -> None:
         check_export(subject)
 
 
-def check_shape(subject: Subject, output: Tensor, wanted: tuple[int, ...], law: str) -> None:
+def check_shape(subject: Subject, output: Tensor, expected: tuple[int, ...], law: str) -> None:
     """Raise a failure with the requirement `law` unless the output has the shape and float32."""
-    if tuple(output.shape) != wanted:
-        raise subject.fail(f"gives {tuple(output.shape)} instead of {wanted}; {law}")
+    if tuple(output.shape) != expected:
+        raise subject.fail(f"gives {tuple(output.shape)} instead of {expected}; {law}")
     if output.dtype != torch.float32:
         raise subject.fail(f"makes {short(output.dtype)} from float32; make no float64 constants")

@@ -16,7 +16,7 @@ from lowvision.routing.budget import (
     logarithms,
     most_within,
     pareto_path,
-    shares_of_dearest,
+    shares_of_largest_cost,
 )
 
 PRICES = np.array([10, 25, 40])
@@ -96,7 +96,7 @@ def test_a_budget_overrides_even_a_certain_classifier(huge):
 @settings(max_examples=40, deadline=None)
 @given(errors=arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.just(3)), elements=st.floats(0, 9, width=32)))
 def test_with_true_errors_no_selection_of_the_same_cost_is_better(errors):
-    path = pareto_path(-errors, shares_of_dearest(PRICES)).worthwhile()
+    path = pareto_path(-errors, shares_of_largest_cost(PRICES)).worthwhile()
     every = np.stack(np.meshgrid(*[range(3)] * len(errors)), axis=-1).reshape(-1, len(errors))
     spent, lost = PRICES[every].sum(axis=1), errors[np.arange(len(errors)), every].sum(axis=1)
     for n in range(len(path.tiles) + 1):

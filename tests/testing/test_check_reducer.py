@@ -49,7 +49,7 @@ class FaultyReducer(Reducer):
                 return backbone.model_copy(update={"channels": level + 0.0})
             case "a number":
                 return level
-            case "upside down":
+            case "reversed costs":
                 return backbone.replace(channels=9 - _whole(level))
         return backbone.replace(channels=_whole(level))
 
@@ -105,7 +105,7 @@ def _whole(level: Any) -> int:
         (FaultyReducer(fault="grows"), "level 2 costs .* a level must make it cheaper"),
         (FaultyReducer(fault="unchecked"), r"breaks the backbone's own laws; make it by backbone.replace"),
         (FaultyReducer(fault="a number"), "reduce returns a int; return backbone.replace"),
-        (FaultyReducer(fault="upside down"), "level 2 costs .* give levels from the cheapest to the dearest"),
+        (FaultyReducer(fault="reversed costs"), "level 2 costs .* give levels in order of increasing cost"),
         (FaultyInheritance(fault="never"), "inherit is defined but returns False for every level"),
         (FaultyInheritance(fault="pretends"), "returns True for level 2 but has changed nothing"),
         (FaultyInheritance(fault="denies"), "returns False for level 2 but has changed 0.weight"),
@@ -127,7 +127,7 @@ def test_a_valid_reducer_passes(right: Reducer) -> None:
 
 
 def test_levels_must_be_valid_and_ordered_by_cost() -> None:
-    with pytest.raises(AssertionError, match=r"level 4 costs .* from the cheapest to the dearest"):
+    with pytest.raises(AssertionError, match=r"level 4 costs .* in order of increasing cost"):
         check_reducer(FaultyReducer(), Net(), [4, 2])
     with pytest.raises(AssertionError, match=r"level 8 costs .* a level must make it cheaper"):
         check_reducer(FaultyReducer(), Net(), [8, 4])

@@ -34,5 +34,5 @@ class Adversarial(Loss):
         return discriminator.Discriminating(discriminator.UNet(task.channels, self.channels), self.kind)
 
     def fit_options(self) -> dict[str, Any]:
-        given = {"lr": self.lr, "optimizer": self.optimizer, "schedule": self.schedule}
-        return {name: value for name, value in given.items() if value is not None}
+        options = {"lr": self.lr, "optimizer": self.optimizer, "schedule": self.schedule}
+        return {name: value for name, value in options.items() if value is not None}

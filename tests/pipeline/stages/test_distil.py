@@ -166,5 +166,5 @@ def test_a_student_more_expensive_than_the_teacher_is_refused(recipe: Path) -> N
     text = recipe.read_text().replace("{fsrcnn: {channels: 4, shrink: 4, layers: 1, skip: bicubic}}", "DEARER")
     path = recipe.with_name("dearer.yml")
     path.write_text(text.replace("DEARER", f"{{backbone: {{fsrcnn: {expensive_student.partition('=')[2]}}}}}"))
-    with pytest.raises(RecipeError, match="list them from the cheapest to the dearest"):
+    with pytest.raises(RecipeError, match="list them in order of increasing cost"):
         preflight.check(reading.read(path, KNOWN), KNOWN)

@@ -163,7 +163,7 @@ def test_branches_are_ordered_by_the_cost_of_their_deployed_forms(recipe: Path) 
         preflight.check(read, KNOWN)
 
     check(narrow, wide)  # in training the first costs more than the second
-    with pytest.raises(Exception, match="list them from the cheapest to the dearest"):
+    with pytest.raises(Exception, match="list them in order of increasing cost"):
         check(wide, narrow)
 
 
