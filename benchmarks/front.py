@@ -119,7 +119,7 @@ def stream(pipe: IO[str] | None) -> IO[str]:
 
 
 def answer(worker: subprocess.Popen[str]) -> str:
-    """Return the next line of a worker; end the program if the worker has died, which printed its own error."""
+    """Return the next line of a worker; end the program if the worker has died, after the worker printed its error."""
     line = stream(worker.stdout).readline()
     if not line:
         sys.exit("a row failed; its error is above")

@@ -30,7 +30,7 @@ from lowvision.config import yaml_reader
 from lowvision.system import devices
 
 Document = dict[str, Any]
-"""What `lowvision evaluate --json` prints."""
+"""The document that `lowvision evaluate --json` prints."""
 ROOT = Path(__file__).parents[1]
 MEASUREMENTS = ROOT / "benchmarks" / "tables"
 PAGE = ROOT / "docs" / "tables.md"

@@ -19,7 +19,7 @@ class Writer:
         self.lines = ["Input input 0 1 data"]
         self.content = b""
         self.state: State = {}
-        """What was written, by its name in PyTorch."""
+        """Written tensors by their names in PyTorch."""
 
     def layer(self, kind: str, inputs: list[str], options: str) -> str:
         name = f"{kind}_{len(self.lines)}"

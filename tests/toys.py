@@ -44,7 +44,7 @@ class Net(Backbone):
     groups: int = Field(default=4, ge=1)
     """Groups of channels."""
     skip: Skip = "none"
-    """What is added to the output."""
+    """Interpolation that is added to the output."""
 
     @model_validator(mode="after")
     def _channels_divide(self) -> Net:

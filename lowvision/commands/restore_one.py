@@ -95,7 +95,7 @@ def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tu
 def _restored_pixels(
     image: Image, network: Restorer, options: RestoreOptions, progress: Progress
 ) -> tuple[Pixels, Restored[Pixels]]:
-    """Return the pixels of the result, resized if another size is asked for, and the sums of all passes."""
+    """Return the pixels of the result, resized to the requested size, and the sums over all passes."""
     pixels, passed = image.pixels, []
     for _ in range(options.passes):
         restored = network.restore(

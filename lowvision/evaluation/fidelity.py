@@ -87,7 +87,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Pictures:
-    """One photograph, as restored by the teacher and routed at the point that was asked for."""
+    """One photograph, restored by the teacher and routed at the requested point."""
 
     lq: Tensor
     teacher: Tensor
@@ -101,7 +101,7 @@ class FidelityMeasurement:
     document: dict[str, Any]
     pictures: tuple[Pictures, ...]
     worst: tuple[WorstTile, ...]
-    """The tiles with the largest loss at the point that was asked for, the largest first."""
+    """The tiles with the largest loss at the requested point, in descending order."""
 
 
 def measure(
@@ -118,7 +118,7 @@ def measure(
 ) -> FidelityMeasurement:
     """Restore the photographs by the teacher as a whole, and routed at points of the curve.
 
-    rounds: timed rounds, of which the quickest counts. points: number of points, besides the one of `max_loss`.
+    rounds: timed rounds; the fastest is reported. points: number of points in addition to that of `max_loss`.
     """
     bundle = trained_networks.read(path, registry)
     curve = calibration.read(bundle.header.measured)

@@ -1,4 +1,4 @@
-"""A measurement of fidelity as text, and the worst tiles beside the teacher's as a picture."""
+"""A measurement of fidelity as text, and a picture of the worst tiles next to those of the teacher."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from torch.nn.modules import module as hooks
 from lowvision.models.state_dict import difference
 
 REPLACED = 8
-"""How many times the parameters of the file may be registered: some constructors replace modules that they made."""
+"""Maximum ratio of registered parameters to those of the file: some constructors replace their modules."""
 SPARE = 4_000
-"""Modules and parameters that any file may ask for: more of them would take seconds to make."""
+"""Number of modules and parameters that any file may require; more would take seconds to build."""
 
 
 class Oversized(Exception):

@@ -89,7 +89,7 @@ def is_foreign(path: Path) -> bool:
 
 
 def load_network(path: Path, architecture: Architecture, registry: Registry) -> nn.Module:
-    """Build the single network `wanted` with the weights of a file. Raises WeightsError if they do not fit.
+    """Build the single network `architecture` with the weights of a file. Raises WeightsError if they do not fit.
 
     From a container's file, take the last branch with the same architecture. A training form in the file is fused if
     its deployed form is wanted.
@@ -99,7 +99,7 @@ def load_network(path: Path, architecture: Architecture, registry: Registry) -> 
 
 
 def load_container(path: Path, architecture: Architecture, registry: Registry) -> Any:
-    """Build the container `wanted` with the weights of a file, fused as `load_network` does.
+    """Build the container `architecture` with the weights of a file, fused like by `load_network`.
 
     Raises WeightsError if they do not fit.
     """
@@ -109,7 +109,7 @@ def load_container(path: Path, architecture: Architecture, registry: Registry) -
 def _branch_like(
     architecture: Architecture, stored: Architecture, state: Mapping[str, Tensor]
 ) -> tuple[Architecture, Mapping[str, Tensor]]:
-    """Return the last branch of a stored container that fits `wanted`; if there is none, all that is stored."""
+    """Return the last branch of a stored container that fits `architecture`; if there is none, everything stored."""
     if stored.classifier:
         for k in reversed(range(len(stored.branches))):
             if _fits(stored.only(k), architecture) or _fits(stored.only(k).deployed(), architecture):
@@ -128,7 +128,7 @@ def _loaded(
 ) -> nn.Module:
     """Compare, then build the network and load its tensors.
 
-    A stored training form is fused if its deployed form is wanted.
+    A stored training form is fused if `architecture` is its deployed form.
     """
     if not _fits(stored, architecture) and _fits(stored.deployed(), architecture):
         trained = _loaded(path, stored, stored.build, registry, stored, state)
@@ -148,7 +148,7 @@ def _compare(
     stored: Architecture,
     state: Mapping[str, Tensor],
 ) -> None:
-    """Raise WeightsError unless the stored tensors fit the wanted network; it is built without memory."""
+    """Raise WeightsError unless the stored tensors fit the network, which is built without memory."""
     try:
         misfit = bounded_build.misfit(build, state)
     except Exception as error:  # constructors of plugins may raise anything

@@ -182,7 +182,7 @@ def _check_size_option(backbone: Backbone, option: str, subject: Subject, task: 
 
 
 def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
-    """Check that the fused form costs less, computes the same with the fused weights, and is its own fused form."""
+    """Check that the fused form costs less, computes the same with the fused weights, and cannot be fused further."""
     fused = backbone.fuse()
     if fused is None or fused == backbone:
         return

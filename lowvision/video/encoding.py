@@ -49,7 +49,7 @@ GLOBAL_HEADER = 0x40
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a result is encoded."""
+    """Encoder settings of a result."""
 
     codec: str
     """A key of `CODECS`."""

@@ -67,15 +67,15 @@ def test_the_schema_equals_that_of_pydantic() -> None:
 
         model_config = ConfigDict(use_attribute_docstrings=True)
         radius: float = 1.0
-        """How far it is spread."""
+        """Width of the spread."""
 
     class Ours(Task):
         """A task whose docstrings are read on demand."""
 
         radius: float = 1.0
-        """How far it is spread."""
+        """Width of the spread."""
 
     theirs, ours = (kind.model_json_schema()["properties"] for kind in (Theirs, Ours))
-    assert Theirs.model_fields["radius"].description == "How far it is spread."
+    assert Theirs.model_fields["radius"].description == "Width of the spread."
     assert ours == theirs
     assert ours["channels"]["description"].startswith("Colour channels")

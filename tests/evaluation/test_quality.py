@@ -26,7 +26,7 @@ class Odd(Metric):
     smallest: ClassVar[int] = 30
 
     fails: bool = False
-    """Whether it fails."""
+    """True: measuring fails."""
 
     def protocol(self) -> str:
         return "odd"

@@ -1,6 +1,6 @@
 """Claims that every format is decoded as by the reference decoders, over depth, colour, alpha, layout, compression.
 
-The right values come from the arrays that were written, or from Pillow where it writes more kinds than it can be told.
+The expected values are the written arrays, or those of Pillow for kinds that it writes only by itself.
 """
 
 from __future__ import annotations

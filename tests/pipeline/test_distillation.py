@@ -31,7 +31,7 @@ class Sharpen(Backbone):
     """Three convolutions and a nearest-neighbour skip, twice as large."""
 
     fault: Literal["", "size", "nan"] = ""
-    """What is wrong with the output."""
+    """Fault of the output."""
 
     def build(self, task: Task) -> nn.Module:
         return Network(self.fault)

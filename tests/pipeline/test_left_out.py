@@ -1,4 +1,4 @@
-"""Photographs that cannot be used are left out and named, or stop the run, as the recipe says."""
+"""Unusable photographs are omitted and listed, or stop the run, depending on the recipe."""
 
 from __future__ import annotations
 

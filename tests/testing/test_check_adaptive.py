@@ -96,7 +96,7 @@ class Deciding(Backbone):
     """A backbone of one of the networks above."""
 
     kind: str = "Reluctant"
-    """Which."""
+    """Name of the network class."""
 
     def build(self, task: Task) -> nn.Module:
         return globals()[self.kind](task)

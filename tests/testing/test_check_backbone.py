@@ -215,7 +215,7 @@ class Wrapped(Backbone):
     """The valid network with a fault around it."""
 
     around: str = "FaultyWrapper"
-    """What."""
+    """Name of the wrapper or part."""
     far: int | None = 4
     """The value that `reach` returns."""
 
@@ -457,7 +457,7 @@ class Parallel(Backbone):
     """Two parallel convolutions whose fused form is valid or has the given fault."""
 
     fused: bool = False
-    """Whether they are one."""
+    """True: the fused form."""
     fault: str = ""
     """In which."""
 
@@ -594,9 +594,9 @@ class WithObjective(Backbone):
     """A backbone with or without its objective."""
 
     forgets: bool = False
-    """Whether it does."""
+    """True: `objective` is missing."""
     fixes: bool = False
-    """Whether it computes L1 whatever the loss of the recipe is."""
+    """True: it computes L1 instead of the recipe's loss."""
 
     def build(self, task: Task) -> nn.Module:
         return NetworkWithAdviser(task.channels)

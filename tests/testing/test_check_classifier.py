@@ -52,7 +52,7 @@ class Brightness(Classifier):
     trained: ClassVar[bool] = False
 
     kept: bool = True
-    """Whether the threshold is in the file."""
+    """True: the threshold is saved with the weights."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         return Threshold(classes, self.kept)

@@ -19,7 +19,7 @@ class Net(Backbone):
     channels: int = Field(default=8, ge=1)
     """Feature channels."""
     height: int = 1
-    """Of a second convolution's kernel."""
+    """Kernel size of the second convolution."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Sequential(

@@ -29,13 +29,13 @@ LEAST_GAIN = 1.05
 
 
 class NotFasterError(LowvisionError):
-    """The network cannot be made faster at the fidelity that was asked for."""
+    """The network cannot be made faster at the requested fidelity."""
 
 
 def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]:
     """Make a faster version of a network, write it to the output, and return the report's document.
 
-    The same request goes on where an interrupted one stopped. Raises NotFasterError if the result is not faster at the
+    The same request resumes an interrupted one. Raises NotFasterError if the result is not faster at the
     fidelity that was asked for; the run folder then holds the report and the container.
     """
     from lowvision.pipeline import run
@@ -91,7 +91,7 @@ def _check_same(path: Path, request: AccelerateRequest) -> None:
 
 
 def _refuse_slow(document: dict[str, Any], request: AccelerateRequest, folder: Path) -> None:
-    """Raise NotFasterError if the point that was asked for is not faster, or if none keeps the loss."""
+    """Raise NotFasterError if the requested point is not faster, or if no point is within the loss."""
     row = document["rows"][document["asked"]]
     if row["max_loss"] <= request.max_loss and row["times_faster"] >= LEAST_GAIN:
         return

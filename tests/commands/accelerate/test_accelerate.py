@@ -87,7 +87,7 @@ def test_accelerate_writes_and_runs_a_recipe_and_resumes(
 
 
 def rows(*points: tuple[float, float, float]) -> dict[str, Any]:
-    """Return a report of points (loss, times faster, PSNR), the first of which was asked for."""
+    """Return a report of points (loss, times faster, PSNR), the first of which is the requested one."""
     point_entries = [
         {"max_loss": loss, "times_faster": times, "psnr_to_teacher": psnr, "shares": [0.1, 0.9]}
         for loss, times, psnr in points
