@@ -34,7 +34,7 @@ def text(document: Mapping[str, Any]) -> str:
         f"{document['runtime']} on {document['device']}, {document['threads']} threads; "
         "seconds are the quickest of alternating rounds",
         *aligned(rows, numeric=True, heading=1),
-        "* the point that was asked for. seams: steps across borders between branches, relative to the teacher's; 1 is "
+        "* the requested point. seams: steps across borders between branches, relative to the teacher's; 1 is "
         "invisible.",
     ]
     if document["teacher_runtime"] != document["runtime"]:

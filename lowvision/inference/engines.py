@@ -135,7 +135,7 @@ def _with_options(value: Mapping[str, Any] | Runtime, registry: Registry, precis
         assert isinstance(runtime, Runtime)
         if precision not in ("f32", runtime.precision):
             if "precision" in runtime.model_fields_set:
-                raise UsageError(f"precision {precision}: the runtime's options say {runtime.precision}; omit one")
+                raise UsageError(f"precision {precision}: the runtime's options set {runtime.precision}; omit one")
             runtime = runtime.replace(precision=precision)
     except ValidationError as error:
         raise UsageError(f"runtime: {in_words(error)}") from None

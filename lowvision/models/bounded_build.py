@@ -58,7 +58,7 @@ def within(limits: Limits) -> Iterator[None]:
         modules += 1
         elements += value.numel() if isinstance(value, Tensor) else 0
         if modules > limits.modules or elements > limits.elements:
-            raise Oversized("the options ask for a network that is far larger than the tensors in the file")
+            raise Oversized("the options describe a network that is far larger than the tensors in the file")
 
     handles = (
         hooks.register_module_parameter_registration_hook(count),

@@ -88,7 +88,7 @@ def _check_sizes(subject: Subject, task: Task, step: int) -> None:
         expected = 2, task.channels, height * step * task.scale, width * step * task.scale
         at = replace(subject, name=f"{subject.name}, on an input of {tuple(images.shape)}")
         law = "an output has the input's colours and exactly `scale` times its height and width; "
-        law += "or let `scales` and `multiple_of` say what it can be built for, and what sides must be multiples of"
+        law += "or state the supported scales in `scales`, and in `multiple_of` what sides must be multiples of"
         networks.check_shape(at, subject.run(network, images), expected, law)
 
 
@@ -124,7 +124,7 @@ def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
     if distance(window, whole) > networks.EXACT:
         raise subject.fail(
             "reach is finite, but an output depends on where in the window it lies; let `multiple_of` be the step of "
-            "the network's inner grid, or return None from reach where it knows positions or averages over the input"
+            "the network's inner grid, or return None from reach if it depends on positions or averages over the input"
         )
 
 

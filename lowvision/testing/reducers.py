@@ -150,8 +150,8 @@ def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) ->
             except Exception as error:
                 raise _failure(
                     reducer,
-                    f"{what} that it does not know raises {type(error).__name__} ({one_line(error)}); raise ValueError "
-                    "with a sentence, so that the error names the line of the recipe",
+                    f"{what} that it does not support raises {type(error).__name__} ({one_line(error)}); raise "
+                    "ValueError with a sentence, so that the error names the line of the recipe",
                 ) from error
             if level == UNKNOWN or not isinstance(made, Backbone):
                 raise _failure(

@@ -123,6 +123,6 @@ def _hint(images: Tensor) -> str:
     if min(images.shape[-2:]) < 8:
         return (
             "; images may be as small and as odd as that: pad with zeros or by replicating (reflection needs a larger "
-            "image), or let `multiple_of` say what sides must be multiples of"
+            "image), or state in `multiple_of` what sides must be multiples of"
         )
     return ""

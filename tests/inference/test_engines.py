@@ -134,7 +134,7 @@ def test_a_runtime_accepts_options_like_any_choice(weights_file: Path):
     assert runtime({"torch": {"precision": "bf16"}}) == Torch(precision="bf16")
     assert engines.build(parts, Torch(batch=7), "cpu").batch == 7
     assert options == {"torch": {"batch": 7, "compile": True}}
-    with pytest.raises(UsageError, match="precision f16: the runtime's options say bf16; omit one"):
+    with pytest.raises(UsageError, match="precision f16: the runtime's options set bf16; omit one"):
         runtime({"torch": {"precision": "bf16"}}, "f16")
 
 

@@ -101,13 +101,13 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "too few points": (curve(k=[1.0]), "curve"),
     "no shares": (curve(share_of_base_whole=None), "curve"),
     "no PSNR": (curve(psnr_y=None), "curve"),
-    "another kind": (lambda header: header.update(kind="backbone"), "describes a container and says backbone"),
+    "another kind": (lambda header: header.update(kind="backbone"), "describes a container, but its kind is backbone"),
     "another scale": (
         lambda header: header["architecture"]["task"]["sr"].update(scale=99),
         "must be 2, 3 or 4, not 99",
     ),
     "a huge tile": (lambda header: header["architecture"]["tile"].update(size=10**6), "larger than 2048"),
-    "no classifier": (lambda header: header["architecture"].update(classifier=None), "no classifier|says container"),
+    "no classifier": (lambda header: header["architecture"].update(classifier=None), "no classifier|its kind is container"),
     "a branch less": (lambda header: header["architecture"]["branches"].pop(), "unexpected"),
 }
 
