@@ -111,7 +111,7 @@ def test_weights_are_measured_on_another_task_only_if_its_size_matches(photos):
         evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
 
 
-class Greedy(nn.Module):
+class MemoryLimited(nn.Module):
     """Two convolutions that raise out-of-memory above a number of rows."""
 
     def __init__(self, rows: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
@@ -136,15 +136,15 @@ def evaluated(folder: Path, base: nn.Module, reach: int | None) -> ImageMeasurem
 
 
 def test_a_base_short_of_memory_runs_in_bands_and_equals_the_whole_image(tmp_path):
-    whole = evaluated(tmp_path, Greedy(rows=1000), reach=2)
-    bands = evaluated(tmp_path, Greedy(rows=30), reach=2)
+    whole = evaluated(tmp_path, MemoryLimited(rows=1000), reach=2)
+    bands = evaluated(tmp_path, MemoryLimited(rows=30), reach=2)
     torch.testing.assert_close(bands.images["base_whole"], whole.images["base_whole"])
     assert bands.rows["base_whole"]["gmac"] == whole.rows["base_whole"]["gmac"]
     assert not bands.left_out
 
 
 def test_a_base_with_global_attention_that_exceeds_memory_is_omitted_and_the_rest_measured(tmp_path):
-    measured = evaluated(tmp_path, Greedy(rows=30), reach=None)
+    measured = evaluated(tmp_path, MemoryLimited(rows=30), reach=None)
     assert measured.left_out == {"base_whole": "out of memory with a whole image of 40x70"}
     assert "base_whole" not in measured.rows
     tiles = measured.rows["base_tiled"]
@@ -156,7 +156,7 @@ def test_a_base_with_global_attention_that_exceeds_memory_is_omitted_and_the_res
 
 def test_an_error_other_than_out_of_memory_is_raised(tmp_path):
     with pytest.raises(ValueError, match="CUDA out of memory"):
-        evaluated(tmp_path, Greedy(rows=30, error=ValueError), reach=2)
+        evaluated(tmp_path, MemoryLimited(rows=30, error=ValueError), reach=2)
 
 
 def test_a_row_missing_for_one_image_has_no_mean():

@@ -27,7 +27,7 @@ def name(backbone: Any) -> str:
     return f"{type(backbone).__name__}-{backbone.channels}"
 
 
-def loud(backbone: Backbone, seed: int) -> nn.Module:
+def randomised(backbone: Backbone, seed: int) -> nn.Module:
     """Build a network with random weights in every layer, so that its output depends on all of them."""
     torch.manual_seed(seed)
     network = backbone.build(SuperResolution(scale=4)).eval()
@@ -36,7 +36,7 @@ def loud(backbone: Backbone, seed: int) -> nn.Module:
     return network.double()
 
 
-def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
+def zero_dropped_weights(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
     """Set the weights that `smaller` lacks to zero: channels not in `kept`, or the last ones."""
     nested = {module.width for module in network.modules() if hasattr(module, "width")} - {1}
 
@@ -66,8 +66,8 @@ def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int)
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
 def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Any) -> None:
     kept = [c for c in range(backbone.channels) if c % 2 == 0]
-    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
-    silence(larger, smaller, kept, backbone.channels)
+    larger, smaller = randomised(backbone, 0), randomised(Channels().reduce(backbone, len(kept)), 1)
+    zero_dropped_weights(larger, smaller, kept, backbone.channels)
     image = torch.rand(1, 3, 20, 18, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))
@@ -76,7 +76,7 @@ def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone:
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
 def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
     layers = backbone.layers - (2 if isinstance(backbone, PlainUSR) else 1)
-    larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, layers), 1)
+    larger, smaller = randomised(backbone, 0), randomised(Layers().reduce(backbone, layers), 1)
     assert Layers().inherit(larger, smaller)
     assert torch.equal(
         smaller.head.weight if hasattr(smaller.head, "weight") else smaller.head.pointwise.weight, ends(larger)
@@ -89,7 +89,7 @@ def ends(network: nn.Module) -> torch.Tensor:
 
 
 def test_plainusr_with_fewer_layers_inherits_blocks_of_its_widths() -> None:
-    larger, smaller = loud(PlainUSR(size="M"), 0), loud(PlainUSR(size="M", layers=3), 1)
+    larger, smaller = randomised(PlainUSR(size="M"), 0), randomised(PlainUSR(size="M", layers=3), 1)
     assert Layers().inherit(larger, smaller)
     for smaller_block, larger_block in zip((0, 1, 2), (0, 1, 4), strict=True):
         inherited = smaller.blocks[smaller_block].state_dict()  # type: ignore[index,union-attr]  # an nn.Sequential
@@ -99,7 +99,7 @@ def test_plainusr_with_fewer_layers_inherits_blocks_of_its_widths() -> None:
 
 def test_the_gate_channel_of_plainusr_is_kept() -> None:
     backbone = PlainUSR(size="U", channels=16)
-    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, 8), 1)
+    larger, smaller = randomised(backbone, 0), randomised(Channels().reduce(backbone, 8), 1)
     with torch.no_grad():
         for module in larger.modules():
             if isinstance(module, nn.Conv2d) and module.in_channels > 3:
@@ -109,7 +109,10 @@ def test_the_gate_channel_of_plainusr_is_kept() -> None:
 
 
 def test_plainusr_with_ranges_outside_the_larger_ones_inherits_nothing() -> None:
-    larger, smaller = loud(PlainUSR(size="M", narrower=(32, 4)), 0), loud(PlainUSR(size="M", channels=40), 1)
+    larger, smaller = (
+        randomised(PlainUSR(size="M", narrower=(32, 4)), 0),
+        randomised(PlainUSR(size="M", channels=40), 1),
+    )
     before = {key: tensor.clone() for key, tensor in smaller.state_dict().items()}
     assert not Channels().inherit(larger, smaller)
     assert all(torch.equal(before[key], tensor) for key, tensor in smaller.state_dict().items())

@@ -114,7 +114,7 @@ def test_a_segment_attends_only_to_itself(count: int, segments: int) -> None:
     torch.testing.assert_close(attention(tokens), torch.cat(parts, dim=1))
 
 
-class Alive(TorchDispatchMode):
+class LiveMemory(TorchDispatchMode):
     """Record the peak bytes of live results over all operations."""
 
     def __init__(self) -> None:
@@ -141,12 +141,12 @@ class Alive(TorchDispatchMode):
         self._now -= size
 
 
-def most_alive(segments: int, training: bool) -> int:
+def peak_live_bytes(segments: int, training: bool) -> int:
     """Return the peak bytes of live results in the attention of one layer to a tile."""
     with torch.device("meta"):
         attention = SplitAttention(WIDTH, segments)
         tokens = torch.empty(1, TILE * TILE, WIDTH)
-    with torch.set_grad_enabled(training), Alive() as alive:
+    with torch.set_grad_enabled(training), LiveMemory() as alive:
         output = attention(tokens)
         if training:
             output.sum().backward()
@@ -156,7 +156,7 @@ def most_alive(segments: int, training: bool) -> int:
 def test_the_memory_counter_is_exact() -> None:
     with torch.device("meta"), torch.no_grad():
         numbers = torch.empty(1000)
-        with Alive() as alive:
+        with LiveMemory() as alive:
             twice = numbers * 2  # 4000 bytes stay alive
             for _ in range(3):
                 (twice + 1) * 3  # 8000 more, three times over
@@ -165,12 +165,12 @@ def test_the_memory_counter_is_exact() -> None:
 
 def test_one_segment_needs_the_memory_of_two_attention_matrices() -> None:
     matrix = 4 * HEADS * (TILE * TILE) ** 2
-    assert 2 * matrix <= most_alive(1, training=False) <= 2.2 * matrix
+    assert 2 * matrix <= peak_live_bytes(1, training=False) <= 2.2 * matrix
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_four_segments_need_at_most_a_third_of_the_memory(training: bool) -> None:
-    assert most_alive(4, training) <= most_alive(1, training) / 3
+    assert peak_live_bytes(4, training) <= peak_live_bytes(1, training) / 3
 
 
 def readme_rows() -> list[list[str]]:
@@ -182,7 +182,7 @@ def readme_rows() -> list[list[str]]:
 @pytest.mark.parametrize("row", readme_rows(), ids=lambda row: row[0])
 def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     segments, *told_memory = (float(cell) for cell in row[:3])
-    memory = [most_alive(int(segments), training) / 2**20 for training in (False, True)]
+    memory = [peak_live_bytes(int(segments), training) / 2**20 for training in (False, True)]
     assert told_memory == pytest.approx(memory, rel=0.1)  # another PyTorch may keep a little more, or less
     cost = multiply_adds(blueprint(ESRT(segments=int(segments)), 4), (1, 3, TILE, TILE))
     assert row[3] == f"{cost / 1e6:,.1f} M"

@@ -282,7 +282,7 @@ LARGER = (
 )
 
 
-def loud(backbone: Backbone, seed: int) -> nn.Module:
+def randomised(backbone: Backbone, seed: int) -> nn.Module:
     """Build a network with random weights in every layer, so that its output depends on all of them."""
     network = seeded(backbone, SuperResolution(scale=4), seed)
     for parameter in network.parameters():
@@ -290,7 +290,7 @@ def loud(backbone: Backbone, seed: int) -> nn.Module:
     return network.double()
 
 
-def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
+def zero_dropped_weights(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
     """Set the weights that `smaller` lacks to zero: channels not in `kept`, or the last ones."""
 
     def dropped(old: int, new: int) -> list[int]:
@@ -315,8 +315,8 @@ def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int)
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
 def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Any) -> None:
     kept = [c for c in range(backbone.channels) if c % 2 == 0]
-    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
-    silence(larger, smaller, kept, backbone.channels)
+    larger, smaller = randomised(backbone, 0), randomised(Channels().reduce(backbone, len(kept)), 1)
+    zero_dropped_weights(larger, smaller, kept, backbone.channels)
     image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))
@@ -324,7 +324,7 @@ def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone:
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
 def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
-    larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, backbone.layers - 1), 1)
+    larger, smaller = randomised(backbone, 0), randomised(Layers().reduce(backbone, backbone.layers - 1), 1)
     assert Layers().inherit(larger, smaller)
     theirs, smaller_parameters = dict(larger.named_parameters()), dict(smaller.named_parameters())
     assert smaller_parameters.keys() < theirs.keys()

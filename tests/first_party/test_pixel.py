@@ -41,7 +41,7 @@ def built(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
     return network
 
 
-def decided(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
+def network_in_use(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
     """Build a network whose classifier is in use and selects some pixels as heavy and some as light."""
     network = built(backbone, task)
     network.unasked.fill_(False)
@@ -124,7 +124,7 @@ def test_all_pixels_heavy_equals_the_heavy_network() -> None:
         torch.testing.assert_close(network(lq), heavy)  # the classifier has not learned
         restored, spent = network.adapt(lq)
         torch.testing.assert_close(restored, heavy)
-        network = decided()
+        network = network_in_use()
         network.set_budget(2.0, lq, lq)  # more than there is
         torch.testing.assert_close(network.adapt(lq)[0], heavy)
     assert (spent == network.adapt(lq)[1]).all()
@@ -132,7 +132,7 @@ def test_all_pixels_heavy_equals_the_heavy_network() -> None:
 
 
 def test_all_pixels_light_equals_the_light_network() -> None:
-    network, lq = decided(), torch.rand(3, 3, 9, 7)
+    network, lq = network_in_use(), torch.rand(3, 3, 9, 7)
     network.set_budget(0.0, lq, lq)
     with torch.no_grad():
         torch.testing.assert_close(network.adapt(lq)[0], network.all_by(network.light, lq))
@@ -142,7 +142,7 @@ def test_all_pixels_light_equals_the_light_network() -> None:
 @settings(deadline=None, max_examples=10)
 @given(scale=st.integers(2, 4), height=st.integers(1, 9), width=st.integers(1, 9))
 def test_adapt_equals_forward(scale: int, height: int, width: int) -> None:
-    network, lq = decided(task=PlainTask(scale=scale)), torch.rand(2, 3, height, width)
+    network, lq = network_in_use(task=PlainTask(scale=scale)), torch.rand(2, 3, height, width)
     restored, spent = network.adapt(lq)
     with torch.no_grad():
         torch.testing.assert_close(restored, network(lq), atol=1e-5, rtol=0)
@@ -150,7 +150,7 @@ def test_adapt_equals_forward(scale: int, height: int, width: int) -> None:
 
 
 def test_the_cost_counts_the_computed_pixels() -> None:
-    network, lq = decided(), torch.rand(2, 3, 16, 16)
+    network, lq = network_in_use(), torch.rand(2, 3, 16, 16)
     rows = dict[str, int]()
     for name in ("light", "heavy"):
         getattr(network, name).rest.register_forward_pre_hook(
@@ -168,14 +168,14 @@ def test_the_cost_counts_the_computed_pixels() -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.8, 0.85])
 def test_a_budget_is_spent_up_to_one_pixel(share: float) -> None:
-    network, lq = decided(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
+    network, lq = network_in_use(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
     network.set_budget(share, lq, lq)
     spent = network.adapt(lq)[1].sum().item() / (4 * network.prices(lq.shape[1:]).forward)
     assert share - 0.001 < spent <= share + 1e-4
 
 
 def test_a_smaller_budget_only_switches_pixels_from_heavy_to_light() -> None:
-    network, lq = decided(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
+    network, lq = network_in_use(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
     before = torch.zeros(4)
     for share in (0.6, 0.7, 0.8):
         network.set_budget(share, lq, lq)
@@ -231,7 +231,7 @@ def test_the_blended_image_is_weighted_by_probability() -> None:
 
 
 def test_the_trained_flag_of_the_classifier_is_saved_with_the_weights() -> None:
-    network, other = decided(), built()
+    network, other = network_in_use(), built()
     other.load_state_dict(network.state_dict())
     assert not other.unasked
 
@@ -263,7 +263,7 @@ def engine_of(network: Network, size: int, overlap: int, geometry: Geometry) -> 
 
 
 def test_tiles_with_enough_context_equal_the_whole_image() -> None:
-    network, image = decided(), torch.rand(3, 41, 37)
+    network, image = network_in_use(), torch.rand(3, 41, 37)
     halo = SMALL.reach(TASK)
     with torch.no_grad():
         whole = network(image[None])[0]
@@ -272,7 +272,7 @@ def test_tiles_with_enough_context_equal_the_whole_image() -> None:
 
 
 def test_overlapping_tiles_agree_where_both_have_enough_context() -> None:
-    network, image = decided(), torch.rand(1, 3, 16, 30)
+    network, image = network_in_use(), torch.rand(1, 3, 16, 30)
     network.set_budget(0.7, image, image)
     left, right = (network.adapt(image[..., a : a + 20])[0] for a in (0, 10))
     reach = SMALL.reach(TASK)
@@ -281,7 +281,7 @@ def test_overlapping_tiles_agree_where_both_have_enough_context() -> None:
 
 
 def test_an_image_is_adapted_tile_by_tile_with_its_cost() -> None:
-    network, image = decided(), torch.rand(3, 33, 25)
+    network, image = network_in_use(), torch.rand(3, 33, 25)
     engine = engine_of(network, 16, 4, Geometry())
     restored, spent = adapt(network, engine, image)
     expected = engine.restore(image, 0)

@@ -95,7 +95,7 @@ def built(backbone: Backbone, seed: int) -> nn.Module:
     return network.double()
 
 
-def silence(network: nn.Module, dropped: list[int], count: int) -> None:
+def zero_dropped_weights(network: nn.Module, dropped: list[int], count: int) -> None:
     """Set all weights of the network's dropped channels to zero."""
     with torch.no_grad():
         for module in network.modules():
@@ -129,7 +129,7 @@ def test_a_network_of_the_same_size_inherits_everything(backbone: Backbone) -> N
 @pytest.mark.parametrize("backbone", [b for b in NETWORKS if not isinstance(b, RCAN)], ids=repr)
 def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Backbone) -> None:
     larger, smaller = built(backbone, 0), built(Channels().reduce(backbone, len(KEPT)), 1)
-    silence(larger, [c for c in range(8) if c not in KEPT], 8)
+    zero_dropped_weights(larger, [c for c in range(8) if c not in KEPT], 8)
     image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))

@@ -30,7 +30,7 @@ VECTORS = st.integers(2, 6).flatmap(lambda count: st.lists(st.floats(-3, 3), min
 SHARES = st.floats(0, 1)
 
 
-def settled(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -> nn.Module:
+def closed_supernet(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -> nn.Module:
     """Build a network with closed gates and random weights in every layer."""
     torch.manual_seed(seed)
     network = backbone.build(task).eval()
@@ -136,7 +136,7 @@ def test_the_searched_network_equals_its_supernet_at_the_predicted_cost(
     seed: int, layers: int, scale: int, side: int
 ) -> None:
     backbone, task = Supernet(channels=8, layers=layers, skip="bicubic"), PlainTask(scale=scale)
-    network = settled(backbone, seed, task)
+    network = closed_supernet(backbone, seed, task)
     reduced = Search().reduce_trained(backbone, "found", network)
     smaller = reduced.build(task)
     assert Search().inherit(network, smaller)
@@ -164,18 +164,18 @@ def test_a_search_step_costs_as_much_as_one_of_the_full_network() -> None:
 
 
 def test_the_search_reducer_reads_trained_weights() -> None:
-    check_reducer(Search(), SMALL, ["found"], task=TASK, trained=settled())
+    check_reducer(Search(), SMALL, ["found"], task=TASK, trained=closed_supernet())
 
 
 def test_the_searched_network_has_the_reach_of_its_kernels() -> None:
-    searched = Search().reduce_trained(SMALL, "found", settled())
+    searched = Search().reduce_trained(SMALL, "found", closed_supernet())
     assert measured_reach(searched, TASK, 12) == searched.reach(TASK)
 
 
 # A search from its first step to its file
 
 
-def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
+def trained_supernet(backbone: Supernet, steps: int = 40) -> nn.Module:
     """Train a supernet for a few steps of its objective, on squares with hard edges."""
     torch.manual_seed(0)
     network = backbone.build(TASK).train()
@@ -191,14 +191,14 @@ def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
     return network.eval()
 
 
-def share_of(network: nn.Module) -> float:
+def cost_share(network: nn.Module) -> float:
     """Return the cost of the searched network as a share of the full network's."""
     return network.expected_cost(network.gates()).item() / network.full_cost()  # type: ignore[operator]
 
 
 @pytest.fixture(scope="module")
 def trained() -> nn.Module:
-    return searched_for(SMALL)
+    return trained_supernet(SMALL)
 
 
 def test_every_gate_is_one_hot_at_the_end_of_a_stage(trained: nn.Module) -> None:
@@ -222,7 +222,7 @@ def test_gates_close_block_by_block_and_keep_leading_channels() -> None:
 
 
 def test_a_smaller_target_cost_selects_a_cheaper_network() -> None:
-    cheaper, costlier = (share_of(searched_for(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
+    cheaper, costlier = (cost_share(trained_supernet(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
     assert cheaper < 0.3 < 0.5 < costlier
 
 

@@ -58,7 +58,7 @@ def tiles(count: int = 4, seed: int = 0) -> Tensor:
     return torch.rand(count, 3, TILE, TILE, generator=generator, dtype=torch.float64)
 
 
-def say_all_marked(network: Network) -> None:
+def mark_every_position(network: Network) -> None:
     """Make the mask heads mark every position for any input."""
     with torch.no_grad():
         for module in network.modules_of_body():
@@ -169,7 +169,7 @@ def dense_form(network: Network, images: Tensor) -> Tensor:
 def test_with_every_position_marked_the_network_equals_the_dense_one() -> None:
     network, images = built(), tiles()
     assert not torch.allclose(network(images), dense_form(network, images))
-    say_all_marked(network)
+    mark_every_position(network)
     torch.testing.assert_close(network(images), dense_form(network, images))
     torch.testing.assert_close(network.adapt(images)[0], dense_form(network, images))
 
@@ -204,7 +204,7 @@ def test_the_reported_cost_equals_the_computed_multiply_adds(
 def test_with_every_position_marked_the_cost_equals_the_static_graph() -> None:
     network, images = built(), tiles(2)
     dense = multiply_adds(network, (1, 3, TILE, TILE))
-    say_all_marked(network)
+    mark_every_position(network)
     assert network.adapt(images)[1].tolist() == [dense, dense]
 
 
@@ -292,7 +292,7 @@ def test_the_objective_is_l1_plus_the_weighted_kept_share() -> None:
     assert network.state_dict()["tau"] == pytest.approx(0.4)
 
 
-def kept_after_training(sparsity: float) -> float:
+def share_kept_after_training(sparsity: float) -> float:
     """Train a few steps with that weight, and return the mean share of forward's multiply-adds that adapt spends."""
     torch.manual_seed(0)
     network = SMALL.build(PlainTask(scale=2)).train()
@@ -310,7 +310,7 @@ def kept_after_training(sparsity: float) -> float:
 
 
 def test_a_larger_sparsity_weight_keeps_less() -> None:
-    free, sparse_share = kept_after_training(0.0), kept_after_training(100.0)
+    free, sparse_share = share_kept_after_training(0.0), share_kept_after_training(100.0)
     assert sparse_share < 0.75 * free
 
 

@@ -168,9 +168,9 @@ def test_every_spandrel_network_passes_the_backbone_check(name: str) -> None:
     check_backbone(backbone, tasks=[task], half=name.startswith("Compact"), exportable=name.startswith("Compact"))
 
 
-def farthest(backbone: Spandrel) -> int:
+def measured_radius(backbone: Spandrel) -> int:
     """Return the receptive-field radius, measured by gradients on a row 1.5 times as long as the stated reach needs."""
-    network, reach = reached(backbone)
+    network, reach = network_and_reach(backbone)
     middle = 3 * reach // 2 + 2
     row = torch.rand(1, backbone._blueprint.channels, 1, 2 * middle + 1, dtype=torch.double, requires_grad=True)
     (scale,) = backbone.scales
@@ -180,7 +180,7 @@ def farthest(backbone: Spandrel) -> int:
     return int((visible - middle).abs().max())
 
 
-def reached(backbone: Spandrel) -> tuple[nn.Module, int]:
+def network_and_reach(backbone: Spandrel) -> tuple[nn.Module, int]:
     """Return the network in float64 and its stated reach."""
     (scale,) = backbone.scales
     task = PlainTask(scale=scale, channels=backbone._blueprint.channels)
@@ -195,9 +195,9 @@ def reached(backbone: Spandrel) -> tuple[nn.Module, int]:
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_the_reach_of_esrgan_equals_its_receptive_field(scale: int) -> None:
     backbone = recognised(ESRGAN(num_filters=2, num_blocks=1, scale=scale))
-    reach = reached(backbone)[1]
+    reach = network_and_reach(backbone)[1]
     assert reach == 19
-    assert reach - 1 <= farthest(backbone) <= reach
+    assert reach - 1 <= measured_radius(backbone) <= reach
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_the_reach_of_convolutional_networks_equals_their_receptive_field(
 ) -> None:
     torch.manual_seed(0)
     backbone = recognised(network())
-    assert reached(backbone)[1] == reach
-    assert farthest(backbone) == reach
+    assert network_and_reach(backbone)[1] == reach
+    assert measured_radius(backbone) == reach
 
 
 def test_networks_with_global_attention_have_no_reach() -> None:

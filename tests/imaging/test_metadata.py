@@ -20,7 +20,7 @@ XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + b"x" * 300 + b"</x:xmpmeta>"
 IPTC = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x78\0\x03abc"
 
 
-def carried(tmp_path: Path, name: str, target: str) -> Path:
+def rewritten(tmp_path: Path, name: str, target: str) -> Path:
     """Read a file and write it as another one."""
     io.write(tmp_path / target, io.read(tmp_path / name), quality=100)
     return tmp_path / target
@@ -38,7 +38,7 @@ def test_xmp_survives_between_all_formats(tmp_path: Path, source: str, target: s
         picture.save(tmp_path / source, tiffinfo={700: XMP})
     else:
         picture.save(tmp_path / source, xmp=XMP)
-    path = carried(tmp_path, source, target)
+    path = rewritten(tmp_path, source, target)
     assert io.read(path).metadata.xmp == XMP
     with PIL.Image.open(path) as file:
         xmp = file.info.get("xmp")
@@ -48,7 +48,7 @@ def test_xmp_survives_between_all_formats(tmp_path: Path, source: str, target: s
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
 def test_the_resolution_is_kept(tmp_path: Path, suffix: str) -> None:
     PIL.Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", dpi=(300, 150))
-    with PIL.Image.open(carried(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
+    with PIL.Image.open(rewritten(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
         assert file.info["dpi"] == pytest.approx((300, 150), abs=0.1)
 
 
@@ -57,14 +57,14 @@ def test_the_resolution_is_kept(tmp_path: Path, suffix: str) -> None:
 def test_profiles_of_any_size_survive(tmp_path: Path, suffix: str, size: int) -> None:
     profile = np.random.default_rng(1).bytes(16) + b"RGB " + np.random.default_rng(2).bytes(size)
     PIL.Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", icc_profile=profile)
-    with PIL.Image.open(carried(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
+    with PIL.Image.open(rewritten(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
         assert file.info["icc_profile"] == profile
 
 
 def test_comments_and_iptc_of_a_jpeg_survive(tmp_path: Path) -> None:
     extra = struct.pack(">BBH", 0xFF, 0xED, len(IPTC) + 2) + IPTC
     PIL.Image.fromarray(PIXELS).save(tmp_path / "a.jpg", comment=b"a comment", extra=extra)
-    with PIL.Image.open(carried(tmp_path, "a.jpg", "b.jpg")) as file:
+    with PIL.Image.open(rewritten(tmp_path, "a.jpg", "b.jpg")) as file:
         assert file.info["comment"] == b"a comment"
         assert ("APP13", IPTC) in file.applist
 
@@ -73,7 +73,7 @@ def test_iptc_of_a_tiff_survives(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, extratags=[(33723, 7, len(IPTC), IPTC, True)]
     )
-    with tifffile.TiffFile(carried(tmp_path, "a.tif", "b.tif")) as file:
+    with tifffile.TiffFile(rewritten(tmp_path, "a.tif", "b.tif")) as file:
         assert file.pages[0].tags[33723].value == IPTC
 
 
@@ -87,7 +87,7 @@ def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:
         (b"iTXt", "Author\0\0\0\0\0é".encode()),
     )
     io.write(tmp_path / "a.png", Image(PIXELS, metadata=Metadata(png=chunks)))
-    content = carried(tmp_path, "a.png", "b.png").read_bytes()
+    content = rewritten(tmp_path, "a.png", "b.png").read_bytes()
     written = [chunk for chunk in png.chunks(content) if chunk in chunks]
     assert written == list(chunks)
     with PIL.Image.open(tmp_path / "b.png") as file:

@@ -33,7 +33,7 @@ AGREES = 1e-4
 SHAPES = ((2, 3, 20, 24), (1, 3, 17, 9), (3, 3, 8, 8))
 
 
-class Kept:
+class GraphOnly:
     """The part of a trained network that graph runtimes use."""
 
     def __init__(self, path: Path):
@@ -61,10 +61,10 @@ def pick(kind: str, name: str, **options: Any) -> Any:
 def each_runtime(path: Path) -> dict[str, Callable[[Tensor], Tensor]]:
     """Load a graph in every installed graph runtime."""
     runtimes_by_name: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
-    return {name: r.prepare(Kept(path), 1, "cpu") for name, r in runtimes_by_name.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
+    return {name: r.prepare(GraphOnly(path), 1, "cpu") for name, r in runtimes_by_name.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
 
 
-def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
+def largest_deviations(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
     """Return the largest deviation of each runtime from PyTorch over all shapes."""
     calls = each_runtime(path)
     if not calls:
@@ -80,7 +80,7 @@ def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, 
     return far
 
 
-def awake(network: nn.Module) -> nn.Module:
+def with_random_weights(network: nn.Module) -> nn.Module:
     """Return a network with random weights in every layer and outputs in image range."""
     torch.manual_seed(0)
     for module in network.modules():
@@ -105,7 +105,7 @@ def awake(network: nn.Module) -> nn.Module:
 def test_an_exported_interpolation_equals_pytorch_at_every_pixel(mode: str, scale: int, tmp_path: Path) -> None:
     network = Enlarge(scale, mode).eval()
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
-    far = furthest(network, tmp_path / "g.onnx", (*SHAPES, (1, 3, 1, 1), (1, 3, 2, 33), (2, 3, 3, 1)))
+    far = largest_deviations(network, tmp_path / "g.onnx", (*SHAPES, (1, 3, 1, 1), (1, 3, 2, 33), (2, 3, 3, 1)))
     assert max(far.values()) < CLOSE, far
 
 
@@ -123,17 +123,21 @@ BACKBONES = {
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_shipped_backbone_agrees_in_every_runtime(name: str, tmp_path: Path) -> None:
     backbone, scale = BACKBONES[name]
-    network = awake(backbone.build(pick("tasks", "sr", scale=scale) if scale > 1 else pick("tasks", "denoise")))
+    network = with_random_weights(
+        backbone.build(pick("tasks", "sr", scale=scale) if scale > 1 else pick("tasks", "denoise"))
+    )
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, backbone.multiple_of)
-    far = furthest(network, tmp_path / "g.onnx")
+    far = largest_deviations(network, tmp_path / "g.onnx")
     assert max(far.values()) < AGREES, far
 
 
 @pytest.mark.parametrize("classifier", [pick("classifiers", "class_module"), pick("classifiers", "timm")], ids=repr)
 def test_every_shipped_classifier_agrees_in_every_runtime(classifier: Any, tmp_path: Path) -> None:
-    network = awake(classifier.build(pick("tasks", "sr"), 3))
+    network = with_random_weights(classifier.build(pick("tasks", "sr"), 3))
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 32, 1)
-    far = furthest(network, tmp_path / "g.onnx", ((2, 3, 32, 32), (1, 3, 32, 32), (7, 3, 32, 32), (2, 3, 40, 48)))
+    far = largest_deviations(
+        network, tmp_path / "g.onnx", ((2, 3, 32, 32), (1, 3, 32, 32), (7, 3, 32, 32), (2, 3, 40, 48))
+    )
     assert max(far.values()) < AGREES, far
 
 
@@ -148,7 +152,7 @@ class OnlySquare(nn.Module):
 def test_a_network_of_one_size_is_exported_with_a_dynamic_batch(tmp_path: Path) -> None:
     network = OnlySquare().eval()
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
-    assert max(furthest(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
+    assert max(largest_deviations(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
 
 
 class PixelDependent(nn.Module):
@@ -368,5 +372,5 @@ def test_a_third_party_backbone_can_be_exported(tmp_path: Path) -> None:
 
     network = Stride().build(pick("tasks", "denoise")).eval()
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, Stride.multiple_of)
-    far = furthest(network, tmp_path / "g.onnx", ((1, 3, 24, 40), (3, 3, 8, 8)))
+    far = largest_deviations(network, tmp_path / "g.onnx", ((1, 3, 24, 40), (3, 3, 8, 8)))
     assert max(far.values()) < CLOSE, far

@@ -114,7 +114,7 @@ def test_the_legacy_pytorch_format_is_read(tmp_path) -> None:
     assert external_weights.tensors(path).keys() == STATE.keys()
 
 
-class Runs:
+class RunsCode:
     """An object that would run code when unpickled."""
 
     def __reduce__(self) -> Any:
@@ -123,7 +123,7 @@ class Runs:
 
 def test_a_file_that_would_run_code_is_refused_with_its_imports_and_a_remedy(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = saved({"params": STATE, "more": Runs()}, tmp_path)
+    path = saved({"params": STATE, "more": RunsCode()}, tmp_path)
     with pytest.raises(WeightsError, match=r"needs posix\.mkdir.*rejected.*torch\.save\(network\.state_dict"):
         external_weights.tensors(path)
     assert not (tmp_path / "must-not-be-there").exists()

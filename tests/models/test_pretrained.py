@@ -23,7 +23,7 @@ class Large(Weights):
         return HERE
 
 
-class Lost(Weights):
+class MissingFile(Weights):
     """Weights whose file is missing."""
 
     def path(self) -> Path:
@@ -32,7 +32,7 @@ class Lost(Weights):
 
 @hookimpl
 def lowvision_weights() -> dict[str, type[Weights]]:
-    return {"acme-x4": Large, "acme-lost": Lost}
+    return {"acme-x4": Large, "acme-lost": MissingFile}
 
 
 KNOWN = Registry([Plugin(__name__, "acme", "1.0")])
@@ -64,6 +64,6 @@ def test_the_weights_marked_as_default_are_used_without_a_name() -> None:
 
 
 def test_two_default_weights_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Lost, "default", True)
+    monkeypatch.setattr(MissingFile, "default", True)
     with pytest.raises(UsageError, match=r"which weights[?] give -m NAME, one of acme-lost, acme-x4"):
         pretrained.default(KNOWN)

@@ -107,7 +107,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
         "must be 2, 3 or 4, not 99",
     ),
     "a huge tile": (lambda header: header["architecture"]["tile"].update(size=10**6), "larger than 2048"),
-    "no classifier": (lambda header: header["architecture"].update(classifier=None), "no classifier|its kind is container"),
+    "no classifier": (
+        lambda header: header["architecture"].update(classifier=None),
+        "no classifier|its kind is container",
+    ),
     "a branch less": (lambda header: header["architecture"]["branches"].pop(), "unexpected"),
 }
 

@@ -187,7 +187,7 @@ def test_a_failing_installed_plugin_does_not_affect_the_others(tmp_path: Path, w
 
 
 @pytest.fixture
-def two(tmp_path: Path, write: Write) -> None:
+def two_plugins(tmp_path: Path, write: Write) -> None:
     """Install two plugins: one that works, and one that is broken."""
     write("acme_album", GOOD)
     write("acme_bad", "import no_such_package_anywhere")
@@ -196,7 +196,7 @@ def two(tmp_path: Path, write: Write) -> None:
 
 
 @pytest.mark.parametrize("names", ["album", "acme-album", "acme_album", " album , ", "album,acme_album"])
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_plugins")
 def test_only_plugins_named_in_the_environment_variable_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     known = registry.load()
@@ -210,20 +210,20 @@ def test_only_plugins_named_in_the_environment_variable_are_loaded(names: str, m
 
 
 @pytest.mark.parametrize("names", ["", " ", ","])
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_plugins")
 def test_an_empty_environment_variable_loads_all_plugins(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     assert {plugin.module for plugin in registry.load().plugins} >= {"acme_album", "acme_bad", "lowvision_sr"}
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_plugins")
 def test_an_unknown_plugin_in_the_environment_variable_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", "album,albun")
     with pytest.raises(PluginError, match=r"LOWVISION_PLUGINS: no plugin 'albun'; there are album, bad, "):
         registry.load()
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_plugins")
 def test_strict_mode_raises_for_a_broken_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "1")
     with pytest.raises(PluginError, match=r"plugin acme-bad \(from acme-bad\) failed to load: ModuleNotFoundError"):

@@ -28,12 +28,12 @@ def read(name: str) -> Recipe:
     return reading.read(FOLDER / name, registry.load())
 
 
-def held(backbone: Backbone) -> Iterator[Backbone]:
+def nested_backbones(backbone: Backbone) -> Iterator[Backbone]:
     """Yield a backbone, its inner backbone, and so on."""
     yield backbone
     for _, value in backbone:
         if isinstance(value, Backbone):
-            yield from held(value)
+            yield from nested_backbones(value)
 
 
 def option_values(recipe: Recipe, *names: str) -> list[tuple[int, ...]]:
@@ -73,7 +73,7 @@ def test_a_default_recipe_uses_photographs_of_installed_packages(name: str) -> N
 
 @pytest.mark.parametrize("name", [name for name in MINUTES if name.startswith("sr_")])
 def test_a_default_super_resolution_starts_from_bicubic(name: str) -> None:
-    innermost = [[*held(branch.backbone)][-1] for branch in read(f"{name}.yml").branches]
+    innermost = [[*nested_backbones(branch.backbone)][-1] for branch in read(f"{name}.yml").branches]
     assert {getattr(backbone, "skip") for backbone in innermost} == {"bicubic"}  # noqa: B009  # not an option of every Backbone
 
 

@@ -40,7 +40,7 @@ class Reluctant(nn.Module, Adaptive):
         self.threshold = lq.mean(dim=(1, 2, 3)).quantile(1 - share).item()
 
 
-class Even(Reluctant):
+class EvenSidesOnly(Reluctant):
     """An adaptive network for even sides only."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +64,7 @@ def test_an_image_without_budget_equals_its_tiles_in_result_and_cost(height, wid
 
 
 def test_tile_sizes_are_multiples_that_the_network_accepts():
-    network = Even().eval()
+    network = EvenSidesOnly().eval()
     restored, _ = adapt(network, engine_of(network, Geometry(merge=2, multiple_of=2)), torch.rand(3, 5, 21))
     assert restored.shape == (3, 10, 42)
 

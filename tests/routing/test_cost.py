@@ -120,7 +120,7 @@ def test_the_largest_intermediate_tensor_is_found_at_any_depth():
     assert largest_tensor(nn.Upsample(scale_factor=4), (1, 3, 8, 8)) == 3 * 32 * 32
 
 
-class Every(nn.Module):
+class PeriodicMask(nn.Module):
     """Keeps one weight of every `period`."""
 
     def __init__(self, weight: Tensor, period: int):
@@ -132,7 +132,7 @@ class Every(nn.Module):
 
 
 def masked(layer: nn.Module, period: int) -> nn.Module:
-    parametrize.register_parametrization(layer, "weight", Every(layer.weight, period))  # type: ignore[arg-type]  # it has one
+    parametrize.register_parametrization(layer, "weight", PeriodicMask(layer.weight, period))  # type: ignore[arg-type]  # it has one
     return layer
 
 

@@ -20,7 +20,7 @@ ALONE = Geometry()
 GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 5))
 
 
-def repeating(scale: int = 2) -> RoutedContainer:
+def repeating_container(scale: int = 2) -> RoutedContainer:
     """Return a container whose branch 0 repeats pixels, and branch 1 too, at the cost of a convolution."""
     idle = nn.Conv2d(3, 3, 1, bias=False)
     nn.init.dirac_(idle.weight)
@@ -29,7 +29,7 @@ def repeating(scale: int = 2) -> RoutedContainer:
     return RoutedContainer(classifier, branches).eval()
 
 
-def seeing(reach: int, scale: int = 2) -> nn.Module:
+def network_of_reach(reach: int, scale: int = 2) -> nn.Module:
     """Return a network with the given receptive-field radius."""
     torch.manual_seed(0)
     layers = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()) for _ in range(reach)]
@@ -44,7 +44,7 @@ def engine(container: RoutedContainer, geometry: Geometry = ALONE, callers: int 
 @given(height=st.integers(1, 200), width=st.integers(1, 200), geometry=GEOMETRIES, callers=st.integers(1, 2))
 def test_an_image_of_any_size_is_returned_scaled_for_every_route(height, width, geometry, callers):
     image = torch.rand(3, height, width)
-    restored = engine(repeating(), geometry, callers).route(image)
+    restored = engine(repeating_container(), geometry, callers).route(image)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
     assert len(restored.choice) == restored.plan.count
 
@@ -52,7 +52,7 @@ def test_an_image_of_any_size_is_returned_scaled_for_every_route(height, width, 
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 90), width=st.integers(1, 90), merge=st.sampled_from([1, 2, 4]))
 def test_a_halo_of_the_reach_gives_the_result_of_the_whole_image(height, width, merge):
-    network = seeing(reach=5).double()
+    network = network_of_reach(reach=5).double()
     image = torch.rand(3, height, width, dtype=torch.float64)
     alone = RoutedContainer(nn.Identity(), [network])
     restored = engine(alone, Geometry(merge, halo=5)).restore(image, 0)
@@ -63,7 +63,8 @@ def test_a_halo_of_the_reach_gives_the_result_of_the_whole_image(height, width, 
 def test_several_threads_give_bit_identical_results():
     image = torch.rand(3, 150, 170)
     container = RoutedContainer(
-        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), [seeing(1), seeing(4)]
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)),
+        [network_of_reach(1), network_of_reach(4)],
     ).eval()
     single_thread, two_threads = (engine(container, Geometry(2, 1), callers).route(image) for callers in (1, 2))
     assert torch.equal(single_thread.image, two_threads.image)
@@ -86,7 +87,7 @@ def test_different_branches_blend_without_a_jump_at_the_seam():
 def test_bands_are_yielded_from_top_to_bottom_and_computed_one_at_a_time(monkeypatch):
     monkeypatch.setattr("lowvision.routing.engine.BAND_BYTES", 1)
     image = torch.rand(3, 100, 30)
-    routing = engine(repeating(), Geometry(merge=2))
+    routing = engine(repeating_container(), Geometry(merge=2))
     bands = list(routing.bands(image, routing.decide(image)))
     assert [band.shape[1] for band in bands] == [48, 48, 48, 56]
     torch.testing.assert_close(torch.cat(bands, dim=1), image.repeat_interleave(2, 1).repeat_interleave(2, 2))
@@ -95,7 +96,7 @@ def test_bands_are_yielded_from_top_to_bottom_and_computed_one_at_a_time(monkeyp
 def test_progress_callbacks_count_every_tile():
     progress = []
     image = torch.rand(3, 100, 100)
-    routing = engine(repeating(), Geometry(merge=2))
+    routing = engine(repeating_container(), Geometry(merge=2))
     list(routing.bands(image, routing.decide(image), lambda done, total: progress.append((done, total))))
     assert progress[-1] == (64, 64)
     assert [done for done, _ in progress] == sorted({done for done, _ in progress})
@@ -105,33 +106,33 @@ def test_progress_callbacks_count_every_tile():
 def test_integer_images_are_scaled_by_their_value_range(dtype):
     largest = torch.iinfo(dtype).max
     image = torch.randint(0, largest + 1, (3, 20, 20)).to(dtype)
-    restored = engine(repeating()).route(image).image
+    restored = engine(repeating_container()).route(image).image
     torch.testing.assert_close(restored[:, ::2, ::2], image.float() / largest)
 
 
 def test_the_cost_of_an_image_includes_classifier_and_overlap():
     image = torch.rand(3, 40, 40)  # 3 x 3 tiles of 16 at stride 12
     classifier, branch = 3 * 2, 3 * 3 * 16 * 16
-    routed = engine(repeating()).route(image)
+    routed = engine(repeating_container()).route(image)
     assert routed.plan.count == 9
     assert routed.cost == 9 * classifier + branch * int((routed.choice == 1).sum())
 
 
 def test_merged_tiles_cost_as_much_as_their_windows():
-    network = seeing(3)
+    network = network_of_reach(3)
     routing = engine(RoutedContainer(nn.Identity(), [network]), Geometry(merge=2, halo=2))
     restored = routing.restore(torch.rand(3, 52, 52), 0)  # 4 x 4 tiles: 4 regions of 28 + 2 * 2 pixels
     assert restored.cost == 4 * cost.multiply_adds(network, (1, 3, 32, 32))
 
 
 def test_a_given_choice_does_not_run_or_count_the_classifier():
-    routing = engine(repeating())
+    routing = engine(repeating_container())
     assert routing.restore(torch.rand(3, 40, 40), 0).cost == 0
     assert routing.restore(torch.rand(3, 40, 40), 1).cost == 9 * 3 * 3 * 16 * 16
 
 
 def test_shares_list_every_branch_including_unused_ones():
-    restored = engine(repeating()).restore(torch.rand(3, 40, 40), torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0]))
+    restored = engine(repeating_container()).restore(torch.rand(3, 40, 40), torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0]))
     assert [round(share, 3) for share in restored.shares(3)] == [0.889, 0.111, 0.0]
 
 
@@ -140,7 +141,7 @@ def test_shares_list_every_branch_including_unused_ones():
 def test_a_budget_is_spent_and_not_exceeded(share, merge):
     torch.manual_seed(0)
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    container = RoutedContainer(classifier, [seeing(1), seeing(2), seeing(4)]).eval()
+    container = RoutedContainer(classifier, [network_of_reach(1), network_of_reach(2), network_of_reach(4)]).eval()
     routing = engine(container, Geometry(merge))
     image = torch.rand(3, 200, 200)
     whole = cost.multiply_adds(container.branches.networks[-1], (1, *image.shape))
@@ -151,14 +152,14 @@ def test_a_budget_is_spent_and_not_exceeded(share, merge):
 
 
 def test_out_of_memory_halves_the_batch_and_is_logged(caplog):
-    class Greedy(nn.Module):
+    class MemoryLimited(nn.Module):
         def forward(self, x):
             if len(x) > 2:
                 raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate much")
             return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
     image = torch.rand(3, 100, 100)
-    restored = engine(RoutedContainer(nn.Identity(), [Greedy()]), batch=16).restore(image, 0)
+    restored = engine(RoutedContainer(nn.Identity(), [MemoryLimited()]), batch=16).restore(image, 0)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
     messages = [record.message for record in caplog.records]
     assert messages[-1] == "out of memory: the batch size is now at most 2 tiles"
@@ -176,7 +177,7 @@ class Counting:
 
 
 def test_an_accelerator_gets_the_image_once_unconverted_and_classifies_all_tiles_in_one_batch():
-    container = repeating()
+    container = repeating_container()
     made = networks.of(container)
     classify = Counting(lambda tiles: tiles.new_zeros(len(tiles), 2, device="cpu"))
     fast = replace(engine(container), device=torch.device("meta"), networks=replace(made, classify=classify))

@@ -62,7 +62,7 @@ class Brightness(Classifier):
         network.threshold.copy_(tiles.std(dim=(1, 2, 3)).median())
 
 
-class Claimed(Brightness):
+class UndeclaredTrainingFree(Brightness):
     """Training-free without declaring it."""
 
     trained: ClassVar[bool] = True
@@ -91,7 +91,7 @@ class Threshold(nn.Module):
         (FaultyClassifier(fault="softmax"), "return logits, the container applies the softmax"),
         (FaultyClassifier(fault="batch"), "depends on the others in its batch"),
         (Brightness(kept=False), r"not in state_dict\(\)"),
-        (Claimed(), "has no trainable parameters; set trained"),
+        (UndeclaredTrainingFree(), "has no trainable parameters; set trained"),
     ],
     ids=repr,
 )

@@ -59,7 +59,7 @@ class Refine(TrainingStage):
         context.train(context.base(), self)
 
 
-class Forgetful(TrainingStage):
+class UnseededStage(TrainingStage):
     """Trains from other weights in every run."""
 
     place: ClassVar[float] = 5
@@ -72,7 +72,7 @@ class Forgetful(TrainingStage):
         context.train(network, self)
 
 
-class Nowhere(Refine):
+class InvalidPlace(Refine):
     """A stage whose place is not a number."""
 
     place: ClassVar[Any] = "after base"
@@ -99,13 +99,13 @@ def test_each_fault_is_reported_with_a_remedy(fault: str) -> None:
 
 def test_two_different_trainings_are_reported() -> None:
     with pytest.raises(AssertionError, match=r"two runs differ in (best|last)\.safetensors; derive all randomness"):
-        check_stage(Forgetful())
+        check_stage(UnseededStage())
 
 
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (Nowhere(), "Nowhere: place is 'after base'; give a number"),
+        (InvalidPlace(), "InvalidPlace: place is 'after base'; give a number"),
         (Unknown(), "Unknown: needs 'training'; the data sets are train, valid, test"),
     ],
 )

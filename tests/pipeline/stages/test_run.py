@@ -77,7 +77,7 @@ def test_metrics_contain_losses_shares_entropy_and_rate(folder):
 
 
 @pytest.fixture(scope="module")
-def of_own_lengths(recipe) -> Path:
+def run_with_own_lengths(recipe) -> Path:
     finished_run = recipe.parent / "of-own-lengths"
     assert (
         tiny.in_a_child(tiny.run, recipe, finished_run, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null")
@@ -103,8 +103,8 @@ def test_every_branch_starts_from_the_base_or_the_slices_of_it_that_its_reducer_
             assert torch.equal(started[name], tensor), (k, name)
 
 
-def test_each_branch_trains_for_its_own_number_of_steps(of_own_lengths):
-    metrics = [entry for entry in read_metrics(of_own_lengths) if "loss" in entry]
+def test_each_branch_trains_for_its_own_number_of_steps(run_with_own_lengths):
+    metrics = [entry for entry in read_metrics(run_with_own_lengths) if "loss" in entry]
     reached = [max(m["step"] for m in metrics if m["stage"] == f"branches/{k}") for k in range(3)]
     assert reached == [3, 2, 1]
 
@@ -355,7 +355,7 @@ def test_two_processes_train_the_same_weights_as_one(recipe, folder):
     assert shares[0] == pytest.approx(shares[1], rel=0.2)
 
 
-def of_pixels(photos: Path, path: Path, rest: str) -> Path:
+def write_pixel_recipe(photos: Path, path: Path, rest: str) -> Path:
     """Write a recipe with task, tile and data, and the text `rest`."""
     data = f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
     path.write_text("task: {sr: {scale: 2}}\n" + data + rest)
@@ -363,7 +363,7 @@ def of_pixels(photos: Path, path: Path, rest: str) -> Path:
 
 
 def test_two_processes_train_a_network_whose_parts_train_in_turn(recipe, tmp_path):
-    alone = of_pixels(
+    alone = write_pixel_recipe(
         recipe.parent / "photos",
         tmp_path / "pixel.yml",
         "branches: [{pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2], heavy_until: 0.5}}]\n"
@@ -379,7 +379,7 @@ def test_two_processes_train_a_network_whose_parts_train_in_turn(recipe, tmp_pat
 
 
 def test_two_processes_train_a_container_with_parameters_outside_its_graph(recipe, tmp_path):
-    mixed = of_pixels(
+    mixed = write_pixel_recipe(
         recipe.parent / "photos",
         tmp_path / "mixed.yml",
         "classifier: class_module\nbranches:\n"
