@@ -30,7 +30,7 @@ from lowvision.config import yaml_reader
 from lowvision.system import devices
 
 Document = dict[str, Any]
-"""What `lowvision evaluate --json` prints."""
+"""The document that `lowvision evaluate --json` prints."""
 ROOT = Path(__file__).parents[1]
 MEASUREMENTS = ROOT / "benchmarks" / "tables"
 PAGE = ROOT / "docs" / "tables.md"
@@ -253,8 +253,10 @@ def _classifiers(document: Document) -> Iterable[tuple[str, str]]:
 
 
 def _made(measured: Mapping[str, Document]) -> str:
-    made = [f"{name}: {document['made']['date']}, {document['made']['machine']}" for name, document in measured.items()]
-    return f"Measured: {'; '.join(made)}."
+    origins = [
+        f"{name}: {document['made']['date']}, {document['made']['machine']}" for name, document in measured.items()
+    ]
+    return f"Measured: {'; '.join(origins)}."
 
 
 def _glance() -> list[str]:

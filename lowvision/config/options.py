@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class JsonDefault(Protocol):
-    """An annotation that knows how a default is written in a JSON schema."""
+    """An annotation that defines how a default is written in a JSON schema."""
 
     def json_default(self, default: Any) -> Any:
         """Return the default as JSON."""

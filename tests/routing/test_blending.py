@@ -15,7 +15,7 @@ SIZE = 16
 
 
 def windows(height: int, width: int, overlap: int, merge: int) -> list[Window]:
-    """The windows of an image whose rows of tiles alternate between two branches, two rows at a time."""
+    """Return the windows of an image whose tile rows alternate between two branches, two rows at a time."""
     tiling = plan(height, width, SIZE, overlap)
     rows, columns = len(tiling.tops), len(tiling.lefts)
     choice = [[row // 2 % 2] * columns for row in range(rows)]
@@ -43,7 +43,7 @@ def test_windows_cut_from_an_image_blend_to_that_image(height, width, overlap, s
     torch.testing.assert_close(band.above(height), image)
 
 
-def test_across_a_seam_one_window_fades_into_the_other_in_equal_steps():
+def test_blend_weights_across_a_seam_change_in_equal_steps():
     width, overlap = 28, 4
     band = Band(torch.zeros(1, SIZE, width), 0, 1)
     for value, each in enumerate(windows(SIZE, width, overlap, merge=1)):
@@ -55,14 +55,14 @@ def test_across_a_seam_one_window_fades_into_the_other_in_equal_steps():
 
 
 @pytest.mark.parametrize("row", [5, 9])
-def test_rows_above_and_below_split_the_band_at_an_image_row(row):
+def test_a_band_splits_at_an_image_row(row):
     pixels = torch.rand(3, 2 * 8, 2 * 6)
     band = Band(pixels, first=4, scale=2)
     assert torch.equal(band.above(row), pixels[:, : 2 * (row - 4)])
     assert torch.equal(band.below(row), pixels[:, 2 * (row - 4) :])
 
 
-def test_a_band_goes_on_from_the_unfinished_rows_of_the_band_above():
+def test_a_band_continues_the_unfinished_rows_of_the_band_above():
     height, width, overlap = 28, 10, 4
     image = torch.rand(1, height, width)
     upper, lower = windows(height, width, overlap, merge=1)

@@ -22,7 +22,7 @@ def test_the_mean_over_steps_is_read_once() -> None:
     assert meter.read(accelerator)["loss"] == 5.0
 
 
-def test_work_that_the_device_has_still_to_do_counts_for_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_includes_work_still_queued_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "synchronize", lambda device: time.sleep(0.2))
     meter = Meter()
     meter.add({"loss": torch.tensor(1.0)})

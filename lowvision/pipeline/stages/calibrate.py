@@ -118,9 +118,9 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     sees_all = job.deployed.branches[-1].reach(job.recipe.task) is None
     is_tiled = bool(crops) and crops[0].is_taught and sees_all
     bases, rows = [], []
-    for given in crops:
-        base = engine.restore(given.lq, len(loaded.branches) - 1).image
-        crop = replace(given, gt=base.clamp(0, 1).cpu()) if is_tiled else given
+    for given_crop in crops:
+        base = engine.restore(given_crop.lq, len(loaded.branches) - 1).image
+        crop = replace(given_crop, gt=base.clamp(0, 1).cpu()) if is_tiled else given_crop
         bases.append(_quality(base, crop))
         rows.append(_points(engine, crop, ks, base))
     bases, rows = gather_object(bases), gather_object(rows)

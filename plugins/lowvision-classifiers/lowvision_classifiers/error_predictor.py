@@ -96,5 +96,5 @@ def _pooled(features: Tensor) -> Tensor:
 
 
 def _last(branches: int) -> Tensor:
-    """(branches,): the initial logarithm of the last branch's error, 30 dB, at its place; zero elsewhere."""
+    """Return (branches,): the initial log error of the last branch, 30 dB, at its index; zero elsewhere."""
     return functional.pad(torch.tensor([1e-3]).log(), (branches - 1, 0))
