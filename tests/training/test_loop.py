@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -168,6 +168,41 @@ def test_a_loss_that_is_not_finite_stops_the_stage_and_keeps_the_last_checkpoint
     newest = checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail)
     assert newest is not None
     assert newest.name == "step-00000003"
+
+
+class Hole(Tiles):
+    """Tiles of which those of some batches are not numbers, as after an overflow in float16."""
+
+    def __init__(self, *broken: int) -> None:
+        self.broken = broken
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        lq, gt = super().__getitem__(number)
+        return (lq * float("nan") if number // SGD.batch in self.broken else lq), gt
+
+
+@pytest.fixture
+def loss_scaler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give accelerators of the CPU the loss scaler that float16 has on a GPU."""
+    original = Accelerator.__init__
+
+    def scaling(self: Accelerator, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
+        self.scaler = torch.amp.GradScaler("cpu")  # type: ignore[assignment]  # accelerate types it None
+
+    monkeypatch.setattr(Accelerator, "__init__", scaling)
+
+
+@pytest.mark.usefixtures("loss_scaler")
+def test_in_float16_an_update_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> None:
+    network = Scaled()
+    train(tmp_path / "hole", SGD, network, samples=Hole(1))
+    assert network.weight.isfinite().all()
+    (entry,) = read_metrics(tmp_path / "hole")
+    assert entry["skipped_steps"] == 1
+    assert 0 < entry["loss"] < 1
+    with pytest.raises(TrainingError, match="the loss is not finite at step 4"):
+        train(tmp_path / "broken", SGD, samples=Hole(0, 1, 2, 3))
 
 
 def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tmp_path: Path) -> None:
