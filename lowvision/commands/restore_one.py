@@ -40,10 +40,9 @@ class Computed:
 def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Outcome:
     """Restore one input and report its progress."""
     progress.begin(printable(source.path))
-    step = opened(source, network, options)
-    if isinstance(step, Frames):
-        step = computed(source, step, network, options, progress)
-    outcome = written(source, step, options) if isinstance(step, Computed) else step
+    frames = opened(source, network, options)
+    result = computed(source, frames, network, options, progress) if isinstance(frames, Frames) else frames
+    outcome = written(source, result, options) if isinstance(result, Computed) else result
     progress.end(line_of(outcome, network, options))
     return outcome
 
