@@ -18,6 +18,7 @@ from PIL import JpegImagePlugin, TiffImagePlugin
 
 from lowvision.errors import DataError, summary_of
 from lowvision.imaging import exif as tags
+from lowvision.imaging import library_messages
 from lowvision.imaging.alpha import straight
 from lowvision.imaging.image import Image, Metadata, Pixels, describes, oriented, spread
 from lowvision.imaging.limits import Limit
@@ -101,7 +102,7 @@ def _needs_libtiff(page: Any) -> bool:
 
 def _libtiff(path: Path, content: bytes, page: Any, number: int) -> Pixels:
     """Decode a page of 1 or 8 bits by Pillow."""
-    with TiffImagePlugin.TiffImageFile(BytesIO(content)) as file:
+    with library_messages.hidden(), TiffImagePlugin.TiffImageFile(BytesIO(content)) as file:
         file.seek(number)
         if file.size != (page.imagewidth, page.imagelength) or file.mode not in {"1", "L", "RGB", "YCbCr"}:
             raise DataError(f"{path}: is a TIFF of a rare variant; convert it to PNG")

@@ -21,6 +21,10 @@ REPLACED = 8
 """Maximum ratio of registered parameters to those of the file: some constructors replace their modules."""
 SPARE = 4_000
 """Number of modules and parameters that any file may require; more would take seconds to build."""
+MOST = 60_000
+"""Modules and parameters that no file may exceed: they take some 3 s, and published networks have a few thousand."""
+GRAPH_BYTES = 64
+"""Smallest number of bytes in a graph file per module or parameter: a node takes some 100, and its weights more."""
 
 
 class Oversized(Exception):
@@ -40,12 +44,12 @@ class Limits:
     def of_tensors(cls, shapes: Mapping[str, tuple[int, ...]]) -> Limits:
         """Return the limits for a file with tensors of these shapes."""
         elements = sum(torch.Size(shape).numel() for shape in shapes.values())
-        return cls(REPLACED * 16 * len(shapes) + SPARE, REPLACED * elements + 20_000_000)
+        return cls(min(MOST, REPLACED * 16 * len(shapes) + SPARE), REPLACED * elements + 20_000_000)
 
     @classmethod
     def of_bytes(cls, count: int) -> Limits:
         """Return the limits for graph files of that many bytes."""
-        return cls(100_000, REPLACED * count + 20_000_000)
+        return cls(min(MOST, count // GRAPH_BYTES + SPARE), REPLACED * count + 20_000_000)
 
 
 @contextmanager

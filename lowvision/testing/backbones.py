@@ -52,6 +52,7 @@ def check_backbone(
         _check_reach(subject, task, backbone)
     subject, task = subjects[-1] if tasks else next(pair for pair in reversed(subjects) if pair[1].channels == 3)
     networks.check_network(subject, half=half, exportable=exportable)
+    _check_trains_all(backbone, subject)
     for option in SIZE_OPTIONS:
         if option in type(backbone).model_fields:
             _check_size_option(backbone, option, subject, task)
@@ -106,6 +107,25 @@ def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
             f"image would get seams; return {way_out}"
         )
     _check_place(subject, reach, step, task.scale)
+
+
+def _check_trains_all(backbone: Backbone, subject: Subject) -> None:
+    """Check that the objective alone reaches every parameter, at any progress, if the backbone says so."""
+    if not backbone.trains_all:
+        return
+    for progress in (0.0, 0.5, 1.0):
+        network = subject.stirred().train()
+        lq = subject.images(dtype=torch.float64)
+        gt = subject.images(network(lq).shape, lq.dtype)
+        own = backbone.objective(network, lambda restored, gt: (restored - gt).abs().mean())
+        losses = [(network(lq) - gt).abs().mean()] if own is None else list(own(lq, gt, progress).values())
+        torch.stack(losses).sum().backward()
+        missed = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+        if missed:
+            raise subject.fail(
+                f"trains_all is True, but at progress {progress:g} its objective gives {missed[0]} no gradient: "
+                "several processes would wait for it for ever; omit trains_all"
+            )
 
 
 def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:

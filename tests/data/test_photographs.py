@@ -115,6 +115,39 @@ def test_all_damaged_images_are_named_at_once(tmp_path):
     assert "good.png" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, "Permission denied", "a.png"), "a.png: cannot be read: Permission denied; exclude it"),
+        (MemoryError(), "a: needs more memory than there is; exclude it, or make it smaller"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "a: needs more memory than there is; .*"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_or_held_is_named_in_one_line(tmp_path, monkeypatch, error, reason):
+    put(tmp_path, "a.png", draw(16, 16))
+    put(tmp_path, "b.png", draw(16, 18))
+    read = photographs.sources.read_rgb
+
+    def failing(path):
+        if path.name == "a.png":
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(photographs.sources, "read_rgb", failing)
+    with pytest.raises(DataError, match=f"^{reason}$"):
+        loaded(tmp_path, SR(scale=2))
+    usable, left_out = photographs.load_usable(Folder(path=str(tmp_path)), SR(scale=2), (DataError,))
+    assert [photograph.name for photograph in usable] == ["b"]
+    assert len(left_out) == 1
+
+
+def test_an_error_of_a_task_is_no_fault_of_the_photograph(tmp_path, monkeypatch):
+    put(tmp_path, "a.png", draw(16, 16))
+    monkeypatch.setattr(photographs.sources, "read_rgb", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        loaded(tmp_path, SR(scale=2))
+
+
 def test_processes_prepare_disjoint_shares_of_all_photographs(tmp_path, monkeypatch):
     for n in range(5):
         put(tmp_path, f"{n}.png", draw(16 + n, 16))

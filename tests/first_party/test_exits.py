@@ -27,6 +27,7 @@ from lowvision.models import weights
 from lowvision.models.architecture import Architecture
 from lowvision.plugins import registry
 from lowvision.recipe import reading
+from lowvision.system import accelerators
 from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
 from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
@@ -367,6 +368,23 @@ def test_the_recipe_trains_and_evaluates_at_budgets(tmp_path: Path) -> None:
 def test_only_networks_with_early_exits_have_a_number_of_exits() -> None:
     assert all(isinstance(backbone.build(task_of(backbone)), EarlyExit) for backbone in LEAVABLE)
     assert toys.Net().exits() == FSRCNN().exits() == 0
+
+
+def standardise_halves() -> None:
+    """Standardise half of each batch in one of two processes; both must hold the statistics of the whole batches."""
+    accelerator = accelerators.build("cpu")
+    shared, whole = Standard(3).train(), Standard(3).train()
+    for batch in torch.rand(20, 8, 3, generator=torch.Generator().manual_seed(0)):
+        shared(batch.chunk(2)[accelerator.process_index])
+    torch.distributed.destroy_process_group()
+    for batch in torch.rand(20, 8, 3, generator=torch.Generator().manual_seed(0)):
+        whole(batch)
+    for name, buffer in whole.named_buffers():
+        torch.testing.assert_close(shared.get_buffer(name), buffer)
+
+
+def test_two_processes_share_the_running_statistics_of_the_regressor() -> None:
+    assert tiny.in_two_processes(standardise_halves) == [0, 0]
 
 
 def test_regressor_inputs_are_standardised_by_running_statistics() -> None:

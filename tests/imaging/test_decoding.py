@@ -6,6 +6,7 @@ The expected values are the written arrays, or those of Pillow for kinds that it
 from __future__ import annotations
 
 import itertools
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -204,6 +205,66 @@ def test_a_tiff_without_some_of_its_strips_is_refused(
     for damaged in (fewer, sparse):
         with pytest.raises(DataError, match="damaged, truncated"):
             decoded(tmp_path, bytes(damaged))
+
+
+def entries(content: bytes, order: str, big: bool) -> list[int]:
+    """The offsets of the entries of the first directory of a TIFF file."""
+    offset, count, first, size = ("Q", "Q", 8, 20) if big else ("L", "H", 4, 12)
+    (start,) = struct.unpack_from(order + offset, content, first)
+    (number,) = struct.unpack_from(order + count, content, start)
+    return [start + struct.calcsize(order + count) + n * size for n in range(number)]
+
+
+def refusal(content: bytes, name: str) -> str:
+    """Return the message with which an image is refused; empty if it is decoded."""
+    try:
+        io.decode(content, name)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+FAR = (0, 1, 2, 3, 255, 2**16 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
+"""Values at the ends of the types that a tag may have."""
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_with_a_tag_out_of_range_gives_pixels_or_one_line_that_names_it(
+    tmp_path: Path, big: bool, order: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Type, count and value of every tag, each at the ends of its range."""
+    buffer = BytesIO()
+    more = [(tag, 7, 9, b"123456789", True) for tag in (700, 33723, 34377, 34675)]
+    with tifffile.TiffWriter(buffer, bigtiff=big, byteorder=order) as writer:
+        writer.write(noise(3, np.uint8), photometric="rgb", rowsperstrip=5, compression="lzw", extratags=more)
+    content, word = buffer.getvalue(), "Q" if big else "L"
+    fields = ((2, "H"), (4, word), (4 + struct.calcsize(order + word), word))
+    refused = 0
+    for at in entries(content, order, big):
+        for (inside, form), value in itertools.product(fields, FAR):
+            if value >= 256 ** struct.calcsize(order + form):
+                continue
+            damaged = bytearray(content)
+            struct.pack_into(order + form, damaged, at + inside, value)
+            message = refusal(bytes(damaged), "a.tif")
+            refused += bool(message)
+            assert re.fullmatch(r"(a\.tif: .*)?", message)
+    assert refused > 100
+    assert capfd.readouterr().err == ""
+
+
+def test_what_libtiff_says_about_a_damaged_fax_stays_away_from_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    PIL.Image.fromarray(noise(1, np.uint8)[..., 0]).convert("1").save(tmp_path / "a.tif", compression="group4")
+    content = (tmp_path / "a.tif").read_bytes()
+    damaged = bytearray(content)
+    at = next(at for at in entries(content, "<", big=False) if struct.unpack_from("<H", content, at)[0] == 258)
+    struct.pack_into("<H", damaged, at + 8, 8)  # bits per sample: fax has 1
+    with pytest.raises(DataError, match=r"a\.bin: .* decoder error"):
+        decoded(tmp_path, bytes(damaged))
+    assert capfd.readouterr().err == ""
 
 
 def png(pixels: np.ndarray, depth: int, kind: int, *, more: bytes = b"") -> bytes:

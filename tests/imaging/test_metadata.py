@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.IptcImagePlugin
 import PIL.PngImagePlugin
 import pytest
 import tifffile
@@ -75,6 +76,67 @@ def test_iptc_of_a_tiff_survives(tmp_path: Path) -> None:
     )
     with tifffile.TiffFile(rewritten(tmp_path, "a.tif", "b.tif")) as file:
         assert file.pages[0].tags[33723].value == IPTC
+
+
+def resource(number: int, data: bytes, name: bytes = b"") -> bytes:
+    """A resource of Photoshop, as Adobe's specification describes it: name and data are padded to an even length."""
+    named = bytes([len(name)]) + name + b"\0" * ((len(name) + 1) % 2)
+    return b"8BIM" + struct.pack(">H", number) + named + struct.pack(">L", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+IIM = b"\x1c\x02\x78\0\x03abc"
+"""IPTC with a caption, `abc`, as Pillow reads it."""
+
+
+def iptc_of(path: Path) -> dict[tuple[int, int], bytes]:
+    with PIL.Image.open(path) as file:
+        return PIL.IptcImagePlugin.getiptcinfo(file)
+
+
+@pytest.mark.parametrize("names", [(b"",), (b"", b"a path")])
+def test_iptc_and_resources_of_a_jpeg_survive_in_a_tiff_and_on_the_way_back(
+    tmp_path: Path, names: tuple[bytes, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    resources = [resource(2000 + n, b"p" * 31, name) for n, name in enumerate(names)] + [resource(0x0404, IIM)]
+    data = b"Photoshop 3.0\0" + b"".join(resources)
+    extra = struct.pack(">BBH", 0xFF, 0xED, len(data) + 2) + data
+    PIL.Image.fromarray(PIXELS).save(tmp_path / "a.jpg", extra=extra)
+    with tifffile.TiffFile(carried(tmp_path, "a.jpg", "b.tif")) as file:
+        assert file.pages[0].tags[33723].value == IIM
+        assert bytes(file.pages[0].tags[34377].value) == b"".join(resources)
+    with PIL.Image.open(carried(tmp_path, "b.tif", "c.jpg")) as file:
+        assert [segment for segment in file.applist if segment[0] == "APP13"] == [("APP13", data)]
+    assert iptc_of(tmp_path / "c.jpg") == {(2, 0x78): b"abc"}
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("kind", [1, 4, 7])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iptc_of_a_tiff_alone_survives_in_a_jpeg(tmp_path: Path, kind: int, order: str) -> None:
+    count = len(IIM) // (4 if kind == 4 else 1)
+    tag = (33723, kind, count, IIM if kind != 4 else struct.unpack(f"{order}2L", IIM), True)
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, byteorder=order, extratags=[tag])
+    assert iptc_of(carried(tmp_path, "a.tif", "b.jpg")) == {(2, 0x78): b"abc"}
+
+
+def test_resources_that_are_larger_than_a_segment_survive_in_several(tmp_path: Path) -> None:
+    resources = resource(2000, bytes(100_000)) + resource(0x0404, IIM)
+    tags = ((34377, 7, len(resources), resources),)
+    io.write(tmp_path / "a.jpg", Image(PIXELS, metadata=Metadata(tiff=tags)))
+    with tifffile.TiffFile(carried(tmp_path, "a.jpg", "b.tif")) as file:
+        assert bytes(file.pages[0].tags[34377].value) == resources
+        assert file.pages[0].tags[33723].value == IIM
+
+
+@pytest.mark.parametrize("damage", [b"8BIM\x04\x04\0\0\0\0\x10\0abc", b"8BIM\x04", b"not a resource"])
+def test_damaged_resources_are_named_and_cost_no_image(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    io.write(tmp_path / "a.tif", Image(PIXELS, metadata=Metadata(jpeg=(("APP13", b"Photoshop 3.0\0" + damage),))))
+    assert "IPTC and Photoshop's resources of JPEG do not fit" in caplog.text
+    caplog.clear()
+    io.write(tmp_path / "a.jpg", Image(PIXELS, metadata=Metadata(tiff=((34377, 7, len(damage), damage),))))
+    assert "Photoshop's resources of TIFF do not fit" in caplog.text
 
 
 def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:

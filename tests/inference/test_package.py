@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import tiny
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from lowvision import cli, upsample
 from lowvision.commands.show import names
@@ -333,6 +335,48 @@ def test_a_failed_export_leaves_no_files(container: Path, tmp_path: Path, monkey
 def test_a_damaged_package_is_refused(copied: Path) -> None:
     (copied / "branch_1.onnx").write_bytes(b"other")
     with pytest.raises(WeightsError, match=r"branch_1\.onnx is missing or damaged"):
+        package.read(copied, KNOWN)
+
+
+@pytest.mark.parametrize("has_graphs", [True, False])
+def test_a_network_far_larger_than_its_graphs_is_refused_soon(copied: Path, has_graphs: bool) -> None:
+    """The input of a campaign: `layers` became a number of 20 digits, and 5 s passed until it was refused."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["architecture"]["branches"][0]["fsrcnn"]["layers"] = 99999999999999999999
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    if not has_graphs:
+        (copied / "branch_0.onnx").unlink()
+    registered = []
+    hook = register_module_parameter_registration_hook(lambda *_: registered.append(1))
+    try:
+        with pytest.raises(WeightsError, match="cannot be built: the options ask" if has_graphs else "missing"):
+            package.read(copied, KNOWN)
+    finally:
+        hook.remove()
+    assert len(registered) < (12_000 if has_graphs else 100)
+
+
+def test_files_besides_graphs_do_not_raise_the_limits(copied: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(1 << 40)
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["files"][str(large)] = manifest["files"]["../large.bin"] = "0" * 64
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    assert len(package.read(copied, KNOWN).branches) == 3  # a file of a TiB is not read
+
+
+def test_a_pipe_as_manifest_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(WeightsError, match="no regular file"):
+        package.read(tmp_path, KNOWN)
+
+
+@pytest.mark.parametrize("files", [[[1, 2]], {"branch_0.onnx": 5}, {"branch_0.onnx": ["a"]}, "ab"])
+def test_a_list_of_files_of_other_types_is_refused(copied: Path, files: Any) -> None:
+    manifest = json.loads((copied / "manifest.json").read_text()) | {"files": files}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError):
         package.read(copied, KNOWN)
 
 

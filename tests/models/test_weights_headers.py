@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import resource
 import shutil
@@ -77,7 +78,8 @@ def test_a_network_far_larger_than_its_tensors_is_refused_before_allocation(
 def test_a_package_far_larger_than_its_graphs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "branch_0.onnx").write_bytes(b"graph")
     architecture = {"task": "denoise", "branches": [{"dncnn": {"channels": 64, "layers": 10**9}}]}
-    manifest = {"schema": 1, "kind": "backbone", "architecture": architecture, "files": {"branch_0.onnx": ""}}
+    files = {"branch_0.onnx": hashlib.sha256(b"graph").hexdigest()}
+    manifest = {"schema": 1, "kind": "backbone", "architecture": architecture, "files": files}
     (tmp_path / package.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(WeightsError, match="far larger than"):
         package.read(tmp_path, REGISTRY)

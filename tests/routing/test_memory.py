@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lowvision.errors import LowvisionError
-from lowvision.routing.memory import Limit, is_out_of_memory, run_in_parts
+from lowvision.routing.memory import Limit, run_in_parts
+from lowvision.system.out_of_memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(

@@ -616,6 +616,32 @@ def test_parameters_used_only_by_the_objective_are_trained() -> None:
         check_backbone(WithObjective(forgets=True), tasks=[PlainTask()], exportable=False)
 
 
+class Late(Advising):
+    """Trains the adviser in the second half alone."""
+
+    def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
+        losses = super().forward(lq, gt, progress)
+        return losses if progress >= 0.5 else {"image": losses["image"]}
+
+
+class Certain(Taught):
+    """Says that each step trains everything, which is true unless it is late."""
+
+    trains_all: ClassVar[bool] = True
+
+    late: bool = False
+    """Whether it is."""
+
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
+        return Late(network, image_loss) if self.late else super().objective(network, image_loss)
+
+
+def test_a_step_that_leaves_a_parameter_out_contradicts_the_claim_that_there_is_none() -> None:
+    check_backbone(Certain(), tasks=[PlainTask()], exportable=False)
+    with pytest.raises(AssertionError, match=r"at progress 0 its objective gives adviser\.weight no gradient"):
+        check_backbone(Certain(late=True), tasks=[PlainTask()], exportable=False)
+
+
 def test_an_objective_that_ignores_the_recipe_loss_is_reported() -> None:
     with pytest.raises(AssertionError, match="never calls image_loss"):
         check_backbone(WithObjective(fixes=True), tasks=[PlainTask()], exportable=False)

@@ -134,6 +134,12 @@ def test_the_objective_receives_the_progress_of_the_stage(tmp_path):
     assert {"loss", "image", "small"} <= read_metrics(tmp_path)[-1].keys()
 
 
+def test_unused_parameters_are_searched_for_unless_the_backbone_trains_all():
+    network = nn.Conv2d(3, 3, 1)
+    assert OwnObjective(Ramped(network)).find_unused_parameters
+    assert not OwnObjective(Ramped(network), trains_all=True).find_unused_parameters
+
+
 class Penalised(nn.Module):
     """The objective of a branch: the image loss, and a penalty; it records its tiles."""
 
