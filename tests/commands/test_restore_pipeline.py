@@ -69,7 +69,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tu
     return planned
 
 
-def test_outcomes_lines_and_results_are_those_of_one_file_after_another(
+def test_pipelined_outcomes_and_results_equal_those_of_sequential_files(
     network: Restorer, accelerated: Restorer, files: Callable[[str], tuple[inputs.Input, ...]]
 ) -> None:
     options, told = RestoreOptions(skips_existing=True, keeps_times=True), {}
@@ -85,7 +85,7 @@ def test_outcomes_lines_and_results_are_those_of_one_file_after_another(
         assert name == "d" or Path(f"ahead/{name}.png").stat().st_mtime == Path(f"in/{name}.png").stat().st_mtime
 
 
-def test_while_one_is_computed_the_next_is_read_and_the_one_before_written(
+def test_reading_computing_and_writing_of_successive_files_overlap(
     accelerated: Restorer, files: Callable[[str], tuple[inputs.Input, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step waits for what must be possible meanwhile; done one after another, none would come."""
@@ -117,7 +117,7 @@ def test_while_one_is_computed_the_next_is_read_and_the_one_before_written(
     assert [type(outcome) for outcome in outcomes] == [Done] * 3
 
 
-def test_a_result_that_cannot_be_written_fails_alone(
+def test_an_unwritable_result_does_not_affect_other_files(
     accelerated: Restorer, files: Callable[[str], tuple[inputs.Input, ...]]
 ) -> None:
     planned = [source for source in files("out") if source.path.name != "b.png"]

@@ -616,7 +616,7 @@ def test_parameters_used_only_by_the_objective_are_trained() -> None:
         check_backbone(WithObjective(forgets=True), tasks=[PlainTask()], exportable=False)
 
 
-class Late(Advising):
+class Late(AdviserObjective):
     """Trains the adviser in the second half alone."""
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
@@ -624,7 +624,7 @@ class Late(Advising):
         return losses if progress >= 0.5 else {"image": losses["image"]}
 
 
-class Certain(Taught):
+class Certain(WithObjective):
     """Says that each step trains everything, which is true unless it is late."""
 
     trains_all: ClassVar[bool] = True
@@ -636,7 +636,7 @@ class Certain(Taught):
         return Late(network, image_loss) if self.late else super().objective(network, image_loss)
 
 
-def test_a_step_that_leaves_a_parameter_out_contradicts_the_claim_that_there_is_none() -> None:
+def test_an_unused_parameter_contradicts_the_claim_that_all_are_trained() -> None:
     check_backbone(Certain(), tasks=[PlainTask()], exportable=False)
     with pytest.raises(AssertionError, match=r"at progress 0 its objective gives adviser\.weight no gradient"):
         check_backbone(Certain(late=True), tasks=[PlainTask()], exportable=False)
