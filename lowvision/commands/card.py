@@ -10,6 +10,7 @@ from lowvision.commands.show import networks
 from lowvision.config import yaml_reader
 from lowvision.models import weights
 from lowvision.models.weights_header import Header
+from lowvision.plugins import spelling
 from lowvision.plugins.registry import Registry
 
 PROTOCOL = "on the fixed tiles of `data.valid` in training, without shaving borders"
@@ -23,6 +24,7 @@ def card(path: Path, registry: Registry) -> str:
     """
     header = weights.read_header(path, registry)
     tile = header.architecture.tile.size
+    task = spelling.in_words(header.architecture.task, registry)
     heads = ("network", "parameters", "multiply-adds")
     described = networks.of_architecture(header.architecture.deployed(), registry, tile, tile)
     return "\n".join(
@@ -32,7 +34,7 @@ def card(path: Path, registry: Registry) -> str:
             "",
             header.provenance.about or "The file states no purpose and no training data.",
             "",
-            *_table("Model", ("property", "value"), _properties(header, described)),
+            *_table("Model", ("property", "value"), _properties(header, described, task)),
             *_table(f"Cost for one tile of {tile}x{tile}", heads, _costs(described)),
             *_table(f"Measured {PROTOCOL}", ("metric", "value"), _measurements(header)),
             *_use(path, header),
@@ -57,8 +59,8 @@ def _family(network: Mapping[str, Any]) -> str:
     return str(next(iter(network)))
 
 
-def _properties(header: Header, described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "task", _component(described["task"])
+def _properties(header: Header, described: Mapping[str, Any], task: str) -> Iterator[tuple[str, str]]:
+    yield "task", task
     yield "kind", "classifier and branches" if header.kind == "container" else "one network"
     yield "networks", ", ".join(dict.fromkeys(_family(branch) for branch in described["branches"]))
     if "classifier" in described:
@@ -67,13 +69,6 @@ def _properties(header: Header, described: Mapping[str, Any]) -> Iterator[tuple[
     if header.provenance.origin:
         yield "converted from", header.provenance.origin
     yield "plugins", ", ".join(f"{name} {version}" for name, version in header.plugins.items()) or "none"
-
-
-def _component(document: Mapping[str, Any]) -> str:
-    """Return a component as `name: option value, ...`."""
-    ((name, options),) = document.items()
-    text = ", ".join(f"{option} {value}" for option, value in options.items())
-    return f"{name}: {text}" if text else str(name)
 
 
 def _costs(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

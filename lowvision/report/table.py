@@ -124,8 +124,9 @@ def label(way: str) -> str:
 
 
 def title(document: Document) -> str:
-    """Format the task in one line, e.g. `sr, scale 4`."""
-    return "; ".join(
+    """Return the task in one line, e.g. `sr, scale 4`."""
+    # Reports from before there was this key have tasks without components in their options.
+    return document.get("title") or "; ".join(
         ", ".join([name, *(f"{option} {value}" for option, value in options.items())])
         for name, options in document.get("task", {}).items()
     )

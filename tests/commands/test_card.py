@@ -45,7 +45,7 @@ def test_a_card_states_task_networks_cost_measurements_and_licence(tmp_path: Pat
     assert "| psnr | 31.26 |" in body
     assert "| shares | 0.5, 0.25, 0.25 |" in body
     assert "| classifier | class_module |" in body
-    assert "| task | sr: scale 2, channels 3" in body
+    assert "| task | sr, scale 2, channels 3" in body
     assert "lowvision restore photo.png -m acme-x2.safetensors" in body
 
 

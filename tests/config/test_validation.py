@@ -74,6 +74,10 @@ def test_a_hint_comes_from_the_model_at_the_place() -> None:
     }
 
 
+def test_a_list_is_not_called_too_short_because_its_items_are_invalid() -> None:
+    assert told(some=("x",)) == {"some.0": "must be a whole number, not 'x'"}
+
+
 def test_sentences_pass_through_a_validator_as_they_are() -> None:
     made = validation.as_error("Sample", [ValidationIssue(("inner", "width"), "is {odd}")])
     assert validation.from_error(made, Sample, {"inner": {"width": 1}}) == [

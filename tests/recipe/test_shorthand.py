@@ -164,6 +164,8 @@ def test_files_that_are_no_branch_are_told_once_beside_all_else(tmp_path: Path, 
     ]
     (whole,) = told(tmp_path, TWO.replace("FILE", str(weights_file)))
     assert whole.endswith("holds a container; a branch is one network")
+    (alone,) = told(tmp_path, f"task: {{sr: {{scale: 2}}}}\nbranches: [{{weights: {weights_file}}}]")
+    assert alone.endswith("holds a container; a branch is one network")
 
 
 def test_a_file_of_another_format_than_is_said_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lowvision.evaluation.run import picture_paths, run_evaluation
 from lowvision.models import calibration, weights
 from lowvision.pipeline.core_stages import Evaluate
 from lowvision.pipeline.stages.job import Job
+from lowvision.plugins import spelling
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import read_metrics
 
@@ -39,7 +40,8 @@ def run(job: Job, options: Evaluate) -> None:
     job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
-        document = {"schema": report.SCHEMA, "task": job.registry.serialize(job.recipe.task), **results}
+        task, title = job.registry.serialize(job.recipe.task), spelling.in_words(job.recipe.task, job.registry)
+        document = {"schema": report.SCHEMA, "task": task, "title": title, **results}
         job.claim(*(job.folder / name for name in report.FILES))
         report.write(job.folder, document, read_metrics(job.folder), pictures)
         job.log.info(report.text(document))
