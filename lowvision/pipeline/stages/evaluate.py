@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from lowvision import report
@@ -36,7 +34,7 @@ def run(job: Job, options: Evaluate) -> None:
         job.log.info(f"evaluate: skipped, too small to be measured: {', '.join(small)}")
     if not photographs:
         raise DataError("data.test: no photograph is large enough to be measured; give larger ones")
-    sets, pictures = {_set_name(job): photographs}, job.folder / "evaluate"
+    sets, pictures = {job.set_name("test"): photographs}, job.folder / "evaluate"
     job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
@@ -94,10 +92,3 @@ def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:
     if path:
         return weights.load_network(path, job.deployed.only(-1), job.registry)
     return container.branches.networks[-1] if container else None
-
-
-def _set_name(job: Job) -> str:
-    dataset = job.recipe.data.test
-    name = job.registry.name_of(dataset)
-    folder = getattr(dataset, "path", None)
-    return Path(folder).name if folder else name

@@ -61,8 +61,23 @@ class Job:
 
     @property
     def provenance(self) -> Provenance:
-        """Description and license for the headers of weights files."""
-        return Provenance(about=self.recipe.about, license=self.recipe.license)
+        """Description, license and protocol for the headers of weights files."""
+        return Provenance(about=self.recipe.about, license=self.recipe.license, validated=self._validation_protocol())
+
+    def set_name(self, split: str) -> str:
+        """Return the name of a data set of the recipe, which is that of its folder if it is one."""
+        dataset = getattr(self.recipe.data, split)
+        folder = getattr(dataset, "path", None)
+        return Path(folder).name if folder else self.registry.name_of(dataset)
+
+    def _validation_protocol(self) -> str:
+        data, size = self.recipe.data, self.recipe.tile.size
+        if data.valid is None:
+            return ""
+        return (
+            f"means over {data.valid_tiles} fixed tiles of {size}x{size} LQ pixels of {self.set_name('valid')}, in "
+            "training, of 8-bit values without cropping borders"
+        )
 
     def claim(self, *paths: Path) -> None:
         """Add files that this run is about to write to the list of its files."""
