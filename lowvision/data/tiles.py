@@ -176,7 +176,7 @@ class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
 class Successive(data.Dataset[tuple[Tensor, Tensor]]):
     """Sequences of tiles of different sizes, each for an equal part of the steps; a step has tiles of one size."""
 
-    parts: tuple[Samples, ...]
+    parts: tuple[data.Dataset[tuple[Tensor, Tensor]], ...]
     steps: int
     batch: int
 

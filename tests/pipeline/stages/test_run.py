@@ -79,7 +79,12 @@ def test_metrics_tell_losses_shares_entropy_and_rate(folder):
 @pytest.fixture(scope="module")
 def of_own_lengths(recipe) -> Path:
     made = recipe.parent / "of-own-lengths"
-    assert tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null") == 0
+    assert (
+        tiny.in_a_child(
+            tiny.run, recipe, made, "stages.branches={steps_each: [3, 2, 1], tile: 24}", "stages.joint=null"
+        )
+        == 0
+    )
     return made
 
 
