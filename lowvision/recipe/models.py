@@ -72,6 +72,8 @@ class Data(Options):
     """A training file that cannot be read: `stop` before training, or `skip` it; skipped files are named."""
     teachers: tuple[str, ...] = ()
     """Weights files or names of shipped weights; the mean of their outputs replaces the ground truth of `train`."""
+    degrade: Literal["workers", "device"] = "workers"
+    """Random degradations of training tiles: by the `workers` that load them, or in batches on the `device`."""
     augment: tuple[Any, ...] = DEFAULT_AUGMENT
     """Transforms of albumentations, by name or as {name: arguments}; applied equally to lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)

@@ -32,13 +32,13 @@ def _samples(
     """Return the training tiles of branch k: of its class, of all positions, or of both."""
     stage = f"branches/{k}"
     everywhere = Grid(extractor.photographs, extractor.size, stride=1)
-    all_samples = job.samples(extractor, everywhere, f"{stage}/everywhere")
+    all_samples = job.samples(extractor, everywhere, f"{stage}/everywhere", defers=True)
     if ranking is None:
         return all_samples
     pool = ranking.resized(ranked, extractor).of_class(k)
     if not len(pool):
         raise RunError(f"{stage}: no tile of its class is in a photograph of {extractor.size} pixels; lower tile")
-    return Mixed(job.samples(extractor, pool, stage), all_samples, options.own_class)
+    return Mixed(job.samples(extractor, pool, stage, defers=True), all_samples, options.own_class)
 
 
 def _initial(job: Job, options: Branches, k: int) -> nn.Module:

@@ -55,7 +55,9 @@ def train(
     )
     selection = job.selection(options)
     validator = validation.of_deployed(validation.of_container(job, selection), architecture)
-    spec = TrainingSpec(stage, objective, container, validator, keep, image_loss, selection, validation.pictures(job))
+    spec = TrainingSpec(
+        stage, objective, container, validator, keep, image_loss, selection, validation.pictures(job), job.degrade
+    )
     job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 

@@ -27,6 +27,8 @@ def everywhere(job: Job, options: Any, purpose: str, candidates: int = 1) -> Pai
     """Return training tiles from all positions; `purpose` seeds the random draw."""
 
     def samples(extractor: TileExtractor) -> Pairs:
-        return job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), purpose, candidates)
+        return job.samples(
+            extractor, Grid(extractor.photographs, extractor.size, stride=1), purpose, candidates, defers=True
+        )
 
     return in_turn(job, options, samples)
