@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ SCHEMA = 1
 """Version of the manifest; incremented when older versions of lowvision cannot read it."""
 MANIFEST = "manifest.json"
 CLASSIFIER = "classifier.onnx"
+GRAPH = re.compile(r"branch_\d{1,3}\.onnx|classifier\.onnx")
+"""Names of graphs; a manifest that lists other files is not followed to them."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,16 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
     Raises WeightsError if the folder is not a package, is damaged or too new, or needs a plugin that is not installed.
     """
     files, described = _manifest(folder)
-    size = sum((folder / name).stat().st_size for name in files if (folder / name).is_file())
-    limits = bounded_build.Limits.of_bytes(size)
+    # The graphs first: what the manifest may describe is bounded by their size.
+    intact = [name for name in files if GRAPH.fullmatch(name) and _is_intact(folder / name, files[name])]
+    limits = bounded_build.Limits.of_bytes(sum((folder / name).stat().st_size for name in intact))
     header = header_of(described, folder, registry, limits)
-    _check_size(header.architecture, folder, limits)
     required = [name_of(k) for k in range(len(header.architecture.branches))]
     required += [CLASSIFIER] if header.architecture.classifier else []
     for name in required:
-        if not (folder / name).is_file() or files.get(name) != _sha256(folder / name):
+        if name not in intact:
             raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
+    _check_size(header.architecture, folder, limits)
     branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
     classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
@@ -119,8 +123,11 @@ def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the sha256 of each file by name, and the header as parsed JSON."""
     path = folder / MANIFEST
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise OSError("it is no regular file")
         manifest = json.loads(path.read_text())
-        schema, files = int(manifest.pop("schema")), dict(manifest.pop("files"))
+        schema = int(manifest.pop("schema"))
+        files = {str(name): digest for name, digest in dict(manifest.pop("files")).items()}
         manifest.pop("exporter", None)  # information for the user only
     except (FileNotFoundError, NotADirectoryError):
         raise WeightsError(
@@ -133,6 +140,14 @@ def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     if schema > SCHEMA:
         raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({SCHEMA}); upgrade lowvision")
     return files, manifest
+
+
+def _is_intact(path: Path, digest: str) -> bool:
+    """Return True if a graph is a regular file with the checksum of the manifest."""
+    try:
+        return path.is_file() and _sha256(path) == digest
+    except OSError:
+        return False
 
 
 def _sha256(path: Path) -> str:

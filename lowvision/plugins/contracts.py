@@ -42,6 +42,8 @@ class Backbone(Options, ABC):
     """Scales of tasks that it can be built for; None: all."""
     multiple_of: ClassVar[int] = 1
     """Height and width of its input must be multiples of this number of pixels."""
+    trains_all: ClassVar[bool] = False
+    """True: its `objective` gives every parameter a gradient in every step, which several processes need not check."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -243,7 +245,6 @@ class Trained(ABC):
         """Return the path of a self-contained ONNX file: one input, one output; batch, height and width are dynamic.
 
         Height and width are fixed to those of a tile if the network can be traced for one size only.
-
         The first call may take seconds. Raises WeightsError if the network cannot be exported.
         """
 
@@ -257,7 +258,6 @@ class Runtime(Options, ABC):
 
     devices: ClassVar[tuple[str, ...] | None] = None
     """Kinds of devices that it supports, e.g. `("cpu",)`; None: all. On others `auto` does not try it."""
-
     batch: int | None = Field(default=None, ge=1)
     """Tiles of one shape per call; null: 4 on CPUs, where more exceed the cache, on accelerators by free memory."""
     precision: Precision = "f32"

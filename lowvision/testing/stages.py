@@ -65,7 +65,7 @@ def _check_class(kind: type[Stage]) -> None:
 
 
 def _recipe(folder: Path, stage: Stage, components: registry.Registry, changes: Mapping[str, Any]) -> dict[str, Any]:
-    earlier = {name: given for name, given in EARLIER.items() if _place(name, components) < stage.place}
+    earlier = {name: fit for name, fit in EARLIER.items() if _place(name, components) < stage.place}
     changed = {**small_run.recipe(folder), "stages": earlier, **changes}
     own = stage.model_dump(mode="json", exclude_unset=True, context=components)
     return {**changed, "stages": {"evaluate": None, **changed["stages"], NAME: own}}
