@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lowvision.commands.hub import from_pretrained as from_pretrained
+    from lowvision.commands.hub import push_to_hub as push_to_hub
     from lowvision.commands.python_api import Report as Report
     from lowvision.commands.python_api import evaluate as evaluate
     from lowvision.commands.python_api import run as run
@@ -103,6 +105,7 @@ _NAMES_IN = {
     ),
     "plugins.hookspecs": ("hookimpl",),
     "commands.python_api": ("Report", "evaluate", "run"),
+    "commands.hub": ("from_pretrained", "push_to_hub"),
     "models.wrapped_backbone": ("WrappedBackbone",),
     "plugins.losses": ("Critic", "ImageLoss", "Loss"),
     "plugins.metrics": ("Metric",),

@@ -12,6 +12,10 @@ from lowvision.cli.parameters import WeightsFile
 
 def card(
     weights: WeightsFile,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder with a report.json about these weights, to state its figures."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write. Default: standard output.")
     ] = None,
@@ -21,10 +25,14 @@ def card(
     from lowvision.errors import UsageError
     from lowvision.models import pretrained
     from lowvision.plugins import registry
+    from lowvision.report import read
     from lowvision.system.atomic import whole
 
     components = registry.load()
-    text = card(pretrained.find(weights, components), components)
+    document = None if report is None else read(report)
+    if report is not None and document is None:
+        raise UsageError(f"{report}: holds no report.json that can be read; give the folder of a run or an evaluation")
+    text = card(pretrained.find(weights, components), components, document)
     if output is None:
         typer.echo(text)
         return

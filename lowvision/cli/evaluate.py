@@ -65,6 +65,12 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the report and its pictures. Default: none.")
     ] = None,
+    no_gt: Annotated[
+        bool,
+        typer.Option(
+            "--no-gt", help="The folders hold degraded images only; give a --metric without a reference, e.g. noise."
+        ),
+    ] = False,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the photographs.")] = 1,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -80,7 +86,7 @@ def evaluate(
     components = registry.load()
     path = pretrained.find(weights, components)
     datasets = {
-        name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side)
+        name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side, has_gt=not no_gt)
         for name, folder in _names(folders).items()
     }
     budgets = tuple(dict.fromkeys(budget or ()))

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     loss = "loss"
     metric = "metric"
     stage = "stage"
+    observer = "observer"
+    dataset = "dataset"
 
 
 def new_plugin(

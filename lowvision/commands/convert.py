@@ -78,7 +78,7 @@ def reduce(path: Path, output: Path, registry: Registry, reduction: Reduction) -
     facts = {name: value for name, value in header.measured.items() if not name.startswith(calibration.PREFIX)}
     if container:
         container.branches.networks = nn.ModuleList(networks)
-    weights.save(output, container or networks[0], smaller, registry, facts, header.provenance)
+    weights.save(output, container or networks[0], smaller, registry, facts, header.provenance.replace(calibrated=""))
     changed = sum(old != new for old, new in zip(architecture.branches, backbones, strict=True))
     lost = "; its curve is left out, because costs changed" if len(facts) < len(header.measured) else ""
     lost += "; its settings are left out, because costs changed" if header.settings else ""

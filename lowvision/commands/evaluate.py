@@ -24,6 +24,7 @@ from lowvision.imaging.protocol import Protocol
 from lowvision.models import calibration, weights, weights_header
 from lowvision.models.architecture import Architecture
 from lowvision.pipeline.core_stages import Evaluate
+from lowvision.plugins import spelling
 from lowvision.plugins.contracts import Adaptive, Dataset, Task
 from lowvision.plugins.metrics import Metric
 from lowvision.plugins.registry import Registry
@@ -89,6 +90,7 @@ def evaluate(
         document = {
             "schema": report.SCHEMA,
             "task": registry.serialize(architecture.task),
+            "title": spelling.in_words(architecture.task, registry),
             **run_evaluation(evaluation, architecture, loaded, shown, accelerator, log, folder / "pictures"),
         }
         if output and accelerator.is_main_process:

@@ -22,6 +22,7 @@ from lowvision.config import yaml_reader
 from lowvision.errors import UsageError
 from lowvision.plugins import registry as plugins
 from lowvision.plugins.contracts import Dataset
+from lowvision.plugins.metrics import Metric
 from lowvision.plugins.observers import Observer
 from lowvision.plugins.registry import Registry
 
@@ -98,6 +99,7 @@ def evaluate(
     compare: Path | ComponentLike | None = None,
     task: ComponentLike | None = None,
     protocol: Literal["basicsr", "paper"] = "basicsr",
+    metrics: Sequence[ComponentLike] = (),
     folder: Path | str | None = None,
     device: str = "auto",
 ) -> Report:
@@ -107,8 +109,9 @@ def evaluate(
     weights: a weights file, or the name of shipped weights.
     data: a folder, or a data set as in a recipe, e.g. `"samples_test"`, `{"folder": {"path": "photos"}}`.
     budgets: shares of the base's cost at which to measure too. compare: photographs on which to fit classifiers that
-    need no training, and measure them too. task: default, the trained one. folder: where to write the report; default,
-    nowhere.
+    need no training, and measure them too. task: default, the trained one. metrics: default, `psnr` and `ssim`; one
+    without a reference, e.g. `noise`, also measures images without ground truth, e.g. of
+    `{"folder": {"path": "photos", "has_gt": False}}`. folder: where to write the report; default, nowhere.
     """
     with unchanged_state():
         from lowvision.commands import evaluate as command
@@ -128,6 +131,7 @@ def evaluate(
             None if compare is None else _dataset(compare, components),
             None if task is None else _component("tasks", task, components),
             protocol,
+            _metrics(metrics, components),
             prints=False,
         )
     return Report(target, document, path)
@@ -193,6 +197,13 @@ def _dataset(data: str | Path | Mapping[str, Any], components: Registry) -> Data
         data = {"folder": {"path": str(data)}}
     dataset: Dataset = _component("datasets", data, components)
     return dataset
+
+
+def _metrics(metrics: Sequence[ComponentLike], components: Registry) -> Mapping[str, Metric]:
+    from lowvision.pipeline.core_stages import Evaluate
+
+    chosen = tuple(_component("metrics", metric, components) for metric in metrics)
+    return (Evaluate(metrics=chosen) if chosen else Evaluate()).named_metrics(components)
 
 
 def _set_name(data: str | Path | Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import filterfalse
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -47,13 +48,18 @@ def as_error(title: str, issues: Iterable[ValidationIssue]) -> ValidationError:
 def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[ValidationIssue]:
     """Return the issues in an error that `model` raised about `value`, one per path."""
     messages: dict[KeyPath, list[str]] = {}
-    for details in error.errors():
+    for details in filterfalse(_counts_invalid_items, error.errors()):
         path = _path_in(value, details)
         message = _message(details, model, path)
         if message not in messages.setdefault(path, []):
             messages[path].append(message)
     # A field of several types has one error per type.
     return [ValidationIssue(path, "; or ".join(alternatives)) for path, alternatives in messages.items()]
+
+
+def _counts_invalid_items(details: ErrorDetails) -> bool:
+    """Return True for a list that pydantic calls too short because its items are invalid, which have issues already."""
+    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
 
 
 def in_words(error: ValidationError) -> str:

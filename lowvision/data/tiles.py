@@ -14,6 +14,7 @@ from torch.utils import data
 
 from lowvision.data.augment import Augment
 from lowvision.data.photographs import Photograph
+from lowvision.data.undegraded import Undegraded, without_margin
 from lowvision.errors import DataError
 from lowvision.imaging import io
 from lowvision.plugins.contracts import Task
@@ -108,6 +109,11 @@ class TileExtractor:
         augmented_lq, augmented_gt = augment(gt if lq is None else lq, gt, seed)
         return self._pair(None if lq is None else augmented_lq, augmented_gt, seed)
 
+    def undegraded(self, coords: Coords, augment: Augment, seed: int) -> Undegraded:
+        """Return the augmented clean tile of `augmented` and the seed of its random degradation."""
+        _, gt = self._cut(coords)
+        return Undegraded(io.to_tensor(augment(gt, gt, seed)[1]), torch.tensor(seed))
+
     def detail(self, coords: Coords) -> float:
         """Return the mean absolute difference of neighbouring rows and columns, of lq, or of gt if lq is random."""
         lq, gt = self._cut(coords)
@@ -132,7 +138,7 @@ class TileExtractor:
             return io.to_tensor(lq), clean
         degraded = self.task.degrade(clean, torch.Generator().manual_seed(seed))
         margin = self.task.margin
-        return _without(degraded, margin), _without(clean, margin * self.task.scale)
+        return without_margin(degraded, margin), without_margin(clean, margin * self.task.scale)
 
 
 @dataclass(frozen=True)
@@ -150,12 +156,15 @@ class Samples(data.Dataset[tuple[Tensor, Tensor]]):
     """Name of the use, e.g. `base`, so that stages draw different samples."""
     candidates: int = 1
     """Tiles drawn per sample, of which the one with the most detail is used."""
+    defers: bool = False
+    """True: random degradations are left to the device that trains; samples are `Undegraded`."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         draw = np.random.default_rng((self.seed, zlib.crc32(self.purpose.encode()), number))
         coords_list = [self.pool.draw(draw) for _ in range(self.candidates)]
         coords = coords_list[0] if self.candidates == 1 else max(coords_list, key=self.extractor.detail)
-        return self.extractor.augmented(coords, self.augment, int(draw.integers(2**31)))
+        cut = self.extractor.undegraded if self.defers else self.extractor.augmented
+        return cut(coords, self.augment, int(draw.integers(2**31)))
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ class Mixed(data.Dataset[tuple[Tensor, Tensor]]):
 class Successive(data.Dataset[tuple[Tensor, Tensor]]):
     """Sequences of tiles of different sizes, each for an equal part of the steps; a step has tiles of one size."""
 
-    parts: tuple[Samples, ...]
+    parts: tuple[data.Dataset[tuple[Tensor, Tensor]], ...]
     steps: int
     batch: int
 
@@ -234,11 +243,6 @@ def _window(pixels: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
     inside = pixels[max(top, 0) : top + size, max(left, 0) : left + size]
     missing = [(max(-start, 0), max(start + size - end, 0)) for start, end in ((top, height), (left, width))]
     return np.pad(inside, [*missing, (0, 0)], mode="edge") if any(map(any, missing)) else inside
-
-
-def _without(image: Tensor, margin: int) -> Tensor:
-    """Return an image (C,H,W) without a margin on each side."""
-    return image[:, margin:-margin, margin:-margin].contiguous() if margin else image
 
 
 def _grid_shape(photograph: Photograph, size: int, stride: int) -> tuple[int, int]:

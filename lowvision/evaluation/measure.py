@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lowvision.data.photographs import Photograph, lq_of
 from lowvision.errors import LowvisionError
+from lowvision.evaluation import quality
 from lowvision.evaluation.quality import Quality
 from lowvision.evaluation.whole import restore_whole
 from lowvision.imaging import io, metrics
@@ -64,8 +65,8 @@ class ImageMeasurement:
     """(C,h,w)."""
     images: Mapping[str, Tensor]
     """The result of each way, (C,s*h,s*w)."""
-    gt: Tensor
-    """(C,s*h,s*w)."""
+    gt: Tensor | None
+    """(C,s*h,s*w); None if it is unknown."""
     routed: RestoredTiles | None
     """Tiles and choice of the way `routed`."""
     rows: Mapping[str, Row]
@@ -122,8 +123,17 @@ class Evaluation:
 
     def measurable(self, photographs: Sequence[Photograph]) -> tuple[tuple[Photograph, ...], list[str]]:
         """Return the photographs that are large enough to be measured, and the names of the others."""
-        large = [p for p in photographs if metrics.measurable(p.gt.shape[0], p.gt.shape[1], self.crop)]
+        scale = self.task.scale
+        sizes = [(p, *p.lq_size) for p in photographs]
+        large = [p for p, height, width in sizes if metrics.measurable(scale * height, scale * width, self.crop)]
         return tuple(large), [p.name for p in photographs if p not in large]
+
+    def without_measure(self, photographs: Sequence[Photograph]) -> str:
+        """Return what is wrong if a photograph has no ground truth, and no metric does without; else an empty text."""
+        alone = next((p.name for p in photographs if p.gt_path is None), None)
+        if alone is None or any(quality.needs_no_gt(metric, alone) for metric in self.metrics.values()):
+            return ""
+        return f"{alone}: has no ground truth; measure by a metric without a reference, e.g. `noise`"
 
     def warm_up(self) -> None:
         """Run every way once, so that the seconds of the first image are comparable."""
@@ -144,7 +154,7 @@ class Evaluation:
     def _measure(self, photograph: Photograph, number: int) -> ImageMeasurement:
         seed = self.seed + number
         lq = lq_of(photograph, self.task, seed).to(self.device)
-        gt = io.to_tensor(photograph.gt)
+        gt = io.to_tensor(photograph.gt) if photograph.gt_path else None
         images: dict[str, Tensor] = {"input": self.task.baseline(lq[None])[0].cpu()}
         costs: dict[str, Row] = {"input": {}}
         results: dict[str, RestoredTiles | Whole] = {}
@@ -166,8 +176,8 @@ class Evaluation:
                 costs[way]["shares"] = list(results[way].shares(len(self.engine.networks.branches)))  # type: ignore[union-attr]  # RestoredTiles
         # Measured last, in all threads, so that no thread takes time from a way.
         as_grey = self.protocol == "paper" and photograph.is_grey
-        quality = Quality(self.metrics, self.crop, self.device).measure(images, gt, photograph.name, as_grey)
-        rows: dict[str, Row] = {way: {**quality[way], **row} for way, row in costs.items()}
+        values = Quality(self.metrics, self.crop, self.device).measure(images, gt, photograph.name, as_grey)
+        rows: dict[str, Row] = {way: {**values[way], **row} for way, row in costs.items()}
         for row in rows.values():
             if "gmac" in row:
                 row["share_of_base_whole"] = row["gmac"] / price
@@ -187,8 +197,11 @@ class Evaluation:
         """Return True if a way selects the branch of each tile by a classifier or the oracle."""
         return way in ("routed", "oracle", *(self.compared or ())) or way.startswith(("routed@", "restore@"))
 
-    def _ways(self, lq: Tensor, gt: Tensor, seed: int, results: Mapping[str, Any]) -> dict[str, Restore]:
-        """List every way except the input, in the order of execution; `results` holds those of earlier ways."""
+    def _ways(self, lq: Tensor, gt: Tensor | None, seed: int, results: Mapping[str, Any]) -> dict[str, Restore]:
+        """List every way except the input, in the order of execution; `results` holds those of earlier ways.
+
+        Without ground truth, no way needs it.
+        """
         whole = suiting(lq, self.base_engine.geometry.multiple_of)
         price = self._whole_cost(lq)  # counted before the timer starts
         ways: dict[str, Restore] = {
@@ -207,7 +220,7 @@ class Evaluation:
             order = torch.randperm(len(choice), generator=torch.Generator().manual_seed(seed))
             return engine.restore(lq, choice[order.to(choice.device)])
 
-        def by_oracle() -> RestoredTiles:
+        def by_oracle(gt: Tensor) -> RestoredTiles:
             everywhere = [results[way].image for way in alone]
             return engine.restore(lq, oracle.choice(engine, lq, everywhere, gt, results["routed"].cost))
 
@@ -216,7 +229,7 @@ class Evaluation:
         if self.compared is not None:
             for name, other in self.compared.items():
                 ways[name] = lambda other=other: other.engine.route(lq, results["routed"].cost)  # type: ignore[misc]  # bound now
-            ways["oracle"] = by_oracle
+            ways |= {} if gt is None else {"oracle": partial(by_oracle, gt)}
         if self.merging:
             ways |= {f"routed@{b:g}": partial(self.merging.route, lq, int(b * price)) for b in self.budgets}
             ways |= {f"restore@{name}": partial(self.merging.route, lq, k=k) for name, k in self.speeds.items()}

@@ -28,34 +28,37 @@ class Quality:
     device: torch.device
 
     def measure(
-        self, images: Mapping[str, Tensor], gt: Tensor, photo: str, as_grey: bool
+        self, images: Mapping[str, Tensor], gt: Tensor | None, photo: str, as_grey: bool
     ) -> dict[str, dict[str, float]]:
         """Return the values of each image (C,H,W), by column, e.g. `psnr_y@crop4`; without those that have no value.
 
-        On the CPU images are measured in several threads. photo: the name of the photograph. as_grey: its file is grey,
-        which the protocol `paper` measures. Raises DataError if an image has another shape than gt.
+        gt: None if there is none; only metrics that need none have values then. On the CPU images are measured in
+        several threads. photo: the name of the photograph. as_grey: its file is grey, which the protocol `paper`
+        measures. Raises DataError if an image has another shape than gt.
         """
         chosen = {name: metric.of_grey_file() if as_grey else metric for name, metric in self.metrics.items()}
-        references = {name: self._reference(metric, photo, gt) for name, metric in chosen.items()}
+        chosen = {name: metric for name, metric in chosen.items() if gt is not None or needs_no_gt(metric, photo)}
+        shape = next(iter(images.values())).shape if gt is None else gt.shape
+        references = {name: self._reference(metric, photo, gt, shape) for name, metric in chosen.items()}
         threads = min(len(images), cores.per_process()) if self.device.type == "cpu" else 1
 
         def row(item: tuple[str, Tensor]) -> tuple[str, dict[str, float]]:
             way, image = item
-            if image.shape != gt.shape:
-                raise DataError(f"{photo}: {way} is {tuple(image.shape)}, gt is {tuple(gt.shape)}; they must be equal")
+            if image.shape != shape:
+                raise DataError(f"{photo}: {way} is {tuple(image.shape)}, gt is {tuple(shape)}; they must be equal")
             prepared = metrics.eight_bit(image.to(self.device), self.crop)
             return way, dict(self._values(chosen, prepared, references, photo))
 
         return dict(workers.in_order(row, images.items(), max(1, threads)))
 
-    def _reference(self, metric: Metric, photo: str, gt: Tensor) -> Tensor | None:
-        """Return what a metric compares with, prepared on the device; None if it has no reference."""
-        if not metric.full_reference:
+    def _reference(self, metric: Metric, photo: str, gt: Tensor | None, shape: torch.Size) -> Tensor | None:
+        """Return what a metric compares an image of `shape` with, prepared on the device; None: without a reference."""
+        path = metric.reference(photo) if metric.full_reference else None
+        other = gt if path is None else _read(path, shape[0])
+        if other is None or not metric.full_reference:
             return None
-        path = metric.reference(photo)
-        other = gt if path is None else _read(path, len(gt))
-        if other.shape[1:] != gt.shape[1:]:
-            raise DataError(f"{path}: is {other.shape[2]}x{other.shape[1]}, {photo} is {gt.shape[2]}x{gt.shape[1]}")
+        if other.shape[1:] != shape[1:]:
+            raise DataError(f"{path}: is {other.shape[2]}x{other.shape[1]}, {photo} is {shape[2]}x{shape[1]}")
         return metrics.eight_bit(other.to(self.device), self.crop)
 
     def _values(
@@ -66,6 +69,11 @@ class Quality:
                 continue
             for part, value in values_of(metric, image, references[name], f"{photo}: {name}").items():
                 yield f"{name}_{part}@crop{self.crop}" if part else f"{name}@crop{self.crop}", value
+
+
+def needs_no_gt(metric: Metric, photo: str) -> bool:
+    """Return True if a metric has no reference, or one of its own for the photograph of that name."""
+    return not metric.full_reference or metric.reference(photo) is not None
 
 
 def values_of(metric: Metric, restored: Tensor, gt: Tensor | None, place: str) -> dict[str, float]:

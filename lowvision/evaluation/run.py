@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from lowvision.data.photographs import Photograph
+from lowvision.errors import DataError
 from lowvision.evaluation.measure import Evaluation, ImageMeasurement, mean
 from lowvision.imaging import io
 from lowvision.inference import route_map
@@ -37,6 +38,9 @@ def run_evaluation(
     Writes pictures of the first `shown` images of each set. If classifiers are compared, the key `classifiers` holds
     their descriptions.
     """
+    for photographs in sets.values():
+        if issue := evaluation.without_measure(photographs):
+            raise DataError(issue)
     evaluation.warm_up()
     measured_sets = []
     for name, photographs in sets.items():
@@ -99,7 +103,7 @@ def _baseline(task: Task) -> str:
 
 
 def _image_row(measurement: ImageMeasurement) -> dict[str, object]:
-    height, width = measurement.gt.shape[1:]
+    height, width = measurement.images["input"].shape[1:]
     left_out = [f"{way}: {reason}" for way, reason in measurement.left_out.items()]
     row = {"name": measurement.name, "height": height, "width": width, **measurement.rows}
     return {**row, "left_out": left_out} if left_out else row
@@ -120,7 +124,8 @@ def _delete_pictures(folder: Path) -> None:
 
 
 def _write_pictures(measurement: ImageMeasurement, folder: Path, architecture: Architecture) -> None:
-    pictures = {way: measurement.images[way] for way in SHOWN if way in measurement.images} | {"gt": measurement.gt}
+    pictures = {way: measurement.images[way] for way in SHOWN if way in measurement.images}
+    pictures |= {} if measurement.gt is None else {"gt": measurement.gt}
     if measurement.routed is not None:
         routed, scale, branches = measurement.routed, architecture.task.scale, len(architecture.branches)
         pictures["map"] = route_map.overlay(pictures["routed"], routed.choice, routed.plan, scale, branches)

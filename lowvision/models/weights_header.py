@@ -34,6 +34,10 @@ class Provenance(Options):
     """License of the weights, e.g. `Apache-2.0`."""
     origin: str = ""
     """Name and format of the other program's file that they were converted from; empty: none."""
+    validated: str = ""
+    """Protocol of the metrics that training measured; empty: not stated."""
+    calibrated: str = ""
+    """Protocol of the curve; empty: not stated."""
 
 
 class Header(Options):

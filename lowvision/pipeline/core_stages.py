@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from lowvision.imaging.protocol import Protocol
-from lowvision.plugins.choices import Choices, distinct
-from lowvision.plugins.core_metrics import PSNR, SSIM
+from lowvision.config.options import Options
+from lowvision.pipeline.measuring_stages import Calibrate as Calibrate
+from lowvision.pipeline.measuring_stages import Evaluate as Evaluate
+from lowvision.pipeline.measuring_stages import Fidelity as Fidelity
+from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.metrics import Metric
-from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage, Trainable
 from lowvision.training.options import RoutedFit
 from lowvision.training.stage import TrainingStage
@@ -26,7 +26,27 @@ Side = Annotated[int, Field(ge=8)]
 """Height and width of a tile in LQ pixels."""
 
 
-class Base(TrainingStage):
+class OwnTiles(Options):
+    """The option of stages whose training tiles may have another size than those of restoring."""
+
+    tile: Side | Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    """Height and width of training tiles, in LQ pixels; a list, e.g. [32, 48, 64], is used in turn, each size for an
+    equal part of the steps. Null: `tile.size`. Other stages, validation and restoring keep `tile.size`."""
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Sizes of tiles in their order; empty: `tile.size`."""
+        return self.tile if isinstance(self.tile, tuple) else (self.tile,) if self.tile else ()
+
+    def tile_issues(self, backbones: Sequence[Backbone]) -> Iterator[tuple[str, str]]:
+        """Yield an issue of a stage for each size that one of the backbones cannot process."""
+        for multiple in sorted({backbone.multiple_of for backbone in backbones}):
+            for size in self.tiles:
+                if size % multiple:
+                    yield "tile", f"{size} must be a multiple of {multiple} for its backbone"
+
+
+class Base(OwnTiles, TrainingStage):
     """Train the base, i.e. the network of the last branch, on all tiles."""
 
     place: ClassVar[float] = 10
@@ -36,16 +56,11 @@ class Base(TrainingStage):
     start: str | None = None
     """Initial weights: a weights file or a name of shipped weights; replaces `weights` of the last branch. From a
     container, the branch with the same architecture is used."""
-    tile: Side | Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
-    """Height and width of training tiles, in LQ pixels; a list, e.g. [32, 48, 64], is used in turn, each size for an
-    equal part of the steps. Null: `tile.size`. The later stages keep `tile.size`."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform, as in the paper."""
 
-    @property
-    def tiles(self) -> tuple[int, ...]:
-        """Sizes of tiles in their order; empty: `tile.size`."""
-        return self.tile if isinstance(self.tile, tuple) else (self.tile,) if self.tile else ()
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        yield from self.tile_issues([recipe.base])
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import base
@@ -53,7 +68,7 @@ class Base(TrainingStage):
         base.run(context, self)
 
 
-class Distil(TrainingStage):
+class Distil(OwnTiles, TrainingStage):
     """Train each branch without weights to imitate the teacher, on all tiles."""
 
     place: ClassVar[float] = 15
@@ -85,6 +100,7 @@ class Distil(TrainingStage):
             yield "steps_each", f"has {len(self.steps_each)} values for {len(students)} branches without weights"
         if recipe.stages.branches:
             yield "", "is followed by stages.branches, which trains the same networks; omit one of them"
+        yield from self.tile_issues([recipe.branches[k].backbone for k in students])
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import distil
@@ -114,7 +130,7 @@ class Rank(Stage):
         rank.run(context, self)
 
 
-class Branches(TrainingStage):
+class Branches(OwnTiles, TrainingStage):
     """Train branch k on the tiles of class k."""
 
     place: ClassVar[float] = 30
@@ -141,13 +157,19 @@ class Branches(TrainingStage):
         """Return the options for branch k."""
         return self if self.steps_each is None else self.model_copy(update={"steps": self.steps_each[k]})
 
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        yield from _wrong_length("steps_each", self.steps_each, recipe)
+        if self.own_class and not recipe.stages.rank and len(recipe.branches) > 1:
+            yield "", "needs stages.rank, which sorts the tiles by difficulty"
+        yield from self.tile_issues([branch.backbone for branch in recipe.branches])
+
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import branches
 
         branches.run(context, self)
 
 
-class ClassifierStage(RoutedFit, TrainingStage):
+class ClassifierStage(OwnTiles, RoutedFit, TrainingStage):
     """Train the classifier; the branches are frozen."""
 
     place: ClassVar[float] = 40
@@ -161,18 +183,30 @@ class ClassifierStage(RoutedFit, TrainingStage):
     error_tiles: int = Field(default=4096, ge=1)
     """Training tiles on which each branch is measured, once, for a classifier that predicts errors."""
 
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        yield from _routed_issues(self, recipe)
+        if self.ranked_steps and not recipe.stages.rank:
+            yield "ranked_steps", "needs stages.rank, whose classes are learned"
+        if recipe.classifier and not recipe.classifier.trained:
+            yield "", "has nothing to train; omit it, or write classifier: null"
+        if self.tiles and recipe.classifier and recipe.classifier.predicts == "error":
+            yield "tile", "is not used by a classifier that predicts errors, which are those of tiles of `tile.size`"
+
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import classifier
 
         classifier.run(context, self)
 
 
-class Joint(RoutedFit, TrainingStage):
+class Joint(OwnTiles, RoutedFit, TrainingStage):
     """Train classifier and branches jointly."""
 
     place: ClassVar[float] = 50
     trains: ClassVar[Trainable | None] = "container"
     weights_options: ClassVar[tuple[str, ...]] = ("start",)
+
+    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
+        yield from _routed_issues(self, recipe)
 
     def run(self, context: StageContext) -> None:
         from lowvision.pipeline.stages import joint
@@ -180,93 +214,17 @@ class Joint(RoutedFit, TrainingStage):
         joint.run(context, self)
 
 
-class Calibrate(Stage):
-    """Measure PSNR over cost on `data.valid`, and store the curve in the weights file, for `--max-loss`.
-
-    A single adaptive network is set to several costs instead, for `--max-loss` and `--budget`.
-    """
-
-    place: ClassVar[float] = 60
-    trains: ClassVar[Trainable | None] = "container"
-
-    points: int = Field(default=9, ge=3)
-    """Number of points. Container: all tiles to the first branch, as trained, all to the last, and points between.
-    Adaptive network: equally spaced costs."""
-    size: int = Field(default=256, ge=16)
-    """Maximum height and width, in LQ pixels, of the centre of each photograph that is measured."""
-    batch: int = Field(default=16, ge=1)
-    """Tiles of one branch that are restored at a time."""
-
-    @property
-    def result(self) -> str:
-        return "container.safetensors"
-
-    def run(self, context: StageContext) -> None:
-        from lowvision.pipeline.stages import calibrate
-
-        calibrate.run(context, self)
+def _routed_issues(stage: ClassifierStage | Joint, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Yield the issues of a stage that trains the container."""
+    if not recipe.classifier:
+        yield "", "needs a classifier; add one to the recipe"
+    yield from _wrong_length("shares", stage.shares, recipe)
+    yield from stage.tile_issues([branch.backbone for branch in recipe.branches])
 
 
-class Fidelity(Stage):
-    """Measure how close the container is to its teacher, and how much faster, on `data.test`; write a report."""
-
-    place: ClassVar[float] = 65
-    needs: ClassVar[tuple[str, ...]] = ("test",)
-
-    points: int = Field(default=5, ge=2)
-    """Number of points of the calibrated curve that are measured, in addition to that of `max_loss`."""
-    max_loss: float = Field(default=0.3, ge=0)
-    """Loss in dB (`restore --max-loss`) of the point whose worst tiles are shown."""
-    rounds: int = Field(default=2, ge=1)
-    """Timed rounds, of which the quickest counts; every way is timed once in each."""
-    runtime: str = "auto"
-    """Runtime of teacher and container; `auto`: the fastest installed one."""
-    crops: int = Field(default=6, ge=0)
-    """Number of worst tiles that are shown next to those of the teacher."""
-
-    def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
-        if not (recipe.classifier and recipe.is_teacher(len(recipe.branches) - 1)):
-            yield "", "needs a `teacher`, whose weights are the last branch, and a classifier"
-        if not recipe.stages.calibrate:
-            yield "", "needs stages.calibrate, whose curve it measures"
-
-    def run(self, context: StageContext) -> None:
-        from lowvision.pipeline.stages import fidelity
-
-        fidelity.run(context, self)
-
-
-class Evaluate(Stage):
-    """Measure quality, cost and seconds on `data.test`, and write the report."""
-
-    place: ClassVar[float] = 70
-    default: ClassVar[bool] = True
-
-    budgets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Additional costs to measure at (`restore --budget`): fractions of the base's cost on the whole image. For a
-    single adaptive network: fractions of its cost on tiles, set on `data.valid`."""
-    compare: bool = False
-    """Also measure, at the cost of the classifier, the routing of untrained classifiers, fitted on `data.valid`, and of
-    an oracle."""
-    protocol: Protocol = "basicsr"
-    """Luma of photographs whose files are grey, for RGB: `basicsr`, of the image made RGB, as BasicSR's code measures;
-    `paper`, the grey values, as papers measure."""
-    metrics: Annotated[tuple[Metric, ...], Choices("metrics")] = (PSNR(), SSIM())
-    """Measures of quality, one or a list; columns of every report. Without `psnr`, a report states no gains."""
-    pictures: int = Field(default=4, ge=0)
-    """Number of images whose restored image and route map are saved."""
-    batch: int = Field(default=16, ge=1)
-    """Tiles of one branch that are restored at a time."""
-
-    def named_metrics(self, registry: Registry) -> dict[str, Metric]:
-        """Return the metrics by the name of their columns; a repeated name gets a number."""
-        names = distinct([registry.name_of(metric) for metric in self.metrics])
-        return dict(zip(names, self.metrics, strict=True))
-
-    def run(self, context: StageContext) -> None:
-        from lowvision.pipeline.stages import evaluate
-
-        evaluate.run(context, self)
+def _wrong_length(option: str, values: Sequence[float] | None, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if values is not None and len(values) != len(recipe.branches):
+        yield option, f"has {len(values)} values for {len(recipe.branches)} branches"
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -43,6 +44,22 @@ class Task(Options, ABC):
         if min(image.shape[1:]) < self.scale:
             return image
         return self.degrade(image[:, :height, :width], generator)
+
+    def degrade_batch(self, gt: Tensor, generators: Sequence[Generator]) -> Tensor:
+        """Return LQ (B,C,H/scale,W/scale) for `gt` (B,C,H,W) on any device, each image by its own generator.
+
+        By default, `degrade` of each image. An override may be faster on a device, and draw there from generators that
+        are seeded by the given ones; an image's result must not depend on the other images.
+        """
+        import torch
+
+        return torch.stack([self.degrade(image, generator) for image, generator in zip(gt, generators, strict=True)])
+
+    def link_batch(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Return images, which may differ in size, each degraded by its own generator; by default, `link` of each."""
+        return [self.link(image, generator, size) for image, generator in zip(images, generators, strict=True)]
 
     @abstractmethod
     def baseline(self, lq: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ class Data(Options):
     """A training file that cannot be read: `stop` before training, or `skip` it; skipped files are named."""
     teachers: tuple[str, ...] = ()
     """Weights files or names of shipped weights; the mean of their outputs replaces the ground truth of `train`."""
+    degrade: Literal["workers", "device"] = "workers"
+    """Random degradations of training tiles: by the `workers` that load them, or in batches on the `device`."""
     augment: tuple[Any, ...] = DEFAULT_AUGMENT
     """Transforms of albumentations, by name or as {name: arguments}; applied equally to lq and gt."""
     valid_tiles: int = Field(default=128, ge=1)
@@ -172,9 +174,8 @@ class Recipe(Options):
             *_impossible_scales(self),
             *_unfit_tiles(self),
             *_wrong_reductions(self),
-            *_wrong_lengths(self),
-            *_missing_classifier(self),
-            *_missing_stages(self),
+            *_unfit_classifier(self),
+            *_missing_data(self),
             *_unfit_teacher(self),
             *_stage_issues(self),
         ]
@@ -194,11 +195,6 @@ def _impossible_scales(recipe: Recipe) -> Iterator[ValidationIssue]:
 
 
 def _unfit_tiles(recipe: Recipe) -> Iterator[ValidationIssue]:
-    for own in recipe.stages.base.tiles if recipe.stages.base else ():
-        if own % recipe.base.multiple_of:
-            yield ValidationIssue(
-                ("stages", "base", "tile"), f"{own} must be a multiple of {recipe.base.multiple_of} for its backbone"
-            )
     for multiple in sorted({branch.backbone.multiple_of for branch in recipe.branches}):
         if recipe.tile.size % multiple:
             yield ValidationIssue(
@@ -222,43 +218,27 @@ def _wrong_reductions(recipe: Recipe) -> Iterator[ValidationIssue]:
             )
 
 
-def _wrong_lengths(recipe: Recipe) -> Iterator[ValidationIssue]:
-    for name, option in (("branches", "steps_each"), ("classifier", "shares"), ("joint", "shares")):
-        values = getattr(getattr(recipe.stages, name), option, None)
-        if values is not None and len(values) != len(recipe.branches):
-            yield ValidationIssue(
-                ("stages", name, option), f"has {len(values)} values for {len(recipe.branches)} branches"
-            )
-
-
-def _missing_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
-    if recipe.classifier:
+def _unfit_classifier(recipe: Recipe) -> Iterator[ValidationIssue]:
+    stages, classifier = recipe.stages, recipe.classifier
+    if classifier is None:
+        if len(recipe.branches) > 1:
+            yield ValidationIssue(("classifier",), MISSING)
         return
-    if len(recipe.branches) > 1:
-        yield ValidationIssue(("classifier",), MISSING)
-    for name in ("classifier", "joint"):
-        if getattr(recipe.stages, name):
-            yield ValidationIssue(("stages", name), "needs a classifier; add one to the recipe")
-    if recipe.stages.calibrate and not (recipe.stages.base or recipe.branches[-1].weights):
-        yield ValidationIssue(("stages", "calibrate"), "needs stages.base, or weights of the branch")
+    if classifier.trained:
+        return
+    if recipe.data.valid is None and (stages.joint or stages.calibrate):
+        yield ValidationIssue(("classifier",), "is fitted instead of trained, which needs data.valid")
+    if stages.branches and not (stages.calibrate or stages.joint):
+        yield ValidationIssue(("classifier",), "is fitted when the container is assembled; add stages.calibrate")
 
 
-def _missing_stages(recipe: Recipe) -> Iterator[ValidationIssue]:
-    trained = [name for name, stage in recipe.stages.items() if "train" in stage.needs]
+def _missing_data(recipe: Recipe) -> Iterator[ValidationIssue]:
     for split in ("train", "valid", "test"):
         in_need = [name for name, stage in recipe.stages.items() if split in stage.needs]
         if in_need and getattr(recipe.data, split) is None:
             yield ValidationIssue(("stages", in_need[0]), f"needs data.{split}")
-    own_class = recipe.stages.branches.own_class if recipe.stages.branches else 0
-    if own_class and not recipe.stages.rank and len(recipe.branches) > 1:
-        yield ValidationIssue(("stages", "branches"), "needs stages.rank, which sorts the tiles by difficulty")
-    if recipe.stages.evaluate and recipe.data.test is None and "evaluate" in recipe.stages.written:
-        yield ValidationIssue(("stages", "evaluate"), "needs data.test")
-    if recipe.stages.classifier and recipe.stages.classifier.ranked_steps and not recipe.stages.rank:
-        yield ValidationIssue(("stages", "classifier", "ranked_steps"), "needs stages.rank, whose classes are learned")
-    yield from _unmeasurable(recipe)
-    for name in trained:
-        if getattr(getattr(recipe.stages, name), "kept", None) == "best" and recipe.data.valid is None:
+    for name, stage in recipe.stages.items():
+        if getattr(stage, "kept", None) == "best" and recipe.data.valid is None:
             yield ValidationIssue(("stages", name, "keep"), "best needs data.valid")
 
 
@@ -267,32 +247,6 @@ def _stage_issues(recipe: Recipe) -> Iterator[ValidationIssue]:
     for name, stage in recipe.stages.items():
         for option, message in stage.issues(recipe):
             yield ValidationIssue(("stages", name, option) if option else ("stages", name), message)
-
-
-def _unmeasurable(recipe: Recipe) -> Iterator[ValidationIssue]:
-    """Yield the issues of stages that measure or fit the whole container."""
-    stages, classifier = recipe.stages, recipe.classifier
-    if recipe.data.valid is None:
-        if stages.calibrate:
-            yield ValidationIssue(("stages", "calibrate"), "needs data.valid")
-        if stages.evaluate and stages.evaluate.compare:
-            yield ValidationIssue(("stages", "evaluate", "compare"), "needs data.valid, to fit other classifiers")
-        if classifier and not classifier.trained and (stages.joint or stages.calibrate):
-            yield ValidationIssue(("classifier",), "is fitted instead of trained, which needs data.valid")
-        if stages.evaluate and stages.evaluate.budgets and len(recipe.branches) == 1:
-            yield ValidationIssue(
-                ("stages", "evaluate", "budgets"), "needs data.valid, to set a single network to them"
-            )
-    if classifier is None:
-        return
-    if stages.classifier and not classifier.trained:
-        yield ValidationIssue(("stages", "classifier"), "has nothing to train; omit it, or write classifier: null")
-    if stages.branches and not (classifier.trained or stages.calibrate or stages.joint):
-        yield ValidationIssue(("classifier",), "is fitted when the container is assembled; add stages.calibrate")
-    if stages.calibrate and classifier.trained and not (stages.classifier or stages.joint):
-        yield ValidationIssue(
-            ("stages", "calibrate"), "needs stages.classifier or stages.joint, which train the classifier"
-        )
 
 
 def _unfit_teacher(recipe: Recipe) -> Iterator[ValidationIssue]:

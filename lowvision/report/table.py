@@ -124,8 +124,9 @@ def label(way: str) -> str:
 
 
 def title(document: Document) -> str:
-    """Format the task in one line, e.g. `sr, scale 4`."""
-    return "; ".join(
+    """Return the task in one line, e.g. `sr, scale 4`."""
+    # Reports from before there was this key have tasks without components in their options.
+    return document.get("title") or "; ".join(
         ", ".join([name, *(f"{option} {value}" for option, value in options.items())])
         for name, options in document.get("task", {}).items()
     )
@@ -172,8 +173,11 @@ def protocol(document: Document) -> str:
     # Only RGB has two conventions; reports without a name are from before there was a choice.
     of_rgb = any(name.startswith("psnr_rgb") for name in names)
     convention = f" ({protocols.EXPLANATIONS[document.get('protocol', 'basicsr')]})" if of_rgb else ""
+    compared = any(name.startswith(("psnr", "ssim")) for name in names)
+    measured = "PSNR in dB and SSIM of images" if compared else "Measured on restored images"
+    luma = f"; Y is the luma of BT.601{convention}" if compared else ""
     return (
-        f"PSNR in dB and SSIM of images rounded to 8 bits, {cut}; Y is the luma of BT.601{convention}. GMAC: 10^9 "
+        f"{measured} rounded to 8 bits, {cut}{luma}. GMAC: 10^9 "
         f"exact multiply-adds per image, including tile overlap{classifier}. Figures are means over images.{more}"
         f"{_left_out(document)}"
     )

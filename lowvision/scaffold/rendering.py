@@ -33,12 +33,16 @@ KINDS = {
     "loss": "losses",
     "metric": "metrics",
     "stage": "stages",
+    "observer": "observers",
+    "dataset": "datasets",
 }
 """Component types that can be rendered, and their kind in the registry."""
 MODULES = {
     "network.py": "the network, in torch",
     "objective.py": "the losses, in torch",
     "detail.py": "the loss, in torch",
+    "follower.py": "the observer, which a run calls",
+    "reader.py": "the reader, which returns pixels",
 }
 """Modules that some kinds have, and their row in the README."""
 PREFIX = "lowvision-"

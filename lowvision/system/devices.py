@@ -73,6 +73,11 @@ def layout(device: torch.device | str) -> torch.memory_format:
     return torch.contiguous_format if torch.device(device).type == "mps" else torch.channels_last
 
 
+def in_fast_layout(tensor: torch.Tensor) -> torch.Tensor:
+    """Convert images to the memory format in which convolutions are fast; return other tensors unchanged."""
+    return tensor.contiguous(memory_format=layout(tensor.device)) if tensor.dim() == 4 else tensor
+
+
 def free_memory(device: torch.device | str) -> int:
     """Return the bytes that are free on an accelerator; a cautious guess if its backend does not report them."""
     kind = torch.device(device).type

@@ -11,6 +11,7 @@ from lowvision.testing.classifiers import check_classifier
 from lowvision.testing.datasets import check_dataset
 from lowvision.testing.losses import check_loss
 from lowvision.testing.metrics import check_metric
+from lowvision.testing.observers import check_observer
 from lowvision.testing.plugins import check_plugin
 from lowvision.testing.reducers import check_reducer
 from lowvision.testing.stages import check_stage
@@ -24,6 +25,7 @@ __all__ = [
     "check_dataset",
     "check_loss",
     "check_metric",
+    "check_observer",
     "check_plugin",
     "check_reducer",
     "check_stage",

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from lowvision.config import yaml_reader
 from lowvision.config.options import Options
-from lowvision.errors import LowvisionError, message_of
-from lowvision.plugins import registry
+from lowvision.errors import LowvisionError, PluginError, message_of
+from lowvision.plugins import hookspecs, registry
+from lowvision.plugins.registry import Registry
 
 
 def check_options(options: Options) -> None:
@@ -23,8 +24,9 @@ def check_options(options: Options) -> None:
             raise AssertionError(
                 f"{kind.__name__}: give the option '{name}' a docstring below it; editors and `lowvision show` show it"
             )
+    components = registry.load()  # needed to serialize a component among the options
+    _check_provided(options, components)
     try:
-        components = registry.load()  # needed to serialize a component among the options
         written = yaml_reader.parse(
             json.dumps(options.model_dump(mode="json", context=components)), kind.__name__
         ).value
@@ -41,6 +43,27 @@ def check_options(options: Options) -> None:
             f"{kind.__name__}: {options!r} was written, but {again!r} is read; a validator must not change its own "
             "results"
         )
+
+
+def _check_provided(options: Options, components: Registry) -> None:
+    """Check that plugins provide all components among the options: only these have names in files."""
+    for name, value in options:
+        for part in value if isinstance(value, tuple) else (value,):
+            if not isinstance(part, Options):
+                continue
+            if isinstance(part, tuple(hookspecs.KINDS.values())) and not _is_provided(part, components):
+                raise AssertionError(
+                    f"{type(options).__name__}: its option '{name}' is a {type(part).__name__}, which no installed "
+                    "plugin provides, so that files cannot name it; give the check a component of an installed plugin"
+                )
+            _check_provided(part, components)
+
+
+def _is_provided(component: Options, components: Registry) -> bool:
+    try:
+        return bool(components.name_of(component))
+    except PluginError:
+        return False
 
 
 def name_of(options: Options) -> str:

@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import types
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
-
-import torch
-from torch import nn
 
 from lowvision.config import yaml_reader
 from lowvision.errors import LowvisionError, message_of
-from lowvision.imaging import io
 from lowvision.models import weights
 from lowvision.pipeline import run, run_folder
 from lowvision.plugins import registry
-from lowvision.plugins.contracts import Backbone, Classifier, Task
-from lowvision.plugins.hookspecs import hookimpl
 from lowvision.plugins.stages import Stage
 from lowvision.recipe import reading
-from lowvision.testing import options
-from lowvision.testing.subject import PlainTask, one_line
-from lowvision.training import checkpoint
+from lowvision.testing import options, small_run
+from lowvision.testing.small_run import FIT, NAME, SPLITS
+from lowvision.testing.subject import one_line
 from lowvision.training.stage import TrainingStage
 
-MODULE = "lowvision_stage_under_test"
-NAME = "stage_under_test"
-FIT = {"steps": 4, "batch": 2, "checkpoint_every": 2, "valid_every": 2, "log_every": 1}
 EARLIER = {"base": FIT, "rank": {"limit": 8}, "branches": FIT, "classifier": FIT}
-SPLITS = ("train", "valid", "test")
-
-
-class SmallBackbone(Backbone):
-    """One convolution and a pixel shuffle."""
-
-    channels: int = 4
-    """Feature channels."""
-
-    def build(self, task: Task) -> nn.Module:
-        first = nn.Conv2d(task.channels, self.channels, 3, padding=1)
-        last = nn.Conv2d(self.channels, task.channels * task.scale**2, 1)
-        return nn.Sequential(first, nn.ReLU(), last, nn.PixelShuffle(task.scale))
-
-    def reach(self, task: Task) -> int:
-        return 1
-
-
-class SmallClassifier(Classifier):
-    """The mean colour and a linear layer."""
-
-    def build(self, task: Task, classes: int) -> nn.Module:
-        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(task.channels, classes))
-
-
-class Interrupted(BaseException):
-    """Raised in place of a kill."""
 
 
 def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
@@ -76,9 +36,8 @@ def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
     _check_class(type(stage))
     if isinstance(stage, TrainingStage):
         stage = stage.model_copy(update={**FIT, "warmup": 0, "micro_batch": None})
-    with tempfile.TemporaryDirectory() as temporary, _registry(type(stage)) as components:
+    with tempfile.TemporaryDirectory() as temporary, small_run.components(stages=type(stage)) as components:
         folder = Path(temporary)
-        _write_photographs(folder)
         source = folder / "recipe.yml"
         source.write_text(yaml_reader.dump(_recipe(folder, stage, components, recipe or {})))
         first, second = folder / "first", folder / "second"
@@ -86,7 +45,8 @@ def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
         _check_files(stage, first)
         _check_weights(stage, first, components)
         if isinstance(stage, TrainingStage):
-            _interrupt(stage, source, components, second)
+            with small_run.interrupted(NAME, second):
+                _run(stage, source, components, second)
         _run(stage, source, components, second)
         _check_equal(stage, first, second)
 
@@ -104,45 +64,9 @@ def _check_class(kind: type[Stage]) -> None:
         raise AssertionError(f"{kind.__name__}: weights_options has '{unknown[0]}', which is not an option of it")
 
 
-@contextmanager
-def _registry(kind: type[Stage]) -> Iterator[registry.Registry]:
-    """Yield the installed components, those of the small recipe, and the stage under the name NAME."""
-    module: Any = types.ModuleType(MODULE)
-    module.lowvision_tasks = hookimpl(lambda: {NAME: PlainTask})
-    module.lowvision_backbones = hookimpl(lambda: {NAME: SmallBackbone})
-    module.lowvision_classifiers = hookimpl(lambda: {NAME: SmallClassifier})
-    module.lowvision_stages = hookimpl(lambda: {NAME: kind})
-    sys.modules[MODULE] = module
-    try:
-        components = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
-        if broken := [plugin for plugin in components.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
-            raise AssertionError(f"{kind.__name__}: {broken[0].reason}")
-        yield components
-    finally:
-        del sys.modules[MODULE]
-
-
-def _write_photographs(folder: Path) -> None:
-    generator = torch.Generator().manual_seed(0)
-    (folder / "photographs").mkdir()
-    for number in range(2):
-        pixels = torch.randint(0, 256, (48, 48, 3), generator=generator, dtype=torch.uint8)
-        io.write(folder / "photographs" / f"{number}.png", io.Image(pixels.numpy()))
-
-
 def _recipe(folder: Path, stage: Stage, components: registry.Registry, changes: Mapping[str, Any]) -> dict[str, Any]:
-    photographs = {"folder": {"path": str(folder / "photographs")}}
-    small = {
-        "task": {NAME: {"scale": 2}},
-        "branches": [{NAME: {"channels": 2}}, {NAME: {"channels": 4}}],
-        "classifier": NAME,
-        "tile": {"size": 8, "overlap": 0},
-        "data": {**dict.fromkeys(SPLITS, photographs), "augment": [], "valid_tiles": 2, "workers": 0},
-        "stages": {
-            name: stage_options for name, stage_options in EARLIER.items() if _place(name, components) < stage.place
-        },
-    }
-    changed = {**small, **changes}
+    earlier = {name: fit for name, fit in EARLIER.items() if _place(name, components) < stage.place}
+    changed = {**small_run.recipe(folder), "stages": earlier, **changes}
     own = stage.model_dump(mode="json", exclude_unset=True, context=components)
     return {**changed, "stages": {"evaluate": None, **changed["stages"], NAME: own}}
 
@@ -188,21 +112,6 @@ def _results(stage: Stage, folder: Path) -> list[Path]:
         return []
     parts = ("0", "1") if stage.trains == "branches" else ("",)
     return [folder / NAME / part / stage.result for part in parts]
-
-
-def _interrupt(stage: Stage, source: Path, components: registry.Registry, folder: Path) -> None:
-    """Run until the stage has written its first checkpoint."""
-
-    def save(accelerator: Any, place: Path, *others: Any, original: Callable[..., None] = checkpoint.save) -> None:
-        original(accelerator, place, *others)
-        if NAME in place.relative_to(folder).parts:
-            raise Interrupted
-
-    with mock.patch.object(checkpoint, "save", save):
-        try:
-            _run(stage, source, components, folder)
-        except Interrupted:
-            return
 
 
 def _check_equal(stage: Stage, first: Path, second: Path) -> None:

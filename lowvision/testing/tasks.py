@@ -20,6 +20,8 @@ SCALES = range(1, 9)
 """Scales to try if the task supports them."""
 SIZES = ((24, 36), (5, 7), (1, 1))
 """Height and width of lq."""
+BATCH_TOLERANCE = 1.1 / 255
+"""Largest difference of an image in two batches: its rounding to 8 bit may differ."""
 PLAUSIBLE = (-0.5, 1.5)
 """Range of most values of a baseline; noise and ringing may exceed [0,1]."""
 
@@ -28,8 +30,8 @@ def check_task(task: Task) -> None:
     """Check a task against its contract, for every supported scale up to 8, RGB and grey.
 
     Checks: serialization of options; sizes; gt is not changed; equal generators give equal lq, different generators
-    different lq if and only if `random`, and no other source of randomness is used; size and range of the
-    baseline, image by image. Raises AssertionError at the first failure.
+    different lq if and only if `random`, and no other source of randomness is used; `degrade_batch` treats each image
+    by itself; size and range of the baseline, image by image. Raises AssertionError at the first failure.
     """
     options.check_options(task)
     for form in _forms(task):
@@ -38,6 +40,7 @@ def check_task(task: Task) -> None:
             _check_size(form, gt, size)
         gt = _photograph(form.channels, 24 * form.scale, 24 * form.scale)
         _check_randomness(form, gt)
+        _check_batch(form, torch.stack([gt, gt.flip(-1) / 2]))
         _check_baseline(form, torch.stack([_degraded(form, gt, 0), _degraded(form, gt.flip(-1) / 2, 1)]))
 
 
@@ -121,6 +124,19 @@ def _check_randomness(task: Task, gt: Tensor) -> None:
             raise _failure(
                 task, "a second draw from one generator repeats the first; draw from it, do not read its seed"
             )
+
+
+def _check_batch(task: Task, gt: Tensor) -> None:
+    """gt: (2,C,H,W)"""
+    together, alone = (
+        task.degrade_batch(images, [torch.Generator().manual_seed(seed) for seed in seeds])
+        for images, seeds in ((gt, (0, 1)), (gt[1:], (1,)))
+    )
+    if together.shape[0] != 2 or not torch.allclose(together[1:], alone, atol=BATCH_TOLERANCE):
+        raise _failure(
+            task,
+            "degrade_batch gives an image another result in another batch; draw for each image from its own generator",
+        )
 
 
 @contextmanager

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from lowvision.data.tiles import DistributedBatchSampler
+from lowvision.data.undegraded import Undegraded
 from lowvision.errors import RunError, TrainingError
 from lowvision.system import cores, devices
-from lowvision.training import batch_norm, checkpoint, collapse, critics
+from lowvision.training import batch_norm, checkpoint, collapse, compiling, critics
 from lowvision.training.log import Log, Value
 from lowvision.training.loss_sum import LossSum
 from lowvision.training.meter import Meter, Sums
@@ -54,6 +55,8 @@ class TrainingSpec:
     """Selects the best weights by a result of the validator."""
     pictures: Callable[[nn.Module], Mapping[str, Tensor]] | None = None
     """Returns tiles for observers after a validation; None: no observer receives them."""
+    degrade: Callable[[Undegraded], tuple[Tensor, Tensor]] | None = None
+    """Degrades clean tiles on the device; None: all samples are pairs."""
 
 
 @dataclass
@@ -99,10 +102,9 @@ def fit(
     parameters = [p for p in spec.objective.parameters() if p.requires_grad]
     optimizer = make_optimizer(parameters, options, accelerator.device.type)
     schedule = make_schedule(optimizer, options)
-    accelerator.ddp_handler = DistributedDataParallelKwargs(
-        find_unused_parameters=spec.objective.find_unused_parameters,
-        gradient_as_bucket_view=True,  # without a copy of all gradients
-    )
+    unused = spec.objective.find_unused_parameters
+    # gradient_as_bucket_view: without a copy of all gradients.
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=unused, gradient_as_bucket_view=True)
     objective, optimizer = accelerator.prepare(spec.objective, optimizer)
     trained_losses = critics.prepare(spec.image_loss, options, accelerator)
     _vary_randomness(spec.stage, accelerator)
@@ -112,8 +114,9 @@ def fit(
     validated = network if average is None else average.module
 
     meter = Meter(skips=accelerator.scaler is not None)
-    with log.progress(spec.stage, options.steps), devices.searched_convolutions():
-        for lq, gt in _batches(samples, options, state.step, accelerator, workers):
+    compiled = compiling.compiled(network, spec.stage, options.compile)
+    with log.progress(spec.stage, options.steps), devices.searched_convolutions(), compiled:
+        for lq, gt in _batches(samples, options, state.step, accelerator, workers, spec.degrade):
             meter.end_data_wait()
             schedule(state.step)
             metrics = update(objective, optimizer, lq, gt, state.progress(options), options, accelerator)
@@ -172,6 +175,7 @@ def _batches(
     first_step: int,
     accelerator: Accelerator,
     workers: int | None,
+    degrade: Callable[[Undegraded], tuple[Tensor, Tensor]] | None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield this process's share of the tiles of every step, on its device."""
     processes = accelerator.num_processes
@@ -191,7 +195,9 @@ def _batches(
     )
     for pair in loader:
         lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)
-        yield _fast_layout(lq), _fast_layout(gt)
+        if degrade and isinstance(pair, Undegraded):
+            lq, gt = degrade(Undegraded(lq, pair.seed))
+        yield devices.in_fast_layout(lq), devices.in_fast_layout(gt)
 
 
 def loaders(accelerator: Accelerator) -> int:
@@ -199,11 +205,6 @@ def loaders(accelerator: Accelerator) -> int:
     if accelerator.device.type == "cpu":
         return 1
     return max(1, min(MOST_LOADERS, cores.per_process() - 1))
-
-
-def _fast_layout(tensor: Tensor) -> Tensor:
-    """Convert images to the memory format in which convolutions are fast; return other tensors unchanged."""
-    return tensor.contiguous(memory_format=devices.layout(tensor.device)) if tensor.dim() == 4 else tensor
 
 
 def update(

@@ -59,6 +59,8 @@ class Fit(Options):
     """Maximum norm of the gradient; null: no clipping."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of an exponential moving average of the weights, which is then validated and saved; null: no average."""
+    compile: bool = False
+    """Compile the network by torch.compile: minutes per stage, and a C++ compiler, for faster steps."""
     keep: Literal["best", "last"] | Best = "last"
     """Weights that the next stage uses: the best ones on `data.valid`, by PSNR or {best: METRIC}, or the last ones."""
     valid_every: int = Field(default=500, ge=1)

@@ -87,10 +87,13 @@ def test_a_run_returns_its_report_and_prints_nothing(tmp_path: Path, capfd: pyte
     resolved = yaml.safe_load((tmp_path / "run" / "recipe.resolved.yml").read_text())
     assert (resolved["seed"], resolved["stages"]["base"]["lr"]) == (3, 1e-3)
 
-    evaluated = lowvision.evaluate(report.weights, tmp_path / "photos" / "valid", device="cpu")
+    evaluated = lowvision.evaluate(
+        report.weights, tmp_path / "photos" / "valid", metrics=["psnr", {"noise": {}}], device="cpu"
+    )
     assert capfd.readouterr() == ("", "")
     assert evaluated.document is not None
     assert evaluated.document["sets"][0]["name"] == "valid"
+    assert list(evaluated.document["metrics"]) == ["psnr", "noise"]
     documents = [returned.document for returned in (report, evaluated) if returned.document]
     means = [document["sets"][0]["mean"]["base_whole"] for document in documents]
     metric = next(name for name in means[0] if name.startswith("psnr"))

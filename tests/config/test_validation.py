@@ -74,6 +74,10 @@ def test_a_hint_names_the_fields_of_the_model_at_the_error() -> None:
     }
 
 
+def test_a_list_is_not_called_too_short_because_its_items_are_invalid() -> None:
+    assert error_messages(some=("x",)) == {"some.0": "must be a whole number, not 'x'"}
+
+
 def test_messages_of_a_validator_are_unchanged() -> None:
     error = validation.as_error("Sample", [ValidationIssue(("inner", "width"), "is {odd}")])
     assert validation.from_error(error, Sample, {"inner": {"width": 1}}) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from torch import Tensor, nn
 from lowvision import report
 from lowvision.commands.evaluate import evaluate
 from lowvision.data.photographs import Photograph
-from lowvision.errors import UsageError
+from lowvision.errors import DataError, UsageError
 from lowvision.evaluation.measure import Evaluation, ImageMeasurement, _timed, mean
 from lowvision.evaluation.run import _image_row
 from lowvision.imaging import io
 from lowvision.plugins import registry
+from lowvision.plugins.core_metrics import PSNR
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing import networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.cost import multiply_adds
 from lowvision.routing.engine import Engine
 from lowvision.routing.regions import Geometry
+from lowvision_metrics import Blur, Noise
 
 COMPARED = ("high_frequency", "edge_table", "oracle")
 
@@ -237,3 +240,37 @@ def test_the_luma_of_a_grey_file_follows_the_protocol(photos: Path, tmp_path: Pa
     assert of_colour["basicsr"] == of_colour["paper"]
     assert of_grey["basicsr"] - of_grey["paper"] == pytest.approx(1.32, abs=0.01)
     assert "protocol paper: the values of grey files" in " ".join(report.text(documents["paper"]).split())
+
+
+@pytest.fixture(scope="module")
+def degraded(photos: Path) -> dict[str, Folder]:
+    return {"degraded": Folder(path=str(photos / "valid"), has_gt=False)}
+
+
+def test_images_without_ground_truth_are_measured_by_metrics_without_a_reference(
+    weights_file: Path, degraded: dict[str, Folder], tmp_path: Path
+) -> None:
+    chosen = {"psnr": PSNR(), "noise": Noise(), "blur": Blur()}
+    document = evaluate(
+        weights_file, degraded, registry.load(), tmp_path, "cpu", (), None, metrics=chosen, prints=False
+    )
+    (measured,) = document["sets"]
+    names = [name for name in measured["mean"]["routed"] if "@" in name]
+    assert names == ["noise@crop2", "blur@crop2"]
+    assert all(math.isfinite(measured["mean"][way]["noise@crop2"]) for way in ("input", "base_whole", "routed"))
+    (image,) = measured["images"]
+    assert (image["height"], image["width"]) == (128, 100)
+    assert not list(tmp_path.rglob("gt.png"))
+    text = " ".join((tmp_path / "report.txt").read_text().split())
+    assert "Measured on restored images rounded to 8 bits, with 2 pixels cropped at each border. GMAC" in text
+    assert "NOISE BLUR of base of base % of tiles in ↓ ↓" in text
+    assert "lower is better" in text
+
+
+def test_without_ground_truth_and_such_a_metric_the_way_out_is_named(
+    weights_file: Path, degraded: dict[str, Folder]
+) -> None:
+    with pytest.raises(
+        DataError, match=r"seen: has no ground truth; measure by a metric without a reference, e.g. `noise`"
+    ):
+        evaluate(weights_file, degraded, registry.load(), None, "cpu", (), None, prints=False)

@@ -24,6 +24,7 @@ from lowvision.plugins.choice import choose
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.recipe import reading
 from lowvision.testing import check_plugin, check_task
+from lowvision_blur import kernels
 from lowvision_degradations import (
     CameraNoise,
     Chain,
@@ -114,6 +115,32 @@ def test_real_esrgan_degrades_any_size_for_any_seed(order: int, seed: int) -> No
     assert lq.shape == (3, height // 4, width // 4)
     assert torch.allclose(lq * 255, (lq * 255).round(), atol=1e-4)
     assert torch.equal(lq, chain.degrade(photograph(height, width), seeded(seed)))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"real_esrgan": {"order": 2}},
+        {"chain": {"shuffle": True, "repeat": 2, "probability": 0.7, "of": [{"blur": {"radius": [0.2, 3]}}, "noise"]}},
+        {"one_of": {"of": ["noise", "sinc", {"jpeg": {"quality": [30, 95]}}], "weights": [3, 1, 2]}},
+        {"blur": {"radius": [0.5, 2]}},
+    ],
+    ids=lambda written: next(iter(written)),
+)
+@given(seeds=some.lists(some.integers(0, 2**31), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=8)
+def test_a_batch_is_degraded_as_its_images_are(written: Any, seeds: list[int]) -> None:
+    made = task(_tuples(written))
+    gt = torch.stack([photograph(32, 40).roll(n) for n in range(len(seeds))])
+    each = [made.degrade(image, seeded(seed)) for image, seed in zip(gt, seeds, strict=True)]
+    assert torch.equal(made.degrade_batch(gt, [seeded(seed) for seed in seeds]), torch.stack(each))
+
+
+def test_images_of_an_accelerator_are_filtered_in_one_pass_with_the_result_of_each() -> None:
+    own = [kernels.sinc(1.0, 7), kernels.line(5.0, 0.7), kernels.of_shape(kernels.Shape("plateau", 2, 1, 0.3, 1.5, 21))]
+    images = torch.rand(3, 3, 20, 24, generator=seeded(0))
+    expected = torch.stack([kernels.filtered(image, kernel) for image, kernel in zip(images, own, strict=True)])
+    torch.testing.assert_close(kernels.filtered_batch(images, own), expected, atol=1e-5, rtol=0)
 
 
 def test_the_second_order_degrades_more_than_the_first() -> None:

@@ -15,7 +15,7 @@ from lowvision import DataError
 from lowvision.imaging import io
 from lowvision.imaging.metrics import eight_bit, psnr
 from lowvision.testing import check_metric, check_plugin
-from lowvision_metrics import DISTS, LPIPS, MSSSIM, PSNRTo
+from lowvision_metrics import DISTS, LPIPS, MSSSIM, Blur, Noise, PSNRTo
 
 torchvision = pytest.importorskip("torchvision")
 
@@ -39,7 +39,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_the_plugin_registers_its_metrics() -> None:
-    assert check_plugin("lowvision_metrics") == {"metrics": ["dists", "lpips", "ms_ssim", "psnr_to"]}
+    assert check_plugin("lowvision_metrics") == {"metrics": ["blur", "dists", "lpips", "ms_ssim", "noise", "psnr_to"]}
 
 
 def test_ms_ssim_passes_its_check() -> None:
@@ -66,6 +66,49 @@ def test_lpips_equals_torchmetrics_with_the_weights_of_the_file(
         value = expected(2 * restored[None] - 1, 2 * gt[None] - 1).item()
     assert metric.measure(restored, gt) == pytest.approx(value, rel=1e-5)
     assert metric.measure(gt, gt) == 0
+
+
+def smooth(side: int = 96) -> torch.Tensor:
+    rows, columns = torch.arange(side)[:, None] / 17, torch.arange(side + 7) / 13
+    return (0.5 + 0.3 * rows.sin() * columns.cos())[None]
+
+
+@pytest.mark.parametrize("metric", [Noise(), Blur()])
+def test_metrics_without_a_reference_pass_their_check(metric: Noise | Blur) -> None:
+    check_metric(metric)
+    assert not metric.full_reference
+    assert not metric.higher_is_better
+
+
+@settings(max_examples=15, deadline=None)
+@given(sigma=st.floats(2, 40), seed=st.integers(0, 99))
+def test_white_noise_is_estimated_within_a_tenth(sigma: float, seed: int) -> None:
+    noise = torch.randn(smooth().shape, generator=torch.Generator().manual_seed(seed))
+    assert Noise().measure(smooth() + sigma / 255 * noise, None) == pytest.approx(sigma, rel=0.1, abs=0.3)
+
+
+def test_a_plane_has_no_noise() -> None:
+    plane = (torch.arange(20.0)[:, None] / 100 + torch.arange(30.0) / 150)[None]
+    assert Noise().measure(plane, None) == pytest.approx(0, abs=1e-4)
+
+
+def test_blur_grows_with_the_width_of_a_blur_and_falls_with_noise() -> None:
+    sharp = torch.rand(3, 64, 70, generator=torch.Generator().manual_seed(0))
+    widths = [torch.nn.functional.avg_pool2d(sharp, size, 1, size // 2) for size in (1, 3, 5, 9)]
+    values = [Blur().measure(image, None) for image in widths]
+    assert values == sorted(values)
+    assert 0 < values[0] < values[-1] - 0.15 < 0.85
+    noisy = widths[-1] + 0.1 * torch.randn(widths[-1].shape, generator=torch.Generator().manual_seed(1))
+    assert Blur().measure(noisy, None) < values[-1]
+    assert Blur().measure(torch.ones(1, 9, 9), None) == 1
+
+
+def test_blur_is_that_of_scikit_image() -> None:
+    measure = pytest.importorskip("skimage.measure")
+    image = torch.rand(1, 60, 66, generator=torch.Generator().manual_seed(0))
+    image = torch.nn.functional.avg_pool2d(image, 3, 1, 1)
+    expected = measure.blur_effect(image[0].numpy(), h_size=9)
+    assert Blur().measure(image, None) == pytest.approx(expected, abs=0.05)  # it takes Sobel filters for differences
 
 
 def test_learned_metrics_pass_their_check(weights: dict[str, Path]) -> None:

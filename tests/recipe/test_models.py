@@ -24,6 +24,14 @@ def test_merging_handles_every_choice_of_a_recipe() -> None:
     assert {("backbone",), *tops, *sets} == CHOICES.keys()
 
 
+@pytest.mark.parametrize("stage", ["branches", "classifier", "joint"])
+def test_the_own_tiles_of_a_stage_must_fit_every_backbone(tmp_path: Path, stage: str) -> None:
+    recipe = toys.RECIPE.replace("backbone: net", "backbone: halves").replace("joint:", "joint: {steps: 9}")
+    (issue,) = toys.complaints(tmp_path, recipe, f"stages.{stage}.tile=[32, 40]")
+    assert issue.endswith(f"stages.{stage}.tile: 40 must be a multiple of 16 for its backbone")
+    assert getattr(toys.read(tmp_path, recipe, f"stages.{stage}.tile=48").stages, stage).tiles == (48,)
+
+
 def test_the_tile_size_must_be_a_multiple_of_the_backbone(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("backbone: net", "backbone: halves").replace("steps: 3000", "tile: 40, steps: 3000")
     (complaint,) = toys.complaints(tmp_path, text)

@@ -117,3 +117,9 @@ def test_the_input_row_is_described_by_the_task_that_made_it():
     text = report.text(document(2) | {"baseline": "without a network: the guided filter"})
     assert "without a network: the guided filter" in text
     assert "bicubic" not in text
+
+
+def test_a_title_of_the_document_stands_in_place_of_the_options_of_the_task():
+    assert report.text(document(0)).startswith("lowvision report: sr, scale 4\n")
+    told = report.text({**document(0), "title": "chain, of [blur, noise]"})
+    assert told.startswith("lowvision report: chain, of [blur, noise]\n")

@@ -38,9 +38,11 @@ TINY = [
 RUN_ALL = """
 import sys
 from lowvision.cli import app
-runs, overrides, recipes = sys.argv[1], sys.argv[2].split("|"), sys.argv[3:]
+runs, shared, recipes = sys.argv[1], sys.argv[2].split("|"), sys.argv[3:]
 for recipe in recipes:
     name = recipe.split("/")[-2]
+    own = ["data.train={acme_dataset: {count: 3, side: 96}}"] if name.endswith("dataset") else []
+    overrides = [*shared, *own]
     app(["run", recipe, *overrides, "--runs", runs, "--name", name, "--device", "cpu"], standalone_mode=False)
 """
 
@@ -149,6 +151,10 @@ def test_the_example_of_a_plugin_runs_to_the_report(
         if kind == "metric":
             assert tested["mean"]["routed"]["acme_metric@crop2"] > 0
             assert any("valid_acme_metric" in entry for entry in read_metrics(run))
+        if kind == "observer":
+            assert {"base", "joint"} <= json.loads((run / "acme_observer.json").read_text()).keys()
+        if kind == "dataset":
+            assert "acme_dataset" in (run / "recipe.resolved.yml").read_text()
 
 
 def test_uninstalling_a_plugin_leaves_no_files(

@@ -13,7 +13,7 @@ from lowvision.testing import check_stage
 
 FAULTS = {
     "crash": "run raises KeyError in a small recipe: 'edges'",
-    "unlisted file": "writes stage_under_test/notes.txt, which --restart would keep; get the path of every file",
+    "unlisted file": "writes component_under_test/notes.txt, which --restart would keep; get the path of every file",
     "no weights": "`trains` is 'base', but its weights are not usable",
     "random": "two runs differ in numbers.npz; derive all randomness from context.recipe.seed",
 }

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-from lowvision.data.tiles import Grid, Mixed
+from lowvision.data.tiles import Grid, Mixed, TileExtractor
+from lowvision.errors import RunError
 from lowvision.pipeline.core_stages import Branches
-from lowvision.pipeline.stages import network, rank
+from lowvision.pipeline.stages import network, rank, tile_sizes
 from lowvision.pipeline.stages.job import Job
 from lowvision.recipe.models import Branch
 
 
 def run(job: Job, options: Branches) -> None:
     """Write the weights of branch k to `branches/k/`."""
-    extractor = job.extractor("train")
-    ranking = rank.read(job, extractor) if job.recipe.stages.rank else None
-    everywhere = Grid(extractor.photographs, extractor.size, stride=1)
+    ranked = job.extractor("train")
+    ranking = rank.read(job, ranked) if job.recipe.stages.rank else None
     for k in range(len(job.recipe.branches)):
-        stage = f"branches/{k}"
-        all_samples = job.samples(extractor, everywhere, f"{stage}/everywhere")
-        class_samples = job.samples(extractor, ranking.of_class(k), stage) if ranking else None
-        samples = Mixed(class_samples, all_samples, options.own_class) if class_samples else all_samples
-        network.train(job, stage, job.architecture.only(k), options.of(k), samples, _initial(job, options, k))
+        own = options.of(k)
+        samples = tile_sizes.in_turn(job, own, partial(_samples, job, own, k, ranking, ranked))
+        network.train(job, f"branches/{k}", job.architecture.only(k), own, samples, _initial(job, options, k))
+
+
+def _samples(
+    job: Job, options: Branches, k: int, ranking: rank.Ranking | None, ranked: TileExtractor, extractor: TileExtractor
+) -> Dataset[tuple[Tensor, Tensor]]:
+    """Return the training tiles of branch k: of its class, of all positions, or of both."""
+    stage = f"branches/{k}"
+    everywhere = Grid(extractor.photographs, extractor.size, stride=1)
+    all_samples = job.samples(extractor, everywhere, f"{stage}/everywhere", defers=True)
+    if ranking is None:
+        return all_samples
+    pool = ranking.resized(ranked, extractor).of_class(k)
+    if not len(pool):
+        raise RunError(f"{stage}: no tile of its class is in a photograph of {extractor.size} pixels; lower tile")
+    return Mixed(job.samples(extractor, pool, stage, defers=True), all_samples, options.own_class)
 
 
 def _initial(job: Job, options: Branches, k: int) -> nn.Module:

@@ -96,13 +96,21 @@ def _run_container(job: Job, options: Calibrate) -> None:
         earlier = weights.read_header(path, job.registry).measured if path else {}
         measured = {**earlier, **curve.measured()}
         job.claim(job.folder / CALIBRATED)
-        weights.save(job.folder / CALIBRATED, loaded, job.deployed, job.registry, measured, job.provenance)
+        provenance = job.provenance.replace(calibrated=_protocol(job, options))
+        weights.save(job.folder / CALIBRATED, loaded, job.deployed, job.registry, measured, provenance)
     for n, (k, share, loss) in enumerate(zip(curve.k, curve.shares, curve.losses, strict=True)):
         trained = "  (as trained)" if k == 0 else ""
         fidelity = f"  {curve.psnr[n]:.2f} dB to the teacher" if curve.to_teacher else ""
         job.log.info(
             f"calibrate: {share:6.1%} of the base  {-loss:+.3f} dB against it on every tile{fidelity}{trained}"
         )
+
+
+def _protocol(job: Job, options: Calibrate) -> str:
+    return (
+        f"means over the centres, at most {options.size}x{options.size} LQ pixels, of all photographs of "
+        f"{job.set_name('valid')}"
+    )
 
 
 def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:

@@ -9,7 +9,7 @@ from torch import nn
 from lowvision.data.tiles import Ranked
 from lowvision.models import weights
 from lowvision.pipeline.core_stages import ClassifierStage
-from lowvision.pipeline.stages import branch_errors, container, rank
+from lowvision.pipeline.stages import branch_errors, container, rank, tile_sizes
 from lowvision.pipeline.stages.job import Job
 from lowvision.routing.container import RoutedContainer
 from lowvision.training import batch_norm
@@ -31,7 +31,8 @@ def run(job: Job, options: ClassifierStage) -> None:
         _learn_ranking(job, options, _initial(job, options))
     path = ranked if options.ranked_steps else None
     start = weights.load_container(path, job.deployed, job.registry) if path else _initial(job, options)
-    container.train(job, "classifier", options, start, frozen_branches=True)
+    samples = tile_sizes.everywhere(job, options, "classifier")
+    container.train(job, "classifier", options, start, frozen_branches=True, samples=samples)
 
 
 def _initial(job: Job, options: ClassifierStage) -> RoutedContainer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from lowvision.data.tiles import Grid
 from lowvision.evaluation import fitting
@@ -22,10 +23,17 @@ from lowvision.training.objective import EveryBranchObjective, Objective, Routed
 from lowvision.training.options import RoutedFit
 
 
-def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, frozen_branches: bool) -> None:
-    """Train the container on all tiles, and write the weights to the stage folder. Fitted classifiers stay fixed.
+def train(
+    job: Job,
+    stage: str,
+    options: RoutedFit,
+    container: RoutedContainer,
+    frozen_branches: bool,
+    samples: Dataset[tuple[Tensor, Tensor]] | None = None,
+) -> None:
+    """Train the container, and write the weights to the stage folder. Fitted classifiers stay fixed.
 
-    Frozen branches are in the deployed form, others in the form that is trained.
+    Frozen branches are in the deployed form, others in the form that is trained. samples: default, all tiles.
     """
     architecture = job.deployed if frozen_branches else job.architecture
 
@@ -33,8 +41,9 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
         job.save(path, trained, architecture, measured)
 
     container = batch_norm.shared(container, job.accelerator)
-    extractor = job.extractor("train")
-    samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), stage)
+    if samples is None:
+        extractor = job.extractor("train")
+        samples = job.samples(extractor, Grid(extractor.photographs, extractor.size, stride=1), stage)
     classifier = job.recipe.classifier
     is_trained = classifier is None or classifier.trained
     image_loss = job.image_loss(options)
@@ -46,7 +55,9 @@ def train(job: Job, stage: str, options: RoutedFit, container: RoutedContainer, 
     )
     selection = job.selection(options)
     validator = validation.of_deployed(validation.of_container(job, selection), architecture)
-    spec = TrainingSpec(stage, objective, container, validator, keep, image_loss, selection, validation.pictures(job))
+    spec = TrainingSpec(
+        stage, objective, container, validator, keep, image_loss, selection, validation.pictures(job), job.degrade
+    )
     job.claim_training(job.folder / stage)
     fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from torch import nn
 
-from lowvision.data.tiles import Grid
 from lowvision.errors import WeightsError
 from lowvision.pipeline.core_stages import Distil
-from lowvision.pipeline.stages import network
+from lowvision.pipeline.stages import network, tile_sizes
 from lowvision.pipeline.stages.job import Job
 
 
 def run(job: Job, options: Distil) -> None:
     """Write the weights of each student k to `distil/k/`; the data have the outputs of the teacher as gt."""
-    extractor = job.extractor("train")
-    everywhere = Grid(extractor.photographs, extractor.size, stride=1)
     for n, k in enumerate(job.recipe.students):
         stage = f"distil/{k}"
-        samples = job.samples(extractor, everywhere, stage, options.candidates)
-        network.train(job, stage, job.architecture.only(k), options.of(n), samples, _initial(job, options, k))
+        own = options.of(n)
+        samples = tile_sizes.everywhere(job, own, stage, options.candidates)
+        network.train(job, stage, job.architecture.only(k), own, samples, _initial(job, options, k))
 
 
 def _initial(job: Job, options: Distil, k: int) -> nn.Module:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from lowvision import report
@@ -16,6 +14,7 @@ from lowvision.evaluation.run import picture_paths, run_evaluation
 from lowvision.models import calibration, weights
 from lowvision.pipeline.core_stages import Evaluate
 from lowvision.pipeline.stages.job import Job
+from lowvision.plugins import spelling
 from lowvision.routing.container import RoutedContainer
 from lowvision.training.log import read_metrics
 
@@ -35,11 +34,12 @@ def run(job: Job, options: Evaluate) -> None:
         job.log.info(f"evaluate: skipped, too small to be measured: {', '.join(small)}")
     if not photographs:
         raise DataError("data.test: no photograph is large enough to be measured; give larger ones")
-    sets, pictures = {_set_name(job): photographs}, job.folder / "evaluate"
+    sets, pictures = {job.set_name("test"): photographs}, job.folder / "evaluate"
     job.claim(*picture_paths(pictures, sets, options.pictures))
     results = run_evaluation(evaluation, job.deployed, sets, options.pictures, job.accelerator, job.log, pictures)
     if job.accelerator.is_main_process:
-        document = {"schema": report.SCHEMA, "task": job.registry.serialize(job.recipe.task), **results}
+        task, title = job.registry.serialize(job.recipe.task), spelling.in_words(job.recipe.task, job.registry)
+        document = {"schema": report.SCHEMA, "task": task, "title": title, **results}
         job.claim(*(job.folder / name for name in report.FILES))
         report.write(job.folder, document, read_metrics(job.folder), pictures)
         job.log.info(report.text(document))
@@ -92,10 +92,3 @@ def _base(job: Job, container: RoutedContainer | None) -> nn.Module | None:
     if path:
         return weights.load_network(path, job.deployed.only(-1), job.registry)
     return container.branches.networks[-1] if container else None
-
-
-def _set_name(job: Job) -> str:
-    dataset = job.recipe.data.test
-    name = job.registry.name_of(dataset)
-    folder = getattr(dataset, "path", None)
-    return Path(folder).name if folder else name

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from lowvision.data import augment, photographs
 from lowvision.data.photographs import Photograph, TooSmallError
 from lowvision.data.tiles import Pool, Samples, TileExtractor, too_small
+from lowvision.data.undegraded import Undegraded, degraded
 from lowvision.data.weighted import weighted
 from lowvision.errors import DataError, RunError, summary_of
-from lowvision.models import pretrained, weights
+from lowvision.models import deployment, pretrained, weights
 from lowvision.models.architecture import Architecture
-from lowvision.models.deployment import deployed, training_file
 from lowvision.models.weights_header import Provenance
 from lowvision.pipeline import distillation, losses, run_folder, teachers
 from lowvision.pipeline.distillation import TeacherTargets
@@ -61,8 +61,23 @@ class Job:
 
     @property
     def provenance(self) -> Provenance:
-        """Description and license for the headers of weights files."""
-        return Provenance(about=self.recipe.about, license=self.recipe.license)
+        """Description, license and protocol for the headers of weights files."""
+        return Provenance(about=self.recipe.about, license=self.recipe.license, validated=self._validation_protocol())
+
+    def set_name(self, split: str) -> str:
+        """Return the name of a data set of the recipe, which is that of its folder if it is one."""
+        dataset = getattr(self.recipe.data, split)
+        folder = getattr(dataset, "path", None)
+        return Path(folder).name if folder else self.registry.name_of(dataset)
+
+    def _validation_protocol(self) -> str:
+        data, size = self.recipe.data, self.recipe.tile.size
+        if data.valid is None:
+            return ""
+        return (
+            f"means over {data.valid_tiles} fixed tiles of {size}x{size} LQ pixels of {self.set_name('valid')}, in "
+            "training, of 8-bit values without cropping borders"
+        )
 
     def claim(self, *paths: Path) -> None:
         """Add files that this run is about to write to the list of its files."""
@@ -77,7 +92,7 @@ class Job:
     def claim_training(self, folder: Path) -> None:
         """Add everything that a training stage writes to `folder`."""
         files = [folder / f"{name}.safetensors" for name in ("best", "last")]
-        self.claim(*files, *map(training_file, files), folder / checkpoint.FOLDER)
+        self.claim(*files, *map(deployment.training_file, files), folder / checkpoint.FOLDER)
 
     @property
     def _cache_shard(self) -> tuple[int, int]:
@@ -142,11 +157,23 @@ class Job:
             self.log.info(f"data.{split}: skipped, smaller than a tile: {', '.join(small)}")
         return TileExtractor(tuple(p for p in loaded if p.name not in small), self.recipe.task, size)
 
-    def samples(self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1) -> Samples:
-        """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw."""
+    def samples(
+        self, extractor: TileExtractor, pool: Pool, purpose: str, candidates: int = 1, *, defers: bool = False
+    ) -> Samples:
+        """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw.
+
+        defers: leave random degradations to `degrade`, if the recipe wants them on the device.
+        """
         weights = self.recipe.data.train.weights() if self.recipe.data.train else None
         pool = weighted(pool, extractor.photographs, weights)
-        return Samples(extractor, pool, augment.build(self.recipe.data.augment), self.recipe.seed, purpose, candidates)
+        is_drawn = self.recipe.task.random and not any(photograph.lq_path for photograph in extractor.photographs)
+        defers = defers and self.recipe.data.degrade == "device" and is_drawn
+        augmented = augment.build(self.recipe.data.augment)
+        return Samples(extractor, pool, augmented, self.recipe.seed, purpose, candidates, defers)
+
+    def degrade(self, tiles: Undegraded) -> tuple[Tensor, Tensor]:
+        """Return lq and gt of clean tiles on their device."""
+        return degraded(tiles, self.recipe.task)
 
     def image_loss(self, options: Fit) -> LossSum:
         """Build the losses of a training stage, on the device of this process."""
@@ -173,9 +200,11 @@ class Job:
     def save(self, path: Path, network: nn.Module, architecture: Architecture, measured: dict[str, Value]) -> None:
         """Write the deployed form of a network, and next to it the one that was trained if that is another."""
         form = architecture.deployed()
-        weights.save(path, deployed(network, architecture), form, self.registry, measured, self.provenance)
+        weights.save(path, deployment.deployed(network, architecture), form, self.registry, measured, self.provenance)
         if form != architecture:
-            weights.save(training_file(path), network, architecture, self.registry, measured, self.provenance)
+            weights.save(
+                deployment.training_file(path), network, architecture, self.registry, measured, self.provenance
+            )
 
     def kept(self, stage: str, folder: str | None = None, training: bool = False) -> Path | None:
         """Return the path of the weights that a stage wrote; None if the stage is not in the recipe.
@@ -188,7 +217,7 @@ class Job:
         path = self.folder / (folder or stage) / options.result
         if not path.exists():
             raise RunError(f"{path}: missing; run again with --restart")
-        return training_file(path) if training and training_file(path).exists() else path
+        return deployment.training_file(path) if training and deployment.training_file(path).exists() else path
 
     def _last_to_train(self, network: Trainable) -> str | None:
         """Return the name of the last stage before this one that trains a network; None if no stage does."""

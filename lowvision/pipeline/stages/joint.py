@@ -5,7 +5,7 @@ from __future__ import annotations
 from lowvision.errors import RunError
 from lowvision.models import weights
 from lowvision.pipeline.core_stages import Joint
-from lowvision.pipeline.stages import container
+from lowvision.pipeline.stages import container, tile_sizes
 from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.contracts import Backbone
 from lowvision.routing.container import RoutedContainer
@@ -13,7 +13,8 @@ from lowvision.routing.container import RoutedContainer
 
 def run(job: Job, options: Joint) -> None:
     """Write the weights of the container to `joint/`."""
-    container.train(job, "joint", options, _initial(job, options), frozen_branches=False)
+    samples = tile_sizes.everywhere(job, options, "joint")
+    container.train(job, "joint", options, _initial(job, options), frozen_branches=False, samples=samples)
 
 
 def _initial(job: Job, options: Joint) -> RoutedContainer:

@@ -54,7 +54,9 @@ def train(
     validator = validation.of_deployed(validation.of_network(job, selection), architecture)
     image_loss = job.image_loss(options)
     trained_by = OwnObjective(objective) if objective else _objective(architecture, network, image_loss)
-    spec = TrainingSpec(stage, trained_by, network, validator, keep, image_loss, selection, validation.pictures(job))
+    spec = TrainingSpec(
+        stage, trained_by, network, validator, keep, image_loss, selection, validation.pictures(job), job.degrade
+    )
     job.claim_training(job.folder / stage)
     if not options.steps:
         return _keep_initial(job, spec)

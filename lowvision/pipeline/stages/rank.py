@@ -38,6 +38,22 @@ class Ranking:
         """Return the tiles of class k."""
         return Listed(self.coords_list[self.classes == k])
 
+    def resized(self, ranked: TileExtractor, extractor: TileExtractor) -> Ranking:
+        """Return the ranking for tiles of another size around the same centres, as far as the photographs allow.
+
+        ranked: cuts the tiles that were ranked. Photographs that are too small for the new size are left out.
+        """
+        if extractor.size == ranked.size:
+            return self
+        index = {photograph.name: number for number, photograph in enumerate(extractor.photographs)}
+        numbers = np.array([index.get(photograph.name, -1) for photograph in ranked.photographs])
+        kept = numbers[self.coords_list[:, 0]] >= 0
+        photographs = numbers[self.coords_list[kept, 0]]
+        last = np.array([photograph.lq_size for photograph in extractor.photographs])[photographs] - extractor.size
+        corners = self.coords_list[kept, 1:] + (ranked.size - extractor.size) // 2
+        coords_list = np.column_stack([photographs, corners.clip(0, last)])
+        return Ranking(coords_list, self.psnr[kept], self.classes[kept])
+
 
 @dataclass(frozen=True)
 class GridTiles(Dataset[tuple[Tensor, Tensor]]):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -56,6 +57,32 @@ class _Blur(Task):
         """Return the blurred image."""
         return lq
 
+    @abstractmethod
+    def drawn_kernel(self, generator: Generator) -> Tensor:
+        """Return the kernel (K,K) of an image, in float64."""
+
+    def finished(self, blurred: Tensor) -> Tensor:
+        """Return images after the filter in [0,1]."""
+        return blurred.clamp(0, 1)
+
+    def link_batch(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Return the blurred images; on an accelerator those of one size are filtered together."""
+        if not self.random or images[0].device.type == "cpu":
+            return super().link_batch(images, generators, size)
+        import torch
+
+        from lowvision_blur import kernels
+
+        own, results = [self.drawn_kernel(generator) for generator in generators], list(images)
+        for shape in {image.shape for image in images}:
+            group = [n for n, image in enumerate(images) if image.shape == shape]
+            filtered = kernels.filtered_batch(torch.stack([images[n] for n in group]), [own[n] for n in group])
+            for n, result in zip(group, self.finished(filtered), strict=True):
+                results[n] = result
+        return results
+
 
 class Deblurring(_Blur):
     """Undo a uniform blur, equal in all directions or stretched in one.
@@ -102,12 +129,19 @@ class Deblurring(_Blur):
         """Return the blurred image in [0,1], rounded to 8 bit if sampled; the caller rounds whole photographs."""
         from lowvision_blur import kernels
 
-        shape = self._sampled(generator)
-        if not self.random and shape.is_separable and self.size is None:
-            return kernels.blurred(gt, self.kernel, shape.radius)  # type: ignore[arg-type]  # separable kernels only
-        blurred = kernels.filtered(gt, kernels.of_shape(shape)).clamp(0, 1)
+        if not self.random and self.kernel in ("gaussian", "disc") and self.size is None:
+            return kernels.blurred(gt, self.kernel, self._sampled(generator).radius)  # type: ignore[arg-type]  # as above
+        return self.finished(kernels.filtered(gt, self.drawn_kernel(generator)))
+
+    def drawn_kernel(self, generator: Generator) -> Tensor:
+        from lowvision_blur import kernels
+
+        return kernels.of_shape(self._sampled(generator))
+
+    def finished(self, blurred: Tensor) -> Tensor:
         # Training must not use detail that a file does not store.
-        return blurred.mul(255).round().div(255) if self.random else blurred
+        within = blurred.clamp(0, 1)
+        return within.mul(255).round().div(255) if self.random else within
 
     def _sampled(self, generator: Generator) -> Shape:
         from lowvision_blur.kernels import Shape, sampled, sampled_odd
@@ -146,8 +180,12 @@ class Sinc(_Blur):
         """Return the filtered image in [0,1]."""
         from lowvision_blur import kernels
 
-        kernel = kernels.sinc(kernels.sampled(self.cutoff, generator), kernels.sampled_odd(self.size, generator))
-        return kernels.filtered(gt, kernel).clamp(0, 1)
+        return self.finished(kernels.filtered(gt, self.drawn_kernel(generator)))
+
+    def drawn_kernel(self, generator: Generator) -> Tensor:
+        from lowvision_blur import kernels
+
+        return kernels.sinc(kernels.sampled(self.cutoff, generator), kernels.sampled_odd(self.size, generator))
 
 
 class MotionBlur(_Blur):
@@ -173,8 +211,13 @@ class MotionBlur(_Blur):
         """Return the blurred image in [0,1]."""
         from lowvision_blur import kernels
 
+        return self.finished(kernels.filtered(gt, self.drawn_kernel(generator)))
+
+    def drawn_kernel(self, generator: Generator) -> Tensor:
+        from lowvision_blur import kernels
+
         length, angle = kernels.sampled(self.length, generator), kernels.sampled(self.angle, generator)
-        return kernels.filtered(gt, kernels.line(length, math.radians(angle))).clamp(0, 1)
+        return kernels.line(length, math.radians(angle))
 
 
 @hookimpl

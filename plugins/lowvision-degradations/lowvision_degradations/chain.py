@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -34,6 +35,17 @@ class _Composed(Task):
         height, width = gt.shape[1] // self.scale, gt.shape[2] // self.scale
         lq = self.link(gt, generator, (height, width))
         return resized(lq, (height, width)).clamp(0, 1).mul(255).round().div(255)
+
+    def degrade_batch(self, gt: Tensor, generators: Sequence[Generator]) -> Tensor:
+        """Return the degraded images, with one link at a time for the whole batch."""
+        import torch
+
+        from lowvision_degradations.pixels import resized
+
+        height, width = gt.shape[2] // self.scale, gt.shape[3] // self.scale
+        images = self.link_batch(tuple(gt), generators, (height, width))
+        lq = torch.stack([resized(image, (height, width)) for image in images])
+        return lq.clamp(0, 1).mul(255).round().div(255)
 
     def baseline(self, lq: Tensor) -> Tensor:
         """Return lq, enlarged by bicubic interpolation."""
@@ -72,6 +84,23 @@ class Chain(_Composed):
                 image = self.of[number].link(image, generator, size).clamp(0, 1)
         return image
 
+    def link_batch(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Return the images after all links; images whose next link is the same pass it together."""
+        import torch
+
+        results, count = list(images), len(self.of)
+        chosen = [n for n, own in enumerate(generators) if self.probability == 1 or uniform(own) < self.probability]
+        for _ in range(self.repeat):
+            orders = {n: torch.randperm(count, generator=generators[n]).tolist() for n in chosen if self.shuffle}
+            for position in range(count):
+                links = {n: orders[n][position] if self.shuffle else position for n in chosen}
+                _apply(self.of, links, results, generators, size)
+                for n in chosen:
+                    results[n] = results[n].clamp(0, 1)
+        return results
+
 
 class OneOf(_Composed):
     """Apply one of several degradations, drawn per sample."""
@@ -91,8 +120,33 @@ class OneOf(_Composed):
 
     def link(self, image: Tensor, generator: Generator, size: tuple[int, int]) -> Tensor:
         """Return the image after one of the tasks."""
-        number = picked(self.weights or (1.0,) * len(self.of), generator)
-        return self.of[number].link(image, generator, size)
+        return self.of[self._pick(generator)].link(image, generator, size)
+
+    def link_batch(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Return the images, each after one of the tasks."""
+        results = list(images)
+        _apply(self.of, {n: self._pick(own) for n, own in enumerate(generators)}, results, generators, size)
+        return results
+
+    def _pick(self, generator: Generator) -> int:
+        return picked(self.weights or (1.0,) * len(self.of), generator)
+
+
+def _apply(
+    tasks: Sequence[Task],
+    choice: Mapping[int, int],
+    images: list[Tensor],
+    generators: Sequence[Generator],
+    size: tuple[int, int],
+) -> None:
+    """Replace images by their results, where `choice` names the task of an image; a task gets its images together."""
+    for number, task in enumerate(tasks):
+        own = [n for n, chosen in choice.items() if chosen == number]
+        results = task.link_batch([images[n] for n in own], [generators[n] for n in own], size) if own else []
+        for n, result in zip(own, results, strict=True):
+            images[n] = result
 
 
 def _blurs(sigma: tuple[float, float], cutoff_probability: float) -> dict[str, Any]:

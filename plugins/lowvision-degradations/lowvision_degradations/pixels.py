@@ -25,15 +25,25 @@ def resized(image: Tensor, size: tuple[int, int], mode: str = "antialiased") -> 
 def with_gaussian(image: Tensor, sigma: float, grey: bool, generator: Generator) -> Tensor:
     """Add white noise of a standard deviation in 8-bit units to (C,H,W); grey: equal in all colours."""
     shape = (1, *image.shape[1:]) if grey else image.shape
-    noise = torch.randn(shape, generator=generator, dtype=image.dtype)
+    own = on_device(generator, image.device)
+    noise = torch.randn(shape, generator=own, dtype=image.dtype, device=own.device)
     return image + noise.to(image.device) * (sigma / 255)
 
 
 def with_poisson(image: Tensor, strength: float, grey: bool, generator: Generator) -> Tensor:
     """Add photon noise to (C,H,W) in [0,1], times a strength; grey: that of the mean colour, equal in all colours."""
-    clean = (image.mean(dim=0, keepdim=True) if grey else image).clamp(0, 1).mul(PHOTONS).cpu()
-    noise = (torch.poisson(clean, generator=generator) - clean) / PHOTONS
+    own = on_device(generator, image.device)
+    clean = (image.mean(dim=0, keepdim=True) if grey else image).clamp(0, 1).mul(PHOTONS).to(own.device)
+    noise = (torch.poisson(clean, generator=own) - clean) / PHOTONS
     return image + noise.to(image) * strength
+
+
+def on_device(generator: Generator, device: torch.device) -> Generator:
+    """Return a generator on a CUDA device, seeded by one on the CPU; on others, the generator itself."""
+    if device.type != "cuda":
+        return generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return Generator(device).manual_seed(seed)
 
 
 def exposed(light: Tensor, photons: float, read_noise: float, generator: Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Quality = Annotated[int, Field(ge=1, le=100)]
 """libjpeg's quality, 1..100."""
+THREADS = 8
+"""Most images of an accelerator that are coded at once."""
 UNIT = 16
 """Side in pixels of JPEG's largest coding unit: two blocks of 8, with subsampled chroma."""
 
@@ -56,6 +58,17 @@ class Deblocking(Task):
         quality = int(torch.randint(low, high + 1, (), generator=generator))
         top, left = torch.randint(UNIT, (2,), generator=generator).tolist()
         return compressed(gt, quality, self.subsampling, top, left)
+
+    def link_batch(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Return the decoded images; those of an accelerator are coded on the CPU, in several threads."""
+        if images[0].device.type == "cpu":
+            return super().link_batch(images, generators, size)
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(THREADS, len(images))) as pool:
+            return list(pool.map(self.link, images, generators, [size] * len(images)))
 
     def baseline(self, lq: Tensor) -> Tensor:
         """Return the image with its artifacts."""

@@ -1,4 +1,4 @@
-"""Metrics for lowvision: MS-SSIM, LPIPS, DISTS, and PSNR to another image set."""
+"""Metrics for lowvision: MS-SSIM, LPIPS, DISTS, PSNR to another image set, and estimates without a reference."""
 
 from __future__ import annotations
 
@@ -107,6 +107,44 @@ class PSNRTo(Metric):
         return float(psnr(restored[None].double(), gt[None].double()))
 
 
+class Noise(Metric):
+    """Standard deviation of noise, estimated from the image alone (Immerkaer 1996); fine texture counts as noise."""
+
+    higher_is_better: ClassVar[bool] = False
+    full_reference: ClassVar[bool] = False
+    smallest: ClassVar[int] = 3
+
+    def protocol(self) -> str:
+        return (
+            "standard deviation of white noise in 8-bit levels, by Immerkaer's difference of two Laplacians, of the "
+            "luma of BT.601; fine texture raises it"
+        )
+
+    def measure(self, restored: Tensor, gt: Tensor | None) -> float:
+        from lowvision_metrics import no_reference
+
+        return no_reference.noise(restored)
+
+
+class Blur(Metric):
+    """Blur from 0 to 1, estimated from the image alone (Crete et al. 2007); noise lowers it."""
+
+    higher_is_better: ClassVar[bool] = False
+    full_reference: ClassVar[bool] = False
+    smallest: ClassVar[int] = 9
+
+    def protocol(self) -> str:
+        return (
+            "share of the differences between neighbours that survives a mean filter of 9 pixels, in the worse "
+            "direction, of the luma of BT.601; noise lowers it"
+        )
+
+    def measure(self, restored: Tensor, gt: Tensor | None) -> float:
+        from lowvision_metrics import no_reference
+
+        return no_reference.blur(restored)
+
+
 @hookimpl
 def lowvision_metrics() -> Mapping[str, type[Metric]]:
-    return {"ms_ssim": MSSSIM, "lpips": LPIPS, "dists": DISTS, "psnr_to": PSNRTo}
+    return {"ms_ssim": MSSSIM, "lpips": LPIPS, "dists": DISTS, "psnr_to": PSNRTo, "noise": Noise, "blur": Blur}

@@ -79,10 +79,8 @@ def test_metrics_contain_losses_shares_entropy_and_rate(folder):
 @pytest.fixture(scope="module")
 def run_with_own_lengths(recipe) -> Path:
     finished_run = recipe.parent / "of-own-lengths"
-    assert (
-        tiny.in_a_child(tiny.run, recipe, finished_run, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null")
-        == 0
-    )
+    overrides = ("stages.branches={steps_each: [3, 2, 1], tile: 24}", "stages.joint=null")
+    assert tiny.in_a_child(tiny.run, recipe, finished_run, *overrides) == 0
     return finished_run
 
 

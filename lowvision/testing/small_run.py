@@ -1,0 +1,103 @@
+"""A run of seconds for checks: random photographs, the smallest networks, and an interruption."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+from lowvision.imaging import io
+from lowvision.plugins import registry
+from lowvision.plugins.contracts import Backbone, Classifier, Task
+from lowvision.plugins.hookspecs import hookimpl
+from lowvision.testing.subject import PlainTask
+from lowvision.training import checkpoint
+
+MODULE = "lowvision_component_under_test"
+NAME = "component_under_test"
+FIT = {"steps": 4, "batch": 2, "checkpoint_every": 2, "valid_every": 2, "log_every": 1}
+SPLITS = ("train", "valid", "test")
+
+
+class SmallBackbone(Backbone):
+    """One convolution and a pixel shuffle."""
+
+    channels: int = 4
+    """Feature channels."""
+
+    def build(self, task: Task) -> nn.Module:
+        first = nn.Conv2d(task.channels, self.channels, 3, padding=1)
+        last = nn.Conv2d(self.channels, task.channels * task.scale**2, 1)
+        return nn.Sequential(first, nn.ReLU(), last, nn.PixelShuffle(task.scale))
+
+    def reach(self, task: Task) -> int:
+        return 1
+
+
+class SmallClassifier(Classifier):
+    """The mean colour and a linear layer."""
+
+    def build(self, task: Task, classes: int) -> nn.Module:
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(task.channels, classes))
+
+
+class Interrupted(BaseException):
+    """Raised in place of a kill."""
+
+
+@contextmanager
+def components(**under_test: type) -> Iterator[registry.Registry]:
+    """Yield the installed components, those of the small recipe, and one under test by its kind, all called NAME."""
+    module: Any = types.ModuleType(MODULE)
+    small = {"tasks": PlainTask, "backbones": SmallBackbone, "classifiers": SmallClassifier}
+    for kind, component in {**small, **under_test}.items():
+        setattr(module, f"lowvision_{kind}", hookimpl(lambda component=component: {NAME: component}))
+    sys.modules[MODULE] = module
+    try:
+        known = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
+        if broken := [plugin for plugin in known.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
+            names = ", ".join(component.__name__ for component in under_test.values())
+            raise AssertionError(f"{names}: {broken[0].reason}")
+        yield known
+    finally:
+        del sys.modules[MODULE]
+
+
+def recipe(folder: Path) -> dict[str, Any]:
+    """Write two photographs into a folder, and return a recipe of two branches on them, without stages."""
+    generator = torch.Generator().manual_seed(0)
+    (folder / "photographs").mkdir()
+    for number in range(2):
+        pixels = torch.randint(0, 256, (48, 48, 3), generator=generator, dtype=torch.uint8)
+        io.write(folder / "photographs" / f"{number}.png", io.Image(pixels.numpy()))
+    photographs = {"folder": {"path": str(folder / "photographs")}}
+    return {
+        "task": {NAME: {"scale": 2}},
+        "branches": [{NAME: {"channels": 2}}, {NAME: {"channels": 4}}],
+        "classifier": NAME,
+        "tile": {"size": 8, "overlap": 0},
+        "data": {**dict.fromkeys(SPLITS, photographs), "augment": [], "valid_tiles": 2, "workers": 0},
+    }
+
+
+@contextmanager
+def interrupted(stage: str, folder: Path) -> Iterator[None]:
+    """End a run in this folder as soon as a stage has written its first checkpoint."""
+
+    def save(accelerator: Any, place: Path, *others: Any, original: Callable[..., None] = checkpoint.save) -> None:
+        original(accelerator, place, *others)
+        if stage in place.relative_to(folder).parts:
+            raise Interrupted
+
+    with mock.patch.object(checkpoint, "save", save):
+        try:
+            yield
+        except Interrupted:
+            return
