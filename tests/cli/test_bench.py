@@ -11,6 +11,7 @@ def test_bench_tells_wrong_words_before_anything_is_measured(say: Say, weights_f
     for words, told in (
         (("--size", "960"), "--size 960"),
         (("--rows", "route"), "no method 'route'"),
+        (("--device", "warp"), "no device 'warp'"),
         (("--shares", "50,50"), "2 values for 3 branches"),
     ):
         said = say("bench", str(weights_file), *words)
