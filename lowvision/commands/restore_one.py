@@ -162,7 +162,7 @@ def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tu
 def _restored_pixels(
     image: Image, network: Restorer, options: RestoreOptions, progress: Progress
 ) -> tuple[Pixels, Restored[Pixels]]:
-    """Return the pixels of the result, resized if another size is asked for, and the sums of all passes."""
+    """Return the pixels of the result, resized to the requested size, and the sums over all passes."""
     pixels, passed = image.pixels, []
     for _ in range(options.passes):
         restored = network.restore(
@@ -181,10 +181,10 @@ def _restored_pixels(
         pixels = _resized(pixels, size)
     return pixels, replace(
         passed[0],
-        tiles=tuple(sum(counts) for counts in zip(*(one.tiles for one in passed), strict=True)),
-        cost=sum(one.cost for one in passed),
-        base_cost=sum(one.base_cost for one in passed),
-        seconds=sum(one.seconds for one in passed),
+        tiles=tuple(sum(counts) for counts in zip(*(part.tiles for part in passed), strict=True)),
+        cost=sum(part.cost for part in passed),
+        base_cost=sum(part.base_cost for part in passed),
+        seconds=sum(part.seconds for part in passed),
     )
 
 

@@ -262,7 +262,7 @@ def _gt(path: Path | Stored, dataset: Dataset, task: Task, multiple: float) -> n
 
 
 def _resized(path: Path | Stored, dataset: Dataset, task: Task, multiple: float) -> tuple[Tensor, np.dtype]:
-    """Decode an image and resize it as the data set says: (C,H,W), and the type of its file."""
+    """Decode an image and resize it by the options of the data set; return (C,H,W) and the dtype of the file."""
     array = sources.read_rgb(path)
     image = _with_channels(io.to_tensor(array), task)
     height, width = image.shape[1:]

@@ -53,7 +53,7 @@ class TrainingSpec:
     selection: Selection = BY_PSNR
     """Selects the best weights by a result of the validator."""
     pictures: Callable[[nn.Module], Mapping[str, Tensor]] | None = None
-    """Returns tiles for observers after a validation; None: no observer wants them."""
+    """Returns tiles for observers after a validation; None: no observer receives them."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ def fit(
 
 
 def _vary_randomness(stage: str, accelerator: Accelerator) -> None:
-    """Give every process but the first its own random numbers, e.g. for dropout: their tiles are different, too.
+    """Give every process except the first other random numbers, e.g. for dropout, because their tiles differ, too.
 
     The seed follows from the stage alone, so that a resumed run, which skips earlier stages, draws the same numbers.
     """

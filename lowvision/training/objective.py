@@ -156,8 +156,8 @@ class RoutedObjective(Objective):
 class EveryBranchObjective(Objective):
     """The image loss of every branch on every tile; trains a container whose classifier is fitted, not trained.
 
-    The probabilities of a fitted classifier never become certain, so branches blended by them would learn to be
-    blended.
+    The probabilities of a fitted classifier never become certain, so branches trained on the blended image would
+    depend on the blending.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The kinds of inputs: for each a folder of sound ones, and the reader that a mutated one is given to."""
+"""The kinds of inputs: for each a folder of valid ones, and the reader under test."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _read_checkpoint(path: Path) -> object:
-    """A mutated part beside no other: every answer but a description of the damage is a fault."""
+    """Read a single mutated part: any result except a description of the damage is a failure."""
     if not (damage := checkpoint.damage_of(path.parent)):
         raise AssertionError(f"{path.name} was changed without being noticed")
     return damage

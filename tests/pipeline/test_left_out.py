@@ -1,4 +1,4 @@
-"""Photographs that cannot be used are left out and named, or stop the run, as the recipe says."""
+"""Unusable photographs are omitted and listed, or stop the run, depending on the recipe."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def log_of(recipe: Path, name: str, *overrides: str) -> str:
     return (recipe.parent / name / "log.txt").read_text()
 
 
-def test_photographs_smaller_than_a_pixel_a_tile_or_a_window_are_named_and_the_others_used(recipe: Path) -> None:
+def test_photographs_that_are_too_small_are_listed_and_the_others_used(recipe: Path) -> None:
     for split in ("train", "valid"):
         for side in (1, 3, 20):
             draw(recipe.parent / "photos" / split / f"side{side}.png", side)

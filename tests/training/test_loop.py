@@ -27,7 +27,7 @@ SGD = Fit(steps=4, batch=4, lr=0.1, optimizer="momentum", schedule="constant")
 
 
 class Tiles(Dataset[tuple[Tensor, Tensor]]):
-    """Random tiles that depend on their number alone, as those of a recipe do."""
+    """Random tiles that depend only on their number, like those of a recipe."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(number)
@@ -46,7 +46,7 @@ class Scaled(nn.Module):
 
 
 class Interrupted(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 Saved = dict[str, tuple[dict[str, Tensor], dict[str, Value]]]
@@ -152,7 +152,7 @@ def test_an_interrupted_stage_resumes_at_its_checkpoint_and_ends_with_the_same_w
     assert len(losses[0]) == 8
 
 
-def test_a_finished_stage_trains_no_further(tmp_path: Path) -> None:
+def test_a_finished_stage_does_not_train_again(tmp_path: Path) -> None:
     first = train(tmp_path, SGD)
     again = train(tmp_path, SGD)
     assert torch.equal(again["last.safetensors"][0]["weight"], first["last.safetensors"][0]["weight"])
@@ -256,7 +256,7 @@ def test_two_processes_draw_other_random_numbers_the_same_in_every_run(tmp_path:
     assert tiny.in_two_processes(draw_in_each, tmp_path) == [0, 0]
 
 
-def test_an_accelerator_is_fed_by_the_cores_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_loader_workers_of_an_accelerator_use_the_cores_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def count(device: str) -> int:
         return loaders(cast(Accelerator, SimpleNamespace(device=torch.device(device))))
 

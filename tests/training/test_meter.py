@@ -69,7 +69,7 @@ def test_steps_that_a_loss_scaler_skips_are_counted_and_left_out_of_the_means() 
     assert math.isnan(cast(float, meter.read(accelerator)["loss"]))
 
 
-def test_work_that_the_device_has_still_to_do_counts_for_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_includes_work_still_queued_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "synchronize", lambda device: time.sleep(0.2))
     meter = Meter()
     meter.add({"loss": torch.tensor(1.0)})
