@@ -137,6 +137,9 @@ def _compare(
     runtimes: dict[str, Runtime] = {}
     left_out: dict[str, str] = {}
     for name, entry in provided.items():
+        if not entry.component.automatic:
+            left_out[name] = "it is used only if it is selected"
+            continue
         try:
             runtimes[name] = entry.component(precision=precision)
         except ValidationError:

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from lowvision import RunError, Runtime, Trained, WeightsError, upsample
-from lowvision.inference import onnx_graph
+from lowvision.inference import ncnn_graph, onnx_graph
 from lowvision.plugins import registry
-from lowvision_runtimes import OnnxRuntime, OpenVINO, Torch
+from lowvision_runtimes import Ncnn, OnnxRuntime, OpenVINO, Torch
 from lowvision_runtimes.torch_runtime import Prepared, _halve
 
 CLOSE = 1e-5
@@ -51,6 +51,9 @@ class Kept(Trained):
     def onnx(self) -> Path:
         return self.graph
 
+    def ncnn(self) -> Path:
+        return self.graph.with_suffix(".param")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Kept:
@@ -58,10 +61,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     network, path = Enlarge().eval(), tmp_path_factory.mktemp("graph") / "enlarge.onnx"
     if find_spec("onnxscript"):
         onnx_graph.write(network, path, 3, 16, 1)
+    text, weights = ncnn_graph.convert(network, "enlarge", 3, 16, 1)
+    path.with_suffix(".param").write_text(text)
+    path.with_suffix(".bin").write_bytes(weights)
     return Kept(network, path)
 
 
-@pytest.fixture(params=[Torch(), OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
+@pytest.fixture(params=[Torch(), OpenVINO(), OnnxRuntime(), Ncnn()], ids=lambda runtime: type(runtime).__name__)
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     if reason := request.param.missing():
         pytest.skip(reason)
@@ -75,7 +81,7 @@ def right(trained: Kept, x: Tensor) -> Tensor:
 
 def test_all_of_them_stand_on_the_menu() -> None:
     provided = registry.load()["runtimes"]
-    assert {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}.items() <= {
+    assert {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "ncnn": Ncnn}.items() <= {
         name: entry.component for name, entry in provided.items()
     }.items()
 
@@ -154,13 +160,15 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from lowvision import Trained
-from lowvision_runtimes import OnnxRuntime, OpenVINO
+from lowvision_runtimes import Ncnn, OnnxRuntime, OpenVINO
 class Kept(Trained):
     module = None
     def onnx(self):
         return Path(sys.argv[2])
+    def ncnn(self):
+        return self.onnx().with_suffix(".param")
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
-held = [{"OpenVINO": OpenVINO, "OnnxRuntime": OnnxRuntime}[sys.argv[1]]().prepare(Kept(), 1, "cpu")]
+held = [{"OpenVINO": OpenVINO, "OnnxRuntime": OnnxRuntime, "Ncnn": Ncnn}[sys.argv[1]]().prepare(Kept(), 1, "cpu")]
 held[0](torch.rand(1, 3, 8, 8))
 released = threading.Thread(target=held.clear)
 released.start()
@@ -176,7 +184,7 @@ def test_signals_are_handled_after_another_thread_let_go_of_a_network(runtime: R
     assert check_output(words, text=True).splitlines()[-1] == "handled"
 
 
-@pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
+@pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime(), Ncnn()], ids=lambda runtime: type(runtime).__name__)
 def test_a_device_that_is_not_its_own_is_refused(other: Runtime, trained: Kept) -> None:
     if reason := other.missing():
         pytest.skip(reason)
@@ -239,12 +247,13 @@ def test_what_is_missing_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatc
     assert Torch().missing() is None
     assert OpenVINO().missing() == "openvino is not installed; pip install 'lowvision-framework[openvino]'"
     assert OnnxRuntime().missing() == "onnxruntime is not installed; pip install 'lowvision-framework[onnxruntime]'"
+    assert Ncnn().missing() == "ncnn is not installed; pip install 'lowvision-framework[ncnn]'"
 
 
 def test_listing_them_imports_no_library() -> None:
     program = (
         "import sys, lowvision_runtimes\n"
         "for runtime in lowvision_runtimes.lowvision_runtimes().values(): runtime().missing()\n"
-        "print({'torch', 'openvino', 'onnxruntime', 'onnxscript'} & sys.modules.keys())"
+        "print({'torch', 'openvino', 'onnxruntime', 'onnxscript', 'ncnn'} & sys.modules.keys())"
     )
     assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"

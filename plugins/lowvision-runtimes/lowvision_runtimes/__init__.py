@@ -1,4 +1,4 @@
-"""Runtimes, which execute a trained network: PyTorch, OpenVINO, ONNX Runtime."""
+"""Runtimes, which execute a trained network: PyTorch, OpenVINO, ONNX Runtime, ncnn."""
 
 from __future__ import annotations
 
@@ -72,6 +72,27 @@ class OnnxRuntime(Runtime):
         return Prepared(network.onnx(), callers)
 
 
+class Ncnn(Runtime):
+    """ncnn on the CPU, or on a GPU by Vulkan: the engine of phones; one network for all shapes."""
+
+    devices: ClassVar[tuple[str, ...] | None] = ("cpu",)
+    automatic: ClassVar[bool] = False
+
+    precision: Literal["f32"] = "f32"
+    """Precision of the computation."""
+    vulkan: bool = False
+    """Compute on the first GPU with a Vulkan driver; images stay in the memory of the CPU."""
+
+    def missing(self) -> str | None:
+        return _missing_library("ncnn")
+
+    def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
+        from lowvision_runtimes.ncnn_runtime import Prepared
+
+        _require_cpu("ncnn", device)
+        return Prepared(network.ncnn(), callers, self.vulkan)
+
+
 def _missing_library(library: str) -> str | None:
     if find_spec(library):
         return None
@@ -87,4 +108,4 @@ def _require_cpu(runtime: str, device: str) -> None:
 
 @hookimpl
 def lowvision_runtimes() -> Mapping[str, type[Runtime]]:
-    return {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}
+    return {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "ncnn": Ncnn}
