@@ -99,7 +99,7 @@ class _Translation:
         if name not in OPERATORS:
             raise Unsupported(f"the operator {name}")
         assert self._input is not None  # otherwise there would be no blob
-        shape = [part.shape for part in value] if isinstance(value, list | tuple) else value.shape
+        shape = [part.shape for part in value] if isinstance(value, list | tuple) else node.meta["val"].shape
         result = self._written(name, Context(self._file, self._input, shape), arguments, options)
         if node.target._schema.is_mutable:  # type: ignore[union-attr]  # an operator of PyTorch
             self._replace(node, result)

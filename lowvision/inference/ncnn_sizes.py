@@ -109,7 +109,7 @@ def interpolate(kind: int) -> Callable[..., Blob]:
         aligned = {6: int(bool(more[0]))} if kind != NEAREST and len(more) > 1 else {}
         ratios = more[-1] or [ratio_of(to.shape[axis], x.shape[axis]) for axis in (HEIGHT, WIDTH)]
         if None not in ratios:
-            return to.layer("Interp", [x], {0: kind, 1: ratios[0], 2: ratios[1]} | aligned)  # type: ignore[dict-item]  # not None
+            return to.layer("Interp", [x], {0: kind, 1: ratios[0], 2: ratios[1]} | aligned)
         if not is_same(to.shape[HEIGHT:], to.input.shape[HEIGHT:]):
             raise Unsupported("interpolation to a size that is not a multiple of its input's")
         return to.layer("Interp", [x, to.input], {0: kind, 5: 1} | aligned)

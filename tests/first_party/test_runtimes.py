@@ -192,6 +192,38 @@ def test_a_device_that_is_not_its_own_is_refused(other: Runtime, trained: Kept) 
         other.prepare(trained, 1, "cuda")
 
 
+def test_a_provider_that_onnxruntime_lacks_is_refused_with_those_that_it_has(trained: Kept) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CoreMLExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("has every provider of this test")
+    with pytest.raises(RunError, match=r"no provider 'coreml', but (\w+, )*cpu; install a build that has it"):
+        OnnxRuntime(provider="coreml").prepare(trained, 1, "cpu")
+
+
+def test_another_provider_computes_the_same_on_any_device(trained: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    spare = "AzureExecutionProvider"  # the second one of the builds for CPUs; it leaves every operator to the CPU
+    if spare not in onnxruntime.get_available_providers():
+        pytest.skip("this build has one provider")
+    from lowvision_runtimes import onnxruntime_runtime
+
+    monkeypatch.setattr(onnxruntime_runtime, "PROVIDERS", {"coreml": spare})
+    x = torch.rand(2, 3, 9, 7)
+    for device in ("cpu", "cpu:0"):  # the second stands for a device that the runtime itself does not use
+        call = OnnxRuntime(provider="coreml").prepare(trained, 1, device)
+        torch.testing.assert_close(call(x), right(trained, x), rtol=0, atol=CLOSE)
+
+
+def test_a_device_of_openvino_is_selected_by_its_name(trained: Kept) -> None:
+    openvino = pytest.importorskip("openvino")
+    x = torch.rand(1, 3, 9, 7)
+    call = OpenVINO(device="AUTO").prepare(trained, 1, "cpu")
+    torch.testing.assert_close(call(x), right(trained, x), rtol=0, atol=CLOSE)
+    assert "GPU.7" not in openvino.Core().available_devices
+    with pytest.raises(RunError, match=r"OpenVINO finds no device 'GPU\.7'; use one of CPU, .*AUTO, or install"):
+        OpenVINO(device="GPU.7").prepare(trained, 1, "cpu")
+
+
 def test_openvino_keeps_a_limited_number_of_shapes(trained: Kept) -> None:
     pytest.importorskip("openvino")
     call = OpenVINO(shapes=2).prepare(trained, 1, "cpu")

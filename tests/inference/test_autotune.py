@@ -73,6 +73,12 @@ class Absent(Slow):
         return "acme is not installed; pip install acme"
 
 
+class OnRequest(Slow):
+    """Right, but not for everyone."""
+
+    automatic = False
+
+
 def runtimes(**components: type[Runtime]) -> Registry:
     provided = {
         name: Entry(name, component, "test", "lowvision-framework", "1") for name, component in components.items()
@@ -90,14 +96,15 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
 
 
 def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle) -> None:
-    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
+    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent, asked=OnRequest)
     found = autotune.find(parts, known, 16, 16)
     assert found.name == "torch"
     assert found.seconds.keys() == {"torch", "slow"}
     assert found.seconds["slow"] >= 0.2 / autotune.TILES
-    assert found.left_out.keys() == {"wrong", "broken", "absent"}
+    assert found.left_out.keys() == {"wrong", "broken", "absent", "asked"}
     assert found.left_out["wrong"].startswith("its output differs from that of torch by ")
     assert found.left_out["broken"] == "OverflowError: too fast by far"
+    assert found.left_out["asked"] == "it is used only if it is selected"
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
 
 
