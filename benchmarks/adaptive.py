@@ -37,10 +37,10 @@ AS_TRAINED = "as trained"
 def main() -> None:
     keep_memory()
     torch.set_num_threads(1)
-    known, word = registry.load(), sys.argv[1]
+    known, argument = registry.load(), sys.argv[1]
     shares = [float(share) for share in sys.argv[2].split(",")] if len(sys.argv) > 2 else [0.8, 0.6]
-    network, task = network_of(word, known)
-    assert isinstance(network, Adaptive), f"{word} does not decide by itself"
+    network, task = network_of(argument, known)
+    assert isinstance(network, Adaptive), f"{argument} does not decide by itself"
     lq, gt = tiles(task, known, max(BATCHES))
     dense = multiply_adds(network, (1, *lq.shape[1:]))
     settings: dict[str, Adaptive] = {AS_TRAINED: network}
@@ -48,7 +48,7 @@ def main() -> None:
         other = copy.deepcopy(network)
         other.set_budget(share, lq, gt)
         settings[f"set to {share:g}"] = other
-    print(f"{word}: {dense / 1e6:.1f} million multiply-adds a tile of {TILE}x{TILE}")
+    print(f"{argument}: {dense / 1e6:.1f} million multiply-adds a tile of {TILE}x{TILE}")
     print(f"{'':22}{'cost':>8}" + "".join(f"{f'batch {batch}':>18}" for batch in BATCHES))
     channels_last = copy.deepcopy(network).to(memory_format=torch.channels_last)
     ways: dict[str, tuple[float, Callable[[Tensor], object]]] = {
@@ -63,14 +63,14 @@ def main() -> None:
         print(f"{name:22}{cost:>8.1%}" + "".join(f"{figure:>18}" for figure in figures))
 
 
-def network_of(word: str, known: Registry) -> tuple[nn.Module, Task]:
+def network_of(argument: str, known: Registry) -> tuple[nn.Module, Task]:
     """Return the network of a weights file, or a newly built one."""
-    if Path(word).exists():
-        parts = trained_networks.read(Path(word), known)
+    if Path(argument).exists():
+        parts = trained_networks.read(Path(argument), known)
         return parts.branches[-1].module(), parts.architecture.task
     task = known.find("tasks", "sr").component(scale=2)
     torch.manual_seed(0)
-    return known.find("backbones", word).component().build(task).eval(), task
+    return known.find("backbones", argument).component().build(task).eval(), task
 
 
 def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
@@ -88,13 +88,13 @@ def tiles(task: Task, known: Registry, count: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def seconds_a_tile(ways: list[Callable[[Tensor], object]], lq: Tensor) -> list[float]:
+def seconds_a_tile(functions: list[Callable[[Tensor], object]], lq: Tensor) -> list[float]:
     """Return the median seconds per tile of each way, over rounds in which all ways run in turn."""
-    seconds: list[list[float]] = [[] for _ in ways]
+    seconds: list[list[float]] = [[] for _ in functions]
     for turn in range(ROUNDS + 1):
-        for way, own in zip(ways, seconds, strict=True):
+        for function, own in zip(functions, seconds, strict=True):
             began = time.process_time()
-            way(lq)
+            function(lq)
             if turn:  # the first round warms up
                 own.append((time.process_time() - began) / len(lq))
     return [median(own) for own in seconds]

@@ -49,33 +49,38 @@ def main() -> None:
         sys.exit(__doc__)
     known = registry.load()
     path = pretrained.find(Path(sys.argv[1]), known)
-    made = weights.read_header(path, known).architecture
-    container = weights.load_container(path, made, known).eval()
+    architecture = weights.read_header(path, known).architecture
+    container = weights.load_container(path, architecture, known).eval()
     photos = cast(Dataset, choose("datasets", yaml_reader.parse(sys.argv[2], "PHOTOS").value, known))
-    extractor = TileExtractor(photographs.load(photos, made.task), made.task, made.tile.size)
+    extractor = TileExtractor(photographs.load(photos, architecture.task), architecture.task, architecture.tile.size)
     lq, gt, photograph = _tiles(extractor)
     reached = _branch_psnr(container.branches, lq, gt)  # (N, M)
-    lesson, evaluated = fitting.FittingTiles(lq[::2], reached[::2]), lq[1::2]
+    fitting_tiles, evaluated = fitting.FittingTiles(lq[::2], reached[::2]), lq[1::2]
     errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
     prices = np.array(container.branches.prices(tuple(lq.shape[1:])))
     alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(prices)))
     print(f"{len(evaluated)} tiles of {len(set(of))} photographs; each branch on all of them: {alone}")
     print(f"{'':32}" + "".join(f"{share:>9.0%}" for share in SHARES) + "   undirected")
-    if made.classifier and made.classifier.trained:
-        _print_row("as in the file", made.classifier, container.classifier, evaluated, errors, of, prices)
+    if architecture.classifier and architecture.classifier.trained:
+        _print_row("as in the file", architecture.classifier, container.classifier, evaluated, errors, of, prices)
     for name, classifier in _untrained(known):
-        _print_row(name, classifier, fitting.fitted(classifier, made, lesson), evaluated, errors, of, prices)
+        _print_row(
+            name, classifier, fitting.fitted(classifier, architecture, fitting_tiles), evaluated, errors, of, prices
+        )
     lots = np.random.default_rng(0).normal(size=(len(evaluated), 1)) * np.arange(len(prices))
     for name, scores in {"by lot": lots, "oracle": -errors}.items():
-        steps = budget.pareto_path(scores, budget.shares_of_dearest(prices))
+        steps = budget.pareto_path(scores, budget.shares_of_largest_cost(prices))
         steps = steps.worthwhile() if name == "oracle" else steps
         print(f"{name:32}" + "".join(f"{_within(steps, share, 0, errors, of, prices):>9}" for share in SHARES))
 
 
 def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
     yield from fitting.untrained(known)
-    for words in sys.argv[3:]:
-        yield words, cast(Classifier, choose("classifiers", yaml_reader.parse(words, "CLASSIFIER").value, known))
+    for choice_text in sys.argv[3:]:
+        yield (
+            choice_text,
+            cast(Classifier, choose("classifiers", yaml_reader.parse(choice_text, "CLASSIFIER").value, known)),
+        )
 
 
 def _tiles(extractor: TileExtractor) -> tuple[Tensor, Tensor, Numbers]:
@@ -101,7 +106,7 @@ def _print_row(
 ) -> None:
     scores = torch.cat([network(some) for some in lq.split(64)]).double().numpy()
     own = cost.multiply_adds(network, (1, *lq.shape[1:]))
-    weigh = budget.logarithms if classifier.predicts == "class" else budget.shares_of_dearest
+    weigh = budget.logarithms if classifier.predicts == "class" else budget.shares_of_largest_cost
     steps = budget.pareto_path(scores, weigh(prices))
     cells = "".join(f"{_within(steps, share, own, errors, of, prices):>9}" for share in SHARES)
     choice = scores.argmax(axis=1)

@@ -73,7 +73,7 @@ def _drawn(comparison: Comparison, photographs: Path) -> Pixels:
     routes = last.route_map(io.to_uint8(lq), restored[comparison.weights[-1]])
     panels = {"branches": routes.repeat(task.scale, axis=0).repeat(task.scale, axis=1)}
     panels["given"] = io.to_uint8(task.baseline(lq[None])[0])
-    panels |= {name: io.to_uint8(made.image) for name, made in restored.items()}
+    panels |= {name: io.to_uint8(image.image) for name, image in restored.items()}
     panels["original"] = io.to_uint8(gt)
     return np.concatenate([_labelled(_middle(panel), name) for name, panel in panels.items()], axis=1)
 

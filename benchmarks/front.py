@@ -119,7 +119,7 @@ def stream(pipe: IO[str] | None) -> IO[str]:
 
 
 def answer(worker: subprocess.Popen[str]) -> str:
-    """Return the next line of a worker; end the program if the worker has died, which printed its own error."""
+    """Return the next line of a worker; end the program if the worker has died, after the worker printed its error."""
     line = stream(worker.stdout).readline()
     if not line:
         sys.exit("a row failed; its error is above")
@@ -146,8 +146,8 @@ def prepared(row: Row, options: argparse.Namespace) -> tuple[Callable[[Tensor], 
     path = pretrained.find(Path(row.weights), components)
     bundle = trained_networks.read(path, components)
     task = bundle.architecture.task
-    found = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
-    pairs = [(photographs.lq_of(one, task, n), io.to_tensor(one.gt)) for n, one in enumerate(found)]
+    photos = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
+    pairs = [(photographs.lq_of(photo, task, n), io.to_tensor(photo.gt)) for n, photo in enumerate(photos)]
     if bundle.classifier is None or row.budget == WHOLE:
         return whole(bundle, engines.runtime_named(options.runtime, bundle, components, "cpu")), pairs
     network = restorer.load(path, runtime=options.runtime)

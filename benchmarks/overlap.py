@@ -69,7 +69,7 @@ def measured(engine: Engine, lq: Tensor, gt: Tensor, whole: int) -> list[tuple[f
     base = engine.restore(lq, len(engine.networks.branches) - 1)
     routed = [engine.route(lq), *(engine.route(lq, int(budget * whole)) for budget in BUDGETS)]
     name = f"psnr_rgb@crop{engine.scale}"
-    return [(psnrs(made.image, gt, engine.scale)[name], made.cost / whole) for made in (base, *routed)]
+    return [(psnrs(restored.image, gt, engine.scale)[name], restored.cost / whole) for restored in (base, *routed)]
 
 
 if __name__ == "__main__":

@@ -62,13 +62,13 @@ def main() -> None:
     parts = trained_networks.read(pretrained.find(Path(sys.argv[1]), known), known)
     task, size = parts.architecture.task, parts.architecture.tile.size
     photos = photographs.load(Folder(path=sys.argv[2], longer_side=2048), task)
-    given = [photographs.lq_of(photo, task, number) for number, photo in enumerate(photos)]
+    lqs = [photographs.lq_of(photo, task, number) for number, photo in enumerate(photos)]
     right = [io.to_tensor(photo.gt) for photo in photos]
     noise = torch.rand(autotune.TILES, task.channels, size, size, generator=torch.Generator().manual_seed(0))
     trusted: Result | None = None
     for name, precision in WAYS:
         engine = engines.build(parts, engines.runtime_named(name, parts, known, "cpu", precision), "cpu")
-        result = Result([engine.route(lq).image for lq in given], engine.networks.branches[-1](noise))
+        result = Result([engine.route(lq).image for lq in lqs], engine.networks.branches[-1](noise))
         trusted = trusted or result  # PyTorch in float32 comes first
         quality = [
             psnrs(image, gt, task.scale)[f"psnr_rgb@crop{task.scale}"]

@@ -82,8 +82,8 @@ def manifest(folder: Path) -> Iterator[Row]:
 
 def figures(text: str) -> dict[str, float]:
     """Parse `30.77 / 27.72` as Set5 and Set14, `Set12 30.42` as Set12; skip what is not a number."""
-    if one := re.fullmatch(r"(Set\d+) ([\d.]+)", text):
-        return {one[1].lower(): float(one[2])}
+    if match := re.fullmatch(r"(Set\d+) ([\d.]+)", text):
+        return {match[1].lower(): float(match[2])}
     parts = re.fullmatch(r"([\d.]+) / ([\d.]+|-)", text)
     pairs = zip(("set5", "set14"), parts.groups(), strict=True) if parts else ()
     return {name: float(figure) for name, figure in pairs if figure != "-"}

@@ -3,7 +3,7 @@
     python benchmarks/search.py RECIPE SEEDS [KEY=VALUE...]
 
 The base of RECIPE is a supernet. For each of SEEDS seeds, the recipe's stage `base` trains it, and the selected network
-is measured (`searched`). The same stage then trains from initial weights the selected architecture (`found anew`), and
+is measured (`searched`). The same stage then trains from initial weights the selected architecture (`retrained`), and
 a network of as many blocks with 3x3 kernels and uniform widths that costs at least as much (`uniform`): the cheapest
 whose blocks are as wide inside as the features between them, or narrower by one or two. All are measured on the same
 tiles. Cost is in multiply-adds per LQ pixel; PSNR is that of the mean squared error of all tiles.
@@ -40,24 +40,26 @@ TILES = 256
 def main() -> None:
     path, seeds, overrides = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     known = registry.load()
-    reached: dict[str, list[float]] = {"searched": [], "found anew": [], "uniform": []}
+    reached: dict[str, list[float]] = {"searched": [], "retrained": [], "uniform": []}
     for seed in range(seeds):
         recipe = reading.read(path, known, (*overrides, f"seed={seed}"))
         supernet = recipe.base
         assert isinstance(supernet, Supernet)
         network = _trained(recipe, known)
-        found = Search().reduce_trained(supernet, "found", network)
-        small = found.build(recipe.task)
+        searched = Search().reduce_trained(supernet, "found", network)
+        small = searched.build(recipe.task)
         assert Search().inherit(network, small)
-        equal = _uniform(supernet, _price(found, recipe), recipe)
-        print(f"seed {seed}: wanted {supernet.cost:.1%}, found {_price(found, recipe) / _full(supernet, recipe):.1%}")
-        print(f"  {found!r}\n  {equal!r}", flush=True)
-        for name, backbone, made in (
-            ("searched", found, small),
-            ("found anew", found, _trained(_of(found, recipe), known)),
+        equal = _uniform(supernet, _price(searched, recipe), recipe)
+        print(
+            f"seed {seed}: wanted {supernet.cost:.1%}, found {_price(searched, recipe) / _full(supernet, recipe):.1%}"
+        )
+        print(f"  {searched!r}\n  {equal!r}", flush=True)
+        for name, backbone, network_after in (
+            ("searched", searched, small),
+            ("retrained", searched, _trained(_of(searched, recipe), known)),
             ("uniform", equal, _trained(_of(equal, recipe), known)),
         ):
-            reached[name].append(_decibels(made, recipe, known))
+            reached[name].append(_decibels(network_after, recipe, known))
             print(f"  {name:10} {_price(backbone, recipe):7} {reached[name][-1]:.3f} dB", flush=True)
     for name, values in reached.items():
         gain = np.mean(np.subtract(values, reached["uniform"]))

@@ -66,7 +66,7 @@ same scale and number of tiles.
 below 100 % is a gain. A system without a setting has the row of its base. \
 Seconds: one pass over three small photographs on a shared machine |
 | ClassSR dB | PSNR of the ClassSR container on the same photographs, tile by tile, for the same multiply-adds; \
-`dearer`: even its cheapest branch costs more |
+`over budget`: even its cheapest branch costs more |
 """
 
 
@@ -77,7 +77,7 @@ class System:
     recipe: str
     name: str
     routes: str
-    knob: str
+    setting: str
     ways: tuple[str, ...] = ()
     """Rows of its report to show; by default those that begin with `adaptive`, otherwise the tiled base."""
     classsr: str = ""
@@ -145,12 +145,12 @@ def _rows(system: System, runs: Path) -> Iterator[str]:
     recipe = reading.read(runs / system.recipe / "recipe.resolved.yml", known)
     base = recipe.architecture.only(-1).build_network()
     kept = recipe.architecture.build_container() if len(recipe.branches) > 1 else base
-    about = [f"{system.name}, x{recipe.task.scale}", system.routes, system.knob, f"{cost.parameters(kept):,}"]
+    about = [f"{system.name}, x{recipe.task.scale}", system.routes, system.setting, f"{cost.parameters(kept):,}"]
     about += [f"{cost.multiply_adds(base, TILE) / 1e6:.1f}", f"{cost.multiply_adds(base, IMAGE) / 1e9:.1f}"]
     about += [f"{_tiles(recipe):,}", f"{mean['input'][quality]:.2f}", f"{mean['base_whole'][quality]:.2f}"]
-    found = system.ways or tuple(way for way in mean if way.startswith("adaptive")) or ("base_tiled",)
+    row_names = system.ways or tuple(way for way in mean if way.startswith("adaptive")) or ("base_tiled",)
     rival = Rival.of(runs / system.classsr, known) if (runs / system.classsr / "report.json").exists() else None
-    for way in found:
+    for way in row_names:
         cells = [*about, way.replace("_", " "), f"{mean[way][quality]:.2f}", *_shares(mean[way], mean["base_tiled"])]
         cells += [rival.at([image[way]["gmac"] for image in document["images"]], quality) if rival else ""]
         yield f"| {' | '.join(cells)} |"
@@ -173,10 +173,10 @@ class Rival:
         job = Job(recipe, known, accelerator, folder, Log(folder, speaks=False))
         path = job.container_weights()
         assert path
-        made = job.architecture
-        container = weights.load_container(path, made, known)
+        architecture = job.architecture
+        container = weights.load_container(path, architecture, known)
         engine = engines.of_container(
-            container, made, accelerator.device, geometry=engines.geometry(made).alone, batch=16
+            container, architecture, accelerator.device, geometry=engines.geometry(architecture).alone, batch=16
         )
         return cls(engine, job.photographs("test"), recipe)
 
@@ -187,7 +187,7 @@ class Rival:
             lq = lq_of(photograph, self.recipe.task, self.recipe.seed + number)
             restored = self.engine.route(lq, round(most * 1e9))
             if restored.cost > round(most * 1e9):
-                return "dearer"
+                return "over budget"
             reached.append(measure(restored.image, io.to_tensor(photograph.gt), self.recipe.task.scale)[quality])
         return f"{sum(reached) / len(reached):.2f}"
 

@@ -51,8 +51,8 @@ def main() -> None:
 
 def alone(how: str) -> float:
     """Return the seconds of a step, measured in a new process."""
-    made = subprocess.run([sys.executable, *sys.argv, "--once", how], check=True, capture_output=True, text=True)
-    return float(made.stdout)
+    process = subprocess.run([sys.executable, *sys.argv, "--once", how], check=True, capture_output=True, text=True)
+    return float(process.stdout)
 
 
 def fastest_step(arguments: argparse.Namespace) -> float:

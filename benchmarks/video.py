@@ -1,4 +1,4 @@
-"""Seconds of restoring clips with and without copying what did not change, beside a loop of restore over frames.
+"""Seconds of restoring clips with and without copying unchanged parts, compared with a loop of restore over frames.
 
     python benchmarks/video.py [WEIGHTS] [--frames 24] [--width 256] [--speed fast] [--runtime torch]
     python benchmarks/video.py --widths 128 192 256 320

@@ -14,7 +14,7 @@ Frames = Sequence[np.ndarray]
 
 
 def drawn(count: int, height: int = 48, width: int = 64, step: int = 2) -> list[np.ndarray]:
-    """Frames (H,W,3) uint8: a bright square moves over a gradient, the rest is still."""
+    """Return frames (H,W,3) uint8: a bright square moves over a gradient, the rest does not change."""
     rows, columns = np.mgrid[:height, :width]
     background = np.stack([rows * 4 % 256, columns * 3 % 256, (rows + columns) * 2 % 256], 2).astype(np.uint8)
     frames = []
@@ -37,7 +37,7 @@ def write(
     has_sound: bool = False,
     **settings: Any,
 ) -> Path:
-    """Encode frames; times: of each frame, in milliseconds. settings: attributes of the codec context."""
+    """Encode frames. times: milliseconds of each frame; settings: attributes of the codec context."""
     with av.open(str(path), "w") as file:
         video = file.add_stream(codec, rate=rate, options=options or {"crf": "10", "preset": "veryfast"})
         video.height, video.width, video.pix_fmt = *frames[0].shape[:2], pixel_format
@@ -59,7 +59,7 @@ def write(
 
 
 def write_with_subtitles(path: Path, frames: Frames) -> Path:
-    """Encode frames at 10 fps with two subtitles, a font and two chapters; the ending is .mkv."""
+    """Encode frames at 10 fps to .mkv, with two subtitles, a font and two chapters."""
     milliseconds = Fraction(1, 1000)
     chapters = [(0, 500, "One"), (500, 1000, "Two")]
     with av.open(str(path), "w") as file:
@@ -87,13 +87,13 @@ def write_with_subtitles(path: Path, frames: Frames) -> Path:
 
 
 def subtitles(path: Path) -> list[tuple[Fraction, bytes]]:
-    """Time and text of every subtitle."""
+    """Return time and text of every subtitle."""
     with av.open(str(path)) as file:
         return [(p.pts * p.time_base, bytes(p)) for p in file.demux(subtitles=0) if p.size]
 
 
 def chapters(path: Path) -> list[tuple[Fraction, Fraction, str]]:
-    """Start, end and title of every chapter."""
+    """Return start, end and title of every chapter."""
     with av.open(str(path)) as file:
         return [
             (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"]) for c in file.chapters()
@@ -101,18 +101,18 @@ def chapters(path: Path) -> list[tuple[Fraction, Fraction, str]]:
 
 
 def decoded(path: Path) -> list[Any]:
-    """Every frame of a clip, as PyAV decodes it."""
+    """Decode all frames of a clip by PyAV."""
     with av.open(str(path)) as file:
         return list(file.decode(video=0))
 
 
 def times(path: Path) -> list[Fraction]:
-    """Seconds of every frame."""
+    """Return the presentation time of every frame, in seconds."""
     return [frame.pts * frame.time_base for frame in decoded(path)]
 
 
 def sound(path: Path) -> list[tuple[Fraction, bytes]]:
-    """Time and bytes of every packet of the first audio stream."""
+    """Return time and bytes of every packet of the first audio stream."""
     with av.open(str(path)) as file:
         return [(p.pts * p.time_base, bytes(p)) for p in file.demux(audio=0) if p.pts is not None]
 
@@ -139,6 +139,6 @@ def damage(path: Path, packets: Sequence[int]) -> None:
     data = bytearray(path.read_bytes())
     for number in packets:
         position, size = places[number]
-        for place in range(position + size // 4, position + size - 4):
-            data[place] = (place * 7 + 13) % 251
+        for offset in range(position + size // 4, position + size - 4):
+            data[offset] = (offset * 7 + 13) % 251
     path.write_bytes(data)

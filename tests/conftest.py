@@ -16,7 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """Decoded photographs of tests go where tests go, not into the user's cache."""
+    """Put the cache of tests into a temporary folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOWVISION_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -24,5 +24,5 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def weights_file(tmp_path_factory):
-    """A container for RGB x2 in a weights file."""
+    """Write a container for RGB x2 to a weights file."""
     return tiny.write_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors", tiny.architecture())

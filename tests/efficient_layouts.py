@@ -18,21 +18,21 @@ MEAN = torch.tensor((0.4488, 0.4371, 0.4040)).double().reshape(1, 3, 1, 1)
 
 
 def conv(name: str, out: int, into: int, side: int, bias: bool = True) -> State:
-    made = {f"{name}.weight": torch.randn(out, into, side, side) / (into * side**2) ** 0.5}
-    return made | ({f"{name}.bias": 0.1 * torch.randn(out)} if bias else {})
+    state = {f"{name}.weight": torch.randn(out, into, side, side) / (into * side**2) ** 0.5}
+    return state | ({f"{name}.bias": 0.1 * torch.randn(out)} if bias else {})
 
 
 def disp_layout(c: int = 8, blocks: int = 2) -> State:
-    made = conv("conv_1.eval_conv", c, 3, 3)
+    state = conv("conv_1.eval_conv", c, 3, 3)
     for b in range(blocks):
         for inner in ("_extern_conv_block.0", "c1_r", "c2_r", "c3_r"):
-            made |= conv(f"blocks.{b}.{inner}.eval_conv", c, c, 3)
-    return made | conv("conv_2", c, c, 1) | conv("upsampler.0", 48, c, 3)
+            state |= conv(f"blocks.{b}.{inner}.eval_conv", c, c, 3)
+    return state | conv("conv_2", c, c, 1) | conv("upsampler.0", 48, c, 3)
 
 
 def conv3xc_layout(name: str, out: int, into: int) -> State:
-    made = conv(f"{name}.sk", out, into, 1) | conv(f"{name}.conv.0", 2 * into, into, 1)
-    return made | conv(f"{name}.conv.1", 2 * out, 2 * into, 3) | conv(f"{name}.conv.2", out, 2 * out, 1)
+    state = conv(f"{name}.sk", out, into, 1) | conv(f"{name}.conv.0", 2 * into, into, 1)
+    return state | conv(f"{name}.conv.1", 2 * out, 2 * into, 3) | conv(f"{name}.conv.2", out, 2 * out, 1)
 
 
 def span_names(blocks: int) -> list[str]:
@@ -41,14 +41,14 @@ def span_names(blocks: int) -> list[str]:
 
 
 def span_layout(form: str, c: int = 7, blocks: int = 6) -> State:
-    made: State = {}
+    state: State = {}
     for name in span_names(blocks):
         into = 3 if name == "conv_1" else c
         if form != "fused":
-            made |= conv3xc_layout(name, c, into)
+            state |= conv3xc_layout(name, c, into)
         if form != "branches":  # of the training form it is out of date
-            made |= conv(f"{name}.eval_conv", c, into, 3)
-    return made | conv("conv_cat", c, 4 * c, 1) | conv("upsampler.0", 48, c, 3)
+            state |= conv(f"{name}.eval_conv", c, into, 3)
+    return state | conv("conv_cat", c, 4 * c, 1) | conv("upsampler.0", 48, c, 3)
 
 
 def attention_layout(name: str, width: int, hidden: int | None) -> State:
@@ -63,26 +63,26 @@ def plainusr_layout(n: int, inner: tuple[int, ...], convolutions: int, hidden: i
     widths = [n, *inner, *reversed((n, *inner[:-1]))]
     names = [f"block{k + 1}" for k in range(len(widths) - 1)]
     names.insert(len(widths) // 2, "blockm")
-    made = conv("head", n + colours, colours, 3)
+    state = conv("head", n + colours, colours, 3)
     for name, width in zip(names, widths, strict=True):
         for k in range(convolutions):
-            made |= conv(f"{name}.body.{2 * k}", width, width, 3)
+            state |= conv(f"{name}.body.{2 * k}", width, width, 3)
         if hidden is not None or name == "blockm":
-            made |= attention_layout(f"{name}.body.{2 * convolutions - 1}.body", width, hidden)
-    return made | conv("tail.0", colours * 4, n + colours, 3)
+            state |= attention_layout(f"{name}.body.{2 * convolutions - 1}.body", width, hidden)
+    return state | conv("tail.0", colours * 4, n + colours, 3)
 
 
 def rlfn_layout(c: int = 6, blocks: int = 3, hidden: int = 4) -> State:
-    made = conv("conv_1", c, 3, 3)
-    made["conv_1.weight"] /= 255  # so that 0..255 comes out as features of about 1
+    state = conv("conv_1", c, 3, 3)
+    state["conv_1.weight"] /= 255  # so that 0..255 comes out as features of about 1
     for b in range(blocks):
         name = f"block_{b + 1}"
-        made |= conv(f"{name}.c1_r", c, c, 3) | conv(f"{name}.c2_r", c, c, 3) | conv(f"{name}.c3_r", c, c, 3)
-        made |= conv(f"{name}.c5", c, c, 1) | conv(f"{name}.esa.conv1", hidden, c, 1)
-        made |= conv(f"{name}.esa.conv_f", hidden, hidden, 1) | conv(f"{name}.esa.conv2", hidden, hidden, 3)
-        made |= conv(f"{name}.esa.conv3", hidden, hidden, 3) | conv(f"{name}.esa.conv4", c, hidden, 1)
+        state |= conv(f"{name}.c1_r", c, c, 3) | conv(f"{name}.c2_r", c, c, 3) | conv(f"{name}.c3_r", c, c, 3)
+        state |= conv(f"{name}.c5", c, c, 1) | conv(f"{name}.esa.conv1", hidden, c, 1)
+        state |= conv(f"{name}.esa.conv_f", hidden, hidden, 1) | conv(f"{name}.esa.conv2", hidden, hidden, 3)
+        state |= conv(f"{name}.esa.conv3", hidden, hidden, 3) | conv(f"{name}.esa.conv4", c, hidden, 1)
     last = {name: 100 * tensor for name, tensor in conv("upsampler.0", 48, c, 3).items()}
-    return made | conv("conv_2", c, c, 3) | last
+    return state | conv("conv_2", c, c, 3) | last
 
 
 def separable_layout(name: str, out: int, into: int) -> State:
@@ -91,25 +91,25 @@ def separable_layout(name: str, out: int, into: int) -> State:
 
 def bsrn_layout(c: int = 32, blocks: int = 3) -> State:
     hidden, few = c // 4, c // 16
-    made = separable_layout("fea_conv", c, 12)
+    state = separable_layout("fea_conv", c, 12)
     for b in (f"B{k + 1}" for k in range(blocks)):
         for k in (1, 2, 3):
-            made |= conv(f"{b}.c{k}_d", c // 2, c, 1) | separable_layout(f"{b}.c{k}_r", c, c)
-        made |= separable_layout(f"{b}.c4", c // 2, c) | conv(f"{b}.c5", c, 2 * c, 1)
-        made |= conv(f"{b}.esa.conv1", hidden, c, 1) | conv(f"{b}.esa.conv_f", hidden, hidden, 1)
+            state |= conv(f"{b}.c{k}_d", c // 2, c, 1) | separable_layout(f"{b}.c{k}_r", c, c)
+        state |= separable_layout(f"{b}.c4", c // 2, c) | conv(f"{b}.c5", c, 2 * c, 1)
+        state |= conv(f"{b}.esa.conv1", hidden, c, 1) | conv(f"{b}.esa.conv_f", hidden, hidden, 1)
         for name in ("conv_max", "conv2", "conv3", "conv3_"):
-            made |= separable_layout(f"{b}.esa.{name}", hidden, hidden)
-        made |= conv(f"{b}.esa.conv4", c, hidden, 1)
-        made |= conv(f"{b}.cca.conv_du.0", few, c, 1) | conv(f"{b}.cca.conv_du.2", c, few, 1)
-    made |= conv("c1", c, blocks * c, 1) | separable_layout("c2", c, c)
-    return made | conv("upsampler.upsampleOneStep.0", 48, c, 3)
+            state |= separable_layout(f"{b}.esa.{name}", hidden, hidden)
+        state |= conv(f"{b}.esa.conv4", c, hidden, 1)
+        state |= conv(f"{b}.cca.conv_du.0", few, c, 1) | conv(f"{b}.cca.conv_du.2", c, few, 1)
+    state |= conv("c1", c, blocks * c, 1) | separable_layout("c2", c, c)
+    return state | conv("upsampler.upsampleOneStep.0", 48, c, 3)
 
 
 # The networks, from the tensors alone.
 
 
 class Plain:
-    """Layers by their names in a state dict."""
+    """Apply layers by their names in a state dict."""
 
     def __init__(self, state: State):
         self.state = {name: tensor.double() for name, tensor in state.items()}

@@ -9,7 +9,7 @@ CLOSE = 1e-6
 
 
 def is_scaled_part(part: Tensor, whole: Tensor) -> bool:
-    """Whether every value of `part` is one of `whole`, times one and the same number of at least 1."""
+    """Return True if all values of `part` are values of `whole` times one common factor of at least 1."""
     mine, theirs = part.detach().flatten().double(), whole.detach().flatten().double().unique()
     strongest = mine[mine.abs().argmax()]
     factors = [1.0] if strongest == 0 else (theirs / strongest).tolist()

@@ -12,14 +12,14 @@ HALF, WHOLE = 0x01306B47, 0
 
 
 class Writer:
-    """Collects layers and their numbers; a method returns the name of the blob that its layer makes."""
+    """Collects layers and their weights; each method returns the name of the blob that its layer outputs."""
 
     def __init__(self, flag: int = WHOLE) -> None:
         self.flag = flag
         self.lines = ["Input input 0 1 data"]
         self.content = b""
         self.state: State = {}
-        """What was written, by its name in PyTorch."""
+        """Written tensors by their names in PyTorch."""
 
     def layer(self, kind: str, inputs: list[str], options: str) -> str:
         name = f"{kind}_{len(self.lines)}"
@@ -56,63 +56,63 @@ class Writer:
 
 
 def compact(flag: int = WHOLE, width: int = 5, convolutions: int = 2, scale: int = 2) -> Writer:
-    """SRVGGNetCompact; 3 * scale^2 is odd times its kernel, so that float16 weights need padding."""
-    made = Writer(flag)
-    x = made.prelu("body.1", made.conv("body.0", "data", 3, width), width)
+    """Write SRVGGNetCompact; the odd number of its last weights makes float16 padding necessary."""
+    writer = Writer(flag)
+    x = writer.prelu("body.1", writer.conv("body.0", "data", 3, width), width)
     for n in range(convolutions):
-        x = made.conv(f"body.{2 * n + 2}", x, width, width)
-        x = made.prelu(f"body.{2 * n + 3}", x, width)
-    x = made.conv(f"body.{2 * convolutions + 2}", x, width, 3 * scale**2)
-    x = made.layer("PixelShuffle", [x], f"0={scale}")
-    nearest = made.layer("Interp", ["data"], f"0=1 1={scale}.0 2={scale}.0")
-    made.layer("BinaryOp", [x, nearest], "0=0")
-    return made
+        x = writer.conv(f"body.{2 * n + 2}", x, width, width)
+        x = writer.prelu(f"body.{2 * n + 3}", x, width)
+    x = writer.conv(f"body.{2 * convolutions + 2}", x, width, 3 * scale**2)
+    x = writer.layer("PixelShuffle", [x], f"0={scale}")
+    nearest = writer.layer("Interp", ["data"], f"0=1 1={scale}.0 2={scale}.0")
+    writer.layer("BinaryOp", [x, nearest], "0=0")
+    return writer
 
 
 def rrdb(flag: int = WHOLE, width: int = 8, growth: int = 32, blocks: int = 2) -> Writer:
-    """RRDBNet x4, its activations inside the convolutions as ncnn's optimiser puts them."""
-    leaky, made = "9=2 -23310=1,2.000000e-01", Writer(flag)
+    """Write RRDBNet x4 with activations inside the convolutions, as ncnn's optimiser does."""
+    leaky, writer = "9=2 -23310=1,2.000000e-01", Writer(flag)
 
     def weighed(x: str, y: str) -> str:
-        return made.layer("Eltwise", [x, y], "0=1 -23301=2,2.000000e-01,1.000000e+00")
+        return writer.layer("Eltwise", [x, y], "0=1 -23301=2,2.000000e-01,1.000000e+00")
 
-    x = first = made.conv("conv_first", "data", 3, width)
+    x = first = writer.conv("conv_first", "data", 3, width)
     for n in range(blocks):
         block = x
         for part in (1, 2, 3):
             name, seen = f"body.{n}.rdb{part}", [x]
             for k in range(1, 5):
-                joined = seen[0] if k == 1 else made.layer("Concat", seen, "")
-                seen.append(made.conv(f"{name}.conv{k}", joined, width + (k - 1) * growth, growth, more=leaky))
-            joined = made.layer("Concat", seen, "")
-            x = weighed(made.conv(f"{name}.conv5", joined, width + 4 * growth, width), x)
+                joined = seen[0] if k == 1 else writer.layer("Concat", seen, "")
+                seen.append(writer.conv(f"{name}.conv{k}", joined, width + (k - 1) * growth, growth, more=leaky))
+            joined = writer.layer("Concat", seen, "")
+            x = weighed(writer.conv(f"{name}.conv5", joined, width + 4 * growth, width), x)
         x = weighed(x, block)
-    x = made.layer("BinaryOp", [first, made.conv("conv_body", x, width, width)], "0=0")
+    x = writer.layer("BinaryOp", [first, writer.conv("conv_body", x, width, width)], "0=0")
     for name in ("conv_up1", "conv_up2"):
-        x = made.conv(name, made.layer("Interp", [x], "0=1 1=2.0 2=2.0"), width, width, more=leaky)
-    made.conv("conv_last", made.conv("conv_hr", x, width, width, more=leaky), width, 3)
-    return made
+        x = writer.conv(name, writer.layer("Interp", [x], "0=1 1=2.0 2=2.0"), width, width, more=leaky)
+    writer.conv("conv_last", writer.conv("conv_hr", x, width, width, more=leaky), width, 3)
+    return writer
 
 
 def span(flag: int = WHOLE, white: float = 255, mean: tuple[float, ...] = (0.4488, 0.4371, 0.4040)) -> Writer:
-    """SPAN x2 of six blocks; `white` 1 leaves its multiplication out."""
-    made, c = Writer(flag), 6
-    made.numbers(torch.tensor(mean))
-    made.lines.append("MemoryData mean 0 1 mean_out 0=1 1=1 2=3")
-    x = made.layer("BinaryOp", ["data", "mean_out"], "0=1")
+    """Write SPAN x2 of six blocks; `white` 1 omits its multiplication."""
+    writer, c = Writer(flag), 6
+    writer.numbers(torch.tensor(mean))
+    writer.lines.append("MemoryData mean 0 1 mean_out 0=1 1=1 2=3")
+    x = writer.layer("BinaryOp", ["data", "mean_out"], "0=1")
     if white != 1:
-        x = made.layer("BinaryOp", [x], f"0=2 1=1 2={white:e}")
-    x = first = made.conv("conv_1.eval_conv", x, 3, c)
+        x = writer.layer("BinaryOp", [x], f"0=2 1=1 2={white:e}")
+    x = first = writer.conv("conv_1.eval_conv", x, 3, c)
     outputs = []
     for b in range(1, 7):
         name = f"block_{b}"
-        inner = made.layer("Swish", [made.conv(f"{name}.c1_r.eval_conv", x, c, c)], "")
-        third = made.layer("Swish", [made.conv(f"{name}.c2_r.eval_conv", inner, c, c)], "")
-        third = made.conv(f"{name}.c3_r.eval_conv", third, c, c)
-        weight = made.layer("BinaryOp", [made.layer("Sigmoid", [third], "")], "0=1 1=1 2=5.000000e-01")
-        x = made.layer("BinaryOp", [made.layer("BinaryOp", [third, x], "0=0"), weight], "0=2")
+        inner = writer.layer("Swish", [writer.conv(f"{name}.c1_r.eval_conv", x, c, c)], "")
+        third = writer.layer("Swish", [writer.conv(f"{name}.c2_r.eval_conv", inner, c, c)], "")
+        third = writer.conv(f"{name}.c3_r.eval_conv", third, c, c)
+        weight = writer.layer("BinaryOp", [writer.layer("Sigmoid", [third], "")], "0=1 1=1 2=5.000000e-01")
+        x = writer.layer("BinaryOp", [writer.layer("BinaryOp", [third, x], "0=0"), weight], "0=2")
         outputs.append(x)
-    joined = made.layer("Concat", [first, made.conv("conv_2.eval_conv", x, c, c), outputs[0], inner], "")
-    x = made.conv("upsampler.0", made.conv("conv_cat", joined, 4 * c, c, side=1), c, 12)
-    made.layer("PixelShuffle", [x], "0=2")
-    return made
+    joined = writer.layer("Concat", [first, writer.conv("conv_2.eval_conv", x, c, c), outputs[0], inner], "")
+    x = writer.conv("upsampler.0", writer.conv("conv_cat", joined, 4 * c, c, side=1), c, 12)
+    writer.layer("PixelShuffle", [x], "0=2")
+    return writer

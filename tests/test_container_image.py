@@ -1,4 +1,4 @@
-"""Claims about the Dockerfile that need no Docker: what it copies exists, what it runs exists, and nobody is root."""
+"""Claims about the Dockerfile that need no Docker: copied paths and commands exist, and the user is not root."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STEPS = [
 
 
 def steps(kind: str) -> list[str]:
-    return [rest for word, rest in STEPS if word == kind]
+    return [rest for instruction, rest in STEPS if instruction == kind]
 
 
-def test_everything_that_is_copied_exists_and_is_not_ignored() -> None:
+def test_every_copied_path_exists_and_is_not_ignored() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     sources = {name for rest in steps("COPY") if "--from" not in rest for name in rest.split()[:-1]}
     assert sources == allowed
@@ -31,7 +31,7 @@ def test_everything_that_is_copied_exists_and_is_not_ignored() -> None:
     assert {"readme", "license-files"} <= tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].keys()
 
 
-def test_the_extras_that_are_installed_exist() -> None:
+def test_every_installed_extra_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     (installed,) = re.findall(r'"\.\[([\w,]+)\]"', TEXT)
     assert set(installed.split(",")) <= extras.keys()
@@ -40,19 +40,21 @@ def test_the_extras_that_are_installed_exist() -> None:
 def test_the_image_does_not_run_as_root() -> None:
     user = steps("USER")[-1].partition(":")[0]
     assert int(user) > 0
-    assert [word for word, _ in STEPS].index("USER") < [word for word, _ in STEPS].index("ENTRYPOINT")
+    assert [instruction for instruction, _ in STEPS].index("USER") < [instruction for instruction, _ in STEPS].index(
+        "ENTRYPOINT"
+    )
 
 
-def test_the_command_is_one_of_lowvision() -> None:
+def test_the_image_command_is_a_lowvision_command() -> None:
     assert json.loads(steps("ENTRYPOINT")[0]) == ["lowvision"]
     name, *arguments = json.loads(steps("CMD")[0])
     command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
     options = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in arguments if word.startswith("--")} <= options
+    assert {instruction for instruction in arguments if instruction.startswith("--")} <= options
     assert shlex.join(arguments) == "--host 0.0.0.0"
 
 
-def test_images_are_pinned_and_stages_are_slim() -> None:
+def test_base_images_are_pinned_and_slim() -> None:
     assert all(":" in image and "latest" not in image for image in steps("FROM"))
     assert all("-slim" in image for image in steps("FROM"))
     assert "pip install" not in TEXT.replace("pip install --no-cache-dir", "")

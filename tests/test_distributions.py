@@ -41,25 +41,25 @@ def test_the_root_has_exactly_the_entry_points_of_its_plugins() -> None:
 
 
 def test_the_root_ships_exactly_the_packages_of_its_plugins() -> None:
-    carried = [f"plugins/{folder.name}/{package}" for folder in FOLDERS for package in packages(read(folder))]
-    assert packages(read(ROOT)) == ["lowvision", *carried]
+    included = [f"plugins/{folder.name}/{package}" for folder in FOLDERS for package in packages(read(folder))]
+    assert packages(read(ROOT)) == ["lowvision", *included]
     assert all((ROOT / package / "__init__.py").is_file() for package in packages(read(ROOT)))
 
 
-def test_the_wheel_carries_the_recipes_where_an_installed_package_looks() -> None:
-    carried = read(ROOT)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert carried == {"recipes": "lowvision/recipes"}
+def test_the_wheel_contains_the_recipes_where_the_installed_package_reads_them() -> None:
+    included = read(ROOT)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included == {"recipes": "lowvision/recipes"}
     assert shipped.folder() == ROOT / "recipes"
 
 
-def test_the_wheel_carries_every_template_of_new_plugin() -> None:
+def test_the_wheel_contains_every_template_of_new_plugin() -> None:
     wheel = pytest.importorskip("hatchling.builders.wheel")
-    carried = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
+    included = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
     templates = (path for path in (ROOT / "lowvision/scaffold/templates").rglob("*") if path.is_file())
-    assert [path for path in templates if path.relative_to(ROOT).as_posix() not in carried] == []
+    assert [path for path in templates if path.relative_to(ROOT).as_posix() not in included] == []
 
 
-def test_a_plugin_is_named_like_its_folder(folder: Path) -> None:
+def test_a_plugin_distribution_has_the_name_of_its_folder(folder: Path) -> None:
     pyproject = read(folder)
     package = folder.name.replace("-", "_")
     assert pyproject["project"]["name"] == folder.name
@@ -67,19 +67,19 @@ def test_a_plugin_is_named_like_its_folder(folder: Path) -> None:
     assert list(pyproject["project"]["entry-points"]["lowvision"].values()) == [package]
 
 
-def test_the_root_depends_on_all_that_a_plugin_depends_on(folder: Path) -> None:
+def test_the_root_includes_every_dependency_of_its_plugins(folder: Path) -> None:
     dependencies = set(read(folder)["project"]["dependencies"])
-    ours = {need for need in dependencies if need.startswith("lowvision-")}  # the root carries them
+    ours = {need for need in dependencies if need.startswith("lowvision-")}  # part of the root
     assert "lowvision-framework>=0.1" in ours
     assert dependencies - ours <= set(read(ROOT)["project"]["dependencies"])
 
 
 @pytest.mark.parametrize("key", ["version", "license", "requires-python"])
-def test_a_plugin_agrees_with_the_root(folder: Path, key: str) -> None:
+def test_a_plugin_has_the_version_and_metadata_of_the_root(folder: Path, key: str) -> None:
     assert read(folder)["project"][key] == read(ROOT)["project"][key]
 
 
-def test_a_plugin_is_built_as_the_root_is(folder: Path) -> None:
+def test_a_plugin_has_the_build_backend_of_the_root(folder: Path) -> None:
     assert read(folder)["build-system"] == read(ROOT)["build-system"]
 
 

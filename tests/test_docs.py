@@ -125,19 +125,19 @@ def test_every_link_has_a_target(page: Path) -> None:
 
 
 @EVERY_PAGE
-def test_every_file_and_every_name_in_it_exists(page: Path) -> None:
+def test_every_file_and_name_that_docs_mention_exists(page: Path) -> None:
     for snippet in snippets(page):
-        for word in re.findall(r"[\w./:-]+", snippet):
-            path, _, name = word.rstrip(".:").partition(":")
+        for token in re.findall(r"[\w./:-]+", snippet):
+            path, _, name = token.rstrip(".:").partition(":")
             if not path.startswith(FOLDERS) or "lowvision-plain" in snippet:
                 continue
             in_tutorial = page.name == "write-a-plugin.md" and path == "tests/test_plain.py"
-            assert in_tutorial or (ROOT / path).exists(), word
-            assert not name or name in names_in(ROOT / path), word
+            assert in_tutorial or (ROOT / path).exists(), token
+            assert not name or name in names_in(ROOT / path), token
 
 
 @EVERY_PAGE
-def test_every_command_exists(page: Path) -> None:
+def test_every_command_that_docs_mention_exists(page: Path) -> None:
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]  # a group
     for snippet in snippets(page):
         match = re.match(r"(?:\$ |\.venv/bin/|torchrun .* -m )?lowvision ((?:--debug )?[a-z][\w-]*)(.*)", snippet)
@@ -182,7 +182,7 @@ def test_every_field_of_a_recipe_is_listed_with_its_default(heading: str) -> Non
             assert default_of(default) == as_written(field.default), name
 
 
-def test_the_errors_shown_are_those_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_errors_shown_equal_the_command_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = DOCS / "recipes.md"
     shutil.copy(ROOT / "recipes" / "sr_fsrcnn.yml", tmp_path)
     (tmp_path / "my.yml").write_text(block_of(page, "my.yml"))
@@ -204,7 +204,7 @@ def test_the_errors_shown_are_those_of_the_command(tmp_path: Path, monkeypatch: 
         assert str(caught.value) == errors
 
 
-def test_the_recipes_shown_are_valid(tmp_path: Path) -> None:
+def test_the_recipes_shown_in_docs_are_valid(tmp_path: Path) -> None:
     components = registry.load()
     for number, text in enumerate(blocks(DOCS / "recipes.md", "yaml")):
         path = tmp_path / f"{number}.yml"
@@ -215,7 +215,7 @@ def test_the_recipes_shown_are_valid(tmp_path: Path) -> None:
         assert reading.read(path, components).branches
 
 
-def test_the_folders_shown_are_data_sets(tmp_path: Path) -> None:
+def test_the_folders_shown_load_as_data_sets(tmp_path: Path) -> None:
     (data,) = blocks(DOCS / "index.md", "yaml")
     path = tmp_path / "r.yml"
     path.write_text(f"task: sr\nclassifier: class_module\nbackbone: carn\n{data}")
@@ -229,7 +229,7 @@ def test_the_layers_listed_are_those_of_the_import_linter() -> None:
     assert listed == layers()
 
 
-def test_the_picture_shows_every_package_in_its_layer() -> None:
+def test_the_architecture_diagram_shows_every_package_in_its_layer() -> None:
     picture = (DOCS / "architecture.svg").read_text()
     placed = {name: float(y) for y, name in re.findall(r'y="([\d.]+)" class="name"[^>]*>(\w+)<', picture)}
     heights = [{placed[package.removeprefix("lowvision.")] for package in layer} for layer in layers()]

@@ -19,7 +19,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def run_program(code: str, folder: Path) -> str:
-    """The output of a program that runs in a new process and an empty folder."""
+    """Run a program in a new process and an empty folder, and return its output."""
     (folder / "example.py").write_text(code)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "example.py"]
@@ -31,7 +31,7 @@ def run_program(code: str, folder: Path) -> str:
 
 
 def cells_of(notebook: Path) -> list[dict[str, Any]]:
-    """The code cells of a notebook."""
+    """Return the code cells of a notebook."""
     return [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
 
 

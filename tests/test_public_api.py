@@ -25,7 +25,7 @@ UPDATE = "the public API changed; see the docstring of tests/test_public_api.py"
 
 
 def names_of(module: types.ModuleType) -> list[str]:
-    """The public names of a module: `__all__`, or else what it imports from its own submodules."""
+    """Return the public names of a module: `__all__`, or else the imports from its submodules."""
     if hasattr(module, "__all__"):
         return sorted(module.__all__)
     submodules = {name for name, value in vars(module).items() if isinstance(value, types.ModuleType)}
@@ -48,7 +48,7 @@ def lines_of(module_name: str) -> Iterator[str]:
 
 
 def members_of(owner: type) -> Iterator[str]:
-    """Fields, then methods, that a class itself defines, in alphabetical order."""
+    """Return the fields, then the methods, that a class itself defines, in alphabetical order."""
     for name, kind in sorted(inspect.get_annotations(owner).items()):
         if not name.startswith("_") and name != "model_config":
             yield f"{name}: {kind}{default_of(owner, name)}"
@@ -71,7 +71,7 @@ def default_of(owner: type, name: str) -> str:
 
 
 def signature_of(function: Any) -> str:
-    """A signature with annotations as they are written: the same text under every version of Python."""
+    """Return a signature with annotations as written, which is the same text under every version of Python."""
     return str(inspect.signature(function)).replace("'", "")
 
 
@@ -79,11 +79,11 @@ def snapshot() -> str:
     return "".join(f"{line}\n" for module in MODULES for line in lines_of(module))
 
 
-def test_names_and_signatures_are_those_of_the_snapshot() -> None:
+def test_names_and_signatures_equal_the_snapshot() -> None:
     assert snapshot() == SNAPSHOT.read_text(), UPDATE
 
 
-def test_the_snapshot_sees_a_parameter_that_becomes_keyword_only() -> None:
+def test_the_snapshot_changes_if_a_parameter_becomes_keyword_only() -> None:
     def before(path: str, device: str = "auto") -> None: ...
 
     def after(path: str, *, device: str = "auto") -> None: ...

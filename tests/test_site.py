@@ -19,14 +19,14 @@ YAML_FILES = sorted(
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """A YAML file as a mapping."""
+    """Parse a YAML file to a mapping."""
     content = yaml.safe_load(path.read_text())
     assert isinstance(content, dict)
     return content
 
 
 def paths_in(nav: Any) -> list[str]:
-    """The pages of a navigation, at any depth."""
+    """Yield the pages of a navigation at any depth."""
     if isinstance(nav, str):
         return [nav]
     entries = nav.values() if isinstance(nav, dict) else nav
@@ -34,7 +34,7 @@ def paths_in(nav: Any) -> list[str]:
 
 
 def listed_names() -> list[str]:
-    """The objects that the API reference shows."""
+    """Return the objects that the API reference shows."""
     return [
         name
         for page in REFERENCE.glob("*.md")
@@ -47,7 +47,7 @@ def test_a_configuration_file_is_a_yaml_mapping(path: Path) -> None:
     assert parsed(path)
 
 
-def test_every_page_of_docs_is_in_the_navigation_once() -> None:
+def test_every_docs_page_is_in_the_navigation_once() -> None:
     pages = paths_in(parsed(ROOT / "mkdocs.yml")["nav"])
     assert len(pages) == len(set(pages))
     written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
@@ -87,5 +87,5 @@ def test_pre_commit_runs_the_tools_of_make_check() -> None:
     assert tools == set(re.findall(r"\$\(BIN\)/([\w-]+)", check[1]))
 
 
-def test_the_types_of_the_package_are_announced() -> None:
+def test_the_package_ships_py_typed() -> None:
     assert (ROOT / "lowvision" / "py.typed").is_file()

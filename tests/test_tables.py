@@ -23,16 +23,16 @@ def tables() -> ModuleType:
     return module
 
 
-def test_the_tables_page_follows_from_the_stored_measurements(tables: ModuleType) -> None:
+def test_the_tables_page_equals_the_page_written_from_stored_measurements(tables: ModuleType) -> None:
     assert (DOCS / "tables.md").read_text() == "\n".join(tables.page())
 
 
-def test_a_stored_table_gives_back_what_was_evaluated(tables: ModuleType) -> None:
+def test_a_stored_table_restores_the_evaluation_document(tables: ModuleType) -> None:
     (evaluated,) = document(branches=2)["sets"]
     (stored,) = tables.load_table(tables.dump_table(document(branches=2)))["sets"]
-    for way in ("input", "base_tiled", "routed"):
-        assert stored["images"][0][way] == evaluated["images"][0][way]
-        assert stored["mean"][way] == evaluated["mean"][way]
+    for row in ("input", "base_tiled", "routed"):
+        assert stored["images"][0][row] == evaluated["images"][0][row]
+        assert stored["mean"][row] == evaluated["mean"][row]
 
 
 def test_the_stored_tables_are_compact() -> None:

@@ -69,19 +69,19 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[regist
         sys.modules.pop(name, None)
 
 
-def test_the_backbone_of_the_tutorial_costs_more_at_every_level(tutorial: registry.Registry, tmp_path: Path) -> None:
+def test_the_tutorial_backbone_costs_more_at_every_level(tutorial: registry.Registry, tmp_path: Path) -> None:
     assert not [broken for broken in tutorial.broken if "plain" in broken.plugin]
     path = tmp_path / "plain.yml"
     path.write_text(block_of(DOCS / "write-a-plugin.md", "plain.yml"))
     recipe = reading.read(path, tutorial)
     with torch.device("meta"):
         container = recipe.architecture.build_container()
-    prices = container.branches.prices((3, 32, 32))
-    assert len(prices) == 3
-    assert prices[0] < prices[1] < prices[2]
+    costs = container.branches.prices((3, 32, 32))
+    assert len(costs) == 3
+    assert costs[0] < costs[1] < costs[2]
 
 
-def test_the_backbone_of_the_tutorial_has_fifteen_lines() -> None:
+def test_the_tutorial_backbone_has_fifteen_lines() -> None:
     lines = block_of(DOCS / "write-a-plugin.md", "lowvision_plain/__init__.py").splitlines()[1:]
     assert len([line for line in lines if line]) == 15
 
@@ -95,7 +95,9 @@ def test_the_tutorials_own_tests_pass(tutorial: registry.Registry) -> None:
         test()
 
 
-def test_the_failure_shown_is_that_of_the_check(tutorial: registry.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_failure_shown_equals_the_output_of_the_check(
+    tutorial: registry.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = tutorial.find("backbones", "plain").component
     monkeypatch.setattr(plain, "reach", lambda self, task: 2)
     with pytest.raises(AssertionError) as caught:
@@ -134,8 +136,8 @@ def test_the_other_components_of_the_tutorial_work(tutorial: registry.Registry, 
     image, probabilities = container(lq)
     assert image.shape == gt.shape
     assert probabilities.shape == (2, 3)
-    prices = container.branches.prices((3, 16, 16))
-    assert prices[0] < prices[1] < prices[2]
+    costs = container.branches.prices((3, 16, 16))
+    assert costs[0] < costs[1] < costs[2]
     testing.check_task(recipe.task)
     testing.check_classifier(recipe.architecture.classifier, exportable=False)  # type: ignore[arg-type]  # it has one
     testing.check_reducer(tutorial.find("reducers", "halved").component(), recipe.base, [2, 1, 0])

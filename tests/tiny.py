@@ -1,4 +1,4 @@
-"""A run that ends in seconds, and weights without a run: real photographs and plugins, very small networks."""
+"""Fast runs and untrained weights for tests: real photographs and plugins, very small networks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ stages:
 
 
 def write_photographs(folder: Path) -> None:
-    """Crops of the sample photographs: three to learn from, one to look at."""
+    """Write crops of the sample photographs: three for training, one for validation."""
     provided = registry.load()["datasets"]
     samples = [p.gt for name in ("samples_train", "samples_test") for p in provided[name].component().photos()]
     (folder / "train").mkdir(parents=True)
@@ -46,7 +46,7 @@ def write_photographs(folder: Path) -> None:
 
 
 def write_recipe(folder: Path) -> Path:
-    """The recipe and its photographs in `folder`."""
+    """Write the recipe and its photographs to `folder`."""
     write_photographs(folder / "photos")
     path = folder / "tiny.yml"
     path.write_text(RECIPE.replace("PHOTOS", str(folder / "photos")))
@@ -54,7 +54,7 @@ def write_recipe(folder: Path) -> Path:
 
 
 def shortened(photographs: Path) -> tuple[str, ...]:
-    """Overrides that make a recipe of DnCNN with all stages a matter of seconds, on photographs written here."""
+    """Return overrides by which a DnCNN recipe runs all stages within seconds, on photographs written here."""
     fit = "steps: 2, checkpoint_every: 2, valid_every: 2, log_every: 1"
     routed = f"batch: 6, micro_batch: 3, {fit}"
     return (
@@ -71,7 +71,7 @@ def shortened(photographs: Path) -> tuple[str, ...]:
 
 
 def architecture(channels: int = 3, scale: int = 2) -> Architecture:
-    """Three branches and a classifier, small enough for any test."""
+    """Return three small branches and a classifier."""
     known = registry.load()
 
     def pick(kind: str, name: str, **options: Any) -> Any:
@@ -87,16 +87,16 @@ def architecture(channels: int = 3, scale: int = 2) -> Architecture:
     )
 
 
-def write_weights(path: Path, made: Architecture) -> Path:
-    """Weights of that architecture as a new network has them, the same every time."""
+def write_weights(path: Path, network_architecture: Architecture) -> Path:
+    """Write the initial weights of an architecture, which are reproducible."""
     torch.manual_seed(0)
-    network = made.build()
-    weights.save(path, network, made, registry.load(), {})
+    network = network_architecture.build()
+    weights.save(path, network, network_architecture, registry.load(), {})
     return path
 
 
 def run(recipe: Path, folder: Path, *overrides: str, restart: bool = False) -> None:
-    """Run it in this process."""
+    """Run the recipe in this process."""
     from lowvision.pipeline.run import run
 
     known = registry.load()
@@ -115,26 +115,26 @@ PRELOADED = (
     "timm.utils",
     "torch._dynamo",
 )
-"""What a run imports: anew in every child it would take more processor time than the training of these networks."""
+"""Modules that a run imports; importing them in every child would take longer than training these networks."""
 
 
 def in_a_child(work: Callable[..., None], *arguments: object) -> int:
-    """Call `work` in a process of its own, which may die of it; its exit code.
+    """Call `work` in a child process, which may be killed, and return the exit code.
 
-    The process is forked from one that has torch but never used it: threads of torch do not survive a fork, and
-    what waits for them waits for ever.
+    The child is forked from a process that imported torch but never used it: torch threads do not survive a fork, and
+    waiting for them never ends.
     """
     (code,) = _in_children(work, arguments, [{}])
     return code
 
 
 def in_two_processes(work: Callable[..., None], *arguments: object) -> list[int]:
-    """Call `work` in two processes that are to work together, as torchrun would start them; their exit codes."""
+    """Call `work` in two processes started as by torchrun, and return their exit codes."""
     return in_processes(2, work, *arguments)
 
 
 def in_processes(count: int, work: Callable[..., None], *arguments: object) -> list[int]:
-    """Call `work` in several processes that are to work together, as torchrun would start them; their exit codes."""
+    """Call `work` in several processes started as by torchrun, and return their exit codes."""
     with socket.socket() as any_port:
         any_port.bind(("127.0.0.1", 0))
         port = any_port.getsockname()[1]
@@ -166,5 +166,5 @@ def _by_itself(work: Callable[..., None], arguments: tuple[object, ...], surroun
 
 
 def die() -> None:
-    """As kill -9 does: nothing is cleaned up."""
+    """Kill this process by SIGKILL, without cleanup."""
     os.kill(os.getpid(), 9)

@@ -21,7 +21,7 @@ NEVER = "recipes name it, and no test trains it"
 
 
 class Enlarge(Task):
-    """Makes images larger."""
+    """Enlarges images."""
 
     scale: int = Field(default=4, ge=1)
 
@@ -44,7 +44,7 @@ class Net(Backbone):
     groups: int = Field(default=4, ge=1)
     """Groups of channels."""
     skip: Skip = "none"
-    """What is added to the output."""
+    """Interpolation that is added to the output."""
 
     @model_validator(mode="after")
     def _channels_divide(self) -> Net:
@@ -66,7 +66,7 @@ class Halves(Net):
 
 
 class Gauge(Classifier):
-    """Tells hard tiles from simple ones."""
+    """A classifier of tiles."""
 
     width: int = 8
     """Channels inside."""
@@ -78,7 +78,7 @@ class Gauge(Classifier):
 
 
 class Channels(Reducer):
-    """Fewer channels."""
+    """Reduces channels."""
 
     least: int = 1
     """The fewest that are allowed."""
@@ -90,7 +90,7 @@ class Channels(Reducer):
 
 
 class Layers(Reducer):
-    """Fewer layers."""
+    """Reduces layers."""
 
     def reduce(self, backbone: Backbone, level: int | float | str) -> Backbone:
         return backbone.replace(layers=level)
@@ -150,18 +150,18 @@ stages:
   classifier: {steps: 150, batch: 48}
   joint:
 """
-"""A recipe without a fault."""
+"""A valid recipe."""
 
 
 def read(folder: Path, text: str, *overrides: str, **others: str) -> Recipe:
-    """The recipe that `text` makes as `folder`/r.yml, beside other files by their names."""
+    """Write `text` to `folder`/r.yml, next to other files, and read the recipe."""
     for name, content in {"r": text, **others}.items():
         (folder / f"{name}.yml").write_text(content)
     return reading.read(folder / "r.yml", registry(), overrides)
 
 
 def complaints(folder: Path, text: str, *overrides: str, **others: str) -> list[str]:
-    """What is wrong with that recipe, each line without the folder's name."""
+    """Return the errors of a recipe, without the folder name."""
     with pytest.raises(RecipeError) as caught:
         read(folder, text, *overrides, **others)
     return str(caught.value).replace(f"{folder}{os.sep}", "").splitlines()

@@ -1,1 +1,1 @@
-"""What `lowvision bench` does: times every way to restore an image, each in a process of its own, turn by turn."""
+"""Implementation of `lowvision bench`: time every restore method, each in a separate process, alternating."""

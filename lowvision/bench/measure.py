@@ -1,4 +1,4 @@
-"""Measure rows, each in its own process, one at a time, in rounds, so that load of the machine affects all alike."""
+"""Measure rows, each in a separate process, in alternating rounds, so that machine load affects all rows equally."""
 
 from __future__ import annotations
 

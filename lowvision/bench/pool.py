@@ -14,7 +14,7 @@ Say = Callable[[str], None]
 """Takes a progress message."""
 
 RESERVE = 1024.0
-"""Memory in MiB that stays free besides what a row needs."""
+"""Memory in MiB that stays free in addition to what a row needs."""
 GROWTH = 2.0
 """Largest ratio of the memory of a later run to that of the first; ONNX Runtime needs 1.8."""
 

@@ -22,7 +22,7 @@ from lowvision.bench.job import Job, Method, Tiles
 from lowvision.bench.rows import Row
 from lowvision.errors import LowvisionError, summary_of
 from lowvision.plugins import registry
-from lowvision.routing.memory import is_out_of_memory
+from lowvision.system.out_of_memory import is_out_of_memory
 
 Answer = Mapping[str, Any]
 """Content of a line: the measurement, or the reason as `failed`."""

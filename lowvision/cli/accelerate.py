@@ -42,7 +42,7 @@ def accelerate(
         str, typer.Option(help="Runtime in which the report compares (`lowvision ls runtimes`); auto: the fastest.")
     ] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder for the recipe and the run.")] = Path("runs"),
-    restart: Annotated[bool, typer.Option("--restart", help="Start again: plan and train anew.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start again: repeat planning and training.")] = False,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:

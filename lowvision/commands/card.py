@@ -13,7 +13,7 @@ from lowvision.models.weights_header import Header
 from lowvision.plugins.registry import Registry
 
 PROTOCOL = "on the fixed tiles of `data.valid` in training, without shaving borders"
-"""How the values in a header are measured, as long as their names do not state otherwise."""
+"""Measurement protocol of values in a header whose names state no other."""
 
 
 def card(path: Path, registry: Registry) -> str:

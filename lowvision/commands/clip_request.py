@@ -15,12 +15,12 @@ from lowvision.video.selection import ALL, OTHERWISE, WRITABLE, Span, is_clip, i
 
 @dataclass(frozen=True, kw_only=True)
 class ClipOptions:
-    """Options of clips, beside those of images."""
+    """Options of clips, in addition to those of images."""
 
     span: Span = ALL
     """Frames to restore."""
     still: Still = "exact"
-    """Which parts are copied from the frame before."""
+    """Parts that are copied from the previous frame: none, bit-identical ones, or visually equal ones."""
     codec: str | None = None
     """A key of `encoding.CODECS`; None: by the ending of the result."""
     crf: int | None = None

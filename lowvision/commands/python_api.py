@@ -40,7 +40,7 @@ class Report:
     document: Mapping[str, Any] | None
     """The content of `report.json`; None if nothing was evaluated."""
     weights: Path | None = None
-    """The weights file that the run leads to, for `lowvision.load`; None if it has trained nothing."""
+    """The final weights file of the run, for `lowvision.load`; None if it trained nothing."""
     metrics: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     """All metrics of training: `stage`, `step`, and values by name."""
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lowvision.commands.inputs import Input
-from lowvision.commands.restore_one import outcome_of
 from lowvision.commands.restore_outcomes import document
+from lowvision.commands.restore_pipeline import outcomes
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
 from lowvision.imaging import io
@@ -77,8 +77,8 @@ def restore(
         logger.info("adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile")
     share = group.shard(inputs)
     with telling(len(share), group.is_main_process) as progress:
-        outcomes = [outcome_of(source, network, options, progress) for source in share]
-    return document(group.gather(outcomes), network, registry, options, time.perf_counter() - began)
+        results = list(outcomes(share, network, options, progress))
+    return document(group.gather(results), network, registry, options, time.perf_counter() - began)
 
 
 def check_writable(output: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_outcomes import Done, Failed, Outcome, Skipped
@@ -22,21 +24,68 @@ from lowvision.system.printable import printable
 from lowvision.system.progress import Progress
 
 logger = logging.getLogger("lowvision")
+Step = TypeVar("Step")
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The result of an input, not yet written."""
+
+    frames: Frames
+    map: Image | None
+    """The route map; None: none is drawn."""
+    done: Done
 
 
 def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Outcome:
     """Restore one input and report its progress."""
-    name = printable(source.path)
-    progress.begin(name)
+    progress.begin(printable(source.path))
+    frames = opened(source, network, options)
+    result = computed(source, frames, network, options, progress) if isinstance(frames, Frames) else frames
+    outcome = written(source, result, options) if isinstance(result, Computed) else result
+    progress.end(line_of(outcome, network, options))
+    return outcome
+
+
+def restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
+    """Restore one input and write its result."""
+    result = _computed(source, _checked_frames(source, network, options), network, options, progress)
+    _write(source, result, options)
+    return result.done
+
+
+def opened(source: Input, network: Restorer, options: RestoreOptions) -> Frames | Skipped | Failed:
+    """Read an input, unless its result exists and may stay."""
     if options.skips_existing and all(_is_complete(target) for target in _targets(source, options)):
-        progress.end(f"{name}: skipped, its result exists")
         return Skipped(source)
-    try:
-        done = restored(source, network, options, progress)
-    except Exception as error:  # a failed input must not stop the others
-        reason = _reason(error, source.path)
-        progress.end(f"{name}: failed: {printable(reason)}")
-        return Failed(source, reason)
+    return _attempt(source, lambda: _checked_frames(source, network, options))
+
+
+def computed(
+    source: Input, frames: Frames, network: Restorer, options: RestoreOptions, progress: Progress
+) -> Computed | Failed:
+    """Run the network on all frames of an input."""
+    return _attempt(source, lambda: _computed(source, frames, network, options, progress))
+
+
+def written(source: Input, result: Computed, options: RestoreOptions) -> Done | Failed:
+    """Write the result of an input."""
+
+    def write() -> Done:
+        _write(source, result, options)
+        return result.done
+
+    return _attempt(source, write)
+
+
+def line_of(outcome: Outcome, network: Restorer, options: RestoreOptions) -> str:
+    """Return the line that reports an outcome."""
+    name = printable(outcome.source.path)
+    if isinstance(outcome, Skipped):
+        return f"{name}: skipped, its result exists"
+    if isinstance(outcome, Failed):
+        return f"{name}: failed: {printable(outcome.reason)}"
+    done = outcome
     sizes = f"{done.width}x{done.height} -> {done.result_width}x{done.result_height}"
     if done.frames > 1:
         sizes += f", {done.frames} frames"
@@ -44,40 +93,58 @@ def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progre
     if options.budget and done.cost > options.budget * done.base_cost:
         reason = "the setting was calibrated on other tiles" if network.settings else "no cheaper route exists"
         spent += f"; over the budget of {options.budget:.0%}: {reason}"
-    progress.end(f"{name} -> {printable(source.result)}: {sizes}, {spent}")
-    return done
+    return f"{name} -> {printable(done.source.result)}: {sizes}, {spent}"
 
 
-def restored(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Done:
-    """Restore one input and write its result."""
+def _attempt(source: Input, work: Callable[[], Step]) -> Step | Failed:
+    """Return the result of a step; a failed input must not stop the others."""
+    try:
+        return work()
+    except Exception as error:  # a plugin's runtime may raise anything
+        return Failed(source, _reason(error, source.path))
+
+
+def _checked_frames(source: Input, network: Restorer, options: RestoreOptions) -> Frames:
+    """Read the frames of an input, and check everything about its result before the work."""
     for target in _targets(source, options):
         if issue := file_names.too_long(target):
             raise DataError(f"{issue}; give a shorter --suffix, or rename the input")
     frames = _frames(source, options)
     encoders.check_frames(source.result, frames)
-    height, width = frames.images[0].pixels.shape[:2]
-    for image in frames.images:  # before the work, not after it
+    for image in frames.images:
         encoders.check_size(source.result, *_result_size(image, network, options))
     if source.result.suffix.lower() in JPEG.suffixes and any(image.alpha is not None for image in frames.images):
         _say_composited()
     source.result.parent.mkdir(parents=True, exist_ok=True)
+    return frames
+
+
+def _computed(
+    source: Input, frames: Frames, network: Restorer, options: RestoreOptions, progress: Progress
+) -> Computed:
+    height, width = frames.images[0].pixels.shape[:2]
     results, parts = [], []
     for image in frames.images:
         pixels, part = _restored_pixels(image, network, options, progress)
         kept = Image(pixels, is_lossless_webp=image.is_lossless_webp) if options.strips_metadata else image
         results.append(replace(kept, pixels=pixels))
         parts.append(part)
-    if options.draws_maps:  # before the result: if the result exists, its map does too
-        io.write(source.map, Image(network.route_map(frames.images[0].pixels, parts[0])))
-    io.write_frames(source.result, replace(frames, images=results), options.quality, options.background)
-    if options.keeps_times:
-        facts = source.path.stat()
-        os.utime(source.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    route_map = Image(network.route_map(frames.images[0].pixels, parts[0])) if options.draws_maps else None
     tiles = tuple(sum(counts) for counts in zip(*(part.tiles for part in parts), strict=True))
     cost, base_cost = sum(part.cost for part in parts), sum(part.base_cost for part in parts)
     seconds = sum(part.seconds for part in parts)
     result = results[0].pixels.shape
-    return Done(source, height, width, tiles, cost, base_cost, seconds, result[0], result[1], len(results))
+    done = Done(source, height, width, tiles, cost, base_cost, seconds, result[0], result[1], len(results))
+    return Computed(replace(frames, images=results), route_map, done)
+
+
+def _write(source: Input, result: Computed, options: RestoreOptions) -> None:
+    if result.map is not None:  # before the result: if the result exists, its map does too
+        io.write(source.map, result.map)
+    io.write_frames(source.result, result.frames, options.quality, options.background)
+    if options.keeps_times:
+        facts = source.path.stat()
+        os.utime(source.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
 
 def _frames(source: Input, options: RestoreOptions) -> Frames:
@@ -95,7 +162,7 @@ def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tu
 def _restored_pixels(
     image: Image, network: Restorer, options: RestoreOptions, progress: Progress
 ) -> tuple[Pixels, Restored[Pixels]]:
-    """Return the pixels of the result, resized if another size is asked for, and the sums of all passes."""
+    """Return the pixels of the result, resized to the requested size, and the sums over all passes."""
     pixels, passed = image.pixels, []
     for _ in range(options.passes):
         restored = network.restore(
@@ -114,10 +181,10 @@ def _restored_pixels(
         pixels = _resized(pixels, size)
     return pixels, replace(
         passed[0],
-        tiles=tuple(sum(counts) for counts in zip(*(one.tiles for one in passed), strict=True)),
-        cost=sum(one.cost for one in passed),
-        base_cost=sum(one.base_cost for one in passed),
-        seconds=sum(one.seconds for one in passed),
+        tiles=tuple(sum(counts) for counts in zip(*(part.tiles for part in passed), strict=True)),
+        cost=sum(part.cost for part in passed),
+        base_cost=sum(part.base_cost for part in passed),
+        seconds=sum(part.seconds for part in passed),
     )
 
 

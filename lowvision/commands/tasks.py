@@ -1,4 +1,4 @@
-"""The argument `--task` of commands: another task than the one that weights name."""
+"""The argument `--task` of commands: a task that replaces the one stored with the weights."""
 
 from __future__ import annotations
 

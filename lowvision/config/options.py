@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class JsonDefault(Protocol):
-    """An annotation that knows how a default is written in a JSON schema."""
+    """An annotation that defines how a default is written in a JSON schema."""
 
     def json_default(self, default: Any) -> Any:
         """Return the default as JSON."""
@@ -32,7 +32,8 @@ class Options(BaseModel):
     every import, which takes a third of the time of `lowvision ls`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    # Deferred: a command uses few of the hundred and more options models that plugins define.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, defer_build=True)
 
     @classmethod
     def described(cls) -> Mapping[str, str]:

@@ -26,7 +26,7 @@ class ValidationIssue:
     message: str
 
     def below(self, *path: str | int) -> ValidationIssue:
-        """Return the same issue with `path` put before its own path."""
+        """Return the same issue with `path` prepended to its path."""
         return ValidationIssue((*path, *self.path), self.message)
 
 

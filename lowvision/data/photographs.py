@@ -21,6 +21,7 @@ from lowvision.imaging.resize import resize
 from lowvision.plugins.contracts import Dataset, Photo, Task
 from lowvision.plugins.stored import Stored
 from lowvision.system import cache, cores, source_code
+from lowvision.system.out_of_memory import is_out_of_memory
 
 DECODING = "lowvision.imaging"
 """Package that determines the pixels of a decoded and resized photograph, besides its file and treatment."""
@@ -184,6 +185,12 @@ def _each(listed: Sequence[_Listed], task: Task) -> list[list[Photograph] | Data
             return [replace(photograph, part=one.part) for photograph in each]
         except DataError as error:
             return error
+        except OSError as error:  # the file vanished, or may not be opened
+            return DataError(f"{error.filename or one.photo.name}: cannot be read: {error.strerror}; exclude it")
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return DataError(f"{one.photo.name}: needs more memory than there is; exclude it, or make it smaller")
 
     threads_per_operation = torch.get_num_threads()
     try:
@@ -255,7 +262,7 @@ def _gt(path: Path | Stored, dataset: Dataset, task: Task, multiple: float) -> n
 
 
 def _resized(path: Path | Stored, dataset: Dataset, task: Task, multiple: float) -> tuple[Tensor, np.dtype]:
-    """Decode an image and resize it as the data set says: (C,H,W), and the type of its file."""
+    """Decode an image and resize it by the options of the data set; return (C,H,W) and the dtype of the file."""
     array = sources.read_rgb(path)
     image = _with_channels(io.to_tensor(array), task)
     height, width = image.shape[1:]

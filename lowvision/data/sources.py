@@ -27,7 +27,7 @@ def fingerprint(source: Path | Stored) -> str:
 
 
 def read_rgb(source: Path | Stored) -> Pixels:
-    """Read an image as (H,W,3) in its own type: uint8, uint16, or float32, clamped to [0,1]. Raises DataError.
+    """Read an image as (H,W,3) in its dtype: uint8, uint16, or float32, clamped to [0,1]. Raises DataError.
 
     Grey is replicated, alpha dropped.
     """

@@ -13,7 +13,7 @@ from lowvision.data.tiles import Coords, Pool
 
 @dataclass(frozen=True)
 class Weighted(Pool):
-    """A pool from which tiles of each part of the data are drawn with a probability of their own."""
+    """A pool that draws tiles from each part of the data with a given probability."""
 
     pool: Pool
     numbers: tuple[Sequence[int] | np.ndarray, ...]

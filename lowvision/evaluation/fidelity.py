@@ -87,7 +87,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Pictures:
-    """One photograph, as restored by the teacher and routed at the point that was asked for."""
+    """One photograph, restored by the teacher and routed at the requested point."""
 
     lq: Tensor
     teacher: Tensor
@@ -101,7 +101,7 @@ class FidelityMeasurement:
     document: dict[str, Any]
     pictures: tuple[Pictures, ...]
     worst: tuple[WorstTile, ...]
-    """The tiles with the largest loss at the point that was asked for, the largest first."""
+    """The tiles with the largest loss at the requested point, in descending order."""
 
 
 def measure(
@@ -118,7 +118,7 @@ def measure(
 ) -> FidelityMeasurement:
     """Restore the photographs by the teacher as a whole, and routed at points of the curve.
 
-    rounds: timed rounds, of which the quickest counts. points: number of points, besides the one of `max_loss`.
+    rounds: timed rounds; the fastest is reported. points: number of points in addition to that of `max_loss`.
     """
     bundle = trained_networks.read(path, registry)
     curve = calibration.read(bundle.header.measured)
@@ -129,7 +129,7 @@ def measure(
     reach = backbone.reach(bundle.architecture.task)
     teacher, whole_runtime = _teacher(bundle, selected, registry, device, photographs[0])
     ways = [Way(None), *_points(curve, points, max_loss)]
-    asked = _asked(curve, ways, max_loss)
+    requested = _asked(curve, ways, max_loss)
     pictures, worst = [], []
     for number, photograph in enumerate(photographs):
         assert photograph.lq is not None
@@ -142,9 +142,9 @@ def measure(
         reference = whole if reach is not None else engine.restore(lq, len(bundle.branches) - 1).image.cpu()
         for way, result in zip(ways[1:], results[1:], strict=True):
             _compare(way, result, reference, whole, engine)
-        pictures.append(Pictures(lq, reference, results[ways.index(asked)].image))
-        worst += _tiles(asked.tile_losses[-1], results[ways.index(asked)], number, engine.scale)
-        say(f"fidelity: {number + 1}/{len(photographs)} {photograph.name}  {asked.psnr[-1]:.2f} dB to the teacher")
+        pictures.append(Pictures(lq, reference, results[ways.index(requested)].image))
+        worst += _tiles(requested.tile_losses[-1], results[ways.index(requested)], number, engine.scale)
+        say(f"fidelity: {number + 1}/{len(photographs)} {photograph.name}  {requested.psnr[-1]:.2f} dB to the teacher")
     seconds = sum(ways[0].seconds)
     document = {
         "runtime": registry.name_of(selected),
@@ -156,7 +156,7 @@ def measure(
             for photograph, image in zip(photographs, pictures, strict=True)
         ],
         "is_tiled": reach is None,
-        "asked": ways.index(asked),
+        "asked": ways.index(requested),
         "rows": [way.summary(seconds) for way in ways],
     }
     worst.sort(key=lambda tile: -tile.loss)

@@ -1,4 +1,4 @@
-"""A measurement of fidelity as text, and the worst tiles beside the teacher's as a picture."""
+"""A measurement of fidelity as text, and a picture of the worst tiles next to those of the teacher."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def text(document: Mapping[str, Any]) -> str:
         f"{document['runtime']} on {document['device']}, {document['threads']} threads; "
         "seconds are the quickest of alternating rounds",
         *aligned(rows, numeric=True, heading=1),
-        "* the point that was asked for. seams: steps across borders between branches, relative to the teacher's; 1 is "
+        "* the requested point. seams: steps across borders between branches, relative to the teacher's; 1 is "
         "invisible.",
     ]
     if document["teacher_runtime"] != document["runtime"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from lowvision.errors import LowvisionError
 from lowvision.routing import memory
 from lowvision.routing.tiling import up
+from lowvision.system.out_of_memory import is_out_of_memory
 
 FEWEST_ROWS = 16
 """Smallest band in LQ rows; a smaller one would consist of context alone."""
@@ -56,6 +57,6 @@ def _attempt(work: Callable[[], Tensor]) -> Tensor | None:
     try:
         return work()
     except (RuntimeError, MemoryError) as error:
-        if not memory.is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return None

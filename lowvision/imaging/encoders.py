@@ -15,7 +15,7 @@ import PIL.Image
 
 from lowvision.errors import DataError, summary_of
 from lowvision.imaging import exif as tags
-from lowvision.imaging import png, tiff_writer
+from lowvision.imaging import iptc, png, tiff_writer
 from lowvision.imaging.alpha import flattened
 from lowvision.imaging.formats import BMP, BY_SUFFIX, JPEG, PNG, TIFF, WEBP, ImageFormat
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, describes
@@ -91,10 +91,15 @@ def _fitted(path: Path, image: Image, image_format: ImageFormat, background: Col
         pixels = converted(pixels, image_format.depths[-1])
     exif = image.exif and tags.with_size(image.exif, width, height)
     icc = image.icc if describes(image.icc, pixels) else None
-    if omitted := _not_held(image_format, exif, icc, image.metadata):
+    metadata = image.metadata
+    if image_format is JPEG:
+        metadata = iptc.for_jpeg(metadata, LARGEST_SEGMENT)
+    elif image_format is TIFF:
+        metadata = iptc.for_tiff(metadata)
+    if omitted := _not_held(image_format, exif, icc, metadata):
         logger.warning("%s: %s do not fit into this format and were omitted", path, ", ".join(omitted))
         exif, icc = (None, None) if image_format is BMP else (exif, icc)
-    return Image(np.ascontiguousarray(pixels), exif, icc, image.metadata, image.is_lossless_webp)
+    return Image(np.ascontiguousarray(pixels), exif, icc, metadata, image.is_lossless_webp)
 
 
 def _not_held(image_format: ImageFormat, exif: bytes | None, icc: bytes | None, metadata: Metadata) -> list[str]:

@@ -175,7 +175,7 @@ def _first_of(content: bytes, layout: _Layout) -> int:
 
 
 class _Reader:
-    """Reads directories within limits: a small file may refer to the same bytes, or to itself, any number of times."""
+    """Reader of directories with limits, because a small file may refer to the same bytes, or to itself, many times."""
 
     def __init__(self, content: bytes, layout: _Layout) -> None:
         self.content, self.layout = content, layout

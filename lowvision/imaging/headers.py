@@ -60,13 +60,13 @@ def _three_bytes(content: bytes, at: int) -> int:
 
 
 def _hdr(content: bytes) -> Size | None:
-    found = re.search(rb"\n\n-Y (\d{1,9}) \+X (\d{1,9})\n", content[:LONGEST_TEXT])
-    return (int(found[2]), int(found[1])) if found else None
+    match = re.search(rb"\n\n-Y (\d{1,9}) \+X (\d{1,9})\n", content[:LONGEST_TEXT])
+    return (int(match[2]), int(match[1])) if match else None
 
 
 def _pfm(content: bytes) -> Size | None:
-    found = re.match(rb"P[Ff]\n(\d{1,9}) (\d{1,9})\n", content[:64])
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.match(rb"P[Ff]\n(\d{1,9}) (\d{1,9})\n", content[:64])
+    return (int(match[1]), int(match[2])) if match else None
 
 
 READERS: dict[ImageFormat, Callable[[bytes], Size | None]] = {PNG: _png, WEBP: _webp, HDR: _hdr, PFM: _pfm}

@@ -91,7 +91,8 @@ def converted(pixels: Pixels, dtype: DTypeLike) -> Pixels:
     """Return pixels as another integer type, clamped and rounded half up."""
     largest = np.float32(np.iinfo(dtype).max)
     unit = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    scaled = unit.clip(0, 1) * largest
+    scaled = unit.clip(0, 1)
+    scaled *= largest
     scaled += np.float32(0.5)
     return scaled.astype(dtype)
 

@@ -1,4 +1,4 @@
-"""Keep the messages that libpng and libjpeg write to standard error by themselves away from the terminal."""
+"""Keep the messages that libpng, libjpeg and libtiff write to standard error by themselves away from the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import IO
 
 MESSAGE = re.compile(
-    rb"(?:libpng (?:error|warning)|Corrupt JPEG data|Premature end of JPEG|Invalid SOS parameters).*\n?"
+    rb"(?:libpng (?:error|warning)|Corrupt JPEG data|Premature end of JPEG|Invalid SOS parameters"
+    rb"|_?(?:TIFF|Fax|OJPEG)\w*:).*\n?"
 )
 STANDARD_ERROR = 2
 

@@ -1,4 +1,4 @@
-"""The size that a user asks for: a factor, a width, a height, or a number of megapixels."""
+"""The requested size of a result: a factor, a width, a height, or a number of megapixels."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from PIL import JpegImagePlugin, TiffImagePlugin
 
 from lowvision.errors import DataError, summary_of
 from lowvision.imaging import exif as tags
+from lowvision.imaging import library_messages
 from lowvision.imaging.alpha import straight
 from lowvision.imaging.image import Image, Metadata, Pixels, describes, oriented, spread
 from lowvision.imaging.limits import Limit
@@ -101,7 +102,7 @@ def _needs_libtiff(page: Any) -> bool:
 
 def _libtiff(path: Path, content: bytes, page: Any, number: int) -> Pixels:
     """Decode a page of 1 or 8 bits by Pillow."""
-    with TiffImagePlugin.TiffImageFile(BytesIO(content)) as file:
+    with library_messages.hidden(), TiffImagePlugin.TiffImageFile(BytesIO(content)) as file:
         file.seek(number)
         if file.size != (page.imagewidth, page.imagelength) or file.mode not in {"1", "L", "RGB", "YCbCr"}:
             raise DataError(f"{path}: is a TIFF of a rare variant; convert it to PNG")
@@ -197,8 +198,8 @@ def _with_alpha(path: Path, page: Any, colour: Pixels, more: Pixels) -> Pixels:
 
 
 def _bytes(page: Any, tag: int) -> bytes | None:
-    found = page.tags.get(tag)
-    value = found.value if found is not None else None
+    tag_entry = page.tags.get(tag)
+    value = tag_entry.value if tag_entry is not None else None
     return value.encode("latin-1") if isinstance(value, str) else value if isinstance(value, bytes) else None
 
 
@@ -208,11 +209,11 @@ def _kept_tags(page: Any) -> Iterator[tuple[int, int, int, bytes]]:
     if kind:
         yield 254, 4, 1, struct.pack("<L", kind)
     for tag in PAGE_TAGS:
-        found = page.tags.get(tag)
-        if found is None:
+        entry = page.tags.get(tag)
+        if entry is None:
             continue
-        if tag == 297 and isinstance(found.value, tuple):
-            yield 297, 3, 2, struct.pack("<2H", *found.value[:2])
+        if tag == 297 and isinstance(entry.value, tuple):
+            yield 297, 3, 2, struct.pack("<2H", *entry.value[:2])
         elif value := _bytes(page, tag):
             yield (tag, 2, len(value) + 1, value + b"\0") if tag == 285 else (tag, 7, len(value), value)
 

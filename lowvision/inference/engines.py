@@ -21,7 +21,7 @@ from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Precision, Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing import cost, networks
-from lowvision.routing.budget import Weigh, logarithms, shares_of_dearest
+from lowvision.routing.budget import Weigh, logarithms, shares_of_largest_cost
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks
@@ -99,7 +99,7 @@ def of_container(
 def weighing(architecture: Architecture) -> Weigh:
     """Return the cost weight for the scores of the classifier (`lowvision/routing/budget.py`)."""
     predicts_classes = architecture.classifier is None or architecture.classifier.predicts == "class"
-    return logarithms if predicts_classes else shares_of_dearest
+    return logarithms if predicts_classes else shares_of_largest_cost
 
 
 def runtime_named(
@@ -135,7 +135,7 @@ def _with_options(value: Mapping[str, Any] | Runtime, registry: Registry, precis
         assert isinstance(runtime, Runtime)
         if precision not in ("f32", runtime.precision):
             if "precision" in runtime.model_fields_set:
-                raise UsageError(f"precision {precision}: the runtime's options say {runtime.precision}; omit one")
+                raise UsageError(f"precision {precision}: the runtime's options set {runtime.precision}; omit one")
             runtime = runtime.replace(precision=precision)
     except ValidationError as error:
         raise UsageError(f"runtime: {in_words(error)}") from None

@@ -16,6 +16,8 @@ from lowvision.imaging.image import converted
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
 """The image type of the caller."""
 DTYPES = (np.uint8, np.uint16, np.float32)
+CONVERTED_ROWS = 16
+"""Rows that are converted together: what lies between the steps stays in the cache of the processor."""
 TENSOR_DTYPES = {np.uint8: torch.uint8, np.uint16: torch.uint16, np.float32: torch.float32}
 
 
@@ -67,10 +69,12 @@ def write_rows(result: NDArray[Any] | Tensor, n: int, channels: slice, row: int,
     elif rows.device.type != "cpu":
         write_from_device(result, channels, row, rows)
     else:
-        numbers = range(result.shape[2])[channels]
-        for number, plane in zip(numbers, rows.float().numpy(), strict=True):  # half the time of interleaved pixels
-            values = plane if result.dtype == np.float32 else converted(plane, result.dtype)
-            result[row : row + rows.shape[1], :, number] = values
+        planes, numbers = rows.float().numpy(), range(result.shape[2])[channels]
+        for first in range(0, rows.shape[1], CONVERTED_ROWS):
+            part = result[row + first : row + min(first + CONVERTED_ROWS, rows.shape[1])]
+            for number, plane in zip(numbers, planes, strict=True):  # half the time of interleaved pixels
+                values = plane[first : first + CONVERTED_ROWS]
+                part[:, :, number] = values if result.dtype == np.float32 else converted(values, result.dtype)
 
 
 def write_from_device(result: NDArray[Any], channels: slice, row: int, rows: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,14 @@ SUFFIXES: dict[GraphFormat, tuple[str, ...]] = {"onnx": (".onnx",), "ncnn": (".p
 SCHEMA: dict[GraphFormat, int] = {"onnx": 1, "ncnn": 2}
 """Version of the manifest; incremented when older versions of lowvision cannot read it."""
 MANIFEST = "manifest.json"
+<<<<<<< HEAD
 CLASSIFIER = "classifier"
 """Name of the classifier's files, without suffix."""
+=======
+CLASSIFIER = "classifier.onnx"
+GRAPH = re.compile(r"branch_\d{1,3}\.onnx|classifier\.onnx")
+"""Names of graphs; a manifest that lists other files is not followed to them."""
+>>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
 
     Raises WeightsError if the folder is not a package, is damaged or too new, or needs a plugin that is not installed.
     """
+<<<<<<< HEAD
     files, format, described = _manifest(folder)
     size = sum((folder / name).stat().st_size for name in files if (folder / name).is_file())
     limits = bounded_build.Limits.of_bytes(size)
@@ -114,6 +122,21 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
             raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
     graphs = [Graph(folder / f"{name}{SUFFIXES[format][0]}", format) for name in names]
     classifier = graphs.pop() if header.architecture.classifier else None
+=======
+    files, described = _manifest(folder)
+    # The graphs first: what the manifest may describe is bounded by their size.
+    intact = [name for name in files if GRAPH.fullmatch(name) and _is_intact(folder / name, files[name])]
+    limits = bounded_build.Limits.of_bytes(sum((folder / name).stat().st_size for name in intact))
+    header = header_of(described, folder, registry, limits)
+    required = [name_of(k) for k in range(len(header.architecture.branches))]
+    required += [CLASSIFIER] if header.architecture.classifier else []
+    for name in required:
+        if name not in intact:
+            raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
+    _check_size(header.architecture, folder, limits)
+    branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
+    classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
+>>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     return ModelBundle(header, identity, tuple(graphs), classifier)
 
@@ -142,9 +165,16 @@ def _manifest(folder: Path) -> tuple[dict[str, str], GraphFormat, dict[str, Any]
     """Return the sha256 of each file by name, the format of the graphs, and the header as parsed JSON."""
     path = folder / MANIFEST
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise OSError("it is no regular file")
         manifest = json.loads(path.read_text())
+<<<<<<< HEAD
         schema, files = int(manifest.pop("schema")), dict(manifest.pop("files"))
         format = manifest.pop("graphs", "onnx")
+=======
+        schema = int(manifest.pop("schema"))
+        files = {str(name): digest for name, digest in dict(manifest.pop("files")).items()}
+>>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
         manifest.pop("exporter", None)  # information for the user only
     except (FileNotFoundError, NotADirectoryError):
         raise WeightsError(
@@ -158,6 +188,14 @@ def _manifest(folder: Path) -> tuple[dict[str, str], GraphFormat, dict[str, Any]
     if schema > newest or format not in get_args(GraphFormat):
         raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({newest}); upgrade lowvision")
     return files, format, manifest
+
+
+def _is_intact(path: Path, digest: str) -> bool:
+    """Return True if a graph is a regular file with the checksum of the manifest."""
+    try:
+        return path.is_file() and _sha256(path) == digest
+    except OSError:
+        return False
 
 
 def _sha256(path: Path) -> str:

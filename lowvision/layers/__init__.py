@@ -29,3 +29,4 @@ from lowvision.layers.resample import STEPS as STEPS
 from lowvision.layers.resample import add_skip as add_skip
 from lowvision.layers.resample import halved as halved
 from lowvision.layers.resample import upsampler as upsampler
+from lowvision.layers.statistics import mean_over_processes as mean_over_processes

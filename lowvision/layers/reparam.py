@@ -48,18 +48,18 @@ class ParallelConv(nn.ModuleList, Fusible):
     def fused(self) -> nn.Conv2d:
         """Return the one convolution; weights are added in float64, so that they are rounded once."""
         parts, (height, width) = self.parts(), _kernel(self.parts())
-        one, like = _like(parts), parts[0].weight
+        convolution, like = _like(parts), parts[0].weight
         weight = torch.zeros(*like.shape[:2], height, width, dtype=torch.float64, device=like.device)
-        bias = torch.zeros(one.out_channels, dtype=torch.float64, device=like.device)
+        bias = torch.zeros(convolution.out_channels, dtype=torch.float64, device=like.device)
         for part in parts:
             rows, columns = part.kernel_size
             top, left = (height - rows) // 2, (width - columns) // 2
             weight[..., top : top + rows, left : left + columns] += part.weight
             bias += 0 if part.bias is None else part.bias
-        one.weight.copy_(weight)
-        if one.bias is not None:
-            one.bias.copy_(bias)
-        return one
+        convolution.weight.copy_(weight)
+        if convolution.bias is not None:
+            convolution.bias.copy_(bias)
+        return convolution
 
 
 def fuse(larger: nn.Module, smaller: nn.Module) -> bool:
@@ -134,7 +134,7 @@ def _like(parts: list[nn.Conv2d]) -> nn.Conv2d:
     first = parts[0]
     padding = _padding(parts)
     assert padding is not None  # checked when the parts were joined
-    one = nn.Conv2d(
+    convolution = nn.Conv2d(
         first.in_channels,
         first.out_channels,
         _kernel(parts),
@@ -144,4 +144,4 @@ def _like(parts: list[nn.Conv2d]) -> nn.Conv2d:
         groups=first.groups,
         bias=any(part.bias is not None for part in parts),
     )
-    return one.to(first.weight)
+    return convolution.to(first.weight)

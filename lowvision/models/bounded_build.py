@@ -18,9 +18,13 @@ from torch.nn.modules import module as hooks
 from lowvision.models.state_dict import difference
 
 REPLACED = 8
-"""How many times the parameters of the file may be registered: some constructors replace modules that they made."""
+"""Maximum ratio of registered parameters to those of the file: some constructors replace their modules."""
 SPARE = 4_000
-"""Modules and parameters that any file may ask for: more of them would take seconds to make."""
+"""Number of modules and parameters that any file may require; more would take seconds to build."""
+MOST = 60_000
+"""Modules and parameters that no file may exceed: they take some 3 s, and published networks have a few thousand."""
+GRAPH_BYTES = 64
+"""Smallest number of bytes in a graph file per module or parameter: a node takes some 100, and its weights more."""
 
 
 class Oversized(Exception):
@@ -40,12 +44,12 @@ class Limits:
     def of_tensors(cls, shapes: Mapping[str, tuple[int, ...]]) -> Limits:
         """Return the limits for a file with tensors of these shapes."""
         elements = sum(torch.Size(shape).numel() for shape in shapes.values())
-        return cls(REPLACED * 16 * len(shapes) + SPARE, REPLACED * elements + 20_000_000)
+        return cls(min(MOST, REPLACED * 16 * len(shapes) + SPARE), REPLACED * elements + 20_000_000)
 
     @classmethod
     def of_bytes(cls, count: int) -> Limits:
         """Return the limits for graph files of that many bytes."""
-        return cls(100_000, REPLACED * count + 20_000_000)
+        return cls(min(MOST, count // GRAPH_BYTES + SPARE), REPLACED * count + 20_000_000)
 
 
 @contextmanager
@@ -58,7 +62,7 @@ def within(limits: Limits) -> Iterator[None]:
         modules += 1
         elements += value.numel() if isinstance(value, Tensor) else 0
         if modules > limits.modules or elements > limits.elements:
-            raise Oversized("the options ask for a network that is far larger than the tensors in the file")
+            raise Oversized("the options describe a network that is far larger than the tensors in the file")
 
     handles = (
         hooks.register_module_parameter_registration_hook(count),
@@ -75,7 +79,7 @@ def within(limits: Limits) -> Iterator[None]:
 def misfit(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> str:
     """Build a network on the meta device, and return its difference from `state` in one line; empty if none.
 
-    The random generators are left as they are. Raises Oversized, or whatever the constructors raise.
+    Does not change the random generators. Raises Oversized, or the exception of a constructor.
     """
     limits = Limits.of_tensors({name: tuple(tensor.shape) for name, tensor in state.items()})
     with torch.random.fork_rng(devices=[]), within(limits), torch.device("meta"):

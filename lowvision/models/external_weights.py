@@ -36,10 +36,10 @@ WRAPPERS = (
 PREFIXES = ("module.", "_orig_mod.", "generator.", "net_g.", "netG.", "model.", "network.")
 """Prefixes of names from wrappers: PyTorch's parallel and compiled modules, and the classes of training frameworks."""
 COUNTERS = ("n_averaged", "step", "epoch")
-"""Names of numbers that stand beside the tensors of a network, e.g. of PyTorch's averaged models."""
+"""Names of numbers next to the tensors of a network, e.g. of PyTorch's averaged models."""
 LFS = b"version https://git-lfs"
 HTML = (b"<!doctype html", b"<html", b"<?xml", b"<head")
-"""How a pointer of Git LFS and a web page begin."""
+"""First bytes of a Git LFS pointer and of a web page."""
 
 
 @dataclass(frozen=True)

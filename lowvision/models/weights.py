@@ -88,31 +88,31 @@ def is_foreign(path: Path) -> bool:
     return _header_text(path) is None
 
 
-def load_network(path: Path, wanted: Architecture, registry: Registry) -> nn.Module:
-    """Build the single network `wanted` with the weights of a file. Raises WeightsError if they do not fit.
+def load_network(path: Path, architecture: Architecture, registry: Registry) -> nn.Module:
+    """Build the single network `architecture` with the weights of a file. Raises WeightsError if they do not fit.
 
     From a container's file, take the last branch with the same architecture. A training form in the file is fused if
     its deployed form is wanted.
     """
-    stored, state = _branch_like(wanted, *_read(path, registry))
-    return _loaded(path, wanted, wanted.build_network, registry, stored, state)
+    stored, state = _branch_like(architecture, *_read(path, registry))
+    return _loaded(path, architecture, architecture.build_network, registry, stored, state)
 
 
-def load_container(path: Path, wanted: Architecture, registry: Registry) -> Any:
-    """Build the container `wanted` with the weights of a file, fused as `load_network` does.
+def load_container(path: Path, architecture: Architecture, registry: Registry) -> Any:
+    """Build the container `architecture` with the weights of a file, fused like by `load_network`.
 
     Raises WeightsError if they do not fit.
     """
-    return _loaded(path, wanted, wanted.build_container, registry, *_read(path, registry))
+    return _loaded(path, architecture, architecture.build_container, registry, *_read(path, registry))
 
 
 def _branch_like(
-    wanted: Architecture, stored: Architecture, state: Mapping[str, Tensor]
+    architecture: Architecture, stored: Architecture, state: Mapping[str, Tensor]
 ) -> tuple[Architecture, Mapping[str, Tensor]]:
-    """Return the last branch of a stored container that fits `wanted`; if there is none, all that is stored."""
+    """Return the last branch of a stored container that fits `architecture`; if there is none, everything stored."""
     if stored.classifier:
         for k in reversed(range(len(stored.branches))):
-            if _fits(stored.only(k), wanted) or _fits(stored.only(k).deployed(), wanted):
+            if _fits(stored.only(k), architecture) or _fits(stored.only(k).deployed(), architecture):
                 prefix = branch_prefix(k)
                 return stored.only(k), {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
     return stored, state
@@ -120,7 +120,7 @@ def _branch_like(
 
 def _loaded(
     path: Path,
-    wanted: Architecture,
+    architecture: Architecture,
     build: Callable[[], nn.Module],
     registry: Registry,
     stored: Architecture,
@@ -128,12 +128,12 @@ def _loaded(
 ) -> nn.Module:
     """Compare, then build the network and load its tensors.
 
-    A stored training form is fused if its deployed form is wanted.
+    A stored training form is fused if `architecture` is its deployed form.
     """
-    if not _fits(stored, wanted) and _fits(stored.deployed(), wanted):
+    if not _fits(stored, architecture) and _fits(stored.deployed(), architecture):
         trained = _loaded(path, stored, stored.build, registry, stored, state)
         stored, state = stored.deployed(), fused_state(trained, build())
-    _compare(path, wanted, build, registry, stored, state)
+    _compare(path, architecture, build, registry, stored, state)
     network = build()
     with torch.no_grad():
         network.load_state_dict(state, strict=False)
@@ -142,21 +142,21 @@ def _loaded(
 
 def _compare(
     path: Path,
-    wanted: Architecture,
+    architecture: Architecture,
     build: Callable[[], nn.Module],
     registry: Registry,
     stored: Architecture,
     state: Mapping[str, Tensor],
 ) -> None:
-    """Raise WeightsError unless the stored tensors fit the wanted network; it is built without memory."""
+    """Raise WeightsError unless the stored tensors fit the network, which is built without memory."""
     try:
         misfit = bounded_build.misfit(build, state)
     except Exception as error:  # constructors of plugins may raise anything
         raise WeightsError(f"{path}: its network cannot be built: {message_of(error)[:300]}") from error
-    if misfit or not _fits(stored, wanted):
+    if misfit or not _fits(stored, architecture):
         raise WeightsError(
             f"{path}: holds a {stored.kind}, {shown(stored, registry)}; "
-            f"needed is a {wanted.kind}, {shown(wanted, registry)}" + (f": {misfit}" if misfit else "")
+            f"needed is a {architecture.kind}, {shown(architecture, registry)}" + (f": {misfit}" if misfit else "")
         )
 
 
@@ -189,9 +189,9 @@ def _header_text(path: Path) -> str | None:
         raise WeightsError(f"{path}: not a complete safetensors file ({error}); copy it again") from None
 
 
-def _fits(stored: Architecture, wanted: Architecture) -> bool:
+def _fits(stored: Architecture, architecture: Architecture) -> bool:
     """Return True if both compute the same: tensors of equal shapes may still belong to another scale or skip."""
-    keys = [(a.task.scale, a.task.channels, a.branches) for a in (stored, wanted)]
+    keys = [(a.task.scale, a.task.channels, a.branches) for a in (stored, architecture)]
     return keys[0] == keys[1]
 
 

@@ -84,7 +84,7 @@ def _issue(header: Header) -> str:
     """Return what is wrong with values that fit their own options but not each other; empty if nothing is."""
     architecture = header.architecture
     if header.kind != architecture.kind:
-        return f"the header describes a {architecture.kind} and says {header.kind}"
+        return f"the header describes a {architecture.kind}, but its kind is {header.kind}"
     if architecture.classifier is None and len(architecture.branches) > 1:
         return f"{len(architecture.branches)} branches have no classifier"
     if architecture.tile.size > MAX_TILE:

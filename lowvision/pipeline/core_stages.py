@@ -214,7 +214,7 @@ class Fidelity(Stage):
     needs: ClassVar[tuple[str, ...]] = ("test",)
 
     points: int = Field(default=5, ge=2)
-    """Number of points of the calibrated curve that are measured, besides the one of `max_loss`."""
+    """Number of points of the calibrated curve that are measured, in addition to that of `max_loss`."""
     max_loss: float = Field(default=0.3, ge=0)
     """Loss in dB (`restore --max-loss`) of the point whose worst tiles are shown."""
     rounds: int = Field(default=2, ge=1)
@@ -222,7 +222,7 @@ class Fidelity(Stage):
     runtime: str = "auto"
     """Runtime of teacher and container; `auto`: the fastest installed one."""
     crops: int = Field(default=6, ge=0)
-    """Number of the worst tiles that are shown beside the teacher's."""
+    """Number of worst tiles that are shown next to those of the teacher."""
 
     def issues(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
         if not (recipe.classifier and recipe.is_teacher(len(recipe.branches) - 1)):

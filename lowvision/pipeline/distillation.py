@@ -1,6 +1,6 @@
 """Targets for data sets without ground truth: the output of a teacher on crops, computed once and cached.
 
-A crop is computed with context around it, which is cut off again, so that its target is what the teacher gives inside
+A crop is computed with context around it, which is cut off again, so that its target equals the teacher's output on
 the whole image. Each target is a separate file in the cache, so that an interrupted run continues where it stopped.
 """
 
@@ -96,7 +96,7 @@ class TeacherTargets:
 
     @torch.no_grad()
     def run(self, lq: Tensor, name: str) -> Tensor:
-        """Return the teacher's output (C,s*h,s*w) for lq (C,h,w), on the CPU. Raises RunError if it is no image."""
+        """Return the teacher's output (C,s*h,s*w) for lq (C,h,w), on the CPU. Raises RunError if it is not an image."""
         scale, (channels, height, width) = self.bundle.architecture.task.scale, lq.shape
         padded = suiting(lq, self._multiple_of)
         restored = self._network()(padded[None].to(self.device))[0].float().cpu()

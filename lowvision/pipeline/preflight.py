@@ -85,7 +85,7 @@ def _cost_issues(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
         if prices[k] >= prices[k + 1]:
             yield (
                 f"branches: branch {k} costs {prices[k] / 1e6:.1f} M multiply-adds a tile and branch {k + 1} "
-                f"{prices[k + 1] / 1e6:.1f} M; list them from the cheapest to the dearest"
+                f"{prices[k + 1] / 1e6:.1f} M; list them in order of increasing cost"
             )
 
 

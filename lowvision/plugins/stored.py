@@ -1,4 +1,4 @@
-"""Images that are no files of their own: their place in an archive or a database, and its reader."""
+"""Images that are not separate files: their key in an archive or a database, and its reader."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Task(Options, ABC):
     """A degradation of clean images, which networks learn to invert."""
 
     random: ClassVar[bool] = False
-    """True: the degradation is drawn anew for each tile. False: it is applied once, to whole images."""
+    """True: the degradation is drawn for each tile. False: it is applied once, to whole images."""
     margin: ClassVar[int] = 0
     """LQ pixels around a tile on which its degradation depends. If `random`, a tile is degraded together with them and
     cut out afterwards, so that its borders show no seam; beyond the photograph, edge pixels are replicated."""

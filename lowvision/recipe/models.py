@@ -102,7 +102,7 @@ class Teacher(Options):
     size: int = Field(default=64, ge=8)
     """Height and width of a crop, in LQ pixels."""
     context: int = Field(default=16, ge=0)
-    """LQ pixels around a crop that the teacher gets as well; half of its receptive field, or 16."""
+    """LQ pixels around a crop that are also passed to the teacher; should be half of its receptive field."""
     centre: int = Field(default=256, ge=16)
     """Maximum height and width of the centre of each photograph of `valid` and `test`, in LQ pixels."""
 
@@ -159,7 +159,7 @@ class Recipe(Options):
 
     @property
     def students(self) -> tuple[int, ...]:
-        """The branches without weights of their own: what the stage `distil` trains."""
+        """The branches without weights, which the stage `distil` trains."""
         return tuple(k for k, branch in enumerate(self.branches) if branch.weights is None)
 
     def is_teacher(self, k: int) -> bool:

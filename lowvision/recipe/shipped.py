@@ -75,39 +75,39 @@ def about(path: Path) -> str:
     return "\n".join(line.removeprefix("#").strip() for line in head)
 
 
-def find(word: Path, registry: Registry) -> Path:
+def find(argument: Path, registry: Registry) -> Path:
     """Return the recipe file for an argument of a command: a path, or the name of a shipped recipe.
 
     The path of a missing recipe file is returned unchanged; its reader raises the error. Raises RecipeError for the
     path of a shipped recipe that must be given by name, and for an argument that is neither a path nor a name.
     """
-    name, by_name = word.as_posix(), recipes(registry)
-    if os.path.isfile(word):  # unlike Path.is_file, False for a word that no file can have
-        return word
+    name, by_name = argument.as_posix(), recipes(registry)
+    if os.path.isfile(argument):  # unlike Path.is_file, False for a name that no file can have
+        return argument
     if name in by_name:
         return by_name[name]
-    if word.suffix in ENDINGS:
-        matches = [shipped for shipped in by_name if f"/{word.with_suffix('').as_posix()}".endswith(f"/{shipped}")]
+    if argument.suffix in ENDINGS:
+        matches = [shipped for shipped in by_name if f"/{argument.with_suffix('').as_posix()}".endswith(f"/{shipped}")]
         if matches:
-            raise RecipeError(f"{word}: no such file; give the name of the shipped recipe, {max(matches, key=len)}")
-        return word
-    if os.path.exists(word):
-        return word
+            raise RecipeError(f"{argument}: no such file; give the name of the shipped recipe, {max(matches, key=len)}")
+        return argument
+    if os.path.exists(argument):
+        return argument
     hint = did_you_mean(name, by_name) or f"there are {', '.join(by_name)}"
     raise RecipeError(f"{name}: no such file, and no shipped recipe of that name; {hint}{registry.absent()}")
 
 
-def copy(word: str, destination: str, registry: Registry, force: bool = False) -> Copy:
+def copy(argument: str, destination: str, registry: Registry, force: bool = False) -> Copy:
     """Copy a shipped recipe for editing to a file (suffix .yml or .yaml) or into a folder, which is created if missing.
 
     The copy is equivalent: it extends by name the shipped recipe that the original extends.
     Raises RecipeError if there is no such recipe, UsageError if the copy would replace a file without `force`, would
     replace the shipped recipe itself, or cannot be written.
     """
-    source = find(Path(word), registry)
+    source = find(Path(argument), registry)
     names = {path.resolve(): name for name, path in recipes(registry).items()}
     if source.resolve() not in names:
-        raise RecipeError(f"{word}: is not a shipped recipe; `lowvision ls recipes` lists them")
+        raise RecipeError(f"{argument}: is not a shipped recipe; `lowvision ls recipes` lists them")
     target = Path(destination)
     if target.suffix not in ENDINGS or target.is_dir():
         target = target / source.name

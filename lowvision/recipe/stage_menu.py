@@ -1,4 +1,4 @@
-"""The stages of a recipe: those that it names, out of the menu of all that plugins provide."""
+"""The stages of a recipe: those that it names, out of all that plugins provide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND = "stages"
 class Stages(Mapping[str, Stage]):
     """The stages of a recipe by name, in the order in which they run.
 
-    As an attribute, a stage of the menu is None if the recipe does not have it: `recipe.stages.joint`.
+    As an attribute, an available stage is None if the recipe does not have it: `recipe.stages.joint`.
     """
 
     __slots__ = ("_menu", "_stages", "written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -12,6 +13,28 @@ from torch import Tensor
 
 from lowvision.routing.regions import Window
 from lowvision.routing.tiling import Span
+
+
+class BandMemory:
+    """The memory that the bands of an image use one after another: the system clears new memory page by page."""
+
+    def __init__(self) -> None:
+        self._memory: Tensor | None = None
+        self.unfinished: Tensor | None = None
+        """Last rows of the band before, to which the next band adds; may lie in this memory."""
+
+    def zeros(self, size: tuple[int, int, int], like: Tensor) -> Tensor:
+        """Return planes of a size (C,h,w) that are 0, except for their first rows: the unfinished ones.
+
+        The planes that were returned before are overwritten.
+        """
+        kept = None if self.unfinished is None else self.unfinished.clone()
+        if self._memory is None or self._memory.numel() < math.prod(size):
+            self._memory = like.new_empty(math.prod(size))
+        planes = self._memory[: math.prod(size)].view(size).zero_()
+        if kept is not None:
+            planes[:, : kept.shape[1]] = kept
+        return planes
 
 
 class Band:

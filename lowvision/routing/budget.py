@@ -28,7 +28,7 @@ def logarithms(prices: NDArray[np.integer]) -> NDArray[np.float64]:
     return weights
 
 
-def shares_of_dearest(prices: NDArray[np.integer]) -> NDArray[np.float64]:
+def shares_of_largest_cost(prices: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the cost weight for PSNR, or any score that adds up over tiles: each cost divided by the largest."""
     return np.asarray(prices / max(prices.max(), 1), dtype=np.float64)
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Still = Literal["exact", "visually", "off"]
-"""When a part of a frame counts as unchanged: all its values are equal; they differ as little as a decoder's noise;
-or never."""
+"""Criterion of an unchanged part of a frame: all values are equal; they differ at most by decoder noise; or never."""
 
 BLOCK = 8
 """Side of the blocks that `visually` compares; video codecs code their differences in such blocks."""

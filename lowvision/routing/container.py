@@ -72,7 +72,7 @@ class RoutedContainer(nn.Module):
         """Blend all branches: (B,C,h,w) -> the image (B,C,s*h,s*w) and the probabilities (B,M)."""
         probabilities = self.classifier(tiles).softmax(dim=1)  # (B, M)
         outputs = self.branches.all(tiles)  # (B, M, C, s*h, s*w)
-        # Not einsum, which autocast runs in half precision: that would round the image, whatever the branches return.
+        # Not einsum, which autocast runs in half precision: that would round even float32 outputs of the branches.
         weights = probabilities.to(torch.promote_types(outputs.dtype, torch.float32))[:, :, None, None, None]
         return (weights * outputs).sum(dim=1), probabilities
 

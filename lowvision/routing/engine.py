@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision.routing import budget as budgets
-from lowvision.routing.blending import Band
+from lowvision.routing.blending import Band, BandMemory
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry, Region, Window, merged, window, window_size
@@ -154,29 +154,28 @@ class Engine:
     ) -> Iterator[Tensor]:
         """Yield the restored image from top to bottom, in bands (C,h,s*W) that are computed on demand.
 
-        whole: zeros (C,s*H,s*W) with the dtype and device of the networks; the bands are then views of it. By default
-        each band has its own memory.
+        Each band is overwritten as soon as the next one is taken.
+        whole: zeros (C,s*H,s*W) with the dtype and device of the networks; the bands are then views of it, and stay.
         """
         tiling, limit, image = routes.plan, Limit(self.batch), self.on_device(image)
         batches = (b for s in self._stretches(tiling, image.shape[0]) for b in self._batches(routes, s, limit))
         results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
-        done = 0
-        unfinished: Tensor | None = None
+        done, memory = 0, BandMemory()
         for stretch, restored_batches in groupby(results, key=lambda result: result[0].stretch):
             band: Band | None = None
             for batch, restored in restored_batches:
                 if band is None:
                     rows = slice(self.scale * stretch.top, self.scale * stretch.bottom)
                     size = (len(restored[0]), rows.stop - rows.start, self.scale * tiling.width)
-                    pixels = _continued(restored.new_zeros(size), unfinished) if whole is None else whole[:, rows]
+                    pixels = memory.zeros(size, restored) if whole is None else whole[:, rows]
                     band = Band(pixels, stretch.top, self.scale)
                 band.add(restored, batch.windows)
                 done += sum(each.tiles for each in batch.windows)
                 if progress:
                     progress(done, tiling.count)
             assert band is not None  # every stretch has a tile
-            unfinished = band.below(stretch.finished)
             yield band.above(stretch.finished)
+            memory.unfinished = band.below(stretch.finished)
 
     def restored(self, image: Tensor, routes: Routes) -> RestoredTiles:
         """Restore the whole image by the given routes."""
@@ -282,10 +281,3 @@ class Engine:
     def _prepared(self, tiles: Tensor) -> Tensor:
         """Convert tiles to the memory format in which they are fast."""
         return tiles.contiguous(memory_format=devices.layout(tiles.device))
-
-
-def _continued(zeros: Tensor, unfinished: Tensor | None) -> Tensor:
-    """Return a band whose first rows are the unfinished rows of the band above."""
-    if unfinished is not None:
-        zeros[:, : unfinished.shape[1]] = unfinished
-    return zeros

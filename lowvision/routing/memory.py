@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import LowvisionError
+from lowvision.system.out_of_memory import is_out_of_memory
 
 logger = logging.getLogger("lowvision")
-
-SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc", "status_alloc_failed")
-"""Messages of libraries that raise a plain RuntimeError if memory runs out; the last is that of cuDNN and cuBLAS."""
 
 
 class Limit:
@@ -60,10 +58,3 @@ def release() -> None:
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():
         torch.mps.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return True if an error of PyTorch, Python or a runtime means that memory ran out."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(sign in str(error).lower() for sign in SIGNS)

@@ -1,8 +1,8 @@
 """A tile engine for the frames of a clip: it runs again only what changed since the frame before.
 
 The unit is the window that a branch restores (`lowvision/routing/regions.py`). Its result depends on the pixels of the
-window alone, whatever the receptive field of the branch, so the result of the previous frame is used again if the same
-branch restores the same window, and no pixel in it changed. The choice of branches is made for the whole frame, as
+window alone, regardless of the receptive field of the branch, so the result of the previous frame is reused if the
+same branch restores the same window, and no pixel in it changed. The choice of branches is made for the whole frame, as
 without reuse: a budget moves tiles that did not change themselves, and their windows run again.
 """
 

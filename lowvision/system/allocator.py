@@ -13,8 +13,9 @@ KEPT = 1 << 30
 def keep_memory() -> None:
     """Keep freed memory in this process from now on; no effect if the C library is not glibc.
 
-    By default glibc maps each large tensor anew, and the kernel clears its pages on first access. That takes a third
-    of the time of a convolutional network on large images and a sixth of its training (`benchmarks/train_memory.py`).
+    By default glibc maps new memory for each large tensor, and the kernel clears its pages on first access. That
+    takes a third of the time of a convolutional network on large images and a sixth of its training
+    (`benchmarks/train_memory.py`).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

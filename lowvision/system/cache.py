@@ -79,7 +79,7 @@ def _temporary_root() -> Path:
 
 @functools.cache
 def _can_be_written(folder: Path) -> bool:
-    """Create a folder and return True if files can be written into it; permissions alone do not tell."""
+    """Create a folder and return True if files can be written into it, which permissions alone do not show."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -10,7 +10,7 @@ LONGEST = 255
 
 
 def too_long(path: Path) -> str:
-    """Return which part of a path is longer than file systems allow, in words; empty if none is."""
+    """Return a description of the path part that is longer than file systems allow; empty if none is."""
     for part in path.parts:
         if (length := len(os.fsencode(part))) > LONGEST:
             return f"the name '{part[:24]}...' has {length} bytes, more than {LONGEST}"

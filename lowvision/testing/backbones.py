@@ -52,6 +52,7 @@ def check_backbone(
         _check_reach(subject, task, backbone)
     subject, task = subjects[-1] if tasks else next(pair for pair in reversed(subjects) if pair[1].channels == 3)
     networks.check_network(subject, half=half, exportable=exportable)
+    _check_trains_all(backbone, subject)
     for option in SIZE_OPTIONS:
         if option in type(backbone).model_fields:
             _check_size_option(backbone, option, subject, task)
@@ -85,11 +86,11 @@ def _check_sizes(subject: Subject, task: Task, step: int) -> None:
     network = subject.built()
     for height, width in SIZES:
         images = subject.images((2, task.channels, height * step, width * step))
-        wanted = 2, task.channels, height * step * task.scale, width * step * task.scale
+        expected = 2, task.channels, height * step * task.scale, width * step * task.scale
         at = replace(subject, name=f"{subject.name}, on an input of {tuple(images.shape)}")
         law = "an output has the input's colours and exactly `scale` times its height and width; "
-        law += "or let `scales` and `multiple_of` say what it can be built for, and what sides must be multiples of"
-        networks.check_shape(at, subject.run(network, images), wanted, law)
+        law += "or state the supported scales in `scales`, and in `multiple_of` what sides must be multiples of"
+        networks.check_shape(at, subject.run(network, images), expected, law)
 
 
 def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
@@ -108,6 +109,25 @@ def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
     _check_place(subject, reach, step, task.scale)
 
 
+def _check_trains_all(backbone: Backbone, subject: Subject) -> None:
+    """Check that the objective alone reaches every parameter, at any progress, if the backbone says so."""
+    if not backbone.trains_all:
+        return
+    for progress in (0.0, 0.5, 1.0):
+        network = subject.stirred().train()
+        lq = subject.images(dtype=torch.float64)
+        gt = subject.images(network(lq).shape, lq.dtype)
+        own = backbone.objective(network, lambda restored, gt: (restored - gt).abs().mean())
+        losses = [(network(lq) - gt).abs().mean()] if own is None else list(own(lq, gt, progress).values())
+        torch.stack(losses).sum().backward()
+        missed = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+        if missed:
+            raise subject.fail(
+                f"trains_all is True, but at progress {progress:g} its objective gives {missed[0]} no gradient: "
+                "several processes would wait for it for ever; omit trains_all"
+            )
+
+
 def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
     """Check that an output pixel does not depend on the position of the window from which it is computed."""
     network = subject.stirred()
@@ -124,7 +144,7 @@ def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
     if distance(window, whole) > networks.EXACT:
         raise subject.fail(
             "reach is finite, but an output depends on where in the window it lies; let `multiple_of` be the step of "
-            "the network's inner grid, or return None from reach where it knows positions or averages over the input"
+            "the network's inner grid, or return None from reach if it depends on positions or averages over the input"
         )
 
 
@@ -169,20 +189,20 @@ def _check_size_option(backbone: Backbone, option: str, subject: Subject, task: 
         raise AssertionError(
             f"{subject.name}: no {option} below {present} is allowed, so nothing can be compared; check it with more"
         )
-    dearer, spent = present, networks.check_counted(subject)
+    previous, spent = present, networks.check_counted(subject)
     for smaller in dict.fromkeys((lower[0], lower[-1])):
         level = getattr(smaller, option)
         less = networks.check_counted(subject_of(smaller, task)[0])
         if less >= spent:
             raise subject.fail(
-                f"with {level} {option} it costs {less} multiply-adds and with {dearer} {spent}; the option must make "
-                "the network smaller: build from it, or give the option another name"
+                f"with {level} {option} it costs {less} multiply-adds and with {previous} {spent}; the option must "
+                "make the network smaller: build from it, or give the option another name"
             )
-        dearer, spent = level, less
+        previous, spent = level, less
 
 
 def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
-    """Check that the fused form costs less, computes the same with the fused weights, and is its own fused form."""
+    """Check that the fused form costs less, computes the same with the fused weights, and cannot be fused further."""
     fused = backbone.fuse()
     if fused is None or fused == backbone:
         return
@@ -217,7 +237,7 @@ def _check_exits(backbone: Backbone, subject: Subject, task: Task) -> None:
             f"exits returns {exits}, but its network is no EarlyExit; inherit from it, or return 0 from exits"
         )
     images = subject.images(dtype=torch.float64)
-    wanted = subject.run(network, images)
+    expected = subject.run(network, images)
     with torch.no_grad():
         state, alone = network.forward_stem(images), network.forward_stem(images[:1])
         features = state[0].shape
@@ -233,13 +253,15 @@ def _check_exits(backbone: Backbone, subject: Subject, task: Task) -> None:
                     "let them keep their shape, and come first in the state"
                 )
             image = network.forward_head(state, images)
-            if image.shape != wanted.shape:
-                raise subject.fail(f"left after block {block} it gives {tuple(image.shape)}, not {tuple(wanted.shape)}")
+            if image.shape != expected.shape:
+                raise subject.fail(
+                    f"left after block {block} it gives {tuple(image.shape)}, not {tuple(expected.shape)}"
+                )
             if distance(network.forward_head(alone, images[:1]), image[:1]) > networks.EXACT:
                 raise subject.fail(
                     f"left after block {block}, the image of a row depends on the others; keep them apart"
                 )
-    if distance(image, wanted) > networks.EXACT:
+    if distance(image, expected) > networks.EXACT:
         raise subject.fail("left after its last block it computes something else than forward; the two are one network")
 
 

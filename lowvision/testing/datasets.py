@@ -50,7 +50,7 @@ def _photos(dataset: Dataset) -> tuple[Photo, ...]:
     if not isinstance(photos, tuple) or not all(isinstance(photo, Photo) for photo in photos):
         raise _failure(dataset, "photos must return a tuple of Photo")
     if not photos:
-        raise _failure(dataset, "photos returns none; raise DataError that says why")
+        raise _failure(dataset, "photos returns none; raise DataError with the reason")
     return photos
 
 

@@ -30,7 +30,7 @@ def check_metric(metric: Metric, colours: tuple[int, ...] = (3, 1)) -> None:
     """
     options.check_options(metric)
     if not metric.protocol().strip():
-        raise _failure(metric, "protocol returns nothing; return a phrase that says what it measures and how")
+        raise _failure(metric, "protocol returns nothing; return a phrase: what it measures, and how")
     for channels in colours:
         gt = _photograph(channels, max(SIDE, metric.smallest) + 1)
         generator = torch.Generator().manual_seed(1)

@@ -104,7 +104,7 @@ def check_counted(subject: Subject) -> int:
     except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
         raise subject.fail(
             f"cannot be counted on the meta device ({one_line(error)}); keep tensors as parameters "
-            "or buffers, make new ones with device of the input, and ask no tensor for its values in build or forward"
+            "or buffers, make new ones with device of the input, and read no tensor values in build or forward"
         ) from error
     if spent != real:
         raise subject.fail(f"costs {spent} multiply-adds on the meta device and {real} on the CPU")
@@ -153,23 +153,23 @@ def check_channels_last(subject: Subject) -> None:
 def check_half(subject: Subject) -> None:
     """Check the output in bfloat16 and float16; operators that the CPU lacks in a format are skipped."""
     images = subject.images()
-    wanted = subject.run(subject.built(), images)
+    expected = subject.run(subject.built(), images)
     for dtype, tolerance in HALVES.items():
         try:
-            found = subject.run(subject.built().to(dtype), images.to(dtype))
+            actual = subject.run(subject.built().to(dtype), images.to(dtype))
         except AssertionError as error:
             if "not implemented for" in str(error):
                 continue
-            raise AssertionError(f"{error}; or say half=False") from error
-        if found.dtype != dtype:
+            raise AssertionError(f"{error}; or pass half=False") from error
+        if actual.dtype != dtype:
             raise subject.fail(
-                f"makes {short(found.dtype)} from {short(dtype)}; make constants buffers, so that they follow, or say "
+                f"makes {short(actual.dtype)} from {short(dtype)}; make constants buffers, so that they follow, or say "
                 "half=False"
             )
-        if distance(found, wanted) > tolerance:
+        if distance(actual, expected) > tolerance:
             raise subject.fail(
-                f"in {short(dtype)} the output is off by {distance(found, wanted):.0%}; compute what needs it in "
-                "float32 and go back, or say half=False"
+                f"in {short(dtype)} the output is off by {distance(actual, expected):.0%}; compute what needs it in "
+                "float32 and go back, or pass half=False"
             )
 
 
@@ -189,11 +189,11 @@ def check_mixed(subject: Subject) -> None:
     except RuntimeError as error:
         raise subject.fail(
             f"cannot be trained in mixed precision ({one_line(error)}); bring what is added to a buffer or a parameter "
-            "to its dtype, or say half=False"
+            "to its dtype, or pass half=False"
         ) from error
     for name, parameter in network.named_parameters():
         if parameter.grad is not None and not parameter.grad.isfinite().all():
-            raise subject.fail(f"in mixed precision the gradient of {name} is not finite; or say half=False")
+            raise subject.fail(f"in mixed precision the gradient of {name} is not finite; or pass half=False")
 
 
 def check_export(subject: Subject) -> None:
@@ -209,16 +209,16 @@ def check_export(subject: Subject) -> None:
         try:
             onnx_graph.write(copy_of(network), path, subject.shape[1], *_sides(subject))
         except LowvisionError as error:
-            raise subject.fail(f"{error}; or say exportable=False") from error
+            raise subject.fail(f"{error}; or pass exportable=False") from error
         for name, entry in registry.load()["runtimes"].items():
             runtime = entry.component()
             if runtime.missing() or not runtime.automatic:
                 continue
             images = subject.images()
-            found = runtime.prepare(_Written(network, path), 1, "cpu")(images)
-            off = distance(found, subject.run(network, images))
+            actual = runtime.prepare(_Written(network, path), 1, "cpu")(images)
+            off = distance(actual, subject.run(network, images))
             if off > CLOSE:
-                raise subject.fail(f"runtime {name} is off by {off:.1e}; find the operator, or say exportable=False")
+                raise subject.fail(f"runtime {name} is off by {off:.1e}; find the operator, or pass exportable=False")
 
 
 def _sides(subject: Subject) -> tuple[int, int]:
@@ -256,9 +256,9 @@ def check_network(subject: Subject, *, half: bool, exportable: bool) -> None:
         check_export(subject)
 
 
-def check_shape(subject: Subject, output: Tensor, wanted: tuple[int, ...], law: str) -> None:
+def check_shape(subject: Subject, output: Tensor, expected: tuple[int, ...], law: str) -> None:
     """Raise a failure with the requirement `law` unless the output has the shape and float32."""
-    if tuple(output.shape) != wanted:
-        raise subject.fail(f"gives {tuple(output.shape)} instead of {wanted}; {law}")
+    if tuple(output.shape) != expected:
+        raise subject.fail(f"gives {tuple(output.shape)} instead of {expected}; {law}")
     if output.dtype != torch.float32:
         raise subject.fail(f"makes {short(output.dtype)} from float32; make no float64 constants")

@@ -105,8 +105,8 @@ def _check_costs(reducer: Reducer, subjects: Sequence[Subject], base: Subject, l
     prices = [_price(subject) for subject in subjects]
     whole = _price(base)
     for k, (level, price) in enumerate(zip(levels, prices, strict=True)):
-        dearest = k == len(levels) - 1
-        if price > whole or (price == whole and not dearest):
+        is_last = k == len(levels) - 1
+        if price > whole or (price == whole and not is_last):
             raise _failure(
                 reducer,
                 f"level {level!r} costs {price} and the backbone {whole}; a level must make it cheaper",
@@ -114,8 +114,8 @@ def _check_costs(reducer: Reducer, subjects: Sequence[Subject], base: Subject, l
         if k and prices[k - 1] >= price:
             raise _failure(
                 reducer,
-                f"level {levels[k - 1]!r} costs {prices[k - 1]} and level {level!r} {price}; give levels from the "
-                "cheapest to the dearest, no two alike",
+                f"level {levels[k - 1]!r} costs {prices[k - 1]} and level {level!r} {price}; give levels in order "
+                "of increasing cost, all different",
             )
 
 
@@ -150,8 +150,8 @@ def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) ->
             except Exception as error:
                 raise _failure(
                     reducer,
-                    f"{what} that it does not know raises {type(error).__name__} ({one_line(error)}); raise ValueError "
-                    "with a sentence, so that the recipe's line is told",
+                    f"{what} that it does not support raises {type(error).__name__} ({one_line(error)}); raise "
+                    "ValueError with a sentence, so that the error names the line of the recipe",
                 ) from error
             if level == UNKNOWN or not isinstance(made, Backbone):
                 raise _failure(

@@ -138,7 +138,9 @@ def _recipe(folder: Path, stage: Stage, components: registry.Registry, changes: 
         "classifier": NAME,
         "tile": {"size": 8, "overlap": 0},
         "data": {**dict.fromkeys(SPLITS, photographs), "augment": [], "valid_tiles": 2, "workers": 0},
-        "stages": {name: given for name, given in EARLIER.items() if _place(name, components) < stage.place},
+        "stages": {
+            name: stage_options for name, stage_options in EARLIER.items() if _place(name, components) < stage.place
+        },
     }
     changed = {**small, **changes}
     own = stage.model_dump(mode="json", exclude_unset=True, context=components)

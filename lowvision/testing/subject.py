@@ -109,12 +109,12 @@ def one_line(error: Exception) -> str:
     return message_of(error)[:300]
 
 
-def distance(found: Tensor, wanted: Tensor) -> float:
+def distance(actual: Tensor, expected: Tensor) -> float:
     """Return the largest difference relative to the largest expected value; infinite if any value is not finite."""
-    if not (found.isfinite().all() and wanted.isfinite().all()):
+    if not (actual.isfinite().all() and expected.isfinite().all()):
         return float("inf")
-    largest = wanted.abs().max().item()
-    return (found.to(wanted.dtype) - wanted).abs().max().item() / (largest or 1.0)
+    largest = expected.abs().max().item()
+    return (actual.to(expected.dtype) - expected).abs().max().item() / (largest or 1.0)
 
 
 def _hint(images: Tensor) -> str:
@@ -123,6 +123,6 @@ def _hint(images: Tensor) -> str:
     if min(images.shape[-2:]) < 8:
         return (
             "; images may be as small and as odd as that: pad with zeros or by replicating (reflection needs a larger "
-            "image), or let `multiple_of` say what sides must be multiples of"
+            "image), or state in `multiple_of` what sides must be multiples of"
         )
     return ""

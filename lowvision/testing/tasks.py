@@ -43,14 +43,14 @@ def check_task(task: Task) -> None:
 
 def _forms(task: Task) -> Iterator[Task]:
     """Return the task at every scale and number of colours that its options allow."""
-    found = [task]
+    forms = [task]
     for scale in SCALES:
         for channels in (3, 1):
             try:
-                found.append(task.replace(scale=scale, channels=channels))
+                forms.append(task.replace(scale=scale, channels=channels))
             except ValidationError:
                 continue
-    yield from dict.fromkeys(found)
+    yield from dict.fromkeys(forms)
 
 
 def _photograph(channels: int, height: int, width: int) -> Tensor:
@@ -79,12 +79,12 @@ def _check_size(task: Task, gt: Tensor, size: tuple[int, int]) -> None:
     lq = _degraded(task, gt, 0)
     if not torch.equal(gt, kept):
         raise _failure(task, "degrade changes gt; it is what the network is trained towards: work on a copy")
-    wanted = task.channels, *size
-    if not isinstance(lq, Tensor) or tuple(lq.shape) != wanted:
-        found = tuple(lq.shape) if isinstance(lq, Tensor) else type(lq).__name__
+    expected = task.channels, *size
+    if not isinstance(lq, Tensor) or tuple(lq.shape) != expected:
+        actual = tuple(lq.shape) if isinstance(lq, Tensor) else type(lq).__name__
         raise _failure(
             task,
-            f"degrade makes {found} of gt {tuple(gt.shape)} instead of {wanted}; lq has gt's colours and its sides "
+            f"degrade makes {actual} of gt {tuple(gt.shape)} instead of {expected}; lq has gt's colours and its sides "
             "divided by `scale`: narrow `scale` or `channels` by a Literal to what the task can do",
         )
     if lq.dtype != gt.dtype:
@@ -145,11 +145,11 @@ def _check_baseline(task: Task, lq: Tensor) -> None:
     """lq: (2,C,h,w)"""
     kept = lq.clone()
     restored = task.baseline(lq)
-    wanted = (*lq.shape[:2], *(side * task.scale for side in lq.shape[2:]))
-    if tuple(restored.shape) != wanted:
+    expected = (*lq.shape[:2], *(side * task.scale for side in lq.shape[2:]))
+    if tuple(restored.shape) != expected:
         raise _failure(
             task,
-            f"baseline makes {tuple(restored.shape)} of {tuple(lq.shape)} instead of {wanted}: enlarge it by `scale`",
+            f"baseline makes {tuple(restored.shape)} of {tuple(lq.shape)} instead of {expected}: enlarge it by `scale`",
         )
     if not torch.equal(lq, kept):
         raise _failure(task, "baseline changes lq; work on a copy")

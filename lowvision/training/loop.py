@@ -21,7 +21,7 @@ from lowvision.system import cores, devices
 from lowvision.training import batch_norm, checkpoint, collapse, critics
 from lowvision.training.log import Log, Value
 from lowvision.training.loss_sum import LossSum
-from lowvision.training.meter import Meter
+from lowvision.training.meter import Meter, Sums
 from lowvision.training.objective import Objective
 from lowvision.training.optimizers import make_optimizer, make_schedule
 from lowvision.training.options import Fit
@@ -53,7 +53,7 @@ class TrainingSpec:
     selection: Selection = BY_PSNR
     """Selects the best weights by a result of the validator."""
     pictures: Callable[[nn.Module], Mapping[str, Tensor]] | None = None
-    """Returns tiles for observers after a validation; None: no observer wants them."""
+    """Returns tiles for observers after a validation; None: no observer receives them."""
 
 
 @dataclass
@@ -111,7 +111,7 @@ def fit(
     objective.train()
     validated = network if average is None else average.module
 
-    meter = Meter()
+    meter = Meter(skips=accelerator.scaler is not None)
     with log.progress(spec.stage, options.steps), devices.searched_convolutions():
         for lq, gt in _batches(samples, options, state.step, accelerator, workers):
             meter.end_data_wait()
@@ -139,7 +139,7 @@ def fit(
 
 
 def _vary_randomness(stage: str, accelerator: Accelerator) -> None:
-    """Give every process but the first its own random numbers, e.g. for dropout: their tiles are different, too.
+    """Give every process except the first other random numbers, e.g. for dropout, because their tiles differ, too.
 
     The seed follows from the stage alone, so that a resumed run, which skips earlier stages, draws the same numbers.
     """
@@ -219,19 +219,19 @@ def update(
     part = options.micro_batch or len(lq)
     parts = list(zip(lq.split(part), gt.split(part), strict=True))
     global_statistics = _global_statistics(objective, [lq_part for lq_part, _ in parts], accelerator)
-    measured: dict[str, Tensor] = {}
+    measured = Sums()
     for n, (lq_part, gt_part) in enumerate(parts, start=1):
         with nullcontext() if n == len(parts) else accelerator.no_sync(objective):
             losses, metrics = objective(lq_part, gt_part, progress, global_statistics, options.batch)
             loss = torch.stack(list(losses.values())).sum()
             accelerator.backward(loss / len(parts))
-        for name, value in {"loss": loss, **losses, **metrics}.items():
-            measured[name] = measured.get(name, 0) + value.detach() / len(parts)
+        measured.add({"loss": loss, **losses, **metrics})
     if options.clip:
         accelerator.clip_grad_norm_(objective.parameters(), options.clip)
     optimizer.step()
     optimizer.zero_grad()
-    return measured
+    sums = measured.vector()
+    return measured.named(sums / len(parts) if len(parts) > 1 else sums)
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ class LossSum:
         return (term for term in self.terms if isinstance(term.module, Critic))
 
     def __call__(self, restored: Tensor, gt: Tensor) -> Tensor:
-        """Return the sum for restored and gt (B,C,H,W), in float32 whatever the precision of restored."""
+        """Return the sum for restored and gt (B,C,H,W), in float32 for any precision of restored."""
         return torch.stack(list(self.by_name(restored, gt).values())).sum()
 
     def by_name(self, restored: Tensor, gt: Tensor) -> dict[str, Tensor]:

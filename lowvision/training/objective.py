@@ -61,11 +61,11 @@ class RestorationObjective(Objective):
 class OwnObjective(Objective):
     """The objective that the backbone of a network defines."""
 
-    find_unused_parameters = True
-
-    def __init__(self, own: nn.Module):
+    def __init__(self, own: nn.Module, trains_all: bool = False):
+        """Wrap an objective; trains_all: as `Backbone.trains_all`."""
         super().__init__()
         self.own = own
+        self.find_unused_parameters = not trains_all
 
     def forward(
         self, lq: Tensor, gt: Tensor, progress: float, global_statistics: Tensor | None, total: int
@@ -148,7 +148,7 @@ class RoutedObjective(Objective):
 
     @staticmethod
     def _metrics(p: Tensor) -> dict[str, Tensor]:
-        entropy = -(p * p.clamp_min(1e-12).log()).sum(dim=1).mean()
+        entropy = torch.special.entr(p).sum(dim=1).mean()
         chosen = nn.functional.one_hot(p.argmax(dim=1), p.shape[1]).float().mean(dim=0)
         return {"shares": p.mean(dim=0), "chosen": chosen, "entropy": entropy}
 
@@ -156,8 +156,8 @@ class RoutedObjective(Objective):
 class EveryBranchObjective(Objective):
     """The image loss of every branch on every tile; trains a container whose classifier is fitted, not trained.
 
-    The probabilities of a fitted classifier never become certain, so branches blended by them would learn to be
-    blended.
+    The probabilities of a fitted classifier never become certain, so branches trained on the blended image would
+    depend on the blending.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ class Observers:
     def __init__(self, observers: Sequence[Observer], is_called: bool, log: Callable[[str], None]):
         """is_called: True on the main process, on which alone observers are called."""
         self.want_images = any(observer.wants_images for observer in observers)
-        """True if any observer wants images; equal on all processes."""
+        """True if any observer receives images; equal on all processes."""
         self.stop = ""
         """Reason to end the training of the current stage; empty: none."""
         self._active = list(observers) if is_called else []

@@ -45,9 +45,9 @@ def _arguments(options: Fit) -> dict[str, Any]:
     expected = _number_of_betas(options.optimizer_name)
     if "betas" not in arguments and ("betas" in options.model_fields_set or expected == 2):
         arguments["betas"] = options.betas
-    given = len(arguments.get("betas", ()))
-    if expected and given and given != expected:  # some optimizers fail in their first step only
-        raise ValueError(f"it needs {expected} betas, not {given}")
+    number_of_betas = len(arguments.get("betas", ()))
+    if expected and number_of_betas and number_of_betas != expected:  # some optimizers fail in their first step only
+        raise ValueError(f"it needs {expected} betas, not {number_of_betas}")
     return arguments
 
 

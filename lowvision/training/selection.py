@@ -1,4 +1,4 @@
-"""How a training stage selects its best weights: by the mean of a metric on fixed tiles."""
+"""Selection of the best weights of a training stage: the mean of a metric on fixed tiles."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ GLOBAL_HEADER = 0x40
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a result is encoded."""
+    """Encoder settings of a result."""
 
     codec: str
     """A key of `CODECS`."""
@@ -168,5 +168,5 @@ def pixel_format(facts: Facts, codec: str, height: int, width: int) -> str:
     chroma = next((each for each in ("420", "422", "444") if each in facts.pixel_format), "420")
     if height % 2 or width % 2:
         chroma = "444"
-    wanted = [f"yuv{chroma}p{depth}", f"yuv420p{depth}", f"yuv422p{depth}", "yuv422p10le", "yuv420p"]
-    return next(name for name in wanted if name in formats)
+    candidates = [f"yuv{chroma}p{depth}", f"yuv420p{depth}", f"yuv422p{depth}", "yuv422p10le", "yuv420p"]
+    return next(name for name in candidates if name in formats)

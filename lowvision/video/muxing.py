@@ -135,7 +135,7 @@ def _chapters(clip: Any, cut: Cut | None) -> list[dict[str, Any]]:
 
 
 def _video_packets(stream: Any, target: Target, segments: Segments, shift: Fraction) -> Iterator[tuple[int, Any]]:
-    """Yield (decoding time, packet). Encoders of single segments do not know the times before; so they are set here."""
+    """Yield (decoding time, packet). Times are set here, because encoders of segments do not know earlier ones."""
     av = pyav()
     moved = round(shift / target.time_base)
     times = segments.times()

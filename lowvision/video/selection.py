@@ -1,4 +1,4 @@
-"""Which inputs are clips, and which of their frames are restored."""
+"""Selection of the inputs that are clips, and of their frames to restore."""
 
 from __future__ import annotations
 

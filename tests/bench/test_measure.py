@@ -27,22 +27,22 @@ KNOWN = registry.load()
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
-    """What the bench told while it worked."""
+def messages() -> list[str]:
+    """Collect the messages of the bench."""
     return []
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> dict[str, Any]:
-    """Of a recipe's networks before training: two rows that can be measured and one that cannot."""
+def document(tmp_path_factory: pytest.TempPathFactory, messages: list[str]) -> dict[str, Any]:
+    """Measure untrained networks of a recipe: two rows run, one cannot."""
     recipe = tmp_path_factory.mktemp("recipes") / "tiny.yml"
     recipe.write_text(tiny.RECIPE.replace("PHOTOS", str(recipe.parent)))
     rows = (Row("base_whole", "torch"), Row("routed", "nope"), Row("routed", "torch"))
     request = BenchRequest(recipe, (Size(64, 48),), rows, 2, "61,23,16")
-    return measure.measure(request, KNOWN, said.append)
+    return measure.measure(request, KNOWN, messages.append)
 
 
-def test_every_row_has_the_figures_that_are_promised(document: dict[str, Any]) -> None:
+def test_every_row_has_the_documented_figures(document: dict[str, Any]) -> None:
     assert document["schema"] == 1
     assert document["peak_gmac_per_s"] > 0
     assert document["untrained"]
@@ -58,13 +58,13 @@ def test_every_row_has_the_figures_that_are_promised(document: dict[str, Any]) -
         assert row["mpixel_per_s"] == pytest.approx(1 / row["seconds_per_mpixel"])
         assert row["share_of_peak"] == pytest.approx(row["gmac"] / row["seconds_min"] / document["peak_gmac_per_s"])
         assert 50 < row["rss_before_mib"] <= row["peak_rss_mib"]
-        assert row["times_base_whole_torch_tuned"] is None  # it was not asked for
+        assert row["times_base_whole_torch_tuned"] is None  # not requested
     whole, routed = document["rows"]
     assert whole["times_base_whole_torch"] == 1
     assert routed["times_base_whole_torch"] == pytest.approx(whole["seconds_min"] / routed["seconds_min"])
 
 
-def test_the_routed_row_tells_where_its_time_went(document: dict[str, Any]) -> None:
+def test_the_routed_row_lists_the_time_of_each_part(document: dict[str, Any]) -> None:
     routed = document["rows"][1]
     assert routed["shares"] == pytest.approx((0.61, 0.23, 0.16), abs=0.05)
     assert document["overhead_share"] == routed["overhead_share"] > 0
@@ -72,21 +72,21 @@ def test_the_routed_row_tells_where_its_time_went(document: dict[str, Any]) -> N
     (compared,) = document["comparisons"]
     assert compared["best_runtime"] == "torch"
     assert compared["torch_against_base_whole_torch"] == routed["times_base_whole_torch"]
-    assert compared["torch_against_tile_by_tile"] is None  # it was not asked for
+    assert compared["torch_against_tile_by_tile"] is None  # not requested
 
 
-def test_a_row_that_cannot_run_is_told_and_left_out(document: dict[str, Any], said: list[str]) -> None:
+def test_a_row_that_cannot_run_is_reported_and_omitted(document: dict[str, Any], messages: list[str]) -> None:
     (left_out,) = document["left_out"]
     assert (left_out["what"], left_out["runtime"], left_out["size"]) == ("routed", "nope", "64x48")
     assert "no runtime named 'nope'" in left_out["reason"]
-    assert any("routed:nope is left out" in line for line in said)
+    assert any("routed:nope is left out" in line for line in messages)
 
 
-class Pretended:
-    """A worker without a process: what it is asked is noted."""
+class FakeWorker:
+    """A worker without a process that records its calls."""
 
-    def __init__(self, asked: list[str], fails_in_run: int | None):
-        self._asked, self._fails_in_run, self._runs = asked, fails_in_run, 0
+    def __init__(self, events: list[str], fails_in_run: int | None):
+        self._asked, self._fails_in_run, self._runs = events, fails_in_run, 0
         self._what = ""
         self.process_id = 0
 
@@ -104,43 +104,43 @@ class Pretended:
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What workers are asked, which are none."""
-    asked: list[str] = []
+def worker_events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace worker processes by fakes, and return their recorded calls."""
+    events: list[str] = []
 
     @contextmanager
-    def started() -> Iterator[Pretended]:
-        yield Pretended(asked, fails_in_run=2)
+    def started() -> Iterator[FakeWorker]:
+        yield FakeWorker(events, fails_in_run=2)
 
     monkeypatch.setattr(workers, "started", started)
-    return asked
+    return events
 
 
-def test_rows_take_turns_and_one_that_fails_later_is_left_out_too(weights_file: Path, pretended: list[str]) -> None:
+def test_rows_alternate_and_a_row_that_fails_later_is_omitted(weights_file: Path, worker_events: list[str]) -> None:
     rows = (Row("base_whole", "torch"), Row("bicubic", "torch"))
     document = measure.measure(BenchRequest(weights_file, (Size(8, 8),), rows, 3), KNOWN, lambda line: None)
     first, second, third = ["peak", "base_whole", "bicubic"], ["peak", "base_whole", "bicubic"], ["peak", "base_whole"]
-    assert [word for word in pretended if "warms" not in word] == [*first, *second, *third]
-    assert [one["reason"] for one in document["left_out"]] == ["out of memory"]
+    assert [event for event in worker_events if "warms" not in event] == [*first, *second, *third]
+    assert [entry["reason"] for entry in document["left_out"]] == ["out of memory"]
     (row,) = document["rows"]
     assert (row["seconds_min"], row["seconds_median"]) == (2 / 3, 1.0)
     assert document["peak_gmac_per_s"] == 30.0
     assert "NOT QUIET: other processes kept up to 1.5 cores busy" in table.text(document)
 
 
-def test_the_tiled_base_is_measured_with_the_tiles_that_another_process_found(
-    weights_file: Path, pretended: list[str]
+def test_the_tiled_base_uses_the_tile_size_found_by_another_process(
+    weights_file: Path, worker_events: list[str]
 ) -> None:
     measure.measure(
         BenchRequest(weights_file, (Size(8, 8),), (Row("base_tiled", "torch"),), 1), KNOWN, lambda line: None
     )
-    assert [word for word in pretended if "warms" in word][1:] == [
+    assert [event for event in worker_events if "warms" in event][1:] == [
         "search warms up, None",
         "base_tiled warms up, {'size': 32, 'batch': 4}",
     ]
 
 
-def test_the_table_tells_it_to_a_person(document: dict[str, Any]) -> None:
+def test_the_table_prints_the_figures(document: dict[str, Any]) -> None:
     text = table.text(document)
     assert "64x48 -> 128x96" in text
     assert "tiny.yml (untrained)" in text
@@ -151,7 +151,7 @@ def test_the_table_tells_it_to_a_person(document: dict[str, Any]) -> None:
     assert "left out: routed, nope: " in nothing
 
 
-def test_a_worker_that_waits_costs_nothing_and_one_that_is_killed_is_told(weights_file: Path, tmp_path: Path) -> None:
+def test_a_waiting_worker_uses_no_cpu_and_a_killed_one_is_reported(weights_file: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((3, 48, 64), np.float32))
     job = {"weights": str(weights_file), "image": str(tmp_path / "x.npy"), "shares": None, "tiles": None}
     with workers.started() as worker:
@@ -167,16 +167,16 @@ def test_a_worker_that_waits_costs_nothing_and_one_that_is_killed_is_told(weight
             worker.run()
 
 
-def test_wrong_words_are_told_before_anything_is_measured(weights_file: Path) -> None:
+def test_invalid_arguments_are_reported_before_measuring(weights_file: Path) -> None:
     assert measure.parse_size("960x540") == Size(960, 540)
-    for words in ("960", "0x5", "960x540x3", "x"):
+    for size in ("960", "0x5", "960x540x3", "x"):
         with pytest.raises(UsageError, match="--size"):
-            measure.parse_size(words)
+            measure.parse_size(size)
     with pytest.raises(UsageError, match="2 values for 3 branches"):
         measure.measure(BenchRequest(weights_file, (Size(32, 24),), (), 1, "1,2"), KNOWN)
 
 
 def cpu_seconds(process: int) -> float:
-    """CPU time that a process has used."""
+    """Return the CPU seconds that a process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -23,17 +23,17 @@ def task(name: str, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("size", [(30, 50), (50, 30), (7, 90)])
-def test_a_sample_has_the_wanted_size(size: tuple[int, int]) -> None:
+def test_a_sample_has_the_requested_size(size: tuple[int, int]) -> None:
     lq = photograph.lq(None, size, task("sr", scale=2), KNOWN)
     assert lq.shape == (3, *size)
     assert lq.std() > 0.05  # something is to be seen
 
 
-def test_grey_networks_get_grey() -> None:
+def test_grey_networks_get_grey_images() -> None:
     assert photograph.lq(None, (20, 30), task("sr", scale=2, channels=1), KNOWN).shape == (1, 20, 30)
 
 
-def test_the_users_photograph_is_its_middle_in_the_wanted_format(tmp_path: Path) -> None:
+def test_a_user_photograph_is_cropped_to_its_centre(tmp_path: Path) -> None:
     pixels = np.zeros((60, 100, 3), dtype=np.uint8)
     pixels[:, 20:80] = 255  # 60 x 60 in the middle
     io.write(tmp_path / "a.png", Image(pixels))
@@ -43,6 +43,6 @@ def test_the_users_photograph_is_its_middle_in_the_wanted_format(tmp_path: Path)
         photograph.lq(tmp_path / "none.png", (24, 24), task("sr"), KNOWN)
 
 
-def test_noise_is_the_same_every_time() -> None:
+def test_noise_is_reproducible() -> None:
     first, second = (photograph.lq(None, (20, 20), task("denoise"), KNOWN) for _ in range(2))
     assert torch.equal(first, second)

@@ -24,44 +24,44 @@ def jobs(weights_file: Path, tmp_path: Path) -> dict[Row, dict[str, Any]]:
     return {row: {**job, "row": asdict(row)} for row in (FIRST, SECOND)}
 
 
-def test_where_memory_is_short_others_end_and_warm_up_again_at_their_turn(
+def test_short_memory_stops_other_processes_which_warm_up_again_at_their_turn(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    with WorkerPool(said.append) as pool:
+    messages: list[str] = []
+    with WorkerPool(messages.append) as pool:
         pool.warm_up(FIRST, jobs[FIRST])
         monkeypatch.setattr(vitals, "available_mib", lambda: 100.0)
         pool.warm_up(SECOND, jobs[SECOND])
-        assert said == ["low memory: bicubic:torch is stopped and warms up again later"]
+        assert messages == ["low memory: bicubic:torch is stopped and warms up again later"]
         assert pool.run(FIRST)["seconds"] > 0
-        assert said[1:] == ["low memory: base_whole:torch is stopped and warms up again later"]
+        assert messages[1:] == ["low memory: base_whole:torch is stopped and warms up again later"]
 
 
-def test_a_row_that_has_run_but_once_is_given_room_to_grow(
+def test_a_row_after_its_first_run_gets_memory_headroom(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    with WorkerPool(said.append) as pool:
+    messages: list[str] = []
+    with WorkerPool(messages.append) as pool:
         peak = pool.warm_up(FIRST, jobs[FIRST])["peak_rss_mib"]
         pool.warm_up(SECOND, jobs[SECOND])
         monkeypatch.setattr(vitals, "available_mib", lambda: RESERVE + peak / 2)
         pool.run(FIRST)
-        assert said == ["low memory: base_whole:torch is stopped and warms up again later"]
+        assert messages == ["low memory: base_whole:torch is stopped and warms up again later"]
 
 
 def test_with_enough_memory_all_processes_stay(
     jobs: dict[Row, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     monkeypatch.setattr(vitals, "available_mib", lambda: 1e6)
-    with WorkerPool(said.append) as pool:
+    with WorkerPool(messages.append) as pool:
         for row, job in jobs.items():
             pool.warm_up(row, job)
         assert all(pool.run(row)["seconds"] > 0 for row in jobs)
-    assert not said
+    assert not messages
 
 
-def test_one_that_fails_ends(jobs: dict[Row, dict[str, Any]]) -> None:
+def test_a_failing_process_ends(jobs: dict[Row, dict[str, Any]]) -> None:
     with WorkerPool(lambda line: None) as pool:
         with pytest.raises(RowError, match="no runtime named 'nope'"):
             pool.warm_up(FIRST, {**jobs[FIRST], "row": {"what": "routed", "runtime": "nope"}})

@@ -12,15 +12,15 @@ from lowvision.plugins import registry
 KNOWN = registry.load()
 
 
-def test_usually_every_way_is_measured_and_the_two_that_we_claim_in_every_runtime() -> None:
+def test_by_default_every_method_is_measured_and_whole_and_routed_in_every_runtime() -> None:
     usual = rows.usual(KNOWN)
     assert {row.what for row in usual} == set(rows.METHODS)
-    for what in (rows.WHOLE, rows.ROUTED):
-        assert {row.runtime for row in usual if row.what == what} >= set(KNOWN["runtimes"])
+    for method in (rows.WHOLE, rows.ROUTED):
+        assert {row.runtime for row in usual if row.what == method} >= set(KNOWN["runtimes"])
     assert {Row(rows.WHOLE, rows.TUNED), Row(rows.WHOLE, rows.COMPILED)} <= set(usual)
 
 
-def test_a_way_means_all_its_rows_and_a_way_in_a_runtime_that_one() -> None:
+def test_a_method_selects_all_its_rows_and_method_in_runtime_one_row() -> None:
     whole = tuple(row for row in rows.usual(KNOWN) if row.what == rows.WHOLE)
     assert rows.parse(["base_whole"], KNOWN) == whole
     assert rows.parse(["routed:openvino", "base_whole:torch", "routed:openvino"], KNOWN) == (
@@ -29,7 +29,7 @@ def test_a_way_means_all_its_rows_and_a_way_in_a_runtime_that_one() -> None:
     )
 
 
-def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
+def test_row_names_of_runtimes_are_runtimes_with_options() -> None:
     compiled = rows.runtime_of(Row(rows.WHOLE, rows.COMPILED), KNOWN)
     tuned = rows.runtime_of(Row(rows.WHOLE, rows.TUNED), KNOWN)
     assert compiled == tuned.replace(compile=True)
@@ -38,18 +38,18 @@ def test_our_names_of_runtimes_are_runtimes_with_options() -> None:
         assert halved == KNOWN.find("runtimes", name).component(precision="bf16")
 
 
-def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_measured_if_the_cpu_supports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for can in (True, False):
         monkeypatch.setattr("lowvision.system.devices.multiplies_bf16", lambda can=can: can)
         halved = {row for row in rows.usual(KNOWN) if row.runtime.endswith(rows.BF16)}
-        ways = (rows.WHOLE, rows.ROUTED)
+        methods_ = (rows.WHOLE, rows.ROUTED)
         assert halved == (
-            {Row(way, f"{name}_bf16") for way in ways for name in ("torch", "openvino")} if can else set()
+            {Row(method, f"{name}_bf16") for method in methods_ for name in ("torch", "openvino")} if can else set()
         )
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("text", "reason"),
     [
         ("route", "no method 'route'"),
         ("routed:opnvino", "did you mean 'openvino'"),
@@ -57,7 +57,7 @@ def test_bfloat16_is_measured_where_the_processor_multiplies_it(monkeypatch: pyt
         ("routed:torch_tuned", "give routed:torch"),
     ],
 )
-def test_words_that_mean_no_row_are_told(word: str, reason: str) -> None:
+def test_unknown_rows_are_reported(text: str, reason: str) -> None:
     with pytest.raises(LowvisionError, match=reason) as caught:
-        rows.parse([word], KNOWN)
+        rows.parse([text], KNOWN)
     assert caught.value.exit_code == UsageError.exit_code

@@ -26,7 +26,7 @@ print(vitals.resident_mib(), vitals.peak_rss_mib())
 """
 
 
-def test_an_allocation_raises_the_rss_and_its_peak_stays() -> None:
+def test_an_allocation_raises_rss_and_peak_rss() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
     before, held, peak, after, last_peak = map(float, done.stdout.split())
     assert held - before > 200  # the kernel may reclaim other pages meanwhile, and counts approximately
@@ -42,7 +42,7 @@ def test_a_new_process_does_not_inherit_the_peak_of_its_parent() -> None:
     assert float(done.stdout) < block.nbytes / 2**20
 
 
-def test_a_process_that_has_ended_holds_no_memory() -> None:
+def test_an_ended_process_has_no_memory() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert vitals.resident_mib(process.pid) == 0.0
@@ -52,11 +52,11 @@ def test_available_memory_is_at_most_that_of_the_machine() -> None:
     assert 0 < vitals.available_mib() <= psutil.virtual_memory().total / 2**20
 
 
-def test_the_load_of_others_is_not_measured_over_too_short_a_time() -> None:
+def test_no_load_is_returned_for_too_short_an_interval() -> None:
     assert OtherLoad().cores() is None
 
 
-def test_a_busy_process_counts_as_load_and_this_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_load_includes_other_processes_and_excludes_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     machine, own, clock = iter([100.0, 106.0]), iter([1.0, 3.0]), iter([0.0, 2.0])
     monkeypatch.setattr(vitals, "_machine_seconds", lambda: next(machine))
     monkeypatch.setattr(time, "process_time", lambda: next(own))
@@ -64,7 +64,7 @@ def test_a_busy_process_counts_as_load_and_this_one_does_not(monkeypatch: pytest
     assert OtherLoad().cores() == 2.0  # 6 CPU seconds of the machine, 2 of this process, in 2 seconds
 
 
-def test_no_module_of_the_bench_imports_at_its_top_what_windows_lacks() -> None:
+def test_bench_modules_do_not_import_resource() -> None:
     folder = Path(vitals.__file__).parent
     imported = {
         alias.name

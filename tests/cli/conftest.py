@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.saying import Said, Say
+from cli.command_result import CommandResult, RunCommand
 from lowvision.cli import main
 
 RECIPE = """\
@@ -21,13 +21,13 @@ stages: {base: {steps: 10}}
 
 
 @pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    def run(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["lowvision", *words])
+def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    def run(*arguments: str) -> CommandResult:
+        monkeypatch.setattr(sys, "argv", ["lowvision", *arguments])
         with pytest.raises(SystemExit) as stopped:
             main()
         printed = capsys.readouterr()
-        return Said(int(stopped.value.code or 0), printed.out, printed.err)
+        return CommandResult(int(stopped.value.code or 0), printed.out, printed.err)
 
     return run
 

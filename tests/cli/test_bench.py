@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.saying import Say
+from cli.command_result import RunCommand
 
 
-def test_bench_tells_wrong_words_before_anything_is_measured(say: Say, weights_file: Path, tmp_path: Path) -> None:
-    for words, told in (
+def test_bench_reports_invalid_arguments_before_measuring(
+    run_command: RunCommand, weights_file: Path, tmp_path: Path
+) -> None:
+    for arguments, message in (
         (("--size", "960"), "--size 960"),
         (("--rows", "route"), "no method 'route'"),
         (("--shares", "50,50"), "2 values for 3 branches"),
     ):
-        said = say("bench", str(weights_file), *words)
-        assert (said.code, said.out) == (2, "")
-        assert told in said.err
-    assert say("bench", str(tmp_path / "none.safetensors")).code == 1
+        result = run_command("bench", str(weights_file), *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert message in result.err
+    assert run_command("bench", str(tmp_path / "none.safetensors")).code == 1

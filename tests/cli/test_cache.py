@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.saying import Say
+from cli.command_result import RunCommand
 
 
-def test_the_cache_tells_its_size_and_is_cleared(say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_prints_its_size_and_clears(
+    run_command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
-    assert say("cache").out.startswith(f"{tmp_path / 'cache'}: 0.00 GiB of at most")
-    assert say("cache", "clear").out == f"{tmp_path / 'cache'}: 0.00 GiB freed\n"
+    assert run_command("cache").out.startswith(f"{tmp_path / 'cache'}: 0.00 GiB of at most")
+    assert run_command("cache", "clear").out == f"{tmp_path / 'cache'}: 0.00 GiB freed\n"

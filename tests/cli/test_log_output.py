@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.saying import Say
+from cli.command_result import RunCommand
 from lowvision.cli.log_output import log_to_stderr
 
 LOGGER = logging.getLogger("lowvision")
 
 
-def test_messages_are_plain_lines_on_stderr_only_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_messages_go_to_stderr_only_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
     before = LOGGER.level, list(LOGGER.handlers)
     with log_to_stderr():
         LOGGER.info("runtime: %s", "torch")
@@ -22,13 +22,15 @@ def test_messages_are_plain_lines_on_stderr_only_while_a_command_runs(capsys: py
     assert (LOGGER.level, list(LOGGER.handlers)) == before
 
 
-def test_restore_shows_the_selected_runtime_on_stderr(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_restore_shows_the_selected_runtime_on_stderr(
+    run_command: RunCommand, weights_file: Path, tmp_path: Path
+) -> None:
     import numpy as np
 
     from lowvision.imaging import io
 
     io.write(tmp_path / "a.png", io.Image(np.zeros((8, 8, 3), np.uint8)))
-    said = say("restore", str(tmp_path / "a.png"), "-m", str(weights_file), "-o", str(tmp_path / "out"))
-    assert said.code == 0, said.err
-    assert "runtime: " in said.err
-    assert "runtime: " not in said.out
+    result = run_command("restore", str(tmp_path / "a.png"), "-m", str(weights_file), "-o", str(tmp_path / "out"))
+    assert result.code == 0, result.err
+    assert "runtime: " in result.err
+    assert "runtime: " not in result.out

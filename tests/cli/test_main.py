@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.saying import Say, imports
+from cli.command_result import RunCommand, imports
 from lowvision import __version__
 from lowvision.cli import main
 from lowvision.errors import DataError
@@ -24,45 +24,51 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("raised", "code", "err"), [(DataError("no image"), 1, "no image\n"), (KeyboardInterrupt(), 130, "")]
 )
-def test_exit_codes(say: Say, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, err: str) -> None:
+def test_each_error_type_has_its_exit_code(
+    run_command: RunCommand, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, err: str
+) -> None:
     def fail() -> None:
         raise raised
 
     monkeypatch.setattr("lowvision.plugins.registry.load", fail)
-    said = say("plugins")
-    assert (said.code, said.err) == (code, err)
+    result = run_command("plugins")
+    assert (result.code, result.err) == (code, err)
 
 
-def test_wrong_arguments_are_a_usage_error(say: Say) -> None:
-    assert say("chekc").code == 2
-    assert say("check").code == 2
+def test_invalid_arguments_are_a_usage_error(run_command: RunCommand) -> None:
+    assert run_command("chekc").code == 2
+    assert run_command("check").code == 2
 
 
-def test_the_version_is_printed(say: Say) -> None:
-    assert say("--version").out == f"lowvision {__version__}\n"
+def test_the_version_is_printed(run_command: RunCommand) -> None:
+    assert run_command("--version").out == f"lowvision {__version__}\n"
 
 
 def test_help_imports_nothing_heavy() -> None:
     assert not imports("--help") & {"torch", "pydantic", "numpy", "yaml", "rich.console", "lowvision.plugins.registry"}
 
 
-@pytest.mark.parametrize("words", [("check", "{recipe}"), ("ls",), ("plugins",), ("schema",)])
-def test_checking_and_listing_import_no_torch(words: tuple[str, ...], recipe: Path) -> None:
+@pytest.mark.parametrize("arguments", [("check", "{recipe}"), ("ls",), ("plugins",), ("schema",)])
+def test_checking_and_listing_import_no_torch(arguments: tuple[str, ...], recipe: Path) -> None:
     heavy = {"torch", "accelerate", "albumentations", "timm", "cv2"}
-    assert not imports(*(word.format(recipe=recipe) for word in words)) & heavy
+    assert not imports(*(argument.format(recipe=recipe) for argument in arguments)) & heavy
 
 
-def test_the_module_is_the_command(recipe: Path) -> None:
+def test_python_m_lowvision_equals_the_command(recipe: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "lowvision", "check", str(recipe)], check=False, capture_output=True)
     assert done.returncode == 0
 
 
-def test_a_shell_completes_commands_and_kinds() -> None:
-    def completed(words: str, at: int) -> list[str]:
-        asked = {"_LOWVISION_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+def test_shell_completion_lists_commands_and_kinds() -> None:
+    def completed(typed: str, at: int) -> list[str]:
+        variables = {"_LOWVISION_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(at)}
         program = "import sys; sys.argv[0] = 'lowvision'; from lowvision.cli import main; main()"
         done = subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, **asked}, check=False, capture_output=True, text=True
+            [sys.executable, "-c", program],
+            env={**os.environ, **variables},
+            check=False,
+            capture_output=True,
+            text=True,
         )
         return done.stdout.split()
 

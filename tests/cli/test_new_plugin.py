@@ -9,43 +9,45 @@ from pathlib import Path
 
 import pytest
 
-from cli.saying import Say, imports
+from cli.command_result import RunCommand, imports
 
 NAME = "lowvision-two-words"
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, in which the command is run."""
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty folder and return it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
 
 
 @pytest.mark.parametrize("kind", ["backbone", "reducer", "classifier", "task"])
-def test_it_tells_what_was_made_and_what_comes_next(say: Say, here: Path, kind: str) -> None:
-    said = say("new-plugin", NAME, "--kind", kind)
-    assert (said.code, said.err) == (0, "")
-    first, *words = said.out.splitlines()
+def test_new_plugin_prints_the_folder_and_the_next_steps(
+    run_command: RunCommand, working_folder: Path, kind: str
+) -> None:
+    result = run_command("new-plugin", NAME, "--kind", kind)
+    assert (result.code, result.err) == (0, "")
+    first, *steps = result.out.splitlines()
     assert first == f"{NAME}: a working {kind} named two_words; next:"
-    assert [line.strip() for line in words] == [
+    assert [line.strip() for line in steps] == [
         f"cd {NAME}",
         "pip install -e '.[test]'",
         "pytest",
         f"lowvision run {NAME}/two_words",
     ]
-    assert (here / NAME / "lowvision_two_words" / "recipes" / "two_words.yml").is_file()
+    assert (working_folder / NAME / "lowvision_two_words" / "recipes" / "two_words.yml").is_file()
 
 
-def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path) -> None:
-    said = say("new-plugin", NAME, "--kind", "task", "-o", "some/where", "--json")
+def test_new_plugin_writes_to_the_output_option_and_prints_json(run_command: RunCommand, working_folder: Path) -> None:
+    result = run_command("new-plugin", NAME, "--kind", "task", "-o", "some/where", "--json")
     folder = os.path.join("some", "where", NAME)
-    assert json.loads(said.out) == {"folder": folder, "kind": "task", "name": "two_words"}
-    assert (here / folder / "pyproject.toml").is_file()
+    assert json.loads(result.out) == {"folder": folder, "kind": "task", "name": "two_words"}
+    assert (working_folder / folder / "pyproject.toml").is_file()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (
             ["two-words", "--kind", "task"],
@@ -60,26 +62,28 @@ def test_it_is_made_where_it_is_wanted_and_told_to_programs(say: Say, here: Path
         (["--kind", "task"], "Missing argument 'NAME'"),
     ],
 )
-def test_wrong_words_are_told_and_make_nothing(say: Say, here: Path, words: list[str], told: str) -> None:
-    said = say("new-plugin", *words)
-    assert (said.code, said.out) == (2, "")
-    assert re.search(told, " ".join(said.err.split()))
-    assert list(here.iterdir()) == []
+def test_invalid_arguments_are_reported_and_write_nothing(
+    run_command: RunCommand, working_folder: Path, arguments: list[str], message: str
+) -> None:
+    result = run_command("new-plugin", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert re.search(message, " ".join(result.err.split()))
+    assert list(working_folder.iterdir()) == []
 
 
-def test_a_folder_that_is_there_is_left_alone(say: Say, here: Path) -> None:
-    (here / NAME).mkdir()
-    said = say("new-plugin", NAME, "--kind", "task")
-    assert (said.code, said.err) == (2, f"{NAME}: exists already; give another name, or --output DIR\n")
-    assert list((here / NAME).iterdir()) == []
+def test_an_existing_folder_is_not_changed(run_command: RunCommand, working_folder: Path) -> None:
+    (working_folder / NAME).mkdir()
+    result = run_command("new-plugin", NAME, "--kind", "task")
+    assert (result.code, result.err) == (2, f"{NAME}: exists already; give another name, or --output DIR\n")
+    assert list((working_folder / NAME).iterdir()) == []
 
 
-def test_help_tells_every_word(say: Say) -> None:
-    said = say("new-plugin", "--help")
-    assert said.code == 0
-    for word in ("NAME", "--kind", "backbone|reducer|classifier|task", "--output", "--json", "lowvision-acme"):
-        assert word in said.out
+def test_help_describes_every_argument(run_command: RunCommand) -> None:
+    result = run_command("new-plugin", "--help")
+    assert result.code == 0
+    for text in ("NAME", "--kind", "backbone|reducer|classifier|task", "--output", "--json", "lowvision-acme"):
+        assert text in result.out
 
 
-def test_it_imports_no_torch() -> None:
+def test_new_plugin_does_not_import_torch() -> None:
     assert not imports("new-plugin", NAME, "--kind", "backbone") & {"torch", "timm", "cv2"}

@@ -1,4 +1,4 @@
-"""Claims about errors of arguments: they are in plain words, whatever library parses them."""
+"""Claims about errors of arguments: they are in plain words, regardless of the library that parses them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lowvision import cli
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [("new-plugin", "lowvision-acme", "--kind", "dataset"), ("evaluate", "w.safetensors", ".", "--protocol", "mine")],
 )
-def test_an_unknown_choice_is_reported_in_plain_words(words: tuple[str, ...]) -> None:
+def test_an_unknown_choice_is_reported_in_plain_words(arguments: tuple[str, ...]) -> None:
     command = typer.main.get_command(cli.app)
     with pytest.raises(typer.BadParameter) as caught:
-        command.main(list(words), standalone_mode=False)
-    assert caught.value.message.startswith(f"'{words[-1]}' is not one of '")
+        command.main(list(arguments), standalone_mode=False)
+    assert caught.value.message.startswith(f"'{arguments[-1]}' is not one of '")

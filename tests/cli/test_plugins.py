@@ -12,7 +12,7 @@ from textwrap import dedent
 
 import pytest
 
-from cli.saying import Say
+from cli.command_result import RunCommand
 
 GOOD = dedent('''
     from lowvision import Dataset, hookimpl
@@ -34,14 +34,14 @@ BROKEN = {
     "acme_hook": (GOOD.replace("lowvision_datasets", "lowvision_dataset"), "unknown hook 'lowvision_dataset'"),
     "acme_type": (GOOD.replace("count: int = 3", 'count: int = "3"'), "'count' that does not allow its own default"),
 }
-"""Plugins that are broken, and what is said of each."""
+"""Broken plugins: module -> source and reported reason."""
 TWINS = {name: GOOD.replace("album", "shelf") for name in ("acme_one", "acme_two")}
-"""Plugins that claim one name."""
+"""Plugins that register the same name."""
 
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A plugin that works, those that are broken, and two that claim one name, as pip would install them."""
+    """Install a working plugin, the broken ones, and two that register the same name."""
     monkeypatch.delenv("LOWVISION_STRICT", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     modules = {"acme_good": GOOD, **{name: source for name, (source, _) in BROKEN.items()}, **TWINS}
@@ -57,21 +57,21 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         sys.modules.pop(module, None)
 
 
-def test_each_broken_one_is_told_by_its_name_and_the_others_stand(say: Say) -> None:
-    said = say("plugins", "--json")
-    assert said.code == 0
-    told = {plugin["module"]: plugin for plugin in json.loads(said.out)}
+def test_each_broken_plugin_is_named_and_the_others_load(run_command: RunCommand) -> None:
+    result = run_command("plugins", "--json")
+    assert result.code == 0
+    plugins = {plugin["module"]: plugin for plugin in json.loads(result.out)}
     for module, (_, reason) in BROKEN.items():
-        assert reason in told[module]["broken"]
-        assert not told[module]["provides"]
-    ours = [plugin for module, plugin in told.items() if module.startswith("lowvision")]
-    assert "carn" in told["lowvision_sr"]["provides"]["backbones"]
+        assert reason in plugins[module]["broken"]
+        assert not plugins[module]["provides"]
+    ours = [plugin for module, plugin in plugins.items() if module.startswith("lowvision")]
+    assert "carn" in plugins["lowvision_sr"]["provides"]["backbones"]
     assert all(plugin["broken"] is None and plugin["provides"] for plugin in ours)
-    assert told["acme_good"]["provides"] == {"datasets": ["album"]}
+    assert plugins["acme_good"]["provides"] == {"datasets": ["album"]}
 
 
-def test_a_person_reads_the_reason_below_the_name(say: Say) -> None:
-    lines = say("plugins").out.splitlines()
+def test_the_text_listing_shows_the_reason_below_the_name(run_command: RunCommand) -> None:
+    lines = run_command("plugins").out.splitlines()
     for module, (_, reason) in BROKEN.items():
         after = lines[lines.index(f"{module.replace('_', '-')} 1.0 (from {module})") + 1]
         assert after.startswith("  BROKEN: ")
@@ -80,30 +80,34 @@ def test_a_person_reads_the_reason_below_the_name(say: Say) -> None:
     assert f"CLASH: dataset 'shelf' is claimed by {owners}; neither can be used" in lines
 
 
-@pytest.mark.parametrize("words", [("ls", "datasets"), ("doctor",)])
-def test_other_commands_tell_them_too(say: Say, words: tuple[str, ...]) -> None:
-    said = say(*words)
+@pytest.mark.parametrize("arguments", [("ls", "datasets"), ("doctor",)])
+def test_other_commands_report_broken_plugins(run_command: RunCommand, arguments: tuple[str, ...]) -> None:
+    result = run_command(*arguments)
     for module, (_, reason) in BROKEN.items():
-        assert any(module.replace("_", "-") in line and reason in line for line in (said.out + said.err).splitlines())
-    assert re.search("'shelf' .*is claimed by acme-one .*and acme-two", said.out + said.err)
+        assert any(
+            module.replace("_", "-") in line and reason in line for line in (result.out + result.err).splitlines()
+        )
+    assert re.search("'shelf' .*is claimed by acme-one .*and acme-two", result.out + result.err)
 
 
-def test_a_recipe_that_needs_none_of_them_is_checked_as_ever(say: Say, recipe: Path) -> None:
-    said = say("check", str(recipe), "data.train=album")
-    assert (said.code, said.out) == (0, f"{recipe}: nothing wrong\n")
+def test_a_recipe_without_broken_plugins_is_valid(run_command: RunCommand, recipe: Path) -> None:
+    result = run_command("check", str(recipe), "data.train=album")
+    assert (result.code, result.out) == (0, f"{recipe}: nothing wrong\n")
 
 
-def test_a_recipe_that_needs_what_is_not_there_is_told_why(say: Say, recipe: Path) -> None:
-    said = say("check", str(recipe), "data.train=shelf")
-    assert said.code == 2
-    assert "dataset 'shelf' is claimed by acme-one (from acme_one) and acme-two (from acme_two)" in said.err
-    said = say("check", str(recipe), "data.train=atlas")
-    assert all(f"plugin {module.replace('_', '-')} failed to load" in said.err for module in BROKEN)
+def test_a_recipe_that_needs_a_broken_plugin_reports_the_reason(run_command: RunCommand, recipe: Path) -> None:
+    result = run_command("check", str(recipe), "data.train=shelf")
+    assert result.code == 2
+    assert "dataset 'shelf' is claimed by acme-one (from acme_one) and acme-two (from acme_two)" in result.err
+    result = run_command("check", str(recipe), "data.train=atlas")
+    assert all(f"plugin {module.replace('_', '-')} failed to load" in result.err for module in BROKEN)
 
 
-def test_strict_makes_an_error_of_all_of_them_at_once(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strict_mode_reports_all_broken_plugins_in_one_error(
+    run_command: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "1")
-    said = say("plugins")
-    assert said.code != 0
-    assert said.out == ""
-    assert len(said.err.splitlines()) == len(BROKEN) + 1
+    result = run_command("plugins")
+    assert result.code != 0
+    assert result.out == ""
+    assert len(result.err.splitlines()) == len(BROKEN) + 1

@@ -10,43 +10,49 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.saying import Say
+from cli.command_result import RunCommand
 from lowvision.imaging import io
 from lowvision.imaging.io import Image
 
 
-def test_restore_without_any_weights_says_where_from(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restore_without_installed_weights_says_how_to_get_them(
+    run_command: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", "runtimes")
-    said = say("restore", "photo.png")
-    assert said.code == 2
-    assert "-m FILE" in said.err
-    assert "lowvision run" in said.err
+    result = run_command("restore", "photo.png")
+    assert result.code == 2
+    assert "-m FILE" in result.err
+    assert "lowvision run" in result.err
 
 
-def test_restore_tells_wrong_words_before_anything_is_written(say: Say, weights_file: Path, tmp_path: Path) -> None:
-    words = ("restore", str(tmp_path / "none.png"), "-o", str(tmp_path / "out"))
-    assert say(*words, "-m", str(tmp_path / "none.safetensors")).err.startswith(
+def test_restore_reports_invalid_arguments_before_writing(
+    run_command: RunCommand, weights_file: Path, tmp_path: Path
+) -> None:
+    arguments = ("restore", str(tmp_path / "none.png"), "-o", str(tmp_path / "out"))
+    assert run_command(*arguments, "-m", str(tmp_path / "none.safetensors")).err.startswith(
         f"{tmp_path / 'none.safetensors'}: no such file"
     )
-    said = say(*words, "-m", str(weights_file))
-    assert (said.code, said.err) == (2, f"{tmp_path / 'none.png'}: no such file or folder\n")
-    assert say(*words, "-m", str(weights_file), "--format", "gif").code == 2
+    result = run_command(*arguments, "-m", str(weights_file))
+    assert (result.code, result.err) == (2, f"{tmp_path / 'none.png'}: no such file or folder\n")
+    assert run_command(*arguments, "-m", str(weights_file), "--format", "gif").code == 2
     assert not (tmp_path / "out").exists()
 
 
-def test_restore_prints_a_line_or_a_document(say: Say, weights_file: Path, tmp_path: Path) -> None:
+def test_restore_prints_a_line_or_json(run_command: RunCommand, weights_file: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     io.write(tmp_path / "in" / "a b é.png", Image(np.zeros((8, 9, 3), dtype=np.uint8)))
-    words = ("restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(weights_file), "--map")
-    said = say(*words)
-    assert said.code == 0
-    assert said.out.startswith("1 restored, 0 skipped, 0 failed; branches ")
-    assert "1/1 " in said.err
+    arguments = ("restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(weights_file), "--map")
+    result = run_command(*arguments)
+    assert result.code == 0
+    assert result.out.startswith("1 restored, 0 skipped, 0 failed; branches ")
+    assert "1/1 " in result.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a b é.png", "a b é.map.png"}
     (tmp_path / "in" / "bad.png").touch()
-    said = say(*words, "--json", "--skip-existing", "--format", "png", "--quality", "50", "--strip-metadata")
-    assert said.code == 1
-    assert json.loads(said.out)["total"].items() >= {"restored": 0, "skipped": 1, "failed": 1}.items()
+    result = run_command(
+        *arguments, "--json", "--skip-existing", "--format", "png", "--quality", "50", "--strip-metadata"
+    )
+    assert result.code == 1
+    assert json.loads(result.out)["total"].items() >= {"restored": 0, "skipped": 1, "failed": 1}.items()
 
 
 def piped(weights_file: Path, content: bytes, *more: str) -> subprocess.CompletedProcess[bytes]:
@@ -55,24 +61,24 @@ def piped(weights_file: Path, content: bytes, *more: str) -> subprocess.Complete
     return subprocess.run(command, input=content, capture_output=True, check=False)
 
 
-def test_an_image_goes_from_standard_input_to_standard_output(weights_file: Path, tmp_path: Path) -> None:
+def test_an_image_is_read_from_stdin_and_written_to_stdout(weights_file: Path, tmp_path: Path) -> None:
     io.write(tmp_path / "a.tif", Image(np.full((8, 9, 3), 77, dtype=np.uint16)))
-    said = piped(weights_file, (tmp_path / "a.tif").read_bytes(), "--format", "png")
-    assert said.returncode == 0
-    assert b"1 restored" in said.stderr
-    (tmp_path / "b.png").write_bytes(said.stdout)
+    result = piped(weights_file, (tmp_path / "a.tif").read_bytes(), "--format", "png")
+    assert result.returncode == 0
+    assert b"1 restored" in result.stderr
+    (tmp_path / "b.png").write_bytes(result.stdout)
     assert io.read(tmp_path / "b.png").pixels.shape == (16, 18, 3)
     assert io.read(tmp_path / "b.png").pixels.dtype == np.uint16
 
 
-def test_streams_take_one_image(say: Say, weights_file: Path, tmp_path: Path) -> None:
-    for words in (("a.png", "b.png", "-o", "-"), ("-", "a.png"), (str(tmp_path), "-o", "-")):
-        said = say("restore", *words, "-m", str(weights_file))
-        assert said.code == 2
-        assert "take" in said.err
+def test_stdin_and_stdout_accept_one_image(run_command: RunCommand, weights_file: Path, tmp_path: Path) -> None:
+    for arguments in (("a.png", "b.png", "-o", "-"), ("-", "a.png"), (str(tmp_path), "-o", "-")):
+        result = run_command("restore", *arguments, "-m", str(weights_file))
+        assert result.code == 2
+        assert "take" in result.err
 
 
-def test_sizes_and_colours_that_cannot_be_meant_are_refused(say: Say, weights_file: Path, tmp_path: Path) -> None:
-    words = ("restore", str(tmp_path), "-m", str(weights_file))
-    assert "exclude each other" in say(*words, "--scale", "2", "--width", "9").err
-    assert "is not a colour" in say(*words, "--background", "whiteish").err
+def test_invalid_sizes_and_colours_are_refused(run_command: RunCommand, weights_file: Path, tmp_path: Path) -> None:
+    arguments = ("restore", str(tmp_path), "-m", str(weights_file))
+    assert "exclude each other" in run_command(*arguments, "--scale", "2", "--width", "9").err
+    assert "is not a colour" in run_command(*arguments, "--background", "whiteish").err

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.saying import Say
+from cli.command_result import RunCommand
 
 
-def test_run_starts_the_processes_that_it_is_given(say: Say, recipe: Path, tmp_path: Path) -> None:
-    words = ("run", str(recipe), "--runs", str(tmp_path / "runs"), "--device", "cpu")
-    said = say(*words, "--processes", "999")
-    assert said.code == 2
-    assert "--processes 999" in said.err
+def test_run_starts_the_requested_number_of_processes(run_command: RunCommand, recipe: Path, tmp_path: Path) -> None:
+    arguments = ("run", str(recipe), "--runs", str(tmp_path / "runs"), "--device", "cpu")
+    result = run_command(*arguments, "--processes", "999")
+    assert result.code == 2
+    assert "--processes 999" in result.err
     assert not (tmp_path / "runs").exists()

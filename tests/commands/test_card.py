@@ -49,7 +49,7 @@ def test_a_card_states_task_networks_cost_measurements_and_licence(tmp_path: Pat
     assert "lowvision restore photo.png -m acme-x2.safetensors" in body
 
 
-def test_what_the_header_does_not_state_is_not_invented(tmp_path: Path) -> None:
+def test_a_card_omits_what_the_header_does_not_state(tmp_path: Path) -> None:
     text = card(write(tmp_path, Provenance()), KNOWN)
     assert "license:" not in text
     assert "| licence | not stated |" in text

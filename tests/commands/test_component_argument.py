@@ -11,7 +11,7 @@ from lowvision.plugins import registry
 KNOWN = registry.load()
 
 
-def test_a_text_gives_what_the_value_gives() -> None:
+def test_a_text_argument_gives_the_same_component_as_its_value() -> None:
     value = {"denoise": {"sigma": 25}}
     parsed = parse_component("tasks", "{denoise: {sigma: 25}}", "--task", KNOWN)
     assert parsed == choose_component("tasks", value, "--task", KNOWN)
@@ -19,6 +19,6 @@ def test_a_text_gives_what_the_value_gives() -> None:
 
 
 @pytest.mark.parametrize("text", ["denoyse", "{denoise: {sigma: much}}", "{denoise: {}, sr: {}}", "3", "{"])
-def test_a_wrong_text_is_an_error_at_the_argument(text: str) -> None:
+def test_an_invalid_text_is_an_error_that_names_the_argument(text: str) -> None:
     with pytest.raises(LowvisionError, match=r"^--task:"):
         parse_component("tasks", text, "--task", KNOWN)

@@ -25,7 +25,7 @@ KNOWN = registry.load()
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Path:
+def external_file(tmp_path: Path) -> Path:
     """A container of two FSRCNNs as the reference implementation saves it."""
     torch.manual_seed(0)
     branches = [reference.fsrcnn_layout(d, 4, 1) for d in (4, 8)]
@@ -34,74 +34,74 @@ def theirs(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_written_is_the_same_network_and_tells_where_it_came_from(theirs: Path, tmp_path: Path) -> None:
+def test_the_output_is_the_same_network_with_its_origin(external_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "made" / "ours.safetensors"
-    said = convert.convert(theirs, output, KNOWN)
-    numbers = sum(tensor.numel() for tensor in torch.load(theirs, weights_only=True).values())
-    assert said == (
+    message = convert.convert(external_file, output, KNOWN)
+    numbers = sum(tensor.numel() for tensor in torch.load(external_file, weights_only=True).values())
+    assert message == (
         f"{output}: a container of fsrcnn, fsrcnn for sr x4, {numbers:,} parameters, from FSRCNN_branch2.pth (classsr)"
     )
     assert not weights.is_foreign(output)
-    before, after = (weights.read_header(path, KNOWN) for path in (theirs, output))
+    before, after = (weights.read_header(path, KNOWN) for path in (external_file, output))
     assert before == after
     assert after.provenance.origin == "FSRCNN_branch2.pth (classsr)"
-    networks = [weights.load_container(path, after.architecture, KNOWN) for path in (theirs, output)]
+    networks = [weights.load_container(path, after.architecture, KNOWN) for path in (external_file, output)]
     assert all(torch.equal(a, b) for a, b in zip(*(n.state_dict().values() for n in networks), strict=True))
 
 
-def test_the_header_holds_no_folder_of_this_machine(theirs: Path, tmp_path: Path) -> None:
-    convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN)
+def test_the_header_contains_no_local_paths(external_file: Path, tmp_path: Path) -> None:
+    convert.convert(external_file, tmp_path / "ours.safetensors", KNOWN)
     raw = (tmp_path / "ours.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     assert str(tmp_path) not in json.dumps(json.loads(raw[8 : 8 + length]))
 
 
-def test_what_it_would_spoil_or_need_not_do_is_refused(theirs: Path, tmp_path: Path) -> None:
+def test_overwriting_the_input_or_converting_own_format_is_refused(external_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is the file to convert"):
-        convert.convert(theirs, theirs, KNOWN)
+        convert.convert(external_file, external_file, KNOWN)
     own = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture())
     with pytest.raises(WeightsError, match="is in lowvision's format already"):
         convert.convert(own, tmp_path / "ours.safetensors", KNOWN)
 
 
-def test_a_format_is_named_with_its_options(theirs: Path, tmp_path: Path) -> None:
-    wanted = convert.parse_format("classsr: {scale: 2}", KNOWN)
-    assert "for sr x2" in convert.convert(theirs, tmp_path / "ours.safetensors", KNOWN, wanted)
+def test_a_format_can_be_given_with_options(external_file: Path, tmp_path: Path) -> None:
+    chosen_format = convert.parse_format("classsr: {scale: 2}", KNOWN)
+    assert "for sr x2" in convert.convert(external_file, tmp_path / "ours.safetensors", KNOWN, chosen_format)
     assert convert.parse_format("classsr", KNOWN) == KNOWN.find("formats", "classsr").component()
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("argument", "message"),
     [
         ("clasr", "--format: clasr: no format named 'clasr'; did you mean 'classsr'?"),
         ("classsr: {scale: 5}", "--format: classsr.scale: must be 2, 3 or 4, not 5"),
         ("[classsr]", "--format: must be one name, or one name with its options"),
     ],
 )
-def test_a_format_that_is_not_there_is_told(word: str, told: str) -> None:
+def test_an_unknown_format_is_reported(argument: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        convert.parse_format(word, KNOWN)
-    assert str(caught.value).startswith(told)
+        convert.parse_format(argument, KNOWN)
+    assert str(caught.value).startswith(message)
 
 
-def test_another_programs_file_restores_as_the_converted_one_does(theirs: Path, tmp_path: Path, caplog) -> None:
+def test_an_external_file_restores_like_its_conversion(external_file: Path, tmp_path: Path, caplog) -> None:
     caplog.set_level("INFO", "lowvision")
     output = tmp_path / "ours.safetensors"
-    convert.convert(theirs, output, KNOWN)
+    convert.convert(external_file, output, KNOWN)
     photo = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
-    restored = [lowvision.load(path, device="cpu", runtime="torch").restore(photo) for path in (theirs, output)]
+    restored = [lowvision.load(path, device="cpu", runtime="torch").restore(photo) for path in (external_file, output)]
     assert caplog.messages == ["FSRCNN_branch2.pth (classsr): a container of fsrcnn, fsrcnn for sr x4"]
     assert restored[0].image.shape == (160, 224, 3)
     assert np.array_equal(restored[0].image, restored[1].image)
     assert np.array_equal(restored[0].choice, restored[1].choice)
 
 
-def test_another_programs_file_is_evaluated(theirs: Path, tmp_path: Path) -> None:
+def test_an_external_file_can_be_evaluated(external_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     io.write(folder / "a.png", io.Image(np.full((64, 64, 3), 90, np.uint8)))
     sets = {"photos": folder_dataset.Folder(path=str(folder))}
-    document = evaluate.evaluate(theirs, sets, KNOWN, None, "cpu")
+    document = evaluate.evaluate(external_file, sets, KNOWN, None, "cpu")
     assert document["task"] == {"sr": {"scale": 4, "channels": 3}}
 
 
@@ -112,7 +112,7 @@ FUSED = convert.parse_reduction("{reparam: fused}", KNOWN)
 
 
 def acnet(*channels: int, fused: bool = False) -> Architecture:
-    """Small ACNets x2: one alone, several in a container."""
+    """Return small ACNets x2: a single network, or a container of several."""
     return Architecture.model_validate(
         {
             "task": {"sr": {"scale": 2}},
@@ -124,10 +124,10 @@ def acnet(*channels: int, fused: bool = False) -> Architecture:
     )
 
 
-def test_a_single_network_is_fused_and_restores_the_same_for_the_same(tmp_path: Path) -> None:
+def test_a_fused_network_has_equal_results_and_cost_and_a_smaller_file(tmp_path: Path) -> None:
     path, output = tiny.write_weights(tmp_path / "acnet.safetensors", acnet(4)), tmp_path / "fused.safetensors"
-    said = convert.reduce(path, output, KNOWN, FUSED)
-    assert said == f"{output}: acnet for sr x2, 1 of 1 reduced"
+    message = convert.reduce(path, output, KNOWN, FUSED)
+    assert message == f"{output}: acnet for sr x2, 1 of 1 reduced"
     assert weights.read_header(output, KNOWN).architecture == acnet(4, fused=True)
     image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     before, after = (lowvision.load(file, device="cpu", runtime="torch").restore(image) for file in (path, output))
@@ -136,18 +136,18 @@ def test_a_single_network_is_fused_and_restores_the_same_for_the_same(tmp_path: 
     assert output.stat().st_size < path.stat().st_size
 
 
-def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> None:
-    made = acnet(4, 8, 12).replace(branches=(acnet(4, fused=True).branches + acnet(8, 12).branches))
+def test_every_fusable_branch_of_a_container_is_fused(tmp_path: Path) -> None:
+    architecture = acnet(4, 8, 12).replace(branches=(acnet(4, fused=True).branches + acnet(8, 12).branches))
     path = tmp_path / "container.safetensors"
     torch.manual_seed(0)
-    network = made.build_container()
+    network = architecture.build_container()
     curve = {"curve/k": (0.0,), "curve/share_of_base_whole": (1.0,), "curve/psnr_rgb": (30.0,)}
     facts = {"psnr_rgb": 30.0, **curve, "curve/last_branch_on_every_tile/psnr_rgb": 30.0}
     provenance = weights_header.Provenance(about="For tests.", license="Apache-2.0")
-    weights.save(path, network, made, KNOWN, facts, provenance)
+    weights.save(path, network, architecture, KNOWN, facts, provenance)
     output = tmp_path / "fused.safetensors"
-    said = convert.reduce(path, output, KNOWN, FUSED)
-    assert "a container of acnet, acnet, acnet for sr x2, 2 of 3 reduced; its curve is left out" in said
+    message = convert.reduce(path, output, KNOWN, FUSED)
+    assert "a container of acnet, acnet, acnet for sr x2, 2 of 3 reduced; its curve is left out" in message
     header = weights.read_header(output, KNOWN)
     assert header.architecture == acnet(4, 8, 12, fused=True)
     assert (header.measured, header.provenance) == ({"psnr_rgb": 30.0}, provenance)
@@ -157,7 +157,7 @@ def test_every_branch_of_a_container_that_can_be_is_fused(tmp_path: Path) -> Non
         torch.testing.assert_close(fused(tiles), network.eval()(tiles), atol=1e-5, rtol=1e-5)
 
 
-def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_an_irreducible_network_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
     output = tmp_path / "reduced.safetensors"
     fsrcnn = tiny.write_weights(tmp_path / "fsrcnn.safetensors", tiny.architecture().only(0))
     with pytest.raises(WeightsError, match="no branch is reduced: branch 0: FSRCNN has no training form"):
@@ -174,7 +174,7 @@ def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
+    ("argument", "message"),
     [
         ("reparam", "must be a reducer and its level, e.g. '{reparam: fused}'; got 'reparam'"),
         ("{reparam: fused, channels: 8}", "must be a reducer and its level"),
@@ -182,6 +182,6 @@ def test_what_cannot_be_reduced_is_told_and_nothing_is_written(tmp_path: Path) -
         ("{channels: [8]}", "level"),
     ],
 )
-def test_a_reduction_that_is_none_is_told(word: str, message: str) -> None:
+def test_an_invalid_reduction_is_reported(argument: str, message: str) -> None:
     with pytest.raises(UsageError, match=f"^--reduce: .*{re.escape(message)}"):
-        convert.parse_reduction(word, KNOWN)
+        convert.parse_reduction(argument, KNOWN)

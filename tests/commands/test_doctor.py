@@ -26,7 +26,7 @@ def lowvision_datasets():
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Leaves what pip leaves of a distribution: its metadata, and a module that it names as a plugin."""
+    """Write the metadata of an installed distribution, and a module that it names as a plugin."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(name: str, module: str = "", source: str = "", requires: tuple[str, ...] = ()) -> None:
@@ -41,80 +41,84 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return write
 
 
-def found(part: str) -> dict[str, str]:
-    """The one problem that is told with these words."""
+def reported_problem(part: str) -> dict[str, str]:
+    """Return the only problem whose text contains `part`."""
     (problem,) = [problem for problem in doctor.document()["problems"] if part in problem["what"]]
     return problem
 
 
-def test_an_installation_is_told_whole() -> None:
-    told = doctor.document()
-    names = {dependency["name"] for dependency in told["dependencies"]}
+def test_doctor_describes_the_whole_installation() -> None:
+    document = doctor.document()
+    names = {dependency["name"] for dependency in document["dependencies"]}
     assert {"torch", "pydantic", "openvino"} <= names
     assert not {"ruff", "pytest"} & names
-    assert told["cores"]["all"] >= told["cores"]["usable"] >= 1
-    assert told["devices"][0] == "cpu"
-    assert told["runtimes"]["torch"] is None
-    assert any(plugin.startswith("lowvision-sr ") for plugin in told["plugins"])
-    text = doctor.text(told)
+    assert document["cores"]["all"] >= document["cores"]["usable"] >= 1
+    assert document["devices"][0] == "cpu"
+    assert document["runtimes"]["torch"] is None
+    assert any(plugin.startswith("lowvision-sr ") for plugin in document["plugins"])
+    text = doctor.text(document)
     assert "runtime torch: ready" in text
-    assert text.endswith("nothing wrong") == (not told["problems"])
+    assert text.endswith("nothing wrong") == (not document["problems"])
 
 
-def test_the_unrelated_distribution_of_our_name_is_found(install: Install) -> None:
+def test_the_unrelated_distribution_lowvision_is_reported(install: Install) -> None:
     install("lowvision")
-    assert found("'lowvision' 1.0, an unrelated project")["way_out"].startswith("pip uninstall lowvision, then pip ")
+    assert reported_problem("'lowvision' 1.0, an unrelated project")["way_out"].startswith(
+        "pip uninstall lowvision, then pip "
+    )
 
 
-def test_two_distributions_of_opencv_are_found(install: Install) -> None:
+def test_two_distributions_of_opencv_are_reported(install: Install) -> None:
     install("opencv-python")
     install("opencv-contrib-python")
-    way_out = found("opencv-python and opencv-contrib-python are both installed")["way_out"]
+    way_out = reported_problem("opencv-python and opencv-contrib-python are both installed")["way_out"]
     assert way_out.startswith(
         "pip uninstall opencv-python-headless opencv-python opencv-contrib-python, then pip install"
     )
 
 
-def test_two_distributions_that_bring_one_plugin_are_found(install: Install) -> None:
+def test_two_distributions_with_one_plugin_are_reported(install: Install) -> None:
     install("patient-a", "patient_twin", GOOD)
     install("patient-b", "patient_twin", GOOD)
-    problem = found("patient-a and patient-b both install the plugin patient_twin")
+    problem = reported_problem("patient-a and patient-b both install the plugin patient_twin")
     assert problem["way_out"] == "pip uninstall patient-b, then reinstall patient-a"
 
 
-def test_a_broken_plugin_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_plugin_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("patient-c", "patient_broken", "import no_such_package_anywhere")
     monkeypatch.setenv("LOWVISION_STRICT", "1")  # which keeps other commands from answering
-    problem = found("plugin patient-broken (from patient-c) failed to load: ModuleNotFoundError")
+    problem = reported_problem("plugin patient-broken (from patient-c) failed to load: ModuleNotFoundError")
     assert problem["way_out"].endswith("pip uninstall patient-c")
     text = doctor.text(doctor.document())
     assert "LOWVISION_STRICT=1" in text
     assert "    update it or what it imports, or pip uninstall patient-c" in text.splitlines()
 
 
-def test_a_name_that_two_plugins_claim_is_found(install: Install) -> None:
+def test_a_name_of_two_plugins_is_reported(install: Install) -> None:
     install("patient-d", "patient_one", GOOD)
     install("patient-e", "patient_two", GOOD)
-    problem = found("dataset 'patient_album' is claimed by patient-one (from patient-d) and patient-two (from pat")
+    problem = reported_problem(
+        "dataset 'patient_album' is claimed by patient-one (from patient-d) and patient-two (from pat"
+    )
     assert "LOWVISION_PLUGINS" in problem["way_out"]
 
 
-def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excluded_plugins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", "sr,runtimes")
-    told = doctor.document()
-    assert [plugin.split()[0] for plugin in told["plugins"]] == [
+    document = doctor.document()
+    assert [plugin.split()[0] for plugin in document["plugins"]] == [
         "lowvision",
         "lowvision-stages",
         "lowvision-observers",
         "lowvision-runtimes",
         "lowvision-sr",
     ]
-    assert "lowvision-denoise" in told["left_out"]
-    assert "left out by LOWVISION_PLUGINS: " in doctor.text(told)
+    assert "lowvision-denoise" in document["left_out"]
+    assert "left out by LOWVISION_PLUGINS: " in doctor.text(document)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "what"),
+    ("variable", "value", "problem_text"),
     [
         ("LOWVISION_PLUGINS", "sr,xyz", "LOWVISION_PLUGINS: no plugin 'xyz'; there are "),
         ("LOWVISION_STRICT", "yes", "LOWVISION_STRICT is 'yes'"),
@@ -122,15 +126,15 @@ def test_plugins_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> 
         ("LOWVISION_CACHE", "FILE/cache", "cache: the cache cannot be written"),
     ],
 )
-def test_a_variable_that_is_wrong_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str
+def test_an_invalid_environment_variable_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem_text: str
 ) -> None:
     (tmp_path / "FILE").touch()
     monkeypatch.setenv(variable, value.replace("FILE", str(tmp_path / "FILE")))
-    assert variable in found(what)["way_out"]
+    assert variable in reported_problem(problem_text)["way_out"]
 
 
-def test_a_dependency_that_is_missing_or_too_old_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_outdated_dependency_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     requires = (
         "numpy>=999",
         "no-such-thing>=1",
@@ -143,25 +147,29 @@ def test_a_dependency_that_is_missing_or_too_old_is_found(install: Install, monk
     install("patient-framework", requires=requires)
     monkeypatch.setattr(doctor, "DISTRIBUTION", "patient-framework")
     assert (
-        found("no-such-thing is not installed; required is no-such-thing>=1")["way_out"]
+        reported_problem("no-such-thing is not installed; required is no-such-thing>=1")["way_out"]
         == "pip install 'no-such-thing>=1'"
     )
-    assert found("numpy ")["what"].endswith("is installed; required is numpy>=999")
-    assert found("pydantic ")["way_out"] == "pip install 'pydantic>=999'"
-    told = doctor.document()
-    assert [dependency["name"] for dependency in told["dependencies"]][2:] == ["no-such-extra", "pydantic", "pluggy"]
-    assert not [problem for problem in told["problems"] if "no-such-extra" in problem["what"]]
+    assert reported_problem("numpy ")["what"].endswith("is installed; required is numpy>=999")
+    assert reported_problem("pydantic ")["way_out"] == "pip install 'pydantic>=999'"
+    document = doctor.document()
+    assert [dependency["name"] for dependency in document["dependencies"]][2:] == [
+        "no-such-extra",
+        "pydantic",
+        "pluggy",
+    ]
+    assert not [problem for problem in document["problems"] if "no-such-extra" in problem["what"]]
 
 
-def test_a_framework_that_is_not_installed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_framework_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DISTRIBUTION", "no-such-framework")
-    assert found("no-such-framework is not installed")["way_out"]
+    assert reported_problem("no-such-framework is not installed")["way_out"]
     assert doctor.text(doctor.document()).startswith("lowvision is not installed, Python ")
 
 
-def test_a_pytorch_that_cannot_be_imported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pytorch_that_cannot_be_imported_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> Any:
         raise OSError("libtorch_cpu.so: cannot open shared object file")
 
     monkeypatch.setattr(doctor, "import_module", fail)
-    assert found("PyTorch cannot be imported: OSError: libtorch_cpu.so")["way_out"].startswith("pip install")
+    assert reported_problem("PyTorch cannot be imported: OSError: libtorch_cpu.so")["way_out"].startswith("pip install")

@@ -17,7 +17,7 @@ TREE = ("b.png", "a.JPG", "sub/c.tif", "sub/deeper/d x.webp", "süß/é.bmp", "n
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with images in folders, from whose parent commands are run."""
+    """Write nested folders of images, and change to their parent folder."""
     monkeypatch.chdir(tmp_path)
     for name in TREE:
         path = Path("photos", name)
@@ -26,8 +26,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("photos")
 
 
-def results(*words: str, output: str = "out", **more: str | bool) -> list[str]:
-    return [given.result.as_posix() for given in plan(words, Path(output), **more)]  # type: ignore[arg-type]  # by name
+def results(*arguments: str, output: str = "out", **more: str | bool) -> list[str]:
+    return [item.result.as_posix() for item in plan(arguments, Path(output), **more)]  # type: ignore[arg-type]  # by name
 
 
 def test_a_folder_is_mirrored_with_all_its_images_in_a_stable_order(photos: Path) -> None:
@@ -37,12 +37,12 @@ def test_a_folder_is_mirrored_with_all_its_images_in_a_stable_order(photos: Path
     )
 
 
-def test_files_go_into_the_folder_under_their_own_names(photos: Path) -> None:
+def test_results_of_files_keep_their_names_in_the_folder(photos: Path) -> None:
     assert results("photos/sub/c.tif", "photos/b.png") == ["out/c.tif", "out/b.png"]
 
 
 @pytest.mark.parametrize(
-    ("pattern", "found"),
+    ("pattern", "expected"),
     [
         ("photos/*.png", ["out/b.png"]),
         ("photos/**/*", ["out/a.JPG", "out/b.png", "out/sub/c.tif", "out/sub/deeper/d x.webp", "out/süß/é.bmp"]),
@@ -50,8 +50,10 @@ def test_files_go_into_the_folder_under_their_own_names(photos: Path) -> None:
         ("photos/sub/**/d*", ["out/deeper/d x.webp"]),
     ],
 )
-def test_a_pattern_is_mirrored_below_its_part_without_wildcards(photos: Path, pattern: str, found: list[str]) -> None:
-    assert results(pattern) == found
+def test_a_pattern_is_mirrored_below_its_part_without_wildcards(
+    photos: Path, pattern: str, expected: list[str]
+) -> None:
+    assert results(pattern) == expected
 
 
 def test_a_pattern_finds_images_below_the_folder_of_results(photos: Path) -> None:
@@ -59,7 +61,7 @@ def test_a_pattern_finds_images_below_the_folder_of_results(photos: Path) -> Non
     assert results("photos/*.JPG", output="photos", ending=".png") == ["photos/a.png"]
 
 
-def test_a_name_with_brackets_is_that_file(photos: Path) -> None:
+def test_a_name_with_brackets_is_not_a_pattern_if_the_file_exists(photos: Path) -> None:
     (photos / "x[1].png").touch()
     assert results("photos/x[1].png") == ["out/x[1].png"]
 
@@ -70,12 +72,12 @@ def test_one_file_may_name_its_result(photos: Path) -> None:
     assert results("photos/b.png", output="folder.png") == ["folder.png/b.png"]
 
 
-def test_a_format_replaces_the_ending_and_a_map_stands_beside_the_result(photos: Path) -> None:
-    given, *_ = plan(["photos/sub"], Path("out"), ending=".png", maps=True)
-    assert (given.result, given.map) == (Path("out/c.png"), Path("out/c.map.png"))
+def test_a_format_replaces_the_suffix_and_the_map_is_next_to_the_result(photos: Path) -> None:
+    item, *_ = plan(["photos/sub"], Path("out"), ending=".png", maps=True)
+    assert (item.result, item.map) == (Path("out/c.png"), Path("out/c.map.png"))
 
 
-def test_a_file_that_cannot_be_written_as_it_is_becomes_png(photos: Path) -> None:
+def test_a_file_in_a_read_only_format_becomes_png(photos: Path) -> None:
     assert results("photos/notes.txt") == ["out/notes.png"]
 
 
@@ -84,20 +86,20 @@ def test_the_same_image_twice_is_restored_once(photos: Path) -> None:
     assert results("photos", "photos/b.png") == results("photos")
 
 
-def test_what_is_hidden_is_found_where_it_is_named(photos: Path) -> None:
+def test_hidden_files_are_selected_only_if_named(photos: Path) -> None:
     assert results("photos/.hidden.png") == ["out/.hidden.png"]
     assert results("photos/.thumbs") == ["out/e.png"]
 
 
-@pytest.mark.parametrize("words", ["photos", "photos/**/*.png"])
-def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str) -> None:
+@pytest.mark.parametrize("arguments", ["photos", "photos/**/*.png"])
+def test_earlier_results_below_the_input_are_not_inputs(photos: Path, arguments: str) -> None:
     Path("photos/out").mkdir()
     Path("photos/out/b.png").touch()
-    assert all("out/out" not in result for result in results(words, output="photos/out"))
+    assert all("out/out" not in result for result in results(arguments, output="photos/out"))
 
 
 @pytest.mark.parametrize(
-    ("words", "output", "more", "reason"),
+    ("arguments", "output", "more", "reason"),
     [
         (["nope.png"], "out", {}, "no such file"),
         (["photos/*.bmp"], "out", {}, r"photos/\*\.bmp: no images"),
@@ -114,14 +116,14 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, words: str
         (["empty"], "out", {}, "empty: no images found"),
     ],
 )
-def test_words_that_cannot_be_meant_are_refused(
-    photos: Path, words: list[str], output: str, more: dict[str, str | bool], reason: str
+def test_contradictory_arguments_are_refused(
+    photos: Path, arguments: list[str], output: str, more: dict[str, str | bool], reason: str
 ) -> None:
     for name in ("other/b.png", "other/b.map.png", "empty/readme"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
     with pytest.raises(UsageError, match=reason):
-        results(*words, output=output, **more)
+        results(*arguments, output=output, **more)
 
 
 def test_an_input_behind_a_link_is_not_replaced(photos: Path) -> None:
@@ -130,7 +132,7 @@ def test_an_input_behind_a_link_is_not_replaced(photos: Path) -> None:
         plan(["photos/b.png"], Path("link"))
 
 
-def test_thousands_of_names_are_planned_without_opening_one(photos: Path) -> None:
+def test_planning_thousands_of_files_opens_none(photos: Path) -> None:
     Path("many").mkdir()
     for n in range(3000):
         Path(f"many/{n:04}.png").touch()
@@ -138,15 +140,15 @@ def test_thousands_of_names_are_planned_without_opening_one(photos: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a.mpo", "a.avif", "a.gif", "a.jp2", "a.ppm", "a.hdr", "a.pfm"])
-def test_all_formats_that_are_read_are_found_in_a_folder(tmp_path: Path, name: str) -> None:
+def test_every_readable_format_is_selected_in_a_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    (given,) = plan([str(tmp_path)], tmp_path / "out")
+    (item,) = plan([str(tmp_path)], tmp_path / "out")
     kept = {".jfif", ".jpe", ".mpo"}
     replaced = ".tif" if name in {"a.hdr", "a.pfm"} else ".png"
-    assert given.result.suffix == (given.path.suffix if given.path.suffix in kept else replaced)
+    assert item.result.suffix == (item.path.suffix if item.path.suffix in kept else replaced)
 
 
-def test_what_is_not_selected_is_counted(photos: Path) -> None:
+def test_ignored_files_are_counted(photos: Path) -> None:
     for name in ("b.heic", "c.HEIC", "readme"):
         (photos / name).touch()
     os.mkfifo(photos / "pipe.png")
@@ -168,7 +170,7 @@ def test_linked_folders_are_followed_once_each(photos: Path) -> None:
     assert results("photos/**/*.png") == ["out/b.png", "out/linked/t.png"]
 
 
-def test_many_loops_take_no_time(photos: Path) -> None:
+def test_many_link_loops_are_resolved_quickly(photos: Path) -> None:
     for n in range(30):
         (photos / f"loop{n}").symlink_to(".")
         (photos / "sub" / f"loop{n}").symlink_to("..")
@@ -184,14 +186,14 @@ def test_a_pattern_below_a_folder_with_brackets_finds_its_images(photos: Path) -
     assert results("set [1]/**/*") == ["out/a.png"]
 
 
-def test_a_name_that_begins_with_a_tilde_is_a_name(photos: Path) -> None:
+def test_a_leading_tilde_is_not_expanded(photos: Path) -> None:
     Path("~tilde.png").touch()
     assert results("~tilde.png") == ["out/~tilde.png"]
     with pytest.raises(UsageError, match="no such file"):
         results("~nobody.png")
 
 
-def test_a_suffix_stands_before_the_ending(photos: Path) -> None:
+def test_option_suffix_is_inserted_before_the_extension(photos: Path) -> None:
     assert results("photos/b.png", suffix="_x4") == ["out/b_x4.png"]
     assert results("photos/a.JPG", suffix="_x4", ending=".png") == ["out/a_x4.png"]
 

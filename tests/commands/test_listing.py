@@ -19,19 +19,19 @@ class Hill(Dataset):
     From all sides.
     """
 
-    def photos(self):  # type: ignore[no-untyped-def]  # never asked
+    def photos(self):  # type: ignore[no-untyped-def]  # never called
         return ()
 
 
 @hookimpl
-def lowvision_datasets():  # type: ignore[no-untyped-def]  # the hook's own types say it
+def lowvision_datasets():  # type: ignore[no-untyped-def]  # typed by the hook specification
     return {"hill": Hill}
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     twin = ModuleType("twin")
-    twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module made by hand
+    twin.lowvision_datasets = lowvision_datasets  # type: ignore[attr-defined]  # a module object without a file
     monkeypatch.setitem(sys.modules, "twin", twin)
     return Registry(
         [
@@ -52,7 +52,7 @@ def test_a_broken_plugin_is_listed_with_its_reason(registry: Registry) -> None:
     ]
 
 
-def test_a_thing_is_listed_by_its_name_its_first_line_and_its_plugin() -> None:
+def test_a_component_is_listed_with_name_summary_and_plugin() -> None:
     known = Registry([Plugin(__name__, "hills", "1.0")])
     assert list(listing.lines(known, "datasets")) == [
         "datasets:",
@@ -61,14 +61,14 @@ def test_a_thing_is_listed_by_its_name_its_first_line_and_its_plugin() -> None:
     assert list(listing.lines(known, "tasks")) == ["tasks:", "  none"]
 
 
-def test_a_name_that_two_plugins_claim_is_listed_with_both(registry: Registry) -> None:
+def test_a_name_of_two_plugins_is_listed_with_both(registry: Registry) -> None:
     known = Registry([Plugin(__name__, "hills", "1.0"), Plugin("twin", "twins", "1.0")])
     last = list(listing.plugin_lines(known))[-1]
     owners = f"{known.plugins[0].name} (from hills) and twin (from twins)"
     assert last == f"CLASH: dataset 'hill' is claimed by {owners}; neither can be used"
 
 
-def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_runtime_is_listed_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
     known = Registry([Plugin("lowvision_runtimes", "lowvision-framework", "")])
     lines = {line.split()[0]: line for line in listing.lines(known, "runtimes")}
@@ -78,13 +78,13 @@ def test_a_runtime_that_cannot_be_used_says_what_is_missing(monkeypatch: pytest.
     assert listing.document(known)["runtimes"][0]["missing"] is None
 
 
-def test_a_plugin_that_is_left_out_is_listed_so() -> None:
+def test_an_excluded_plugin_is_listed_as_excluded() -> None:
     known = Registry([], left_out=[Plugin("acme_album", "acme", "2.0", "album")])
     assert list(listing.plugin_lines(known)) == ["acme-album 2.0 (from acme)", "  left out by LOWVISION_PLUGINS"]
     assert listing.plugins(known)[0]["left_out"]
 
 
-def test_the_shipped_recipes_are_a_listing_of_their_own() -> None:
+def test_shipped_recipes_are_listed_separately() -> None:
     ((name, recipes),) = listing.document(Registry([]), "recipes").items()
     assert name == "recipes"
     assert all(recipe["about"].endswith(".") and "\n" not in recipe["about"] for recipe in recipes)

@@ -100,7 +100,7 @@ def test_a_photo_is_restored_and_compared(browser: Any, photo: Path) -> None:
     assert element(browser, "download").get_attribute("download") == "photo.png"
 
 
-def test_the_divider_follows_keys_and_the_pointer(browser: Any, photo: Path) -> None:
+def test_the_divider_moves_by_keys_and_pointer(browser: Any, photo: Path) -> None:
     from selenium.webdriver import ActionChains
 
     restore(browser, photo)
@@ -121,7 +121,7 @@ def test_the_route_map_covers_the_result(browser: Any, photo: Path) -> None:
     assert browser.execute_script("return map.naturalWidth") >= 160
 
 
-def test_zoom_keeps_both_sides_together(browser: Any, photo: Path) -> None:
+def test_zoom_applies_to_both_sides(browser: Any, photo: Path) -> None:
     restore(browser, photo)
     element(browser, "zoom").send_keys("\ue014" * 4)
     widths = browser.execute_script("return [before, after, stage].map((each) => each.getBoundingClientRect().width)")

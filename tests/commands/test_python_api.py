@@ -47,7 +47,7 @@ def generators() -> tuple[Any, ...]:
 
 
 class Watcher(lowvision.Observer):
-    """Records the calls of a run."""
+    """An observer that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
@@ -91,7 +91,7 @@ def test_a_run_returns_its_report_and_prints_nothing(tmp_path: Path, capfd: pyte
     assert capfd.readouterr() == ("", "")
     assert evaluated.document is not None
     assert evaluated.document["sets"][0]["name"] == "valid"
-    documents = [found.document for found in (report, evaluated) if found.document]
+    documents = [returned.document for returned in (report, evaluated) if returned.document]
     means = [document["sets"][0]["mean"]["base_whole"] for document in documents]
     metric = next(name for name in means[0] if name.startswith("psnr"))
     assert means[0][metric] == pytest.approx(means[1][metric], abs=1e-3)

@@ -39,8 +39,8 @@ def pixels(height: int = 24, width: int = 32, channels: int = 3, dtype: type = n
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where commands are run, with an empty folder `in`."""
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to a folder with an empty subfolder `in`."""
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
     return tmp_path
@@ -48,7 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def restored(weights_file: Path) -> Any:
-    """Restores what lies in `in` into `out`; the document."""
+    """Return a function that restores `in` into `out` and returns the document."""
 
     def run(ending: str | None = None, **options: Any) -> dict[str, Any]:
         planned = inputs.plan(["in"], Path("out"), ending, options.get("draws_maps", False))
@@ -60,7 +60,9 @@ def restored(weights_file: Path) -> Any:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_format_keeps_its_size_depth_and_channels(place: Path, restored: Any, suffix: str, channels: int) -> None:
+def test_every_format_keeps_size_depth_and_channels(
+    working_folder: Path, restored: Any, suffix: str, channels: int
+) -> None:
     io.write(f"in/a{suffix}", Image(pixels(channels=channels)))
     before = io.read(f"in/a{suffix}").pixels
     assert not restored()["failed"]
@@ -70,7 +72,9 @@ def test_every_format_keeps_its_size_depth_and_channels(place: Path, restored: A
 
 @pytest.mark.parametrize(("suffix", "dtype"), [(".png", np.uint16), (".tif", np.uint16), (".tif", np.float32)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_deep_images_stay_deep(place: Path, restored: Any, suffix: str, dtype: type, channels: int) -> None:
+def test_sixteen_bit_images_stay_16_bit(
+    working_folder: Path, restored: Any, suffix: str, dtype: type, channels: int
+) -> None:
     io.write(f"in/a{suffix}", Image(pixels(channels=channels, dtype=dtype)))
     assert not restored()["failed"]
     after = io.read(f"out/a{suffix}").pixels
@@ -78,14 +82,14 @@ def test_deep_images_stay_deep(place: Path, restored: Any, suffix: str, dtype: t
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("1", 1), ("LA", 4), ("RGBA", 4), ("CMYK", 3)])
-def test_every_mode_is_restored(place: Path, restored: Any, mode: str, channels: int) -> None:
+def test_every_pillow_mode_is_restored(working_folder: Path, restored: Any, mode: str, channels: int) -> None:
     suffix = ".jpg" if mode == "CMYK" else ".png"
     PIL.Image.fromarray(pixels()).convert(mode).save(f"in/a{suffix}")
     assert not restored()["failed"]
     assert io.read(f"out/a{suffix}").pixels.shape == (48, 64, channels)
 
 
-def test_a_palette_with_transparency_keeps_it(place: Path, restored: Any) -> None:
+def test_a_palette_with_transparency_keeps_it(working_folder: Path, restored: Any) -> None:
     picture = PIL.Image.fromarray(pixels()).quantize(8)
     picture.save("in/a.png", transparency=0)
     assert not restored()["failed"]
@@ -93,14 +97,14 @@ def test_a_palette_with_transparency_keeps_it(place: Path, restored: Any) -> Non
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 3)])
-def test_the_smallest_images_are_restored(place: Path, restored: Any, size: tuple[int, int]) -> None:
+def test_the_smallest_images_are_restored(working_folder: Path, restored: Any, size: tuple[int, int]) -> None:
     io.write("in/a.png", Image(pixels(*size)))
     document = restored(draws_maps=True)
     assert not document["failed"]
     assert io.read("out/a.png").pixels.shape == (2 * size[0], 2 * size[1], 3)
 
 
-def test_exif_icc_and_orientation_are_kept_or_stripped(place: Path, restored: Any) -> None:
+def test_exif_icc_and_orientation_are_kept_or_stripped(working_folder: Path, restored: Any) -> None:
     exif = PIL.Image.Exif()
     exif[271], exif[274] = "Acme", 6
     with PIL.Image.open(_with_profile("in/b.png")) as profiled:
@@ -126,7 +130,7 @@ def _with_profile(path: str) -> str:
     return path
 
 
-def test_names_with_spaces_other_letters_and_no_letters_at_all_are_restored(place: Path, restored: Any) -> None:
+def test_files_with_spaces_or_non_ascii_or_undecodable_names_are_restored(working_folder: Path, restored: Any) -> None:
     names = ["in/a b.png", "in/写真 é.png", "in/-o.png", os.fsdecode(b"in/\xff.png")]
     for name in names:
         io.write("in/x.png", Image(pixels()))
@@ -137,7 +141,7 @@ def test_names_with_spaces_other_letters_and_no_letters_at_all_are_restored(plac
     assert all(Path("out", Path(name).name).exists() for name in names)
 
 
-def test_a_bad_file_is_told_and_costs_no_other(place: Path, restored: Any) -> None:
+def test_a_damaged_file_is_reported_and_the_others_are_restored(working_folder: Path, restored: Any) -> None:
     io.write("in/b good.png", Image(pixels()))
     whole = Path("in/b good.png").read_bytes()
     Path("in/a text.png").write_text("not an image")
@@ -147,24 +151,24 @@ def test_a_bad_file_is_told_and_costs_no_other(place: Path, restored: Any) -> No
     nan[0, 0, 0] = np.nan
     io.write("in/e nan.tif", Image(nan))
     document = restored()
-    assert [Path(one["input"]).name for one in document["images"]] == ["b good.png"]
-    told = {Path(one["input"]).name: one["reason"] for one in document["failed"]}
-    assert told.keys() == {"a text.png", "c cut.png", "d empty.jpg", "e nan.tif"}
+    assert [Path(entry["input"]).name for entry in document["images"]] == ["b good.png"]
+    reasons = {Path(entry["input"]).name: entry["reason"] for entry in document["failed"]}
+    assert reasons.keys() == {"a text.png", "c cut.png", "d empty.jpg", "e nan.tif"}
     for name, reason in [("a", "not an image"), ("c", "truncated"), ("d", "empty"), ("e", "NaN")]:
-        assert reason in next(why for file, why in told.items() if file.startswith(name))
+        assert reason in next(why for file, why in reasons.items() if file.startswith(name))
     assert [path.name for path in Path("out").iterdir()] == ["b good.png"]
     lines = restore_outcomes.text(document).splitlines()
     assert lines[0].startswith("1 restored, 0 skipped, 4 failed; branches ")
-    assert lines[1] == f"failed: {Path('in/a text.png')}: {told['a text.png']}"
+    assert lines[1] == f"failed: {Path('in/a text.png')}: {reasons['a text.png']}"
 
 
-def test_a_bomb_is_refused_and_the_limit_can_be_raised(place: Path, restored: Any) -> None:
+def test_a_decompression_bomb_is_refused_and_the_limit_can_be_raised(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels(100, 100)))
     assert "limit" in restored(largest=9_999)["failed"][0]["reason"]
     assert not restored(largest=10_000)["failed"]
 
 
-def test_what_fails_while_writing_is_told_too(place: Path, restored: Any) -> None:
+def test_a_write_error_is_reported(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels()))
     Path("in/sub").mkdir()
     io.write("in/sub/b.png", Image(pixels()))
@@ -176,13 +180,13 @@ def test_what_fails_while_writing_is_told_too(place: Path, restored: Any) -> Non
 
 
 @pytest.mark.parametrize("output", ["file/out", "file/out.png"])
-def test_an_output_that_cannot_be_written_is_told_at_once(place: Path, output: str) -> None:
+def test_an_unwritable_output_is_reported_before_restoring(working_folder: Path, output: str) -> None:
     Path("file").touch()
     with pytest.raises(UsageError, match="cannot write there"):
         restore.check_writable(Path(output))
 
 
-def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: Path) -> None:
+def test_an_error_of_a_network_is_a_failure_of_that_file(working_folder: Path, tmp_path: Path) -> None:
     grey = tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1))
     io.write("in/colour.png", Image(pixels()))
     io.write("in/grey.png", Image(pixels(channels=1)))
@@ -193,7 +197,7 @@ def test_an_error_of_a_network_is_a_failure_of_that_file(place: Path, tmp_path: 
     assert "in colour" in document["failed"][0]["reason"]
 
 
-def test_a_finished_result_is_skipped_unless_its_map_is_wanted(place: Path, restored: Any) -> None:
+def test_an_existing_result_is_skipped_unless_its_map_is_missing(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels()))
     restored()
     before = Path("out/a.png").stat().st_mtime_ns
@@ -203,7 +207,7 @@ def test_a_finished_result_is_skipped_unless_its_map_is_wanted(place: Path, rest
     assert io.read("out/a.map.png").pixels.shape[2] == 3
 
 
-def test_a_format_and_its_quality_are_for_all_results(place: Path, restored: Any) -> None:
+def test_format_and_quality_apply_to_all_results(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels(channels=4, dtype=np.uint16)))
     sizes = []
     for quality in (10, 90):
@@ -213,7 +217,7 @@ def test_a_format_and_its_quality_are_for_all_results(place: Path, restored: Any
     assert sizes[0] < sizes[1]
 
 
-def test_the_document_adds_up(place: Path, restored: Any) -> None:
+def test_the_counts_of_the_document_add_up(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels(40, 40)))
     io.write("in/b.png", Image(pixels(16, 16)))
     document = restored()
@@ -230,7 +234,7 @@ def test_the_document_adds_up(place: Path, restored: Any) -> None:
 
 
 def test_hundreds_of_files_are_restored_one_at_a_time(
-    place: Path, restored: Any, monkeypatch: pytest.MonkeyPatch
+    working_folder: Path, restored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(200):
         io.write(f"in/{n:03}.png", Image(pixels(4, 4)))
@@ -242,7 +246,7 @@ def test_hundreds_of_files_are_restored_one_at_a_time(
     assert order == ["read", "write"] * 200
 
 
-def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Path) -> None:
+def test_damaged_newer_and_external_weights_are_reported(working_folder: Path, weights_file: Path) -> None:
     def refused(content: bytes, reason: str) -> None:
         Path("bad.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=reason):
@@ -262,7 +266,7 @@ def test_damaged_new_and_foreign_weights_are_told(place: Path, weights_file: Pat
 
 
 def _with_header(whole: bytes, change: Any) -> bytes:
-    """The weights file with its header changed."""
+    """Return a copy of the weights file with a changed header."""
     (length,) = struct.unpack("<Q", whole[:8])
     head = json.loads(whole[8 : 8 + length])
     header = json.loads(head["__metadata__"]["lowvision"])
@@ -277,39 +281,41 @@ def _command(weights_file: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "lowvision", *fixed.split(), str(weights_file), *more]
 
 
-def test_ctrl_c_leaves_whole_files_alone(place: Path, weights_file: Path) -> None:
+def test_ctrl_c_leaves_only_complete_files(working_folder: Path, weights_file: Path) -> None:
     for n in range(300):
         io.write(f"in/{n:03}.png", Image(pixels(64, 64)))
     working = subprocess.Popen(_command(weights_file, "--device", "cpu"), stderr=subprocess.PIPE, text=True)
     while not any(Path("out").glob("*.png")) and working.poll() is None:
         time.sleep(0.02)
     working.send_signal(signal.SIGINT)
-    _, said = working.communicate()
+    _, stderr = working.communicate()
     assert working.returncode == 130
-    assert "Traceback" not in said
-    made = list(Path("out").iterdir())
-    assert 0 < len(made) < 300
-    assert all(path.suffix == ".png" and io.read(path).pixels.shape == (128, 128, 3) for path in made)
+    assert "Traceback" not in stderr
+    results = list(Path("out").iterdir())
+    assert 0 < len(results) < 300
+    assert all(path.suffix == ".png" and io.read(path).pixels.shape == (128, 128, 3) for path in results)
 
 
-def test_two_processes_share_the_files_and_answer_as_one(place: Path, weights_file: Path, restored: Any) -> None:
+def test_two_processes_share_the_files_and_print_one_document(
+    working_folder: Path, weights_file: Path, restored: Any
+) -> None:
     for n in range(5):
         io.write(f"in/{n}.png", Image(pixels()))
     Path("in/3.png").write_text("bad")
-    words = _command(weights_file, "--device", "cpu", "--processes", "2", "--json")
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    command = _command(weights_file, "--device", "cpu", "--processes", "2", "--json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     together = json.loads(done.stdout)
     alone = restored()
-    assert [one["input"] for one in together["images"]] == [one["input"] for one in alone["images"]]
+    assert [entry["input"] for entry in together["images"]] == [entry["input"] for entry in alone["images"]]
     assert together["failed"] == alone["failed"]
     assert together["total"]["gmac"] == pytest.approx(alone["total"]["gmac"])
 
 
 @pytest.mark.parametrize(("name", "result"), [("a.png", "a.png"), ("a.gif", "a.png"), ("a.webp", "a.webp")])
-def test_all_frames_are_restored_with_their_times_unless_the_first_is_asked_for(
-    place: Path, restored: Any, name: str, result: str
+def test_all_frames_are_restored_with_their_times_by_default(
+    working_folder: Path, restored: Any, name: str, result: str
 ) -> None:
     frames = [PIL.Image.fromarray(np.full((12, 16, 3), 40 * n + 20, np.uint8)) for n in range(3)]
     frames[0].save(f"in/{name}", save_all=True, append_images=frames[1:], duration=[30, 60, 90], loop=0, lossless=True)
@@ -326,7 +332,7 @@ def test_all_frames_are_restored_with_their_times_unless_the_first_is_asked_for(
     assert io.count_frames(f"out/{result}") == 1
 
 
-def test_frames_that_the_chosen_format_cannot_hold_fail_before_the_work(place: Path, restored: Any) -> None:
+def test_frames_that_the_format_cannot_store_are_refused_before_restoring(working_folder: Path, restored: Any) -> None:
     frames = [PIL.Image.fromarray(pixels(seed=n)) for n in range(2)]
     frames[0].save("in/a.gif", save_all=True, append_images=frames[1:])
     (failed,) = restored(".jpg")["failed"]
@@ -335,7 +341,7 @@ def test_frames_that_the_chosen_format_cannot_hold_fail_before_the_work(place: P
     assert not restored(".jpg", only_first_frame=True)["failed"]
 
 
-def test_lossless_webp_stays_lossless(place: Path, restored: Any) -> None:
+def test_lossless_webp_stays_lossless(working_folder: Path, restored: Any) -> None:
     for lossless in (True, False):
         PIL.Image.fromarray(pixels()).save("in/a.webp", lossless=lossless)
         restored()
@@ -354,15 +360,15 @@ def test_lossless_webp_stays_lossless(place: Path, restored: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_results_have_the_size_that_is_asked_for(
-    place: Path, restored: Any, options: dict[str, float], size: tuple[int, int], channels: int
+def test_results_have_the_requested_size(
+    working_folder: Path, restored: Any, options: dict[str, float], size: tuple[int, int], channels: int
 ) -> None:
     io.write("in/a.png", Image(pixels(channels=channels)))
     assert not restored(size=TargetSize(**options))["failed"]  # type: ignore[arg-type]
     assert io.read("out/a.png").pixels.shape == (*size, channels)
 
 
-def test_a_size_is_the_resized_result_of_one_run(place: Path, restored: Any) -> None:
+def test_a_requested_size_is_the_resized_restored_image(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels()))
     whole = restored()
     full = io.read("out/a.png").pixels
@@ -375,14 +381,14 @@ def test_a_size_is_the_resized_result_of_one_run(place: Path, restored: Any) -> 
     assert twice["images"][0]["gmac"] > 3 * whole["images"][0]["gmac"]
 
 
-def test_two_kinds_of_size_exclude_each_other() -> None:
+def test_size_options_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         TargetSize(scale=2, width=3)
     with pytest.raises(UsageError, match="must be positive"):
         TargetSize(scale=-1)
 
 
-def test_the_limit_of_a_format_is_told_before_the_work(place: Path, restored: Any) -> None:
+def test_a_result_too_large_for_its_format_is_reported_before_restoring(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels(1, 9000)))
     began = time.perf_counter()
     (failed,) = restored(".webp")["failed"]
@@ -390,7 +396,7 @@ def test_the_limit_of_a_format_is_told_before_the_work(place: Path, restored: An
     assert time.perf_counter() - began < 5
 
 
-def test_transparent_pixels_get_the_background_in_jpeg(place: Path, restored: Any) -> None:
+def test_transparent_pixels_get_the_background_in_jpeg(working_folder: Path, restored: Any) -> None:
     clear = np.zeros((16, 16, 4), np.uint8)
     io.write("in/a.png", Image(clear))
     restored(".jpg", background=(255, 255, 255))
@@ -399,7 +405,7 @@ def test_transparent_pixels_get_the_background_in_jpeg(place: Path, restored: An
     assert np.abs(io.read("out/a.jpg").pixels.astype(int) - (255, 0, 0)).max() <= 2
 
 
-def test_times_are_kept_if_asked_for(place: Path, restored: Any) -> None:
+def test_modification_times_are_kept_on_request(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels()))
     os.utime("in/a.png", (10**9, 10**9))
     restored()
@@ -408,7 +414,7 @@ def test_times_are_kept_if_asked_for(place: Path, restored: Any) -> None:
     assert Path("out/a.png").stat().st_mtime == 10**9
 
 
-def test_ignored_files_are_counted_in_the_summary(place: Path, weights_file: Path) -> None:
+def test_ignored_files_are_counted_in_the_summary(working_folder: Path, weights_file: Path) -> None:
     io.write("in/a.png", Image(pixels()))
     for name in ("in/b.heic", "in/c.heic", "in/notes.txt", "in/.hidden"):
         Path(name).touch()
@@ -422,7 +428,7 @@ def test_ignored_files_are_counted_in_the_summary(place: Path, weights_file: Pat
     assert Path("out/a_x2.png").exists()
 
 
-def test_long_names_are_restored(place: Path, restored: Any) -> None:
+def test_files_with_long_names_are_restored(working_folder: Path, restored: Any) -> None:
     name = "b" * 244 + ".png"
     io.write("in/a.png", Image(pixels()))
     Path("in/a.png").rename(f"in/{name}")
@@ -430,7 +436,7 @@ def test_long_names_are_restored(place: Path, restored: Any) -> None:
     assert Path("out", name).exists()
 
 
-def test_a_pipe_and_a_link_to_itself_neither_block_nor_end_the_batch(place: Path, restored: Any) -> None:
+def test_a_pipe_and_a_circular_link_are_reported_and_do_not_block(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels()))
     os.mkfifo("in/b.png")
     Path("in/c.png").symlink_to("c.png")
@@ -443,7 +449,7 @@ def test_a_pipe_and_a_link_to_itself_neither_block_nor_end_the_batch(place: Path
             io.read(network_free[0].path)
 
 
-def test_a_network_that_gives_nan_is_a_failure_with_a_way_out(place: Path, weights_file: Path) -> None:
+def test_a_network_that_returns_nan_is_reported_with_a_remedy(working_folder: Path, weights_file: Path) -> None:
     io.write("in/a.png", Image(pixels()))
     with safetensors.safe_open(weights_file, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
@@ -463,8 +469,8 @@ def test_a_network_that_gives_nan_is_a_failure_with_a_way_out(place: Path, weigh
         restorer.load("nan.safetensors", device="cpu", runtime="auto", registry=KNOWN)
 
 
-def test_a_result_whose_name_is_too_long_fails_before_the_work(
-    place: Path, restored: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_result_name_that_is_too_long_is_reported_before_restoring(
+    working_folder: Path, restored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a" * 244, "b", "c" * 248):
         io.write(f"in/{name}.png", Image(pixels()))

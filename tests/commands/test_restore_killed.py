@@ -48,7 +48,7 @@ def restored(photographs: Path, output: Path, weights_file: Path, skips_existing
 
 
 def killed(moment: str, *arguments: object) -> None:
-    """Restore, and die at the second result: while it is written, or before it gets its name."""
+    """Restore, and kill the process at the second result: during its write, or before its rename."""
     replace, write_frames, calls = os.replace, io.write_frames, []
 
     def count(function, *words, **options):
@@ -67,14 +67,14 @@ def killed(moment: str, *arguments: object) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too."""
+    """Return the content of every file below a folder, including hidden files."""
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
     ("moment", "processes"), [("before a file", 1), ("inside a file", 1), ("before a name", 1), ("inside a file", 2)]
 )
-def test_killed(
+def test_a_restore_killed_at_any_moment_leaves_complete_results(
     moment: str, processes: int, photographs: Path, weights_file: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     arguments = (photographs, tmp_path / "out", weights_file)

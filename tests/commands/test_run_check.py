@@ -32,7 +32,7 @@ def problems(run: Path) -> list[str]:
     return [problem["what"] for problem in run_check.document(run, REGISTRY)["problems"]]
 
 
-def test_a_sound_run_has_nothing_wrong(run: Path) -> None:
+def test_a_valid_run_has_no_problems(run: Path) -> None:
     document = run_check.document(run, REGISTRY)
     assert document["problems"] == []
     assert document["stages"] == [
@@ -43,7 +43,7 @@ def test_a_sound_run_has_nothing_wrong(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what"),
+    ("name", "damage"),
     [
         ("base/last.safetensors", "last.safetensors: is damaged, its checksum differs"),
         ("rank/ranking.npz", "ranking.npz: is damaged, its checksum differs"),
@@ -52,29 +52,29 @@ def test_a_sound_run_has_nothing_wrong(run: Path) -> None:
         ("metrics.jsonl", "metrics.jsonl: 1 damaged lines"),
     ],
 )
-def test_one_changed_byte_is_found(run: Path, name: str, what: str) -> None:
+def test_one_changed_byte_is_reported(run: Path, name: str, damage: str) -> None:
     content = (run / name).read_bytes()
     (run / name).write_bytes(content[:-9] + bytes([content[-9] ^ 0x80]) + content[-8:])
     (problem,) = problems(run)
-    assert what in problem
+    assert damage in problem
 
 
-def test_missing_results_and_an_interrupted_restart_are_found(run: Path) -> None:
+def test_missing_results_and_an_interrupted_restart_are_reported(run: Path) -> None:
     (run / "base" / "last.safetensors").unlink()
     (run / "restarting").touch()
     (run / "files.jsonl").unlink()
-    found = "\n".join(problems(run))
-    assert "last.safetensors: is missing" in found
-    assert "--restart was interrupted" in found
-    assert "has no files.jsonl" in found
+    text = "\n".join(problems(run))
+    assert "last.safetensors: is missing" in text
+    assert "--restart was interrupted" in text
+    assert "has no files.jsonl" in text
 
 
-def test_a_run_without_an_undamaged_checkpoint_tells_how_to_start_the_stage_again(run: Path) -> None:
+def test_a_run_without_valid_checkpoint_is_reported_with_a_remedy(run: Path) -> None:
     for path in (run / "base" / "checkpoints").glob("*/model.safetensors"):
         path.write_bytes(b"")
-    found = run_check.document(run, REGISTRY)["problems"]
-    assert len(found) == 2
-    assert all(problem["way_out"].startswith(f"delete {run}/base/checkpoints, and run") for problem in found)
+    reported = run_check.document(run, REGISTRY)["problems"]
+    assert len(reported) == 2
+    assert all(problem["way_out"].startswith(f"delete {run}/base/checkpoints, and run") for problem in reported)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

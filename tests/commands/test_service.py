@@ -73,7 +73,7 @@ def photo(tmp_path: Path) -> bytes:
     return (tmp_path / "a.png").read_bytes()
 
 
-def test_an_image_comes_back_as_restore_gives_it(
+def test_a_response_equals_the_result_of_restore(
     client: Client, network: restorer.Restorer, photo: bytes, tmp_path: Path
 ) -> None:
     status, content, headers = client("POST", "/restore", photo)
@@ -84,13 +84,13 @@ def test_an_image_comes_back_as_restore_gives_it(
     assert sum(int(count) for count in headers["x-lowvision-tiles"].split()) > 1
 
 
-def test_parameters_are_those_of_restore(client: Client, photo: bytes, tmp_path: Path) -> None:
+def test_request_parameters_equal_those_of_restore(client: Client, photo: bytes, tmp_path: Path) -> None:
     status, content, headers = client("POST", "/restore?format=webp&quality=100&width=40&budget=0.5", photo)
     assert (status, headers["content-type"]) == (200, "image/webp")
     (tmp_path / "b.webp").write_bytes(content)
     assert io.read(tmp_path / "b.webp").pixels.shape == (30, 40, 3)
-    dearer = client("POST", "/restore", photo)[2]
-    assert float(headers["x-lowvision-share-of-base"]) < float(dearer["x-lowvision-share-of-base"])
+    unlimited_cost = client("POST", "/restore", photo)[2]
+    assert float(headers["x-lowvision-share-of-base"]) < float(unlimited_cost["x-lowvision-share-of-base"])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_parameters_are_those_of_restore(client: Client, photo: bytes, tmp_path:
         ("width=0", ""),
     ],
 )
-def test_invalid_parameters_are_status_400(client: Client, photo: bytes, query: str, message: str) -> None:
+def test_invalid_parameters_return_status_400(client: Client, photo: bytes, query: str, message: str) -> None:
     status, error = client.error(f"/restore?{query}", photo)
     assert status == 400
     assert message in error
@@ -129,19 +129,19 @@ def test_hostile_uploads_are_refused_in_one_line(client: Client, photo: bytes, t
     assert client("POST", "/restore", photo)[0] == 200
 
 
-def test_an_upload_without_an_announced_length_has_a_limit_too(client: Client) -> None:
+def test_the_upload_limit_applies_without_content_length(client: Client) -> None:
     status, _, _ = client("POST", "/restore", iter([b"x" * 60_000] * 3))
     assert status == 413
 
 
-def test_paths_and_methods_that_do_not_exist_are_json_too(client: Client) -> None:
+def test_unknown_paths_and_methods_return_json_errors(client: Client) -> None:
     for method, path, expected in (("GET", "/etc/passwd", 404), ("GET", "/restore", 405), ("GET", "/../x", 404)):
         status, content, _ = client(method, path)
         assert status == expected
         assert json.loads(content)["error"]
 
 
-def test_health_weights_and_metrics(client: Client, photo: bytes) -> None:
+def test_health_weights_and_metrics_are_served(client: Client, photo: bytes) -> None:
     assert client("GET", "/health")[:2] == (200, b'{"status":"ok"}')
     weights = json.loads(client("GET", "/weights")[1])
     assert (weights["name"], weights["scale"], weights["branches"]) == ("tiny", 2, 3)
@@ -154,7 +154,7 @@ def test_health_weights_and_metrics(client: Client, photo: bytes) -> None:
 
 
 class Gate:
-    """Makes restores wait."""
+    """Blocks restores until released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.is_open, self.entered = threading.Event(), threading.Event()
@@ -169,7 +169,9 @@ class Gate:
         monkeypatch.setattr(work, "restored", waiting)
 
 
-def test_more_requests_than_may_wait_get_429(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_beyond_the_queue_limit_return_429(
+    client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = Gate(monkeypatch)
     statuses: list[int] = []
     threads = [threading.Thread(target=lambda: statuses.append(client("POST", "/restore", photo)[0])) for _ in range(2)]
@@ -186,9 +188,7 @@ def test_more_requests_than_may_wait_get_429(client: Client, photo: bytes, monke
     assert statuses == [200, 200]
 
 
-def test_a_client_that_goes_away_stops_its_restore(
-    client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disconnected_client_stops_its_restore(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(monkeypatch)
     with socket.create_connection(("127.0.0.1", client.port)) as connection:
         head = f"POST /restore HTTP/1.1\r\nHost: x\r\nContent-Length: {len(photo)}\r\n\r\n"
@@ -198,7 +198,7 @@ def test_a_client_that_goes_away_stops_its_restore(
         time.sleep(0.01)  # ends by the gate's check of the deadline, or never
 
 
-def test_a_restore_ends_when_its_time_is_over(network: restorer.Restorer, photo: bytes) -> None:
+def test_a_restore_stops_at_its_time_limit(network: restorer.Restorer, photo: bytes) -> None:
     workers = work.Workers(network, LIMITS)
     future = workers.submit(photo, work.RestoreOptions(), None, work.Deadline(-1))
     with pytest.raises(work.Stopped):
@@ -214,7 +214,7 @@ def test_the_page_loads_nothing_from_other_hosts(client: Client) -> None:
     assert headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_the_page_gets_result_and_route_map(client: Client, photo: bytes, tmp_path: Path) -> None:
+def test_the_page_receives_result_and_route_map(client: Client, photo: bytes, tmp_path: Path) -> None:
     status, content, _ = client("POST", "/page/restore", photo, Origin=f"http://127.0.0.1:{client.port}")
     answer = json.loads(content)
     assert (status, answer["width"], answer["height"], answer["suffix"]) == (200, 64, 48, ".png")
@@ -227,7 +227,7 @@ def test_the_page_gets_result_and_route_map(client: Client, photo: bytes, tmp_pa
     assert client("GET", "/" + answer["image"].replace("image", "passwd"))[0] == 404
 
 
-def test_other_pages_cannot_use_the_page(client: Client, photo: bytes) -> None:
+def test_requests_from_other_origins_are_refused(client: Client, photo: bytes) -> None:
     status, error = client.error("/page/restore", photo, Origin="https://example.org")
     assert (status, error) == (403, "requests of other pages are refused")
 

@@ -28,7 +28,7 @@ KNOWN = registry.load()
 
 @pytest.fixture
 def restored(weights_file: Path, tmp_path: Path) -> Any:
-    """Restores a clip to a result; its entry of the document."""
+    """Return a function that restores a clip and returns its entry of the document."""
 
     def run(clip: Path | str, result: str = "out.mp4", options: Any = None, **clip_options: Any) -> dict[str, Any]:
         request = RestoreRequest(
@@ -57,7 +57,7 @@ def test_a_result_is_larger_and_keeps_frames_times_and_title(restored: Any, tmp_
         assert file.metadata["title"] == "A clip"
 
 
-def test_frames_are_those_of_restoring_each_as_an_image(restored: Any, weights_file: Path, tmp_path: Path) -> None:
+def test_frames_equal_the_results_of_restoring_images(restored: Any, weights_file: Path, tmp_path: Path) -> None:
     clip = clips.write(tmp_path / "a.mkv", clips.drawn(3), codec="ffv1", pixel_format="yuv444p", options={"level": "3"})
     restored(clip, "out.mkv", codec="ffv1")
     network = restorer.load(weights_file, device="cpu", runtime="torch", registry=KNOWN)
@@ -66,7 +66,7 @@ def test_frames_are_those_of_restoring_each_as_an_image(restored: Any, weights_f
         assert np.abs(after.to_ndarray(format="rgb24").astype(int) - expected).max() <= 6  # rounding of YUV, twice
 
 
-def test_sound_is_copied_byte_by_byte(restored: Any, tmp_path: Path) -> None:
+def test_audio_is_copied_byte_by_byte(restored: Any, tmp_path: Path) -> None:
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(10), has_sound=True)
     restored(clip)
     assert len(clips.sound(clip)) > 10
@@ -94,12 +94,12 @@ def test_colour_tags_are_kept(
     assert (frame.color_primaries, frame.color_trc) == (primaries, transfer)
 
 
-def test_an_unknown_matrix_is_written_as_the_one_that_players_took(restored: Any, tmp_path: Path) -> None:
+def test_an_unknown_colour_matrix_is_written_as_players_assume_it(restored: Any, tmp_path: Path) -> None:
     restored(clips.write(tmp_path / "a.mp4", clips.drawn(2)))
     assert clips.decoded(tmp_path / "out.mp4")[0].colorspace == 6  # BT.601: the clip is small, its result need not be
 
 
-def test_ten_bits_stay_ten_bits(restored: Any, tmp_path: Path) -> None:
+def test_ten_bit_clips_stay_10_bit(restored: Any, tmp_path: Path) -> None:
     deep = [frame.astype(np.uint16) * 257 for frame in clips.drawn(2)]
     restored(clips.write(tmp_path / "a.mp4", deep, pixel_format="yuv420p10le"))
     assert clips.decoded(tmp_path / "out.mp4")[0].format.name == "yuv420p10le"
@@ -121,7 +121,7 @@ def test_pixel_aspect_and_rotation_are_kept(restored: Any, tmp_path: Path) -> No
         assert next(file.decode(video=0)).rotation == 90
 
 
-def test_a_range_of_frames_takes_its_sound_along(restored: Any, tmp_path: Path) -> None:
+def test_a_range_of_frames_keeps_its_audio(restored: Any, tmp_path: Path) -> None:
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(25), has_sound=True)
     restored(clip, span=Span(10, 20))
     assert clips.times(tmp_path / "out.mp4") == [each - clips.times(clip)[10] for each in clips.times(clip)[10:20]]
@@ -132,13 +132,13 @@ def test_a_range_of_frames_takes_its_sound_along(restored: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "vp9", "ffv1", "prores"])
-def test_every_codec_can_be_read_again(restored: Any, tmp_path: Path, codec: str) -> None:
+def test_the_output_of_every_codec_can_be_read(restored: Any, tmp_path: Path, codec: str) -> None:
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(4))
     assert restored(clip, "out.mkv", codec=codec)["codec"] == codec
     assert len(clips.decoded(tmp_path / "out.mkv")) == 4
 
 
-def test_interlaced_clips_are_refused_with_the_way_out(weights_file: Path, tmp_path: Path) -> None:
+def test_interlaced_clips_are_refused_with_a_remedy(weights_file: Path, tmp_path: Path) -> None:
     options = {"flags": "+ildct+ilme", "x264-params": "interlaced=1"}
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(4, 64), options=options)
     request = RestoreRequest(
@@ -150,7 +150,7 @@ def test_interlaced_clips_are_refused_with_the_way_out(weights_file: Path, tmp_p
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_file_that_is_no_clip_fails_and_the_next_is_restored(weights_file: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_clip_is_reported_and_the_next_is_restored(weights_file: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video" * 50)
     clips.write(tmp_path / "b.mp4", clips.drawn(2))
     request = RestoreRequest(
@@ -165,7 +165,7 @@ def test_a_file_that_is_no_clip_fails_and_the_next_is_restored(weights_file: Pat
     assert len(clips.decoded(tmp_path / "out" / "b.mp4")) == 2
 
 
-def test_images_and_clips_are_not_mixed() -> None:
+def test_images_and_clips_in_one_command_are_refused() -> None:
     with pytest.raises(UsageError, match=r"b\.png: images and clips"):
         clip_request.selects_clips(["a.mp4", "b.png"])
     assert clip_request.selects_clips(["a.MKV"])
@@ -178,14 +178,14 @@ def test_a_range_without_frames_is_refused(text: str) -> None:
         clip_request.frames_of_clips(text, clips=True)
 
 
-def test_a_result_does_not_replace_its_clip(tmp_path: Path) -> None:
+def test_a_result_that_would_replace_its_clip_is_refused(tmp_path: Path) -> None:
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(2))
     with pytest.raises(UsageError, match="would replace a clip"):
         clip_request.plan([str(clip)], clip)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4", "libvpx-vp9"])
-def test_broken_frames_are_replaced_by_the_last_good_one(
+def test_damaged_frames_are_replaced_by_the_last_good_one(
     restored: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str
 ) -> None:
     options = {"x265-params": "log-level=none"} if codec == "libx265" else {"g": "10"}
@@ -212,7 +212,7 @@ cli.main()
 """
 
 
-def test_a_killed_run_goes_on_at_the_next_segment(
+def test_a_killed_run_resumes_at_the_next_segment(
     restored: Any, weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = clips.write(tmp_path / "a.mp4", clips.drawn(16), rate=3, has_sound=True)  # segments of 6 frames
@@ -233,7 +233,7 @@ def test_a_killed_run_goes_on_at_the_next_segment(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "killed.mp4", "whole.mp4"]
 
 
-def test_an_image_sequence_becomes_a_clip_and_a_clip_becomes_images(restored: Any, tmp_path: Path) -> None:
+def test_an_image_sequence_is_written_as_a_clip_and_vice_versa(restored: Any, tmp_path: Path) -> None:
     for number, pixels in enumerate(clips.drawn(4), start=7):
         io.write(tmp_path / f"in_{number:03d}.png", io.Image(pixels))
     restored(tmp_path / "in_%03d.png", "out.mkv", rate=12.5, codec="ffv1")
@@ -255,7 +255,7 @@ def test_subtitles_chapters_and_fonts_are_kept(restored: Any, tmp_path: Path) ->
         assert [stream.data for stream in file.streams if stream.type == "attachment"] == [b"no real font"]
 
 
-def test_a_range_of_frames_takes_subtitles_and_chapters_along(restored: Any, tmp_path: Path) -> None:
+def test_a_range_of_frames_keeps_its_subtitles_and_chapters(restored: Any, tmp_path: Path) -> None:
     clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
     restored(clip, "out.mkv", span=Span(4, 9))
     assert clips.subtitles(tmp_path / "out.mkv") == [(Fraction(1, 5), b"Salut")]
@@ -263,7 +263,9 @@ def test_a_range_of_frames_takes_subtitles_and_chapters_along(restored: Any, tmp
     assert clips.chapters(tmp_path / "out.mkv") == [(0, tenth, "One"), (tenth, 5 * tenth, "Two")]
 
 
-def test_what_a_container_cannot_hold_is_named(restored: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_streams_that_a_container_cannot_store_are_named(
+    restored: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     clip = clips.write_with_subtitles(tmp_path / "a.mkv", clips.drawn(10))
     restored(clip, "out.mp4")
     assert len(clips.decoded(tmp_path / "out.mp4")) == 10

@@ -13,7 +13,7 @@ from lowvision.plugins.contracts import Task
 
 
 class Plain:
-    """No field at all."""
+    """Options without fields."""
 
     told = 1
     """An attribute without annotation is no option."""
@@ -30,27 +30,27 @@ class Pair(Options):
     """And by its docstring, which gives way."""
 
 
-class Heir(Pair):
-    """Says anew what the other left out."""
+class Subclass(Pair):
+    """Options that document an inherited field."""
 
     depth: int = 3
     """How deep."""
 
 
-def test_attributes_are_told_by_the_text_below_them() -> None:
+def test_attributes_are_described_by_the_docstring_below_them() -> None:
     assert docstrings(Plain) == {}
-    assert docstrings(Heir)["depth"] == "How deep."
+    assert docstrings(Subclass)["depth"] == "How deep."
     assert Pair.described() == {"width": "How wide;\nin two lines.", "named": "Said by its field."}
-    assert Heir.described() == Pair.described() | {"depth": "How deep."}
+    assert Subclass.described() == Pair.described() | {"depth": "How deep."}
 
 
-def test_a_class_without_source_says_nothing() -> None:
+def test_a_class_without_source_has_no_descriptions() -> None:
     namespace: dict[str, type[Options]] = {}
     exec('class Made(Pair):\n    more: int = 1\n    """Nobody finds this."""', {"Pair": Pair}, namespace)
     assert namespace["Made"].described() == Pair.described()
 
 
-def test_a_class_whose_source_cannot_be_read_by_itself_says_nothing(
+def test_a_class_whose_source_cannot_be_parsed_has_no_descriptions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "margin.py").write_text(
@@ -61,21 +61,21 @@ def test_a_class_whose_source_cannot_be_read_by_itself_says_nothing(
     assert importlib.import_module("margin").made().described() == {}
 
 
-def test_the_schema_tells_what_pydantic_would() -> None:
+def test_the_schema_equals_that_of_pydantic() -> None:
     class Theirs(Task):
-        """A task whose docstrings pydantic reads by itself."""
+        """A task whose docstrings are read by pydantic."""
 
         model_config = ConfigDict(use_attribute_docstrings=True)
         radius: float = 1.0
-        """How far it is spread."""
+        """Width of the spread."""
 
     class Ours(Task):
-        """A task whose docstrings are read when asked for."""
+        """A task whose docstrings are read on demand."""
 
         radius: float = 1.0
-        """How far it is spread."""
+        """Width of the spread."""
 
     theirs, ours = (kind.model_json_schema()["properties"] for kind in (Theirs, Ours))
-    assert Theirs.model_fields["radius"].description == "How far it is spread."
+    assert Theirs.model_fields["radius"].description == "Width of the spread."
     assert ours == theirs
     assert ours["channels"]["description"].startswith("Colour channels")

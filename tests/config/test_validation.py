@@ -29,11 +29,11 @@ class Sample(Options):
     inners: tuple[Inner, ...] = ()
 
 
-def told(**options: Any) -> dict[str, str]:
+def error_messages(**options: Any) -> dict[str, str]:
     with pytest.raises(ValidationError) as caught:
         Sample.model_validate(options)
-    found = validation.from_error(caught.value, Sample, options)
-    return {".".join(map(str, complaint.path)): complaint.message for complaint in found}
+    errors = validation.from_error(caught.value, Sample, options)
+    return {".".join(map(str, complaint.path)): complaint.message for complaint in errors}
 
 
 @pytest.mark.parametrize(
@@ -63,24 +63,24 @@ def told(**options: Any) -> dict[str, str]:
         ("txet", 3, "unknown key (did you mean 'text'?)"),
     ],
 )
-def test_a_fault_is_told_in_a_plain_sentence(name: str, value: Any, sentence: str) -> None:
-    assert told(**{name: value}) == {name: sentence}
+def test_an_error_is_reported_in_a_plain_sentence(name: str, value: Any, sentence: str) -> None:
+    assert error_messages(**{name: value}) == {name: sentence}
 
 
-def test_a_hint_comes_from_the_model_at_the_place() -> None:
-    assert told(inner={"widht": 1}, inners=({}, {"widht": 1})) == {
+def test_a_hint_names_the_fields_of_the_model_at_the_error() -> None:
+    assert error_messages(inner={"widht": 1}, inners=({}, {"widht": 1})) == {
         "inner.widht": "unknown key (did you mean 'width'?)",
         "inners.1.widht": "unknown key (did you mean 'width'?)",
     }
 
 
-def test_sentences_pass_through_a_validator_as_they_are() -> None:
-    made = validation.as_error("Sample", [ValidationIssue(("inner", "width"), "is {odd}")])
-    assert validation.from_error(made, Sample, {"inner": {"width": 1}}) == [
+def test_messages_of_a_validator_are_unchanged() -> None:
+    error = validation.as_error("Sample", [ValidationIssue(("inner", "width"), "is {odd}")])
+    assert validation.from_error(error, Sample, {"inner": {"width": 1}}) == [
         ValidationIssue(("inner", "width"), "is {odd}")
     ]
 
 
 def test_long_values_are_cut_short() -> None:
-    assert len(told(whole="x" * 1000)["whole"]) < 120
-    assert len(told(whole=tuple(range(1000)))["whole"]) < 120
+    assert len(error_messages(whole="x" * 1000)["whole"]) < 120
+    assert len(error_messages(whole=tuple(range(1000)))["whole"]) < 120

@@ -55,7 +55,7 @@ def complaint(text: str) -> str:
     ("text", "number"),
     [("1e-4", 1e-4), ("1E5", 1e5), ("-2.5e+3", -2500.0), (".5", 0.5), ("5.", 5.0), ("+4", 4), ("0", 0), ("-12", -12)],
 )
-def test_numbers_are_numbers(text: str, number: float) -> None:
+def test_plain_numbers_are_parsed_as_numbers(text: str, number: float) -> None:
     assert value_of(text) == number
     assert type(value_of(text)) is type(number)
 
@@ -63,12 +63,12 @@ def test_numbers_are_numbers(text: str, number: float) -> None:
 @pytest.mark.parametrize(
     "text", ["12:30:45", "2024-01-01", "yes", "no", "on", "off", "y", "1_000", ".inf", ".nan", "-"]
 )
-def test_what_other_readers_convert_stays_text(text: str) -> None:
+def test_values_that_other_yaml_readers_convert_stay_text(text: str) -> None:
     assert value_of(f"[{text}]" if text != "-" else "'-'") in (text, (text,))
 
 
 @pytest.mark.parametrize("text", ["'1e-4'", '"true"', "'010'", "'~'"])
-def test_quoted_values_are_text(text: str) -> None:
+def test_quoted_values_are_parsed_as_text(text: str) -> None:
     assert value_of(text) == text.strip("'\"")
 
 
@@ -77,7 +77,7 @@ def test_only_true_and_false_are_booleans() -> None:
 
 
 @pytest.mark.parametrize("text", ["010", "-007", "0o10", "0x1F", "0b11"])
-def test_numbers_that_readers_disagree_about_are_refused(text: str) -> None:
+def test_numbers_that_yaml_readers_parse_differently_are_refused(text: str) -> None:
     assert complaint(f"a: 1\nb: {text}").startswith(f"f.yml:2: {text} is ambiguous")
 
 
@@ -85,14 +85,14 @@ def test_sequences_are_tuples() -> None:
     assert value_of("[1, [2, x], {y: [3]}]") == (1, (2, "x"), {"y": (3,)})
 
 
-def test_every_key_and_item_has_its_line() -> None:
+def test_every_key_and_item_has_a_line_number() -> None:
     source = yaml_reader.parse("a:\n  b: 1\nc:\n- x\n-\n  d: [1,\n   2]\n", "f.yml")
     lines = {".".join(map(str, path)): mark.line for path, mark in source.marks.items()}
     assert lines == {"": 1, "a": 1, "a.b": 2, "c": 3, "c.0": 4, "c.1": 6, "c.1.d": 6, "c.1.d.0": 6, "c.1.d.1": 7}
     assert str(source.marks["a", "b"]) == "f.yml:2"
 
 
-def test_a_key_with_nothing_after_it_is_told_from_null() -> None:
+def test_a_key_without_value_differs_from_null() -> None:
     source = yaml_reader.parse("a:\nb: null\nc: ~\n", "f")
     assert source.value == {"a": None, "b": None, "c": None}
     assert source.blank == {("a",)}
@@ -118,11 +118,11 @@ def test_a_key_with_nothing_after_it_is_told_from_null() -> None:
         ("[" * 5000, "f.yml: is nested too deeply to be a recipe"),
     ],
 )
-def test_what_is_not_strict_yaml_is_told_with_its_line(text: str, message: str) -> None:
+def test_invalid_yaml_is_reported_with_its_line(text: str, message: str) -> None:
     assert complaint(text).startswith(message)
 
 
-def test_an_empty_text_is_nothing() -> None:
+def test_an_empty_text_is_parsed_as_none() -> None:
     assert yaml_reader.parse("# only a remark\n", "f").value is None
 
 
@@ -135,10 +135,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 @given(values)
-def test_what_is_dumped_is_read_back_as_it_was(value: Any) -> None:
+def test_dumped_values_are_read_back_unchanged(value: Any) -> None:
     assert yaml_reader.parse(yaml_reader.dump(value), "f").value == value
 
 
-@pytest.mark.parametrize("word", [w for w in TRAPS if w != "1e-4"])  # which YAML 1.1 takes for text anyway
-def test_other_readers_see_dumped_text_as_text(word: str) -> None:
-    assert yaml.safe_load(yaml_reader.dump({"key": word})) == {"key": word}
+@pytest.mark.parametrize("text", [w for w in TRAPS if w != "1e-4"])  # which YAML 1.1 takes for text anyway
+def test_pyyaml_reads_dumped_text_as_text(text: str) -> None:
+    assert yaml.safe_load(yaml_reader.dump({"key": text})) == {"key": text}

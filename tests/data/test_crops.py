@@ -1,4 +1,4 @@
-"""Claims about crops of photographs: where a teacher is run."""
+"""Claims about the crops of photographs on which a teacher runs."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def test_crops_lie_inside_and_do_not_overlap(sizes: list[tuple[int, int]], count
 
 
 @given(st.integers(1, 30), st.integers(1, 30))
-def test_more_crops_begin_with_the_fewer(few: int, many: int) -> None:
+def test_a_larger_number_of_crops_extends_the_smaller_selection(few: int, many: int) -> None:
     whole = photographs((64, 64), (90, 33), (20, 100))
     few, many = sorted((few, many))
     first = [crop.name for crop in crops.drawn(whole, few, 16, seed=3)]
     assert [crop.name for crop in crops.drawn(whole, many, 16, seed=3)][: len(first)] == first
 
 
-def test_a_centre_keeps_the_name_and_at_most_the_size() -> None:
+def test_a_centre_crop_keeps_the_name_and_has_at_most_the_given_size() -> None:
     (large, small) = (crops.centre(photograph, 32) for photograph in photographs((50, 81), (10, 40)))
     assert (large.name, large.window) == ("0", Window(9, 24, 32, 32))
     assert small.window == Window(0, 4, 10, 32)
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 20), st.integers(0, 16))
-def test_context_ends_at_the_border_of_the_image(top: int, left: int, side: int, margin: int) -> None:
+def test_context_is_cut_at_the_image_border(top: int, left: int, side: int, margin: int) -> None:
     height, width = top + side + 5, left + side
     outer = Window(top, left, side, side).extended(margin, height, width)
     assert outer.top == max(0, top - margin)
@@ -63,6 +63,6 @@ def test_context_ends_at_the_border_of_the_image(top: int, left: int, side: int,
     assert outer.left + outer.width == width
 
 
-def test_a_photograph_without_ground_truth_says_so() -> None:
+def test_a_photograph_without_ground_truth_is_reported() -> None:
     with pytest.raises(DataError, match="has no ground truth; name a teacher"):
         _ = photographs((8, 8))[0].gt

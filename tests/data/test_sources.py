@@ -23,7 +23,7 @@ NOISE = KNOWN.find("tasks", "denoise").component
 
 @dataclass(frozen=True)
 class Memory(Reader):
-    """Images in a tuple of pairs."""
+    """A reader of images in memory."""
 
     images: tuple[tuple[str, Any], ...]
 
@@ -35,7 +35,7 @@ class Memory(Reader):
 
 
 class InMemory(Dataset):
-    """Two images, one as pixels and one as the content of a file."""
+    """A data set of two images, one as pixels and one as file content."""
 
     def photos(self) -> tuple[Photo, ...]:
         reader = Memory((("pixels", PIXELS), ("file", io.encoded(io.Image(PIXELS), ".png"))))
@@ -45,7 +45,7 @@ class InMemory(Dataset):
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
 
-def test_photographs_of_a_reader_are_those_of_files(tmp_path: Path) -> None:
+def test_photographs_of_a_reader_equal_those_of_files(tmp_path: Path) -> None:
     io.write(tmp_path / "one.png", io.Image(PIXELS))
     (expected,) = photographs.load(Folder(path=str(tmp_path)), SR(scale=2))
     for photograph in photographs.load(InMemory(), SR(scale=2)):
@@ -56,7 +56,7 @@ def test_photographs_of_a_reader_are_those_of_files(tmp_path: Path) -> None:
         assert not photograph.is_grey
 
 
-def test_pairs_of_a_reader_are_used_as_they_are() -> None:
+def test_pairs_of_a_reader_are_used_unchanged() -> None:
     half = PIXELS[::2, ::2].copy()
     reader = Memory((("gt", PIXELS), ("lq", half)))
 
@@ -68,7 +68,7 @@ def test_pairs_of_a_reader_are_used_as_they_are() -> None:
     assert np.array_equal(photograph.lq, half)  # type: ignore[arg-type]  # it has one
 
 
-def test_the_fingerprint_follows_the_content() -> None:
+def test_the_fingerprint_depends_on_the_content() -> None:
     first, second = Memory((("a", PIXELS),)), Memory((("a", PIXELS + 1),))
     assert sources.fingerprint(Stored(first, "a")) != sources.fingerprint(Stored(second, "a"))
     assert sources.fingerprint(Stored(first, "a")) == sources.fingerprint(Stored(Memory((("a", PIXELS),)), "a"))
@@ -83,7 +83,7 @@ def test_the_fingerprint_follows_the_content() -> None:
     ],
     ids=str,
 )
-def test_an_image_that_cannot_be_used_is_named(content: Any, message: str) -> None:
+def test_an_unusable_image_is_named(content: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         sources.read_rgb(Stored(Memory((("a", content),)), "a"))
 
@@ -100,7 +100,7 @@ def test_grey_pixels_become_rgb() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_training_data_keep_their_depth_exactly(tmp_path: Path, dtype: Any) -> None:
+def test_training_data_keep_their_bit_depth_exactly(tmp_path: Path, dtype: Any) -> None:
     draw = np.random.default_rng(0)
     top = 1 if dtype == np.float32 else np.iinfo(dtype).max
     pixels = draw.random((24, 32, 3), np.float32) if top == 1 else draw.integers(0, top, (24, 32, 3), dtype, True)
@@ -113,7 +113,7 @@ def test_training_data_keep_their_depth_exactly(tmp_path: Path, dtype: Any) -> N
     assert shrunk.lq.dtype == dtype
 
 
-def test_floats_beyond_white_are_clamped(tmp_path: Path) -> None:
+def test_floats_above_white_are_clamped(tmp_path: Path) -> None:
     io.write(tmp_path / "one.tif", io.Image(np.array([[[-1, 0.25, 3]] * 4] * 4, np.float32)))
     (photograph,) = photographs.load(Folder(path=str(tmp_path)), NOISE())
     assert np.array_equal(photograph.gt[0, 0], np.array([0, 0.25, 1], np.float32))

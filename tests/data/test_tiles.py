@@ -57,7 +57,7 @@ def test_every_tile_of_a_grid_lies_inside_its_photograph(extractor):
     assert all(top + 12 <= sizes[p][0] and left + 12 <= sizes[p][1] for p, top, left in coords_list)
 
 
-def test_of_several_candidates_the_one_with_most_detail_is_taken(extractor):
+def test_the_candidate_tile_with_most_detail_is_selected(extractor):
     lively = dataclasses.replace(samples(extractor), candidates=8)
 
     def detail(drawn):
@@ -66,7 +66,7 @@ def test_of_several_candidates_the_one_with_most_detail_is_taken(extractor):
     assert detail([lively[n] for n in range(24)]) > detail([samples(extractor)[n] for n in range(24)])
 
 
-def test_lq_and_gt_are_the_same_place(extractor):
+def test_lq_and_gt_show_the_same_region(extractor):
     number, top, left = Grid(extractor.photographs, 12, 1).coords(37)
     lq, gt = extractor.fixed((number, top, left), seed=0)
     s = extractor.task.scale
@@ -75,7 +75,7 @@ def test_lq_and_gt_are_the_same_place(extractor):
     assert lq.shape == (3, 12, 12)
 
 
-def test_augmentation_turns_lq_and_gt_alike(extractor):
+def test_augmentation_transforms_lq_and_gt_equally(extractor):
     drawn = [samples(extractor)[n] for n in range(24)]
     for lq, gt in drawn:
         size = lq.shape[1:]
@@ -84,7 +84,7 @@ def test_augmentation_turns_lq_and_gt_alike(extractor):
         assert (small - lq).abs().mean() < (turned - lq).abs().mean() or extractor.task.random
 
 
-def test_a_sample_follows_from_seed_purpose_and_number_alone(extractor):
+def test_a_sample_depends_only_on_seed_purpose_and_number(extractor):
     first, again = samples(extractor), samples(extractor)
     backwards = [again[n] for n in reversed(range(6))][::-1]
     for n in range(6):
@@ -95,7 +95,7 @@ def test_a_sample_follows_from_seed_purpose_and_number_alone(extractor):
 
 @settings(deadline=None)
 @given(processes=st.sampled_from([1, 2, 3, 4]), first=st.integers(0, 5))
-def test_any_number_of_processes_sees_the_same_samples_in_the_same_steps(processes, first):
+def test_every_number_of_processes_uses_the_same_samples_per_step(processes, first):
     alone = list(DistributedBatchSampler(first, 6, 12, 0, 1))
     shared = [list(DistributedBatchSampler(first, 6, 12, process, processes)) for process in range(processes)]
     assert [list(itertools.chain(*parts)) for parts in zip(*shared, strict=True)] == alone
@@ -111,25 +111,25 @@ def test_any_number_of_workers_gives_the_same_tiles(extractor, workers):
     assert torch.equal(torch.cat([lq for lq, _ in loader]), torch.stack(expected))
 
 
-def test_listed_tiles_are_the_listed_ones():
+def test_listed_tiles_have_the_listed_coordinates():
     pool = Listed(np.array([[0, 3, 4], [2, 5, 6]]))
     assert len(pool) == 2
     assert pool.coords(1) == (2, 5, 6)
 
 
-def test_photographs_smaller_than_a_tile_are_named_and_none_at_all_is_an_error(extractor):
+def test_photographs_smaller_than_a_tile_are_listed_and_no_usable_one_is_an_error(extractor):
     assert too_small(extractor.photographs, 40)
     with pytest.raises(DataError, match="no photograph is as large as a tile of 99"):
         Grid(extractor.photographs, 99, 1)
 
 
-def test_fixed_tiles_are_fixed_and_no_more_than_asked(extractor):
-    one, two = fixed_tiles(extractor, 5, seed=3), fixed_tiles(extractor, 5, seed=3)
-    assert len(one[0]) == 5
-    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+def test_fixed_tiles_are_reproducible_and_at_most_the_requested_number(extractor):
+    first, second = fixed_tiles(extractor, 5, seed=3), fixed_tiles(extractor, 5, seed=3)
+    assert len(first[0]) == 5
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_ranked_tiles_come_with_their_class_as_many_of_each(extractor):
+def test_ranked_tiles_have_classes_in_equal_numbers(extractor):
     simple, hard = Listed(np.array([[0, 0, 0]])), Listed(np.array([[1, 2, 3]]))
     turn = augment.build(())
     ranked = Ranked(tuple(Samples(extractor, pool, turn, 0, f"class {k}") for k, pool in enumerate((simple, hard))))
@@ -140,7 +140,7 @@ def test_ranked_tiles_come_with_their_class_as_many_of_each(extractor):
 
 
 @pytest.mark.parametrize(("share", "owned"), [(1, 8), (0.5, 4), (0.25, 2), (0, 0)])
-def test_mixed_tiles_hold_the_asked_share_of_their_own_in_every_batch(extractor, share, owned):
+def test_every_mixed_batch_contains_the_requested_share_of_its_class(extractor, share, owned):
     own, others = samples(extractor, purpose="own"), samples(extractor, purpose="others")
     mixed = Mixed(own, others, share)
     for batch in range(3):
@@ -150,7 +150,7 @@ def test_mixed_tiles_hold_the_asked_share_of_their_own_in_every_batch(extractor,
 
 
 class Averaged(Task):
-    """The mean of a square of 7x7 pixels, with constant noise: depends on three pixels around each."""
+    """A task that averages 7x7 pixels and adds constant noise; its margin is 3 pixels."""
 
     random: ClassVar[bool] = True
     margin: ClassVar[int] = 3
@@ -164,7 +164,7 @@ class Averaged(Task):
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 36), (30, 17), (52, 36)])
-def test_a_random_degradation_sees_the_surroundings_of_its_tile(tmp_path, corner):
+def test_a_random_degradation_includes_the_margin_of_its_tile(tmp_path, corner):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
     io.write(tmp_path / "one.png", io.Image(pixels))
     task = Averaged()
@@ -176,7 +176,7 @@ def test_a_random_degradation_sees_the_surroundings_of_its_tile(tmp_path, corner
     torch.testing.assert_close(lq, whole[:, top : top + 12, left : left + 12])
 
 
-def test_an_augmented_tile_with_a_margin_fits_its_ground_truth(tmp_path):
+def test_an_augmented_tile_with_a_margin_matches_its_ground_truth(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     io.write(tmp_path / "one.png", io.Image(pixels))
     task = Averaged()
@@ -190,7 +190,7 @@ def test_an_augmented_tile_with_a_margin_fits_its_ground_truth(tmp_path):
 
 @given(steps=st.integers(2, 20), batch=st.integers(1, 8), count=st.integers(1, 4))
 @settings(deadline=None, max_examples=40)
-def test_sizes_of_tiles_follow_each_other_in_equal_parts_and_never_within_a_step(steps, batch, count):
+def test_each_tile_size_is_used_for_an_equal_block_of_steps(steps, batch, count):
     parts = tuple([(size, number) for number in range(steps * batch)] for size in range(count))
     drawn = [Successive(parts, steps, batch)[number] for number in range(steps * batch)]
     assert [number for _, number in drawn] == list(range(steps * batch))

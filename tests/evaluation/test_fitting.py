@@ -32,7 +32,7 @@ def test_fitting_tiles_hold_the_psnr_of_each_branch_on_each_tile(extractor):
             torch.testing.assert_close(tiles.psnr[:, k], psnr(branches.one(lq, k), gt), rtol=0, atol=1e-3)
 
 
-def test_every_classifier_without_training_is_found_and_can_be_fitted(extractor):
+def test_every_training_free_classifier_is_listed_and_can_be_fitted(extractor):
     architecture = tiny.architecture()
     tiles = fitting.fitting_tiles(architecture.build_container().branches, extractor, 0, torch.device("cpu"))
     untrained = dict(fitting.untrained(registry.load()))

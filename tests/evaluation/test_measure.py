@@ -44,20 +44,20 @@ def document(photos) -> dict[str, Any]:
     return evaluate(path, sets, registry.load(), None, "cpu", (1.0, 3.0), fit_on)
 
 
-def test_compared_classifiers_spend_no_more_than_the_classifiers_own_choice(document):
+def test_compared_classifiers_cost_at_most_the_choice_of_the_trained_classifier(document):
     (row,) = document["sets"][0]["images"]
-    for way in COMPARED:
-        assert row[way]["gmac"] <= max(row["routed"]["gmac"], row["branch_0"]["gmac"] * 1.01)
-        assert sum(row[way]["shares"]) == pytest.approx(1)
+    for row_name in COMPARED:
+        assert row[row_name]["gmac"] <= max(row["routed"]["gmac"], row["branch_0"]["gmac"] * 1.01)
+        assert sum(row[row_name]["shares"]) == pytest.approx(1)
 
 
-def test_no_choice_is_better_than_the_oracles(document):
+def test_no_choice_beats_the_oracle(document):
     (row,) = document["sets"][0]["images"]
     # The claim would be empty if the cost of `routed` left the oracle no choice but one branch.
     assert min(row["oracle"]["shares"]) > 0
     assert row["oracle"]["psnr_rgb@crop2"] > row["routed"]["psnr_rgb@crop2"]
-    psnr = {way: row[way]["psnr_rgb@crop2"] for way in (*COMPARED, "routed", "random")}
-    assert all(psnr["oracle"] >= value - 2e-3 for way, value in psnr.items() if way != "oracle"), psnr
+    psnr = {row_name: row[row_name]["psnr_rgb@crop2"] for row_name in (*COMPARED, "routed", "random")}
+    assert all(psnr["oracle"] >= value - 2e-3 for row_name, value in psnr.items() if row_name != "oracle"), psnr
 
 
 def test_the_report_describes_the_compared_classifiers_and_keeps_its_schema(document):
@@ -70,7 +70,7 @@ def test_the_report_describes_the_baseline_by_its_docstring(document):
     assert document["baseline"] == "without a network: enlarge by bicubic interpolation; the result may overshoot [0,1]"
 
 
-def test_a_budget_is_kept_and_a_larger_one_used(document):
+def test_a_budget_is_not_exceeded_and_a_larger_budget_is_spent(document):
     (row,) = document["sets"][0]["images"]
     assert row["routed@3"]["share_of_base_whole"] <= 3
     assert row["routed@1"]["gmac"] < row["routed@3"]["gmac"]
@@ -78,9 +78,9 @@ def test_a_budget_is_kept_and_a_larger_one_used(document):
 
 def test_by_default_no_classifiers_are_compared(photos):
     path = tiny.write_weights(photos / "again.safetensors", tiny.architecture())
-    found = evaluate(path, {"seen": Folder(path=str(photos / "valid"))}, registry.load(), None, "cpu")
-    assert not {*COMPARED, "routed@1"} & set(found["sets"][0]["mean"])
-    assert "classifiers" not in found
+    evaluation = evaluate(path, {"seen": Folder(path=str(photos / "valid"))}, registry.load(), None, "cpu")
+    assert not {*COMPARED, "routed@1"} & set(evaluation["sets"][0]["mean"])
+    assert "classifiers" not in evaluation
 
 
 def test_a_budget_for_a_single_network_is_refused(photos):
@@ -89,15 +89,17 @@ def test_a_budget_for_a_single_network_is_refused(photos):
         evaluate(path, {}, registry.load(), None, "cpu", (0.5,))
 
 
-def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos):
+def test_weights_are_measured_on_another_task_only_if_its_size_matches(photos):
     known = registry.load()
 
     def task(name: str, **options: Any) -> Any:
         return known.find("tasks", name).component(**options)
 
-    made = tiny.architecture().only(0)
+    architecture = tiny.architecture().only(0)
     network = known.find("backbones", "dncnn").component(channels=4, layers=3)
-    path = tiny.write_weights(photos / "noise.safetensors", made.replace(task=task("denoise"), branches=(network,)))
+    path = tiny.write_weights(
+        photos / "noise.safetensors", architecture.replace(task=task("denoise"), branches=(network,))
+    )
     sets = {"seen": Folder(path=str(photos / "valid"))}
     at = [evaluate(path, sets, known, None, "cpu", task=task("denoise", sigma=sigma)) for sigma in (5, 50)]
     weak, strong = (document["sets"][0]["mean"]["input"]["psnr_rgb@crop0"] for document in at)
@@ -109,8 +111,8 @@ def test_weights_are_measured_at_another_task_of_their_size_and_no_other(photos)
         evaluate(path, sets, known, None, "cpu", task=task("sr", scale=4))
 
 
-class Greedy(nn.Module):
-    """Two convolutions for which memory suffices up to a number of rows."""
+class MemoryLimited(nn.Module):
+    """Two convolutions that raise out-of-memory above a number of rows."""
 
     def __init__(self, rows: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
         super().__init__()
@@ -125,7 +127,7 @@ class Greedy(nn.Module):
 
 
 def evaluated(folder: Path, base: nn.Module, reach: int | None) -> ImageMeasurement:
-    """The measurement of a base on a photograph of 70x40 pixels, tile by tile and as a whole."""
+    """Evaluate a base on a photograph of 70x40 pixels, tiled and whole."""
     np.save(folder / "photo.npy", np.random.default_rng(0).integers(0, 256, (70, 40, 3), np.uint8))
     task = registry.load().find("tasks", "denoise").component()
     engine = Engine(networks.of(RoutedContainer(nn.Identity(), [base])), 1, 16, 4)
@@ -133,16 +135,16 @@ def evaluated(folder: Path, base: nn.Module, reach: int | None) -> ImageMeasurem
     return evaluation.measure(Photograph("photo", folder / "photo.npy", None, 1), 0)
 
 
-def test_a_base_for_which_memory_is_short_runs_in_bands_with_the_result_of_the_whole_image(tmp_path):
-    whole = evaluated(tmp_path, Greedy(rows=1000), reach=2)
-    bands = evaluated(tmp_path, Greedy(rows=30), reach=2)
+def test_a_base_short_of_memory_runs_in_bands_and_equals_the_whole_image(tmp_path):
+    whole = evaluated(tmp_path, MemoryLimited(rows=1000), reach=2)
+    bands = evaluated(tmp_path, MemoryLimited(rows=30), reach=2)
     torch.testing.assert_close(bands.images["base_whole"], whole.images["base_whole"])
     assert bands.rows["base_whole"]["gmac"] == whole.rows["base_whole"]["gmac"]
     assert not bands.left_out
 
 
-def test_a_base_that_sees_everything_and_does_not_fit_is_left_out_and_the_rest_measured(tmp_path):
-    measured = evaluated(tmp_path, Greedy(rows=30), reach=None)
+def test_a_base_with_global_attention_that_exceeds_memory_is_omitted_and_the_rest_measured(tmp_path):
+    measured = evaluated(tmp_path, MemoryLimited(rows=30), reach=None)
     assert measured.left_out == {"base_whole": "out of memory with a whole image of 40x70"}
     assert "base_whole" not in measured.rows
     tiles = measured.rows["base_tiled"]
@@ -152,22 +154,22 @@ def test_a_base_that_sees_everything_and_does_not_fit_is_left_out_and_the_rest_m
     assert "photo: base_whole: out of memory with a whole image of 40x70." in " ".join(report.text(document).split())
 
 
-def test_an_error_other_than_memory_is_no_reason_to_leave_anything_out(tmp_path):
+def test_an_error_other_than_out_of_memory_is_raised(tmp_path):
     with pytest.raises(ValueError, match="CUDA out of memory"):
-        evaluated(tmp_path, Greedy(rows=30, error=ValueError), reach=2)
+        evaluated(tmp_path, MemoryLimited(rows=30, error=ValueError), reach=2)
 
 
-def test_a_way_that_one_image_lacks_has_no_mean():
+def test_a_row_missing_for_one_image_has_no_mean():
     assert mean([{"a": {"x": 1.0}, "b": {"x": 2.0}}, {"b": {"x": 4.0}}]) == {"b": {"x": 3.0}}
 
 
-def test_an_accelerator_runs_a_way_once_before_it_is_timed():
+def test_an_accelerator_warms_up_each_row_before_timing():
     calls = []
     assert _timed(lambda: calls.append(1) or len(calls), rehearse=True)[0] == 2  # type: ignore[arg-type, return-value]
     assert _timed(lambda: calls.append(1) or len(calls), rehearse=False)[0] == 3  # type: ignore[arg-type, return-value]
 
 
-def test_images_of_earlier_ways_are_not_kept_on_the_device(photos, monkeypatch):
+def test_images_of_earlier_rows_are_freed_on_the_device(photos, monkeypatch):
     kept: list[Tensor] = []
 
     def choice(engine: Engine, lq: Tensor, everywhere: list[Tensor], gt: Tensor, budget: int) -> Tensor:
@@ -186,7 +188,7 @@ def test_images_of_earlier_ways_are_not_kept_on_the_device(photos, monkeypatch):
 
 
 class Halving(nn.Module):
-    """Accepts images of even sides only, because it halves and doubles them."""
+    """A network that halves and doubles images, so that their sides must be even."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Claims about measuring the quality of images: the values of today's metrics, crops, sizes, errors."""
+"""Claims about measuring the quality of images: metric values, crops, sizes, errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Odd(Metric):
     smallest: ClassVar[int] = 30
 
     fails: bool = False
-    """Whether it fails."""
+    """True: measuring fails."""
 
     def protocol(self) -> str:
         return "odd"
@@ -38,7 +38,7 @@ class Odd(Metric):
 
 
 class Bright(Metric):
-    """Judges without a reference."""
+    """A no-reference metric."""
 
     full_reference: ClassVar[bool] = False
 
@@ -51,7 +51,7 @@ class Bright(Metric):
 
 
 class Elsewhere(Metric):
-    """Compares with another file."""
+    """A metric that compares with another file."""
 
     file: str
     """The file."""
@@ -75,16 +75,16 @@ class Elsewhere(Metric):
     as_grey=st.booleans(),
     side=st.integers(19, 90),
 )
-def test_the_defaults_are_psnr_and_ssim_as_always(
+def test_the_default_metrics_are_psnr_and_ssim_with_known_values(
     seed: int, channels: int, crop: int, as_grey: bool, side: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     gt = torch.rand(channels, side, side + 3, generator=generator)
     images = {f"way {n}": gt + n / 10 * torch.randn(gt.shape, generator=generator) for n in range(3)}
     measured = Quality(DEFAULT_METRICS, crop, CPU).measure(images, gt, "photo", as_grey)
-    for way, image in images.items():
-        assert measured[way] == pytest.approx(metrics.measure(image, gt, crop, as_grey), rel=1e-9)
-        assert [*measured[way]] == [*metrics.measure(image, gt, crop, as_grey)]
+    for row_name, image in images.items():
+        assert measured[row_name] == pytest.approx(metrics.measure(image, gt, crop, as_grey), rel=1e-9)
+        assert [*measured[row_name]] == [*metrics.measure(image, gt, crop, as_grey)]
 
 
 @given(level=st.integers(0, 255))
@@ -113,7 +113,7 @@ def test_a_metric_without_a_reference_gets_none() -> None:
     assert measured["input"] == {"bright@crop1": pytest.approx(0.6, abs=1e-6)}
 
 
-def test_a_metric_may_compare_with_another_file(tmp_path: Path) -> None:
+def test_a_metric_may_read_another_reference_file(tmp_path: Path) -> None:
     other = torch.rand(3, 12, 14)
     io.write(tmp_path / "other.png", io.Image(io.to_uint8(other)))
     chosen = {"elsewhere": Elsewhere(file=str(tmp_path / "other.png"))}

@@ -30,7 +30,7 @@ TILE = 32
 
 @cache
 def blueprint(backbone: Backbone, scale: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale))
 
@@ -41,25 +41,25 @@ def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
 
 
 def loud(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
-    """A network whose last layer is not faint."""
+    """Build a network with random weights in its last layer, which starts near zero."""
     network = seeded(backbone, task, seed)
     nn.init.kaiming_normal_(network.last.weight)  # type: ignore[arg-type]  # that network has one
     return network
 
 
 def body_cost(fused: bool, layers: int = 17) -> int:
-    """Multiply-adds of the blocks alone, on a tile."""
+    """Return the multiply-adds of the blocks on one tile."""
     with torch.device("meta"):
         blocks = nn.Sequential(*(Asymmetric(3 if n == 0 else 64, 64, fused) for n in range(layers)))
     return multiply_adds(blocks, (1, 3, TILE, TILE))
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_acnet") == {"backbones": ["acnet"]}
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_it_keeps_the_contract_of_a_backbone(fused: bool) -> None:
+def test_the_backbone_passes_its_check(fused: bool) -> None:
     # Fused, it computes with nothing that the networks of lowvision-sr do not export.
     check_backbone(SMALL.replace(fused=fused), exportable=not fused)
 
@@ -69,7 +69,7 @@ def test_defaults_are_the_network_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(2, 1_356_544), (3, 1_541_184), (4, 1_504_256)])
-def test_it_has_the_parameters_that_follow_from_the_authors_layers(scale: int, expected: int) -> None:
+def test_the_network_has_the_parameter_count_of_the_authors_layers(scale: int, expected: int) -> None:
     square, channels = 9 * 64 * 64, 64
     body = 15 * 3 * channels + 16 * 15 * channels**2  # 1x3, 3x1, 3x3
     shuffles = {2: 4, 3: 9, 4: 2 * 4}[scale]
@@ -78,19 +78,19 @@ def test_it_has_the_parameters_that_follow_from_the_authors_layers(scale: int, e
     assert parameters(blueprint(ACNet(), scale)) == expected
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of costs."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of costs."""
     table = README.read_text().split("| | as trained |")[1].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
-def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
-    what, *cells, fewer = row
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: row[0])
+def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
+    form_and_scale, *cells, fewer = row
     costs = []
     for fused, cell in zip((False, True), cells, strict=True):
-        if found := re.search(r"x(\d)$", what):
-            network = blueprint(ACNet(fused=fused), int(found[1]))
+        if match := re.search(r"x(\d)$", form_and_scale):
+            network = blueprint(ACNet(fused=fused), int(match[1]))
             costs.append(multiply_adds(network, (1, 3, TILE, TILE)))
             assert cell == f"{costs[-1] / 1e6:,.1f} M ({parameters(network):,})"
         else:
@@ -100,7 +100,7 @@ def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
+def test_reach_equals_the_receptive_field_radius(scale: int) -> None:
     task = PlainTask(scale=scale)
     assert measured_reach(SMALL, task, 12) == SMALL.reach(task)
 
@@ -108,7 +108,7 @@ def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
 # Fusing
 
 
-def test_fusing_takes_two_fifths_of_the_body() -> None:
+def test_fusing_saves_two_fifths_of_the_body_cost() -> None:
     assert 1 - body_cost(fused=True) / body_cost(fused=False) == pytest.approx(0.4)
 
 
@@ -120,7 +120,7 @@ def test_fusing_takes_two_fifths_of_the_body() -> None:
     height=st.integers(1, 12),
     width=st.integers(1, 12),
 )
-def test_fused_computes_the_same(scale: int, channels: int, layers: int, height: int, width: int) -> None:
+def test_the_fused_network_gives_equal_outputs(scale: int, channels: int, layers: int, height: int, width: int) -> None:
     backbone, task = ACNet(channels=channels, layers=layers, skip="bicubic"), PlainTask(scale=scale)
     larger, smaller = loud(backbone, task), seeded(Reparam().reduce(backbone, "fused"), task, 1)
     image = torch.rand(1, 3, height, width)
@@ -129,17 +129,17 @@ def test_fused_computes_the_same(scale: int, channels: int, layers: int, height:
         torch.testing.assert_close(smaller(image), larger(image), atol=1e-5, rtol=0)
 
 
-def test_the_paper_s_network_fused_computes_the_same() -> None:
+def test_the_fused_network_of_the_paper_gives_equal_outputs() -> None:
     task = PlainTask(scale=2)
     larger, smaller = loud(ACNet(), task), seeded(ACNet(fused=True), task, 1)
     image = torch.rand(1, 3, 16, 16)
     assert Reparam().inherit(larger, smaller)
     with torch.no_grad():
-        wanted, found = larger(image), smaller(image)
-    assert 0 < (found - wanted).abs().max() < 1e-5
+        expected, actual = larger(image), smaller(image)
+    assert 0 < (actual - expected).abs().max() < 1e-5
 
 
-def test_a_block_is_the_sum_of_its_three_convolutions() -> None:
+def test_a_block_equals_the_sum_of_its_three_convolutions() -> None:
     block, features = Asymmetric(3, 5, fused=False), torch.rand(1, 3, 7, 8)
     row, column, square = (part.weight for part in block.convolutions())
     assert (row.shape, column.shape, square.shape) == ((5, 3, 1, 3), (5, 3, 3, 1), (5, 3, 3, 3))
@@ -149,21 +149,21 @@ def test_a_block_is_the_sum_of_its_three_convolutions() -> None:
     torch.testing.assert_close(block(features), functional.conv2d(features, kernel, padding=1))
 
 
-def test_reparam_is_a_reducer_of_it() -> None:
+def test_the_reducer_reparam_fuses_it() -> None:
     check_reducer(Reparam(), SMALL, ["fused", "parallel"])
 
 
 # Initialisation, and the other reducers
 
 
-def test_a_network_with_a_skip_starts_near_the_interpolation() -> None:
+def test_an_initial_network_with_skip_is_near_the_interpolation() -> None:
     lq = upsample(torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)), 4, "bilinear")
     with torch.no_grad():
         difference = seeded(ACNet(skip="bicubic"), PlainTask(scale=2))(lq) - upsample(lq, 2, "bicubic")
     assert 0 < difference.abs().mean() < 0.02
 
 
-def test_features_neither_vanish_nor_explode_on_their_way() -> None:
+def test_features_neither_vanish_nor_explode_through_the_layers() -> None:
     network, strengths = seeded(ACNet(), PlainTask(scale=2)), list[float]()
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -174,23 +174,23 @@ def test_features_neither_vanish_nor_explode_on_their_way() -> None:
     assert max(strengths) < 30
 
 
-def test_a_few_steps_leave_the_interpolation_behind() -> None:
+def test_a_few_training_steps_beat_the_interpolation() -> None:
     network = seeded(ACNet(channels=8, layers=4, skip="bicubic"), PlainTask(scale=2))
     losses = learning.losses(network, scale=2)
     assert losses[-1] < 0.97 * losses[0]
 
 
 @pytest.mark.parametrize(("reducer", "level"), [(Channels(), 4), (Layers(), 2)])
-def test_a_smaller_one_inherits_from_a_larger_one(reducer: Any, level: int) -> None:
+def test_a_smaller_network_inherits_from_a_larger_one(reducer: Any, level: int) -> None:
     base = ACNet(channels=8, layers=3)
     larger, smaller = seeded(base, PlainTask()), reducer.reduce(base, level).build(PlainTask())
     assert reducer.inherit(larger, smaller)
-    theirs = dict(larger.named_parameters())
-    for key, mine in smaller.named_parameters():
-        assert is_scaled_part(mine, theirs[key]), key
+    larger_parameters = dict(larger.named_parameters())
+    for key, parameter in smaller.named_parameters():
+        assert is_scaled_part(parameter, larger_parameters[key]), key
 
 
-def test_a_branch_may_be_narrowed_and_then_fused() -> None:
+def test_a_branch_can_be_narrowed_and_then_fused() -> None:
     base, task = ACNet(channels=8, layers=3), PlainTask(scale=2)
     narrow = Channels().reduce(base, 4)
     fused = Reparam().reduce(narrow, "fused")

@@ -31,7 +31,7 @@ TILE = 32
 
 
 def built(backbone: ARM = SMALL, task: Task = TASK) -> Network:
-    """A network whose last layer is not faint, so that widths differ."""
+    """Build a network with random weights in its last layer, so that the outputs of the widths differ."""
     torch.manual_seed(0)
     network = backbone.build(task).eval()
     assert isinstance(network, Network)
@@ -40,7 +40,7 @@ def built(backbone: ARM = SMALL, task: Task = TASK) -> Network:
 
 
 def pairs(count: int = 128, size: int = 12, scale: int = 2) -> tuple[Tensor, Tensor]:
-    """Tiles lq (N,3,size,size) and gt, from faint and smooth to loud and sharp."""
+    """Return tiles lq (N,3,size,size) and gt, of increasing contrast and detail."""
     generator = torch.Generator().manual_seed(5)
     loudness = torch.linspace(0.01, 0.5, count)[:, None, None, None]
     coarse = torch.rand(count, 3, size // 2, size // 2, generator=generator)
@@ -49,7 +49,7 @@ def pairs(count: int = 128, size: int = 12, scale: int = 2) -> tuple[Tensor, Ten
 
 
 def trained() -> Network:
-    """A copy of a small network after some updates of all its widths."""
+    """Return a copy of a small network after some updates of all its widths."""
     return copy.deepcopy(_trained())
 
 
@@ -66,21 +66,21 @@ def _trained() -> Network:
     return network
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_arm") == {"backbones": ["arm"]}
 
 
-def test_it_keeps_the_contract_of_a_backbone() -> None:
+def test_the_backbone_passes_its_check() -> None:
     check_backbone(SMALL)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_an_output_pixel_sees_exactly_as_far_as_reach(scale: int) -> None:
+def test_reach_equals_the_receptive_field_radius(scale: int) -> None:
     assert measured_reach(SMALL, PlainTask(scale=scale), 12) == SMALL.reach(PlainTask(scale=scale))
 
 
 @pytest.mark.parametrize("widths", [(16, 16), (36, 16), (0, 8)])
-def test_widths_that_do_not_rise_are_refused(widths: tuple[int, ...]) -> None:
+def test_widths_that_do_not_increase_are_refused(widths: tuple[int, ...]) -> None:
     with pytest.raises(ValidationError, match="must ascend and be at least 1"):
         ARM(widths=widths)
 
@@ -88,7 +88,7 @@ def test_widths_that_do_not_rise_are_refused(widths: tuple[int, ...]) -> None:
 # One network's weights
 
 
-def test_it_has_one_networks_parameters_those_of_the_paper() -> None:
+def test_the_parameter_count_is_that_of_one_network_as_in_the_paper() -> None:
     with torch.device("meta"):
         network, alone = (backbone.build(PlainTask(scale=4)) for backbone in (ARM(), FSRCNN()))
     assert parameters(network) == parameters(alone) == 24_515  # ClassSR prints 25 K
@@ -96,34 +96,34 @@ def test_it_has_one_networks_parameters_those_of_the_paper() -> None:
 
 
 def slice_of(whole: Sliced, width: int, scale: int) -> nn.Module:
-    """lowvision-sr's FSRCNN of that width with the leading channels of the weights."""
-    alone = FSRCNN(channels=width, shrink=3, layers=2, skip="bicubic").build(PlainTask(scale=scale)).eval()
-    theirs = [whole.first, whole.shrink, *whole.mapping, whole.expand, whole.enlarge]
-    mine = [module for module in alone.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
+    """Return lowvision-sr's FSRCNN of that width with the leading channels of the weights."""
+    network = FSRCNN(channels=width, shrink=3, layers=2, skip="bicubic").build(PlainTask(scale=scale)).eval()
+    source_layers = [whole.first, whole.shrink, *whole.mapping, whole.expand, whole.enlarge]
+    target_layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
     with torch.no_grad():
-        for to, of in zip(mine, theirs, strict=True):
+        for to, of in zip(target_layers, source_layers, strict=True):
             assert isinstance(of, nn.Conv2d | nn.ConvTranspose2d)
             assert of.bias is not None
             assert to.bias is not None
             to.weight.copy_(of.weight[: to.weight.shape[0], : to.weight.shape[1]])
             to.bias.copy_(of.bias[: len(to.bias)])
-    return alone
+    return network
 
 
 @settings(deadline=None, max_examples=10)
 @given(scale=st.integers(1, 4), number=st.integers(1, 3), height=st.integers(1, 9), width=st.integers(1, 9))
-def test_every_width_is_a_network_of_the_leading_channels(scale: int, number: int, height: int, width: int) -> None:
+def test_every_width_equals_a_network_of_the_leading_channels(scale: int, number: int, height: int, width: int) -> None:
     network = built(task=PlainTask(scale=scale))
     for bias in (p for name, p in network.named_parameters() if name.endswith("bias")):
         nn.init.normal_(bias)
     channels, lq = network.widths[number - 1], torch.rand(2, 3, height, width)
-    alone = slice_of(network.sliced, channels, scale)
+    single_width = slice_of(network.sliced, channels, scale)
     with torch.no_grad():
-        torch.testing.assert_close(network.way(number, lq), alone(lq))
-    assert network.prices((3, 9, 8))[number] == multiply_adds(alone, (1, 3, 9, 8))
+        torch.testing.assert_close(network.way(number, lq), single_width(lq))
+    assert network.prices((3, 9, 8))[number] == multiply_adds(single_width, (1, 3, 9, 8))
 
 
-def test_forward_is_the_whole_network_and_so_is_adapt_as_trained() -> None:
+def test_forward_and_adapt_without_budget_use_the_whole_network() -> None:
     network, lq = built(), pairs(9)[0]
     with torch.no_grad():
         restored, spent = network.adapt(lq)
@@ -135,7 +135,7 @@ def test_forward_is_the_whole_network_and_so_is_adapt_as_trained() -> None:
 # Training
 
 
-def test_all_widths_learn_at_every_update() -> None:
+def test_every_update_trains_all_widths() -> None:
     network = built()
     losses = SMALL.objective(network, l1_loss)(*pairs(4), 0.5)
     assert list(losses) == ["width_2", "width_4", "width_6"]
@@ -143,13 +143,13 @@ def test_all_widths_learn_at_every_update() -> None:
     assert [loss.item() for loss in losses.values()] == pytest.approx(expected)
 
 
-def test_one_width_is_drawn_for_each_update_the_same_for_all_who_are_as_far() -> None:
+def test_each_update_draws_one_width_that_depends_only_on_the_step() -> None:
     network, (lq, gt) = built(), pairs(4)
     objective = SMALL.replace(learn="one").objective(network, l1_loss)
     alone = [(network.way(n, lq) - gt).abs().mean().item() for n in (1, 2, 3)]
     drawn = []
     for step in range(40):
-        torch.manual_seed(step)  # what else was drawn does not matter
+        torch.manual_seed(step)  # the objective must not depend on other random draws
         (loss,) = objective(lq, gt, step / 39).values()
         assert loss.item() == objective(lq, gt, step / 39)["image"].item()
         drawn.append(min(range(3), key=lambda n: abs(alone[n] - loss.item())))
@@ -165,7 +165,7 @@ def test_gradients_reach_every_parameter(learn: Any) -> None:
     assert all(parameter.grad is not None for parameter in objective.parameters())  # as several processes need it
 
 
-def test_a_few_steps_leave_the_interpolation_behind() -> None:
+def test_a_few_training_steps_beat_the_interpolation() -> None:
     torch.manual_seed(0)
     losses = learning.losses(ARM(widths=(4, 8), shrink=6, layers=2, skip="bicubic").build(TASK), scale=2)
     assert losses[-1] < 0.97 * losses[0]
@@ -176,7 +176,7 @@ def test_a_few_steps_leave_the_interpolation_behind() -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(count=st.integers(1, 40), bins=st.integers(1, 20), alike=st.booleans())
-def test_the_table_rises_with_the_width_and_has_no_empty_bin(count: int, bins: int, alike: bool) -> None:
+def test_the_table_increases_with_the_width_and_has_no_empty_bin(count: int, bins: int, alike: bool) -> None:
     network = built(SMALL.replace(bins=bins))
     lq, gt = pairs(count)
     if alike:
@@ -190,7 +190,7 @@ def test_the_table_rises_with_the_width_and_has_no_empty_bin(count: int, bins: i
     ).all()  # measured, not the noise or the zeros of an empty bin
 
 
-def test_without_training_the_table_is_measured_and_repaired_all_the_same() -> None:
+def test_the_table_of_an_untrained_network_is_measured_and_made_monotonic() -> None:
     network, (lq, gt) = built(), pairs(64)
     network.set_budget(0.5, lq, gt)
     with torch.no_grad():
@@ -201,17 +201,17 @@ def test_without_training_the_table_is_measured_and_repaired_all_the_same() -> N
     torch.testing.assert_close(network.expected.table, raw.cummax(dim=1).values, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("made", [built, trained])
+@pytest.mark.parametrize("make", [built, trained])
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
-def test_a_budget_is_spent_within_two_percent(made: Any, share: float) -> None:
-    network, (lq, gt) = made(), pairs(128)
+def test_a_budget_is_spent_within_2_percent(make: Any, share: float) -> None:
+    network, (lq, gt) = make(), pairs(128)
     network.set_budget(share, lq, gt)
     _, spent = network.adapt(lq)
     whole = multiply_adds(network, (1, *lq.shape[1:])) * len(lq)
     assert share - 0.02 < spent.sum().item() / whole <= share
 
 
-def test_a_budget_beyond_what_there_is_takes_the_nearest() -> None:
+def test_a_budget_out_of_range_selects_the_nearest() -> None:
     network, (lq, gt) = built(), pairs(20)
     network.set_budget(0.0, lq, gt)
     restored, spent = network.adapt(lq)
@@ -221,15 +221,15 @@ def test_a_budget_beyond_what_there_is_takes_the_nearest() -> None:
     assert (network.adapt(lq)[1] == network.prices((3, 12, 12))[-1]).all()
 
 
-def test_a_tile_is_restored_by_what_it_is_said_to_cost_and_each_width_runs_once() -> None:
+def test_a_tile_is_restored_by_the_width_of_its_cost_and_each_width_runs_once() -> None:
     network, (lq, gt) = trained(), pairs(128)
     network.set_budget(0.5, lq, gt)
     calls = list[int]()
     network.sliced.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
     with torch.no_grad():
         restored, spent = network.adapt(lq)
-        prices = network.prices(lq.shape[1:]).tolist()
-        numbers = [prices.index(price) for price in spent.tolist()]
+        costs = network.prices(lq.shape[1:]).tolist()
+        numbers = [costs.index(cost_of_tile) for cost_of_tile in spent.tolist()]
         assert sorted(calls) == sorted(numbers.count(n) for n in (1, 2, 3) if n in numbers)
         assert len(set(numbers)) > 2
         for n in set(numbers):
@@ -237,7 +237,7 @@ def test_a_tile_is_restored_by_what_it_is_said_to_cost_and_each_width_runs_once(
             torch.testing.assert_close(restored[own], network.way(n, lq[own]))
 
 
-def test_what_is_spent_goes_where_the_table_says_that_it_gains_most() -> None:
+def test_a_budget_is_spent_on_the_tiles_with_the_largest_predicted_gain() -> None:
     network, (lq, gt) = trained(), pairs(128)
     network.set_budget(0.5, lq, gt)
     _, spent = network.adapt(lq)
@@ -246,7 +246,7 @@ def test_what_is_spent_goes_where_the_table_says_that_it_gains_most() -> None:
     assert gain[whole].mean() > gain[~whole].mean()
 
 
-def test_a_tile_alone_is_restored_as_among_others() -> None:
+def test_a_tile_result_does_not_depend_on_the_batch() -> None:
     network, (lq, gt) = trained(), pairs(64)
     network.set_budget(0.6, lq, gt)
     together, spent = network.adapt(lq)
@@ -256,23 +256,23 @@ def test_a_tile_alone_is_restored_as_among_others() -> None:
         torch.testing.assert_close(alone[0], together[n])
 
 
-def test_the_table_is_the_one_that_classifiers_have() -> None:
+def test_the_table_equals_that_of_the_edge_table_classifier() -> None:
     assert isinstance(built().expected, layers.EdgeTable)
 
 
-# What is told
+# Documentation
 
 
-def test_the_readme_tells_what_is_counted() -> None:
+def test_the_readme_figures_equal_the_counted_ones() -> None:
     with torch.device("meta"):
         network = ARM().build(PlainTask(scale=4))
         three = sum(parameters(FSRCNN(channels=width).build(PlainTask(scale=4))) for width in ARM().widths)
     assert isinstance(network, Network)
-    prices = network.prices((3, TILE, TILE)).tolist()
+    costs = network.prices((3, TILE, TILE)).tolist()
     text = README.read_text()
-    for name, price in zip(("bicubic", *network.widths), prices, strict=True):
-        counted = f"{price / 1e6:.2f} M" if price else "0"
-        assert f"| {name} | {counted} | {price / prices[-1]:.0%} |".replace("%", " %") in text
+    for name, cost_of_tile in zip(("bicubic", *network.widths), costs, strict=True):
+        counted = f"{cost_of_tile / 1e6:.2f} M" if cost_of_tile else "0"
+        assert f"| {name} | {counted} | {cost_of_tile / costs[-1]:.0%} |".replace("%", " %") in text
     assert f"{parameters(network):,}" in text
     assert f"{three:,} parameters" in text
-    assert f"{sum(prices) / prices[-1]:.1f} times" in text
+    assert f"{sum(costs) / costs[-1]:.1f} times" in text

@@ -31,27 +31,27 @@ KERNELS: tuple[Any, ...] = ("gaussian", "disc")
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("radius", [0.5, 2.5, (1, 3)], ids=str)
-def test_it_keeps_the_contract_of_a_task(kernel: Any, radius: Any) -> None:
+def test_the_task_passes_its_check(kernel: Any, radius: Any) -> None:
     check_task(Deblurring(kernel=kernel, radius=radius))
 
 
 @given(radius=some.floats(0.05, 6), kernel=some.sampled_from(KERNELS))
 @settings(deadline=None, max_examples=20)
-def test_a_flat_image_stays_as_it_is(radius: float, kernel: Any) -> None:
+def test_a_flat_image_is_unchanged(radius: float, kernel: Any) -> None:
     flat = torch.full((3, 5, 9), 0.3)
     torch.testing.assert_close(blurred(flat, kernel, radius), flat)
 
 
 @given(radius=some.floats(0.05, 6), turns=some.integers(1, 3), kernel=some.sampled_from(KERNELS))
 @settings(deadline=None, max_examples=20)
-def test_a_blur_is_the_same_in_every_direction(radius: float, turns: int, kernel: Any) -> None:
+def test_blurring_commutes_with_rotation_by_90_degrees(radius: float, turns: int, kernel: Any) -> None:
     image = torch.rand(1, 7, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     turned = blurred(image.rot90(turns, (1, 2)), kernel, radius)
     torch.testing.assert_close(turned, blurred(image, kernel, radius).rot90(turns, (1, 2)))
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.6, 4.0])
-def test_gaussian_blur_is_that_of_opencv(sigma: float) -> None:
+def test_gaussian_blur_equals_opencv(sigma: float) -> None:
     image = np.random.default_rng(0).random((31, 24, 3))
     side = len(gaussian(sigma))
     expected = cv2.GaussianBlur(image, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
@@ -67,7 +67,7 @@ def test_a_gaussian_has_the_given_standard_deviation(sigma: float) -> None:
 
 
 @pytest.mark.parametrize("radius", [1.5, 3.0, 6.2])
-def test_a_disc_is_flat_inside_and_has_the_area_of_its_radius(radius: float) -> None:
+def test_a_disc_kernel_is_flat_and_has_the_area_of_its_radius(radius: float) -> None:
     weights = disc(radius)
     middle = len(weights) // 2
     inside = weights[middle, middle]
@@ -83,7 +83,7 @@ def test_a_stronger_blur_leaves_less_detail() -> None:
         assert detail == sorted(detail, reverse=True)
 
 
-def test_a_pair_draws_the_radius_anew_for_every_tile_and_rounds_like_a_file() -> None:
+def test_a_range_draws_a_radius_per_tile_and_rounds_to_8_bit() -> None:
     noise, generator = torch.rand(1, 64, 64, generator=ANY.manual_seed(0)), torch.Generator().manual_seed(0)
     task = Deblurring(radius=(1, 4))
     drawn = [task.degrade(noise, generator) for _ in range(40)]
@@ -94,7 +94,7 @@ def test_a_pair_draws_the_radius_anew_for_every_tile_and_rounds_like_a_file() ->
     assert all(torch.allclose(lq * 255, (lq * 255).round(), atol=1e-4) for lq in drawn)
 
 
-def test_only_a_pair_is_random() -> None:
+def test_only_a_range_is_random() -> None:
     assert not Deblurring(radius=2).random
     assert Deblurring(radius=(2, 2)).random
 
@@ -114,13 +114,13 @@ def test_the_recipe_runs_from_base_to_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", [{"blur": {"kernel": "disc", "radius": [1, 3]}}, "blur"], ids=str)
-def test_another_blur_is_a_word_in_the_recipe(task: Any) -> None:
+def test_the_kernel_is_selected_by_an_option(task: Any) -> None:
     recipe = reading.read(RECIPE, registry.load(), [f"task={json.dumps(task)}"])
     assert isinstance(recipe.task, Task)
     assert recipe.task == (Deblurring(kernel="disc", radius=(1, 3)) if isinstance(task, dict) else Deblurring())
 
 
-def test_the_recipe_asks_for_nothing_that_denoising_does_not_but_a_slower_start() -> None:
+def test_the_recipe_equals_that_of_denoising_except_for_a_slower_warm_up() -> None:
     known = registry.load()
     ours, theirs = (reading.read(path, known) for path in (RECIPE, RECIPE.with_name("denoise_dncnn.yml")))
     assert ours.replace(task=theirs.task, stages=theirs.stages) == theirs
@@ -129,7 +129,7 @@ def test_the_recipe_asks_for_nothing_that_denoising_does_not_but_a_slower_start(
     assert ours_stages.branches == their_stages.branches.replace(warmup=100, own_class=0.0)
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = "import sys, lowvision_blur as p; p.lowvision_tasks(); p.Deblurring(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"
 
@@ -151,16 +151,16 @@ def test_listing_the_plugin_needs_no_torch() -> None:
     ],
     ids=repr,
 )
-def test_every_kernel_keeps_the_contract_of_a_task(task: Task) -> None:
+def test_every_kernel_passes_the_task_check(task: Task) -> None:
     check_task(task)
 
 
-def test_a_generalized_kernel_of_exponent_1_is_the_gaussian() -> None:
+def test_a_generalized_kernel_with_exponent_1_equals_the_gaussian() -> None:
     outer = gaussian(1.6)[:, None] * gaussian(1.6)[None]
     torch.testing.assert_close(of_shape(Shape("generalized", 1.6, 1.6, 0.3, 1.0, None)), outer)
 
 
-def test_an_anisotropic_kernel_is_wide_along_its_direction_only() -> None:
+def test_an_anisotropic_kernel_is_wide_only_along_its_direction() -> None:
     kernel = of_shape(Shape("gaussian", 3.0, 0.5, 0.0, 1.0, 21))
     rows, columns = kernel.sum(dim=1), kernel.sum(dim=0)
     torch.testing.assert_close(columns, gaussian(3.0)[2:-2] / gaussian(3.0)[2:-2].sum())
@@ -169,7 +169,7 @@ def test_an_anisotropic_kernel_is_wide_along_its_direction_only() -> None:
     torch.testing.assert_close(turned, kernel.T)
 
 
-def test_a_plateau_falls_to_a_half_at_its_radius_and_a_gaussian_to_its_root() -> None:
+def test_plateau_and_gaussian_kernels_have_the_given_values_at_their_radius() -> None:
     plateau, gauss = (of_shape(Shape(name, 2.0, 2.0, 0.0, 2.0, 21)) for name in ("plateau", "generalized"))  # type: ignore[arg-type]
     assert (plateau[10, 12] / plateau[10, 10]).item() == pytest.approx(1 / 2)
     assert (gauss[10, 12] / gauss[10, 10]).item() == pytest.approx(np.exp(-1 / 2))
@@ -216,7 +216,7 @@ def test_fast_filtering_equals_convolution(kernel: str, seed: int) -> None:
         ({"radius": (1, 2), "shape": (3, 1)}, "must ascend"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
+def test_contradictory_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Deblurring(**options)
 
@@ -224,7 +224,7 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: s
 @pytest.mark.parametrize(
     "task", [Deblurring(radius=(1, 3)), Deblurring(radius=(1, 3), size=9), Sinc(), MotionBlur(length=(4, 12))], ids=repr
 )
-def test_the_margin_hides_the_border_of_a_tile(task: Task) -> None:
+def test_the_margin_excludes_border_effects_of_a_tile(task: Task) -> None:
     image = torch.rand(3, 120, 120, generator=torch.Generator().manual_seed(0))
     margin = task.margin
     for seed in range(8):

@@ -21,7 +21,7 @@ TILE = (1, 3, 32, 32)
 
 
 class AnyTask(Task):
-    """A task with nothing to degrade."""
+    """A task without degradation."""
 
     def degrade(self, gt: Tensor, generator: torch.Generator) -> Tensor:
         return gt
@@ -30,7 +30,7 @@ class AnyTask(Task):
         return lq
 
 
-def test_the_class_module_is_the_papers() -> None:
+def test_the_class_module_equals_that_of_the_paper() -> None:
     network = ClassModule().build(AnyTask(), 3)
     assert parameters(network) == 60_035
     assert round(multiply_adds(network, TILE) / 1e6, 2) == 3.80
@@ -39,7 +39,7 @@ def test_the_class_module_is_the_papers() -> None:
 @pytest.mark.parametrize("classifier", [ClassModule(), Timm(), Timm(model="mobilenetv3_small_050")], ids=repr)
 @pytest.mark.parametrize(("channels", "classes"), [(3, 2), (3, 3), (1, 5)])
 @pytest.mark.parametrize("size", [(32, 32), (24, 40)], ids=str)
-def test_a_tile_becomes_one_logit_a_class(
+def test_a_tile_gets_one_logit_per_class(
     classifier: Classifier, channels: Any, classes: int, size: tuple[int, int]
 ) -> None:
     network = classifier.build(AnyTask(channels=channels), classes)
@@ -65,7 +65,7 @@ def test_channels_last_gives_the_same_output(classifier: Classifier) -> None:
     torch.testing.assert_close(last, plain)
 
 
-def test_the_class_module_starts_undecided() -> None:
+def test_the_untrained_class_module_is_nearly_uniform() -> None:
     # Every tile gets nearly the same logits: nothing pulls to one branch yet.
     torch.manual_seed(0)
     with torch.no_grad():
@@ -83,13 +83,13 @@ def test_gain_scales_every_convolution_of_the_class_module() -> None:
     assert torch.equal(quiet["last.weight"], loud["last.weight"])
 
 
-def test_timm_gets_the_options_that_were_given() -> None:
+def test_timm_receives_the_given_options() -> None:
     coarse = Timm(dropout=0.5, drop_path=0.1, output_stride=8).build(AnyTask(), 3)
     assert coarse.forward_features(torch.rand(2, 3, 32, 32)).shape[-2:] == (4, 4)  # type: ignore[operator]  # every timm model has it
     assert coarse.drop_rate == 0.5
 
 
-def test_an_unknown_model_is_told_with_its_nearest_names() -> None:
+def test_an_unknown_model_is_reported_with_similar_names() -> None:
     with pytest.raises(RecipeError, match=r"timm has no model named 'resnet10'; did you mean .*resnet10t"):
         Timm(model="resnet10").build(AnyTask(), 3)
 
@@ -105,14 +105,14 @@ def test_models_of_every_family_are_built_without_weights_and_take_a_tile(model:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"model": "mixer_s32_224"}, "timm's mixer_s32_224 accepts a single image size; choose"),
         ({"model": "vgg11", "drop_path": 0.1}, "timm's vgg11 has no residual branches to drop; leave drop_path out"),
     ],
 )
-def test_what_a_model_cannot_do_is_told(options: dict[str, Any], told: str) -> None:
-    with torch.device("meta"), pytest.raises(RecipeError, match=told):
+def test_unsupported_model_options_are_reported(options: dict[str, Any], message: str) -> None:
+    with torch.device("meta"), pytest.raises(RecipeError, match=message):
         Timm(**options).build(AnyTask(), 3)
 
 
@@ -122,7 +122,7 @@ def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
         Timm(**options)
 
 
-def test_listing_the_plugin_needs_neither_torch_nor_timm() -> None:
+def test_listing_the_plugin_imports_neither_torch_nor_timm() -> None:
     program = (
         "import sys, lowvision_classifiers as c; c.lowvision_classifiers(); c.Timm(model='anything');"
         "print({'torch', 'timm'} & set(sys.modules))"
@@ -134,20 +134,20 @@ FREE = [HighFrequency(), HighFrequency(split="means"), EdgeTable(), EdgeTable(bi
 
 
 def tiles_of_rising_detail(count: int = 60) -> torch.Tensor:
-    """Noise (N,3,32,32) from faint to loud."""
+    """Return noise (N,3,32,32) of increasing strength."""
     torch.manual_seed(0)
     return (0.5 + torch.linspace(0.001, 0.2, count)[:, None, None, None] * torch.randn(count, 3, 32, 32)).clamp(0, 1)
 
 
 def psnr_of_branches(tiles: torch.Tensor, classes: int = 3) -> torch.Tensor:
-    """(N,classes): louder tiles are harder, and gain more by capacity."""
+    """Return (N,classes) PSNR: noisier tiles are harder and gain more by capacity."""
     loudness = tiles.std(dim=(1, 2, 3))[:, None]
     return 45 - 80 * loudness + torch.arange(classes) * 10 * loudness
 
 
 @pytest.mark.parametrize("classifier", FREE, ids=repr)
 @pytest.mark.parametrize(("channels", "classes"), [(3, 1), (3, 3), (1, 5)])
-def test_what_needs_no_training_is_fitted_and_answers_for_any_number_of_classes(classifier, channels, classes) -> None:
+def test_training_free_classifiers_are_fitted_for_any_number_of_classes(classifier, channels, classes) -> None:
     network = classifier.build(AnyTask(channels=channels), classes).eval()
     tiles = tiles_of_rising_detail()[:, :channels]
     classifier.fit(network, tiles, psnr_of_branches(tiles, classes))
@@ -159,7 +159,7 @@ def test_what_needs_no_training_is_fitted_and_answers_for_any_number_of_classes(
 
 
 @pytest.mark.parametrize("classifier", FREE, ids=repr)
-def test_a_fit_is_kept_in_the_state_and_costs_next_to_nothing(classifier) -> None:
+def test_a_fit_is_saved_in_the_state_dict_and_has_negligible_cost(classifier) -> None:
     tiles = tiles_of_rising_detail()
     fitted, again = (classifier.build(AnyTask(), 3).eval() for _ in range(2))
     classifier.fit(fitted, tiles, psnr_of_branches(tiles))
@@ -170,7 +170,7 @@ def test_a_fit_is_kept_in_the_state_and_costs_next_to_nothing(classifier) -> Non
 
 
 class Both(torch.nn.Module):
-    """Two classifiers side by side, as exporting each takes seconds."""
+    """Two classifiers in one module, because exporting each takes seconds."""
 
     def __init__(self, *networks: torch.nn.Module):
         super().__init__()
@@ -180,7 +180,7 @@ class Both(torch.nn.Module):
         return torch.cat([network(lq) for network in self.networks], dim=1)
 
 
-def test_what_needs_no_training_becomes_a_graph_that_agrees(tmp_path) -> None:
+def test_training_free_classifiers_are_exported_with_equal_outputs(tmp_path) -> None:
     tiles = tiles_of_rising_detail()
     networks = []
     for classifier in (HighFrequency(), EdgeTable(), EdgeTable(blur=1.5)):
@@ -189,21 +189,21 @@ def test_what_needs_no_training_becomes_a_graph_that_agrees(tmp_path) -> None:
     both = Both(*networks).eval()
     onnx_graph.write(both, tmp_path / "both.onnx", 3, 32, 1)
     session = onnxruntime.InferenceSession(tmp_path / "both.onnx")
-    for seen in (tiles, tiles[:7, :, :24].repeat(1, 1, 1, 2)):
-        (answers,) = session.run(None, {session.get_inputs()[0].name: seen.numpy()})
-        torch.testing.assert_close(torch.from_numpy(answers), both(seen), rtol=1e-4, atol=1e-4)
+    for batch in (tiles, tiles[:7, :, :24].repeat(1, 1, 1, 2)):
+        (answers,) = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
+        torch.testing.assert_close(torch.from_numpy(answers), both(batch), rtol=1e-4, atol=1e-4)
 
 
-def test_high_frequency_finds_equally_many_tiles_in_each_class_and_the_detailed_ones_hard() -> None:
+def test_high_frequency_splits_tiles_equally_and_ranks_detail_as_hard() -> None:
     tiles, classifier = tiles_of_rising_detail(), HighFrequency()
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr_of_branches(tiles))
-    found = network(tiles).argmax(dim=1)
-    assert found.bincount().tolist() == [20, 20, 20]
-    assert found.diff().min() >= 0
+    classes = network(tiles).argmax(dim=1)
+    assert classes.bincount().tolist() == [20, 20, 20]
+    assert classes.diff().min() >= 0
 
 
-def test_high_frequency_splits_around_means_where_it_is_asked_to() -> None:
+def test_high_frequency_with_split_means_splits_around_means() -> None:
     torch.manual_seed(0)
     init_near_zero_, loud = (0.5 + level * torch.randn(count, 3, 16, 16) for level, count in ((0.002, 50), (0.1, 10)))
     tiles, classifier = torch.cat([init_near_zero_, loud]), HighFrequency(split="means")
@@ -212,7 +212,7 @@ def test_high_frequency_splits_around_means_where_it_is_asked_to() -> None:
     assert network(tiles).argmax(dim=1).bincount().tolist() == [50, 10]
 
 
-def test_high_frequency_keeps_the_thresholds_that_it_is_given() -> None:
+def test_high_frequency_uses_the_given_thresholds() -> None:
     tiles, classifier = tiles_of_rising_detail(), HighFrequency(thresholds=(0.01, 0.04))
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr_of_branches(tiles))
@@ -222,26 +222,26 @@ def test_high_frequency_keeps_the_thresholds_that_it_is_given() -> None:
         classifier.build(AnyTask(), 4)
 
 
-def test_the_edge_table_says_the_mean_error_of_tiles_alike_and_never_more_for_more_capacity() -> None:
+def test_the_edge_table_predicts_mean_errors_that_never_rise_with_capacity() -> None:
     tiles, classifier = tiles_of_rising_detail(60), EdgeTable(bins=6)
     psnr = psnr_of_branches(tiles)
-    psnr[:, 1] -= 100  # by chance, say
+    psnr[:, 1] -= 100  # an arbitrary outlier
     network = classifier.build(AnyTask(), 3)
     classifier.fit(network, tiles, psnr)
-    told = network(tiles)
+    predicted = network(tiles)
     errors = 10 ** (-psnr[:10] / 10)
-    torch.testing.assert_close(told[:10], -errors.mean(dim=0).cummin(dim=0).values.expand(10, 3))
-    assert told[:, 1].equal(told[:, 0])
+    torch.testing.assert_close(predicted[:10], -errors.mean(dim=0).cummin(dim=0).values.expand(10, 3))
+    assert predicted[:, 1].equal(predicted[:, 0])
 
 
-def test_an_edge_is_found_below_noise_where_the_edge_table_blurs() -> None:
+def test_the_blur_of_the_edge_table_reveals_an_edge_below_the_noise() -> None:
     torch.manual_seed(0)
     ramp = torch.linspace(0, 1, 32).expand(40, 3, 32, 32)
     step = (ramp > 0.5).float()
     noise = 0.2 * torch.randn(40, 3, 32, 32)
 
     def apart(blur: float) -> float:
-        """By how many standard deviations of the noise a step is told from a ramp."""
+        """Return the distance of a step from a ramp, in standard deviations of the noise."""
         network = EdgeTable(blur=blur).build(AnyTask(), 3)
         with_step, without = (network.edges(tiles + noise) for tiles in (step, ramp))  # type: ignore[operator]  # it has
         return float((with_step.mean() - without.mean()) / without.std())
@@ -249,7 +249,7 @@ def test_an_edge_is_found_below_noise_where_the_edge_table_blurs() -> None:
     assert apart(1.5) > 3 * apart(0)
 
 
-def test_bins_of_the_edge_table_without_a_tile_say_what_the_nearest_does() -> None:
+def test_empty_bins_of_the_edge_table_take_the_nearest_value() -> None:
     tiles, classifier = torch.rand(1, 3, 32, 32).expand(8, -1, -1, -1), EdgeTable(bins=5)
     network = classifier.build(AnyTask(), 2)
     classifier.fit(network, tiles, torch.tensor([[30.0, 31.0]]).expand(8, 2))
@@ -259,6 +259,6 @@ def test_bins_of_the_edge_table_without_a_tile_say_what_the_nearest_does() -> No
 
 
 @pytest.mark.parametrize("thresholds", [(0.2, 0.1), (0.1, 0.1), (0.0, 0.5), (0.5, 1.0)])
-def test_thresholds_that_do_not_rise_between_0_and_1_are_refused(thresholds: tuple[float, ...]) -> None:
+def test_thresholds_that_do_not_increase_between_0_and_1_are_refused(thresholds: tuple[float, ...]) -> None:
     with pytest.raises(ValidationError, match="must ascend and lie between 0 and 1"):
         HighFrequency(thresholds=thresholds)

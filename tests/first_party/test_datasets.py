@@ -1,4 +1,4 @@
-"""Claims about lowvision-datasets: photographs in archives and databases are those of files."""
+"""Claims about lowvision-datasets: photographs in archives and databases equal those of files."""
 
 from __future__ import annotations
 
@@ -104,23 +104,23 @@ ALONE: tuple[Callable[[Path], Dataset], ...] = (zipped, lmdb, hdf5, parquet)
 PAIRS: tuple[Callable[[Path], Dataset], ...] = (zipped_pairs, lmdb_pairs, hdf5_pairs, arrow_pairs)
 
 
-def test_the_plugin_offers_its_data_sets() -> None:
+def test_the_plugin_registers_its_data_sets() -> None:
     assert check_plugin("lowvision_datasets") == {"datasets": ["arrow", "hdf5", "lmdb", "zip"]}
 
 
 @pytest.mark.parametrize("make", [*ALONE, *PAIRS], ids=lambda make: make.__name__)
-def test_every_data_set_keeps_its_contract(make: Any, tmp_path: Path) -> None:
+def test_every_data_set_passes_its_check(make: Any, tmp_path: Path) -> None:
     check_dataset(make(tmp_path))
 
 
 @pytest.mark.parametrize("make", ALONE, ids=lambda make: make.__name__)
-def test_photographs_are_those_of_the_files(make: Any, tmp_path: Path) -> None:
+def test_photographs_equal_those_of_the_files(make: Any, tmp_path: Path) -> None:
     loaded = photographs.load(make(tmp_path), SR)
     assert [photograph.gt.tolist() for photograph in loaded] == [pixels.tolist() for pixels in IMAGES.values()]
 
 
 @pytest.mark.parametrize("make", PAIRS, ids=lambda make: make.__name__)
-def test_pairs_are_those_of_the_files(make: Any, tmp_path: Path) -> None:
+def test_pairs_equal_those_of_the_files(make: Any, tmp_path: Path) -> None:
     loaded = photographs.load(make(tmp_path), SR)
     for photograph, gt, lq in zip(loaded, IMAGES.values(), HALVES.values(), strict=True):
         assert np.array_equal(photograph.gt, gt)
@@ -129,9 +129,9 @@ def test_pairs_are_those_of_the_files(make: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", ALONE, ids=lambda make: make.__name__)
-def test_photographs_can_be_chosen_and_sent_to_another_process(make: Any, tmp_path: Path) -> None:
-    made = make(tmp_path)
-    (photo,) = made.replace(only=(made.photos()[1].name,)).photos()
+def test_photographs_can_be_selected_and_pickled(make: Any, tmp_path: Path) -> None:
+    dataset = make(tmp_path)
+    (photo,) = dataset.replace(only=(dataset.photos()[1].name,)).photos()
     again = pickle.loads(pickle.dumps(photo))
     assert again == photo
     assert str(tmp_path) in str(photo.gt)
@@ -152,9 +152,9 @@ def test_pairs_without_a_counterpart_are_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    made = parquet(tmp_path)
+    dataset = parquet(tmp_path)
     with pytest.raises(DataError, match="has no column 'hr'; there are image"):
-        made.replace(gt="hr").photos()
+        dataset.replace(gt="hr").photos()
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "sr_blind.yml"
 
 
 class Shift(Task):
-    """Add a constant; no randomness, so that orders and numbers of links can be counted."""
+    """A link that adds a constant, so that the order and number of links can be counted."""
 
     by: float = 0.1
     """The constant."""
@@ -72,7 +72,7 @@ def photograph(height: int = 96, width: int = 96) -> Tensor:
     return (0.5 + 0.4 * torch.stack([(rows + c).sin() * (columns - c).cos() for c in range(3)])).clamp(0, 1)
 
 
-def test_the_plugin_offers_its_tasks() -> None:
+def test_the_plugin_registers_its_tasks() -> None:
     assert {"chain", "one_of", "real_esrgan", "resize", "noise"} <= set(check_plugin("lowvision_degradations")["tasks"])
 
 
@@ -93,7 +93,7 @@ def test_the_plugin_offers_its_tasks() -> None:
     ],
     ids=str,
 )
-def test_every_task_keeps_the_contract(written: Any) -> None:
+def test_every_task_passes_its_check(written: Any) -> None:
     check_task(task(_tuples(written)))
 
 
@@ -108,12 +108,12 @@ def _tuples(value: Any) -> Any:
 @given(seed=some.integers(0, 2**31))
 @settings(deadline=None, max_examples=15)
 def test_real_esrgan_degrades_any_size_for_any_seed(order: int, seed: int) -> None:
-    made = task({"real_esrgan": {"order": order}})
+    chain = task({"real_esrgan": {"order": order}})
     height, width = 4 * (1 + seed % 13), 4 * (1 + seed % 7)
-    lq = made.degrade(photograph(height, width), seeded(seed))
+    lq = chain.degrade(photograph(height, width), seeded(seed))
     assert lq.shape == (3, height // 4, width // 4)
     assert torch.allclose(lq * 255, (lq * 255).round(), atol=1e-4)
-    assert torch.equal(lq, made.degrade(photograph(height, width), seeded(seed)))
+    assert torch.equal(lq, chain.degrade(photograph(height, width), seeded(seed)))
 
 
 def test_the_second_order_degrades_more_than_the_first() -> None:
@@ -127,8 +127,8 @@ def test_the_second_order_degrades_more_than_the_first() -> None:
 
 
 def test_links_of_real_esrgan_can_be_replaced() -> None:
-    made = cast(RealESRGAN, task({"real_esrgan": {"of": ("noise",)}}))
-    assert made.of == (Noise(),)
+    chain = cast(RealESRGAN, task({"real_esrgan": {"of": ("noise",)}}))
+    assert chain.of == (Noise(),)
 
 
 def test_links_apply_in_their_order() -> None:
@@ -139,7 +139,7 @@ def test_links_apply_in_their_order() -> None:
     assert plus_then_twice.link(gt, seeded(0), (8, 8))[0, 0, 0].item() == pytest.approx(0.6)
 
 
-def test_repeat_passes_through_the_links_again_and_shuffle_takes_every_link_once() -> None:
+def test_repeat_applies_the_links_again_and_shuffle_applies_every_link_once() -> None:
     gt = torch.full((3, 8, 8), 0.1)
     assert Chain(of=(Shift(),), repeat=3).link(gt, seeded(0), (8, 8)).mean().item() == pytest.approx(0.4)
     shuffled = Chain(of=(Shift(factor=2, by=0), Shift()), shuffle=True)
@@ -147,17 +147,17 @@ def test_repeat_passes_through_the_links_again_and_shuffle_takes_every_link_once
     assert values == {0.3, 0.4}
 
 
-def test_probability_leaves_the_image_as_it_is_for_the_other_samples() -> None:
+def test_probability_skips_a_link_for_the_other_samples() -> None:
     gt = torch.full((3, 8, 8), 0.1)
-    made = Chain(of=(Shift(),), probability=0.25)
-    changed = sum(not torch.equal(made.link(gt, seeded(n), (8, 8)), gt) for n in range(400))
+    chain = Chain(of=(Shift(),), probability=0.25)
+    changed = sum(not torch.equal(chain.link(gt, seeded(n), (8, 8)), gt) for n in range(400))
     assert 60 < changed < 140
 
 
 def test_one_of_draws_by_its_weights() -> None:
     gt = torch.full((3, 8, 8), 0.1)
-    made = OneOf(of=(Shift(by=0.1), Shift(by=0.2), Shift(by=0.3)), weights=(3, 1, 0))
-    values = [round(made.link(gt, seeded(n), (8, 8)).mean().item(), 4) for n in range(400)]
+    one_of = OneOf(of=(Shift(by=0.1), Shift(by=0.2), Shift(by=0.3)), weights=(3, 1, 0))
+    values = [round(one_of.link(gt, seeded(n), (8, 8)).mean().item(), 4) for n in range(400)]
     assert set(values) == {0.2, 0.3}
     assert 240 < values.count(0.2) < 360
 
@@ -168,7 +168,7 @@ def test_a_weight_of_0_is_never_picked(weights: list[float], seed: int) -> None:
     assert weights[picked(tuple(weights), seeded(seed))] > 0
 
 
-def test_noise_has_the_strength_it_is_given() -> None:
+def test_noise_has_the_given_sigma() -> None:
     grey = torch.full((3, 200, 200), 0.5)
     assert (with_gaussian(grey, 20, False, seeded(0)) - grey).std().item() == pytest.approx(20 / 255, rel=0.02)
     # Photon noise: the variance of n photons is n.
@@ -189,7 +189,7 @@ def test_grey_noise_is_equal_in_all_colours(add: Any) -> None:
     assert (noise[0] - noise[1]).abs().max() > 1e-3
 
 
-def test_resize_changes_the_size_inside_a_chain_and_not_outside() -> None:
+def test_resize_changes_the_size_only_inside_a_chain() -> None:
     gt = photograph()
     half = Resize(factor=0.5, modes=("area",))
     assert half.link(gt, seeded(0), (24, 24)).shape == (3, 48, 48)
@@ -197,9 +197,9 @@ def test_resize_changes_the_size_inside_a_chain_and_not_outside() -> None:
     assert Resize(factor=1.0, relative_to="lq").link(gt, seeded(0), (24, 32)).shape == (3, 24, 32)
 
 
-def test_shares_decide_how_often_an_image_is_enlarged() -> None:
-    made = Resize(factor=(0.5, 2.0), shares=(0.7, 0.2, 0.1))
-    sides = [made.link(photograph(64, 64), seeded(n), (64, 64)).shape[1] for n in range(300)]
+def test_shares_set_the_probability_of_enlarging() -> None:
+    resize = Resize(factor=(0.5, 2.0), shares=(0.7, 0.2, 0.1))
+    sides = [resize.link(photograph(64, 64), seeded(n), (64, 64)).shape[1] for n in range(300)]
     assert 180 < sum(side < 64 for side in sides) < 240
     assert 35 < sum(side > 64 for side in sides) < 85
     assert min(sides) >= 32
@@ -219,13 +219,13 @@ def test_shares_decide_how_often_an_image_is_enlarged() -> None:
         ({"resize": {"factor": 0.0}}, "more than 0"),
     ],
 )
-def test_a_mistake_in_a_link_is_named(written: Any, message: str) -> None:
+def test_an_error_in_a_link_is_reported_with_its_path(written: Any, message: str) -> None:
     with pytest.raises(ValidationError) as raised:
         task(written)
     assert message in in_words(raised.value)
 
 
-def test_the_line_of_a_link_is_named(tmp_path: Path) -> None:
+def test_an_error_in_a_link_is_reported_with_its_line(tmp_path: Path) -> None:
     recipe = tmp_path / "chain.yml"
     recipe.write_text(
         "task:\n  chain:\n    of:\n      - noise\n      - blur: {radius: [1, 2]}\n      - jpeg: {quality: [200, 300]}\n"
@@ -235,7 +235,7 @@ def test_the_line_of_a_link_is_named(tmp_path: Path) -> None:
         reading.read(recipe, KNOWN)
 
 
-def test_a_recipe_with_a_chain_is_written_and_read_again(tmp_path: Path) -> None:
+def test_a_recipe_with_a_chain_survives_dumping_and_reading(tmp_path: Path) -> None:
     recipe = reading.read(RECIPE, KNOWN)
     (tmp_path / "again.yml").write_text(reading.resolved(recipe, KNOWN))
     assert reading.read(tmp_path / "again.yml", KNOWN) == recipe
@@ -253,15 +253,17 @@ def test_a_chain_without_randomness_is_applied_once_and_cached_by_its_links(
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     (tmp_path / "photos").mkdir()
     io.write(tmp_path / "photos" / "one.png", io.Image(io.to_pixels(photograph())))
-    made = [task({"chain": {"of": ({"blur": {"radius": radius}}, {"jpeg": {"quality": 30}})}}) for radius in (1.0, 3.0)]
-    pictures = [photographs.load(Folder(path=str(tmp_path / "photos")), each)[0].lq for each in made]
-    assert not made[0].random
+    chains = [
+        task({"chain": {"of": ({"blur": {"radius": radius}}, {"jpeg": {"quality": 30}})}}) for radius in (1.0, 3.0)
+    ]
+    pictures = [photographs.load(Folder(path=str(tmp_path / "photos")), each)[0].lq for each in chains]
+    assert not chains[0].random
     assert pictures[0] is not None
     assert pictures[1] is not None
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_listing_the_plugin_imports_nothing_heavy() -> None:
+def test_listing_the_plugin_imports_no_heavy_library() -> None:
     program = "import sys, lowvision_degradations as p; p.lowvision_tasks(); print({'torch', 'cv2'} & {*sys.modules})"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"
 
@@ -284,17 +286,17 @@ def test_a_chain_is_described_in_the_schema() -> None:
     ],
     ids=str,
 )
-def test_a_pixel_transform_by_name_keeps_the_contract(written: Any) -> None:
+def test_a_pixel_transform_by_name_passes_the_task_check(written: Any) -> None:
     check_task(task(written))
 
 
 def test_a_pixel_transform_is_a_link_of_a_chain() -> None:
     link = {"albumentations": {"MotionBlur": {"blur_limit": (9, 9), "p": 1.0}}}
-    made = task({"chain": {"scale": 2, "of": (link,)}})
-    lq = made.degrade(photograph(), seeded(1))
+    chain = task({"chain": {"scale": 2, "of": (link,)}})
+    lq = chain.degrade(photograph(), seeded(1))
     assert lq.shape == (3, 48, 48)
-    assert torch.equal(lq, made.degrade(photograph(), seeded(1)))
-    assert not torch.equal(lq, made.degrade(photograph(), seeded(2)))
+    assert torch.equal(lq, chain.degrade(photograph(), seeded(1)))
+    assert not torch.equal(lq, chain.degrade(photograph(), seeded(2)))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_a_pixel_transform_is_a_link_of_a_chain() -> None:
     ],
     ids=str,
 )
-def test_a_wrong_transform_or_argument_is_named(transform: dict[str, Any], message: str) -> None:
+def test_an_invalid_transform_or_argument_is_named(transform: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as raised:
         task({"chain": {"of": ({"albumentations": transform},)}})
     assert message in in_words(raised.value)
@@ -320,11 +322,11 @@ def test_a_wrong_transform_or_argument_is_named(transform: dict[str, Any], messa
 # Tasks of cameras, weather and video
 
 
-def test_low_light_is_dark_and_its_baseline_bright_again() -> None:
-    gt, made = photograph(), LowLight(exposure=0.1, photons=1e6, read_noise=0.0)
-    lq = made.degrade(gt, seeded(0))
+def test_low_light_darkens_and_its_baseline_brightens() -> None:
+    gt, low_light = photograph(), LowLight(exposure=0.1, photons=1e6, read_noise=0.0)
+    lq = low_light.degrade(gt, seeded(0))
     torch.testing.assert_close(lq, gt * 0.1 ** (1 / GAMMA), atol=0.01, rtol=0)
-    torch.testing.assert_close(made.baseline(lq[None])[0], gt, atol=0.02, rtol=0)
+    torch.testing.assert_close(low_light.baseline(lq[None])[0], gt, atol=0.02, rtol=0)
 
 
 def test_fewer_photons_are_noisier() -> None:
@@ -333,7 +335,7 @@ def test_fewer_photons_are_noisier() -> None:
     assert stds[0] > 2 * stds[1]
 
 
-def test_camera_noise_has_the_variance_of_photons_and_of_reading() -> None:
+def test_camera_noise_has_the_variance_of_shot_and_read_noise() -> None:
     light = torch.full((3, 200, 200), 0.25)
     lq = CameraNoise(shot=0.004, read=0.02).degrade(light ** (1 / GAMMA), seeded(0)) ** GAMMA
     assert lq.std().item() == pytest.approx((0.004 * 0.25 + 0.02**2) ** 0.5, rel=0.05)
@@ -351,7 +353,7 @@ def test_rain_only_brightens_and_streaks_are_longer_along_its_direction() -> Non
 
 @given(coverage=some.floats(0.01, 0.3), seed=some.integers(0, 999))
 @settings(deadline=None, max_examples=15)
-def test_missing_parts_are_black_and_the_rest_is_untouched(coverage: float, seed: int) -> None:
+def test_masked_parts_are_black_and_the_rest_is_unchanged(coverage: float, seed: int) -> None:
     gt = torch.full((3, 96, 96), 0.7)
     lq = Inpainting(coverage=coverage).degrade(gt, seeded(seed))
     missing = (lq == 0).float().mean().item()
@@ -359,7 +361,7 @@ def test_missing_parts_are_black_and_the_rest_is_untouched(coverage: float, seed
     assert 0 < missing < coverage + 0.1
 
 
-def test_a_higher_factor_compresses_a_video_more() -> None:
+def test_a_higher_rate_factor_compresses_a_video_more() -> None:
     pytest.importorskip("av")
     gt = photograph()
     errors = [(VideoCompression(crf=crf).degrade(gt, seeded(0)) - gt).square().mean().item() for crf in (10, 30, 45)]

@@ -45,17 +45,17 @@ def test_dncnn_has_the_parameters_of_the_paper(channels: int, with_norm: int, wi
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(("channels", "millions", "printed"), [(38, 201.7, 0.40), (52, 376.7, 0.75), (64, 569.8, 1.14)])
-def test_dncnn_costs_what_the_paper_says(channels: int, batch_norm: bool, millions: float, printed: float) -> None:
+def test_dncnn_has_the_cost_of_the_paper(channels: int, batch_norm: bool, millions: float, printed: float) -> None:
     network = blueprint(DnCNN(channels=channels, batch_norm=batch_norm))
     assert round(multiply_adds(network, TILE) / 1e6, 1) == millions
     assert round(paper_flops(network, TILE) / 1e9, 2) == printed
 
 
-def test_defaults_are_the_paper_without_batch_norm() -> None:
+def test_defaults_are_those_of_the_paper_without_batch_norm() -> None:
     assert DnCNN() == DnCNN(channels=64, layers=17, batch_norm=False)
 
 
-# What the network does
+# Outputs, gradients and initial state
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
@@ -64,7 +64,7 @@ def test_the_output_has_the_size_of_the_input(backbone: DnCNN, size: tuple[int, 
     assert seeded(backbone)(torch.rand(2, 3, *size)).shape == (2, 3, *size)
 
 
-def test_grey_images_work() -> None:
+def test_grey_images_are_restored() -> None:
     assert SMALL[0].build(Denoising(channels=1))(torch.rand(1, 1, 8, 8)).shape == (1, 1, 8, 8)
 
 
@@ -86,20 +86,20 @@ def test_gradients_reach_every_parameter(backbone: DnCNN) -> None:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_it_starts_near_the_identity(batch_norm: bool) -> None:
+def test_the_initial_network_is_near_the_identity(batch_norm: bool) -> None:
     lq = torch.rand(1, 3, 24, 24)
     with torch.no_grad():
         difference = seeded(DnCNN(batch_norm=batch_norm))(lq) - lq
     assert 0 < difference.abs().mean() < 0.02
 
 
-def test_it_starts_blind_to_flat_areas() -> None:
+def test_the_initial_network_does_not_change_flat_areas() -> None:
     first = next(module for module in seeded(SMALL[0]).modules() if isinstance(module, nn.Conv2d))
     features = first(torch.full((1, 3, 9, 9), 0.7))[..., 1:-1, 1:-1]  # away from the zeros around the image
     assert features.abs().max() < 1e-5
 
 
-def test_a_few_steps_take_noise_away() -> None:
+def test_a_few_training_steps_reduce_noise() -> None:
     task, generator = Denoising(sigma=50), torch.Generator().manual_seed(1)
     network = seeded(DnCNN(channels=24, layers=5)).train()
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
@@ -114,20 +114,20 @@ def test_a_few_steps_take_noise_away() -> None:
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: DnCNN) -> None:
+def test_reach_equals_the_receptive_field_radius(backbone: DnCNN) -> None:
     network, reach = seeded(backbone).double(), backbone.reach(Denoising())
     lq = torch.rand(1, 3, 1, 2 * reach + 5, dtype=torch.float64).requires_grad_()
     middle = reach + 2
     network(lq)[..., middle].sum().backward()
     assert lq.grad is not None
-    seen = lq.grad.abs().sum(dim=(0, 1, 2)).nonzero().flatten()
-    assert (seen.min(), seen.max()) == (middle - reach, middle + reach)
+    visible = lq.grad.abs().sum(dim=(0, 1, 2)).nonzero().flatten()
+    assert (visible.min(), visible.max()) == (middle - reach, middle + reach)
 
 
 # The task
 
 
-def test_noise_has_the_strength_asked_for_and_is_not_clipped() -> None:
+def test_noise_has_the_given_sigma_and_is_not_clipped() -> None:
     gt = torch.ones(3, 128, 128)
     noise = Denoising(sigma=25).degrade(gt, torch.Generator().manual_seed(0)) - gt
     assert noise.mean().item() == pytest.approx(0, abs=2e-3)
@@ -135,7 +135,7 @@ def test_noise_has_the_strength_asked_for_and_is_not_clipped() -> None:
     assert noise.max() > 0
 
 
-def test_a_pair_draws_the_strength_anew_for_every_tile() -> None:
+def test_a_range_draws_a_sigma_per_tile() -> None:
     task, generator = Denoising(sigma=(5, 50)), torch.Generator().manual_seed(0)
     gt = torch.zeros(3, 64, 64)
     strengths = [255 * task.degrade(gt, generator).std().item() for _ in range(50)]
@@ -169,6 +169,6 @@ def test_denoising_keeps_the_size() -> None:
     assert DnCNN.scales == (1,)
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = "import sys, lowvision_denoise as d; d.lowvision_tasks(); d.Denoising(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"

@@ -18,10 +18,10 @@ KNOWN = registry.load()
 
 def layout(layers: int = 9, colours: int = 1, reads: int | None = None) -> State:
     widths = [reads or colours, *[4] * (layers - 1), colours]
-    made: State = {}
+    state: State = {}
     for k in range(layers):
-        made |= conv(f"model.{2 * k}", widths[k + 1], widths[k], 3)
-    return made
+        state |= conv(f"model.{2 * k}", widths[k + 1], widths[k], 3)
+    return state
 
 
 def dncnn(state: State, x: Tensor, layers: int = 9) -> Tensor:
@@ -32,16 +32,16 @@ def dncnn(state: State, x: Tensor, layers: int = 9) -> Tensor:
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(colours: int, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(colours: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     state = layout(colours=colours)
     torch.save(state, tmp_path / "dncnn.pth")
-    found = external_weights.read(tmp_path / "dncnn.pth", KNOWN)
-    assert found.format == "dncnn_file"
-    assert found.architecture.task == Denoising(sigma=25, channels=colours)  # type: ignore[arg-type]  # 1 or 3
-    assert found.architecture.branches == (DnCNN(channels=4, layers=9),)
-    network = found.architecture.build_network().double().eval()
-    network.load_state_dict({name: tensor.double() for name, tensor in found.state.items()})
+    external = external_weights.read(tmp_path / "dncnn.pth", KNOWN)
+    assert external.format == "dncnn_file"
+    assert external.architecture.task == Denoising(sigma=25, channels=colours)  # type: ignore[arg-type]  # 1 or 3
+    assert external.architecture.branches == (DnCNN(channels=4, layers=9),)
+    network = external.architecture.build_network().double().eval()
+    network.load_state_dict({name: tensor.double() for name, tensor in external.state.items()})
     image = torch.rand(2, colours, 9, 8, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(network(image), dncnn(state, image))
@@ -58,5 +58,5 @@ def test_the_noise_is_an_option() -> None:
     [layout(layers=7), layout(colours=3, reads=4), layout() | {"model.3.running_mean": torch.zeros(4)}],
     ids=["as many layers as IRCNN", "reads a map of the noise", "keeps BatchNorm"],
 )
-def test_other_files_are_left_to_other_formats(state: State) -> None:
+def test_files_of_other_formats_are_not_recognised(state: State) -> None:
     assert DnCNNFile().recognise(state) is None

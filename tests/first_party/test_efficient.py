@@ -38,7 +38,7 @@ SMALL: tuple[Backbone, ...] = (
     PlainUSR(size="S", channels=8, layers=3, hidden=2),
 )
 EXPORTED = (RLFN, PlainUSR)
-"""The others compute with nothing that these, or networks of other plugins, do not export."""
+"""Backbones whose export is tested; the others use only operators that are tested elsewhere."""
 
 
 def name(value: Any) -> str:
@@ -50,7 +50,7 @@ def name(value: Any) -> str:
 
 @cache
 def blueprint(backbone: Backbone, scale: int, colours: int = 3) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale, channels=colours))
 
@@ -61,7 +61,7 @@ def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
 
 
 def smooth_image(height: int, width: int) -> Tensor:
-    """(1,3,height,width) in [0,1]."""
+    """Return a smooth image (1,3,height,width) in [0,1]."""
     torch.manual_seed(1)
     return upsample(torch.rand(1, 3, height // 4, width // 4), 4, "bilinear")
 
@@ -85,12 +85,12 @@ def smooth_image(height: int, width: int) -> Tensor:
     ],
     ids=name,
 )
-def test_networks_at_x4_have_the_parameters_of_the_authors_files(backbone: Backbone, exact: int) -> None:
+def test_x4_networks_have_the_parameter_counts_of_the_authors_files(backbone: Backbone, exact: int) -> None:
     assert parameters(blueprint(backbone, 4)) == exact
 
 
 @pytest.mark.parametrize(("channels", "thousands"), [(28, 151), (48, 426), (52, 498)])
-def test_plain_span_has_the_parameters_that_are_printed(channels: int, thousands: int) -> None:
+def test_plain_span_has_the_published_parameter_count(channels: int, thousands: int) -> None:
     assert round(parameters(blueprint(SPAN(channels=channels), 4)) / 1000) == thousands
 
 
@@ -112,7 +112,9 @@ def test_plain_span_has_the_parameters_that_are_printed(channels: int, thousands
     ],
     ids=name,
 )
-def test_an_input_of_256_pixels_costs_what_is_printed(backbone: Backbone, printed: float, digits: int) -> None:
+def test_the_cost_of_a_256_pixel_input_equals_the_published_one(
+    backbone: Backbone, printed: float, digits: int
+) -> None:
     assert round(multiply_adds(blueprint(backbone, 4), (1, 3, 256, 256)) / 1e9, digits) == printed
 
 
@@ -129,22 +131,22 @@ def test_an_input_of_256_pixels_costs_what_is_printed(backbone: Backbone, printe
     ],
     ids=name,
 )
-def test_a_tile_of_32_pixels_costs_exactly(backbone: Backbone, exact: int) -> None:
+def test_the_cost_of_a_32_pixel_tile_is_exact(backbone: Backbone, exact: int) -> None:
     assert multiply_adds(blueprint(backbone, 4), (1, 3, 32, 32)) == exact
 
 
 def table() -> list[list[str]]:
-    """The rows of the README's table of sizes and costs."""
+    """Return the rows of the README's table of sizes and costs."""
     text = (README.read_text().split("| network | options |")[1]).split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row[0])
-def test_the_readme_has_what_is_counted(row: list[str]) -> None:
+def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     label, options, counted, spent, reach, _ = row
-    given = dict(re.findall(r"(\w+): (\w+)", options))
+    options_by_name = dict(re.findall(r"(\w+): (\w+)", options))
     kind: Any = {"Pl": PlainUSR, "SP": SPAN, "DI": DISP, "RL": RLFN, "BS": BSRN}[label[:2]]
-    backbone = kind(**{option: int(value) if value.isdecimal() else value for option, value in given.items()})
+    backbone = kind(**{option: int(value) if value.isdecimal() else value for option, value in options_by_name.items()})
     assert f"{parameters(blueprint(backbone, 4)):,}" == counted
     assert f"{multiply_adds(blueprint(backbone, 4), (1, 3, 32, 32)) / 1e6:.1f} M" == spent
     assert {None: "whole input"}.get(
@@ -152,11 +154,11 @@ def test_the_readme_has_what_is_counted(row: list[str]) -> None:
     ) == reach
 
 
-# What every network does
+# Outputs, gradients and initial state of every network
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
+def test_the_backbone_passes_its_check(backbone: Backbone) -> None:
     check_backbone(backbone, exportable=isinstance(backbone, EXPORTED))
 
 
@@ -171,18 +173,18 @@ def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
     ],
     ids=name,
 )
-def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: Backbone, reach: int) -> None:
+def test_reach_equals_the_receptive_field_radius(backbone: Backbone, reach: int) -> None:
     task = PlainTask(scale=2)
     assert backbone.reach(task) == measured_reach(backbone, task, 30) == reach
 
 
 @pytest.mark.parametrize("backbone", [RLFN(), BSRN(), *(PlainUSR(size=size) for size in "SMBL")], ids=name)  # type: ignore[arg-type]  # of the sizes
-def test_networks_with_pooled_attention_see_the_whole_input(backbone: Backbone) -> None:
+def test_networks_with_pooled_attention_have_global_reach(backbone: Backbone) -> None:
     assert backbone.reach(PlainTask(scale=2)) is None
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_gradients_of_a_black_tile_are_numbers(backbone: Backbone) -> None:
+def test_gradients_of_a_black_tile_are_finite(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=2)).train()
     network(torch.zeros(2, 3, 16, 16)).sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters() if parameter.grad is not None)
@@ -210,19 +212,19 @@ def test_blocks_of_plainusr_narrow_towards_the_middle(options: dict[str, Any], w
 
 def test_sizes_of_plainusr_are_defaults_of_its_options() -> None:
     for size, options in PRESETS.items():
-        made = PlainUSR(size=size)  # type: ignore[arg-type]  # one of them
-        given = {option: getattr(made, option) for option in options if option != "narrower"}
-        assert {**given, "narrower": made.widths()[1 : made.layers // 2 + 1]} == options
+        backbone = PlainUSR(size=size)  # type: ignore[arg-type]  # one of them
+        defaults = {option: getattr(backbone, option) for option in options if option != "narrower"}
+        assert {**defaults, "narrower": backbone.widths()[1 : backbone.layers // 2 + 1]} == options
 
 
-def test_wider_inner_blocks_of_plainusr_are_refused() -> None:
+def test_inner_blocks_wider_than_outer_ones_are_refused_in_plainusr() -> None:
     with pytest.raises(ValidationError, match=r"channels 8 and narrower \[16\].*leave narrower out"):
         PlainUSR(channels=8, narrower=(16,))
 
 
 @given(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32))
 @settings(max_examples=20)
-def test_soft_pooling_stays_between_the_values_that_it_pools(low: float, high: float) -> None:
+def test_soft_pooling_returns_values_within_the_range_of_its_input(low: float, high: float) -> None:
     low, high = sorted((low, high))
     features = torch.full((1, 1, 7, 7), low)
     features[..., 3, 3] = high
@@ -230,7 +232,7 @@ def test_soft_pooling_stays_between_the_values_that_it_pools(low: float, high: f
     assert low - abs(low) * 1e-4 - 1e-4 <= pooled <= high + abs(high) * 1e-4 + 1e-4
 
 
-def test_soft_pooling_weighs_by_exponentials() -> None:
+def test_soft_pooling_weights_are_exponentials() -> None:
     features = torch.randn(2, 3, 7, 7, dtype=torch.float64)
     weights = features.flatten(2).softmax(dim=2)
     torch.testing.assert_close(soft_pooled(features).flatten(1), (weights * features.flatten(2)).sum(dim=2))
@@ -241,7 +243,7 @@ def test_soft_pooling_weighs_by_exponentials() -> None:
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
-def test_a_folded_convolution_computes_what_its_branches_do(into: int, out: int, seed: int) -> None:
+def test_a_folded_convolution_equals_its_branches(into: int, out: int, seed: int) -> None:
     torch.manual_seed(seed)
     module = Conv3XC(into, out)
     for parameter in module.parameters():
@@ -253,7 +255,7 @@ def test_a_folded_convolution_computes_what_its_branches_do(into: int, out: int,
     assert difference <= 1e-5 * max(1, expected.abs().max())
 
 
-def test_span_in_training_form_folds_into_plain_span() -> None:
+def test_span_in_training_form_is_fused_to_plain_span() -> None:
     task = PlainTask(scale=2)
     branches = seeded(SPAN(channels=5, layers=2, form="branches"), task)
     plain = seeded(SPAN(channels=5, layers=2), task, 1)
@@ -269,7 +271,7 @@ FULL: tuple[Backbone, ...] = (DISP(), SPAN(channels=28), RLFN(), BSRN(), *(Plain
 
 
 @pytest.mark.parametrize("backbone", FULL, ids=name)
-def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone) -> None:
+def test_an_initial_network_with_skip_is_near_the_interpolation(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="bicubic"), SuperResolution(scale=2))
     lq = smooth_image(24, 24)
     with torch.no_grad():
@@ -278,16 +280,16 @@ def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone)
 
 
 @pytest.mark.parametrize("backbone", FULL, ids=name)
-def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) -> None:
+def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="none"), SuperResolution(scale=2))
     white = 255 if isinstance(backbone, SPAN) else 1
-    seen: list[Tensor] = []
+    deviations: list[Tensor] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+            module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(32, 32))
-    strengths = [features.std().item() / white for features in seen if features.shape[-1] > 1]
+    strengths = [features.std().item() / white for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30
 
@@ -304,19 +306,19 @@ def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) ->
     ],
     ids=name,
 )
-def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone) -> None:
+def test_a_few_training_steps_beat_the_interpolation(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="bicubic"), SuperResolution(scale=2))
     losses = learning.losses(network, scale=2)
     assert losses[-1] < 0.97 * losses[0]
 
 
-def test_every_backbone_has_a_format_for_its_authors_files() -> None:
+def test_every_backbone_has_a_format_for_the_authors_files() -> None:
     names = ["disp", "span", "plainusr", "rlfn", "bsrn"]
     assert list(lowvision_backbones()) == names
     assert list(lowvision_formats()) == [f"{name}_file" for name in names]
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = (
         "import sys, lowvision_efficient as p; p.lowvision_backbones(); p.PlainUSR(); print('torch' in sys.modules)"
     )

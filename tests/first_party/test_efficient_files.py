@@ -40,9 +40,9 @@ def saved(content: Any, folder: Path) -> Path:
     return folder / "theirs.pth"
 
 
-def restored(found: external_weights.ExternalWeights, image: Tensor) -> Tensor:
-    network = found.architecture.build_network().double().eval()
-    network.load_state_dict({name: tensor.double() for name, tensor in found.state.items()})
+def restored(external: external_weights.ExternalWeights, image: Tensor) -> Tensor:
+    network = external.architecture.build_network().double().eval()
+    network.load_state_dict({name: tensor.double() for name, tensor in external.state.items()})
     with torch.no_grad():
         return network(image)
 
@@ -62,17 +62,19 @@ CASES: dict[str, tuple[Callable[[], State], Callable[[State, Tensor], Tensor], s
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("key", [None, "params"])
-def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, key: str | None, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(
+    case: str, key: str | None, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     layout, compute, format_name, scale = CASES[case]
     state = layout()
-    found = external_weights.read(saved({key: state} if key else state, tmp_path), KNOWN)
+    external = external_weights.read(saved({key: state} if key else state, tmp_path), KNOWN)
     image = torch.rand(2, 3, 21, 18, dtype=torch.float64)
     expected = compute(state, image)
-    assert found.format == f"{format_name}_file"
-    assert found.architecture.task.scale == scale
+    assert external.format == f"{format_name}_file"
+    assert external.architecture.task.scale == scale
     assert expected.shape == (2, 3, 21 * scale, 18 * scale)
-    torch.testing.assert_close(restored(found, image), expected, rtol=0, atol=1e-4 * expected.abs().max().item())
+    torch.testing.assert_close(restored(external, image), expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 def test_a_file_saved_on_a_gpu_is_read_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,27 +85,29 @@ def test_a_file_saved_on_a_gpu_is_read_on_the_cpu(tmp_path: Path, monkeypatch: p
     assert {tensor.device.type for tensor in external_weights.read(path, KNOWN).state.values()} == {"cpu"}
 
 
-def test_grey_files_make_grey_networks(tmp_path: Path) -> None:
-    made = external_weights.read(saved(plainusr_layout(6, (4,), 2, None, colours=1), tmp_path), KNOWN).architecture
-    assert made.task.channels == 1
-    assert made.branches == (
+def test_grey_files_give_grey_networks(tmp_path: Path) -> None:
+    architecture = external_weights.read(
+        saved(plainusr_layout(6, (4,), 2, None, colours=1), tmp_path), KNOWN
+    ).architecture
+    assert architecture.task.channels == 1
+    assert architecture.branches == (
         PlainUSR(channels=6, layers=3, narrower=(4,), convolutions=2, attention="local", hidden=1),
     )
 
 
-def test_branches_of_span_are_kept_if_asked_for(tmp_path: Path) -> None:
+def test_span_is_read_in_training_form_on_request(tmp_path: Path) -> None:
     state = span_layout("both")
-    found = external_weights.read(saved(state, tmp_path), KNOWN, SPANFile(form="branches"))
+    external = external_weights.read(saved(state, tmp_path), KNOWN, SPANFile(form="branches"))
     image = torch.rand(1, 3, 9, 8, dtype=torch.float64)
-    assert found.architecture.branches == (SPAN(channels=7, form="branches"),)
-    assert isinstance(found.architecture.build_network().head, Conv3XC)
-    torch.testing.assert_close(restored(found, image), span(state, image, True), rtol=1e-6, atol=1e-6)
+    assert external.architecture.branches == (SPAN(channels=7, form="branches"),)
+    assert isinstance(external.architecture.build_network().head, Conv3XC)
+    torch.testing.assert_close(restored(external, image), span(state, image, True), rtol=1e-6, atol=1e-6)
 
 
-def test_an_rlfn_of_unit_range_is_read_as_it_is(tmp_path: Path) -> None:
+def test_an_rlfn_of_unit_range_is_read_unscaled(tmp_path: Path) -> None:
     state = rlfn_layout()
-    found = external_weights.read(saved(state, tmp_path), KNOWN, RLFNFile(white=1))
-    assert torch.equal(found.state["head.weight"], state["conv_1.weight"])
+    external = external_weights.read(saved(state, tmp_path), KNOWN, RLFNFile(white=1))
+    assert torch.equal(external.state["head.weight"], state["conv_1.weight"])
 
 
 # Files that are incomplete
@@ -124,13 +128,13 @@ def test_span_of_mixed_forms_is_refused(tmp_path: Path) -> None:
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_fused_span_has_no_branches_to_read(tmp_path: Path) -> None:
+def test_fused_span_cannot_be_read_in_training_form(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="branches are lost; read it in form plain"):
         external_weights.read(saved(span_layout("fused"), tmp_path), KNOWN, SPANFile(form="branches"))
 
 
 @pytest.mark.parametrize("case", ["disp", "span fused", "plainusr pooled", "rlfn", "bsrn"])
-def test_a_file_with_a_tensor_missing_says_which(case: str, tmp_path: Path) -> None:
+def test_a_missing_tensor_is_named(case: str, tmp_path: Path) -> None:
     state = CASES[case][0]()
     lost = {"disp": "upsampler.0.weight", "span fused": "block_6.c3_r.eval_conv.bias", "rlfn": "upsampler.0.bias"}
     lost |= {"plainusr pooled": "block4.body.3.body.2.bias", "bsrn": "B2.c5.weight"}
@@ -139,6 +143,6 @@ def test_a_file_with_a_tensor_missing_says_which(case: str, tmp_path: Path) -> N
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_a_last_convolution_that_is_no_pixel_shuffle_is_refused(tmp_path: Path) -> None:
+def test_a_last_convolution_without_pixel_shuffle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="makes 47 channels, which is no pixel shuffle of 3"):
         external_weights.read(saved(disp_layout() | conv("upsampler.0", 47, 8, 3), tmp_path), KNOWN)

@@ -27,8 +27,8 @@ def name(backbone: Any) -> str:
     return f"{type(backbone).__name__}-{backbone.channels}"
 
 
-def loud(backbone: Backbone, seed: int) -> nn.Module:
-    """A network no layer of which is faint, or its output would hardly depend on the others."""
+def randomised(backbone: Backbone, seed: int) -> nn.Module:
+    """Build a network with random weights in every layer, so that its output depends on all of them."""
     torch.manual_seed(seed)
     network = backbone.build(SuperResolution(scale=4)).eval()
     for parameter in network.parameters():
@@ -36,8 +36,8 @@ def loud(backbone: Backbone, seed: int) -> nn.Module:
     return network.double()
 
 
-def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
-    """Make zero, and nearly never read, all that `smaller` lacks: channels not in `kept`, the last of others."""
+def zero_dropped_weights(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
+    """Set the weights that `smaller` lacks to zero: channels not in `kept`, or the last ones."""
     nested = {module.width for module in network.modules() if hasattr(module, "width")} - {1}
 
     def dropped(old: int, new: int) -> list[int]:
@@ -64,19 +64,19 @@ def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int)
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Any) -> None:
+def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Any) -> None:
     kept = [c for c in range(backbone.channels) if c % 2 == 0]
-    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
-    silence(larger, smaller, kept, backbone.channels)
+    larger, smaller = randomised(backbone, 0), randomised(Channels().reduce(backbone, len(kept)), 1)
+    zero_dropped_weights(larger, smaller, kept, backbone.channels)
     image = torch.rand(1, 3, 20, 18, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None:
+def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
     layers = backbone.layers - (2 if isinstance(backbone, PlainUSR) else 1)
-    larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, layers), 1)
+    larger, smaller = randomised(backbone, 0), randomised(Layers().reduce(backbone, layers), 1)
     assert Layers().inherit(larger, smaller)
     assert torch.equal(
         smaller.head.weight if hasattr(smaller.head, "weight") else smaller.head.pointwise.weight, ends(larger)
@@ -84,22 +84,22 @@ def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None
 
 
 def ends(network: nn.Module) -> torch.Tensor:
-    """The first weight of a network."""
+    """Return the first weight of a network."""
     return next(parameter for parameter in network.parameters() if parameter.dim() == 4)
 
 
-def test_plainusr_of_fewer_layers_inherits_the_blocks_of_its_widths() -> None:
-    larger, smaller = loud(PlainUSR(size="M"), 0), loud(PlainUSR(size="M", layers=3), 1)
+def test_plainusr_with_fewer_layers_inherits_blocks_of_its_widths() -> None:
+    larger, smaller = randomised(PlainUSR(size="M"), 0), randomised(PlainUSR(size="M", layers=3), 1)
     assert Layers().inherit(larger, smaller)
-    for mine, theirs in zip((0, 1, 2), (0, 1, 4), strict=True):
-        inherited = smaller.blocks[mine].state_dict()  # type: ignore[index,union-attr]  # an nn.Sequential
-        given = larger.blocks[theirs].state_dict()  # type: ignore[index,union-attr]  # as above
-        assert all(torch.equal(inherited[key], given[key]) for key in given)
+    for smaller_block, larger_block in zip((0, 1, 2), (0, 1, 4), strict=True):
+        inherited = smaller.blocks[smaller_block].state_dict()  # type: ignore[index,union-attr]  # an nn.Sequential
+        source_state = larger.blocks[larger_block].state_dict()  # type: ignore[index,union-attr]  # as above
+        assert all(torch.equal(inherited[key], source_state[key]) for key in source_state)
 
 
-def test_the_channel_that_gates_plainusr_stays() -> None:
+def test_the_gate_channel_of_plainusr_is_kept() -> None:
     backbone = PlainUSR(size="U", channels=16)
-    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, 8), 1)
+    larger, smaller = randomised(backbone, 0), randomised(Channels().reduce(backbone, 8), 1)
     with torch.no_grad():
         for module in larger.modules():
             if isinstance(module, nn.Conv2d) and module.in_channels > 3:
@@ -108,8 +108,11 @@ def test_the_channel_that_gates_plainusr_stays() -> None:
     assert torch.equal(smaller.head.bias[0], larger.head.bias[0])
 
 
-def test_plainusr_whose_ranges_do_not_lie_in_the_larger_ones_inherits_nothing() -> None:
-    larger, smaller = loud(PlainUSR(size="M", narrower=(32, 4)), 0), loud(PlainUSR(size="M", channels=40), 1)
+def test_plainusr_with_ranges_outside_the_larger_ones_inherits_nothing() -> None:
+    larger, smaller = (
+        randomised(PlainUSR(size="M", narrower=(32, 4)), 0),
+        randomised(PlainUSR(size="M", channels=40), 1),
+    )
     before = {key: tensor.clone() for key, tensor in smaller.state_dict().items()}
     assert not Channels().inherit(larger, smaller)
     assert all(torch.equal(before[key], tensor) for key, tensor in smaller.state_dict().items())

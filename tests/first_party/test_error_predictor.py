@@ -21,25 +21,25 @@ def built(branches: int = 3) -> Network:
     return network.eval()
 
 
-def test_it_fulfils_its_contract() -> None:
+def test_the_error_predictor_passes_its_check() -> None:
     check_classifier(ErrorPredictor())
 
 
 @pytest.mark.parametrize("branches", [2, 3, 6])
-def test_scores_are_minus_positive_errors_of_each_branch(branches: int) -> None:
+def test_scores_are_negated_positive_errors_per_branch(branches: int) -> None:
     scores = built(branches)(torch.rand(5, 3, 32, 32))
     assert scores.shape == (5, branches)
     assert (scores < 0).all()
 
 
-def test_it_costs_less_than_two_percent_of_a_small_backbone() -> None:
+def test_the_error_predictor_costs_less_than_2_percent_of_a_small_backbone() -> None:
     # DISP of 164 K parameters, the network with the best quality per CPU second, has 167 M multiply-adds on this tile.
     assert multiply_adds(built(6), (1, 3, 32, 32)) < 0.02 * 167e6
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.floats(min_value=-3.0, max_value=3.0))
-def test_fitting_makes_predictions_scale_with_the_errors(decades: float) -> None:
+def test_fitting_scales_predictions_to_the_errors(decades: float) -> None:
     torch.manual_seed(1)
     errors = torch.rand(64, 3) * 1e-3 + 1e-4
     networks = built(), built()
@@ -52,7 +52,7 @@ def test_fitting_makes_predictions_scale_with_the_errors(decades: float) -> None
         torch.testing.assert_close(difference, torch.full_like(difference, decades * 2.302585), atol=1e-2, rtol=1e-3)
 
 
-def test_it_learns_which_tiles_are_hard() -> None:
+def test_the_error_predictor_learns_which_tiles_are_hard() -> None:
     torch.manual_seed(2)
     network = ErrorPredictor(channels=8, hidden=16).build(PlainTask(), 2)
     strength = torch.rand(256, 1, 1, 1)

@@ -27,6 +27,7 @@ from lowvision.models import weights
 from lowvision.models.architecture import Architecture
 from lowvision.plugins import registry
 from lowvision.recipe import reading
+from lowvision.system import accelerators
 from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
 from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
@@ -56,7 +57,7 @@ def task_of(backbone: Backbone) -> PlainTask:
 
 
 def build_network(backbone: Backbone, task: PlainTask) -> Any:
-    """A network in eval() whose last layer is not faint."""
+    """Build a network in eval mode, with random weights in its last layer."""
     torch.manual_seed(0)
     network = backbone.build(task).eval()
     for parameter in network.parameters():
@@ -67,7 +68,7 @@ def build_network(backbone: Backbone, task: PlainTask) -> Any:
 
 @cache
 def photographed(sets: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Tiles of sample photographs: lq (count,3,SIZE,SIZE), gt twice as large."""
+    """Return tiles of sample photographs: lq (count,3,SIZE,SIZE), gt twice as large."""
     generator, side = torch.Generator().manual_seed(seed), 2 * SIZE
     photos = [io.to_tensor(io.read_rgb(p.gt)) for p in KNOWN.find("datasets", sets).component().photos()]
     tiles = []
@@ -81,7 +82,7 @@ def photographed(sets: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 @cache
 def trained() -> Network:
-    """A small network after a few hundred steps of its own objective, at a rate that falls to nothing."""
+    """Train a small network for a few hundred steps of its objective, with a learning rate that falls to zero."""
     torch.manual_seed(0)
     network = SMALL.build(TASK)
     objective = SMALL.objective(network, l1_loss).train()
@@ -102,21 +103,21 @@ def share_spent(network: Network, tiles: Tensor) -> float:
     return network.adapt(tiles)[1].double().mean().item() / multiply_adds(network, (1, *tiles.shape[1:]))
 
 
-# What it is
+# Structure
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_exits") == {"backbones": ["exits"]}
 
 
 @pytest.mark.parametrize("backbone", [LEAVABLE[0], LEAVABLE[3]], ids=lambda backbone: type(backbone).__name__)
-def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
+def test_the_backbone_passes_its_check(backbone: Backbone) -> None:
     # It adds nothing to the graph that is exported.
     check_backbone(Exits(of=backbone, every=2, hidden=4), tasks=[task_of(backbone)], exportable=False)
 
 
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
-def test_an_exit_is_the_network_of_fewer_layers_with_the_same_weights(backbone: Backbone) -> None:
+def test_an_exit_equals_the_network_of_fewer_layers_with_the_same_weights(backbone: Backbone) -> None:
     task, blocks = task_of(backbone), backbone.exits()
     network, image = build_network(Exits(of=backbone), task), torch.rand(2, 3, 9, 7)
     for number, state in enumerate(network.states(image)):
@@ -136,7 +137,7 @@ def test_an_exit_is_the_network_of_fewer_layers_with_the_same_weights(backbone: 
             torch.testing.assert_close(network.inner.forward_head(state, image), fewer(image), atol=1e-5, rtol=1e-5)
 
 
-def test_reach_scales_and_multiples_are_those_of_the_network_inside() -> None:
+def test_reach_scales_and_multiples_equal_those_of_the_inner_network() -> None:
     assert measured_reach(SMALL, TASK, 16) == SMALL.reach(TASK) == SMALL.of.reach(TASK)
     assert SMALL.scales == SRResNet.scales
     assert SMALL.multiple_of == 1
@@ -144,7 +145,7 @@ def test_reach_scales_and_multiples_are_those_of_the_network_inside() -> None:
 
 
 @pytest.mark.parametrize(("every", "places"), [(1, (1, 2, 3, 4, 5)), (2, (2, 4, 5)), (3, (3, 5)), (4, (4, 5))])
-def test_the_last_exit_is_the_end_of_the_network(every: int, places: tuple[int, ...]) -> None:
+def test_the_last_exit_equals_the_whole_network(every: int, places: tuple[int, ...]) -> None:
     assert SMALL.replace(every=every).places == places
 
 
@@ -166,7 +167,7 @@ def test_the_last_exit_is_the_end_of_the_network(every: int, places: tuple[int, 
         ({"of": "srresne"}, "of: no backbone named 'srresne'; did you mean 'srresnet'? (from lowvision-sr)"),
     ],
 )
-def test_a_fault_is_told_with_its_place(tmp_path: Path, options: Any, message: str) -> None:
+def test_an_error_is_reported_with_its_path(tmp_path: Path, options: Any, message: str) -> None:
     path = tmp_path / "r.yml"
     path.write_text(
         f"task: {{sr: {{scale: 2}}}}\nbackbone: {json.dumps({'exits': options})}\nclassifier: class_module\n"
@@ -191,7 +192,7 @@ PARENT = "task: {sr: {scale: 2}}\nbackbone: {exits: {of: {srresnet: {layers: 8, 
         ("{every: 3}", ("backbone.exits.of=rcan",), RCAN()),
     ],
 )
-def test_another_network_inside_brings_nothing_over_from_the_one_it_replaces(
+def test_another_inner_network_inherits_no_options_from_the_replaced_one(
     tmp_path: Path, text: str, overrides: tuple[str, ...], expected: Backbone
 ) -> None:
     (tmp_path / "parent.yml").write_text(PARENT)
@@ -199,23 +200,23 @@ def test_another_network_inside_brings_nothing_over_from_the_one_it_replaces(
     assert reading.read(tmp_path / "r.yml", KNOWN, overrides).base == Exits(of=expected, every=3)
 
 
-def test_a_weights_file_holds_the_network_inside_and_the_threshold(tmp_path: Path) -> None:
-    made = Architecture(task=KNOWN.find("tasks", "sr").component(scale=2), branches=(SMALL,))
+def test_a_weights_file_contains_the_inner_network_and_the_threshold(tmp_path: Path) -> None:
+    architecture = Architecture(task=KNOWN.find("tasks", "sr").component(scale=2), branches=(SMALL,))
     network, path = build_network(SMALL, TASK), tmp_path / "exits.safetensors"
     network.threshold.fill_(0.25)
-    weights.save(path, network, made, KNOWN, {})
+    weights.save(path, network, architecture, KNOWN, {})
     header = weights.read_header(path, KNOWN)
-    assert header.architecture == made
-    again, lq = weights.load_network(path, made, KNOWN), torch.rand(5, 3, SIZE, SIZE)
+    assert header.architecture == architecture
+    again, lq = weights.load_network(path, architecture, KNOWN), torch.rand(5, 3, SIZE, SIZE)
     for mine, theirs in zip(again.eval().adapt(lq), network.adapt(lq), strict=True):  # type: ignore[operator]
         assert torch.equal(mine, theirs)
 
 
-# What it computes
+# Outputs
 
 
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
-def test_as_trained_and_at_the_whole_budget_it_is_the_whole_network(backbone: Backbone) -> None:
+def test_without_budget_and_at_budget_1_the_whole_network_runs(backbone: Backbone) -> None:
     network, tiles = build_network(Exits(of=backbone, every=2), task_of(backbone)), torch.rand(6, 3, SIZE, SIZE)
     whole = multiply_adds(network.network, (1, 3, SIZE, SIZE))
     with torch.no_grad():
@@ -230,7 +231,7 @@ def test_as_trained_and_at_the_whole_budget_it_is_the_whole_network(backbone: Ba
 
 
 @pytest.mark.parametrize("backbone", LEAVABLE, ids=repr)
-def test_what_is_spent_is_what_the_graph_really_did(backbone: Backbone) -> None:
+def test_the_reported_cost_equals_the_computed_multiply_adds(backbone: Backbone) -> None:
     network, tiles = build_network(Exits(of=backbone), task_of(backbone)), torch.rand(24, 3, SIZE, SIZE)
     for share in (0.0, 0.6, 0.8, 0.95):
         network.set_budget(share, tiles, tiles)
@@ -240,7 +241,7 @@ def test_what_is_spent_is_what_the_graph_really_did(backbone: Backbone) -> None:
         assert counter.get_total_flops() == 2 * spent.sum().item()
 
 
-def test_tiles_that_left_are_in_no_later_batch() -> None:
+def test_tiles_that_exited_are_in_no_later_batch() -> None:
     network, tiles, rows = build_network(SMALL, TASK), photographed("samples_valid", 64)[0], list[int]()
     for block in network.network.trunk[1:]:
         block.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
@@ -248,28 +249,28 @@ def test_tiles_that_left_are_in_no_later_batch() -> None:
     _, first = network.adapt(tiles)
     rows.clear()
     _, spent = network.adapt(tiles)
-    at = [int((spent == price).sum()) for price in network._prices(tiles).exits]
+    at = [int((spent == cost_of_exit).sum()) for cost_of_exit in network._prices(tiles).exits]
     assert rows == [sum(at[number:]) for number in range(len(rows))]
     assert rows[0] == 64 > rows[-1] > 0
     assert torch.equal(first, spent)
 
 
-def test_a_tile_is_restored_as_by_the_exit_that_it_left_at() -> None:
+def test_a_tile_equals_the_output_of_its_exit() -> None:
     network, (tiles, _) = build_network(SMALL, TASK), photographed("samples_valid", 32)
     network.set_budget(0.75, tiles, tiles)
     restored, spent = network.adapt(tiles)
     with torch.no_grad():
         everywhere = [network.inner.forward_head(state, tiles) for state in network.states(tiles)]
     exits = network._prices(tiles).exits
-    expected = torch.stack([everywhere[exits.index(int(price))][n] for n, price in enumerate(spent)])
+    expected = torch.stack([everywhere[exits.index(int(cost_of_exit))][n] for n, cost_of_exit in enumerate(spent)])
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=1e-5)
 
 
-# What it spends
+# Cost and budget
 
 
 @pytest.mark.parametrize("share", [0.6, 0.7, 0.85, 0.95])
-def test_the_budget_is_met_within_two_percent_on_validation_tiles(share: float) -> None:
+def test_the_budget_is_met_within_2_percent_on_validation_tiles(share: float) -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
     least = network._prices(lq).exits[0] / network._prices(lq).whole
     network.set_budget(share, lq, gt)
@@ -277,13 +278,13 @@ def test_the_budget_is_met_within_two_percent_on_validation_tiles(share: float) 
     assert share - 0.02 <= share_spent(network, lq) <= share
 
 
-def test_what_cannot_be_afforded_costs_the_least_there_is() -> None:
+def test_a_budget_below_the_first_exit_selects_the_first_exit() -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
     network.set_budget(0.1, lq, gt)
     assert network.adapt(lq)[1].unique().tolist() == [network._prices(lq).exits[0]]
 
 
-def test_a_larger_budget_lets_no_tile_leave_earlier_and_restores_better() -> None:
+def test_with_a_larger_budget_no_tile_exits_earlier_and_psnr_rises() -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
     before, quality = torch.zeros(200), list[float]()
     for share in (0.1, 0.6, 0.7, 0.8, 0.9, 1.0):
@@ -300,27 +301,27 @@ def test_a_larger_budget_lets_no_tile_leave_earlier_and_restores_better() -> Non
     capacities=st.lists(st.lists(st.floats(0, 2, width=32), min_size=2, max_size=2), min_size=1, max_size=30),
     share=st.floats(0, 1.2),
 )
-def test_the_threshold_is_the_largest_that_can_be_afforded(capacities: list[list[float]], share: float) -> None:
-    prices = Prices(100, (40, 75, 110))
-    found = solve_threshold(share, torch.tensor(capacities), prices)
+def test_the_threshold_is_the_largest_within_the_budget(capacities: list[list[float]], share: float) -> None:
+    costs = Prices(100, (40, 75, 110))
+    solved = solve_threshold(share, torch.tensor(capacities), costs)
 
     def spent(threshold: float) -> float:
         exits = [next((n for n, c in enumerate(row) if c > threshold), 2) for row in capacities]
-        return sum(prices.exits[e] for e in exits) / len(exits)
+        return sum(costs.exits[e] for e in exits) / len(exits)
 
     if share >= 1:
-        assert found == NEVER
+        assert solved == NEVER
         return
-    assert found == ALWAYS or spent(found) <= share * 100
-    larger = [c for row in capacities for c in row if c > found]
-    if larger and spent(min(larger)) > spent(found) and min(larger) < max(c for row in capacities for c in row):
+    assert solved == ALWAYS or spent(solved) <= share * 100
+    larger = [c for row in capacities for c in row if c > solved]
+    if larger and spent(min(larger)) > spent(solved) and min(larger) < max(c for row in capacities for c in row):
         assert spent(min(larger)) > share * 100
 
 
 # How it learns
 
 
-def test_the_regressor_does_not_disturb_the_network() -> None:
+def test_the_regressor_does_not_change_the_gradients_of_the_network() -> None:
     network = SMALL.build(TASK)
     losses = SMALL.objective(network, l1_loss)(*photographed("samples_train", 4), 0.5)
     assert losses.keys() == {"image", "capacity"}
@@ -329,19 +330,19 @@ def test_the_regressor_does_not_disturb_the_network() -> None:
     assert all(parameter.grad is not None for parameter in network.regressor.parameters())  # type: ignore[union-attr]
 
 
-def test_every_exit_weighs_the_same_in_the_image_loss() -> None:
+def test_every_exit_has_equal_weight_in_the_image_loss() -> None:
     network, (lq, gt) = build_network(SMALL, TASK), photographed("samples_train", 4)
     errors = [(network.inner.forward_head(state, lq) - gt).abs().mean() for state in network.states(lq)]
     torch.testing.assert_close(AnyExit(network, l1_loss)(lq, gt, 0.0)["image"], torch.stack(errors).mean())
 
 
-def test_a_capacity_is_the_paper_s() -> None:
+def test_the_capacity_equals_the_formula_of_the_paper() -> None:
     gains = torch.tensor([-0.3, 0.0, 0.1, 2.0])
     torch.testing.assert_close(capacity(gains), 1 - torch.tanh(gains))
     assert ALWAYS < capacity(torch.tensor(100.0)) <= capacity(torch.tensor(-100.0)) <= NEVER
 
 
-def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
+def test_the_recipe_trains_and_evaluates_at_budgets(tmp_path: Path) -> None:
     tiny.write_photographs(tmp_path / "photos")
     photos = tmp_path / "photos"
     recipe = Path(__file__).parents[2] / "recipes" / "sr_exits.yml"
@@ -364,20 +365,37 @@ def test_the_recipe_trains_and_measures_it_at_budgets(tmp_path: Path) -> None:
     assert kept.restore(image, budget=0.1).cost <= kept.restore(image).cost
 
 
-def test_leavable_is_what_it_asks_of_a_network() -> None:
+def test_only_networks_with_early_exits_have_a_number_of_exits() -> None:
     assert all(isinstance(backbone.build(task_of(backbone)), EarlyExit) for backbone in LEAVABLE)
     assert toys.Net().exits() == FSRCNN().exits() == 0
 
 
-def test_what_the_regressor_reads_is_standardised_as_far_as_it_has_seen() -> None:
+def standardise_halves() -> None:
+    """Standardise half of each batch in one of two processes; both must hold the statistics of the whole batches."""
+    accelerator = accelerators.build("cpu")
+    shared, whole = Standard(3).train(), Standard(3).train()
+    for batch in torch.rand(20, 8, 3, generator=torch.Generator().manual_seed(0)):
+        shared(batch.chunk(2)[accelerator.process_index])
+    torch.distributed.destroy_process_group()
+    for batch in torch.rand(20, 8, 3, generator=torch.Generator().manual_seed(0)):
+        whole(batch)
+    for name, buffer in whole.named_buffers():
+        torch.testing.assert_close(shared.get_buffer(name), buffer)
+
+
+def test_two_processes_share_the_running_statistics_of_the_regressor() -> None:
+    assert tiny.in_two_processes(standardise_halves) == [0, 0]
+
+
+def test_regressor_inputs_are_standardised_by_running_statistics() -> None:
     standard = Standard(3).train()
     numbers = torch.tensor([5.0, -1.0, 0.0]) + torch.tensor([0.1, 3.0, 1.0]) * torch.randn(500, 3)
     for some in numbers.repeat(20, 1).split(8):
         standard(some)
     kept = {name: buffer.clone() for name, buffer in standard.named_buffers()}
-    found = standard.eval()(numbers)
-    assert found.mean(dim=0).abs().max() < 0.5
-    assert ((found.std(dim=0) - 1).abs() < 0.5).all()
+    standardised = standard.eval()(numbers)
+    assert standardised.mean(dim=0).abs().max() < 0.5
+    assert ((standardised.std(dim=0) - 1).abs() < 0.5).all()
     assert all(torch.equal(buffer, kept[name]) for name, buffer in standard.named_buffers())
 
 
@@ -387,18 +405,18 @@ def test_the_regressor_learns_more_than_a_constant_for_each_exit() -> None:
     with torch.no_grad():
         states = [state[0] for state in network.states(lq)][:-1]
         quality = torch.stack([psnr(network.inner.forward_head(state, lq), gt) for state in network.states(lq)])
-    wanted = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
+    expected = capacity(quality[-1] - quality[:-1])  # (exits - 1, 64)
     optimiser = torch.optim.Adam(regressor.parameters(), 1e-2)
     for _ in range(150):
-        told = torch.stack([capacity(regressor(features, number)) for number, features in enumerate(states)])
-        loss = (told - wanted).square().mean()
+        predicted = torch.stack([capacity(regressor(features, number)) for number, features in enumerate(states)])
+        loss = (predicted - expected).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert loss < 0.7 * wanted.var(dim=1).mean()
+    assert loss < 0.7 * expected.var(dim=1).mean()
 
 
-def test_a_batch_synchronises_once_an_exit_whatever_its_size() -> None:
+def test_a_batch_synchronises_once_per_exit_for_any_size() -> None:
     network = build_network(SMALL, TASK).eval()
     network.threshold.fill_((ALWAYS + NEVER) / 2)
 

@@ -32,7 +32,7 @@ ANY = torch.Generator()
 
 
 def photograph(height: int = 48, width: int = 64) -> Tensor:
-    """(3,height,width) of a real photograph, in [0,1]."""
+    """Return a crop (3,height,width) of a photograph, in [0,1]."""
     cat = SamplesTest().photos()[-1].gt
     return io.to_tensor(io.read_rgb(cat)[60 : 60 + height, 100 : 100 + width])
 
@@ -58,13 +58,13 @@ def by_pillow(gt: Tensor, quality: int, subsampling: int) -> Tensor:
     ],
     ids=repr,
 )
-def test_it_keeps_the_contract_of_a_task(task: Task) -> None:
+def test_the_task_passes_its_check(task: Task) -> None:
     check_task(task)
 
 
 @pytest.mark.parametrize("quality", [5, 20, 80])
 @pytest.mark.parametrize(("subsampling", "pillow"), [("4:4:4", 0), ("4:2:2", 1), ("4:2:0", 2)])
-def test_an_image_becomes_what_another_jpeg_library_makes_of_it(quality: int, subsampling: Any, pillow: int) -> None:
+def test_compression_equals_that_of_pillow(quality: int, subsampling: Any, pillow: int) -> None:
     gt = photograph()
     ours = Deblocking(quality=quality, subsampling=subsampling).degrade(gt, ANY)
     difference = (ours - by_pillow(gt, quality, pillow)).mul(255).abs()
@@ -73,7 +73,7 @@ def test_an_image_becomes_what_another_jpeg_library_makes_of_it(quality: int, su
     assert difference.mean() < 0.1
 
 
-def test_the_result_is_of_8_bit() -> None:
+def test_the_result_has_8_bit_values() -> None:
     levels = Deblocking().degrade(photograph(), ANY) * 255
     assert torch.allclose(levels, levels.round(), atol=1e-4)
 
@@ -83,7 +83,7 @@ def test_red_stays_red() -> None:
     assert (Deblocking(quality=90).degrade(red, ANY) - red).abs().max() < 0.02
 
 
-def test_better_quality_and_whole_colour_are_nearer_to_the_truth() -> None:
+def test_higher_quality_and_full_chroma_have_smaller_errors() -> None:
     gt = photograph()
     qualities = [error(Deblocking(quality=q).degrade(gt, ANY), gt) for q in (5, 10, 20, 40, 80)]
     assert qualities == sorted(qualities, reverse=True)
@@ -91,14 +91,14 @@ def test_better_quality_and_whole_colour_are_nearer_to_the_truth() -> None:
     assert colours == sorted(colours, reverse=True)
 
 
-def test_the_grid_of_blocks_may_begin_before_the_image() -> None:
+def test_the_block_grid_may_be_shifted() -> None:
     gt = photograph()
     framed = torch.nn.functional.pad(gt[None], (5, 0, 11, 0), mode="replicate")[0]
     assert torch.equal(compressed(gt, 10, "4:2:0", top=11, left=5), compressed(framed, 10, "4:2:0")[:, 11:, 5:])
     assert not torch.equal(compressed(gt, 10, "4:2:0", top=11, left=5), compressed(gt, 10, "4:2:0"))
 
 
-def test_a_pair_draws_the_quality_and_the_place_of_the_grid_anew_for_every_tile() -> None:
+def test_a_range_draws_quality_and_grid_offset_per_tile() -> None:
     gt, generator = photograph(32, 32), torch.Generator().manual_seed(0)
     task = Deblocking(quality=(10, 40))
     errors = [error(task.degrade(gt, generator), gt) for _ in range(60)]
@@ -111,12 +111,12 @@ def test_a_pair_draws_the_quality_and_the_place_of_the_grid_anew_for_every_tile(
     assert UNIT == 16
 
 
-def test_only_a_pair_is_random() -> None:
+def test_only_a_range_is_random() -> None:
     assert not Deblocking(quality=10).random
     assert Deblocking(quality=(10, 10)).random
 
 
-def test_whole_photographs_are_coded_once_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_photographs_are_compressed_once_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     (tmp_path / "photos").mkdir()
     io.write(tmp_path / "photos" / "one.png", io.Image(io.to_pixels(photograph())))
@@ -141,7 +141,7 @@ def test_unknown_subsampling_and_another_scale_are_refused() -> None:
         Deblocking(scale=2)  # type: ignore[arg-type]  # that is the claim
 
 
-def test_an_image_too_large_for_jpeg_is_told() -> None:
+def test_an_image_too_large_for_jpeg_is_reported() -> None:
     with pytest.raises(DataError, match=f"70000x1 cannot be JPEG: a side has at most {MAX_SIDE} pixels"):
         Deblocking().degrade(torch.zeros(1, 1, 70_000), ANY)
     assert Deblocking().degrade(torch.zeros(1, 1, MAX_SIDE), ANY).shape == (1, 1, MAX_SIDE)
@@ -156,13 +156,13 @@ def test_the_recipe_runs_from_base_to_report(tmp_path: Path) -> None:
     assert {"input", "base_whole", "routed", "branch_2"} <= report["sets"][0]["mean"].keys()
 
 
-def test_the_recipe_asks_for_nothing_that_denoising_does_not() -> None:
+def test_the_recipe_equals_that_of_denoising() -> None:
     known = registry.load()
     ours, theirs = (reading.read(path, known) for path in (RECIPE, RECIPE.with_name("denoise_dncnn.yml")))
     assert ours.replace(task=theirs.task) == theirs
 
 
-def test_listing_the_plugin_needs_neither_torch_nor_opencv() -> None:
+def test_listing_the_plugin_imports_neither_torch_nor_opencv() -> None:
     program = (
         "import sys, lowvision_jpeg as p; p.lowvision_tasks(); p.Deblocking(); print({'torch', 'cv2'} & {*sys.modules})"
     )

@@ -52,7 +52,7 @@ def name(value: Any) -> str:
 
 @cache
 def blueprint(backbone: Backbone, scale: int, colours: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(SuperResolution(scale=scale, channels=colours))
 
@@ -67,7 +67,7 @@ def seeded(backbone: Backbone, task: Task, seed: int = 0) -> nn.Module:
 
 
 def smooth_image(height: int, width: int) -> Tensor:
-    """(1,3,height,width) in [0,1]."""
+    """Return a smooth image (1,3,height,width) in [0,1]."""
     torch.manual_seed(1)
     return upsample(torch.rand(1, 3, height // 4, width // 4), 4, "bilinear")
 
@@ -76,13 +76,13 @@ def smooth_image(height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("middle", "printed"), [(1, 8_032), (3, 24_416), (5, 57_184)])
-def test_srcnn_has_the_weights_that_its_paper_prints_for_luma(middle: Any, printed: int) -> None:
+def test_srcnn_for_luma_has_the_weight_count_of_its_paper(middle: Any, printed: int) -> None:
     # Dong et al. 2016, section 4.3: 9-1-5, 9-3-5 and 9-5-5, counted without biases.
     assert without_biases(blueprint(SRCNN(middle=middle), 4, 1)) == printed
     assert parameters(blueprint(SRCNN(middle=middle), 4, 1)) == printed + 64 + 32 + 1
 
 
-def test_vdsr_has_the_weights_that_later_papers_print_for_luma() -> None:
+def test_vdsr_for_luma_has_the_weight_count_of_later_papers() -> None:
     # 665K in Ahn et al. 2018 (CARN) and Hui et al. 2019 (IMDN), 666K in others: without and with biases.
     assert without_biases(blueprint(VDSR(), 4, 1)) == 664_704
     assert parameters(blueprint(VDSR(), 4, 1)) == 665_921
@@ -90,7 +90,7 @@ def test_vdsr_has_the_weights_that_later_papers_print_for_luma() -> None:
 
 
 @pytest.mark.parametrize(("scale", "expected", "rgb"), [(2, 21_184, 26_796), (3, 22_624, 31_131), (4, 24_640, 37_200)])
-def test_espcn_has_the_weights_that_follow_from_its_paper(scale: int, expected: int, rgb: int) -> None:
+def test_espcn_has_the_weight_count_that_follows_from_its_paper(scale: int, expected: int, rgb: int) -> None:
     # 5x5 to 64, 3x3 to 32, 3x3 to scale^2 for luma; for RGB with biases.
     assert without_biases(blueprint(ESPCN(), scale, 1)) == expected
     assert parameters(blueprint(ESPCN(), scale, 3)) == rgb
@@ -111,7 +111,7 @@ def test_espcn_has_the_weights_that_follow_from_its_paper(scale: int, expected: 
     ],
     ids=name,
 )
-def test_rgb_networks_have_the_parameters_that_papers_print(
+def test_rgb_networks_have_the_published_parameter_counts(
     backbone: Backbone, scale: int, thousands: int, exact: int
 ) -> None:
     counted = parameters(blueprint(backbone, scale, 3))
@@ -130,29 +130,29 @@ def test_rgb_networks_have_the_parameters_that_papers_print(
     ],
     ids=name,
 )
-def test_an_image_of_720_lines_costs_what_papers_print(
+def test_the_cost_of_a_720_line_image_equals_the_published_one(
     backbone: Backbone, colours: int, scale: int, printed: float
 ) -> None:
-    # In 10^9 multiply-adds for an output of 1280x720, as lightweight super-resolution tells it.
+    # In 10^9 multiply-adds for an output of 1280x720, as papers on lightweight super-resolution report.
     cost = multiply_adds(blueprint(backbone, scale, colours), (1, colours, 720 // scale, 1280 // scale))
     assert round(cost / 1e9, 1) == printed
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of weights and costs."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of weights and costs."""
     table = (README.read_text().split("| network |")[1]).split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: f"{row[0]}-{row[1]}")
-def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: f"{row[0]}-{row[1]}")
+def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     network, colours, *weights, _printed, cost = row
     backbone, channels = TOLD[network], int(colours)
     for scale, cell in zip((2, 3, 4), weights, strict=True):
         bare, full = re.fullmatch(r"(?:([\d,]+) )?\(([\d,]+)\)", cell if cell != "the same" else weights[0]).groups()  # type: ignore[union-attr]  # a cell that does not match is an error as well
-        made = blueprint(backbone, scale, channels)
-        assert parameters(made) == int(full.replace(",", ""))
-        assert bare is None or without_biases(made) == int(bare.replace(",", ""))
+        built = blueprint(backbone, scale, channels)
+        assert parameters(built) == int(full.replace(",", ""))
+        assert bare is None or without_biases(built) == int(bare.replace(",", ""))
     spent = multiply_adds(blueprint(backbone, 4, channels), (1, channels, TILE, TILE))
     assert f"{spent / 1e6:,.1f} M" == cost
 
@@ -166,23 +166,23 @@ def test_defaults_are_the_networks_of_the_papers() -> None:
     assert PAN() == PAN(channels=40, layers=16, skip="bilinear")
 
 
-# What every network does
+# Outputs, gradients and initial state of every network
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_it_keeps_the_contract_of_a_backbone(backbone: Backbone) -> None:
+def test_the_backbone_passes_its_check(backbone: Backbone) -> None:
     # The others compute with nothing that the networks of lowvision-sr do not export.
     check_backbone(backbone, exportable=isinstance(backbone, IMDN | PAN))
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_gradients_of_a_black_tile_are_numbers(backbone: Backbone) -> None:
+def test_gradients_of_a_black_tile_are_finite(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=2)).train()
     network(torch.zeros(2, 3, 8, 8)).sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters() if parameter.grad is not None)
 
 
-def test_a_joined_convolution_is_that_of_the_concatenation() -> None:
+def test_a_joined_convolution_equals_convolution_of_the_concatenation() -> None:
     joined = SplitConv([2, 3, 4], 5).double()
     parts = [torch.rand(1, width, 6, 6, dtype=torch.float64) for width in (2, 3, 4)]
     weight = torch.cat([part.weight for part in joined.parts], dim=1)
@@ -202,7 +202,7 @@ FULL: tuple[Backbone, ...] = (SRCNN(), VDSR(), ESPCN(), EDSR(), IMDN(), PAN())
 
 
 @pytest.mark.parametrize("backbone", FULL, ids=name)
-def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone) -> None:
+def test_an_initial_network_with_skip_is_near_the_interpolation(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="bicubic"), SuperResolution(scale=2))
     lq = smooth_image(16, 16)
     with torch.no_grad():
@@ -211,16 +211,16 @@ def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone)
 
 
 @pytest.mark.parametrize("backbone", FULL, ids=name)
-def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) -> None:
+def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone.replace(skip="none"), SuperResolution(scale=2))
-    seen: list[Tensor] = []
+    deviations: list[Tensor] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+            module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(24, 24))
-    # One pixel: what an attention layer sees.
-    strengths = [features.std().item() for features in seen if features.shape[-1] > 1]
+    # One pixel, because channel attention depends only on the mean.
+    strengths = [features.std().item() for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30
 
@@ -237,7 +237,7 @@ def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) ->
     ],
     ids=name,
 )
-def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone) -> None:
+def test_a_few_training_steps_beat_the_interpolation(backbone: Backbone) -> None:
     task = SuperResolution(scale=2)
     network = seeded(backbone.replace(skip="bicubic"), task)
     losses = learning.losses(network, scale=2)
@@ -249,23 +249,23 @@ def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_an_output_pixel_sees_exactly_as_far_as_reach(backbone: Backbone, scale: int) -> None:
+def test_reach_equals_the_receptive_field_radius(backbone: Backbone, scale: int) -> None:
     task = PlainTask(scale=scale)
     assert measured_reach(backbone.replace(skip="none"), task, 20) == backbone.reach(task)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("radius", [1, 2, 5, 6, 7, 20])
-def test_bicubic_adds_what_it_says_to_a_radius(radius: int, scale: int) -> None:
+def test_through_bicubic_returns_the_exact_reach(radius: int, scale: int) -> None:
     reach = through_bicubic(radius, scale)
     lq = torch.zeros(1, 1, 1, 2 * reach + 5, dtype=torch.float64)
     middle = reach + 2
     seen = slice(middle * scale - radius, (middle + 1) * scale + radius)
     touched = []
     for column in range(lq.shape[-1]):
-        one = lq.clone()
-        one[..., column] = 1
-        if upsample(one, scale, "bicubic")[..., seen].abs().sum() > 0:
+        impulse = lq.clone()
+        impulse[..., column] = 1
+        if upsample(impulse, scale, "bicubic")[..., seen].abs().sum() > 0:
             touched.append(column)
     assert (touched[0], touched[-1]) == (middle - reach, middle + reach)
 
@@ -282,16 +282,16 @@ LARGER = (
 )
 
 
-def loud(backbone: Backbone, seed: int) -> nn.Module:
-    """A network no layer of which is faint, or its output would hardly depend on the others."""
+def randomised(backbone: Backbone, seed: int) -> nn.Module:
+    """Build a network with random weights in every layer, so that its output depends on all of them."""
     network = seeded(backbone, SuperResolution(scale=4), seed)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
     return network.double()
 
 
-def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
-    """Make zero, and hardly ever read, whatever `smaller` does not have: channels not in `kept`, the last of others."""
+def zero_dropped_weights(network: nn.Module, smaller: nn.Module, kept: list[int], count: int) -> None:
+    """Set the weights that `smaller` lacks to zero: channels not in `kept`, or the last ones."""
 
     def dropped(old: int, new: int) -> list[int]:
         if old % count or old == new:
@@ -313,28 +313,28 @@ def silence(network: nn.Module, smaller: nn.Module, kept: list[int], count: int)
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Any) -> None:
+def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Any) -> None:
     kept = [c for c in range(backbone.channels) if c % 2 == 0]
-    larger, smaller = loud(backbone, 0), loud(Channels().reduce(backbone, len(kept)), 1)
-    silence(larger, smaller, kept, backbone.channels)
+    larger, smaller = randomised(backbone, 0), randomised(Channels().reduce(backbone, len(kept)), 1)
+    zero_dropped_weights(larger, smaller, kept, backbone.channels)
     image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))
 
 
 @pytest.mark.parametrize("backbone", LARGER, ids=name)
-def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Any) -> None:
-    larger, smaller = loud(backbone, 0), loud(Layers().reduce(backbone, backbone.layers - 1), 1)
+def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Any) -> None:
+    larger, smaller = randomised(backbone, 0), randomised(Layers().reduce(backbone, backbone.layers - 1), 1)
     assert Layers().inherit(larger, smaller)
-    theirs, mine = dict(larger.named_parameters()), dict(smaller.named_parameters())
-    assert mine.keys() < theirs.keys()
-    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    theirs, smaller_parameters = dict(larger.named_parameters()), dict(smaller.named_parameters())
+    assert smaller_parameters.keys() < theirs.keys()
+    assert all(torch.equal(smaller_parameters[key], theirs[key]) for key in smaller_parameters)
 
 
-def test_the_menu_has_all_six() -> None:
+def test_the_plugin_registers_six_backbones() -> None:
     assert list(lowvision_backbones()) == ["srcnn", "vdsr", "espcn", "edsr", "imdn", "pan"]
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = "import sys, lowvision_light as p; p.lowvision_backbones(); p.PAN(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"

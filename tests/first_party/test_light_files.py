@@ -22,13 +22,13 @@ KNOWN = registry.load()
 
 def imdn_layout(nf: int = 16, blocks: int = 3, scale: int = 2) -> State:
     aside, rest, few = nf // 4, nf - nf // 4, nf // 16
-    made = conv("fea_conv", nf, 3, 3)
+    state = conv("fea_conv", nf, 3, 3)
     for b in (f"IMDB{k + 1}" for k in range(blocks)):
-        made |= conv(f"{b}.c1", nf, nf, 3) | conv(f"{b}.c2", nf, rest, 3) | conv(f"{b}.c3", nf, rest, 3)
-        made |= conv(f"{b}.c4", aside, rest, 3) | conv(f"{b}.c5", nf, nf, 1)
-        made |= conv(f"{b}.cca.conv_du.0", few, nf, 1) | conv(f"{b}.cca.conv_du.2", nf, few, 1)
-    made |= conv("c.0", nf, blocks * nf, 1) | conv("LR_conv", nf, nf, 3)
-    return made | conv("upsampler.0", 3 * scale**2, nf, 3)
+        state |= conv(f"{b}.c1", nf, nf, 3) | conv(f"{b}.c2", nf, rest, 3) | conv(f"{b}.c3", nf, rest, 3)
+        state |= conv(f"{b}.c4", aside, rest, 3) | conv(f"{b}.c5", nf, nf, 1)
+        state |= conv(f"{b}.cca.conv_du.0", few, nf, 1) | conv(f"{b}.cca.conv_du.2", nf, few, 1)
+    state |= conv("c.0", nf, blocks * nf, 1) | conv("LR_conv", nf, nf, 3)
+    return state | conv("upsampler.0", 3 * scale**2, nf, 3)
 
 
 def imdn(state: State, x: Tensor, scale: int = 2) -> Tensor:
@@ -52,17 +52,17 @@ def imdn(state: State, x: Tensor, scale: int = 2) -> Tensor:
 
 def pan_layout(nf: int = 10, blocks: int = 3, stages: int = 2) -> State:
     half, narrow = nf // 2, nf * 3 // 5
-    made = conv("conv_first", nf, 3, 3)
+    state = conv("conv_first", nf, 3, 3)
     for b in (f"SCPA_trunk.{k}" for k in range(blocks)):
-        made |= conv(f"{b}.conv1_a", half, nf, 1, bias=False) | conv(f"{b}.conv1_b", half, nf, 1, bias=False)
-        made |= conv(f"{b}.k1.0", half, half, 3, bias=False) | conv(f"{b}.PAConv.k2", half, half, 1)
-        made |= conv(f"{b}.PAConv.k3", half, half, 3, bias=False) | conv(f"{b}.PAConv.k4", half, half, 3, bias=False)
-        made |= conv(f"{b}.conv3", nf, nf, 1, bias=False)
-    made |= conv("trunk_conv", nf, nf, 3)
+        state |= conv(f"{b}.conv1_a", half, nf, 1, bias=False) | conv(f"{b}.conv1_b", half, nf, 1, bias=False)
+        state |= conv(f"{b}.k1.0", half, half, 3, bias=False) | conv(f"{b}.PAConv.k2", half, half, 1)
+        state |= conv(f"{b}.PAConv.k3", half, half, 3, bias=False) | conv(f"{b}.PAConv.k4", half, half, 3, bias=False)
+        state |= conv(f"{b}.conv3", nf, nf, 1, bias=False)
+    state |= conv("trunk_conv", nf, nf, 3)
     for n in range(1, stages + 1):
-        made |= conv(f"upconv{n}", narrow, nf if n == 1 else narrow, 3)
-        made |= conv(f"att{n}.conv", narrow, narrow, 1) | conv(f"HRconv{n}", narrow, narrow, 3)
-    return made | conv("conv_last", 3, narrow, 3)
+        state |= conv(f"upconv{n}", narrow, nf if n == 1 else narrow, 3)
+        state |= conv(f"att{n}.conv", narrow, narrow, 1) | conv(f"HRconv{n}", narrow, narrow, 3)
+    return state | conv("conv_last", 3, narrow, 3)
 
 
 def pan(state: State, lq: Tensor, factors: tuple[int, ...]) -> Tensor:
@@ -106,14 +106,14 @@ CASES: dict[str, tuple[Callable[[], State], Callable[[State, Tensor], Tensor], A
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_computes_what_its_tensors_do_in_plain_pytorch(case: str, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_its_tensors_in_plain_pytorch(case: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     layout, compute, chosen, backbone = CASES[case]
     state = layout()
-    found = external_weights.read(saved({"params": state}, tmp_path), KNOWN, chosen)
-    assert found.architecture.branches == (backbone,)
-    network = found.architecture.build_network().double().eval()
-    network.load_state_dict({name: tensor.double() for name, tensor in found.state.items()})
+    external = external_weights.read(saved({"params": state}, tmp_path), KNOWN, chosen)
+    assert external.architecture.branches == (backbone,)
+    network = external.architecture.build_network().double().eval()
+    network.load_state_dict({name: tensor.double() for name, tensor in external.state.items()})
     image = torch.rand(2, 3, 9, 8, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(network(image), compute(state, image), rtol=1e-4, atol=1e-5)
@@ -127,7 +127,7 @@ def test_a_pan_of_one_stage_needs_its_scale(tmp_path: Path) -> None:
         external_weights.read(path, KNOWN, PANFile(scale=4))
 
 
-def test_a_pan_of_two_stages_enlarges_by_4_alone(tmp_path: Path) -> None:
+def test_a_pan_of_two_stages_supports_scale_4_only(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="its scale is 4, not 2; leave"):
         external_weights.read(saved(pan_layout(), tmp_path), KNOWN, PANFile(scale=2))
 
@@ -140,6 +140,6 @@ def test_a_missing_tensor_is_named(layout: Callable[[], State], lost: str, tmp_p
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_other_files_are_left_to_other_formats() -> None:
+def test_files_of_other_formats_are_not_recognised() -> None:
     for name in ("imdn_file", "pan_file"):
         assert KNOWN.find("formats", name).component().recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None

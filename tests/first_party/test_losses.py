@@ -1,4 +1,4 @@
-"""Claims about the losses of lowvision-losses, and about training by them."""
+"""Claims about the losses of lowvision-losses, and about training with them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def value(loss: Loss, restored: torch.Tensor, gt: torch.Tensor) -> float:
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a small network of timm, as its whole classifier is published."""
+    """Write the weights of a small timm network in the layout of published classifiers."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("features") / "vgg11.safetensors"
     network = timm.create_model("vgg11", pretrained=False, num_classes=2)
@@ -42,29 +42,29 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_plugin_offers_the_losses() -> None:
+def test_the_plugin_registers_its_losses() -> None:
     names = ["adversarial", "charbonnier", "fft", "gradient", "l2", "perceptual", "ssim"]
     assert check_plugin("lowvision_losses") == {"losses": names}
 
 
 @DISTANCES
-def test_each_loss_keeps_its_contract(loss: Loss) -> None:
+def test_each_loss_passes_its_check(loss: Loss) -> None:
     check_loss(loss)
 
 
 @pytest.mark.parametrize("kind", ["vanilla", "hinge", "lsgan"])
-def test_the_adversarial_loss_keeps_its_contract(kind: str) -> None:
+def test_the_adversarial_loss_passes_its_check(kind: str) -> None:
     check_loss(Adversarial(channels=4, kind=kind))
 
 
-def test_the_perceptual_loss_keeps_its_contract(features: Path) -> None:
+def test_the_perceptual_loss_passes_its_check(features: Path) -> None:
     check_loss(Perceptual(model="vgg11", file=str(features), stages=(0, 2)))
 
 
 @DISTANCES
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 999), strength=st.floats(0.02, 0.5))
-def test_a_distance_is_least_for_equal_images(loss: Loss, seed: int, strength: float) -> None:
+def test_each_loss_is_smallest_for_equal_images(loss: Loss, seed: int, strength: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     gt = torch.rand(1, 3, 24, 20, generator=generator)
     other = gt + strength * torch.randn(gt.shape, generator=generator)
@@ -73,7 +73,7 @@ def test_a_distance_is_least_for_equal_images(loss: Loss, seed: int, strength: f
     assert value(loss, other, gt) > value(loss, gt, gt)
 
 
-def test_ssim_is_that_of_scikit_image() -> None:
+def test_ssim_equals_scikit_image() -> None:
     generator = torch.Generator().manual_seed(0)
     gt = torch.rand(1, 1, 40, 30, generator=generator)
     other = (gt + 0.1 * torch.randn(gt.shape, generator=generator)).clamp(0, 1)
@@ -84,23 +84,23 @@ def test_ssim_is_that_of_scikit_image() -> None:
 
 def test_the_gradient_of_a_ramp_is_its_slope() -> None:
     ramp = (torch.arange(16) / 100).expand(1, 1, 16, 16)
-    found = Gradient().build(PlainTask(channels=1))(ramp[..., 1:-1, :], torch.zeros(1, 1, 14, 16))
-    assert found.item() == pytest.approx((14 * 0.01 + 2 * 0.005) / 16 / 2, rel=1e-4)  # rows: slope, columns: none
+    loss = Gradient().build(PlainTask(channels=1))(ramp[..., 1:-1, :], torch.zeros(1, 1, 14, 16))
+    assert loss.item() == pytest.approx((14 * 0.01 + 2 * 0.005) / 16 / 2, rel=1e-4)  # rows: slope, columns: none
 
 
 def test_the_phase_of_a_shifted_wave_is_its_shift() -> None:
-    place = 2 * math.pi * torch.arange(32) / 32
-    waves = [(0.5 + 0.4 * torch.cos(place + shift)).expand(1, 1, 32, 32) for shift in (0.0, 0.3)]
-    found = FFT(phase=1.0).build(PlainTask(channels=1))(*waves)
-    assert found.item() * 32 * 17 == pytest.approx(0.3, rel=1e-2)  # a single frequency has an amplitude
+    phase = 2 * math.pi * torch.arange(32) / 32
+    waves = [(0.5 + 0.4 * torch.cos(phase + shift)).expand(1, 1, 32, 32) for shift in (0.0, 0.3)]
+    loss = FFT(phase=1.0).build(PlainTask(channels=1))(*waves)
+    assert loss.item() * 32 * 17 == pytest.approx(0.3, rel=1e-2)  # a single frequency has an amplitude
     assert value(FFT(amplitude=1.0), *waves) == pytest.approx(0, abs=1e-6)
 
 
-def test_features_of_the_file_decide(features: Path, tmp_path: Path) -> None:
+def test_the_perceptual_loss_uses_the_weights_of_the_file(features: Path, tmp_path: Path) -> None:
     loss = Perceptual(model="vgg11", file=str(features), stages=(0,))
     module = loss.build(PlainTask())
-    wanted = load_file(features)["features.0.weight"]
-    assert torch.equal(module.state_dict()["network.features_0.weight"], wanted)
+    expected = load_file(features)["features.0.weight"]
+    assert torch.equal(module.state_dict()["network.features_0.weight"], expected)
     torch.save({"state_dict": load_file(features)}, tmp_path / "vgg11.pth")
     again = loss.replace(file=str(tmp_path / "vgg11.pth")).build(PlainTask())
     images = torch.rand(2, 2, 3, 32, 32)
@@ -115,7 +115,7 @@ def test_features_of_the_file_decide(features: Path, tmp_path: Path) -> None:
         ("no_such_model", "", "cannot be built as a feature extractor"),
     ],
 )
-def test_wrong_weights_are_named_before_anything_is_trained(
+def test_wrong_weights_are_reported_before_training(
     model: str, name: str, message: str, features: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / name if name else features
@@ -135,7 +135,7 @@ ALONE = (
 )
 
 
-def test_listed_losses_train_and_leave_no_trace_in_the_weights(recipe: Path, tmp_path: Path) -> None:
+def test_listed_losses_train_and_are_not_saved_with_the_weights(recipe: Path, tmp_path: Path) -> None:
     listed = "stages.base.loss=[charbonnier, {fft: {weight: 0.05}}, {fft: {phase: 0.1}}]"
     tiny.run(recipe, tmp_path / "listed", *ALONE, listed)
     tiny.run(recipe, tmp_path / "default", *ALONE)
@@ -150,18 +150,18 @@ def test_listed_losses_train_and_leave_no_trace_in_the_weights(recipe: Path, tmp
     assert "charbonnier" not in json.dumps(headers[0][0])
 
 
-def test_a_list_without_a_loss_between_images_is_refused(recipe: Path, tmp_path: Path) -> None:
+def test_a_list_without_an_image_loss_is_refused(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"stages\.base\.loss: has no loss between images"):
         tiny.run(recipe, tmp_path / "run", *ALONE, "stages.base.loss=adversarial")
 
 
-def test_a_critics_wrong_options_are_found_before_training(recipe: Path, tmp_path: Path) -> None:
+def test_invalid_discriminator_options_are_reported_before_training(recipe: Path, tmp_path: Path) -> None:
     wrong = "stages.base.loss=[l1, {adversarial: {optimizer: adamm}}]"
     with pytest.raises(RecipeError, match=r"stages\.base\.optimizer 'adamm' cannot be created"):
         tiny.run(recipe, tmp_path / "run", *ALONE, wrong)
 
 
-def test_a_missing_file_is_found_before_training(recipe: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_before_training(recipe: Path, tmp_path: Path) -> None:
     wrong = f"stages.base.loss=[l1, {{perceptual: {{file: {tmp_path}/absent.pth}}}}]"
     with pytest.raises(RecipeError, match=r"stages\.base\.loss: perceptual cannot be built .*is no file"):
         tiny.run(recipe, tmp_path / "run", *ALONE, wrong)
@@ -172,7 +172,7 @@ ADVERSARIAL = "stages.base.loss=[l1, {adversarial: {channels: 4, lr: 1e-3, sched
 
 
 def run_and_die(recipe: Path, folder: Path, step: int, *overrides: str) -> None:
-    """Run the recipe, and die in the middle of that step, before the discriminator is updated."""
+    """Run the recipe, and kill the process in the middle of that step, before the discriminator is updated."""
     from lowvision.training import critics
 
     original, calls = critics.update, []
@@ -213,7 +213,7 @@ def test_a_discriminator_is_trained_and_changes_the_network(recipe: Path, tmp_pa
     assert any(not torch.equal(tensor, trained[1][name]) for name, tensor in trained[0].items())
 
 
-def test_a_discriminator_learns_to_tell_images_apart() -> None:
+def test_a_discriminator_learns_to_distinguish_images() -> None:
     torch.manual_seed(0)
     critic = Adversarial(channels=8).build(PlainTask(channels=1))
     optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3)
@@ -228,7 +228,7 @@ def test_a_discriminator_learns_to_tell_images_apart() -> None:
     assert critic(blurred, gt).item() > 2 * before  # the network's loss is large where it is recognised
 
 
-def test_the_resolved_recipe_names_the_losses(recipe: Path, tmp_path: Path) -> None:
+def test_the_resolved_recipe_lists_the_losses(recipe: Path, tmp_path: Path) -> None:
     known = registry.load()
     read = reading.read(recipe, known, (*ALONE, "stages.base.loss={ssim: {weight: 0.5}}"))
     written = tmp_path / "resolved.yml"

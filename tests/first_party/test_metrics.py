@@ -1,4 +1,4 @@
-"""Claims about the metrics of lowvision-metrics, and about reports and selections by them."""
+"""Claims about the metrics of lowvision-metrics, and about reports and checkpoint selection with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def images(side: int = 200, channels: int = 3, strength: float = 0.1) -> tuple[t
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Random weights of torchvision's networks, as files of the names that torchvision gives their tensors."""
+    """Write random weights of torchvision's networks, with torchvision's tensor names."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     for name in ("alexnet", "vgg16", "squeezenet1_1"):
@@ -38,16 +38,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.pth" for name in ("alexnet", "vgg16", "squeezenet1_1")}
 
 
-def test_the_plugin_offers_the_metrics() -> None:
+def test_the_plugin_registers_its_metrics() -> None:
     assert check_plugin("lowvision_metrics") == {"metrics": ["dists", "lpips", "ms_ssim", "psnr_to"]}
 
 
-def test_ms_ssim_keeps_its_contract() -> None:
+def test_ms_ssim_passes_its_check() -> None:
     check_metric(MSSSIM())
 
 
 @pytest.mark.parametrize(("network", "file"), [("alex", "alexnet"), ("vgg", "vgg16"), ("squeeze", "squeezenet1_1")])
-def test_lpips_is_that_of_torchmetrics_with_the_weights_of_the_file(
+def test_lpips_equals_torchmetrics_with_the_weights_of_the_file(
     network: str, file: str, weights: dict[str, Path]
 ) -> None:
     pytest.importorskip("torchmetrics")
@@ -59,8 +59,8 @@ def test_lpips_is_that_of_torchmetrics_with_the_weights_of_the_file(
     features.load_state_dict({k.removeprefix("features."): t for k, t in torch.load(weights[file]).items()})
     # Its parts hold the layers of torchvision in order.
     own = list(features.parameters())
-    for mine, theirs in zip(expected.net.parameters(), own, strict=True):
-        mine.data.copy_(theirs.data)
+    for own_weight, theirs in zip(expected.net.parameters(), own, strict=True):
+        own_weight.data.copy_(theirs.data)
     restored, gt = images(64)
     with torch.no_grad():
         value = expected(2 * restored[None] - 1, 2 * gt[None] - 1).item()
@@ -68,7 +68,7 @@ def test_lpips_is_that_of_torchmetrics_with_the_weights_of_the_file(
     assert metric.measure(gt, gt) == 0
 
 
-def test_learned_metrics_keep_their_contract(weights: dict[str, Path]) -> None:
+def test_learned_metrics_pass_their_check(weights: dict[str, Path]) -> None:
     pytest.importorskip("torchmetrics")
     check_metric(LPIPS(file=str(weights["alexnet"])))
 
@@ -83,7 +83,7 @@ def test_dists_needs_no_download(weights: dict[str, Path], monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("wrong", ["absent.pth", "vgg16.pth"])
-def test_wrong_weights_are_named(wrong: str, weights: dict[str, Path]) -> None:
+def test_wrong_weights_are_reported(wrong: str, weights: dict[str, Path]) -> None:
     pytest.importorskip("torchmetrics")
     restored, gt = images(64)
     message = "is no file" if wrong == "absent.pth" else "holds no weights of alexnet"
@@ -93,7 +93,7 @@ def test_wrong_weights_are_named(wrong: str, weights: dict[str, Path]) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 999), strength=st.floats(0.02, 0.4))
-def test_ms_ssim_is_1_for_equal_images_alone(seed: int, strength: float) -> None:
+def test_ms_ssim_is_1_only_for_equal_images(seed: int, strength: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     gt = eight_bit(torch.rand(1, 176, 180, generator=generator), 0)
     other = eight_bit(gt + strength * torch.randn(gt.shape, generator=generator), 0)
@@ -101,7 +101,7 @@ def test_ms_ssim_is_1_for_equal_images_alone(seed: int, strength: float) -> None
     assert MSSSIM().measure(other, gt) < 1 - 1e-4
 
 
-def test_ms_ssim_is_that_of_torchmetrics() -> None:
+def test_ms_ssim_equals_torchmetrics() -> None:
     pytest.importorskip("torchmetrics")
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
@@ -121,7 +121,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ALONE = ("reduce=null", "classifier=null", *(f"stages.{n}=null" for n in ("rank", "branches", "classifier", "joint")))
 
 
-def test_every_report_has_the_columns(recipe: Path, weights: dict[str, Path], tmp_path: Path) -> None:
+def test_every_report_contains_the_columns_of_the_metrics(
+    recipe: Path, weights: dict[str, Path], tmp_path: Path
+) -> None:
     pytest.importorskip("torchmetrics")
     pictures = tmp_path / "theirs"
     pictures.mkdir()
@@ -144,7 +146,7 @@ def test_every_report_has_the_columns(recipe: Path, weights: dict[str, Path], tm
         assert "↓" in text
 
 
-def test_the_best_weights_are_those_of_the_named_metric(recipe: Path, tmp_path: Path) -> None:
+def test_the_best_weights_are_selected_by_the_named_metric(recipe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     tiny.run(recipe, folder, *ALONE, "stages.base.keep={best: {ssim: {}}}", "stages.base.valid_every=1")
     entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -157,7 +159,7 @@ def test_the_best_weights_are_those_of_the_named_metric(recipe: Path, tmp_path: 
     assert f'"ssim": {max(values)!r}' in header.replace('":', '": ').replace(":  ", ": ")
 
 
-def test_a_lower_distance_is_better(tmp_path: Path) -> None:
+def test_a_metric_of_lower_is_better_is_scored_in_reverse(tmp_path: Path) -> None:
     from lowvision.training.selection import Selection
 
     assert Selection("lpips", LPIPS(file="any")).score(0.2) > Selection("lpips", LPIPS(file="any")).score(0.3)
@@ -169,6 +171,6 @@ def test_a_missing_image_of_the_other_set_is_named(tmp_path: Path) -> None:
         PSNRTo(folder=str(tmp_path)).reference("seen")
 
 
-def test_psnr_to_is_the_psnr() -> None:
+def test_psnr_to_equals_psnr() -> None:
     restored, gt = images(40)
     assert PSNRTo(folder="x").measure(restored, gt) == pytest.approx(psnr(restored[None], gt[None]).item(), abs=1e-3)

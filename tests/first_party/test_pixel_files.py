@@ -1,4 +1,4 @@
-"""Files of PCSR's authors: a network in plain PyTorch, written anew from their description, is read back."""
+"""Files of PCSR's authors give the same output in our network as in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HIDDEN = {"heavy_sampler": (7, 5), "light_sampler": (3,), "classifier": ()}
 
 
 def encoder() -> nn.ModuleDict:
-    """FSRCNN without its transposed convolution, by the names of the file."""
+    """Return the tensors of FSRCNN without its transposed convolution, by the names of the file."""
     mapping = [nn.Conv2d(SHRINK, SHRINK, 3, padding=1) for _ in range(LAYERS)]
     shrink = nn.Sequential(nn.Conv2d(CHANNELS, SHRINK, 1), nn.PReLU())
     expand = nn.Sequential(nn.Conv2d(SHRINK, CHANNELS, 1), nn.PReLU())
@@ -46,12 +46,12 @@ def authors() -> nn.ModuleDict:
 
 
 def centres(count: int) -> Tensor:
-    """Centres of pixels along an axis from -1 to 1."""
+    """Return the centres of pixels along an axis from -1 to 1."""
     return (2 * torch.arange(count) + 1) / count - 1
 
 
 def restored(network: Any, lq: Tensor, scale: int) -> Tensor:
-    """The image by the arithmetic of LIIF: features of the nearest pixel, position in it, size of the output pixel."""
+    """Restore by the arithmetic of LIIF: features of the nearest pixel, position in it, size of the output pixel."""
     height, width = (scale * side for side in lq.shape[2:])
     features = network["encoder"]["body_conv"](network["encoder"]["head_conv"](lq))
     rows, columns = torch.meshgrid(centres(height), centres(width), indexing="ij")
@@ -69,13 +69,13 @@ def restored(network: Any, lq: Tensor, scale: int) -> Tensor:
 
 
 def saved(network: nn.Module, path: Path) -> Path:
-    """The file as the authors' program saves it: options and tensors under `model`, beside the optimizer's."""
+    """Save a file as the authors' program does: options and tensors under `model`, next to those of the optimizer."""
     torch.save({"model": {"name": "pcsr-phase1", "args": {"a": 1}, "sd": network.state_dict()}, "iter": 7}, path)
     return path
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_it_computes_what_the_authors_network_does(scale: int, tmp_path: Path) -> None:
+def test_a_network_read_from_a_file_equals_the_authors_network(scale: int, tmp_path: Path) -> None:
     network = authors().eval()
     read = external_weights.read(saved(network, tmp_path / "iter_last.pth"), KNOWN, PCSRFile(scale=scale))
     (backbone,) = read.architecture.branches

@@ -20,7 +20,7 @@ from lowvision_sr import CARN, FSRCNN, RCAN, SRResNet, SuperResolution
 
 
 class Minimal(Backbone):
-    """A stranger's backbone that calls its width something else."""
+    """A third-party backbone with another name for its width."""
 
     width: int = Field(default=8, ge=1)
 
@@ -32,11 +32,11 @@ class Minimal(Backbone):
 
 
 @pytest.mark.parametrize("backbone", [FSRCNN(skip="bicubic"), CARN(), SRResNet(), RCAN(blocks=3), DnCNN()], ids=repr)
-@pytest.mark.parametrize(("reducer", "knob", "level"), [(Channels(), "channels", 16), (Layers(), "layers", 2)])
-def test_one_knob_turns_and_everything_else_stays(backbone: Backbone, reducer: Reducer, knob: str, level: int) -> None:
+@pytest.mark.parametrize(("reducer", "option", "level"), [(Channels(), "channels", 16), (Layers(), "layers", 2)])
+def test_a_reducer_changes_one_option_only(backbone: Backbone, reducer: Reducer, option: str, level: int) -> None:
     smaller = reducer.reduce(backbone, level)
     assert type(smaller) is type(backbone)
-    assert dict(smaller) == {**dict(backbone), knob: level}
+    assert dict(smaller) == {**dict(backbone), option: level}
 
 
 def test_channels_and_layers_compose() -> None:
@@ -44,7 +44,7 @@ def test_channels_and_layers_compose() -> None:
 
 
 @pytest.mark.parametrize(("reducer", "level"), [(Channels(), 64), (Layers(), 3)])
-def test_the_present_level_is_the_backbone_itself(reducer: Reducer, level: int) -> None:
+def test_the_current_level_returns_the_same_backbone(reducer: Reducer, level: int) -> None:
     assert reducer.reduce(CARN(), level) == CARN()
 
 
@@ -64,12 +64,12 @@ def test_the_present_level_is_the_backbone_itself(reducer: Reducer, level: int) 
         (Layers(), DnCNN(), 1, "greater than or equal to 2"),
     ],
 )
-def test_what_cannot_be_reduced_is_told(reducer: Reducer, backbone: Backbone, level: Any, message: str) -> None:
+def test_impossible_reductions_are_reported(reducer: Reducer, backbone: Backbone, level: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         reducer.reduce(backbone, level)
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = "import sys, lowvision_reducers as r; r.lowvision_reducers(); r.Channels(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"
 
@@ -84,7 +84,7 @@ NETWORKS = [
     DnCNN(channels=8, layers=6, batch_norm=True),
 ]
 KEPT = [0, 2, 5, 6]
-"""Two channels of each half, so that they suit two groups as well."""
+"""Two channels of each half, so that they are valid for two groups."""
 
 
 def built(backbone: Backbone, seed: int) -> nn.Module:
@@ -95,8 +95,8 @@ def built(backbone: Backbone, seed: int) -> nn.Module:
     return network.double()
 
 
-def silence(network: nn.Module, dropped: list[int], count: int) -> None:
-    """Make the network's dropped channels zero everywhere, and never read."""
+def zero_dropped_weights(network: nn.Module, dropped: list[int], count: int) -> None:
+    """Set all weights of the network's dropped channels to zero."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d) and module.out_channels % count == 0:
@@ -127,15 +127,15 @@ def test_a_network_of_the_same_size_inherits_everything(backbone: Backbone) -> N
 
 # Not RCAN: its attention has half the hidden channels then, and so computes something else.
 @pytest.mark.parametrize("backbone", [b for b in NETWORKS if not isinstance(b, RCAN)], ids=repr)
-def test_fewer_channels_compute_the_same_where_the_others_were_silent(backbone: Backbone) -> None:
+def test_fewer_channels_compute_the_same_if_the_removed_ones_were_zero(backbone: Backbone) -> None:
     larger, smaller = built(backbone, 0), built(Channels().reduce(backbone, len(KEPT)), 1)
-    silence(larger, [c for c in range(8) if c not in KEPT], 8)
+    zero_dropped_weights(larger, [c for c in range(8) if c not in KEPT], 8)
     image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     assert Channels().inherit(larger, smaller)
     torch.testing.assert_close(smaller(image), larger(image))
 
 
-def test_the_features_of_a_deep_stack_do_not_fade_where_it_inherits_a_part_of_each_layer() -> None:
+def test_inherited_slices_keep_the_scale_of_features_in_deep_networks() -> None:
     backbone = DnCNN(channels=32, layers=12)
     larger, smaller = (b.build(Denoising()).eval() for b in (backbone, backbone.replace(channels=8)))
     for module in larger.modules():
@@ -149,17 +149,17 @@ def test_the_features_of_a_deep_stack_do_not_fade_where_it_inherits_a_part_of_ea
 
 
 @pytest.mark.parametrize("backbone", NETWORKS, ids=repr)
-def test_fewer_layers_inherit_the_first_ones_and_the_ends(backbone: Backbone) -> None:
+def test_fewer_layers_inherit_the_first_layers_head_and_tail(backbone: Backbone) -> None:
     fewer = Layers().reduce(backbone, backbone.model_dump()["layers"] - 1)
     larger, smaller = built(backbone, 0), built(fewer, 1)
     assert Layers().inherit(larger, smaller)
-    theirs, mine = list(larger.parameters()), list(smaller.parameters())
-    assert all(any(torch.equal(m, t) for t in theirs) for m in mine)
-    assert torch.equal(mine[0], theirs[0])
-    assert torch.equal(mine[-1], theirs[-1])
+    larger_parameters, smaller_parameters = list(larger.parameters()), list(smaller.parameters())
+    assert all(any(torch.equal(m, t) for t in larger_parameters) for m in smaller_parameters)
+    assert torch.equal(smaller_parameters[0], larger_parameters[0])
+    assert torch.equal(smaller_parameters[-1], larger_parameters[-1])
 
 
-def test_another_network_inherits_nothing() -> None:
+def test_another_architecture_inherits_nothing() -> None:
     larger, other = built(SRResNet(channels=8, layers=4), 0), built(FSRCNN(channels=8), 1)
     before = [parameter.clone() for parameter in other.parameters()]
     assert not Channels().inherit(larger, other)
@@ -178,12 +178,12 @@ def test_another_network_inherits_nothing() -> None:
         (ACNet(fused=True), "parallel", "this ACNet is fused already; a reducer only makes a backbone smaller"),
     ],
 )
-def test_what_cannot_be_fused_is_told(backbone: Backbone, level: Any, message: str) -> None:
+def test_impossible_fusions_are_reported(backbone: Backbone, level: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         Reparam().reduce(backbone, level)
 
 
-def test_fusing_is_a_level_and_so_is_the_backbone_itself() -> None:
+def test_the_levels_are_fused_and_unchanged() -> None:
     assert Reparam().reduce(ACNet(), "fused") == ACNet(fused=True)
     assert Reparam().reduce(ACNet(fused=True), "fused") == ACNet(fused=True)
     assert Reparam().reduce(ACNet(), "parallel") == ACNet()

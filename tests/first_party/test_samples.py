@@ -20,30 +20,30 @@ NAMES = ("samples_train", "samples_valid", "samples_test")
 
 def data_set(name: str) -> Dataset:
     component = registry.load().find("datasets", name).component
-    made = component()
-    assert isinstance(made, Dataset)
-    return made
+    dataset = component()
+    assert isinstance(dataset, Dataset)
+    return dataset
 
 
-def test_the_three_sets_have_the_photographs_that_are_promised() -> None:
+def test_the_three_sets_contain_the_documented_photographs() -> None:
     assert [len(data_set(name).photos()) for name in NAMES] == [12, 2, 3]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_photograph_is_a_file_that_can_be_read(name: str) -> None:
+def test_every_photograph_is_a_readable_file(name: str) -> None:
     for photo in data_set(name).photos():
         rgb = io.read_rgb(photo.gt)
         assert rgb.shape[2] == 3
         assert min(rgb.shape[:2]) >= 300, photo.name
 
 
-def test_no_photograph_is_in_two_sets() -> None:
+def test_the_sets_are_disjoint() -> None:
     photos = [photo for name in NAMES for photo in data_set(name).photos()]
     contents = {hashlib.sha256(photo.gt.read_bytes()).hexdigest() for photo in photos}
     assert len(contents) == len({photo.name for photo in photos}) == len(photos)
 
 
-def test_the_two_motorcycles_are_one_scene_and_stay_together() -> None:
+def test_both_photographs_of_the_motorcycle_scene_are_in_one_set() -> None:
     holders = {name for name in NAMES for photo in data_set(name).photos() if "motorcycle" in photo.name}
     assert holders == {"samples_train"}
 
@@ -54,7 +54,7 @@ def test_test_photographs_are_in_colour() -> None:
         assert np.abs(red - blue).mean() > 5, photo.name
 
 
-def test_finding_them_imports_neither_package() -> None:
+def test_locating_the_photographs_imports_neither_package() -> None:
     program = (
         "import sys, lowvision_samples; lowvision_samples.SamplesTrain().photos(); "
         "print(sorted({'skimage', 'sklearn', 'torch', 'numpy'} & sys.modules.keys()))"
@@ -63,7 +63,7 @@ def test_finding_them_imports_neither_package() -> None:
     assert answer.stdout.strip() == "[]"
 
 
-def test_what_is_missing_tells_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "skimage").mkdir()
     (tmp_path / "skimage" / "__init__.py").touch()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])

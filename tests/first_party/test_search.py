@@ -30,8 +30,8 @@ VECTORS = st.integers(2, 6).flatmap(lambda count: st.lists(st.floats(-3, 3), min
 SHARES = st.floats(0, 1)
 
 
-def settled(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -> nn.Module:
-    """A network whose gates, whatever they hold, are closed; none of its layers is faint."""
+def closed_supernet(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -> nn.Module:
+    """Build a network with closed gates and random weights in every layer."""
     torch.manual_seed(seed)
     network = backbone.build(task).eval()
     with torch.no_grad():
@@ -45,7 +45,7 @@ def settled(backbone: Supernet = SMALL, seed: int = 0, task: PlainTask = TASK) -
 
 
 def sparsemax(logits: Tensor) -> Tensor:
-    """By bisection of the threshold (Martins and Astudillo 2016)."""
+    """Compute sparsemax by bisection of the threshold (Martins and Astudillo 2016)."""
     low, high = logits.min() - 1, logits.max()
     for _ in range(100):
         middle = (low + high) / 2
@@ -54,7 +54,7 @@ def sparsemax(logits: Tensor) -> Tensor:
 
 
 def allowed(near: np.ndarray, radius: float, seed: int) -> np.ndarray:
-    """(N,K) points of the simplex at least `radius` from its middle: anywhere, at its corners, and near one point."""
+    """Return (N,K) points of the simplex at least `radius` from its centre: random, corners, and near one point."""
     draw, count = np.random.default_rng(seed), len(near)
     around = np.abs(near + draw.normal(size=(4000, count)) * 10 ** draw.uniform(-4, 0, size=(4000, 1)))
     around /= around.sum(axis=1, keepdims=True)
@@ -67,7 +67,7 @@ def allowed(near: np.ndarray, radius: float, seed: int) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(values=VECTORS, share=SHARES, seed=st.integers(0, 99))
-def test_no_point_that_is_allowed_is_nearer(values: list[float], share: float, seed: int) -> None:
+def test_sparsestmax_returns_the_nearest_feasible_point(values: list[float], share: float, seed: int) -> None:
     radius = share * largest_radius(len(values))
     logits = np.array(values)
     p = sparsestmax(torch.tensor(values, dtype=torch.float64), radius).numpy()
@@ -81,14 +81,14 @@ def test_no_point_that_is_allowed_is_nearer(values: list[float], share: float, s
 
 @settings(deadline=None, max_examples=60)
 @given(values=VECTORS)
-def test_without_a_radius_it_is_sparsemax(values: list[float]) -> None:
+def test_sparsestmax_of_radius_zero_equals_sparsemax(values: list[float]) -> None:
     logits = torch.tensor(values, dtype=torch.float64)
     torch.testing.assert_close(sparsestmax(logits, 0.0), sparsemax(logits), atol=1e-5, rtol=0)
 
 
 @settings(deadline=None, max_examples=60)
 @given(values=VECTORS)
-def test_at_the_largest_radius_it_is_exactly_one_hot(values: list[float]) -> None:
+def test_sparsestmax_at_the_largest_radius_is_one_hot(values: list[float]) -> None:
     logits = torch.tensor(values)
     p = sparsestmax(logits, largest_radius(len(values)))
     assert sorted(p.tolist()) == [0.0] * (len(values) - 1) + [1.0]
@@ -97,7 +97,7 @@ def test_at_the_largest_radius_it_is_exactly_one_hot(values: list[float]) -> Non
 
 @settings(deadline=None, max_examples=30)
 @given(count=st.integers(3, 6), share=st.floats(0.05, 0.95), seed=st.integers(0, 999))
-def test_its_gradient_is_that_of_differences(count: int, share: float, seed: int) -> None:
+def test_the_gradient_equals_finite_differences(count: int, share: float, seed: int) -> None:
     logits = torch.randn(count, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
     radius = share * largest_radius(count)
     supports = [(sparsestmax(logits.detach() + shift, radius) > 0).sum() for shift in 1e-4 * torch.eye(count).double()]
@@ -105,7 +105,7 @@ def test_its_gradient_is_that_of_differences(count: int, share: float, seed: int
         assert torch.autograd.gradcheck(lambda z: sparsestmax(z, radius), (logits,), eps=1e-7, atol=1e-4)
 
 
-def test_two_alternatives_are_as_far_apart_as_the_radius_says() -> None:
+def test_two_alternatives_have_the_distance_of_the_radius() -> None:
     p = sparsestmax(torch.tensor([0.1, 0.0]), 0.5)
     assert p.tolist() == pytest.approx([0.5 + 0.5 / sqrt(2), 0.5 - 0.5 / sqrt(2)])
 
@@ -113,7 +113,7 @@ def test_two_alternatives_are_as_far_apart_as_the_radius_says() -> None:
 # The networks
 
 
-def test_the_plugin_offers_two_backbones_and_a_reducer() -> None:
+def test_the_plugin_registers_two_backbones_and_a_reducer() -> None:
     assert check_plugin("lowvision_search") == {"backbones": ["searched", "supernet"], "reducers": ["search"]}
 
 
@@ -125,56 +125,58 @@ def test_the_plugin_offers_two_backbones_and_a_reducer() -> None:
     ],
     ids=["searched", "supernet"],
 )
-def test_they_keep_the_contract_of_a_backbone(backbone: Backbone) -> None:
-    # A supernet sorts logits, which the exporter cannot write; what it finds is what one exports.
+def test_both_backbones_pass_the_backbone_check(backbone: Backbone) -> None:
+    # A supernet sorts logits, which the exporter does not support; the searched network is exported instead.
     check_backbone(backbone, tasks=[TASK], exportable=isinstance(backbone, Searched))
 
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 9999), layers=st.integers(1, 4), scale=st.integers(1, 4), side=st.integers(3, 12))
-def test_what_was_found_computes_the_same_at_the_cost_that_was_expected(
+def test_the_searched_network_equals_its_supernet_at_the_predicted_cost(
     seed: int, layers: int, scale: int, side: int
 ) -> None:
     backbone, task = Supernet(channels=8, layers=layers, skip="bicubic"), PlainTask(scale=scale)
-    network = settled(backbone, seed, task)
+    network = closed_supernet(backbone, seed, task)
     reduced = Search().reduce_trained(backbone, "found", network)
     smaller = reduced.build(task)
     assert Search().inherit(network, smaller)
     tiles = torch.rand(2, 3, side, side + 1)
     with torch.no_grad():
-        wanted = network(tiles)
-        torch.testing.assert_close(smaller(tiles), wanted, atol=1e-5 * max(1, wanted.abs().max().item()), rtol=0)
+        supernet_output = network(tiles)
+        torch.testing.assert_close(
+            smaller(tiles), supernet_output, atol=1e-5 * max(1, supernet_output.abs().max().item()), rtol=0
+        )
     expected = network.expected_cost(network.gates()) * side * (side + 1)  # type: ignore[operator]  # that network has it
     assert multiply_adds(smaller, (1, 3, side, side + 1)) == int(expected)
     assert network.full_cost() == multiply_adds(_full(backbone).build(task), (1, 3, 1, 1))  # type: ignore[operator]
 
 
 def _full(backbone: Supernet) -> Searched:
-    """Everything that it holds, at full width."""
+    """Return the supernet with all blocks at full width."""
     return Searched(
         channels=backbone.channels, blocks=(Block(channels=backbone.channels),) * backbone.layers, skip=backbone.skip
     )
 
 
-def test_a_step_costs_what_the_full_network_s_does() -> None:
+def test_a_search_step_costs_as_much_as_one_of_the_full_network() -> None:
     shape = (1, 3, 8, 8)
     assert multiply_adds(SMALL.build(TASK), shape) == multiply_adds(_full(SMALL).build(TASK), shape)
 
 
-def test_search_is_a_reducer_of_trained_weights() -> None:
-    check_reducer(Search(), SMALL, ["found"], task=TASK, trained=settled())
+def test_the_search_reducer_reads_trained_weights() -> None:
+    check_reducer(Search(), SMALL, ["found"], task=TASK, trained=closed_supernet())
 
 
-def test_what_is_found_reaches_as_far_as_its_kernels() -> None:
-    found = Search().reduce_trained(SMALL, "found", settled())
-    assert measured_reach(found, TASK, 12) == found.reach(TASK)
+def test_the_searched_network_has_the_reach_of_its_kernels() -> None:
+    searched = Search().reduce_trained(SMALL, "found", closed_supernet())
+    assert measured_reach(searched, TASK, 12) == searched.reach(TASK)
 
 
 # A search from its first step to its file
 
 
-def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
-    """The network after so few steps of its own objective, on squares with hard edges."""
+def trained_supernet(backbone: Supernet, steps: int = 40) -> nn.Module:
+    """Train a supernet for a few steps of its objective, on squares with hard edges."""
     torch.manual_seed(0)
     network = backbone.build(TASK).train()
     objective = backbone.objective(network, l1_loss)
@@ -189,25 +191,25 @@ def searched_for(backbone: Supernet, steps: int = 40) -> nn.Module:
     return network.eval()
 
 
-def share_of(network: nn.Module) -> float:
-    """The cost of what was found, of that of the full network."""
+def cost_share(network: nn.Module) -> float:
+    """Return the cost of the searched network as a share of the full network's."""
     return network.expected_cost(network.gates()).item() / network.full_cost()  # type: ignore[operator]
 
 
 @pytest.fixture(scope="module")
 def trained() -> nn.Module:
-    return searched_for(SMALL)
+    return trained_supernet(SMALL)
 
 
-def test_at_the_end_of_a_stage_every_gate_is_one_hot(trained: nn.Module) -> None:
+def test_every_gate_is_one_hot_at_the_end_of_a_stage(trained: nn.Module) -> None:
     for probabilities in trained.gates._probabilities():  # type: ignore[operator, union-attr]  # that network has them
         assert set(probabilities.flatten().tolist()) == {0.0, 1.0}
-    found = Search().reduce_trained(SMALL, "found", trained)
-    assert isinstance(found, Searched)
-    assert found.skip == SMALL.skip
+    searched = Search().reduce_trained(SMALL, "found", trained)
+    assert isinstance(searched, Searched)
+    assert searched.skip == SMALL.skip
 
 
-def test_blocks_close_one_after_the_other_and_widths_fall_from_the_first_channel() -> None:
+def test_gates_close_block_by_block_and_keep_leading_channels() -> None:
     gates, seen = Gates(8, 3), []
     for share in (0.0, 0.3, 0.6, 1.0):
         gates.close(share)
@@ -219,12 +221,12 @@ def test_blocks_close_one_after_the_other_and_widths_fall_from_the_first_channel
     assert seen == [0, 2, 2, 4]  # the features between the blocks close with the first block
 
 
-def test_a_search_for_less_finds_less() -> None:
-    cheap, dear = (share_of(searched_for(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
-    assert cheap < 0.3 < 0.5 < dear
+def test_a_smaller_target_cost_selects_a_cheaper_network() -> None:
+    cheaper, costlier = (cost_share(trained_supernet(SMALL.replace(cost=cost, mu=1.0))) for cost in (0.15, 0.7))
+    assert cheaper < 0.3 < 0.5 < costlier
 
 
-def test_a_moving_average_closes_with_its_network(trained: nn.Module) -> None:
+def test_the_gates_of_a_moving_average_close_with_its_network(trained: nn.Module) -> None:
     from timm.utils import ModelEmaV3
 
     average = ModelEmaV3(SMALL.build(TASK), decay=0.999)
@@ -232,10 +234,12 @@ def test_a_moving_average_closes_with_its_network(trained: nn.Module) -> None:
     assert Search().reduce_trained(SMALL, "found", average.module)
 
 
-def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained: nn.Module, tmp_path: Path) -> None:
+def test_convert_writes_the_searched_network_with_equal_results_at_lower_cost(
+    trained: nn.Module, tmp_path: Path
+) -> None:
     path, output, known = tmp_path / "supernet.safetensors", tmp_path / "found.safetensors", registry.load()
-    made = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
-    weights.save(path, trained, made, known, {"psnr_rgb": 30.0})
+    architecture = Architecture.model_validate({"task": {"sr": {"scale": 2}}, "branches": (SMALL,)}, context=known)
+    weights.save(path, trained, architecture, known, {"psnr_rgb": 30.0})
     reduction = convert.parse_reduction("{search: found}", known)
     assert convert.reduce(path, output, known, reduction) == f"{output}: searched for sr x2, 1 of 1 reduced"
     header = weights.read_header(output, known)
@@ -247,7 +251,7 @@ def test_convert_writes_what_was_found_and_it_restores_the_same_for_less(trained
     assert multiply_adds(small, (1, 3, 16, 16)) < multiply_adds(trained, (1, 3, 16, 16))
 
 
-def test_what_is_not_decided_or_not_searched_is_refused(trained: nn.Module) -> None:
+def test_unfinished_searches_and_other_networks_are_refused(trained: nn.Module) -> None:
     fresh = SMALL.build(TASK)
     with pytest.raises(ValueError, match="its search is not finished"):
         Search().reduce_trained(SMALL, "found", fresh)

@@ -29,18 +29,18 @@ SMALL = SMSR(channels=8, layers=2)
 TILE = 16
 PAPER = Schedule(sparsity=0.1, rise=0.05, tau=0.4, fall=0.3)
 EPOCHS = 1000
-"""Of the paper."""
+"""Values of the paper."""
 
 
 @cache
 def blueprint(backbone: Backbone, scale: int) -> nn.Module:
-    """The network on the meta device: shapes without weights."""
+    """Build a network on the meta device: shapes without weights."""
     with torch.device("meta"):
         return backbone.build(PlainTask(scale=scale))
 
 
 def built(backbone: SMSR = SMALL, seed: int = 0) -> Network:
-    """A network in eval() and float64 whose every part matters: no layer starts faint."""
+    """Build a network in eval mode and float64, with random weights in every layer."""
     torch.manual_seed(seed)
     network = backbone.build(PlainTask(scale=2)).double().eval()
     assert isinstance(network, Network)
@@ -58,8 +58,8 @@ def tiles(count: int = 4, seed: int = 0) -> Tensor:
     return torch.rand(count, 3, TILE, TILE, generator=generator, dtype=torch.float64)
 
 
-def say_all_marked(network: Network) -> None:
-    """Mask heads that mark every position, whatever they see."""
+def mark_every_position(network: Network) -> None:
+    """Make the mask heads mark every position for any input."""
     with torch.no_grad():
         for module in network.modules_of_body():
             module.mask.last.weight.zero_()
@@ -67,7 +67,7 @@ def say_all_marked(network: Network) -> None:
 
 
 def set_sparse(network: Network, count: int) -> None:
-    """The last `count` channels of every layer are sparse, the others dense."""
+    """Make the last `count` channels of every layer sparse, the others dense."""
     with torch.no_grad():
         for module in network.modules_of_body():
             for layer in module.layers():
@@ -76,11 +76,11 @@ def set_sparse(network: Network, count: int) -> None:
                 layer.logits[len(layer.logits) - count :, 1] = 1
 
 
-def test_the_plugin_offers_the_backbone() -> None:
+def test_the_plugin_registers_the_backbone() -> None:
     assert check_plugin("lowvision_smsr") == {"backbones": ["smsr"]}
 
 
-def test_it_keeps_the_contract_of_a_backbone() -> None:
+def test_the_backbone_passes_its_check() -> None:
     # Where two logits are nearly equal, half precision marks another position, and then an output is far off.
     check_backbone(SMSR(channels=4, layers=2), half=False)
 
@@ -89,27 +89,27 @@ def test_it_keeps_the_contract_of_a_backbone() -> None:
 
 
 @pytest.mark.parametrize(("scale", "printed"), [(2, 985), (3, 993), (4, 1006)])
-def test_it_has_the_parameters_that_the_paper_prints(scale: int, printed: int) -> None:
+def test_the_network_has_the_parameter_count_of_the_paper(scale: int, printed: int) -> None:
     network = blueprint(SMSR(), scale)
     logits = sum(p.numel() for name, p in network.named_parameters() if name.endswith("logits"))
     assert logits == 5 * 4 * 64 * 2
     assert round((parameters(network) - logits) / 1000) == printed
 
 
-def test_defaults_are_the_network_and_the_schedules_of_the_paper() -> None:
+def test_defaults_are_network_and_schedules_of_the_paper() -> None:
     assert SMSR() == SMSR(
         channels=64, layers=5, skip="bicubic", sparsity=0.1, sparsity_rise=0.05, tau=0.4, tau_fall=0.3
     )
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 26, 51, 200, 301, 302, 1000])
-def test_schedules_are_the_papers_with_epochs_told_as_progress(epoch: int) -> None:
+def test_schedules_equal_those_of_the_paper_as_functions_of_progress(epoch: int) -> None:
     progress = (epoch - 1) / EPOCHS
     assert PAPER.tau_at(progress) == pytest.approx(max(1 - (epoch - 1) / 500, 0.4))
     assert PAPER.weight_at(progress) == pytest.approx(min((epoch - 1) / 50, 1) * 0.1 / LEVELS)
 
 
-def test_a_schedule_of_no_length_is_over_at_once() -> None:
+def test_a_schedule_of_length_zero_ends_at_once() -> None:
     at_once = Schedule(sparsity=1.0, rise=0.0, tau=0.4, fall=0.0)
     assert (at_once.tau_at(0.0), at_once.weight_at(0.0)) == (0.4, 1 / LEVELS)
 
@@ -126,7 +126,7 @@ def test_a_schedule_of_no_length_is_over_at_once() -> None:
     channels=st.integers(1, 6),
     seed=st.integers(0, 99),
 )
-def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
+def test_a_sparsely_computed_module_equals_the_masked_one(
     batch: int, height: int, width: int, share: float, channels: int, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -143,7 +143,7 @@ def test_a_module_computed_where_masks_keep_something_is_the_masked_one(
 @pytest.mark.parametrize("count", [0, 3, 8])
 @settings(deadline=None, max_examples=5)
 @given(batch=st.integers(1, 3), height=st.integers(1, 11), width=st.integers(1, 11))
-def test_what_adapt_restores_is_what_forward_does(count: int, batch: int, height: int, width: int) -> None:
+def test_adapt_equals_forward(count: int, batch: int, height: int, width: int) -> None:
     network = built()
     set_sparse(network, count)
     images = torch.rand(batch, 3, height, width, dtype=torch.float64)
@@ -152,29 +152,29 @@ def test_what_adapt_restores_is_what_forward_does(count: int, batch: int, height
 
 
 def dense_form(network: Network, images: Tensor) -> Tensor:
-    """The network without any masks, from its weights alone."""
+    """Compute the network without masks, from its weights."""
     features = shallow = network.head(network.mean.sub(images))
-    seen = []
+    deviations = []
     for module in network.modules_of_body():
-        made, outputs = features, []
+        features_, outputs = features, []
         for layer in module.layers():
-            made = functional.relu(functional.conv2d(made, layer.convolution.weight, padding=1))
-            outputs.append(made)
+            features_ = functional.relu(functional.conv2d(features_, layer.convolution.weight, padding=1))
+            outputs.append(features_)
         features = features + module.attention(module.collect(outputs))
-        seen.append(features)
-    return network._image(images, shallow, seen)
+        deviations.append(features)
+    return network._image(images, shallow, deviations)
 
 
 @torch.no_grad()
-def test_with_every_position_marked_it_is_the_dense_network() -> None:
+def test_with_every_position_marked_the_network_equals_the_dense_one() -> None:
     network, images = built(), tiles()
     assert not torch.allclose(network(images), dense_form(network, images))
-    say_all_marked(network)
+    mark_every_position(network)
     torch.testing.assert_close(network(images), dense_form(network, images))
     torch.testing.assert_close(network.adapt(images)[0], dense_form(network, images))
 
 
-# What it costs
+# Cost
 
 
 @settings(deadline=None, max_examples=8)
@@ -185,7 +185,7 @@ def test_with_every_position_marked_it_is_the_dense_network() -> None:
     count=st.sampled_from([None, 0, 3, 8]),
     offset=st.sampled_from([-ALL, -0.3, 0.0, 0.3, ALL]),
 )
-def test_it_tells_exactly_the_multiply_adds_that_were_done(
+def test_the_reported_cost_equals_the_computed_multiply_adds(
     batch: int, height: int, width: int, count: int | None, offset: float
 ) -> None:
     network = built()
@@ -201,18 +201,18 @@ def test_it_tells_exactly_the_multiply_adds_that_were_done(
         assert network.adapt(image[None])[1] == own
 
 
-def test_with_every_position_marked_it_costs_what_the_static_graph_costs() -> None:
+def test_with_every_position_marked_the_cost_equals_the_static_graph() -> None:
     network, images = built(), tiles(2)
     dense = multiply_adds(network, (1, 3, TILE, TILE))
-    say_all_marked(network)
+    mark_every_position(network)
     assert network.adapt(images)[1].tolist() == [dense, dense]
 
 
-def test_each_position_that_is_not_marked_saves_the_same() -> None:
+def test_each_unmarked_position_saves_the_same_cost() -> None:
     network = built(SMSR(channels=8, layers=1))
     (module,) = network.modules_of_body()
     set_sparse(network, 3)
-    # Of 8 channels 3 are sparse: the first layer saves what makes them, the others also what is made of them.
+    # 3 of 8 channels are sparse: the first layer saves their outputs, the others also their inputs.
     assert sparse.saving(module) == 9 * (8 * 3 + 3 * (3 * 5 + 8 * 3)) + 4 * 3 * 8
     dense = multiply_adds(network, (1, 3, TILE, TILE))
     for image in tiles():
@@ -224,11 +224,11 @@ def test_each_position_that_is_not_marked_saves_the_same() -> None:
         assert network.adapt(image[None])[1] == dense - unmarked * sparse.saving(module)
 
 
-# What it is set to
+# Budget
 
 
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.9])
-def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> None:
+def test_a_budget_is_met_by_shifting_the_position_logits(share: float) -> None:
     network, images = built(), tiles(12)
     before = network(images)
     network.set_budget(share, images, tiles(12))
@@ -237,7 +237,7 @@ def test_a_share_is_met_by_shifting_the_logits_of_positions(share: float) -> Non
     assert torch.equal(network(images), before)  # the static graph stays
 
 
-def test_more_may_be_spent_and_more_is() -> None:
+def test_a_larger_budget_is_spent() -> None:
     network, images = built(), tiles(8)
     spent = []
     for share in (0.1, 0.7, 0.85, 1.0):
@@ -245,13 +245,11 @@ def test_more_may_be_spent_and_more_is() -> None:
         spent.append(int(network.adapt(images)[1].sum()))
     assert spent == sorted(set(spent))
     assert spent[-1] == 8 * multiply_adds(network, (1, 3, TILE, TILE))
-    network.set_budget(
-        0.1, images, images
-    )  # dearer than that is what dense channels cost, and that is the least there is
+    network.set_budget(0.1, images, images)  # below the cost of the dense channels, which is the minimum
     assert network.offset == -ALL
 
 
-def test_a_setting_travels_in_weights() -> None:
+def test_a_budget_setting_is_saved_with_the_weights() -> None:
     network, other = built(), built(seed=1)
     network.set_budget(0.8, tiles(), tiles())
     other.load_state_dict(network.state_dict())
@@ -262,25 +260,25 @@ def test_a_setting_travels_in_weights() -> None:
 # How it learns
 
 
-def test_soft_masks_become_hard_ones_as_the_temperature_falls() -> None:
+def test_soft_masks_approach_hard_masks_as_the_temperature_falls() -> None:
     logits = torch.randn(4000, 2) * 3
-    wanted = hard(logits, 1).float()
+    expected = hard(logits, 1).float()
     torch.manual_seed(0)
     drawn = [soft(logits, 1, torch.tensor(tau)) for tau in (1.0, 0.4, 0.01)]
     assert all(((mask >= 0) & (mask <= 1)).all() for mask in drawn)
     undecided = [(mask * (1 - mask)).mean() for mask in drawn]
     assert undecided == sorted(undecided, reverse=True)
     assert undecided[-1] < 1e-2
-    assert (drawn[-1].round() == wanted).float().mean() > 0.8  # noise decides where logits hardly differ
+    assert (drawn[-1].round() == expected).float().mean() > 0.8  # noise decides where logits hardly differ
 
 
-def test_what_is_kept_is_dense_or_marked() -> None:
+def test_kept_positions_are_dense_or_marked() -> None:
     marked, channels = torch.tensor([1.0, 0, 0, 1]).view(1, 1, 2, 2), torch.tensor([1.0, 0, 1, 1])
     everywhere = 1 - channels[:, None, None] * (1 - marked)
     torch.testing.assert_close(kept_share(marked, channels), everywhere.mean())
 
 
-def test_the_objective_is_l1_and_the_weighted_share_that_is_kept() -> None:
+def test_the_objective_is_l1_plus_the_weighted_kept_share() -> None:
     network = SMALL.build(PlainTask(scale=2)).train()
     objective = SMALL.replace(sparsity=5.0).objective(network, l1_loss)
     lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
@@ -294,8 +292,8 @@ def test_the_objective_is_l1_and_the_weighted_share_that_is_kept() -> None:
     assert network.state_dict()["tau"] == pytest.approx(0.4)
 
 
-def kept_after_training(sparsity: float) -> float:
-    """The share of forward's multiply-adds that adapt spends on average, after a few steps under that weight."""
+def share_kept_after_training(sparsity: float) -> float:
+    """Train a few steps with that weight, and return the mean share of forward's multiply-adds that adapt spends."""
     torch.manual_seed(0)
     network = SMALL.build(PlainTask(scale=2)).train()
     assert isinstance(network, Network)
@@ -311,22 +309,22 @@ def kept_after_training(sparsity: float) -> float:
     return spent / multiply_adds(network, (1, 3, TILE, TILE))
 
 
-def test_the_dearer_what_is_kept_the_less_is_kept() -> None:
-    free, dear = kept_after_training(0.0), kept_after_training(100.0)
-    assert dear < 0.75 * free
+def test_a_larger_sparsity_weight_keeps_less() -> None:
+    free, sparse_share = share_kept_after_training(0.0), share_kept_after_training(100.0)
+    assert sparse_share < 0.75 * free
 
 
-def test_it_starts_at_the_skip_and_learns() -> None:
+def test_the_initial_network_is_the_skip_and_training_improves_it() -> None:
     torch.manual_seed(0)
     losses = learning.losses(SMSR(channels=16, layers=2).build(PlainTask(scale=2)), scale=2)
     assert min(losses[-3:]) < 0.97 * losses[0]
 
 
-# What smaller ones inherit
+# Inheritance of weights
 
 
 @pytest.mark.parametrize(("reducer", "level"), [(Channels(), 8), (Layers(), 1)])
-def test_a_smaller_one_inherits_slices(reducer: Channels | Layers, level: int) -> None:
+def test_a_smaller_network_inherits_slices(reducer: Channels | Layers, level: int) -> None:
     base = SMSR(channels=16, layers=2)
     larger, smaller = built(base), built(reducer.reduce(base, level))  # type: ignore[arg-type]  # it stays SMSR
     assert reducer.inherit(larger, smaller)
@@ -336,20 +334,20 @@ def test_a_smaller_one_inherits_slices(reducer: Channels | Layers, level: int) -
 
 
 def waits(network: Network, tiles: Tensor) -> int:
-    """Count the operations of `adapt` that synchronise an accelerator: their result's size depends on values."""
+    """Count the operations of `adapt` that synchronise an accelerator: the size of their result depends on values."""
     network.adapt(tiles)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         network.adapt(tiles)
     return sum(event.name in ("aten::_local_scalar_dense", "aten::nonzero") for event in profiler.events())
 
 
-def test_a_batch_synchronises_once_a_module_whatever_its_size() -> None:
+def test_a_batch_synchronises_once_per_module_for_any_size() -> None:
     torch.manual_seed(0)
     network = Network(colours=3, scale=2, channels=8, layers=3, skip="bicubic").eval()
     assert waits(network, torch.rand(2, 3, 12, 12)) == waits(network, torch.rand(9, 3, 12, 12)) == 3
 
 
-def test_weights_are_split_again_after_they_change_and_copies_split_their_own() -> None:
+def test_split_weights_are_recomputed_after_changes_and_per_copy() -> None:
     torch.manual_seed(0)
     network = Network(colours=3, scale=2, channels=8, layers=2, skip="bicubic").eval()
     tiles = torch.rand(2, 3, 12, 12)

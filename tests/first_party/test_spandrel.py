@@ -64,38 +64,38 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def made(name: str) -> nn.Module:
+def build(name: str) -> nn.Module:
     torch.manual_seed(0)
     return MAKERS[name]().eval()
 
 
 def saved(folder: Path, network: nn.Module, name: str = "theirs.pth") -> Path:
-    """The network as programs of this kind save it."""
+    """Save a network as other programs do."""
     path = folder / name
     torch.save({"params_ema": network.state_dict()}, path)
     return path
 
 
 def recognised(network: nn.Module) -> Spandrel:
-    found = SpandrelFile().recognise(network.state_dict())
-    assert found is not None
-    choice = found.branches[0].choice
+    recognised_layout = SpandrelFile().recognise(network.state_dict())
+    assert recognised_layout is not None
+    choice = recognised_layout.branches[0].choice
     assert isinstance(choice, Spandrel)
     return choice
 
 
 @pytest.fixture(params=MAKERS)
 def network(request: pytest.FixtureRequest) -> nn.Module:
-    return made(request.param)
+    return build(request.param)
 
 
-def test_a_file_becomes_its_network_with_its_weights(network: nn.Module, tmp_path: Path) -> None:
+def test_a_file_is_read_with_architecture_and_weights(network: nn.Module, tmp_path: Path) -> None:
     path = saved(tmp_path, network)
-    found = external_weights.read(path, KNOWN, SpandrelFile())
-    ours = found.architecture.build_network().eval()
-    ours.load_state_dict(found.state)
+    external = external_weights.read(path, KNOWN, SpandrelFile())
+    ours = external.architecture.build_network().eval()
+    ours.load_state_dict(external.state)
     theirs = spandrel.ModelLoader().load_from_file(path).eval()
-    task = found.architecture.task
+    task = external.architecture.task
     assert (task.scale, task.channels) == (theirs.scale, theirs.input_channels)
     image = torch.rand(1, task.channels, 16, 24)
     before = image.clone()
@@ -114,7 +114,7 @@ def test_every_size_is_restored(network: nn.Module) -> None:
             assert ours(torch.rand(1, channels, height, width)).shape == (1, channels, scale * height, scale * width)
 
 
-def test_our_own_file_rebuilds_it_without_theirs(network: nn.Module, tmp_path: Path) -> None:
+def test_the_converted_file_works_without_the_original(network: nn.Module, tmp_path: Path) -> None:
     theirs, own = saved(tmp_path, network), tmp_path / "own.safetensors"
     header = weights.read_header(theirs, KNOWN)
     first = weights.load_network(theirs, header.architecture, KNOWN).eval()
@@ -129,8 +129,8 @@ def test_our_own_file_rebuilds_it_without_theirs(network: nn.Module, tmp_path: P
         assert torch.equal(first(image), second(image))
 
 
-def test_precision_order_and_older_names_make_no_other_backbone() -> None:
-    network = made("ESRGAN x4")
+def test_precision_order_and_older_names_give_the_same_backbone() -> None:
+    network = build("ESRGAN x4")
     backbone = recognised(network)
     state = {name: tensor.half() for name, tensor in reversed(network.state_dict().items())}
     assert SpandrelFile().recognise(state).branches[0].choice == backbone  # type: ignore[union-attr]  # it is one
@@ -151,8 +151,8 @@ def test_precision_order_and_older_names_make_no_other_backbone() -> None:
     assert SpandrelFile().recognise(newer).branches[0].choice == backbone  # type: ignore[union-attr]  # as above
 
 
-def test_it_is_spelt_shortly_and_reads_back() -> None:
-    backbone = recognised(made("SwinIR x2"))
+def test_the_backbone_has_a_short_form_that_is_read_back() -> None:
+    backbone = recognised(build("SwinIR x2"))
     serialize = KNOWN.serialize(backbone)
     assert serialize["spandrel"]["network"] == "SwinIR small s16w4 64nf 8dim 1conv 1unshuf x2"
     assert len(json.dumps(serialize)) < 800
@@ -162,26 +162,26 @@ def test_it_is_spelt_shortly_and_reads_back() -> None:
 
 
 @pytest.mark.parametrize("name", ["Compact x2", "SwinIR x2"])
-def test_it_keeps_the_contract_of_backbones(name: str) -> None:
-    backbone = recognised(made(name))
+def test_every_spandrel_network_passes_the_backbone_check(name: str) -> None:
+    backbone = recognised(build(name))
     task = PlainTask(scale=backbone.scales[0], channels=backbone._blueprint.channels)
     check_backbone(backbone, tasks=[task], half=name.startswith("Compact"), exportable=name.startswith("Compact"))
 
 
-def farthest(backbone: Spandrel) -> int:
-    """How far an output pixel sees along a row, by its gradients; half again as long a row as it claims."""
-    network, reach = reached(backbone)
+def measured_radius(backbone: Spandrel) -> int:
+    """Return the receptive-field radius, measured by gradients on a row 1.5 times as long as the stated reach needs."""
+    network, reach = network_and_reach(backbone)
     middle = 3 * reach // 2 + 2
     row = torch.rand(1, backbone._blueprint.channels, 1, 2 * middle + 1, dtype=torch.double, requires_grad=True)
     (scale,) = backbone.scales
     network(row)[..., middle * scale : (middle + 1) * scale].sum().backward()
     assert row.grad is not None
-    (seen,) = row.grad.abs().sum(dim=(0, 1, 2)).nonzero(as_tuple=True)
-    return int((seen - middle).abs().max())
+    (visible,) = row.grad.abs().sum(dim=(0, 1, 2)).nonzero(as_tuple=True)
+    return int((visible - middle).abs().max())
 
 
-def reached(backbone: Spandrel) -> tuple[nn.Module, int]:
-    """The network in float64 and the reach that it claims."""
+def network_and_reach(backbone: Spandrel) -> tuple[nn.Module, int]:
+    """Return the network in float64 and its stated reach."""
     (scale,) = backbone.scales
     task = PlainTask(scale=scale, channels=backbone._blueprint.channels)
     reach = backbone.reach(task)
@@ -193,11 +193,11 @@ def reached(backbone: Spandrel) -> tuple[nn.Module, int]:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
-def test_esrgan_sees_as_far_as_is_told(scale: int) -> None:
+def test_the_reach_of_esrgan_equals_its_receptive_field(scale: int) -> None:
     backbone = recognised(ESRGAN(num_filters=2, num_blocks=1, scale=scale))
-    reach = reached(backbone)[1]
+    reach = network_and_reach(backbone)[1]
     assert reach == 19
-    assert reach - 1 <= farthest(backbone) <= reach
+    assert reach - 1 <= measured_radius(backbone) <= reach
 
 
 @pytest.mark.parametrize(
@@ -215,23 +215,25 @@ def test_esrgan_sees_as_far_as_is_told(scale: int) -> None:
         (lambda: SwiftSRGAN(num_channels=8, num_blocks=1, upscale_factor=4), 10),
     ],
 )
-def test_networks_of_convolutions_claim_the_reach_that_they_have(network: Callable[[], nn.Module], reach: int) -> None:
+def test_the_reach_of_convolutional_networks_equals_their_receptive_field(
+    network: Callable[[], nn.Module], reach: int
+) -> None:
     torch.manual_seed(0)
     backbone = recognised(network())
-    assert reached(backbone)[1] == reach
-    assert farthest(backbone) == reach
+    assert network_and_reach(backbone)[1] == reach
+    assert measured_radius(backbone) == reach
 
 
-def test_what_sees_its_whole_input_claims_no_reach() -> None:
-    for whole in (RealPLKSR(dim=16, n_blocks=1, upscaling_factor=2), made("RCAN x2, which writes into its input")):
+def test_networks_with_global_attention_have_no_reach() -> None:
+    for whole in (RealPLKSR(dim=16, n_blocks=1, upscaling_factor=2), build("RCAN x2, which writes into its input")):
         backbone = recognised(whole)
         assert backbone.reach(PlainTask(scale=2)) is None
 
 
 @pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("fused", [True, False])
-def test_span_computes_the_same_through_our_own_format(norm: bool, fused: bool, tmp_path: Path) -> None:
-    """spandrel rejects files that hold fused convolutions only, and restores by them what was trained with branches."""
+def test_span_gives_equal_results_after_conversion(norm: bool, fused: bool, tmp_path: Path) -> None:
+    """spandrel rejects files that contain fused convolutions only, and fuses the branches of others for inference."""
     torch.manual_seed(0)
     theirs = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2, norm=norm).eval()
     image = torch.rand(1, 3, 9, 12)
@@ -248,28 +250,28 @@ def test_span_computes_the_same_through_our_own_format(norm: bool, fused: bool, 
         torch.testing.assert_close(ours(image), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_file_of_another_network_is_refused_in_words_that_can_be_read(tmp_path: Path) -> None:
-    header = weights.read_header(saved(tmp_path, made("SwinIR x2"), "swin.pth"), KNOWN)
+def test_a_file_of_another_network_is_refused_with_a_clear_message(tmp_path: Path) -> None:
+    header = weights.read_header(saved(tmp_path, build("SwinIR x2"), "swin.pth"), KNOWN)
     with pytest.raises(WeightsError) as caught:
-        weights.load_network(saved(tmp_path, made("Compact x2")), header.architecture, KNOWN)
+        weights.load_network(saved(tmp_path, build("Compact x2")), header.architecture, KNOWN)
     assert "spandrel(network=Compact 4nf 1nc x2) for sr x2; needed is a backbone, spandrel(network=SwinIR" in str(
         caught.value
     )
     assert len(str(caught.value)) < 600 + len(str(tmp_path))
 
 
-def test_a_network_asks_for_multiples_of_its_own() -> None:
-    assert [recognised(made(name)).multiple_of for name in ("ESRGAN x4", "ESRGAN x2 that folds pixels")] == [1, 4]
+def test_a_network_requires_its_multiple_of_input_size() -> None:
+    assert [recognised(build(name)).multiple_of for name in ("ESRGAN x4", "ESRGAN x2 that folds pixels")] == [1, 4]
 
 
-def test_tiles_are_no_smaller_than_the_network_takes() -> None:
+def test_tiles_are_at_least_as_large_as_the_network_requires() -> None:
     made_for = SpandrelFile(size=8, overlap=2).recognise(swinir().state_dict())
     assert made_for is not None
     assert made_for.tile == (16, 2)
 
 
-def test_a_task_of_another_scale_or_other_channels_is_told() -> None:
-    backbone = recognised(made("Compact x2"))
+def test_a_task_of_another_scale_or_channel_count_is_reported() -> None:
+    backbone = recognised(build("Compact x2"))
     with pytest.raises(ValueError, match="Compact 4nf 1nc x2 has scale 2; the task has scale 4"):
         backbone.build(PlainTask(scale=4))
     with pytest.raises(ValueError, match="has channels 3; the task has channels 1"):
@@ -288,31 +290,31 @@ def test_a_task_of_another_scale_or_other_channels_is_told() -> None:
     ],
     ids=["square", "alpha", "other channels"],
 )
-def test_what_is_no_network_for_images_as_ours_is_refused(
+def test_unsupported_kinds_of_networks_are_refused(
     network: Callable[[], nn.Module], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(WeightsError, match=f"cannot be converted: .*{reason}"):
         weights.read_header(saved(tmp_path, network()), KNOWN)
 
 
-def test_what_spandrel_takes_for_another_network_is_told_with_its_reason() -> None:
+def test_a_misdetected_network_is_reported_with_its_reason() -> None:
     state = {"body.0.weight": torch.zeros(4, 3, 3, 3), "body.1.weight": torch.zeros(4)}
     with pytest.raises(ValueError, match="spandrel detects a network that it cannot build"):
         SpandrelFile().recognise(state)
 
 
-def test_what_nobody_knows_is_left_to_others() -> None:
+def test_unknown_files_are_not_recognised() -> None:
     assert SpandrelFile().recognise({"some.weight": torch.zeros(3)}) is None
 
 
-@pytest.mark.parametrize("word", ["", "a", "QlpoOTFBWSZTWQ==", layout.pack({"some.weight": torch.zeros(3)})])
-def test_a_layout_of_nothing_is_refused(word: str) -> None:
+@pytest.mark.parametrize("layout_text", ["", "a", "QlpoOTFBWSZTWQ==", layout.pack({"some.weight": torch.zeros(3)})])
+def test_an_invalid_layout_is_refused(layout_text: str) -> None:
     with pytest.raises(ValidationError, match=r"is not a valid layout of a network|recognises no network"):
-        Spandrel(layout=word)
+        Spandrel(layout=layout_text)
 
 
-def test_without_spandrel_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = made("Compact x2")
+def test_without_spandrel_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build("Compact x2")
     theirs, own = saved(tmp_path, network), tmp_path / "own.safetensors"
     header = weights.read_header(theirs, KNOWN)
     weights.save(own, weights.load_network(theirs, header.architecture, KNOWN), header.architecture, KNOWN, {})
@@ -326,7 +328,7 @@ def test_without_spandrel_the_way_out_is_told(tmp_path: Path, monkeypatch: pytes
     assert "spandrel" in lowvision_backbones()
 
 
-def test_listing_the_plugin_needs_neither_torch_nor_spandrel() -> None:
+def test_listing_the_plugin_imports_neither_torch_nor_spandrel() -> None:
     program = (
         "import sys, lowvision_spandrel as s; s.lowvision_backbones(); s.lowvision_formats(); s.lowvision_tasks();"
         "print({'torch', 'spandrel'} & set(sys.modules))"
@@ -334,7 +336,7 @@ def test_listing_the_plugin_needs_neither_torch_nor_spandrel() -> None:
     assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"
 
 
-def test_the_unknown_task_measures_by_pairs_alone() -> None:
+def test_the_unknown_task_is_measured_on_pairs_only() -> None:
     lq = torch.rand(1, 3, 5, 7)
     assert Unknown().baseline(lq) is lq
     assert Unknown(scale=3).baseline(lq).shape == (1, 3, 15, 21)
@@ -342,8 +344,8 @@ def test_the_unknown_task_measures_by_pairs_alone() -> None:
         Unknown().degrade(lq[0], torch.Generator())
 
 
-def test_a_file_restores_as_a_whole_image_does(tmp_path: Path) -> None:
-    network = made("Compact x2")
+def test_restoring_from_a_file_equals_the_network_on_the_whole_image(tmp_path: Path) -> None:
+    network = build("Compact x2")
     path = saved(tmp_path, network)
     image = np.random.default_rng(0).integers(0, 256, (150, 170, 3), dtype=np.uint8)
     restored = lowvision.load(path, device="cpu", runtime="torch").restore(image).image
@@ -367,15 +369,15 @@ stages:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    """A recipe that routes between a Compact and a SwinIR from files."""
+    """Write a recipe that routes between a Compact and a SwinIR read from files."""
     tiny.write_photographs(tmp_path / "photos")
-    small, large = saved(tmp_path, made("Compact x2"), "small.pth"), saved(tmp_path, made("SwinIR x2"), "large.pth")
+    small, large = saved(tmp_path, build("Compact x2"), "small.pth"), saved(tmp_path, build("SwinIR x2"), "large.pth")
     path = tmp_path / "two.yml"
     path.write_text(RECIPE.format(photos=tmp_path / "photos", small=small, large=large))
     return path
 
 
-def test_two_files_are_routed_between_and_the_result_needs_neither(recipe: Path, tmp_path: Path) -> None:
+def test_a_container_of_two_files_routes_without_the_originals(recipe: Path, tmp_path: Path) -> None:
     tiny.run(recipe, tmp_path / "run")
     files = {name: torch.load(tmp_path / name)["params_ema"] for name in ("small.pth", "large.pth")}
     for name in files:
@@ -387,39 +389,39 @@ def test_two_files_are_routed_between_and_the_result_needs_neither(recipe: Path,
         ours = branch.state_dict()
         assert all(torch.equal(ours[f"network.{key}"], tensor) for key, tensor in state.items())
     assert str(tmp_path).encode() not in made_by_it.read_bytes()
-    told = json.loads((tmp_path / "run" / "report.json").read_text())
-    ways = told["sets"][0]["mean"]
-    assert ways["branch_0"]["gmac"] < ways["branch_1"]["gmac"]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    rows = report["sets"][0]["mean"]
+    assert rows["branch_0"]["gmac"] < rows["branch_1"]["gmac"]
     image = np.zeros((9, 40, 3), np.uint8)
     assert lowvision.load(made_by_it, device="cpu", runtime="torch").restore(image).image.shape == (18, 80, 3)
 
 
-def test_a_resolved_recipe_names_network_and_file(recipe: Path) -> None:
-    found = reading.read(recipe, KNOWN)
+def test_a_resolved_recipe_contains_network_and_file(recipe: Path) -> None:
+    read_recipe = reading.read(recipe, KNOWN)
     again = recipe.with_name("resolved.yml")
-    again.write_text(reading.resolved(found, KNOWN))
+    again.write_text(reading.resolved(read_recipe, KNOWN))
     assert "network: Compact 4nf 1nc x2" in again.read_text()
-    assert reading.read(again, KNOWN) == found
+    assert reading.read(again, KNOWN) == read_recipe
 
 
-def test_without_training_the_classifier_is_fitted(recipe: Path, tmp_path: Path) -> None:
+def test_a_training_free_classifier_is_fitted(recipe: Path, tmp_path: Path) -> None:
     changes = ["stages={calibrate: {}, evaluate: null}", "classifier=high_frequency"]
     tiny.run(recipe, tmp_path / "run", *changes)
     made_by_it = tmp_path / "run" / "calibrate" / "container.safetensors"
     assert weights.read_header(made_by_it, KNOWN).kind == "container"
 
 
-def test_the_recipes_of_the_page_have_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recipes_of_the_docs_page_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "spandrel.md").read_text()
     monkeypatch.chdir(tmp_path)
     saved(tmp_path, Compact(num_feat=4, num_conv=1, upscale=4), "tiny.pth")
-    saved(tmp_path, made("ESRGAN x4"), "big.pth")
+    saved(tmp_path, build("ESRGAN x4"), "big.pth")
     recipes = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert len(recipes) == 2
     for text in recipes:
         Path("r.yml").write_text(text)
-        found = reading.read("r.yml", KNOWN)
-        assert [branch.weights for branch in found.branches] == ["tiny.pth", "big.pth"]
+        read_recipe = reading.read("r.yml", KNOWN)
+        assert [branch.weights for branch in read_recipe.branches] == ["tiny.pth", "big.pth"]
 
 
 def test_a_backbone_may_be_a_file(recipe: Path) -> None:

@@ -43,20 +43,20 @@ def batch(seed: int = 0, scale: int = 2) -> tuple[Tensor, Tensor]:
 
 
 def non_zeros(network: nn.Module) -> list[tuple[set[int], int]]:
-    """Of every sparse layer: how many non-zeros its blocks have, and how many they should have."""
-    found = []
+    """Return the actual and the expected number of non-zero weights per block, for every sparse layer."""
+    counts_per_layer = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and "parametrizations" in dict(module.named_children()):
             ((_, balanced),) = sparse_weights(module)
             counts = balanced.blocks.cut(module.weight).count_nonzero(dim=-1)
-            found.append(({*counts.flatten().tolist()}, balanced.blocks.kept))
-    return found
+            counts_per_layer.append(({*counts.flatten().tolist()}, balanced.blocks.kept))
+    return counts_per_layer
 
 
 def assert_balanced(network: nn.Module) -> None:
     layers = non_zeros(network)
     assert layers
-    assert all(counts == {wanted} for counts, wanted in layers), layers
+    assert all(counts == {expected} for counts, expected in layers), layers
 
 
 # Blocks
@@ -70,7 +70,7 @@ def assert_balanced(network: nn.Module) -> None:
     sparsity=st.floats(0.01, 0.99),
 )
 @settings(deadline=None, max_examples=60)
-def test_every_block_keeps_its_largest_and_a_weight_is_put_together_again(
+def test_every_block_keeps_its_largest_weights_and_blocks_reassemble_to_the_weight(
     out: int, row: tuple[int, int, int], groups: int, size: int, sparsity: float
 ) -> None:
     inputs, *kernel = row
@@ -88,7 +88,7 @@ def test_every_block_keeps_its_largest_and_a_weight_is_put_together_again(
     assert (magnitudes.masked_fill(mask, 0).amax(dim=-1) <= least_kept).all()
 
 
-def test_a_row_of_a_transposed_convolution_is_what_makes_one_channel() -> None:
+def test_a_row_of_a_transposed_convolution_holds_the_weights_of_one_output_channel() -> None:
     layer = nn.ConvTranspose2d(4, 6, (1, 2), groups=2)
     with torch.no_grad():
         layer.weight.copy_(torch.arange(24.0).reshape(4, 3, 1, 2))
@@ -97,46 +97,46 @@ def test_a_row_of_a_transposed_convolution_is_what_makes_one_channel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "size", "wanted"), [(144, 16, 16), (81, 16, 27), (81, 12, 9), (53, 16, 53), (1, 16, 1)]
+    ("row", "size", "expected"), [(144, 16, 16), (81, 16, 27), (81, 12, 9), (53, 16, 53), (1, 16, 1)]
 )
-def test_a_block_is_the_nearest_that_divides_the_row(row: int, size: int, wanted: int) -> None:
-    assert nearest_divisor(row, size) == wanted
+def test_the_block_size_is_the_nearest_divisor_of_the_row(row: int, size: int, expected: int) -> None:
+    assert nearest_divisor(row, size) == expected
 
 
 @pytest.mark.parametrize(("size", "sparsity", "kept"), [(16, 0.75, 4), (16, 0.99, 1), (9, 0.75, 2), (9, 0.01, 9)])
-def test_shares_become_whole_weights_and_one_always_stays(size: int, sparsity: float, kept: int) -> None:
+def test_densities_are_rounded_to_whole_weights_of_at_least_one(size: int, sparsity: float, kept: int) -> None:
     assert kept_of(size, sparsity) == kept
 
 
-def test_equal_weights_are_pruned_to_the_same_number() -> None:
+def test_ties_are_pruned_to_the_exact_number() -> None:
     assert (Blocks(4, 1, 0).ranks(torch.ones(2, 8)) < 1).sum() == 4
 
 
 # The backbone
 
 
-def test_the_plugin_offers_backbone_and_reducer() -> None:
+def test_the_plugin_registers_backbone_and_reducer() -> None:
     assert check_plugin("lowvision_sparsity") == {"backbones": ["sparse"], "reducers": ["sparsity"]}
 
 
-def test_a_sparse_network_keeps_the_contract() -> None:
+def test_a_sparse_backbone_passes_its_check() -> None:
     inner = FSRCNN(channels=12, shrink=4, layers=1)
     check_backbone(Sparse(of=inner, sparsity=0.5, ends=True), tasks=[TASK])
-    check_backbone(HALF, tasks=[TASK], exportable=False)  # export is as above
+    check_backbone(HALF, tasks=[TASK], exportable=False)  # export is tested above
 
 
-def test_a_network_is_as_sparse_as_it_says_from_the_start() -> None:
+def test_the_initial_network_has_the_stated_sparsity() -> None:
     assert_balanced(seeded(Sparse(of=SMALL, sparsity=0.75, block=8)))
 
 
-def test_the_first_and_the_last_layer_stay_dense_unless_told() -> None:
+def test_the_first_and_last_layer_stay_dense_by_default() -> None:
     network = seeded(HALF)
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     assert len(non_zeros(network)) == len(convolutions) - 2
     assert len(non_zeros(seeded(HALF.replace(ends=True)))) == len(convolutions)
 
 
-def test_weights_are_taken_away_gradually_and_after_every_step_exactly_the_wanted_number_is_left() -> None:
+def test_weights_are_pruned_gradually_to_the_exact_number_of_each_step() -> None:
     backbone = Sparse(of=SMALL, sparsity=0.75, block=8, settle=0.5)
     network, let_through = seeded(backbone), list[list[set[int]]]()
     objective, optimizer = backbone.objective(network, l1_loss), torch.optim.Adam(network.parameters(), lr=1e-3)
@@ -152,11 +152,11 @@ def test_weights_are_taken_away_gradually_and_after_every_step_exactly_the_wante
     assert let_through == [[{layer[step]} for layer in while_trained] for step in range(9)]
 
 
-def test_the_ramp_is_cubic_and_ends() -> None:
+def test_the_pruning_schedule_is_cubic_and_ends() -> None:
     assert [ramp(p) for p in (0, 0.5, 1, 1.5)] == [0, 0.875, 1, 1]
 
 
-def test_pruning_starts_where_it_was_left_and_nothing_comes_back() -> None:
+def test_pruning_resumes_and_pruned_weights_stay_zero() -> None:
     network = seeded(HALF)
     objective, lq_gt = HALF.objective(network, l1_loss), batch()
     objective(*lq_gt, 0.9)
@@ -171,7 +171,7 @@ def test_pruning_starts_where_it_was_left_and_nothing_comes_back() -> None:
 
 
 class Pruned(Backbone):
-    """A backbone with an objective of its own."""
+    """A backbone with its own objective."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)))
@@ -188,7 +188,7 @@ class Pruned(Backbone):
         return Own()
 
 
-def test_what_the_inner_backbone_says_trains_it_while_it_is_pruned() -> None:
+def test_the_objective_of_the_inner_backbone_is_used_during_pruning() -> None:
     backbone = Sparse(of=Pruned(), sparsity=2 / 3, block=9)
     network = seeded(backbone)
     lq, _ = batch()
@@ -197,7 +197,7 @@ def test_what_the_inner_backbone_says_trains_it_while_it_is_pruned() -> None:
     assert [loss["progress"].item() for loss in losses] == [0, 0.75]
 
 
-def test_a_network_without_layers_between_its_ends_is_refused_with_the_way_out() -> None:
+def test_a_network_without_inner_layers_is_refused_with_a_remedy() -> None:
     class Single(Pruned):
         """One layer."""
 
@@ -209,23 +209,23 @@ def test_a_network_without_layers_between_its_ends_is_refused_with_the_way_out()
     assert_balanced(Sparse(of=Single(), sparsity=0.5, ends=True).build(TASK))
 
 
-def test_constants_stay_as_they_are() -> None:
+def test_constant_tensors_are_not_pruned() -> None:
     network = nn.Sequential(*(nn.Conv2d(4, 4, 1) for _ in range(4)))
     network[1].requires_grad_(False)
     assert make_sparse(network, 0.5, 4, ends=False) == 1
     assert [isinstance(layer.weight, nn.Parameter) for layer in network] == [True, True, False, True]
 
 
-def test_a_recipe_and_a_weights_file_spell_the_backbone_inside(tmp_path: Path) -> None:
+def test_recipes_and_weights_files_contain_the_inner_backbone(tmp_path: Path) -> None:
     known = registry.load()
-    made = tiny.architecture().only(-1)
-    made = made.replace(branches=(Sparse(of=made.branches[0], sparsity=0.5),))
-    path = tiny.write_weights(tmp_path / "sparse.safetensors", made)
+    architecture = tiny.architecture().only(-1)
+    architecture = architecture.replace(branches=(Sparse(of=architecture.branches[0], sparsity=0.5),))
+    path = tiny.write_weights(tmp_path / "sparse.safetensors", architecture)
     header = weights.read_header(path, known)
-    assert header.architecture == made
-    assert_balanced(weights.load_network(path, made, known))
+    assert header.architecture == architecture
+    assert_balanced(weights.load_network(path, architecture, known))
     with pytest.raises(WeightsError, match=r"holds a backbone, sparse\(of=fsrcnn\(channels=12, .*sparsity=0.5"):
-        weights.load_network(path, made.replace(branches=(SMALL,)), known)
+        weights.load_network(path, architecture.replace(branches=(SMALL,)), known)
 
 
 # A run
@@ -238,7 +238,7 @@ KEPT = ("base/best", "base/last", "branches/0/last", "branches/2/last", "joint/l
 
 
 def die_while_pruning(recipe: Path, folder: Path) -> None:
-    """Run its base, and die in the fifth update, after two checkpoints."""
+    """Train the base, and kill the process in the fifth update, after two checkpoints."""
     from lowvision.training import loop
 
     update, calls = loop.update, []
@@ -253,21 +253,25 @@ def die_while_pruning(recipe: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a run whose branches are all sparse, and beside it that of a base which was killed and went on."""
-    place = tmp_path_factory.mktemp("sparse")
-    recipe = tiny.write_recipe(place)
-    assert tiny.in_a_child(tiny.run, recipe, place / "whole", SPARSE, LEVELS, f"stages={{{BASE}, {REST}}}") == 0
-    assert tiny.in_a_child(die_while_pruning, recipe, place / "killed") == -9
-    assert tiny.in_a_child(tiny.run, recipe, place / "killed", SPARSE, LEVELS, f"stages={{{BASE}}}") == 0
-    return place
+    """Return the folder of a run with sparse branches; next to it lies a run that was killed and resumed."""
+    base_folder = tmp_path_factory.mktemp("sparse")
+    recipe = tiny.write_recipe(base_folder)
+    assert tiny.in_a_child(tiny.run, recipe, base_folder / "whole", SPARSE, LEVELS, f"stages={{{BASE}, {REST}}}") == 0
+    assert tiny.in_a_child(die_while_pruning, recipe, base_folder / "killed") == -9
+    assert tiny.in_a_child(tiny.run, recipe, base_folder / "killed", SPARSE, LEVELS, f"stages={{{BASE}}}") == 0
+    return base_folder
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_masks_survive_saving_averaging_and_the_container(folder: Path, name: str) -> None:
+def test_masks_survive_saving_averaging_and_containers(folder: Path, name: str) -> None:
     known = registry.load()
     path = folder / "whole" / f"{name}.safetensors"
-    made = weights.read_header(path, known).architecture
-    network = weights.load_container(path, made, known) if made.classifier else weights.load_network(path, made, known)
+    architecture = weights.read_header(path, known).architecture
+    network = (
+        weights.load_container(path, architecture, known)
+        if architecture.classifier
+        else weights.load_network(path, architecture, known)
+    )
     assert_balanced(network)
     state = load_file(path)
     masks = {key: tensor for key, tensor in state.items() if key.endswith(".0.mask")}
@@ -276,7 +280,7 @@ def test_masks_survive_saving_averaging_and_the_container(folder: Path, name: st
 
 
 @pytest.mark.parametrize("name", ["base/best", "base/last"])
-def test_a_run_that_is_killed_while_pruning_goes_on_bit_for_bit(folder: Path, name: str) -> None:
+def test_a_run_killed_during_pruning_resumes_bit_for_bit(folder: Path, name: str) -> None:
     whole, killed = (load_file(folder / run / f"{name}.safetensors") for run in ("whole", "killed"))
     assert whole.keys() == killed.keys()
     assert [key for key, tensor in whole.items() if not torch.equal(tensor, killed[key])] == []
@@ -286,12 +290,12 @@ def test_a_run_that_is_killed_while_pruning_goes_on_bit_for_bit(folder: Path, na
 
 
 @pytest.mark.parametrize("level", [-0.1, 1, 1.5, "half", True])
-def test_levels_that_mean_nothing_are_refused(level: float | str) -> None:
+def test_invalid_levels_are_refused(level: float | str) -> None:
     with pytest.raises(ValueError, match="the level must be the fraction of zero weights"):
         Sparsity().reduce(SMALL, level)
 
 
-def test_sparse_is_not_made_less_sparse() -> None:
+def test_a_level_of_lower_sparsity_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"this sparse CARN has 0.5 zeros already; a reducer only makes a backbone smaller"
     ):
@@ -300,11 +304,11 @@ def test_sparse_is_not_made_less_sparse() -> None:
     assert Sparsity().reduce(SMALL, 0) == SMALL
 
 
-def test_the_reducer_keeps_its_contract_cheaper_in_theory_at_the_same_exact_cost() -> None:
+def test_the_reducer_passes_its_check_with_lower_theoretical_and_equal_exact_cost() -> None:
     check_reducer(Sparsity(), SMALL, [0.75, 0.5, 0], task=TASK)
 
 
-def test_a_sparse_branch_inherits_the_weights_of_the_dense_base_and_masks_follow_from_them() -> None:
+def test_a_sparse_branch_inherits_dense_weights_and_derives_masks_from_them() -> None:
     base, task = SMALL, TASK
     larger, smaller = seeded(base, task), seeded(Sparsity().reduce(base, 0.5), task, seed=1)
     assert Sparsity().inherit(larger, smaller)
@@ -319,7 +323,7 @@ def test_a_sparse_branch_inherits_the_weights_of_the_dense_base_and_masks_follow
     assert not Sparsity().inherit(other, smaller)
 
 
-def test_a_sparse_backbone_is_narrowed_inside_and_hands_its_weights_down() -> None:
+def test_a_sparse_backbone_can_be_narrowed_and_inherited_from() -> None:
     narrow = Channels().reduce(HALF, 4)
     assert narrow == HALF.replace(of=SMALL.replace(channels=4))
     larger, middle, smaller = seeded(HALF), seeded(narrow, seed=1), seeded(narrow, seed=2)
@@ -333,7 +337,7 @@ def test_a_sparse_backbone_is_narrowed_inside_and_hands_its_weights_down() -> No
 # Cost
 
 
-def test_the_exact_cost_is_that_of_the_dense_network_and_the_theoretical_one_that_of_what_is_not_zero() -> None:
+def test_the_exact_cost_is_dense_and_the_theoretical_one_counts_non_zero_weights() -> None:
     shape, backbone = (1, 3, 16, 16), Sparse(of=SMALL, sparsity=0.5, ends=True)
     dense, sparse = seeded(SMALL), seeded(backbone)
     exact, skipped = multiply_adds(dense, shape), 0
@@ -347,14 +351,14 @@ def test_the_exact_cost_is_that_of_the_dense_network_and_the_theoretical_one_tha
     assert theoretical_multiply_adds(dense, shape) == exact
 
 
-def told() -> list[list[str]]:
-    """The rows of the README's table of costs."""
+def readme_rows() -> list[list[str]]:
+    """Return the rows of the README's table of costs."""
     table = README.read_text().split("| network | exact |")[1].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-@pytest.mark.parametrize("row", told(), ids=lambda row: row[0])
-def test_the_readme_tells_what_is_counted(row: list[str]) -> None:
+@pytest.mark.parametrize("row", readme_rows(), ids=lambda row: row[0])
+def test_the_readme_figures_equal_the_counted_ones(row: list[str]) -> None:
     name, exact, half, quarter = row
     dense = {"CARN, 64 channels": CARN(), "SRResNet": SRResNet(), "FSRCNN, with `ends: true`": FSRCNN()}[name]
     task, shape, ends = PlainTask(scale=4), (1, 3, 32, 32), "ends" in name

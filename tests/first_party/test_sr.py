@@ -32,7 +32,7 @@ SKIPS: tuple[Skip, ...] = ("nearest", "bilinear", "bicubic")
 
 
 class AnyTask(Task):
-    """A task of any scale and number of channels, with nothing to degrade."""
+    """A task of any scale and number of channels, without degradation."""
 
     def degrade(self, gt: Tensor, generator: torch.Generator) -> Tensor:
         return gt
@@ -58,13 +58,13 @@ def seeded(backbone: Backbone, task: Task) -> nn.Module:
 
 
 def smooth_image(height: int, width: int, colours: int = 3) -> Tensor:
-    """(1,colours,height,width) in [0,1]."""
+    """Return a smooth image (1,colours,height,width) in [0,1]."""
     torch.manual_seed(1)
     return upsample(torch.rand(1, colours, (height + 3) // 4, (width + 3) // 4), 4, "bilinear")[..., :height, :width]
 
 
 def disturbed(network: nn.Module, size: int, radius: int, scale: int) -> Tensor:
-    """How much the outputs of the middle LQ pixel change when all pixels farther than `radius` from it do."""
+    """Return the change of the output at the middle LQ pixel if all pixels farther than `radius` change."""
     middle = size // 2
     mask = torch.ones(size, size, dtype=torch.bool)
     mask[middle - radius : middle + radius + 1, middle - radius : middle + radius + 1] = False
@@ -100,7 +100,7 @@ def disturbed(network: nn.Module, size: int, radius: int, scale: int) -> Tensor:
     ],
     ids=name,
 )
-def test_branches_have_the_parameters_of_the_reference(backbone: Backbone, expected: int) -> None:
+def test_branches_have_the_parameter_counts_of_the_reference(backbone: Backbone, expected: int) -> None:
     # The reference's CARN and RCAN have 24 more: their mean shift is two 1x1 convolutions, ours a constant.
     assert parameters(blueprint(backbone)) == expected
 
@@ -115,7 +115,7 @@ def test_branches_have_the_parameters_of_the_reference(backbone: Backbone, expec
     ],
     ids=["FSRCNN", "CARN", "SRResNet", "RCAN"],
 )
-def test_containers_have_the_parameters_of_the_reference(branches: list[Backbone], expected: int) -> None:
+def test_containers_have_the_parameter_counts_of_the_reference(branches: list[Backbone], expected: int) -> None:
     assert sum(parameters(blueprint(branch)) for branch in branches) + CLASS_MODULE_PARAMETERS == expected
 
 
@@ -142,7 +142,7 @@ def test_containers_have_the_parameters_of_the_reference(branches: list[Backbone
     ],
     ids=name,
 )
-def test_branches_cost_what_was_counted(backbone: Backbone, millions: float) -> None:
+def test_branch_costs_equal_the_counted_ones(backbone: Backbone, millions: float) -> None:
     digits = len(str(millions).partition(".")[2])
     assert round(multiply_adds(blueprint(backbone), TILE) / 1e6, digits) == millions
 
@@ -165,9 +165,7 @@ def test_branches_cost_what_was_counted(backbone: Backbone, millions: float) -> 
     ],
     ids=name,
 )
-def test_branches_cost_what_the_paper_says_by_its_own_convention(
-    backbone: Backbone, unit: float, printed: float
-) -> None:
+def test_branch_costs_equal_the_paper_in_its_convention(backbone: Backbone, unit: float, printed: float) -> None:
     # The paper cuts 304.57 to 304 and rounds 5.194 up: within one unit of the last printed digit.
     last_digit = 10.0 ** -len(str(printed).partition(".")[2].rstrip("0")) if isinstance(printed, float) else 1
     assert abs(paper_flops(blueprint(backbone), TILE) / unit - printed) < last_digit
@@ -180,7 +178,7 @@ def test_defaults_are_the_base_networks_of_the_paper() -> None:
     assert RCAN() == RCAN(channels=64, layers=10, blocks=20, reduction=16, skip="none")
 
 
-# What every network does
+# Outputs, gradients and initial state of every network
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
@@ -193,7 +191,7 @@ def test_the_output_is_exactly_scale_times_the_input(backbone: Backbone, scale: 
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_grey_images_work(backbone: Backbone) -> None:
+def test_grey_images_are_restored(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=2, channels=1))
     assert network(torch.rand(1, 1, 8, 8)).shape == (1, 1, 16, 16)
 
@@ -223,7 +221,7 @@ def test_the_same_seed_gives_the_same_weights(backbone: Backbone) -> None:
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
-def test_a_forward_pass_leaves_its_input_alone(backbone: Backbone) -> None:
+def test_a_forward_pass_does_not_modify_its_input(backbone: Backbone) -> None:
     lq = torch.rand(1, 3, 8, 8)
     kept = lq.clone()
     seeded(backbone, SuperResolution())(lq)
@@ -235,7 +233,7 @@ def test_a_forward_pass_leaves_its_input_alone(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("backbone", [FSRCNN(), CARN(), CARN(batch_norm=True), SRResNet(), RCAN(layers=2)], ids=name)
 @pytest.mark.parametrize("skip", SKIPS)
-def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone, skip: Any) -> None:
+def test_an_initial_network_with_skip_is_near_the_interpolation(backbone: Backbone, skip: Any) -> None:
     network = seeded(backbone.replace(skip=skip), SuperResolution(scale=4))
     lq = smooth_image(24, 24)
     with torch.no_grad():
@@ -245,7 +243,7 @@ def test_a_network_with_a_skip_starts_near_the_interpolation(backbone: Backbone,
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
 @pytest.mark.parametrize("skip", SKIPS)
-def test_a_network_with_a_skip_starts_blind_to_flat_areas(backbone: Backbone, skip: Any) -> None:
+def test_an_initial_network_with_skip_does_not_change_flat_areas(backbone: Backbone, skip: Any) -> None:
     network = seeded(backbone.replace(skip=skip), SuperResolution(scale=4))
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
     features = first(torch.full((1, 3, 9, 9), 0.7))[..., 2:-2, 2:-2]  # away from the zeros around the image
@@ -253,16 +251,16 @@ def test_a_network_with_a_skip_starts_blind_to_flat_areas(backbone: Backbone, sk
 
 
 @pytest.mark.parametrize("backbone", [FSRCNN(), CARN(), SRResNet(), RCAN(layers=3)], ids=name)
-def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) -> None:
+def test_features_neither_vanish_nor_explode_through_the_layers(backbone: Backbone) -> None:
     network = seeded(backbone, SuperResolution(scale=4))
-    seen: list[Tensor] = []
+    deviations: list[Tensor] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+            module.register_forward_pre_hook(lambda _module, inputs: deviations.append(inputs[0]))
     with torch.no_grad():
         network(smooth_image(32, 32))
-    # One pixel: what an attention layer sees.
-    strengths = [features.std().item() for features in seen if features.shape[-1] > 1]
+    # One pixel, because channel attention depends only on the mean.
+    strengths = [features.std().item() for features in deviations if features.shape[-1] > 1]
     assert min(strengths) > 1e-3
     assert max(strengths) < 30
 
@@ -277,7 +275,7 @@ def test_features_neither_vanish_nor_explode_on_their_way(backbone: Backbone) ->
     ],
     ids=name,
 )
-def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone, rate: float) -> None:
+def test_a_few_training_steps_beat_the_interpolation(backbone: Backbone, rate: float) -> None:
     # With every layer's initial weights times 0.1, as the reference has it, FSRCNN stays exactly bicubic.
     task = SuperResolution(scale=4)
     network = seeded(backbone.replace(skip="bicubic"), task)
@@ -291,7 +289,7 @@ def test_a_few_steps_leave_the_interpolation_behind(backbone: Backbone, rate: fl
 @pytest.mark.parametrize("backbone", FINITE, ids=name)
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("skip", ["none", "bicubic"])
-def test_an_output_pixel_sees_no_farther_than_reach(backbone: Backbone, scale: int, skip: str) -> None:
+def test_reach_is_at_least_the_receptive_field_radius(backbone: Backbone, scale: int, skip: str) -> None:
     task = AnyTask(scale=scale)
     backbone = backbone.replace(skip=skip)
     network, reach = seeded(backbone, task).double(), backbone.reach(task)
@@ -301,7 +299,7 @@ def test_an_output_pixel_sees_no_farther_than_reach(backbone: Backbone, scale: i
     assert disturbed(network, size, reach - 1, scale) > 0, "reach is larger than need be"
 
 
-def test_attention_sees_the_whole_input() -> None:
+def test_attention_has_global_reach() -> None:
     backbone, task = RCAN(channels=16, layers=1, blocks=1, reduction=2), SuperResolution()
     assert backbone.reach(task) is None
     assert disturbed(seeded(backbone, task).double(), 65, 31, 4) > 0
@@ -310,22 +308,22 @@ def test_attention_sees_the_whole_input() -> None:
 # Laws
 
 
-def test_channels_of_carn_divide_by_its_groups() -> None:
+def test_channels_of_carn_must_be_divisible_by_its_groups() -> None:
     with pytest.raises(ValidationError, match="channels 38 must be a multiple of groups 4"):
         CARN(channels=38)
 
 
 @pytest.mark.parametrize("scale", [1, 5, 2.5, "4"])
-def test_super_resolution_enlarges_by_2_3_or_4(scale: Any) -> None:
+def test_super_resolution_supports_scales_2_3_and_4(scale: Any) -> None:
     with pytest.raises(ValidationError, match="2, 3 or 4"):
         SuperResolution(scale=scale)
 
 
-def test_a_narrow_rcan_keeps_one_attention_channel() -> None:
+def test_a_narrow_rcan_keeps_at_least_one_attention_channel() -> None:
     assert seeded(RCAN(channels=8, layers=1, blocks=1), SuperResolution())(torch.rand(1, 3, 4, 4)).shape[-1] == 16
 
 
-def test_listing_the_plugin_needs_no_torch() -> None:
+def test_listing_the_plugin_does_not_import_torch() -> None:
     program = "import sys, lowvision_sr as s; s.lowvision_backbones(); s.FSRCNN(); print('torch' in sys.modules)"
     assert check_output([sys.executable, "-c", program], text=True).strip() == "False"
 

@@ -22,20 +22,20 @@ MEAN = torch.tensor((0.4488, 0.4371, 0.4040))
 
 
 def layout(nf: int = 8, scales: tuple[int, ...] = (2, 3, 4)) -> State:
-    made: State = {}
+    state: State = {}
     for name, sign in (("sub_mean", -1), ("add_mean", 1)):
-        made |= {f"{name}.shifter.weight": torch.eye(3).reshape(3, 3, 1, 1), f"{name}.shifter.bias": sign * MEAN}
-    made |= conv("entry", nf, 3, 3) | conv("exit", 3, nf, 3)
+        state |= {f"{name}.shifter.weight": torch.eye(3).reshape(3, 3, 1, 1), f"{name}.shifter.bias": sign * MEAN}
+    state |= conv("entry", nf, 3, 3) | conv("exit", 3, nf, 3)
     for b in ("b1", "b2", "b3"):
-        made |= conv(f"{b}.b1.body.0", nf, nf // 4, 3) | conv(f"{b}.b1.body.2", nf, nf // 4, 3)
-        made |= conv(f"{b}.b1.body.4", nf, nf, 1)
+        state |= conv(f"{b}.b1.body.0", nf, nf // 4, 3) | conv(f"{b}.b1.body.2", nf, nf // 4, 3)
+        state |= conv(f"{b}.b1.body.4", nf, nf, 1)
     for prefix in ("", "b1.", "b2.", "b3."):
         for k in (1, 2, 3):
-            made |= conv(f"{prefix}c{k}.body.0", nf, (k + 1) * nf, 1)
+            state |= conv(f"{prefix}c{k}.body.0", nf, (k + 1) * nf, 1)
     for scale in scales:
         for n, factor in enumerate(STEPS[scale]):
-            made |= conv(f"upsample.up{scale}.body.{3 * n}", nf * factor**2, nf // 4, 3)
-    return made
+            state |= conv(f"upsample.up{scale}.body.{3 * n}", nf * factor**2, nf // 4, 3)
+    return state
 
 
 def carn(state: State, x: Tensor, scale: int) -> Tensor:
@@ -68,25 +68,25 @@ def saved(content: Any, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_each_end_computes_what_its_tensors_do_in_plain_pytorch(scale: Any, tmp_path: Path) -> None:
+def test_the_upsampler_of_each_scale_equals_its_tensors_in_plain_pytorch(scale: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
     state = layout()
-    found = external_weights.read(saved(state, tmp_path), KNOWN, CARNFile(scale=scale))
-    network = found.architecture.build_network().double().eval()
-    network.load_state_dict({name: tensor.double() for name, tensor in found.state.items()})
+    external = external_weights.read(saved(state, tmp_path), KNOWN, CARNFile(scale=scale))
+    network = external.architecture.build_network().double().eval()
+    network.load_state_dict({name: tensor.double() for name, tensor in external.state.items()})
     image = torch.rand(2, 3, 9, 8, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(network(image), carn(state, image, scale), rtol=1e-5, atol=1e-6)
 
 
-def test_a_file_of_several_scales_names_them_and_the_way_out(tmp_path: Path) -> None:
+def test_a_file_of_several_scales_is_reported_with_its_scales_and_a_remedy(tmp_path: Path) -> None:
     path = saved(layout(), tmp_path)
     with pytest.raises(WeightsError, match=r"'carn_file'.* x2, x3, x4; choose one by `lowvision convert --scale`"):
         external_weights.read(path, KNOWN)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_scale_picks_one_without_naming_the_format(scale: int, tmp_path: Path) -> None:
+def test_option_scale_selects_one_without_a_format(scale: int, tmp_path: Path) -> None:
     path = saved(layout(), tmp_path)
     picked = external_weights.read(path, KNOWN, scale=scale)
     named = external_weights.read(path, KNOWN, CARNFile(scale=scale))  # type: ignore[arg-type]  # pydantic checks it
@@ -109,7 +109,7 @@ def test_a_file_of_one_scale_needs_no_choice(tmp_path: Path) -> None:
         external_weights.read(path, KNOWN, CARNFile(scale=2))
 
 
-def test_the_format_classsr_leaves_it_alone() -> None:
+def test_the_format_classsr_does_not_recognise_the_file() -> None:
     assert ClassSR().recognise(layout()) is None
 
 

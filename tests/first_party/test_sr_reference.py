@@ -28,28 +28,28 @@ MEAN = torch.tensor((0.4488, 0.4371, 0.4040))
 
 
 def conv(name: str, out: int, into: int, side: int, bias: bool = True) -> State:
-    made = {f"{name}.weight": torch.randn(out, into, side, side) * (2 / (into * side**2)) ** 0.5}
-    return made | ({f"{name}.bias": 0.1 * torch.randn(out)} if bias else {})
+    state = {f"{name}.weight": torch.randn(out, into, side, side) * (2 / (into * side**2)) ** 0.5}
+    return state | ({f"{name}.bias": 0.1 * torch.randn(out)} if bias else {})
 
 
 def shifts(white: float = 1) -> State:
-    """Both shifts as training leaves them: near the mean colour, and near the identity."""
-    made: State = {}
+    """Return both mean shifts as after training: near the mean colour and the identity."""
+    state: State = {}
     for name, sign in (("sub_mean", -1), ("add_mean", 1)):
-        made[f"{name}.weight"] = (torch.eye(3) + 0.05 * torch.randn(3, 3)).reshape(3, 3, 1, 1)
-        made[f"{name}.bias"] = white * (sign * MEAN + 0.05 * torch.randn(3))
-    return made
+        state[f"{name}.weight"] = (torch.eye(3) + 0.05 * torch.randn(3, 3)).reshape(3, 3, 1, 1)
+        state[f"{name}.bias"] = white * (sign * MEAN + 0.05 * torch.randn(3))
+    return state
 
 
 def fsrcnn_layout(d: int = 56, s: int = 12, m: int = 4) -> State:
     slope = partial(torch.full, (1,), 0.2)
-    made = conv("head_conv.0", d, 3, 5) | {"head_conv.1.weight": slope()}
-    made |= conv("body_conv.0.0", s, d, 1) | {"body_conv.0.1.weight": slope()}
+    state = conv("head_conv.0", d, 3, 5) | {"head_conv.1.weight": slope()}
+    state |= conv("body_conv.0.0", s, d, 1) | {"body_conv.0.1.weight": slope()}
     for k in range(m):
-        made |= conv(f"body_conv.{k + 1}", s, s, 3)
-    made |= {f"body_conv.{m + 1}.weight": slope()}
-    made |= conv(f"body_conv.{m + 2}.0", d, s, 1) | {f"body_conv.{m + 2}.1.weight": slope()}
-    return made | {"tail_conv.weight": 0.05 * torch.randn(d, 3, 9, 9), "tail_conv.bias": 0.1 * torch.randn(3)}
+        state |= conv(f"body_conv.{k + 1}", s, s, 3)
+    state |= {f"body_conv.{m + 1}.weight": slope()}
+    state |= conv(f"body_conv.{m + 2}.0", d, s, 1) | {f"body_conv.{m + 2}.1.weight": slope()}
+    return state | {"tail_conv.weight": 0.05 * torch.randn(d, 3, 9, 9), "tail_conv.bias": 0.1 * torch.randn(3)}
 
 
 def fusion_layout(name: str, parts: int, nf: int) -> State:
@@ -64,51 +64,51 @@ def fusion_layout(name: str, parts: int, nf: int) -> State:
 
 
 def carn_layout(nf: int = 64, scale: int = 4) -> State:
-    made = shifts() | conv("entry", nf, 3, 3)
+    state = shifts() | conv("entry", nf, 3, 3)
     for b in ("b1", "b2", "b3"):
-        made |= conv(f"{b}.b1.body.0", nf, nf // 4, 3) | conv(f"{b}.b1.body.2", nf, nf // 4, 3)
-        made |= conv(f"{b}.b1.body.4", nf, nf, 1)
+        state |= conv(f"{b}.b1.body.0", nf, nf // 4, 3) | conv(f"{b}.b1.body.2", nf, nf // 4, 3)
+        state |= conv(f"{b}.b1.body.4", nf, nf, 1)
         for k in (1, 2, 3):
-            made |= fusion_layout(f"{b}.c{k}", k + 1, nf)
+            state |= fusion_layout(f"{b}.c{k}", k + 1, nf)
     for k in (1, 2, 3):
-        made |= fusion_layout(f"c{k}", k + 1, nf)
+        state |= fusion_layout(f"c{k}", k + 1, nf)
     for n, factor in {2: [(0, 2)], 3: [(0, 3)], 4: [(0, 2), (3, 2)]}[scale]:
-        made |= conv(f"upsample.up.body.{n}", nf * factor**2, nf // 4, 3)
-    return made | conv("exit", 3, nf, 3)
+        state |= conv(f"upsample.up.body.{n}", nf * factor**2, nf // 4, 3)
+    return state | conv("exit", 3, nf, 3)
 
 
 def srresnet_layout(nf: int = 8, nb: int = 3, scale: int = 4) -> State:
-    made = conv("conv_first", nf, 3, 3)
+    state = conv("conv_first", nf, 3, 3)
     for k in range(nb):
-        made |= conv(f"recon_trunk.{k}.conv1", nf, nf, 3) | conv(f"recon_trunk.{k}.conv2", nf, nf, 3)
-    made |= conv("upconv1", nf * {2: 4, 3: 9, 4: 4}[scale], nf, 3)
+        state |= conv(f"recon_trunk.{k}.conv1", nf, nf, 3) | conv(f"recon_trunk.{k}.conv2", nf, nf, 3)
+    state |= conv("upconv1", nf * {2: 4, 3: 9, 4: 4}[scale], nf, 3)
     if scale == 4:
-        made |= conv("upconv2", nf * 4, nf, 3)
-    return made | conv("HRconv", nf, nf, 3) | conv("conv_last", 3, nf, 3)
+        state |= conv("upconv2", nf * 4, nf, 3)
+    return state | conv("HRconv", nf, nf, 3) | conv("conv_last", 3, nf, 3)
 
 
 def rcan_layout(nf: int = 32, groups: int = 2, blocks: int = 2, scale: int = 4, white: float = 1) -> State:
-    made = shifts(white) | conv("head.0", nf, 3, 3)
-    made = made | {"head.0.weight": made["head.0.weight"] / 255}  # so that 0..255 comes out as features of about 1
+    state = shifts(white) | conv("head.0", nf, 3, 3)
+    state = state | {"head.0.weight": state["head.0.weight"] / 255}  # so that 0..255 comes out as features of about 1
     for g in range(groups):
         for b in range(blocks):
             name = f"body.{g}.body.{b}.body"
-            made |= conv(f"{name}.0", nf, nf, 3) | conv(f"{name}.2", nf, nf, 3)
-            made |= conv(f"{name}.3.conv_du.0", nf // 16, nf, 1) | conv(f"{name}.3.conv_du.2", nf, nf // 16, 1)
-        made |= conv(f"body.{g}.body.{blocks}", nf, nf, 3)
-    made |= conv(f"body.{groups}", nf, nf, 3)
+            state |= conv(f"{name}.0", nf, nf, 3) | conv(f"{name}.2", nf, nf, 3)
+            state |= conv(f"{name}.3.conv_du.0", nf // 16, nf, 1) | conv(f"{name}.3.conv_du.2", nf, nf // 16, 1)
+        state |= conv(f"body.{g}.body.{blocks}", nf, nf, 3)
+    state |= conv(f"body.{groups}", nf, nf, 3)
     for n, factor in {2: [(0, 2)], 3: [(0, 3)], 4: [(0, 2), (2, 2)]}[scale]:
-        made |= conv(f"tail.0.{n}", nf * factor**2, nf, 3)
+        state |= conv(f"tail.0.{n}", nf * factor**2, nf, 3)
     last = conv("tail.1", 3, nf, 3)
-    return made | {name: 50 * tensor for name, tensor in last.items()}
+    return state | {name: 50 * tensor for name, tensor in last.items()}
 
 
 def classifier_layout(classes: int = 3) -> State:
-    made = conv("CondNet.0", 128, 3, 4)
+    state = conv("CondNet.0", 128, 3, 4)
     for n in (2, 4, 6):
-        made |= conv(f"CondNet.{n}", 128, 128, 1)
-    made |= conv("CondNet.8", 32, 128, 1)
-    return made | {"lastOut.weight": torch.randn(classes, 32), "lastOut.bias": torch.randn(classes)}
+        state |= conv(f"CondNet.{n}", 128, 128, 1)
+    state |= conv("CondNet.8", 32, 128, 1)
+    return state | {"lastOut.weight": torch.randn(classes, 32), "lastOut.bias": torch.randn(classes)}
 
 
 def container_layout(branches: list[State]) -> State:
@@ -121,7 +121,7 @@ def container_layout(branches: list[State]) -> State:
 
 
 class Plain:
-    """Layers by their names in a state dict."""
+    """Apply layers by their names in a state dict."""
 
     def __init__(self, state: State):
         self.state = {name: tensor.double() for name, tensor in state.items()}
@@ -195,7 +195,7 @@ def srresnet(state: State, x: Tensor, scale: int = 4) -> Tensor:
 
 
 def rcan(state: State, x: Tensor, white: float = 255) -> Tensor:
-    """In [0,1] and out, whatever its own pixels are."""
+    """Apply RCAN to an image in [0,1]; `white` is the pixel range of its weights."""
     net = Plain(state)
     groups = max(int(name.split(".")[1]) for name in state if name.startswith("body."))
     blocks = max(int(name.split(".")[3]) for name in state if name.startswith("body.0.body."))
@@ -232,18 +232,18 @@ def seed() -> None:
 
 
 def ours(state: State, folder: Any, **options: Any) -> torch.nn.Module:
-    """Our network, in float64, from a file with these tensors."""
+    """Read a file with these tensors, and return our network in float64."""
     torch.save(state, folder / "theirs.pth")
     chosen = KNOWN.find("formats", "classsr").component(**options)
-    found = external_weights.read(folder / "theirs.pth", KNOWN, chosen)
-    made = found.architecture
-    network = made.build_network() if made.classifier is None else made.build_container()
-    network.load_state_dict(found.state, strict=False)
+    external = external_weights.read(folder / "theirs.pth", KNOWN, chosen)
+    architecture = external.architecture
+    network = architecture.build_network() if architecture.classifier is None else architecture.build_container()
+    network.load_state_dict(external.state, strict=False)
     return network.double().eval()
 
 
 def close(a: Tensor, b: Tensor, largest: float = 2e-6) -> bool:
-    """Equal but for float32 rounding of the weights, relative to the largest pixel."""
+    """Return True if images are equal up to float32 rounding of the weights."""
     assert a.shape == b.shape
     return bool((a - b).abs().max() <= largest * b.abs().max())
 
@@ -270,7 +270,7 @@ EVERY = [
 
 
 @pytest.mark.parametrize(("layout", "network"), [case[1:] for case in EVERY], ids=[case[0] for case in EVERY])
-def test_a_network_gives_what_plain_pytorch_makes_of_its_tensors(
+def test_a_network_equals_its_tensors_in_plain_pytorch(
     layout: Callable[[], State], network: Callable[[State, Tensor], Tensor], tmp_path
 ) -> None:
     state = layout()
@@ -287,22 +287,22 @@ CONTAINERS = [
 
 
 @pytest.mark.parametrize(("layouts", "network"), [case[1:] for case in CONTAINERS], ids=[c[0] for c in CONTAINERS])
-def test_a_container_classifies_and_restores_as_plain_pytorch_does(
+def test_a_container_classifies_and_restores_as_in_plain_pytorch(
     layouts: list[Callable[[], State]], network: Callable[[State, Tensor], Tensor], tmp_path
 ) -> None:
     branches = [layout() for layout in layouts]
     state = container_layout(branches)
     classifier = {name.removeprefix("classifier."): tensor for name, tensor in state.items() if "classifier" in name}
     tiles = torch.rand(2, 3, 16, 16, dtype=torch.double)
-    made = ours(state, tmp_path)
+    restored = ours(state, tmp_path)
     with torch.no_grad():
-        image, _ = made(tiles)
+        image, _ = restored(tiles)
         expected = logits(classifier, tiles)
-        assert close(made.classify(tiles), expected)
+        assert close(restored.classify(tiles), expected)
         outputs = torch.stack([network(branch, tiles) for branch in branches], dim=1)  # (B, M, 3, sh, sw)
         assert close(image, torch.einsum("bm,bmchw->bchw", expected.softmax(dim=1), outputs))
         for k in range(len(branches)):
-            assert close(made.restore(tiles, torch.full((2,), k)), outputs[:, k])
+            assert close(restored.restore(tiles, torch.full((2,), k)), outputs[:, k])
 
 
 @pytest.mark.parametrize(
@@ -313,13 +313,13 @@ def test_a_container_classifies_and_restores_as_plain_pytorch_does(
     ],
     ids=["fsrcnn", "carn"],
 )
-def test_containers_have_as_many_parameters_as_published(layouts: list[Callable[[], State]], published: int) -> None:
+def test_containers_have_the_published_parameter_counts(layouts: list[Callable[[], State]], published: int) -> None:
     statistics = ("running_mean", "running_var", "num_batches_tracked")
     state = container_layout([layout() for layout in layouts])
     assert sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics)) == published
 
 
-def test_the_options_of_a_network_are_read_off_its_tensors(tmp_path) -> None:
+def test_the_options_of_a_network_are_inferred_from_its_tensors(tmp_path) -> None:
     (backbone,) = weights.read_header(saved(rcan_layout(50, 2, 3), tmp_path), KNOWN).architecture.branches
     assert backbone.model_dump(exclude={"mean"}) == {
         "channels": 50,
@@ -336,31 +336,31 @@ def saved(state: Any, folder: Any) -> Any:
     return path
 
 
-def test_an_untrained_shift_is_the_mean_as_everywhere_and_changes_nothing_else(tmp_path) -> None:
+def test_an_untrained_shift_is_read_as_the_mean_colour(tmp_path) -> None:
     state = carn_layout(8)
     for name, sign in (("sub_mean", -1), ("add_mean", 1)):
         state |= {f"{name}.weight": torch.eye(3).reshape(3, 3, 1, 1), f"{name}.bias": sign * MEAN}
-    found = external_weights.read(saved(state, tmp_path), KNOWN)
-    (backbone,) = found.architecture.branches
+    external = external_weights.read(saved(state, tmp_path), KNOWN)
+    (backbone,) = external.architecture.branches
     assert backbone == KNOWN.find("backbones", "carn").component(channels=8, batch_norm=True)
-    assert torch.equal(found.state["entry.weight"], state["entry.weight"])
-    assert torch.equal(found.state["exit.weight"], state["exit.weight"])
-    assert torch.equal(found.state["exit.bias"], state["exit.bias"])
+    assert torch.equal(external.state["entry.weight"], state["entry.weight"])
+    assert torch.equal(external.state["exit.weight"], state["exit.weight"])
+    assert torch.equal(external.state["exit.bias"], state["exit.bias"])
 
 
-def test_a_shift_that_loses_a_colour_is_refused(tmp_path) -> None:
+def test_a_shift_that_drops_a_colour_is_refused(tmp_path) -> None:
     state = carn_layout(8) | {"sub_mean.weight": torch.ones(3, 3, 1, 1)}
     with pytest.raises(WeightsError, match="sub_mean is singular: it mixes the colours"):
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_an_rcan_of_other_pixels_is_taken_as_told(tmp_path) -> None:
+def test_an_rcan_of_another_pixel_range_is_read_by_option_white(tmp_path) -> None:
     state = rcan_layout(16, 1, 1)
     with torch.no_grad():
         assert close(ours(state, tmp_path, white=1.0)(IMAGE), rcan(state, IMAGE, white=1))
 
 
-def test_an_fsrcnn_enlarges_as_far_as_told(tmp_path) -> None:
+def test_an_fsrcnn_gets_its_scale_by_an_option(tmp_path) -> None:
     state = fsrcnn_layout(8, 4, 1)
     for scale in (2, 3, 4):
         with torch.no_grad():
@@ -368,19 +368,19 @@ def test_an_fsrcnn_enlarges_as_far_as_told(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["body_conv.0.0.weight", "body_conv.2.bias", "head_conv.1.weight", "tail_conv.bias"])
-def test_a_tensor_that_is_missing_is_named_as_in_the_file(name: str, tmp_path) -> None:
+def test_a_missing_tensor_is_named_as_in_the_file(name: str, tmp_path) -> None:
     state = fsrcnn_layout()
     del state[name]
     with pytest.raises(WeightsError, match=rf"'classsr'.*{name}"):
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_what_is_too_much_or_of_another_shape_is_named_as_in_the_file(tmp_path) -> None:
+def test_surplus_and_misshapen_tensors_are_named_as_in_the_file(tmp_path) -> None:
     branches = [fsrcnn_layout(8), fsrcnn_layout(12)]
     state = container_layout(branches) | {"net2.extra.weight": torch.zeros(1), "net1.tail_conv.bias": torch.zeros(1)}
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as error:
         external_weights.read(saved(state, tmp_path), KNOWN)
-    assert "net1.tail_conv.bias (1,) instead of (3,)" in str(told.value)
+    assert "net1.tail_conv.bias (1,) instead of (3,)" in str(error.value)
     with pytest.raises(WeightsError, match=r"1 unexpected: net2\.extra\.weight"):
         external_weights.read(saved(state | {"net1.tail_conv.bias": torch.zeros(3)}, tmp_path), KNOWN)
 
@@ -391,7 +391,7 @@ def test_branches_of_several_scales_are_refused(tmp_path) -> None:
         external_weights.read(saved(state, tmp_path), KNOWN)
 
 
-def test_other_files_are_left_to_other_formats() -> None:
+def test_files_of_other_formats_are_not_recognised() -> None:
     theirs = KNOWN.find("formats", "classsr").component()
     assert theirs.recognise({"conv_first.weight": torch.zeros(8, 3, 3, 3)}) is None
     assert theirs.recognise({"classifier.weight": torch.zeros(10, 8), "features.0.weight": torch.zeros(8, 3)}) is None

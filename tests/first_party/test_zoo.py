@@ -27,23 +27,23 @@ RECIPES = {
 }
 
 
-def test_all_together_are_small() -> None:
+def test_the_shipped_weights_are_small() -> None:
     assert sum(path.stat().st_size for path in CARRIED.values()) < 25e6
 
 
-def test_every_one_has_a_recipe() -> None:
+def test_all_shipped_weights_have_a_recipe() -> None:
     assert CARRIED.keys() == RECIPES.keys()
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_the_header_tells_everything_and_no_place_on_a_machine(name: str) -> None:
+def test_the_header_states_everything_without_local_paths(name: str) -> None:
     header = weights.read_header(CARRIED[name], KNOWN)
     assert header.provenance.license == "Apache-2.0"
     assert "photographs" in header.provenance.about
-    found = calibration.read(header.measured)
-    assert found is not None
-    assert found.metric.startswith("psnr_rgb@crop")
-    assert min(found.losses) < 0.02
+    curve = calibration.read(header.measured)
+    assert curve is not None
+    assert curve.metric.startswith("psnr_rgb@crop")
+    assert min(curve.losses) < 0.02
     with safe_open(CARRIED[name], framework="pt") as file:
         raw = file.metadata()["lowvision"]
     texts = _texts(json.loads(raw))
@@ -51,7 +51,7 @@ def test_the_header_tells_everything_and_no_place_on_a_machine(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_it_is_what_its_recipe_makes(name: str) -> None:
+def test_shipped_weights_match_their_recipe(name: str) -> None:
     path = shipped.recipes(KNOWN)[RECIPES[name]]
     recipe, header = reading.read(path, KNOWN, []), weights.read_header(CARRIED[name], KNOWN)
     assert header.architecture == recipe.architecture
@@ -59,7 +59,7 @@ def test_it_is_what_its_recipe_makes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_a_photograph_is_restored_better_than_without(name: str, photograph: torch.Tensor) -> None:
+def test_shipped_weights_improve_a_photograph(name: str, photograph: torch.Tensor) -> None:
     task = weights.read_header(CARRIED[name], KNOWN).architecture.task
     lq = task.degrade(photograph, torch.Generator().manual_seed(0))
     network = lowvision.load(CARRIED[name], device="cpu", runtime="torch")
@@ -68,13 +68,13 @@ def test_a_photograph_is_restored_better_than_without(name: str, photograph: tor
     assert gain > (0.3 if task.scale > 1 else 5)
 
 
-def test_the_default_is_the_disp_container() -> None:
+def test_the_default_weights_are_the_disp_container() -> None:
     assert pretrained.default(KNOWN) == CARRIED["sr-disp-x4"]
 
 
 @pytest.fixture(scope="module")
 def photograph() -> torch.Tensor:
-    """(3,160,160) in [0,1], of the samples to measure on."""
+    """Return a crop (3,160,160) in [0,1] of a sample test photograph."""
     photos = KNOWN.find("datasets", "samples_test").component().photos()
     whole = io.to_tensor(io.read_rgb(Path(photos[0].gt)))[:, :320, 160:480]
     return resize(whole, (160, 160)).clamp(0, 1)

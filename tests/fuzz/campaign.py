@@ -25,7 +25,7 @@ MEMORY = 1 << 30
 
 @dataclass(frozen=True)
 class Failure:
-    """An input that gave no result and no clear message."""
+    """An input that gave neither a result nor a clear message."""
 
     kind: str
     seed: int

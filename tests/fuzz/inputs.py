@@ -1,7 +1,8 @@
-"""The kinds of inputs: for each a folder of sound ones, and the reader that a mutated one is given to."""
+"""The kinds of inputs: for each a folder of valid ones, and the reader under test."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +69,12 @@ def _images(folder: Path) -> list[Path]:
 
 def _packages(folder: Path) -> list[Path]:
     header = weights.read_header(_weights(folder)[0], REGISTRY).model_dump(mode="json", context=REGISTRY)
-    files = {f"branch_{k}.onnx": "0" * 64 for k in range(3)} | {"classifier.onnx": "0" * 64}
+    graph = bytes(2000)  # what a graph holds is read by runtimes
+    files = dict.fromkeys(
+        [*(f"branch_{k}.onnx" for k in range(3)), "classifier.onnx"], hashlib.sha256(graph).hexdigest()
+    )
+    for name in files:
+        (folder / name).write_bytes(graph)
     (folder / "manifest.json").write_text(json.dumps({"schema": 1, **header, "files": files}))
     return [folder / "manifest.json"]
 
@@ -81,7 +87,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _read_checkpoint(path: Path) -> object:
-    """A mutated part beside no other: every answer but a description of the damage is a fault."""
+    """Read a single mutated part: any result except a description of the damage is a failure."""
     if not (damage := checkpoint.damage_of(path.parent)):
         raise AssertionError(f"{path.name} was changed without being noticed")
     return damage

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def minimised(content: bytes, fails: Callable[[bytes], bool], seconds: float = 20) -> bytes:
-    """Return the shortest part of a failing input that was found to fail too: leave out halves, quarters, and so on."""
+    """Return the shortest failing part of an input: omit halves, quarters, and so on."""
     ends, step = time.monotonic() + seconds, max(1, len(content) // 2)
     while step and time.monotonic() < ends:
         at, before = 0, len(content)

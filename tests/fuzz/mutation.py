@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 TOKENS = (b"-1", b"1e999", b"99999999999999999999", b"null", b"true", b"[]", b"{}", b'""', b"\x00", b"\xff\xff\xff\xff")
-"""Values at which readers stumble."""
+"""Values that often break readers."""
 
 
 def mutated(content: bytes, seed: int) -> bytes:

@@ -23,5 +23,5 @@ def test_no_mutated_input_gives_a_traceback_a_hang_or_a_crash(tmp_path: Path) ->
 
 
 @given(st.binary(max_size=50), st.integers(0, 2**32))
-def test_a_seed_gives_one_mutation(content: bytes, seed: int) -> None:
+def test_the_same_seed_gives_the_same_mutation(content: bytes, seed: int) -> None:
     assert mutated(content, seed) == mutated(content, seed)

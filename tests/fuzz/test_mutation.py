@@ -9,5 +9,5 @@ from fuzz.mutation import mutated
 
 
 @given(st.binary(max_size=50), st.integers(0, 2**32))
-def test_a_seed_gives_one_mutation(content: bytes, seed: int) -> None:
+def test_the_same_seed_gives_the_same_mutation(content: bytes, seed: int) -> None:
     assert mutated(content, seed) == mutated(content, seed)

@@ -1,11 +1,12 @@
 """Claims that every format is decoded as by the reference decoders, over depth, colour, alpha, layout, compression.
 
-The right values come from the arrays that were written, or from Pillow where it writes more kinds than it can be told.
+The expected values are the written arrays, or those of Pillow for kinds that it writes only by itself.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -25,7 +26,7 @@ H, W = 37, 53
 
 
 def noise(channels: int, dtype: Any = np.uint8, seed: int = 0) -> np.ndarray:
-    """Random pixels (H,W,channels); alpha is never 0, so that no colour is undefined."""
+    """Return random pixels (H,W,channels); alpha is never 0, so that every colour is defined."""
     random = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return random.random((H, W, channels)).astype(dtype)
@@ -51,7 +52,7 @@ def rgba_of_grey(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("layout", ["strips", "tiles"])
 @pytest.mark.parametrize("compression", [None, "lzw", "adobe_deflate", "packbits", "zstd"])
-def test_tiffs_have_the_values_that_were_written(
+def test_tiffs_are_decoded_to_the_written_values(
     tmp_path: Path, bigtiff: bool, order: str, layout: str, compression: str | None
 ) -> None:
     for dtype, channels, planar in itertools.product(
@@ -85,7 +86,7 @@ def test_tiffs_have_the_values_that_were_written(
 @pytest.mark.parametrize(
     "compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4", "group3"]
 )
-def test_tiffs_of_pillow_are_read_as_by_pillow(tmp_path: Path, mode: str, compression: str | None) -> None:
+def test_tiffs_of_pillow_are_decoded_as_by_pillow(tmp_path: Path, mode: str, compression: str | None) -> None:
     picture = PIL.Image.fromarray(noise(3))
     if mode == "I;16":
         picture = PIL.Image.fromarray(noise(1, np.uint16)[..., 0])
@@ -98,7 +99,7 @@ def test_tiffs_of_pillow_are_read_as_by_pillow(tmp_path: Path, mode: str, compre
     with PIL.Image.open(BytesIO(content)) as file:
         target = {"1": "L", "L": "L", "LA": "RGBA", "RGBA": "RGBA", "I;16": "I;16", "F": "F"}.get(mode, "RGB")
         expected = np.atleast_3d(np.asarray(file.convert(target)))
-    if (mode, compression) == ("LA", "jpeg"):  # refused: nobody writes two channels of JPEG
+    if (mode, compression) == ("LA", "jpeg"):  # refused: JPEG with two channels does not occur
         with pytest.raises(DataError, match="rare variant"):
             decoded(tmp_path, content)
         return
@@ -109,7 +110,7 @@ def test_tiffs_of_pillow_are_read_as_by_pillow(tmp_path: Path, mode: str, compre
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2 if compression == "jpeg" else 0)
 
 
-def test_cmyk_is_the_product_of_what_colour_and_black_let_through(tmp_path: Path) -> None:
+def test_cmyk_is_converted_by_multiplying_colour_and_black_transmission(tmp_path: Path) -> None:
     ink = noise(4)
     light = 255 - ink.astype(float)
     content = saved(PIL.Image.frombytes("CMYK", (W, H), ink.tobytes()), "TIFF")
@@ -118,7 +119,7 @@ def test_cmyk_is_the_product_of_what_colour_and_black_let_through(tmp_path: Path
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 @pytest.mark.parametrize("white", ["miniswhite", "minisblack"])
-def test_tiffs_of_few_bits_are_spread_over_the_whole_range(tmp_path: Path, bits: int, white: str) -> None:
+def test_tiffs_below_8_bit_are_scaled_to_the_full_range(tmp_path: Path, bits: int, white: str) -> None:
     values = np.random.default_rng(0).integers(0, 2**bits, (H, W), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric=white, bitspersample=bits, metadata=None)
     expected = (values.astype(int) * 255 / (2**bits - 1)).round()
@@ -128,7 +129,7 @@ def test_tiffs_of_few_bits_are_spread_over_the_whole_range(tmp_path: Path, bits:
 
 @pytest.mark.parametrize("bigtiff", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, bigtiff: bool, dtype: type) -> None:
+def test_a_white_is_zero_tiff_is_not_inverted(tmp_path: Path, bigtiff: bool, dtype: type) -> None:
     values = noise(1, dtype)[..., 0]
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite", bigtiff=bigtiff, metadata=None)
     white = 1 if dtype is np.float32 else np.iinfo(dtype).max
@@ -154,7 +155,7 @@ def test_associated_alpha_is_divided_out(tmp_path: Path, dtype: type, bigtiff: b
     assert error.max() < (0.04 if dtype is np.uint8 else 1e-3)  # a step of 1/255 over an alpha of 0.1
 
 
-def test_a_palette_tiff_of_eight_or_sixteen_bits_per_colour(tmp_path: Path) -> None:
+def test_palette_tiffs_of_8_and_16_bit_colours_are_decoded(tmp_path: Path) -> None:
     index = noise(1)[..., 0]
     palette = np.random.default_rng(1).integers(0, 256, (3, 256), dtype=np.uint16)
     for stored in (palette, palette * 257):
@@ -162,8 +163,8 @@ def test_a_palette_tiff_of_eight_or_sixteen_bits_per_colour(tmp_path: Path) -> N
         np.testing.assert_array_equal(io.read(tmp_path / "a.tif").pixels, palette.T[index])
 
 
-def test_no_memory_of_the_process_becomes_pixels(tmp_path: Path) -> None:
-    """A pattern is planted in freed memory, and no pixel of a planar, a short or a sparse file may show it."""
+def test_process_memory_never_appears_in_pixels(tmp_path: Path) -> None:
+    """Fill freed memory with a pattern, which no pixel of a planar, truncated or sparse file may show."""
     pixels = noise(3, np.uint16)
     buffer = BytesIO()
     tifffile.imwrite(buffer, np.moveaxis(pixels, 2, 0), photometric="rgb", planarconfig="separate", metadata=None)
@@ -206,8 +207,68 @@ def test_a_tiff_without_some_of_its_strips_is_refused(
             decoded(tmp_path, bytes(damaged))
 
 
+def entries(content: bytes, order: str, big: bool) -> list[int]:
+    """The offsets of the entries of the first directory of a TIFF file."""
+    offset, count, first, size = ("Q", "Q", 8, 20) if big else ("L", "H", 4, 12)
+    (start,) = struct.unpack_from(order + offset, content, first)
+    (number,) = struct.unpack_from(order + count, content, start)
+    return [start + struct.calcsize(order + count) + n * size for n in range(number)]
+
+
+def refusal(content: bytes, name: str) -> str:
+    """Return the message with which an image is refused; empty if it is decoded."""
+    try:
+        io.decode(content, name)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+FAR = (0, 1, 2, 3, 255, 2**16 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
+"""Values at the ends of the types that a tag may have."""
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_with_a_tag_out_of_range_gives_pixels_or_one_line_that_names_it(
+    tmp_path: Path, big: bool, order: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Type, count and value of every tag, each at the ends of its range."""
+    buffer = BytesIO()
+    more = [(tag, 7, 9, b"123456789", True) for tag in (700, 33723, 34377, 34675)]
+    with tifffile.TiffWriter(buffer, bigtiff=big, byteorder=order) as writer:
+        writer.write(noise(3, np.uint8), photometric="rgb", rowsperstrip=5, compression="lzw", extratags=more)
+    content, word = buffer.getvalue(), "Q" if big else "L"
+    fields = ((2, "H"), (4, word), (4 + struct.calcsize(order + word), word))
+    refused = 0
+    for at in entries(content, order, big):
+        for (inside, form), value in itertools.product(fields, FAR):
+            if value >= 256 ** struct.calcsize(order + form):
+                continue
+            damaged = bytearray(content)
+            struct.pack_into(order + form, damaged, at + inside, value)
+            message = refusal(bytes(damaged), "a.tif")
+            refused += bool(message)
+            assert re.fullmatch(r"(a\.tif: .*)?", message)
+    assert refused > 100
+    assert capfd.readouterr().err == ""
+
+
+def test_what_libtiff_says_about_a_damaged_fax_stays_away_from_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    PIL.Image.fromarray(noise(1, np.uint8)[..., 0]).convert("1").save(tmp_path / "a.tif", compression="group4")
+    content = (tmp_path / "a.tif").read_bytes()
+    damaged = bytearray(content)
+    at = next(at for at in entries(content, "<", big=False) if struct.unpack_from("<H", content, at)[0] == 258)
+    struct.pack_into("<H", damaged, at + 8, 8)  # bits per sample: fax has 1
+    with pytest.raises(DataError, match=r"a\.bin: .* decoder error"):
+        decoded(tmp_path, bytes(damaged))
+    assert capfd.readouterr().err == ""
+
+
 def png(pixels: np.ndarray, depth: int, kind: int, *, more: bytes = b"") -> bytes:
-    """A PNG file from packed rows (H, bytes)."""
+    """Return a PNG file of packed rows (H, bytes)."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
@@ -230,7 +291,7 @@ def transparency(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("transparent", [False, True])
-def test_grey_pngs_of_every_depth(tmp_path: Path, depth: int, transparent: bool) -> None:
+def test_grey_pngs_of_every_depth_are_decoded(tmp_path: Path, depth: int, transparent: bool) -> None:
     values = np.random.default_rng(0).integers(0, 2**depth, (H, W, 1), dtype=np.uint16)
     value = int(values[5, 7, 0])
     more = transparency(value.to_bytes(2, "big")) if transparent else b""
@@ -243,14 +304,14 @@ def test_grey_pngs_of_every_depth(tmp_path: Path, depth: int, transparent: bool)
 
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
-def test_colour_pngs_of_every_depth(tmp_path: Path, depth: int, kind: int, channels: int) -> None:
+def test_colour_pngs_of_every_depth_are_decoded(tmp_path: Path, depth: int, kind: int, channels: int) -> None:
     values = noise(channels, np.uint8 if depth == 8 else np.uint16)
     actual = decoded(tmp_path, png(packed(values, depth), depth, kind))
     np.testing.assert_array_equal(actual, rgba_of_grey(values) if channels == 2 else values)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_a_colour_that_is_transparent(tmp_path: Path, depth: int) -> None:
+def test_a_transparent_png_colour_becomes_alpha(tmp_path: Path, depth: int) -> None:
     values = noise(3, np.uint8 if depth == 8 else np.uint16)
     more = transparency(b"".join(int(value).to_bytes(2, "big") for value in values[5, 7]))
     actual = decoded(tmp_path, png(packed(values, depth), depth, 2, more=more))
@@ -261,7 +322,7 @@ def test_a_colour_that_is_transparent(tmp_path: Path, depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
 @pytest.mark.parametrize("transparent", [False, True])
-def test_palette_pngs(tmp_path: Path, depth: int, transparent: bool) -> None:
+def test_palette_pngs_are_decoded(tmp_path: Path, depth: int, transparent: bool) -> None:
     picture = PIL.Image.fromarray(noise(3)).quantize(2**depth)
     options = {"transparency": bytes(range(10, 10 + 2**depth // 2))} if transparent else {}
     content = saved(picture, "PNG", bits=depth, **options)
@@ -271,7 +332,7 @@ def test_palette_pngs(tmp_path: Path, depth: int, transparent: bool) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
-def test_bmps(tmp_path: Path, mode: str) -> None:
+def test_bmps_are_decoded(tmp_path: Path, mode: str) -> None:
     content = saved(PIL.Image.fromarray(noise(3)).convert(mode), "BMP")
     with PIL.Image.open(BytesIO(content)) as file:
         expected = np.atleast_3d(
@@ -290,7 +351,7 @@ def test_bmps(tmp_path: Path, mode: str) -> None:
         (0x3FF00000, 0xFFC00, 0x3FF, 0),
     ],
 )
-def test_bit_fields_of_bmp_are_right_or_refused(tmp_path: Path, masks: tuple[int, ...]) -> None:
+def test_bmp_bit_fields_are_decoded_correctly_or_refused(tmp_path: Path, masks: tuple[int, ...]) -> None:
     values = noise(4)
     words = np.zeros((H, W), np.uint32)
     for channel, mask in enumerate(masks):
@@ -308,7 +369,7 @@ def test_bit_fields_of_bmp_are_right_or_refused(tmp_path: Path, masks: tuple[int
     np.testing.assert_array_equal(decoded(tmp_path, content), values[..., : 4 if masks[3] else 3])
 
 
-def test_an_old_os2_bmp_has_its_palette(tmp_path: Path) -> None:
+def test_the_palette_of_an_os2_bmp_is_decoded(tmp_path: Path) -> None:
     index = np.random.default_rng(0).integers(0, 16, (H, 56), dtype=np.uint8)
     palette = np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)
     header = struct.pack("<LHHHH", 12, W, H, 1, 8) + palette[:, ::-1].tobytes()
@@ -320,7 +381,7 @@ def test_an_old_os2_bmp_has_its_palette(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("subsampling", [0, 2])
-def test_jpegs(tmp_path: Path, mode: str, progressive: bool, subsampling: int) -> None:
+def test_jpegs_are_decoded(tmp_path: Path, mode: str, progressive: bool, subsampling: int) -> None:
     smooth = PIL.Image.fromarray(noise(3)[:4, :5]).resize((W, H), PIL.Image.Resampling.BICUBIC)
     content = saved(smooth.convert(mode), "JPEG", quality=98, progressive=progressive, subsampling=subsampling)
     with PIL.Image.open(BytesIO(content)) as file:
@@ -332,7 +393,7 @@ def test_jpegs(tmp_path: Path, mode: str, progressive: bool, subsampling: int) -
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize("lossless", [False, True])
-def test_webps(tmp_path: Path, mode: str, lossless: bool) -> None:
+def test_webps_are_decoded(tmp_path: Path, mode: str, lossless: bool) -> None:
     picture = PIL.Image.fromarray(noise(len(mode)))
     content = saved(picture, "WEBP", lossless=lossless, exact=True)
     with PIL.Image.open(BytesIO(content)) as file:
@@ -344,7 +405,7 @@ def test_webps(tmp_path: Path, mode: str, lossless: bool) -> None:
 
 @pytest.mark.parametrize(("magic", "channels"), [(b"P5", 1), (b"P6", 3)])
 @pytest.mark.parametrize("largest", [255, 15, 1023, 65535])
-def test_pnms_of_every_largest_value(tmp_path: Path, magic: bytes, channels: int, largest: int) -> None:
+def test_pnms_of_every_maxval_are_decoded(tmp_path: Path, magic: bytes, channels: int, largest: int) -> None:
     values = np.random.default_rng(0).integers(0, largest + 1, (H, W, channels), dtype=np.uint16)
     content = magic + f"\n# a comment\n{W} {H}\n{largest}\n".encode()
     content += values.astype(">u2" if largest > 255 else np.uint8).tobytes()
@@ -356,7 +417,7 @@ def test_pnms_of_every_largest_value(tmp_path: Path, magic: bytes, channels: int
         decoded(tmp_path, content[:-20])
 
 
-def test_a_gif_with_and_without_transparency(tmp_path: Path) -> None:
+def test_gifs_with_and_without_transparency_are_decoded(tmp_path: Path) -> None:
     picture = PIL.Image.fromarray(noise(3)).quantize(32)
     for options, mode in (({}, "RGB"), ({"transparency": 3}, "RGBA")):
         content = saved(picture, "GIF", **options)
@@ -365,13 +426,13 @@ def test_a_gif_with_and_without_transparency(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_avifs_of_eight_bits(tmp_path: Path, mode: str) -> None:
+def test_avifs_of_8_bit_are_decoded(tmp_path: Path, mode: str) -> None:
     content = saved(PIL.Image.fromarray(noise(len(mode))), "AVIF", quality=90)
     with PIL.Image.open(BytesIO(content)) as file:
         np.testing.assert_array_equal(decoded(tmp_path, content), np.asarray(file))
 
 
-def test_avifs_of_ten_bits_stay_deep(tmp_path: Path) -> None:
+def test_avifs_of_10_bit_are_decoded_to_16_bit(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 1024, (H, W, 3), dtype=np.uint16)
     actual = decoded(tmp_path, imagecodecs.avif_encode(values, level=100, bitspersample=10, pixelformat="444"))
     assert actual.dtype == np.uint16
@@ -379,7 +440,7 @@ def test_avifs_of_ten_bits_stay_deep(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("channels", "bits"), [(1, 8), (3, 8), (4, 8), (1, 12), (3, 12), (1, 16), (3, 16), (4, 16)])
-def test_jpeg_2000_of_every_depth(tmp_path: Path, channels: int, bits: int) -> None:
+def test_jpeg_2000_of_every_depth_is_decoded(tmp_path: Path, channels: int, bits: int) -> None:
     dtype = np.uint8 if bits == 8 else np.uint16
     values = np.random.default_rng(0).integers(0, 2**bits, (H, W, channels), dtype=dtype)
     content = imagecodecs.jpeg2k_encode(
@@ -391,7 +452,7 @@ def test_jpeg_2000_of_every_depth(tmp_path: Path, channels: int, bits: int) -> N
     assert np.abs(actual - values.astype(float) * top / (2**bits - 1)).max() <= 0.51
 
 
-def test_floats_of_pfm(tmp_path: Path) -> None:
+def test_pfm_floats_are_decoded(tmp_path: Path) -> None:
     for magic, channels in ((b"PF", 3), (b"Pf", 1)):
         values = noise(channels, np.float32)
         content = magic + f"\n{W} {H}\n-1.0\n".encode() + values[::-1].tobytes()

@@ -22,7 +22,7 @@ ORDERS = pytest.mark.parametrize("order", ["<", ">"])
 
 
 def block(order: str = "<", orientation: int = 6) -> bytes:
-    """An EXIF block as Pillow writes it, in either byte order: camera, orientation, size and place of a photograph."""
+    """Return an EXIF block written by Pillow in either byte order: camera, orientation, size and GPS position."""
     tags = PIL.Image.Exif()
     tags.endian = order
     tags[MAKER], tags[exif.ORIENTATION] = CAMERA, orientation
@@ -32,7 +32,7 @@ def block(order: str = "<", orientation: int = 6) -> bytes:
 
 
 def reread(content: bytes) -> PIL.Image.Exif:
-    """The tags that Pillow reads from a block."""
+    """Return the tags that Pillow reads from a block."""
     tags = PIL.Image.Exif()
     tags.load(b"Exif\0\0" + content)
     return tags
@@ -57,7 +57,7 @@ def test_an_orientation_that_is_not_defined_counts_as_upright(turn: int) -> None
 
 
 @ORDERS
-def test_upright_changes_the_orientation_and_nothing_else(order: str) -> None:
+def test_upright_changes_only_the_orientation(order: str) -> None:
     content = block(order)
     upright = exif.upright(content)
     assert upright is not None
@@ -90,7 +90,7 @@ def test_the_size_of_the_result_replaces_that_of_the_photograph(order: str, widt
     assert details[DATE] == "2026:01:02 03:04:05"
 
 
-def test_a_block_without_a_size_stays_as_it_is() -> None:
+def test_a_block_without_size_tags_is_unchanged() -> None:
     tags = PIL.Image.Exif()
     tags[MAKER] = CAMERA
     content = tags.tobytes().removeprefix(b"Exif\0\0")
@@ -98,7 +98,7 @@ def test_a_block_without_a_size_stays_as_it_is() -> None:
 
 
 @given(content=st.binary(max_size=120) | st.integers(0, len(block()) - 1).map(lambda n: block()[:n]))
-def test_a_damaged_block_costs_no_image(content: bytes) -> None:
+def test_a_damaged_block_does_not_prevent_decoding(content: bytes) -> None:
     assert exif.orientation(content) in range(1, 9)
     upright = exif.upright(content)
     assert upright is None or len(upright) == len(content)
@@ -106,7 +106,7 @@ def test_a_damaged_block_costs_no_image(content: bytes) -> None:
     exif.from_tiff(content)
 
 
-def test_noise_is_no_block() -> None:
+def test_random_bytes_are_not_an_exif_block() -> None:
     assert exif.orientation(b"noise") == 1
     assert exif.upright(b"noise") is None
     assert exif.with_size(b"noise", 5, 6) == b"noise"
@@ -115,7 +115,7 @@ def test_noise_is_no_block() -> None:
 
 
 @ORDERS
-def test_the_tags_of_a_block_are_packed_as_they_were(order: str) -> None:
+def test_tags_of_a_block_are_packed_unchanged(order: str) -> None:
     packed = struct.pack("<2sHL", b"II", 42, 8) + exif.packed(exif.described(block(order)), 8)
     content = reread(packed)
     assert content[MAKER] == CAMERA
@@ -123,26 +123,26 @@ def test_the_tags_of_a_block_are_packed_as_they_were(order: str) -> None:
     assert content.get_ifd(exif.GPS)[LATITUDE] == (48.0, 8.0, 15.5)
 
 
-def test_the_storage_of_another_file_is_not_carried_across() -> None:
+def test_storage_tags_of_another_file_are_not_copied() -> None:
     compressed = ImageFileDirectory_v2()
     compressed[MODEL] = "Modell"
-    carried = exif.from_tiff(tiff(compression="tiff_lzw", tiffinfo=compressed))
-    assert carried is not None
-    assert dict(reread(carried)) == {MODEL: "Modell"}
+    block_ = exif.from_tiff(tiff(compression="tiff_lzw", tiffinfo=compressed))
+    assert block_ is not None
+    assert dict(reread(block_)) == {MODEL: "Modell"}
 
 
-def test_a_tiff_without_description_has_none() -> None:
+def test_a_tiff_without_description_gets_no_description() -> None:
     assert exif.from_tiff(tiff()) is None
 
 
-def test_a_directory_that_contains_itself_is_read_to_an_end() -> None:
+def test_reading_a_self_referencing_directory_ends() -> None:
     looped = struct.pack("<2sHLHHHLLL", b"II", 42, 8, 1, exif.EXIF, exif.LONG, 1, 8, 0)
-    carried = exif.from_tiff(looped)
-    assert carried is None or len(carried) < 200
+    block_ = exif.from_tiff(looped)
+    assert block_ is None or len(block_) < 200
 
 
 def pointers(entries: int, order: str = "<", tag: int = exif.EXIF) -> bytes:
-    """A directory whose entries all point to the directory itself."""
+    """Return a directory whose entries all point to itself."""
     entry = struct.pack(f"{order}HHLL", tag, exif.LONG, 1, 8)
     start = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HL", 42, 8)
     return start + struct.pack(f"{order}H", entries) + entry * entries + bytes(4)
@@ -150,7 +150,7 @@ def pointers(entries: int, order: str = "<", tag: int = exif.EXIF) -> bytes:
 
 @ORDERS
 @pytest.mark.parametrize("entries", [400, 5000, 60000])
-def test_thousands_of_pointers_to_the_same_directory_cost_less_than_a_second(order: str, entries: int) -> None:
+def test_thousands_of_pointers_to_one_directory_are_read_within_a_second(order: str, entries: int) -> None:
     content = pointers(entries, order)
     began = time.process_time()
     exif.from_tiff(content)
@@ -161,7 +161,7 @@ def test_thousands_of_pointers_to_the_same_directory_cost_less_than_a_second(ord
 
 
 @ORDERS
-def test_thousands_of_tags_with_the_same_large_value_are_refused_before_they_are_copied(order: str) -> None:
+def test_thousands_of_tags_sharing_a_large_value_are_refused_before_copying(order: str) -> None:
     entries, large = 4000, 700_000
     directory = b"".join(struct.pack(f"{order}HHLL", tag, 7, large, 100_000) for tag in range(40000, 40000 + entries))
     inner = 100

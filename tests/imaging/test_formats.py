@@ -11,8 +11,8 @@ from lowvision.imaging import formats, io
 
 
 def test_no_two_formats_share_a_suffix_or_a_signature() -> None:
-    signatures = [signature for one in formats.FORMATS for signature in one.signatures]
-    assert len(formats.SUFFIXES) == sum(len(one.suffixes) for one in formats.FORMATS)
+    signatures = [signature for image_format in formats.FORMATS for signature in image_format.signatures]
+    assert len(formats.SUFFIXES) == sum(len(image_format.suffixes) for image_format in formats.FORMATS)
     assert len(set(signatures)) == len(signatures)
     assert not formats.NOT_READ & set(formats.SUFFIXES)
 
@@ -31,6 +31,10 @@ def test_the_best_depth_of_a_format_survives(suffix: str, tmp_path: Path) -> Non
     assert io.read(tmp_path / f"a{suffix}").pixels.dtype == depth
 
 
-@pytest.mark.parametrize("one", [one for one in formats.FORMATS if not one.depths], ids=lambda one: one.name)
-def test_the_result_of_a_format_that_is_only_read_has_a_suffix_that_is_written(one: formats.ImageFormat) -> None:
-    assert one.replacement in formats.WRITABLE
+@pytest.mark.parametrize(
+    "image_format",
+    [image_format for image_format in formats.FORMATS if not image_format.depths],
+    ids=lambda image_format: image_format.name,
+)
+def test_the_result_of_a_read_only_format_has_a_writable_suffix(image_format: formats.ImageFormat) -> None:
+    assert image_format.replacement in formats.WRITABLE

@@ -38,7 +38,7 @@ def animation(path: Path, loop: int | None = 2, **options: object) -> list[np.nd
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".gif"])
-def test_all_frames_of_an_animation_are_read(tmp_path: Path, suffix: str) -> None:
+def test_every_frame_of_an_animation_is_read(tmp_path: Path, suffix: str) -> None:
     shown = animation(tmp_path / f"a{suffix}", **({"lossless": True} if suffix == ".webp" else {}))
     read = io.read_frames(tmp_path / f"a{suffix}")
     assert read.durations == DURATIONS
@@ -49,7 +49,7 @@ def test_all_frames_of_an_animation_are_read(tmp_path: Path, suffix: str) -> Non
     assert io.read(tmp_path / f"a{suffix}").pixels.shape[:2] == (H, W)
 
 
-def test_a_gif_without_a_number_of_repetitions_is_shown_once_and_one_of_zero_for_ever(tmp_path: Path) -> None:
+def test_a_gif_without_loop_count_plays_once_and_with_zero_loops_forever(tmp_path: Path) -> None:
     for loop, plays in ((None, 1), (0, 0), (4, 5)):
         animation(tmp_path / "a.gif", loop)
         assert io.read_frames(tmp_path / "a.gif").loops == plays
@@ -57,7 +57,7 @@ def test_a_gif_without_a_number_of_repetitions_is_shown_once_and_one_of_zero_for
 
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_all_frames_survive_a_round_trip(tmp_path: Path, suffix: str, channels: int) -> None:
+def test_every_frame_survives_a_round_trip(tmp_path: Path, suffix: str, channels: int) -> None:
     written = Frames([Image(pixels) for pixels in frames(channels)], DURATIONS, 5)
     io.write_frames(tmp_path / f"a{suffix}", written, quality=100)
     read = io.read_frames(tmp_path / f"a{suffix}")
@@ -80,7 +80,7 @@ def test_disposal_and_partial_frames_are_resolved(tmp_path: Path) -> None:
     assert last[20, 20].tolist() == [255, 0, 0, 255]
 
 
-def test_all_pages_of_a_tiff_keep_their_size_depth_and_tags(tmp_path: Path) -> None:
+def test_every_tiff_page_keeps_its_size_depth_and_tags(tmp_path: Path) -> None:
     pages = [frames()[0], frames(1)[0].astype(np.uint16)[:10] * 257, frames(4)[0][:, :7]]
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for number, page in enumerate(pages):
@@ -108,7 +108,7 @@ def test_all_pages_of_a_tiff_keep_their_size_depth_and_tags(tmp_path: Path) -> N
             assert written.tags["ResolutionUnit"].value == 3
 
 
-def test_all_pictures_of_a_multi_picture_file_survive(tmp_path: Path) -> None:
+def test_every_picture_of_a_multi_picture_file_survives(tmp_path: Path) -> None:
     smooth = [PIL.Image.fromarray(pixels[:3, :4]).resize((W, H)) for pixels in frames()]
     smooth[0].save(tmp_path / "a.mpo", save_all=True, append_images=smooth[1:], quality=95)
     read = io.read_frames(tmp_path / "a.mpo")
@@ -126,7 +126,7 @@ def test_all_pictures_of_a_multi_picture_file_survive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "durations"), [(".jpg", DURATIONS), (".tif", DURATIONS), (".bmp", ()), (".png", ())]
 )
-def test_frames_that_a_format_cannot_hold_are_an_error(
+def test_multiple_frames_in_a_single_frame_format_are_an_error(
     tmp_path: Path, suffix: str, durations: tuple[float, ...]
 ) -> None:
     with pytest.raises(DataError, match=r"cannot hold 3 .*--frames first"):
@@ -135,7 +135,7 @@ def test_frames_that_a_format_cannot_hold_are_an_error(
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".gif", ".tif"])
-def test_the_limit_counts_all_frames_together(tmp_path: Path, suffix: str) -> None:
+def test_the_pixel_limit_applies_to_the_sum_of_all_frames(tmp_path: Path, suffix: str) -> None:
     pictures = [PIL.Image.fromarray(pixels) for pixels in frames()]
     pictures[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=pictures[1:])
     assert len(io.read_frames(tmp_path / f"a{suffix}", largest=3 * H * W).images) == 3
@@ -146,7 +146,7 @@ def test_the_limit_counts_all_frames_together(tmp_path: Path, suffix: str) -> No
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "AVIF", "JPEG2000", "PPM"])
 @pytest.mark.parametrize("name", ["a.png", "a.bin"])
-def test_the_limit_holds_for_every_format_under_any_name(tmp_path: Path, form: str, name: str) -> None:
+def test_the_pixel_limit_applies_to_every_format_under_any_suffix(tmp_path: Path, form: str, name: str) -> None:
     buffer = BytesIO()
     PIL.Image.fromarray(frames()[0]).save(buffer, form)
     (tmp_path / name).write_bytes(buffer.getvalue())
@@ -156,7 +156,7 @@ def test_the_limit_holds_for_every_format_under_any_name(tmp_path: Path, form: s
 
 
 @pytest.mark.parametrize("bigtiff", [False, True])
-def test_the_limit_holds_for_a_tiff_with_its_width_twice(tmp_path: Path, bigtiff: bool) -> None:
+def test_the_pixel_limit_applies_to_a_tiff_with_two_width_tags(tmp_path: Path, bigtiff: bool) -> None:
     tifffile.imwrite(tmp_path / "a.tif", frames()[0], bigtiff=bigtiff, metadata=None, software="x", photometric="rgb")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         first, second = file.pages[0].tags["ImageWidth"], file.pages[0].tags["Software"]

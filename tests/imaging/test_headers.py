@@ -33,7 +33,7 @@ def saved(form: str, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize(("form", "options"), SAVED)
-def test_the_size_is_told_before_decoding(form: str, options: dict[str, object]) -> None:
+def test_the_size_is_read_from_the_header(form: str, options: dict[str, object]) -> None:
     content = saved(form, **options)
     image_format = of_content(content)
     assert image_format is not None
@@ -41,22 +41,22 @@ def test_the_size_is_told_before_decoding(form: str, options: dict[str, object])
 
 
 @pytest.mark.parametrize(("form", "options"), SAVED)
-def test_a_header_cut_short_tells_nothing_and_raises_nothing(form: str, options: dict[str, object]) -> None:
+def test_a_truncated_header_returns_none(form: str, options: dict[str, object]) -> None:
     whole = saved(form, **options)
     for length in range(min(len(whole), 200)):
         assert headers.size(whole[:length], PNG if form == "PNG" else WEBP) in {None, (W, H)}
 
 
 @pytest.mark.parametrize(("lossless", "frames"), [(True, 1), (False, 1), (True, 3), (False, 3)])
-def test_webp_without_loss_is_recognised(lossless: bool, frames: int) -> None:
+def test_lossless_webp_is_recognised(lossless: bool, frames: int) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (frames, H, W, 3), dtype=np.uint8)
-    pictures = [PIL.Image.fromarray(one) for one in noise]
+    pictures = [PIL.Image.fromarray(candidate) for candidate in noise]
     buffer = io.BytesIO()
     pictures[0].save(buffer, "WEBP", save_all=frames > 1, append_images=pictures[1:], lossless=lossless)
     assert headers.is_lossless_webp(buffer.getvalue()) is lossless
 
 
 @given(image_format=st.sampled_from(list(headers.READERS)), noise=st.binary(max_size=80))
-def test_noise_after_a_signature_is_read_as_two_numbers_or_as_none(image_format: ImageFormat, noise: bytes) -> None:
+def test_random_bytes_after_a_signature_return_two_numbers_or_none(image_format: ImageFormat, noise: bytes) -> None:
     size = headers.size(STARTS[image_format] + noise, image_format)
     assert size is None or [type(side) for side in size] == [int, int]

@@ -28,14 +28,14 @@ TOLERANCE = {".jpg": 6.0}
 
 
 def photograph(channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
-    """A smooth, asymmetric image (H,W,channels): gradients that differ in every corner and channel."""
+    """Return a smooth, asymmetric image (H,W,channels) whose gradients differ in every corner and channel."""
     y, x = np.mgrid[0:H, 0:W] / max(H, W)
     planes = np.stack([(x + 0.2) * 0.6, y * 0.9 + 0.05, (x * y + 0.3) * 0.7, 0.4 + 0.5 * x], axis=-1)
     chosen = planes[..., :channels]
     return chosen.astype(np.float32) if dtype is np.float32 else (chosen * np.iinfo(dtype).max).round().astype(dtype)
 
 
-@functools.cache  # it tells the second in which it was made
+@functools.cache  # it contains the time of its creation
 def icc_profile() -> bytes:
     return PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -51,19 +51,19 @@ def exif_block(turn: int) -> bytes:
 
 @pytest.mark.parametrize("suffix", LOSSLESS_8)
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_eight_bits_survive_a_lossless_round_trip(tmp_path: Path, suffix: str, channels: int) -> None:
+def test_eight_bit_images_survive_a_lossless_round_trip(tmp_path: Path, suffix: str, channels: int) -> None:
     pixels = photograph(channels)
     io.write(tmp_path / f"a{suffix}", Image(pixels), quality=100)
     back = io.read(tmp_path / f"a{suffix}").pixels
     assert back.dtype == np.uint8
     if suffix == ".webp" and channels == 1:
-        pixels = pixels.repeat(3, axis=2)  # WebP knows no grey
+        pixels = pixels.repeat(3, axis=2)  # WebP has no grey mode
     np.testing.assert_array_equal(back, pixels)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_sixteen_bits_survive_where_the_format_has_them(tmp_path: Path, suffix: str, channels: int) -> None:
+def test_sixteen_bit_images_survive_in_16_bit_formats(tmp_path: Path, suffix: str, channels: int) -> None:
     pixels = photograph(channels, np.uint16)
     io.write(tmp_path / f"a{suffix}", Image(pixels))
     back = io.read(tmp_path / f"a{suffix}").pixels
@@ -72,14 +72,14 @@ def test_sixteen_bits_survive_where_the_format_has_them(tmp_path: Path, suffix: 
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_floats_survive_in_tiff_beyond_the_unit_range(tmp_path: Path, channels: int) -> None:
+def test_tiff_floats_beyond_the_unit_range_survive(tmp_path: Path, channels: int) -> None:
     pixels = photograph(channels, np.float32) * 3 - 1
     io.write(tmp_path / "a.tif", Image(pixels))
     np.testing.assert_array_equal(io.read(tmp_path / "a.tif").pixels, pixels)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
-def test_sixteen_bits_are_rounded_where_the_format_has_eight(tmp_path: Path, suffix: str) -> None:
+def test_sixteen_bit_images_are_rounded_in_8_bit_formats(tmp_path: Path, suffix: str) -> None:
     pixels = photograph(3, np.uint16)
     io.write(tmp_path / f"a{suffix}", Image(pixels), quality=100)
     back = io.read(tmp_path / f"a{suffix}").pixels
@@ -94,7 +94,7 @@ def test_jpeg_drops_alpha_and_keeps_grey_grey(tmp_path: Path) -> None:
     assert io.read(tmp_path / "grey.jpg").pixels.shape == (H, W, 1)
 
 
-def test_colour_and_alpha_are_apart() -> None:
+def test_colour_and_alpha_are_separated() -> None:
     image = Image(photograph(4))
     assert image.colour.shape == (H, W, 3)
     assert image.alpha is not None
@@ -135,7 +135,7 @@ def test_orientation_is_applied_once(tmp_path: Path, suffix: str, turn: int) -> 
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, dtype: type) -> None:
+def test_a_white_is_zero_tiff_is_not_inverted(tmp_path: Path, dtype: type) -> None:
     grey = photograph(1, dtype)
     io.write(tmp_path / "a.tif", Image(grey))
     content = bytearray((tmp_path / "a.tif").read_bytes())
@@ -152,13 +152,13 @@ def test_a_cmyk_tiff_has_no_alpha(tmp_path: Path) -> None:
     assert np.abs(pixels.astype(int) - photograph()).max() <= TOLERANCE[".jpg"]
 
 
-def test_an_orientation_that_is_no_short_counts_as_none() -> None:
+def test_an_orientation_of_another_type_is_ignored() -> None:
     block = struct.pack("<2sHLHHHLLL", b"II", 42, 8, 1, 274, 4, 1, 6, 0)
     assert tags.orientation(block) == 1
     assert tags.orientation(block.replace(struct.pack("<HH", 274, 4), struct.pack("<HH", 274, 3))) == 6
 
 
-def test_a_big_endian_block_with_a_thumbnail_loses_only_the_thumbnail(tmp_path: Path) -> None:
+def test_only_the_thumbnail_of_a_big_endian_block_is_dropped(tmp_path: Path) -> None:
     exif = PIL.Image.Exif()
     exif.endian = ">"
     exif[271], exif[274] = "Acme", 6
@@ -173,7 +173,7 @@ def test_a_big_endian_block_with_a_thumbnail_loses_only_the_thumbnail(tmp_path: 
 
 
 @pytest.mark.parametrize("exif", [b"rubbish", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"])
-def test_damaged_metadata_costs_no_image(tmp_path: Path, exif: bytes) -> None:
+def test_damaged_metadata_does_not_prevent_decoding(tmp_path: Path, exif: bytes) -> None:
     for suffix in (".png", ".tif"):
         io.write(tmp_path / f"a{suffix}", Image(photograph(), exif, b"rubbish"))
         image = io.read(tmp_path / f"a{suffix}")
@@ -181,7 +181,7 @@ def test_damaged_metadata_costs_no_image(tmp_path: Path, exif: bytes) -> None:
         assert image.icc is None
 
 
-def test_exif_too_long_for_jpeg_is_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_exif_too_long_for_jpeg_is_dropped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     exif = exif_block(1).removeprefix(b"Exif\0\0") + bytes(100_000)
     io.write(tmp_path / "a.jpg", Image(photograph(), exif))
     assert io.read(tmp_path / "a.jpg").exif is None
@@ -209,7 +209,7 @@ def test_every_kind_of_png_has_one_three_or_four_channels(tmp_path: Path, mode: 
     assert io.read_rgb(tmp_path / "a.png").shape == (H, W, 3)
 
 
-def test_read_rgb_makes_floats_sixteen_bit(tmp_path: Path) -> None:
+def test_read_rgb_converts_floats_to_16_bit(tmp_path: Path) -> None:
     io.write(tmp_path / "a.tif", Image(np.array([[[-1.0], [0.5], [2.0]]], dtype=np.float32)))
     rgb = io.read_rgb(tmp_path / "a.tif")
     assert rgb.dtype == np.uint16
@@ -218,7 +218,7 @@ def test_read_rgb_makes_floats_sixteen_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_an_image_cut_short_is_an_error(tmp_path: Path, suffix: str, share: float) -> None:
+def test_a_truncated_image_is_an_error(tmp_path: Path, suffix: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     io.write(tmp_path / f"a{suffix}", Image(noise))
     whole = (tmp_path / f"a{suffix}").read_bytes()
@@ -227,7 +227,7 @@ def test_an_image_cut_short_is_an_error(tmp_path: Path, suffix: str, share: floa
         io.read(tmp_path / f"a{suffix}")
 
 
-def test_a_progressive_jpeg_cut_short_is_an_error_even_if_its_end_is_zeros(tmp_path: Path) -> None:
+def test_a_truncated_progressive_jpeg_is_an_error_even_if_padded_with_zeros(tmp_path: Path) -> None:
     buffer = BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     PIL.Image.fromarray(noise).save(buffer, "JPEG", progressive=True)
@@ -247,7 +247,7 @@ def test_a_flipped_bit_in_a_png_is_an_error(tmp_path: Path) -> None:
         io.read(tmp_path / "a.png")
 
 
-def test_what_is_no_image_is_told_by_name_and_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_reported_by_name_and_reason(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("not a picture")
     for name, reason in [("none.png", "No such file"), ("empty.png", "empty"), ("text.png", "not an image")]:
@@ -257,13 +257,13 @@ def test_what_is_no_image_is_told_by_name_and_reason(tmp_path: Path) -> None:
         io.read(tmp_path)
 
 
-def test_whole_numbers_of_other_widths_are_refused(tmp_path: Path) -> None:
+def test_integers_of_other_widths_are_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.tif"), np.full((8, 8), 70000, dtype=np.int32))
     with pytest.raises(DataError, match="int32"):
         io.read(tmp_path / "a.tif")
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "a.png"
     target.write_bytes(b"old")
 
@@ -277,7 +277,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monke
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_an_unknown_ending_and_an_impossible_size_are_errors(tmp_path: Path) -> None:
+def test_an_unknown_suffix_and_an_impossible_size_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"use one of \.png"):
         io.write(tmp_path / "a.gif", Image(photograph()))
     with pytest.raises(DataError, match="cannot hold an image of 17000x1"):
@@ -286,7 +286,7 @@ def test_an_unknown_ending_and_an_impossible_size_are_errors(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_every_value_survives_the_way_through_a_tensor(dtype: type) -> None:
+def test_every_value_survives_conversion_to_a_tensor(dtype: type) -> None:
     values: np.ndarray = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, -1, 1)
     x = io.to_tensor(values)
     assert x.shape == (1, 1, values.size)
@@ -299,25 +299,25 @@ def test_to_uint8_clamps_and_rounds_halves_up() -> None:
     assert io.to_uint8(x)[0, :, 0].tolist() == [0, 1, 0, 128, 255]
 
 
-def test_alpha_in_somebody_elses_tiff_is_not_multiplied_in(tmp_path: Path) -> None:
+def test_unassociated_tiff_alpha_does_not_change_colours(tmp_path: Path) -> None:
     PIL.Image.fromarray(photograph(4)).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(io.read(tmp_path / "a.tif").pixels, photograph(4))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-def test_exif_tells_the_size_of_what_is_written(tmp_path: Path, suffix: str) -> None:
+def test_exif_states_the_size_of_the_written_image(tmp_path: Path, suffix: str) -> None:
     exif = PIL.Image.Exif()
     exif[256], exif[257] = 4000, 3000
     exif.get_ifd(34665)[40962], exif.get_ifd(34665)[40963] = 4000, 3000
     io.write(tmp_path / f"a{suffix}", Image(photograph(), exif.tobytes().removeprefix(b"Exif\0\0")))
     with PIL.Image.open(tmp_path / f"a{suffix}") as written:
-        told = written.getexif()
-        assert [told.get_ifd(34665)[tag] for tag in (40962, 40963)] == [W, H]
-        assert [told[tag] for tag in (256, 257)] == [W, H]
+        written_tags = written.getexif()
+        assert [written_tags.get_ifd(34665)[tag] for tag in (40962, 40963)] == [W, H]
+        assert [written_tags[tag] for tag in (256, 257)] == [W, H]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
-def test_an_image_with_more_pixels_than_allowed_is_refused_by_its_header(tmp_path: Path, suffix: str) -> None:
+def test_an_image_above_the_pixel_limit_is_refused_by_its_header(tmp_path: Path, suffix: str) -> None:
     io.write(tmp_path / f"a{suffix}", Image(photograph()))
     assert io.read(tmp_path / f"a{suffix}", largest=H * W).pixels.shape == (H, W, 3)
     with pytest.raises(DataError, match=f"its header declares {W}x{H} pixels"):
@@ -335,7 +335,7 @@ def test_a_small_file_that_claims_to_be_huge_is_not_decoded(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_floats_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+def test_nan_and_infinite_pixels_are_refused(tmp_path: Path, value: float) -> None:
     pixels = photograph(dtype=np.float32)
     pixels[2, 3, 1] = value
     io.write(tmp_path / "a.tif", Image(pixels))

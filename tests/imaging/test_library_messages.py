@@ -14,7 +14,7 @@ from lowvision.imaging import io, library_messages
 from lowvision.imaging.io import Image
 
 
-def test_a_damaged_png_gives_an_error_and_no_line_of_its_library(
+def test_a_damaged_png_is_an_error_without_output_of_the_library(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.png"
@@ -27,7 +27,7 @@ def test_a_damaged_png_gives_an_error_and_no_line_of_its_library(
     assert capfd.readouterr().err == ""
 
 
-def test_lines_of_others_arrive_whatever_number_of_threads_decodes(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stderr_output_of_others_is_kept_while_threads_decode(capfd: pytest.CaptureFixture[str]) -> None:
     def decode(n: int) -> None:
         with library_messages.hidden():
             os.write(2, f"libpng warning: {n}\nprogress {n}\n".encode())
@@ -40,7 +40,7 @@ def test_lines_of_others_arrive_whatever_number_of_threads_decodes(capfd: pytest
     assert lines[-1] == "end"
 
 
-def test_without_standard_error_images_are_decoded_too() -> None:
+def test_images_are_decoded_without_stderr() -> None:
     original = os.dup(2)
     os.close(2)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.IptcImagePlugin
 import PIL.PngImagePlugin
 import pytest
 import tifffile
@@ -20,7 +21,7 @@ XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + b"x" * 300 + b"</x:xmpmeta>"
 IPTC = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x78\0\x03abc"
 
 
-def carried(tmp_path: Path, name: str, target: str) -> Path:
+def rewritten(tmp_path: Path, name: str, target: str) -> Path:
     """Read a file and write it as another one."""
     io.write(tmp_path / target, io.read(tmp_path / name), quality=100)
     return tmp_path / target
@@ -38,17 +39,17 @@ def test_xmp_survives_between_all_formats(tmp_path: Path, source: str, target: s
         picture.save(tmp_path / source, tiffinfo={700: XMP})
     else:
         picture.save(tmp_path / source, xmp=XMP)
-    path = carried(tmp_path, source, target)
+    path = rewritten(tmp_path, source, target)
     assert io.read(path).metadata.xmp == XMP
     with PIL.Image.open(path) as file:
-        found = file.info.get("xmp")
-    assert (found.encode() if isinstance(found, str) else found) == XMP
+        xmp = file.info.get("xmp")
+    assert (xmp.encode() if isinstance(xmp, str) else xmp) == XMP
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
-def test_the_resolution_is_kept_as_it_is(tmp_path: Path, suffix: str) -> None:
+def test_the_resolution_is_kept(tmp_path: Path, suffix: str) -> None:
     PIL.Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", dpi=(300, 150))
-    with PIL.Image.open(carried(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
+    with PIL.Image.open(rewritten(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
         assert file.info["dpi"] == pytest.approx((300, 150), abs=0.1)
 
 
@@ -57,14 +58,14 @@ def test_the_resolution_is_kept_as_it_is(tmp_path: Path, suffix: str) -> None:
 def test_profiles_of_any_size_survive(tmp_path: Path, suffix: str, size: int) -> None:
     profile = np.random.default_rng(1).bytes(16) + b"RGB " + np.random.default_rng(2).bytes(size)
     PIL.Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", icc_profile=profile)
-    with PIL.Image.open(carried(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
+    with PIL.Image.open(rewritten(tmp_path, f"a{suffix}", f"b{suffix}")) as file:
         assert file.info["icc_profile"] == profile
 
 
 def test_comments_and_iptc_of_a_jpeg_survive(tmp_path: Path) -> None:
     extra = struct.pack(">BBH", 0xFF, 0xED, len(IPTC) + 2) + IPTC
     PIL.Image.fromarray(PIXELS).save(tmp_path / "a.jpg", comment=b"a comment", extra=extra)
-    with PIL.Image.open(carried(tmp_path, "a.jpg", "b.jpg")) as file:
+    with PIL.Image.open(rewritten(tmp_path, "a.jpg", "b.jpg")) as file:
         assert file.info["comment"] == b"a comment"
         assert ("APP13", IPTC) in file.applist
 
@@ -73,8 +74,69 @@ def test_iptc_of_a_tiff_survives(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, extratags=[(33723, 7, len(IPTC), IPTC, True)]
     )
-    with tifffile.TiffFile(carried(tmp_path, "a.tif", "b.tif")) as file:
+    with tifffile.TiffFile(rewritten(tmp_path, "a.tif", "b.tif")) as file:
         assert file.pages[0].tags[33723].value == IPTC
+
+
+def resource(number: int, data: bytes, name: bytes = b"") -> bytes:
+    """A resource of Photoshop, as Adobe's specification describes it: name and data are padded to an even length."""
+    named = bytes([len(name)]) + name + b"\0" * ((len(name) + 1) % 2)
+    return b"8BIM" + struct.pack(">H", number) + named + struct.pack(">L", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+IIM = b"\x1c\x02\x78\0\x03abc"
+"""IPTC with a caption, `abc`, as Pillow reads it."""
+
+
+def iptc_of(path: Path) -> dict[tuple[int, int], bytes]:
+    with PIL.Image.open(path) as file:
+        return PIL.IptcImagePlugin.getiptcinfo(file)
+
+
+@pytest.mark.parametrize("names", [(b"",), (b"", b"a path")])
+def test_iptc_and_resources_of_a_jpeg_survive_in_a_tiff_and_on_the_way_back(
+    tmp_path: Path, names: tuple[bytes, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    resources = [resource(2000 + n, b"p" * 31, name) for n, name in enumerate(names)] + [resource(0x0404, IIM)]
+    data = b"Photoshop 3.0\0" + b"".join(resources)
+    extra = struct.pack(">BBH", 0xFF, 0xED, len(data) + 2) + data
+    PIL.Image.fromarray(PIXELS).save(tmp_path / "a.jpg", extra=extra)
+    with tifffile.TiffFile(carried(tmp_path, "a.jpg", "b.tif")) as file:
+        assert file.pages[0].tags[33723].value == IIM
+        assert bytes(file.pages[0].tags[34377].value) == b"".join(resources)
+    with PIL.Image.open(carried(tmp_path, "b.tif", "c.jpg")) as file:
+        assert [segment for segment in file.applist if segment[0] == "APP13"] == [("APP13", data)]
+    assert iptc_of(tmp_path / "c.jpg") == {(2, 0x78): b"abc"}
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("kind", [1, 4, 7])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iptc_of_a_tiff_alone_survives_in_a_jpeg(tmp_path: Path, kind: int, order: str) -> None:
+    count = len(IIM) // (4 if kind == 4 else 1)
+    tag = (33723, kind, count, IIM if kind != 4 else struct.unpack(f"{order}2L", IIM), True)
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, byteorder=order, extratags=[tag])
+    assert iptc_of(carried(tmp_path, "a.tif", "b.jpg")) == {(2, 0x78): b"abc"}
+
+
+def test_resources_that_are_larger_than_a_segment_survive_in_several(tmp_path: Path) -> None:
+    resources = resource(2000, bytes(100_000)) + resource(0x0404, IIM)
+    tags = ((34377, 7, len(resources), resources),)
+    io.write(tmp_path / "a.jpg", Image(PIXELS, metadata=Metadata(tiff=tags)))
+    with tifffile.TiffFile(carried(tmp_path, "a.jpg", "b.tif")) as file:
+        assert bytes(file.pages[0].tags[34377].value) == resources
+        assert file.pages[0].tags[33723].value == IIM
+
+
+@pytest.mark.parametrize("damage", [b"8BIM\x04\x04\0\0\0\0\x10\0abc", b"8BIM\x04", b"not a resource"])
+def test_damaged_resources_are_named_and_cost_no_image(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    io.write(tmp_path / "a.tif", Image(PIXELS, metadata=Metadata(jpeg=(("APP13", b"Photoshop 3.0\0" + damage),))))
+    assert "IPTC and Photoshop's resources of JPEG do not fit" in caplog.text
+    caplog.clear()
+    io.write(tmp_path / "a.jpg", Image(PIXELS, metadata=Metadata(tiff=((34377, 7, len(damage), damage),))))
+    assert "Photoshop's resources of TIFF do not fit" in caplog.text
 
 
 def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:
@@ -87,7 +149,7 @@ def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:
         (b"iTXt", "Author\0\0\0\0\0é".encode()),
     )
     io.write(tmp_path / "a.png", Image(PIXELS, metadata=Metadata(png=chunks)))
-    content = carried(tmp_path, "a.png", "b.png").read_bytes()
+    content = rewritten(tmp_path, "a.png", "b.png").read_bytes()
     written = [chunk for chunk in png.chunks(content) if chunk in chunks]
     assert written == list(chunks)
     with PIL.Image.open(tmp_path / "b.png") as file:
@@ -106,21 +168,21 @@ def test_text_and_colour_space_of_a_png_survive(tmp_path: Path) -> None:
         ("a.png", Metadata(tiff=((33723, 7, 1, b"a"),)), "IPTC of TIFF"),
     ],
 )
-def test_what_a_format_cannot_hold_is_named(
+def test_metadata_that_a_format_cannot_store_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, target: str, metadata: Metadata, named: str
 ) -> None:
     io.write(tmp_path / target, Image(PIXELS, metadata=metadata))
     assert named in caplog.text
 
 
-def test_nothing_is_said_about_metadata_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_absent_metadata_is_not_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for suffix in (".png", ".jpg", ".tif", ".webp", ".bmp"):
         io.write(tmp_path / f"a{suffix}", Image(PIXELS))
         assert io.read(tmp_path / f"a{suffix}").exif is None
     assert not caplog.text
 
 
-def test_a_turned_avif_is_upright_with_its_profile(tmp_path: Path) -> None:
+def test_a_rotated_avif_becomes_upright_and_keeps_its_profile(tmp_path: Path) -> None:
     exif = PIL.Image.Exif()
     exif[274] = 6
     profile = bytes(16) + b"RGB " + bytes(100)

@@ -24,7 +24,7 @@ SIDES = st.integers(min_value=1, max_value=41)
 
 
 def keys(x: float) -> float:
-    """The cubic convolution kernel with a = -0.5, written out as in Keys 1981, eq. 15."""
+    """Return the cubic convolution kernel with a = -0.5 as in Keys 1981, eq. 15."""
     x = abs(x)
     if x < 1:
         return 1.5 * x**3 - 2.5 * x**2 + 1
@@ -32,7 +32,7 @@ def keys(x: float) -> float:
 
 
 def imresize_line(line: list[float], length: int) -> list[float]:
-    """MATLAB's imresize of one line of pixels, in plain loops over every pixel that the kernel may reach."""
+    """Resize one line of pixels as MATLAB's imresize does, in plain loops."""
     old, scale = len(line), length / len(line)
     narrow = min(scale, 1.0)
     result = []
@@ -52,7 +52,7 @@ def noise(*shape: int) -> Tensor:
 
 @settings(deadline=None)
 @given(old=SIDES, new=SIDES)
-def test_a_line_is_resized_as_matlab_resizes_it(old: int, new: int) -> None:
+def test_a_line_is_resized_as_by_matlab(old: int, new: int) -> None:
     line = noise(old)
     expected = torch.tensor(imresize_line(line.tolist(), new), dtype=torch.float64)
     torch.testing.assert_close(resize(line.view(1, -1), (1, new))[0], expected)
@@ -68,7 +68,7 @@ def test_the_axes_are_independent(height: int, width: int, new_height: int, new_
 
 
 def octave_cases() -> list[tuple[Tensor, Tensor]]:
-    """Each image that Octave resized, and its result."""
+    """Yield each image that Octave resized, and its result."""
     cases = []
     for case in (Path(__file__).parent / "octave_bicubic.txt").read_text().split("case ")[1:]:
         head, *lines = case.strip().splitlines()
@@ -81,18 +81,18 @@ def octave_cases() -> list[tuple[Tensor, Tensor]]:
 
 
 @pytest.mark.parametrize(("image", "result"), octave_cases(), ids=lambda image: "x".join(map(str, image.shape)))
-def test_an_image_is_resized_to_the_values_of_octave(image: Tensor, result: Tensor) -> None:
+def test_a_resized_image_equals_the_values_of_octave(image: Tensor, result: Tensor) -> None:
     height, width = result.shape
     torch.testing.assert_close(resize(image, (height, width)), result, atol=1e-9, rtol=0)
 
 
-def test_two_pixels_become_three_with_the_values_of_matlab() -> None:
+def test_two_pixels_resized_to_three_equal_the_values_of_matlab() -> None:
     # MATLAB's imresize([10 6], [1 3], "cubic"), as the tests of Octave's image package 2.14.0 quote it.
     expected = torch.tensor([[10.27777777777777, 8, 5.72222222222222]], dtype=torch.float64)
     torch.testing.assert_close(resize(torch.tensor([[10.0, 6.0]], dtype=torch.float64), (1, 3)), expected)
 
 
-def test_a_step_is_halved_to_the_values_of_the_formula() -> None:
+def test_a_halved_step_equals_the_values_of_the_formula() -> None:
     # Halving, the kernel has the taps (-3, -9, 29, 111, 111, 29, -9, -3) / 256: the step sums them from the right.
     step = torch.tensor([[0.0] * 6 + [1.0] * 6], dtype=torch.float64)
     expected = torch.tensor([[0, -3, 17, 239, 259, 256]], dtype=torch.float64) / 256
@@ -101,12 +101,12 @@ def test_a_step_is_halved_to_the_values_of_the_formula() -> None:
 
 @settings(deadline=None)
 @given(height=SIDES, width=SIDES, new_height=SIDES, new_width=SIDES)
-def test_a_constant_image_stays_constant(height: int, width: int, new_height: int, new_width: int) -> None:
+def test_resizing_keeps_a_constant_image_constant(height: int, width: int, new_height: int, new_width: int) -> None:
     x = torch.full((3, height, width), 0.7)
     torch.testing.assert_close(resize(x, (new_height, new_width)), torch.full((3, new_height, new_width), 0.7))
 
 
-def test_the_same_size_is_the_same_image() -> None:
+def test_resizing_to_the_same_size_returns_the_same_image() -> None:
     x = noise(3, 5, 7)
     assert resize(x, (5, 7)) is x
 
@@ -117,18 +117,18 @@ def test_lines_longer_than_a_block_have_no_seams() -> None:
     torch.testing.assert_close(resize(line.view(1, -1), (1, 437))[0], expected)
 
 
-def test_float32_is_kept_and_exact_to_its_last_digits() -> None:
+def test_float32_is_kept_and_accurate_to_its_precision() -> None:
     x = noise(3, 50, 70)
     assert resize(x.float(), (13, 19)).dtype == torch.float32
     torch.testing.assert_close(resize(x.float(), (13, 19)).double(), resize(x, (13, 19)), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(30, 20), (3, 30, 20), (2, 3, 30, 20)])
-def test_leading_axes_are_carried_along(shape: tuple[int, ...]) -> None:
+def test_leading_axes_are_kept(shape: tuple[int, ...]) -> None:
     assert resize(torch.zeros(shape), (15, 7)).shape == (*shape[:-2], 15, 7)
 
 
-def test_gradients_flow() -> None:
+def test_resizing_is_differentiable() -> None:
     x = noise(1, 8, 8).requires_grad_()
     resize(x, (4, 4)).sum().backward()
     assert x.grad is not None
@@ -143,14 +143,14 @@ def test_integers_and_empty_sides_are_refused() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_upsample_bicubic_is_resize_away_from_the_border(scale: int) -> None:
+def test_bicubic_upsample_equals_resize_away_from_the_border(scale: int) -> None:
     x = noise(1, 3, 9, 11)
     inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))
     torch.testing.assert_close(upsample(x, scale, "bicubic")[inner], resize(x, (9 * scale, 11 * scale))[inner])
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-def test_upsample_nearest_repeats_and_bilinear_is_torch_s(scale: int) -> None:
+def test_nearest_upsample_repeats_pixels_and_bilinear_equals_torch(scale: int) -> None:
     x = noise(1, 3, 4, 5)
     repeated = x.repeat_interleave(scale, dim=-1).repeat_interleave(scale, dim=-2)
     torch.testing.assert_close(upsample(x, scale, "nearest"), repeated)
@@ -160,6 +160,6 @@ def test_upsample_nearest_repeats_and_bilinear_is_torch_s(scale: int) -> None:
     )
 
 
-def test_upsample_by_one_changes_nothing() -> None:
+def test_upsample_by_one_returns_the_input() -> None:
     x = noise(1, 3, 4, 5)
     assert upsample(x, 1, "bicubic") is x

@@ -23,7 +23,7 @@ KNOWN = registry.load()
 
 
 class Slow(Runtime):
-    """Right, after a while."""
+    """A correct but slow runtime."""
 
     def missing(self) -> str | None:
         return None
@@ -39,21 +39,21 @@ class Slow(Runtime):
 
 
 class Wrong(Slow):
-    """Quick, and not what the network gives."""
+    """A fast runtime with wrong outputs."""
 
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         return lambda x: torch.zeros(len(x), 3, 2 * x.shape[2], 2 * x.shape[3])
 
 
 class Broken(Slow):
-    """Raises what nobody expects."""
+    """A runtime that raises an unexpected error."""
 
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         raise OverflowError("too fast\nby far")
 
 
 class Rigid(Slow):
-    """Right and quick, for square tiles alone."""
+    """A correct and fast runtime for square tiles only."""
 
     def prepare(self, network: Trained, callers: int, device: str) -> Callable[[Tensor], Tensor]:
         module = network.module()
@@ -67,7 +67,7 @@ class Rigid(Slow):
 
 
 class Absent(Slow):
-    """Not on this machine."""
+    """A runtime that is not installed."""
 
     def missing(self) -> str | None:
         return "acme is not installed; pip install acme"
@@ -95,6 +95,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     return trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
 
 
+<<<<<<< HEAD
 def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle) -> None:
     known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent, asked=OnRequest)
     found = autotune.find(parts, known, 16, 16)
@@ -106,30 +107,42 @@ def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle)
     assert found.left_out["broken"] == "OverflowError: too fast by far"
     assert found.left_out["asked"] == "it is used only if it is selected"
     assert found.left_out["absent"] == "acme is not installed; pip install acme"
+=======
+def test_the_fastest_runtime_is_selected_and_unusable_ones_are_listed(parts: ModelBundle) -> None:
+    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
+    fastest = autotune.find(parts, known, 16, 16)
+    assert fastest.name == "torch"
+    assert fastest.seconds.keys() == {"torch", "slow"}
+    assert fastest.seconds["slow"] >= 0.2 / autotune.TILES
+    assert fastest.left_out.keys() == {"wrong", "broken", "absent"}
+    assert fastest.left_out["wrong"].startswith("its output differs from that of torch by ")
+    assert fastest.left_out["broken"] == "OverflowError: too fast by far"
+    assert fastest.left_out["absent"] == "acme is not installed; pip install acme"
+>>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
 
 
 @pytest.mark.parametrize(("scale", "valid"), [(1.0, False), (296.0, True)])
 def test_outputs_are_compared_relative_to_their_largest_value(scale: float, valid: bool) -> None:
-    """SPAN's output for noise reaches 296: what rounding leaves there would be an error in an image."""
+    """SPAN's output for noise reaches 296, where a deviation by rounding is as large as an error in an image."""
     output = scale * torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     rounded = output + 0.05
     results = {
         name: autotune.BenchmarkResult(image, seconds, "")
         for name, image, seconds in (("torch", output, 2.0), ("other", rounded, 1.0))
     }
-    found = autotune._select(results, {}, autotune.AGREES["f32"])
-    assert ("other" in found.seconds) == valid
-    assert found.name == ("other" if valid else "torch")
+    fastest = autotune._select(results, {}, autotune.AGREES["f32"])
+    assert ("other" in fastest.seconds) == valid
+    assert fastest.name == ("other" if valid else "torch")
 
 
-def test_a_runtime_that_accepts_tiles_only_is_the_last_resort(parts: ModelBundle) -> None:
-    found = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
-    assert found.name == "slow"
-    assert found.left_out == {"rigid": "it accepts tiles only, not windows of other sizes: ValueError: not a tile"}
+def test_a_runtime_that_accepts_tiles_only_is_selected_last(parts: ModelBundle) -> None:
+    fastest = autotune.find(parts, runtimes(slow=Slow, rigid=Rigid), 16, 16)
+    assert fastest.name == "slow"
+    assert fastest.left_out == {"rigid": "it accepts tiles only, not windows of other sizes: ValueError: not a tile"}
     assert autotune.find(parts, runtimes(rigid=Rigid), 16, 16).name == "rigid"
 
 
-def test_measuring_leaves_the_number_of_threads_of_the_caller(parts: ModelBundle) -> None:
+def test_measuring_does_not_change_the_number_of_threads(parts: ModelBundle) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -147,12 +160,12 @@ def test_a_runtime_that_fails_is_logged(parts: ModelBundle, caplog: pytest.LogCa
 
 def test_a_runtime_without_the_precision_is_left_out(parts: ModelBundle) -> None:
     onnxruntime: Any = KNOWN.find("runtimes", "onnxruntime").component
-    found = autotune.find(parts, runtimes(torch=TORCH, onnxruntime=onnxruntime), 16, 16, precision="bf16")
-    assert found.name == "torch"
-    assert found.left_out == {"onnxruntime": "it does not support bf16"}
+    fastest = autotune.find(parts, runtimes(torch=TORCH, onnxruntime=onnxruntime), 16, 16, precision="bf16")
+    assert fastest.name == "torch"
+    assert fastest.left_out == {"onnxruntime": "it does not support bf16"}
 
 
-def test_the_result_is_cached_until_something_changes(parts: ModelBundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_result_is_cached_until_its_inputs_change(parts: ModelBundle, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lowvision")
 
     def find(**changes: Any) -> Fastest:
@@ -179,12 +192,12 @@ def test_the_installed_runtimes_agree_with_torch(parts: ModelBundle, name: str) 
     pytest.importorskip(name)
     pytest.importorskip("onnxscript")
     known = runtimes(torch=TORCH, **{name: KNOWN.find("runtimes", name).component})
-    found = autotune.find(parts, known, 16, 16, callers=2)
-    assert found.seconds.keys() == {"torch", name}
-    assert found.left_out == {}
+    fastest = autotune.find(parts, known, 16, 16, callers=2)
+    assert fastest.seconds.keys() == {"torch", name}
+    assert fastest.left_out == {}
 
 
-def test_concurrent_callers_are_timed_together() -> None:
+def test_concurrent_calls_are_timed_together() -> None:
     alone, together = (autotune.seconds_a_call(lambda x: time.sleep(0.02), torch.zeros(1), n) for n in (1, 4))  # type: ignore[arg-type, return-value]  # its output is not looked at
     assert together < alone / 2
 
@@ -194,7 +207,7 @@ def test_the_result_is_formatted_with_its_measurements() -> None:
     assert str(Fastest("torch", {}, {})) == "torch"
 
 
-def test_a_call_takes_as_long_as_its_work_not_as_its_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_a_call_includes_queued_work(monkeypatch: pytest.MonkeyPatch) -> None:
     from lowvision.system import devices
 
     monkeypatch.setattr(devices, "synchronize", lambda device: time.sleep(0.02))

@@ -31,7 +31,7 @@ RECTANGLE = st.tuples(*[st.integers(0, 79)] * 2, *[st.integers(1, 30)] * 2, st.i
     budget=st.sampled_from([None, 0.3, 0.6, 0.9]),
     dtype=st.sampled_from([np.uint8, np.uint16]),
 )
-def test_exact_gives_the_very_frames_of_off(
+def test_exact_mode_gives_the_same_frames_as_off(
     network: restorer.Restorer, changes: list[list[tuple[int, ...]]], budget: float | None, dtype: type
 ) -> None:
     frame = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (80, 80, 3), dtype)
@@ -45,7 +45,7 @@ def test_exact_gives_the_very_frames_of_off(
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
-def test_exact_holds_for_runtimes_and_threads(weights_file: Any, runtime: str) -> None:
+def test_exact_mode_equals_off_for_every_runtime_and_thread_count(weights_file: Any, runtime: str) -> None:
     network = restorer.load(weights_file, device="cpu", runtime=runtime, registry=KNOWN)
     clip = ClipRestorer(network, still="exact", budget=0.7)
     for frame in clips.drawn(4, 90, 130, step=11):
@@ -54,7 +54,7 @@ def test_exact_holds_for_runtimes_and_threads(weights_file: Any, runtime: str) -
     assert 0.2 < restored.reused_tiles / restored.tiles < 1
 
 
-def test_only_changed_windows_cost_anything(network: restorer.Restorer) -> None:
+def test_only_changed_windows_are_computed(network: restorer.Restorer) -> None:
     frames = clips.drawn(3, 90, 130)
     clip = ClipRestorer(network, still="exact")
     first, second, again = (clip.restore(frame) for frame in (frames[0], frames[1], frames[1]))
@@ -64,7 +64,7 @@ def test_only_changed_windows_cost_anything(network: restorer.Restorer) -> None:
     assert (again.cost, again.reused_tiles) == (0, again.tiles)
 
 
-def test_a_budget_that_moves_the_branch_of_a_still_tile_runs_it_again(network: restorer.Restorer) -> None:
+def test_a_budget_that_changes_the_branch_of_an_unchanged_tile_recomputes_it(network: restorer.Restorer) -> None:
     flat = np.full((80, 80, 3), 128, np.uint8)
     busy = flat.copy()
     busy[:40] = np.random.default_rng(1).integers(0, 255, (40, 80, 3), np.uint8)
@@ -73,7 +73,7 @@ def test_a_budget_that_moves_the_branch_of_a_still_tile_runs_it_again(network: r
         np.testing.assert_array_equal(clip.restore(frame).pixels, network.restore(frame, budget=0.6).image)
 
 
-def test_visually_ignores_the_noise_of_a_decoder(network: restorer.Restorer) -> None:
+def test_visual_mode_ignores_decoder_noise(network: restorer.Restorer) -> None:
     (still,) = clips.drawn(1, 90, 130)
     noisy = np.clip(still.astype(int) + np.random.default_rng(0).integers(-1, 2, still.shape), 0, 255).astype(np.uint8)
     exact, visually = ClipRestorer(network, still="exact"), ClipRestorer(network, still="visually")

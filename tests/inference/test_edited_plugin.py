@@ -102,7 +102,7 @@ def test_a_graph_is_exported_again_after_an_edit_of_forward(installation: Instal
     assert output_of_graph(path, installation.write(degrade=0.5, forward=0.125)) == pytest.approx(0.125)
 
 
-def test_a_photograph_is_degraded_again_after_an_edit_of_degrade(installation: Installation, tmp_path: Path) -> None:
+def test_a_photograph_is_degraded_again_after_an_edit_of_the_task(installation: Installation, tmp_path: Path) -> None:
     io.write(tmp_path / "photos.png", io.Image(np.full((40, 40, 3), 200, np.uint8)))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos.png").rename(tmp_path / "photos" / "a.png")

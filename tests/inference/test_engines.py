@@ -30,17 +30,17 @@ def alone(backbone: Backbone) -> Architecture:
 @pytest.mark.parametrize(
     ("backbone", "merge"), [(FSRCNN(), 8), (CARN(), 2), (SRResNet(), 2), (RCAN(layers=1, blocks=1), 1)]
 )
-def test_tiles_are_merged_as_far_as_features_stay_small_and_never_before_global_attention(backbone, merge):
+def test_tiles_merge_within_the_feature_limit_and_never_with_global_attention(backbone, merge):
     assert engines.geometry(alone(backbone)) == Geometry(merge)
 
 
-def test_one_branch_that_sees_everything_keeps_all_tiles_alone():
+def test_one_branch_with_global_reach_prevents_merging():
     mixed = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(), RCAN(layers=1, blocks=1)))
     assert engines.geometry(mixed).merge == 1
 
 
 class Sixes(Backbone):
-    """A convolution that is said to want a multiple of six."""
+    """A convolution with multiple_of 6."""
 
     multiple_of: ClassVar[int] = 6
 
@@ -52,7 +52,7 @@ class Sixes(Backbone):
 
 
 class Fours(Backbone):
-    """Another, of four."""
+    """A convolution with multiple_of 4."""
 
     multiple_of: ClassVar[int] = 4
 
@@ -63,16 +63,16 @@ class Fours(Backbone):
         return 1
 
 
-def test_a_window_suits_every_branch():
-    made = Architecture(task=Denoising(), branches=(Fours(), Sixes()), tile={"size": 24})
-    assert engines.geometry(made) == Geometry(8, multiple_of=12)
+def test_a_window_has_the_multiple_and_context_of_every_branch():
+    architecture = Architecture(task=Denoising(), branches=(Fours(), Sixes()), tile={"size": 24})
+    assert engines.geometry(architecture) == Geometry(8, multiple_of=12)
 
 
-def test_denoising_keeps_features_at_the_size_of_the_image_and_merges_far():
+def test_a_same_size_task_merges_more_tiles():
     assert engines.geometry(Architecture(task=Denoising(), branches=(DnCNN(),))).merge == 8
 
 
-def test_the_base_of_the_paper_costs_on_the_whole_image_what_its_pixels_cost():
+def test_the_whole_image_cost_of_the_base_is_proportional_to_its_pixels():
     container = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(channels=16), FSRCNN(channels=56)))
     assert engines.base_cost(container, 96, 64) == 6 * engines.base_cost(container, 32, 32)
 
@@ -103,7 +103,7 @@ def test_a_precision_that_a_runtime_does_not_support_is_refused(weights_file: Pa
     assert engines.runtime_named("torch", parts, KNOWN, "cpu", "bf16") == Torch(precision="bf16")
 
 
-def test_bfloat16_changes_values_and_no_tiles_branch(weights_file: Path):
+def test_bfloat16_changes_values_but_not_branches(weights_file: Path):
     parts = trained_networks.read(weights_file, KNOWN)
     full, halved = (engines.build(parts, Torch(precision=name), "cpu") for name in ("f32", "bf16"))
     tiles = torch.rand(4, 3, 32, 32)
@@ -121,7 +121,7 @@ def test_a_single_network_has_no_classifier(tmp_path: Path):
     assert len(engine.networks.branches) == 1
 
 
-def test_a_runtime_is_spelt_like_any_choice(weights_file: Path):
+def test_a_runtime_accepts_options_like_any_choice(weights_file: Path):
     parts = trained_networks.read(weights_file, KNOWN)
 
     def runtime(value, precision="f32"):
@@ -134,7 +134,7 @@ def test_a_runtime_is_spelt_like_any_choice(weights_file: Path):
     assert runtime({"torch": {"precision": "bf16"}}) == Torch(precision="bf16")
     assert engines.build(parts, Torch(batch=7), "cpu").batch == 7
     assert options == {"torch": {"batch": 7, "compile": True}}
-    with pytest.raises(UsageError, match="precision f16: the runtime's options say bf16; omit one"):
+    with pytest.raises(UsageError, match="precision f16: the runtime's options set bf16; omit one"):
         runtime({"torch": {"precision": "bf16"}}, "f16")
 
 
@@ -155,14 +155,14 @@ def test_a_runtime_with_unknown_options_is_refused(weights_file: Path, value, me
 
 
 def test_the_batch_follows_the_device_and_its_free_memory(monkeypatch: pytest.MonkeyPatch):
-    made = alone(CARN())
+    architecture = alone(CARN())
 
     def batch(free: int) -> int:
         monkeypatch.setattr(engines.devices, "free_memory", lambda device: free)
-        return engines.batch_size(made, Torch(), torch.device("cuda:0"))
+        return engines.batch_size(architecture, Torch(), torch.device("cuda:0"))
 
-    assert engines.batch_size(made, Torch(), torch.device("cpu")) == 4
+    assert engines.batch_size(architecture, Torch(), torch.device("cpu")) == 4
     assert batch(0) == 4
     assert 16 < batch(2 * 2**30) < batch(24 * 2**30) <= 1024
     assert batch(140 * 2**30) == 1024
-    assert engines.batch_size(made, Torch(batch=3), torch.device("cuda:0")) == 3
+    assert engines.batch_size(architecture, Torch(batch=3), torch.device("cuda:0")) == 3

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from lowvision.inference import folding
 
 CLOSE = 1e-5
-"""The sums of a convolution in another order."""
+"""Tolerance for the sums of a convolution in another order."""
 SIDES = st.integers(1, 12)
 
 
 class Shuffling(nn.Module):
-    """A pixel shuffle, and a convolution behind it."""
+    """A pixel shuffle followed by a convolution."""
 
     def __init__(self, factor: int, side: int = 3, bias: bool = True, outputs: int = 3):
         super().__init__()
@@ -29,7 +29,7 @@ class Shuffling(nn.Module):
 
 
 class Branching(Shuffling):
-    """One whose shuffled features are used twice: they have to be there."""
+    """A network that uses its shuffled features twice, so that they cannot be folded."""
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.shuffle(self.wide(lq))
@@ -37,7 +37,7 @@ class Branching(Shuffling):
 
 
 class Sized(nn.Module):
-    """One that asks for a size of what it enlarges, which a folded one could not give."""
+    """A network that reads the size of its enlarged features, which folding would change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class Sized(nn.Module):
 
 
 class Named(Shuffling):
-    """One that calls its shuffle with a keyword."""
+    """A network that calls its shuffle with a keyword argument."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.last(self.shuffle(input=self.wide(lq)))
 
 
 class Deciding(Shuffling):
-    """One that looks at its input before it computes: it cannot be traced."""
+    """A network whose path depends on its input, so that it cannot be traced."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return super().forward(lq if lq.mean() > 0 else -lq)
@@ -68,7 +68,7 @@ def off(network: nn.Module, folded: nn.Module, height: int, width: int) -> float
 
 
 def shuffles(network: nn.Module) -> list[type[nn.Module]]:
-    """What there is besides containers, in order."""
+    """Return all modules that are not containers, in order."""
     return [
         type(part) for part in network.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.PixelShuffle)
     ]
@@ -78,7 +78,7 @@ def shuffles(network: nn.Module) -> list[type[nn.Module]]:
 @given(
     factor=st.sampled_from([2, 3, 4]), side=st.sampled_from([1, 3, 5]), bias=st.booleans(), height=SIDES, width=SIDES
 )
-def test_a_shuffle_comes_behind_the_last_convolution(
+def test_folding_moves_the_pixel_shuffle_behind_the_last_convolution(
     factor: int, side: int, bias: bool, height: int, width: int
 ) -> None:
     network = Shuffling(factor, side, bias).eval()
@@ -96,7 +96,7 @@ def test_a_shuffle_comes_behind_the_last_convolution(
     height=SIDES,
     width=SIDES,
 )
-def test_a_transposed_convolution_becomes_one_and_a_shuffle(
+def test_a_transposed_convolution_is_folded_to_a_convolution_and_a_shuffle(
     shape: tuple[int, int, int, int], bias: bool, height: int, width: int
 ) -> None:
     side, stride, padding, more = shape
@@ -119,11 +119,11 @@ def test_a_transposed_convolution_becomes_one_and_a_shuffle(
         nn.Sequential(nn.Conv2d(3, 3, 3, padding=1)),
     ],
 )
-def test_what_gains_nothing_or_cannot_be_is_left_alone(network: nn.Module) -> None:
+def test_networks_that_cannot_be_folded_or_gain_nothing_are_unchanged(network: nn.Module) -> None:
     assert folding.folded(network.eval(), 3, 8) is network
 
 
-def test_the_original_stays_as_it_is() -> None:
+def test_folding_does_not_modify_the_original() -> None:
     network = Shuffling(2).eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     folding.folded(network, 3, 8)

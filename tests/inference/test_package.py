@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import tiny
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from lowvision import cli, upsample
 from lowvision.commands.show import names
@@ -27,14 +29,14 @@ pytest.importorskip("onnxscript")
 KNOWN = registry.load()
 RUNTIMES = ("openvino", "onnxruntime")
 CLOSE = 1e-5
-"""Of outputs in [0,1], for one operator."""
+"""Tolerance for outputs in [0,1] of one operator."""
 AGREES = 1e-4
-"""Of outputs in [0,1], for a whole network."""
+"""Tolerance for outputs in [0,1] of a whole network."""
 SHAPES = ((2, 3, 20, 24), (1, 3, 17, 9), (3, 3, 8, 8))
 
 
-class Kept:
-    """As much of a trained network as a runtime of graphs looks at."""
+class GraphOnly:
+    """The part of a trained network that graph runtimes use."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -59,13 +61,13 @@ def pick(kind: str, name: str, **options: Any) -> Any:
 
 
 def each_runtime(path: Path) -> dict[str, Callable[[Tensor], Tensor]]:
-    """The graph in that file by every graph runtime that is installed."""
-    found: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
-    return {name: r.prepare(Kept(path), 1, "cpu") for name, r in found.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
+    """Load a graph in every installed graph runtime."""
+    runtimes_by_name: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
+    return {name: r.prepare(GraphOnly(path), 1, "cpu") for name, r in runtimes_by_name.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
 
 
-def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
-    """How far each runtime is from PyTorch, at the most, over all shapes."""
+def largest_deviations(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
+    """Return the largest deviation of each runtime from PyTorch over all shapes."""
     calls = each_runtime(path)
     if not calls:
         pytest.skip("neither openvino nor onnxruntime is installed")
@@ -80,8 +82,8 @@ def furthest(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, 
     return far
 
 
-def awake(network: nn.Module) -> nn.Module:
-    """The network with weights under which every layer matters, as after training, and outputs of image range."""
+def with_random_weights(network: nn.Module) -> nn.Module:
+    """Return a network with random weights in every layer and outputs in image range."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -95,17 +97,17 @@ def awake(network: nn.Module) -> nn.Module:
         network.eval()
         before = network(x)
         last.weight *= 2
-        moved = (network(x) - before).std()  # what the last layer adds
+        moved = (network(x) - before).std()  # contribution of the last layer
         last.weight *= 0.1 / moved
     return network
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
-def test_an_interpolation_is_the_same_at_every_pixel(mode: str, scale: int, tmp_path: Path) -> None:
+def test_an_exported_interpolation_equals_pytorch_at_every_pixel(mode: str, scale: int, tmp_path: Path) -> None:
     network = Enlarge(scale, mode).eval()
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
-    far = furthest(network, tmp_path / "g.onnx", (*SHAPES, (1, 3, 1, 1), (1, 3, 2, 33), (2, 3, 3, 1)))
+    far = largest_deviations(network, tmp_path / "g.onnx", (*SHAPES, (1, 3, 1, 1), (1, 3, 2, 33), (2, 3, 3, 1)))
     assert max(far.values()) < CLOSE, far
 
 
@@ -121,19 +123,23 @@ BACKBONES = {
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_shipped_backbone_is_the_same_in_every_runtime(name: str, tmp_path: Path) -> None:
+def test_every_shipped_backbone_agrees_in_every_runtime(name: str, tmp_path: Path) -> None:
     backbone, scale = BACKBONES[name]
-    network = awake(backbone.build(pick("tasks", "sr", scale=scale) if scale > 1 else pick("tasks", "denoise")))
+    network = with_random_weights(
+        backbone.build(pick("tasks", "sr", scale=scale) if scale > 1 else pick("tasks", "denoise"))
+    )
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, backbone.multiple_of)
-    far = furthest(network, tmp_path / "g.onnx")
+    far = largest_deviations(network, tmp_path / "g.onnx")
     assert max(far.values()) < AGREES, far
 
 
 @pytest.mark.parametrize("classifier", [pick("classifiers", "class_module"), pick("classifiers", "timm")], ids=repr)
-def test_every_shipped_classifier_is_the_same_in_every_runtime(classifier: Any, tmp_path: Path) -> None:
-    network = awake(classifier.build(pick("tasks", "sr"), 3))
+def test_every_shipped_classifier_agrees_in_every_runtime(classifier: Any, tmp_path: Path) -> None:
+    network = with_random_weights(classifier.build(pick("tasks", "sr"), 3))
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 32, 1)
-    far = furthest(network, tmp_path / "g.onnx", ((2, 3, 32, 32), (1, 3, 32, 32), (7, 3, 32, 32), (2, 3, 40, 48)))
+    far = largest_deviations(
+        network, tmp_path / "g.onnx", ((2, 3, 32, 32), (1, 3, 32, 32), (7, 3, 32, 32), (2, 3, 40, 48))
+    )
     assert max(far.values()) < AGREES, far
 
 
@@ -145,26 +151,26 @@ class OnlySquare(nn.Module):
         return lq * 2
 
 
-def test_a_network_that_wants_one_size_keeps_a_dynamic_batch(tmp_path: Path) -> None:
+def test_a_network_of_one_size_is_exported_with_a_dynamic_batch(tmp_path: Path) -> None:
     network = OnlySquare().eval()
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
-    assert max(furthest(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
+    assert max(largest_deviations(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
 
 
-class Whimsical(nn.Module):
+class PixelDependent(nn.Module):
     """A network whose path depends on its pixels."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return lq * 2 if lq.mean() > 0.5 else lq
 
 
-def test_what_cannot_be_exported_names_the_way_out(tmp_path: Path) -> None:
+def test_a_network_that_cannot_be_exported_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"cannot be exported: .*; use runtime torch"):
-        onnx_graph.write(Whimsical().eval(), tmp_path / "g.onnx", 3, 16, 1)
+        onnx_graph.write(PixelDependent().eval(), tmp_path / "g.onnx", 3, 16, 1)
     assert not (tmp_path / "g.onnx").exists()
 
 
-def test_a_missing_exporter_names_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_exporter_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("lowvision.inference.onnx_graph.find_spec", lambda library: None)
     with pytest.raises(WeightsError, match="needs onnx and onnxscript; pip install 'lowvision-framework"):
         onnx_graph.write(OnlySquare(), tmp_path / "g.onnx", 3, 16, 1)
@@ -184,7 +190,7 @@ def exported(container: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(exported: Path, tmp_path: Path) -> Path:
-    """A copy of the package that a test may damage."""
+    """Copy the package, so that a test may damage it."""
     folder = tmp_path / "w"
     folder.mkdir()
     for file in exported.iterdir():
@@ -192,13 +198,15 @@ def copied(exported: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_package_is_shown_like_its_weights(exported: Path, container: Path) -> None:
-    (told,), (original,) = (names.documents(str(path), KNOWN, ShowRequest()) for path in (exported, container))
-    assert (told["kind"], original["kind"]) == ("exported package", "weights file")
-    assert all(told[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured"))
+def test_show_describes_a_package_like_its_weights(exported: Path, container: Path) -> None:
+    (document,), (original,) = (names.documents(str(path), KNOWN, ShowRequest()) for path in (exported, container))
+    assert (document["kind"], original["kind"]) == ("exported package", "weights file")
+    assert all(
+        document[key] == original[key] for key in ("holds", "task", "branches", "classifier", "tile", "measured")
+    )
 
 
-def test_a_weights_file_gives_every_network_as_a_module(container: Path) -> None:
+def test_every_network_of_a_weights_file_is_available_as_a_module(container: Path) -> None:
     parts = trained_networks.read(container, KNOWN)
     right = weights.load_container(container, tiny.architecture(), KNOWN).eval()
     x = torch.rand(2, 3, 16, 16)
@@ -209,9 +217,9 @@ def test_a_weights_file_gives_every_network_as_a_module(container: Path) -> None
         assert not part.module().training
 
 
-def test_folded_a_network_computes_the_same_and_unfolded_it_has_the_layers_of_its_module(tmp_path: Path) -> None:
-    made = tiny.architecture().only(0)
-    network = trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", made), KNOWN).branches[0]
+def test_a_folded_graph_gives_equal_outputs_and_an_unfolded_one_keeps_the_layers(tmp_path: Path) -> None:
+    architecture = tiny.architecture().only(0)
+    network = trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", architecture), KNOWN).branches[0]
     x = torch.rand(2, 3, 16, 16)
     torch.testing.assert_close(network.folded()(x), network.module()(x), rtol=0, atol=CLOSE)
     enlarges = [
@@ -221,7 +229,7 @@ def test_folded_a_network_computes_the_same_and_unfolded_it_has_the_layers_of_it
     assert enlarges == [True, False, True]
 
 
-def test_a_module_is_the_callers_own(container: Path) -> None:
+def test_a_returned_module_belongs_to_the_caller(container: Path) -> None:
     branch = trained_networks.read(container, KNOWN).branches[0]
     branch.module().double()
     assert next(branch.module().parameters()).dtype == torch.float32
@@ -255,22 +263,20 @@ def test_a_graph_is_exported_once_logged_and_cached(
     assert not branch.onnx().parent.parent.samefile(container.parent)
 
 
-def test_other_weights_have_another_graph(container: Path, tmp_path: Path) -> None:
+def test_changed_weights_export_another_graph(container: Path, tmp_path: Path) -> None:
     other = tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture().only(0))
     names = {trained_networks.read(path, KNOWN).identity for path in (container, other)}
     assert len(names) == 2
 
 
-def test_by_another_version_of_a_plugin_weights_have_another_graph(
-    container: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_plugin_version_exports_another_graph(container: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = trained_networks.read(container, KNOWN).identity
     assert trained_networks.read(container, KNOWN).identity == before
     monkeypatch.setattr(component_names, "plugins_of", lambda *_: {"lowvision-sr": "another"})
     assert trained_networks.read(container, KNOWN).identity != before
 
 
-def test_weights_that_change_while_they_are_used_are_not_kept_under_the_old_name(tmp_path: Path) -> None:
+def test_weights_that_change_during_use_are_not_cached_under_the_old_key(tmp_path: Path) -> None:
     path = tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture().only(0))
     branch = trained_networks.read(path, KNOWN).branches[0]
     network = tiny.architecture().only(0).build_network()
@@ -279,7 +285,7 @@ def test_weights_that_change_while_they_are_used_are_not_kept_under_the_old_name
         branch.module()
 
 
-def test_a_package_holds_all_that_is_needed_to_restore(exported: Path, container: Path) -> None:
+def test_a_package_contains_everything_needed_to_restore(exported: Path, container: Path) -> None:
     assert {file.name for file in exported.iterdir()} == {
         "branch_0.onnx",
         "branch_1.onnx",
@@ -299,7 +305,7 @@ def test_a_package_holds_all_that_is_needed_to_restore(exported: Path, container
             graph_alone.module()
 
 
-def test_a_manifest_names_versions_and_no_place(exported: Path, container: Path) -> None:
+def test_a_manifest_contains_versions_and_no_paths(exported: Path, container: Path) -> None:
     text = (exported / "manifest.json").read_text()
     manifest = json.loads(text)
     assert manifest["schema"] == package.SCHEMA["onnx"]
@@ -309,14 +315,14 @@ def test_a_manifest_names_versions_and_no_place(exported: Path, container: Path)
     assert str(exported.parent) not in text
 
 
-def test_a_folder_that_exists_is_left_alone(container: Path, tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(container: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="already exists; choose another folder, or delete it first"):
         package.write(container, tmp_path, KNOWN)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_export_that_fails_leaves_nothing(container: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_export_leaves_no_files(container: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -332,6 +338,48 @@ def test_a_damaged_package_is_refused(copied: Path) -> None:
         package.read(copied, KNOWN)
 
 
+@pytest.mark.parametrize("has_graphs", [True, False])
+def test_a_network_far_larger_than_its_graphs_is_refused_soon(copied: Path, has_graphs: bool) -> None:
+    """The input of a campaign: `layers` became a number of 20 digits, and 5 s passed until it was refused."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["architecture"]["branches"][0]["fsrcnn"]["layers"] = 99999999999999999999
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    if not has_graphs:
+        (copied / "branch_0.onnx").unlink()
+    registered = []
+    hook = register_module_parameter_registration_hook(lambda *_: registered.append(1))
+    try:
+        with pytest.raises(WeightsError, match="cannot be built: the options ask" if has_graphs else "missing"):
+            package.read(copied, KNOWN)
+    finally:
+        hook.remove()
+    assert len(registered) < (12_000 if has_graphs else 100)
+
+
+def test_files_besides_graphs_do_not_raise_the_limits(copied: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(1 << 40)
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["files"][str(large)] = manifest["files"]["../large.bin"] = "0" * 64
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    assert len(package.read(copied, KNOWN).branches) == 3  # a file of a TiB is not read
+
+
+def test_a_pipe_as_manifest_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(WeightsError, match="no regular file"):
+        package.read(tmp_path, KNOWN)
+
+
+@pytest.mark.parametrize("files", [[[1, 2]], {"branch_0.onnx": 5}, {"branch_0.onnx": ["a"]}, "ab"])
+def test_a_list_of_files_of_other_types_is_refused(copied: Path, files: Any) -> None:
+    manifest = json.loads((copied / "manifest.json").read_text()) | {"files": files}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError):
+        package.read(copied, KNOWN)
+
+
 def test_a_package_of_a_newer_schema_is_refused(copied: Path) -> None:
     manifest = json.loads((copied / "manifest.json").read_text()) | {"schema": 3}
     (copied / "manifest.json").write_text(json.dumps(manifest))
@@ -340,7 +388,7 @@ def test_a_package_of_a_newer_schema_is_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "1"}', '{"schema": 1, "files": {}}'])
-def test_what_is_no_manifest_is_refused(text: str, tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"not an exported package"):
         package.read(tmp_path, KNOWN)
     (tmp_path / "manifest.json").write_text(text)
@@ -348,14 +396,14 @@ def test_what_is_no_manifest_is_refused(text: str, tmp_path: Path) -> None:
         package.read(tmp_path, KNOWN)
 
 
-def test_the_command_exports(container: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_exports_a_package(container: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.app(["export", str(container), "-o", str(tmp_path / "p")], standalone_mode=False)
     assert capsys.readouterr().out == (
         f"{tmp_path / 'p'}: branch_0.onnx, branch_1.onnx, branch_2.onnx, classifier.onnx, manifest.json\n"
     )
 
 
-def test_a_strangers_backbone_may_be_exported_too(tmp_path: Path) -> None:
+def test_a_third_party_backbone_can_be_exported(tmp_path: Path) -> None:
     class Stride(Backbone):
         multiple_of = 8
 
@@ -368,5 +416,5 @@ def test_a_strangers_backbone_may_be_exported_too(tmp_path: Path) -> None:
 
     network = Stride().build(pick("tasks", "denoise")).eval()
     onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, Stride.multiple_of)
-    far = furthest(network, tmp_path / "g.onnx", ((1, 3, 24, 40), (3, 3, 8, 8)))
+    far = largest_deviations(network, tmp_path / "g.onnx", ((1, 3, 24, 40), (3, 3, 8, 8)))
     assert max(far.values()) < CLOSE, far

@@ -50,22 +50,22 @@ def test_tensors_are_restored_to_tensors(network: Restorer, shape: tuple[int, ..
 
 @settings(max_examples=25, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40))
-def test_every_size_is_restored(network: Restorer, height: int, width: int) -> None:
+def test_images_of_every_size_are_restored(network: Restorer, height: int, width: int) -> None:
     assert network.restore(picture(height, width)).image.shape == (2 * height, 2 * width, 3)
 
 
-def test_an_array_and_a_tensor_are_restored_alike(network: Restorer) -> None:
+def test_an_array_and_a_tensor_give_the_same_result(network: Restorer) -> None:
     array = picture()
     as_tensor = network.restore(io.to_tensor(array)).image
     np.testing.assert_array_equal(network.restore(array).image, io.to_uint8(as_tensor))
 
 
-def test_a_view_of_an_array_is_restored_as_its_copy_is(network: Restorer) -> None:
+def test_a_view_of_an_array_gives_the_result_of_its_copy(network: Restorer) -> None:
     view = picture()[::-1, :, ::-1]  # as from BGR to RGB
     assert np.array_equal(network.restore(view).image, network.restore(view.copy()).image)
 
 
-def test_a_batch_is_restored_as_its_images_are(network: Restorer) -> None:
+def test_a_batch_gives_the_results_of_its_images(network: Restorer) -> None:
     x = torch.rand(2, 3, 24, 40)
     both, first, second = network.restore(x), network.restore(x[0]), network.restore(x[1])
     assert torch.equal(both.image, torch.stack([first.image, second.image]))
@@ -73,13 +73,13 @@ def test_a_batch_is_restored_as_its_images_are(network: Restorer) -> None:
     assert both.base_cost == 2 * first.base_cost
 
 
-def test_grey_is_the_mean_of_what_the_network_makes_of_it_three_times(network: Restorer) -> None:
+def test_a_grey_image_is_restored_as_rgb_and_averaged(network: Restorer) -> None:
     x = torch.rand(1, 24, 24)
     as_colour = network.restore(x.expand(3, -1, -1)).image
     torch.testing.assert_close(network.restore(x).image, as_colour.mean(dim=0, keepdim=True))
 
 
-def test_alpha_is_resampled_and_does_not_touch_the_colours(network: Restorer) -> None:
+def test_alpha_is_resampled_and_does_not_change_colours(network: Restorer) -> None:
     x = torch.rand(4, 24, 24)
     restored = network.restore(x).image
     torch.testing.assert_close(restored[3:], resize(x[3:], (48, 48)).clamp(0, 1))
@@ -99,14 +99,14 @@ def test_colour_below_transparent_pixels_does_not_leak(network: Restorer, dtype:
         assert (network.restore(image).image == network.restore(other).image).all()
 
 
-def test_alpha_is_restored_as_a_grey_image_if_asked_for(network: Restorer) -> None:
+def test_restores_alpha_restores_alpha_as_a_grey_image(network: Restorer) -> None:
     x = picture(24, 24, 4)
     restored = network.restore(x, restores_alpha=True)
     np.testing.assert_array_equal(restored.image[..., 3:], network.restore(x[..., 3:]).image)
     assert restored.cost > network.restore(x).cost
 
 
-def test_the_route_and_its_cost_are_told(network: Restorer) -> None:
+def test_a_result_contains_the_route_and_its_cost(network: Restorer) -> None:
     restored = network.restore(picture(40, 52))
     assert restored.choice.shape == (3, 4)
     assert sum(restored.tiles) == 12
@@ -135,7 +135,7 @@ def test_a_single_network_is_a_container_of_one_branch(tmp_path: Path) -> None:
     assert not restored.choice.any()
 
 
-def test_weights_for_grey_refuse_colour_and_restore_grey_with_and_without_alpha(tmp_path: Path) -> None:
+def test_grey_weights_refuse_colour_and_restore_grey_with_and_without_alpha(tmp_path: Path) -> None:
     grey = load(
         tiny.write_weights(tmp_path / "grey.safetensors", tiny.architecture(channels=1)), device="cpu", runtime="torch"
     )
@@ -165,12 +165,12 @@ def test_arrays_that_are_not_images_are_refused(network: Restorer) -> None:
 
 
 @pytest.mark.parametrize("share", [0.4, 0.7, 1.0, 1.2])
-def test_a_budget_is_a_share_of_the_base_on_the_whole_image(network: Restorer, share: float) -> None:
+def test_a_budget_is_a_fraction_of_the_base_cost_on_the_whole_image(network: Restorer, share: float) -> None:
     image = picture(200, 160)
-    cheapest, dearest = (network.restore(image, budget=extreme).share_of_base for extreme in (1e-9, 1e9))
+    cheapest, most_expensive = (network.restore(image, budget=extreme).share_of_base for extreme in (1e-9, 1e9))
     spent = network.restore(image, budget=share).share_of_base
     assert spent <= max(share, cheapest)
-    assert spent >= min(share - 0.02, dearest)
+    assert spent >= min(share - 0.02, most_expensive)
 
 
 def test_an_impossible_budget_is_refused(network: Restorer, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_an_impossible_budget_is_refused(network: Restorer, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
-def test_every_runtime_restores_alike(network: Restorer, weights_file: Path, runtime: str) -> None:
+def test_every_runtime_gives_the_same_result(network: Restorer, weights_file: Path, runtime: str) -> None:
     image = picture(90, 120, dtype=np.float32)
     other = load(weights_file, device="cpu", runtime=runtime).restore(image)
     expected = network.restore(image)
@@ -231,7 +231,7 @@ def test_shipped_weights_are_loaded_by_name_and_the_default_without_one() -> Non
         lowvision.load("sr-carn-x5")
 
 
-def test_loading_names_the_error(weights_file: Path, tmp_path: Path) -> None:
+def test_loading_errors_name_the_cause(weights_file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         load(tmp_path / "none.safetensors")
     with pytest.raises(RunError, match="no device 'gpu'"):
@@ -240,7 +240,7 @@ def test_loading_names_the_error(weights_file: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
-    """Weights whose curve has a loss of 1 dB with all tiles cheap, 0.1 as trained, and 0 with all tiles dear."""
+    """Write weights whose curve loses 1 dB on the cheapest branch, 0.1 dB at k 0, and 0 dB on the base."""
     architecture, path = tiny.architecture(), tmp_path_factory.mktemp("calibrated") / "container.safetensors"
     torch.manual_seed(0)
     known = registry.load()
@@ -259,18 +259,18 @@ def test_max_loss_selects_the_cheapest_point_of_the_curve_within_it(calibrated: 
 
 
 @pytest.mark.parametrize(("speed", "loss"), [("fast", 0.3), ("balanced", 0.05), ("best", 0)])
-def test_a_speed_is_a_loss(calibrated: Restorer, speed: Speed, loss: float) -> None:
+def test_a_speed_equals_its_loss_limit(calibrated: Restorer, speed: Speed, loss: float) -> None:
     by_name, by_loss = calibrated.restore(picture(), speed=speed), calibrated.restore(picture(), max_loss=loss)
     np.testing.assert_array_equal(by_name.choice, by_loss.choice)
     np.testing.assert_array_equal(by_name.image, by_loss.image)
 
 
-def test_weights_with_a_curve_are_balanced_by_default(calibrated: Restorer) -> None:
+def test_weights_with_a_curve_default_to_speed_balanced(calibrated: Restorer) -> None:
     balanced = calibrated.restore(picture(), speed="balanced")
     np.testing.assert_array_equal(calibrated.restore(picture()).choice, balanced.choice)
 
 
-def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, network: Restorer) -> None:
+def test_an_impossible_loss_is_refused_with_a_remedy(calibrated: Restorer, network: Restorer) -> None:
     with pytest.raises(UsageError, match=r"have no curve .*give a budget instead, or take .*calibrate/container"):
         network.restore(picture(), max_loss=0.05)
     with pytest.raises(UsageError, match="give one of them"):
@@ -285,24 +285,24 @@ def test_an_impossible_loss_is_refused_with_the_way_out(calibrated: Restorer, ne
         calibrated.restore(picture(), max_loss=-1)
 
 
-def test_worst_selects_a_point_that_its_tiles_keep(calibrated: Restorer) -> None:
+def test_worst_selects_a_point_within_the_loss_of_the_worst_tiles(calibrated: Restorer) -> None:
     image = picture()
-    cheap = calibrated.restore(image, max_loss=2)
-    np.testing.assert_array_equal(calibrated.restore(image, max_loss=2, worst=5).choice, cheap.choice)
+    cheapest = calibrated.restore(image, max_loss=2)
+    np.testing.assert_array_equal(calibrated.restore(image, max_loss=2, worst=5).choice, cheapest.choice)
     np.testing.assert_array_equal(
         calibrated.restore(image, max_loss=2, worst=2).choice, calibrated.restore(image, max_loss=0.5).choice
     )
-    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheap.plan.count
+    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheapest.plan.count
 
 
-def test_worst_without_a_loss_is_kept_besides_the_default_speed(calibrated: Restorer) -> None:
+def test_worst_applies_in_addition_to_the_default_speed(calibrated: Restorer) -> None:
     image = picture()
     np.testing.assert_array_equal(
         calibrated.restore(image, worst=9).choice, calibrated.restore(image, speed="balanced").choice
     )
 
 
-def test_a_loss_of_worst_tiles_that_cannot_be_kept_is_refused(calibrated: Restorer, network: Restorer) -> None:
+def test_an_impossible_loss_of_worst_tiles_is_refused(calibrated: Restorer, network: Restorer) -> None:
     with pytest.raises(UsageError, match=r"at most 2 dB \(-1 dB on the worst tiles\) cannot be kept"):
         calibrated.restore(picture(), max_loss=2, worst=-1)
     with pytest.raises(UsageError, match="budget and worst exclude each other"):

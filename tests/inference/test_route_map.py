@@ -11,14 +11,14 @@ from lowvision.routing.tiling import plan
 
 
 def overlaid(height: int, width: int, choice: list[int] | int, branches: int, channels: int = 3) -> torch.Tensor:
-    """The route map of a middle grey image at scale 2."""
+    """Return the route map of a mid-grey image at scale 2."""
     tiling = plan(height, width, 32, 4)
     image = torch.full((channels, 2 * height, 2 * width), 0.5)
     return route_map.overlay(image, torch.as_tensor(choice).expand(tiling.count), tiling, 2, branches)
 
 
 def tinted(colour: tuple[int, int, int]) -> torch.Tensor:
-    """What the colour makes of middle grey."""
+    """Return mid-grey blended with the colour."""
     return 0.5 + route_map.TINT * (torch.tensor(colour) / 255 - 0.5)
 
 
@@ -37,7 +37,7 @@ def test_neighbours_meet_in_the_middle_of_their_overlap():
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (31, 200), (200, 33), (100, 101)])
-def test_any_size_is_covered_and_the_legend_is_below(height, width):
+def test_a_map_covers_any_size_above_the_legend(height, width):
     page = overlaid(height, width, 0, 3)
     assert page.shape[0] == 3
     assert page.shape[1] > 2 * height
@@ -46,7 +46,7 @@ def test_any_size_is_covered_and_the_legend_is_below(height, width):
     torch.testing.assert_close(image, tinted(colours(3)[0])[:, None, None].expand_as(image))
 
 
-def test_a_wide_map_is_as_wide_as_its_image():
+def test_a_wide_map_has_the_width_of_its_image():
     assert overlaid(32, 300, 0, 3).shape[2] == 600
 
 

@@ -99,15 +99,17 @@ def _attempt(kind: Kind, folder: Path, expected: dict[str, bytes], delay: float)
         return f"half-written after {delay:.1f} s: {sorted(left)}"
     if problem := _finish(kind, folder, output):
         return problem
-    made = _contents(kind, output)
-    if different := sorted(name for name in expected.keys() | made.keys() if expected.get(name) != made.get(name)):
+    contents = _contents(kind, output)
+    if different := sorted(
+        name for name in expected.keys() | contents.keys() if expected.get(name) != contents.get(name)
+    ):
         return f"different after a kill at {delay:.1f} s: {different}"
     hidden = sorted(path.name for path in output.rglob(".*"))
     return f"left after a kill at {delay:.1f} s: {hidden}" if hidden else ""
 
 
 def _finish(kind: Kind, folder: Path, output: Path) -> str:
-    """Run a command to its end; return its last words if it failed."""
+    """Run a command to its end; return the end of its output if it failed."""
     done = subprocess.run(_words(kind, folder, output), capture_output=True, text=True, check=False)
     return f"exit code {done.returncode}: {done.stderr[-500:]}" if done.returncode else ""
 

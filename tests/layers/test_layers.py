@@ -20,14 +20,14 @@ def test_kaiming_keeps_the_variance_across_a_rectifier() -> None:
     assert not any(module.bias.any() for module in network if isinstance(module, nn.Conv2d))
 
 
-def test_a_layer_that_looks_for_detail_is_blind_to_flat_areas() -> None:
+def test_a_zero_mean_layer_does_not_respond_to_flat_areas() -> None:
     first = nn.Conv2d(3, 8, 5, bias=False)
     layers.init_zero_mean_(first)
     assert first(torch.full((1, 3, 9, 9), 0.7)).abs().max() < 1e-6
     assert first(torch.rand(1, 3, 9, 9)).abs().max() > 1e-3
 
 
-def test_a_weak_end_is_a_tenth_and_a_faint_one_hardly_there() -> None:
+def test_the_last_layer_is_scaled_to_a_tenth_or_to_near_zero() -> None:
     last = nn.Conv2d(8, 3, 3)
     before = last.weight.clone()
     layers.scale_residual_(last)
@@ -37,7 +37,7 @@ def test_a_weak_end_is_a_tenth_and_a_faint_one_hardly_there() -> None:
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_the_mean_colour_is_taken_and_given_back(colours: int) -> None:
+def test_the_mean_colour_is_subtracted_and_added_again(colours: int) -> None:
     mean = layers.MeanShift(colours)
     image = torch.rand(1, colours, 4, 4)
     torch.testing.assert_close(mean.add(mean.sub(image)), image)
@@ -45,7 +45,7 @@ def test_the_mean_colour_is_taken_and_given_back(colours: int) -> None:
     assert not mean.state_dict()  # a constant is not stored
 
 
-def test_the_steps_lead_to_every_scale() -> None:
+def test_upsampling_steps_multiply_to_every_scale() -> None:
     assert all(math.prod(steps) == scale for scale, steps in layers.STEPS.items())
 
 
@@ -60,7 +60,7 @@ def test_shuffling_enlarges_features_by_the_scale(scale: int) -> None:
     assert layers.upsampler(4, scale)(torch.rand(1, 4, 5, 6)).shape == (1, 4, 5 * scale, 6 * scale)
 
 
-def test_joined_is_the_convolution_of_the_concatenation() -> None:
+def test_joined_convolution_equals_convolution_of_the_concatenation() -> None:
     joined = layers.SplitConv([2, 3], 4, kernel=3)
     whole = nn.Conv2d(5, 4, 3, padding=1)
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_channel_attention_weighs_channels_by_their_means_alone() -> None:
 
 
 @pytest.mark.parametrize(("side", "half"), [(1, 1), (4, 2), (5, 3)])
-def test_halving_takes_means_and_the_last_line_of_an_odd_size_is_its_own(side: int, half: int) -> None:
+def test_halving_averages_pairs_and_keeps_the_last_line_of_an_odd_size(side: int, half: int) -> None:
     features = torch.arange(float(side)).expand(1, 1, side, side)
-    wanted = [min(2 * k + 0.5, side - 1.0) for k in range(half)]
-    torch.testing.assert_close(layers.halved(features), torch.tensor(wanted).expand(1, 1, half, half))
+    expected = [min(2 * k + 0.5, side - 1.0) for k in range(half)]
+    torch.testing.assert_close(layers.halved(features), torch.tensor(expected).expand(1, 1, half, half))

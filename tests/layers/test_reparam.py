@@ -31,20 +31,20 @@ class Normalised(nn.Module, Fusible):
     @torch.no_grad()
     def fused(self) -> nn.Conv2d:
         channels = len(self.wide.weight)
-        one = nn.Conv2d(channels, channels, 3, padding=1).to(self.wide.weight)
-        one.weight.zero_()
-        one.bias.zero_()
+        fused_convolution = nn.Conv2d(channels, channels, 3, padding=1).to(self.wide.weight)
+        fused_convolution.weight.zero_()
+        fused_convolution.bias.zero_()
         identity = torch.eye(channels)[:, :, None, None]
         for kernel, norm in zip((self.wide.weight, self.point.weight, identity), self.norms, strict=True):
             gain = norm.weight / (norm.running_var + norm.eps).sqrt()
             margin = 1 - kernel.shape[-1] // 2
-            one.weight += nn.functional.pad(kernel * gain[:, None, None, None], [margin] * 4)
-            one.bias += norm.bias - norm.running_mean * gain
-        return one
+            fused_convolution.weight += nn.functional.pad(kernel * gain[:, None, None, None], [margin] * 4)
+            fused_convolution.bias += norm.bias - norm.running_mean * gain
+        return fused_convolution
 
 
 class Net(nn.Module):
-    """A layer that is trained in some form, between two that are not."""
+    """A fusable layer between two ordinary ones."""
 
     def __init__(self, layer: nn.Module, channels: int = 4, after: int | None = None):
         super().__init__()
@@ -72,10 +72,10 @@ class Net(nn.Module):
 def test_parallel_convolutions_fuse_into_one_that_computes_the_same(parts: list[nn.Conv2d]) -> None:
     layer = ParallelConv(parts).double()
     image = torch.rand(2, 4, 9, 8, dtype=torch.float64)
-    one = layer.fused()
-    assert isinstance(one, nn.Conv2d)
-    assert (one.bias is None) == all(part.bias is None for part in parts)
-    torch.testing.assert_close(one(image), layer(image))
+    fused_layer = layer.fused()
+    assert isinstance(fused_layer, nn.Conv2d)
+    assert (fused_layer.bias is None) == all(part.bias is None for part in parts)
+    torch.testing.assert_close(fused_layer(image), layer(image))
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ def test_parallel_convolutions_fuse_into_one_that_computes_the_same(parts: list[
         [convolution(3, 1), convolution(3, 0)],
         [],
     ],
-    ids=["stride", "no convolution", "reflection", "even", "a word", "size of the output", "nothing"],
+    ids=["stride", "no convolution", "reflection", "even", "a string", "size of the output", "none"],
 )
-def test_convolutions_that_one_cannot_compute_are_rejected(parts: list[nn.Module]) -> None:
+def test_convolutions_that_cannot_be_fused_are_rejected(parts: list[nn.Module]) -> None:
     with pytest.raises(ValueError, match="cannot be added"):
         ParallelConv(parts)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 5), st.integers(0, 2**31))
-def test_a_plugin_s_own_layer_is_fused_by_its_name(channels: int, seed: int) -> None:
+def test_a_plugin_layer_with_a_fused_method_is_fused(channels: int, seed: int) -> None:
     torch.manual_seed(seed)
     larger = Net(Normalised(channels), channels)
     with torch.no_grad():
@@ -117,21 +117,23 @@ def test_a_plugin_s_own_layer_is_fused_by_its_name(channels: int, seed: int) -> 
     assert all(torch.equal(tensor, before[name]) for name, tensor in larger.state_dict().items())
 
 
-def test_a_layer_that_the_other_network_trains_too_is_copied() -> None:
+def test_a_layer_with_the_same_form_in_both_networks_is_copied() -> None:
     larger, smaller = (Net(ParallelConv([nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)])) for _ in range(2))
     image = torch.rand(1, 3, 5, 5)
     assert fuse(larger, smaller)
     assert torch.equal(smaller(image), larger(image))
 
 
-@pytest.mark.parametrize("what", ["a layer more", "another width", "another kernel"])
-def test_networks_that_differ_otherwise_stay_as_they_are(what: str) -> None:
+@pytest.mark.parametrize("difference", ["a layer more", "another width", "another kernel"])
+def test_networks_that_differ_otherwise_are_not_changed(difference: str) -> None:
     larger = Net(ParallelConv([nn.Conv2d(4, 4, 3, padding=1)]))
     smaller = Net(nn.Conv2d(4, 4, 3, padding=1))
-    if what == "a layer more":
+    if difference == "a layer more":
         larger.extra = nn.Linear(2, 2)
     else:
-        smaller = Net(nn.Conv2d(4, 5, 3, padding=1), after=5) if what == "another width" else Net(nn.Conv2d(4, 4, 1))
+        smaller = (
+            Net(nn.Conv2d(4, 5, 3, padding=1), after=5) if difference == "another width" else Net(nn.Conv2d(4, 4, 1))
+        )
     before = {name: tensor.clone() for name, tensor in smaller.state_dict().items()}
     assert not fuse(larger, smaller)
     assert all(torch.equal(tensor, before[name]) for name, tensor in smaller.state_dict().items())

@@ -19,38 +19,38 @@ MEASURED = Curve(
 )
 
 
-def test_it_survives_the_header_of_a_weights_file_beside_other_facts() -> None:
+def test_a_curve_survives_the_header_of_a_weights_file() -> None:
     kept = {"psnr": 30.0, "shares": (0.3, 0.7), **MEASURED.measured()}
     assert calibration.read(kept) == MEASURED
 
 
-def test_the_header_says_which_psnr_and_against_which_base() -> None:
+def test_the_header_states_the_metric_and_the_base() -> None:
     names = set(MEASURED.measured())
     assert {"curve/psnr_rgb@crop4", "curve/last_branch_on_every_tile/psnr_rgb@crop4"} <= names
     assert "curve/share_of_base_whole" in names
 
 
-def test_weights_that_were_never_calibrated_have_none() -> None:
+def test_uncalibrated_weights_have_no_curve() -> None:
     assert calibration.read({"psnr": 30.0}) is None
 
 
 @pytest.mark.parametrize(("loss", "point"), [(5, 0), (1.0, 0), (0.5, 1), (0.1, 1), (0.05, 2), (0.0, 2), (-0.02, 2)])
-def test_the_cheapest_point_that_keeps_to_a_loss_is_taken(loss: float, point: int) -> None:
+def test_a_loss_limit_selects_the_cheapest_point_within_it(loss: float, point: int) -> None:
     assert MEASURED.point(loss + 1e-9) == point
 
 
-def test_a_speed_has_the_k_of_the_cheapest_point_within_its_loss() -> None:
+def test_a_speed_uses_the_k_of_the_cheapest_point_within_its_loss() -> None:
     assert MEASURED.speeds() == {"fast": 0.0, "balanced": -1.0, "best": -1.0}
     only_fast = MEASURED.replace(psnr=(30.0, 30.8, 30.8, 30.8))
     assert only_fast.speeds() == {"fast": 0.0}
 
 
-def test_a_gain_that_was_never_measured_is_refused() -> None:
+def test_a_loss_below_the_measured_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"smallest loss .* is -0\.020 dB"):
         MEASURED.point(-0.5)
 
 
-def test_a_curve_has_as_many_psnrs_as_points() -> None:
+def test_a_curve_must_have_one_psnr_per_point() -> None:
     with pytest.raises(ValidationError, match="for each of its points"):
         MEASURED.replace(psnr=(30.0,))
 
@@ -59,11 +59,13 @@ WITH_TILES = MEASURED.replace(worst=(4.0, 1.5, 0.4, 0.0))
 
 
 @pytest.mark.parametrize(("loss", "worst", "point"), [(1.0, 4.0, 0), (1.0, 1.5, 1), (0.1, 9.0, 1), (0.1, 1.0, 2)])
-def test_a_point_keeps_to_the_loss_of_the_worst_tiles_too(loss: float, worst: float, point: int) -> None:
+def test_the_selected_point_also_satisfies_the_loss_limit_of_the_worst_tiles(
+    loss: float, worst: float, point: int
+) -> None:
     assert WITH_TILES.point(loss + 1e-9, worst) == point
 
 
-def test_a_loss_of_tiles_that_is_impossible_or_unknown_is_refused() -> None:
+def test_an_impossible_or_unmeasured_tile_loss_is_refused() -> None:
     with pytest.raises(ValueError, match=r"smallest loss of 99 % of the tiles is 0\.000 dB"):
         WITH_TILES.point(1.0, -0.1)
     with pytest.raises(ValueError, match="were not measured; calibrate again, or omit worst"):

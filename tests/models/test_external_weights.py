@@ -25,11 +25,11 @@ from lowvision_sr import FSRCNN, SuperResolution
 
 BACKBONE = FSRCNN(channels=4, shrink=3, layers=1)
 STATE = BACKBONE.build(SuperResolution(scale=2)).state_dict()
-"""The tensors of a small network under our names, which no format of this repository knows."""
+"""The tensors of a small network under our names, which no format of this repository recognises."""
 
 
 class Same(Format):
-    """Our own names, without a header; every part as a recipe names it."""
+    """A format of our tensor names without header, described in recipe syntax."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         if "features.0.weight" not in state:
@@ -39,14 +39,14 @@ class Same(Format):
 
 
 class Twin(Format):
-    """What Same knows too."""
+    """A second format for the same files."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         return Same().recognise(state)
 
 
 class AnyFile(Format):
-    """Claims every file."""
+    """A format that accepts every file."""
 
     general: ClassVar[bool] = True
 
@@ -55,22 +55,22 @@ class AnyFile(Format):
 
 
 class Raising(Format):
-    """Is broken."""
+    """A format that raises an unexpected error."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         raise RuntimeError("what is this?")
 
 
 class Refusing(Format):
-    """Knows the layout, and cannot take it over."""
+    """A format that recognises the layout and rejects it."""
 
     def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
         raise ValueError("its attention is of a kind that nobody has")
 
 
 @pytest.fixture
-def knowing(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes a registry of the installed plugins that knows these formats besides, and none of its own."""
+def registry_with(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that makes a registry of the installed plugins with only these formats."""
 
     def make(**formats: type[Format]) -> Registry:
         @hookimpl
@@ -93,7 +93,7 @@ def saved(state: Any, folder: Path, name: str = "theirs.pth") -> Path:
 
 @pytest.mark.parametrize("inner", [("params",), ("params_ema",), ("state_dict",), ("model",), ("net", "params"), ()])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_what_lies_around_the_tensors_is_taken_off(inner: tuple[str, ...], prefix: str, tmp_path) -> None:
+def test_wrappers_around_the_tensors_are_removed(inner: tuple[str, ...], prefix: str, tmp_path) -> None:
     state: Any = {prefix + name: tensor for name, tensor in STATE.items()}
     for key in reversed(inner):
         state = {"epoch": 3, key: state}
@@ -108,28 +108,28 @@ def test_averaged_weights_are_preferred(tmp_path) -> None:
     assert all(torch.equal(read[name], averaged[name]) for name in STATE)
 
 
-def test_the_older_way_of_pytorch_to_write_is_read(tmp_path) -> None:
+def test_the_legacy_pytorch_format_is_read(tmp_path) -> None:
     path = tmp_path / "old.pth"
     torch.save(STATE, path, _use_new_zipfile_serialization=False)
     assert external_weights.tensors(path).keys() == STATE.keys()
 
 
-class Runs:
-    """Would run code when it is opened."""
+class RunsCode:
+    """An object that would run code when unpickled."""
 
     def __reduce__(self) -> Any:
         return os.mkdir, ("must-not-be-there",)
 
 
-def test_a_file_that_would_run_code_is_refused_with_what_it_needs_and_the_way_out(tmp_path, monkeypatch) -> None:
+def test_a_file_that_would_run_code_is_refused_with_its_imports_and_a_remedy(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = saved({"params": STATE, "more": Runs()}, tmp_path)
+    path = saved({"params": STATE, "more": RunsCode()}, tmp_path)
     with pytest.raises(WeightsError, match=r"needs posix\.mkdir.*rejected.*torch\.save\(network\.state_dict"):
         external_weights.tensors(path)
     assert not (tmp_path / "must-not-be-there").exists()
 
 
-def test_what_is_no_file_of_tensors_is_told(tmp_path) -> None:
+def test_a_file_without_tensors_is_reported(tmp_path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         external_weights.tensors(tmp_path / "nowhere.pth")
     with pytest.raises(WeightsError, match="cannot be read"):
@@ -149,36 +149,36 @@ def test_what_is_no_file_of_tensors_is_told(tmp_path) -> None:
         external_weights.tensors(tmp_path / "text.pth")
 
 
-def test_parts_may_be_named_as_a_recipe_names_them(tmp_path, knowing) -> None:
-    found = external_weights.read(saved(STATE, tmp_path), knowing(same=Same))
-    assert found.format == "same"
-    assert found.architecture.branches == (BACKBONE,)
-    assert found.architecture.task == SuperResolution(scale=2)
-    assert (found.architecture.tile.size, found.architecture.tile.overlap) == (24, 6)
+def test_a_format_may_describe_networks_in_recipe_syntax(tmp_path, registry_with) -> None:
+    external = external_weights.read(saved(STATE, tmp_path), registry_with(same=Same))
+    assert external.format == "same"
+    assert external.architecture.branches == (BACKBONE,)
+    assert external.architecture.task == SuperResolution(scale=2)
+    assert (external.architecture.tile.size, external.architecture.tile.overlap) == (24, 6)
 
 
-def test_safetensors_without_our_header_are_another_programs(tmp_path, knowing) -> None:
+def test_safetensors_without_lowvision_header_are_external_weights(tmp_path, registry_with) -> None:
     path = tmp_path / "theirs.safetensors"
     save_file(STATE, path)
     assert weights.is_foreign(path)
-    assert weights.read_header(path, knowing(same=Same)).provenance.origin == "theirs.safetensors (same)"
+    assert weights.read_header(path, registry_with(same=Same)).provenance.origin == "theirs.safetensors (same)"
 
 
-def test_half_precision_is_read_as_float32(tmp_path, knowing) -> None:
-    known = knowing(same=Same)
+def test_half_precision_is_read_as_float32(tmp_path, registry_with) -> None:
+    known = registry_with(same=Same)
     path = saved({name: tensor.half() for name, tensor in STATE.items()}, tmp_path)
     network = weights.load_network(path, weights.read_header(path, known).architecture, known)
     assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32}
 
 
-def test_a_format_that_knows_everything_is_asked_last(tmp_path, knowing) -> None:
+def test_a_format_that_accepts_every_file_is_tried_last(tmp_path, registry_with) -> None:
     path = saved(STATE, tmp_path)
-    assert external_weights.read(path, knowing(any=AnyFile, same=Same)).format == "same"
-    assert external_weights.read(path, knowing(any=AnyFile)).format == "any"
+    assert external_weights.read(path, registry_with(any=AnyFile, same=Same)).format == "same"
+    assert external_weights.read(path, registry_with(any=AnyFile)).format == "any"
 
 
-def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
-    known = knowing(same=Same, twin=Twin)
+def test_a_file_recognised_by_two_formats_is_an_error_with_both_names(tmp_path, registry_with) -> None:
+    known = registry_with(same=Same, twin=Twin)
     path = saved(STATE, tmp_path)
     with pytest.raises(
         WeightsError, match="same and twin both recognise it; select one by `lowvision convert --format`"
@@ -187,53 +187,53 @@ def test_two_formats_that_know_a_file_are_both_named(tmp_path, knowing) -> None:
     assert external_weights.read(path, known, Twin()).format == "twin"
 
 
-def test_a_file_that_nobody_knows_is_told_with_who_was_asked_and_what_is_in_it(tmp_path, knowing) -> None:
+def test_an_unrecognised_file_is_reported_with_tried_formats_and_contents(tmp_path, registry_with) -> None:
     path = saved({"strange.weight": torch.zeros(1)}, tmp_path)
     with pytest.raises(WeightsError, match=r"no format recognises it; there are .*same.*1 tensors: strange\.weight"):
-        external_weights.read(path, knowing(same=Same))
+        external_weights.read(path, registry_with(same=Same))
     with pytest.raises(WeightsError, match=r"is not in the format 'same'"):
-        external_weights.read(path, knowing(same=Same), Same())
+        external_weights.read(path, registry_with(same=Same), Same())
 
 
-def test_a_broken_format_does_not_stand_in_the_way_of_others_and_is_told_where_none_is_left(tmp_path, knowing) -> None:
+def test_a_failing_format_is_skipped_and_reported_if_no_other_matches(tmp_path, registry_with) -> None:
     path = saved(STATE, tmp_path)
-    assert external_weights.read(path, knowing(raising=Raising, same=Same)).format == "same"
+    assert external_weights.read(path, registry_with(raising=Raising, same=Same)).format == "same"
     with pytest.raises(WeightsError, match=r"no format recognises it.*; format raising failed: RuntimeError: what is"):
-        external_weights.read(path, knowing(raising=Raising))
+        external_weights.read(path, registry_with(raising=Raising))
     with pytest.raises(WeightsError, match=r"theirs\.pth: format raising failed"):
-        external_weights.read(path, knowing(raising=Raising), Raising())
+        external_weights.read(path, registry_with(raising=Raising), Raising())
 
 
-def test_a_format_that_cannot_take_a_file_over_says_why(tmp_path, knowing) -> None:
+def test_a_format_that_rejects_a_file_reports_the_reason(tmp_path, registry_with) -> None:
     with pytest.raises(WeightsError, match="is in the format 'refusing', but cannot be converted: its attention is"):
-        external_weights.read(saved(STATE, tmp_path), knowing(refusing=Refusing))
+        external_weights.read(saved(STATE, tmp_path), registry_with(refusing=Refusing))
 
 
-def test_what_does_not_fit_is_named(tmp_path, knowing) -> None:
-    known = knowing(same=Same)
+def test_mismatched_tensors_are_named(tmp_path, registry_with) -> None:
+    known = registry_with(same=Same)
     state = STATE | {"extra": torch.zeros(1), "enlarge.bias": torch.zeros(4)}
     del state["features.2.bias"]
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as error:
         external_weights.read(saved(state, tmp_path), known)
-    assert "1 missing: features.2.bias" in str(told.value)
-    assert "1 unexpected: extra" in str(told.value)
-    assert "1 of another shape: enlarge.bias (4,) instead of (3,)" in str(told.value)
+    assert "1 missing: features.2.bias" in str(error.value)
+    assert "1 unexpected: extra" in str(error.value)
+    assert "1 of another shape: enlarge.bias (4,) instead of (3,)" in str(error.value)
 
 
-def test_a_network_that_no_plugin_provides_is_told(tmp_path, knowing) -> None:
+def test_a_network_that_no_plugin_provides_is_reported(tmp_path, registry_with) -> None:
     class Acme(Format):
-        """Names what is not there."""
+        """A format that names an unknown backbone."""
 
         def recognise(self, state: Mapping[str, Tensor]) -> Recognised | None:
             return Recognised("sr", (Part("acme_net", state),))
 
     with pytest.raises(WeightsError, match=r"'acme'.*no backbone named 'acme_net'"):
-        external_weights.read(saved(STATE, tmp_path), knowing(acme=Acme))
+        external_weights.read(saved(STATE, tmp_path), registry_with(acme=Acme))
 
 
-def test_the_same_file_read_as_another_network_never_shares_its_graphs(tmp_path, knowing) -> None:
+def test_one_file_read_as_two_networks_has_separate_graphs(tmp_path, registry_with) -> None:
     path = saved(STATE, tmp_path)
     same, other = (
-        trained_networks.read(path, knowing(**{name: kind})) for name, kind in (("same", Same), ("any", AnyFile))
+        trained_networks.read(path, registry_with(**{name: kind})) for name, kind in (("same", Same), ("any", AnyFile))
     )
     assert same.identity != other.identity

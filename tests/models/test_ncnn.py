@@ -33,12 +33,12 @@ NETWORKS: dict[str, Callable[[int], Writer]] = {
 
 @pytest.mark.parametrize("flag", [WHOLE, HALF])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_tensors_have_the_names_of_pytorch(network: str, flag: int, tmp_path: Path) -> None:
-    made = NETWORKS[network](flag)
-    state = external_weights.tensors(made.save(tmp_path))
+def test_ncnn_tensors_get_the_names_of_pytorch(network: str, flag: int, tmp_path: Path) -> None:
+    written = NETWORKS[network](flag)
+    state = external_weights.tensors(written.save(tmp_path))
     state.pop("mean", None)
-    assert state.keys() == made.state.keys()
-    assert all(torch.equal(state[name].float(), tensor) for name, tensor in made.state.items())
+    assert state.keys() == written.state.keys()
+    assert all(torch.equal(state[name].float(), tensor) for name, tensor in written.state.items())
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_formats_recognise_the_networks(network: str, format_name: str, scale: i
     header = weights.read_header(path, KNOWN)
     assert weights.is_foreign(path)
     assert header.provenance.origin == f"net.param ({format_name})"
-    made = weights.load_network(path, header.architecture, KNOWN).eval()
+    network_read = weights.load_network(path, header.architecture, KNOWN).eval()
     with torch.no_grad():
-        assert made(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16 * scale, 16 * scale)
+        assert network_read(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16 * scale, 16 * scale)
 
 
 def compact(state: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -63,14 +63,14 @@ def compact(state: dict[str, Tensor], x: Tensor) -> Tensor:
     return functional.pixel_shuffle(y, 2) + functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def test_a_compact_network_computes_what_its_layers_do(tmp_path: Path) -> None:
+def test_a_compact_network_equals_its_layers_in_plain_pytorch(tmp_path: Path) -> None:
     pytest.importorskip("spandrel")
-    made = ncnn_files.compact(HALF)
-    path = made.save(tmp_path)
+    written = ncnn_files.compact(HALF)
+    path = written.save(tmp_path)
     network = weights.load_network(path, weights.read_header(path, KNOWN).architecture, KNOWN).double()
     image = torch.rand(1, 3, 7, 6, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(network(image), compact(made.state, image))
+        torch.testing.assert_close(network(image), compact(written.state, image))
 
 
 def span(state: dict[str, Tensor], x: Tensor, mean: Tensor = MEAN, white: float = 255) -> Tensor:
@@ -88,22 +88,22 @@ def span(state: dict[str, Tensor], x: Tensor, mean: Tensor = MEAN, white: float 
 
 
 @pytest.mark.parametrize(("white", "mean"), [(255, (0.4488, 0.4371, 0.4040)), (1, (0.485, 0.456, 0.406))])
-def test_span_of_either_range_and_any_mean_computes_what_its_layers_do(
+def test_span_of_either_range_and_any_mean_equals_its_layers_in_plain_pytorch(
     white: float, mean: tuple[float, float, float], tmp_path: Path
 ) -> None:
-    made = ncnn_files.span(WHOLE, white, mean)
-    path = made.save(tmp_path)
+    written = ncnn_files.span(WHOLE, white, mean)
+    path = written.save(tmp_path)
     (backbone,) = weights.read_header(path, KNOWN).architecture.branches
     assert isinstance(backbone, SPAN)
     assert backbone.mean == pytest.approx(mean)
     network = weights.load_network(path, weights.read_header(path, KNOWN).architecture, KNOWN).double()
     image = torch.rand(1, 3, 7, 6, dtype=torch.float64)
-    expected = span(made.state, image, torch.tensor(mean).double().reshape(1, 3, 1, 1), white)
+    expected = span(written.state, image, torch.tensor(mean).double().reshape(1, 3, 1, 1), white)
     with torch.no_grad():
         torch.testing.assert_close(network(image), expected, rtol=1e-3, atol=1e-5 * expected.abs().max().item())
 
 
-def test_other_numbers_beside_the_same_layers_are_another_network(tmp_path: Path) -> None:
+def test_the_network_identity_depends_on_the_weights(tmp_path: Path) -> None:
     path = ncnn_files.span().save(tmp_path)
     before = trained.read(path, KNOWN).identity
     numbers = bytearray((tmp_path / "net.bin").read_bytes())
@@ -112,11 +112,11 @@ def test_other_numbers_beside_the_same_layers_are_another_network(tmp_path: Path
     assert trained.read(path, KNOWN).identity != before
 
 
-# What is refused
+# Refused files
 
 
 def refused(path: Path, message: str) -> None:
-    """Reading raises one line, which names a file and holds a way out behind a semicolon."""
+    """Assert that reading raises a one-line error that names a file and a remedy."""
     with pytest.raises(WeightsError) as raised:
         external_weights.tensors(path)
     text = str(raised.value)
@@ -134,7 +134,7 @@ def test_another_magic_is_refused(magic: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["7767517", "7767517\nx y\n", "7767517\n3 3\nInput a 0 1 data\n"])
-def test_text_that_is_cut_is_refused(content: str, tmp_path: Path) -> None:
+def test_truncated_text_is_refused(content: str, tmp_path: Path) -> None:
     path = ncnn_files.compact().save(tmp_path)
     path.write_text(content)
     refused(path, r"numbers of layers and blobs|declares 3 layers and has 1")
@@ -143,13 +143,13 @@ def test_text_that_is_cut_is_refused(content: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["Convolution a", "Split a x 1 b c", "Split a 9 1 b c", "PReLU a 1 1 b c 0=inf", "R a 1 1 b c d"]
 )
-def test_a_line_that_is_no_layer_is_refused(line: str, tmp_path: Path) -> None:
+def test_a_line_that_is_not_a_layer_is_refused(line: str, tmp_path: Path) -> None:
     path = ncnn_files.compact().save(tmp_path)
     path.write_text(f"7767517\n1 1\n{line}\n")
     refused(path, "line 3 is not a layer")
 
 
-def test_numbers_that_are_cut_or_left_over_are_refused(tmp_path: Path) -> None:
+def test_truncated_or_surplus_weights_are_refused(tmp_path: Path) -> None:
     path = ncnn_files.compact(HALF).save(tmp_path)
     numbers = (tmp_path / "net.bin").read_bytes()
     (tmp_path / "net.bin").write_bytes(numbers[:-3])
@@ -160,7 +160,7 @@ def test_numbers_that_are_cut_or_left_over_are_refused(tmp_path: Path) -> None:
     refused(path, r"no such file; put the \.bin")
 
 
-def test_a_layer_of_absurd_size_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+def test_a_layer_of_absurd_size_is_refused_before_allocation(tmp_path: Path) -> None:
     path = ncnn_files.compact().save(tmp_path)
     for size in ("999999999999", "-4", "0"):
         path.write_text(re.sub(r"6=\d+", f"6={size}", ncnn_files.compact().text()))
@@ -168,10 +168,10 @@ def test_a_layer_of_absurd_size_is_refused_before_memory_is_taken(tmp_path: Path
 
 
 def test_unknown_layers_are_named(tmp_path: Path) -> None:
-    made = ncnn_files.compact()
-    made.layer("Deconvolution", ["data"], "0=3")
-    made.layer("Softmax", ["data"], "")
-    refused(made.save(tmp_path), "unsupported layers: Deconvolution, Softmax; give the PyTorch file")
+    written = ncnn_files.compact()
+    written.layer("Deconvolution", ["data"], "0=3")
+    written.layer("Softmax", ["data"], "")
+    refused(written.save(tmp_path), "unsupported layers: Deconvolution, Softmax; give the PyTorch file")
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_a_graph_that_differs_anywhere_is_refused(old: str, new: str, tmp_path: 
         ("Concat_3 2 1", "Concat_3 0 1", "line 6 is not a layer|match no supported network"),
     ],
 )
-def test_options_that_are_not_read_are_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_unsupported_layer_options_are_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
     path = ncnn_files.rrdb().save(tmp_path)
     path.write_text(path.read_text().replace(old, new, 1))
     refused(path, message)
 
 
-def test_int8_and_other_kinds_of_weights_are_refused(tmp_path: Path) -> None:
+def test_int8_and_other_weight_types_are_refused(tmp_path: Path) -> None:
     refused(ncnn_files.compact(0x000D4B38).save(tmp_path), "has int8 weights; give the PyTorch file")
     refused(
         ncnn_files.compact(0x12345678).save(tmp_path), "weights of kind 0x12345678, quantised or of another version"
@@ -215,14 +215,14 @@ def test_int8_and_other_kinds_of_weights_are_refused(tmp_path: Path) -> None:
     refused(path, "has int8 weights")
 
 
-def test_a_missing_text_is_named(tmp_path: Path) -> None:
+def test_a_missing_param_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"net\.param: no such file"):
         external_weights.tensors(tmp_path / "net.param")
 
 
 @given(data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damage_anywhere_is_an_error_of_weights_or_another_network(data: st.DataObject, tmp_path: Path) -> None:
+def test_damage_anywhere_is_a_weights_error_or_another_network(data: st.DataObject, tmp_path: Path) -> None:
     path = ncnn_files.span().save(tmp_path)
     text = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

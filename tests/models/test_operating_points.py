@@ -40,7 +40,7 @@ MADE = Architecture(
 
 
 def tiles(count: int = 24) -> tuple[Tensor, Tensor]:
-    """lq (count,3,SIZE,SIZE) of more and more contrast, and gt twice as large."""
+    """Return lq (count,3,SIZE,SIZE) of increasing contrast, and gt twice as large."""
     gt = torch.rand(count, 3, 2 * SIZE, 2 * SIZE, generator=torch.Generator().manual_seed(0))
     gt *= torch.linspace(0, 1, count)[:, None, None, None]
     return nn.functional.avg_pool2d(gt, 2), gt
@@ -52,14 +52,14 @@ def fresh() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[OperatingPoint, ...]:
+def measured_points() -> tuple[OperatingPoint, ...]:
     return tuple(OperatingPoint.of(fresh(), share, *tiles()) for share in SHARES)
 
 
 @pytest.fixture(scope="module")
-def file(found: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(measured_points: tuple[OperatingPoint, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("settings") / "network.safetensors"
-    weights.save(path, fresh(), MADE, KNOWN, {}, settings=found)
+    weights.save(path, fresh(), MADE, KNOWN, {}, settings=measured_points)
     return path
 
 
@@ -69,18 +69,18 @@ def network(file: Path) -> Restorer:
 
 
 def picture(height: int = 60, width: int = 47) -> np.ndarray:
-    """More and more contrast from left to right, as tiles have."""
+    """Return an image whose contrast increases from left to right."""
     contrast = np.linspace(0, 0.35, width, dtype=np.float32)[:, None]
     return np.random.default_rng(0).random((height, width, 3), np.float32) * contrast
 
 
-def test_a_setting_tells_what_is_really_spent_and_leaves_the_network_as_it_was(
-    found: tuple[OperatingPoint, ...],
+def test_an_operating_point_reports_the_measured_cost_and_keeps_the_network(
+    measured_points: tuple[OperatingPoint, ...],
 ) -> None:
     network, (lq, gt) = fresh(), tiles()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     again = OperatingPoint.of(network, SHARES[1], lq, gt)
-    assert again == found[1]
+    assert again == measured_points[1]
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     again.apply(network)
     assert isinstance(network, Adaptive)
@@ -89,25 +89,27 @@ def test_a_setting_tells_what_is_really_spent_and_leaves_the_network_as_it_was(
     assert SHARES[1] - 1 / len(lq) <= again.share <= SHARES[1]
 
 
-def test_it_survives_a_weights_file_exactly(file: Path, found: tuple[OperatingPoint, ...]) -> None:
-    assert weights.read_header(file, KNOWN).settings == found
+def test_operating_points_survive_a_weights_file_exactly(
+    file: Path, measured_points: tuple[OperatingPoint, ...]
+) -> None:
+    assert weights.read_header(file, KNOWN).settings == measured_points
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.1, 0), (0.2, 0), (0.45, 1), (0.4, 1), (5, 2)])
-def test_the_dearest_within_a_share_is_taken_and_the_cheapest_where_none_is(share: float, number: int) -> None:
+def test_a_budget_selects_the_most_expensive_point_within_it_or_else_the_cheapest(share: float, number: int) -> None:
     known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert operating_points.within(known, share) == number
     assert operating_points.within(known[::-1], share) == len(known) - 1 - number
 
 
-def test_the_cheapest_that_keeps_to_a_loss_is_taken() -> None:
+def test_a_loss_limit_selects_the_cheapest_operating_point_within_it() -> None:
     known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert [operating_points.losing(known, loss) for loss in (2, 0.7, 0.4)] == [0, 1, 2]
     with pytest.raises(ValueError, match=r"the smallest loss on data.valid is 0\.400 dB"):
         operating_points.losing(known, 0.3)
 
 
-def test_a_budget_is_that_of_the_whole_image_and_changes_cost_and_image(network: Restorer) -> None:
+def test_a_budget_of_the_whole_image_changes_cost_and_result(network: Restorer) -> None:
     image = picture()
     plain, spent = network.restore(image), []
     for budget in (0.4, 0.7, 1.0):
@@ -120,21 +122,19 @@ def test_a_budget_is_that_of_the_whole_image_and_changes_cost_and_image(network:
     assert network.restore(image, budget=9.0).cost == plain.cost  # the static graph, merged and by its runtime
 
 
-def test_a_batch_with_a_loss_is_restored_by_the_cheapest_that_kept_to_it(
-    network: Restorer, found: tuple[OperatingPoint, ...]
+def test_a_batch_with_a_loss_limit_uses_the_cheapest_point_within_it(
+    network: Restorer, measured_points: tuple[OperatingPoint, ...]
 ) -> None:
     images = torch.from_numpy(picture()).permute(2, 0, 1).expand(2, -1, -1, -1)
-    together = network.restore(images, max_loss=found[1].loss)
-    alone = network.restore(images[0], max_loss=found[1].loss)
+    together = network.restore(images, max_loss=measured_points[1].loss)
+    alone = network.restore(images[0], max_loss=measured_points[1].loss)
     assert together.cost == 2 * alone.cost
     torch.testing.assert_close(together.image[1], alone.image)
     with pytest.raises(UsageError, match=r"a loss of at most -99 dB cannot be kept: the smallest"):
         network.restore(images, max_loss=-99)
 
 
-def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
-    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_budget_applies_to_files_and_is_logged(file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lowvision")
     io.write(tmp_path / "given.png", io.Image(io.to_uint8(torch.from_numpy(picture()).permute(2, 0, 1))))
     planned = inputs.plan([str(tmp_path / "given.png")], tmp_path / "out", None, False)
@@ -151,7 +151,7 @@ def test_files_are_restored_within_a_budget_and_it_is_said_by_what(
     assert caplog.messages == ["adaptive network with a budget or a loss: PyTorch runs it in float32, tile by tile"]
 
 
-def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
+def test_missing_operating_points_are_reported_with_a_remedy(tmp_path: Path) -> None:
     plain = load(tiny.write_weights(tmp_path / "plain.safetensors", MADE), device="cpu", runtime="torch")
     with pytest.raises(
         UsageError, match=r"an adaptive network but have no operating points; .*/calibrate/network\.safetensors"
@@ -164,7 +164,7 @@ def test_without_settings_it_is_told_where_to_get_them(tmp_path: Path) -> None:
         single.restore(picture(), budget=0.6)
 
 
-def test_an_exported_package_of_such_a_network_names_the_way_out(file: Path, tmp_path: Path) -> None:
+def test_a_package_of_an_adaptive_network_rejects_a_budget(file: Path, tmp_path: Path) -> None:
     package.write(file, tmp_path / "package", KNOWN)
     exported = load(tmp_path / "package", device="cpu", runtime="onnxruntime")
     assert exported.restore(picture()).image.shape

@@ -35,23 +35,23 @@ def container(channels=(4, 8), backbone="fsrcnn", scale=2) -> Architecture:
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "made.safetensors"
-    made = container().build_container()
-    weights.save(path, made, container(), KNOWN, {"psnr": 30.5, "shares": [0.25, 0.75]})
-    return path, made
+    container_ = container().build_container()
+    weights.save(path, container_, container(), KNOWN, {"psnr": 30.5, "shares": [0.25, 0.75]})
+    return path, container_
 
 
 def test_the_header_alone_rebuilds_the_container(saved):
-    path, made = saved
+    path, container_ = saved
     header = weights.read_header(path, KNOWN)
     assert header.kind == "container"
     assert header.architecture == container()
     assert header.measured == {"psnr": 30.5, "shares": (0.25, 0.75)}
     again = weights.load_container(path, header.architecture, KNOWN)
     tiles = torch.rand(2, 3, 16, 16)
-    assert torch.equal(again.eval().route(tiles).image, made.eval().route(tiles).image)
+    assert torch.equal(again.eval().route(tiles).image, container_.eval().route(tiles).image)
 
 
-def test_one_branch_is_a_network_of_its_own(tmp_path):
+def test_a_single_branch_is_saved_as_a_network(tmp_path):
     only = container().only(-1)
     assert only.kind == "backbone"
     network = only.build_network()
@@ -60,7 +60,7 @@ def test_one_branch_is_a_network_of_its_own(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
-def test_nothing_in_the_header_but_json_and_no_path_of_this_machine(saved):
+def test_the_header_is_json_without_local_paths(saved):
     path, _ = saved
     raw = path.read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
@@ -70,16 +70,16 @@ def test_nothing_in_the_header_but_json_and_no_path_of_this_machine(saved):
     assert json.loads(metadata["lowvision"])["plugins"] == {"lowvision-framework": version("lowvision-framework")}
 
 
-def test_weights_of_another_size_are_told_with_both_and_the_shapes(saved):
+def test_weights_of_another_size_are_reported_with_both_shapes(saved):
     path, _ = saved
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as error:
         weights.load_container(path, container(channels=(4, 9)), KNOWN)
-    assert "channels=9" in str(told.value)
-    assert "channels=8" in str(told.value)
-    assert "of another shape" in str(told.value)
+    assert "channels=9" in str(error.value)
+    assert "channels=8" in str(error.value)
+    assert "of another shape" in str(error.value)
 
 
-def test_weights_of_another_network_name_what_is_missing_and_unexpected(saved):
+def test_weights_of_another_network_are_reported_with_missing_and_unexpected_tensors(saved):
     path, _ = saved
     with pytest.raises(WeightsError, match=r"(?s)missing: .*unexpected: "):
         weights.load_container(path, container(channels=(8, 12), backbone="carn"), KNOWN)
@@ -94,16 +94,16 @@ def test_equal_shapes_of_another_scale_or_skip_are_refused(saved):
         weights.load_container(path, container().replace(branches=skips), KNOWN)
 
 
-def test_a_container_gives_the_branch_that_is_wanted_and_none_that_it_has_not(saved):
-    path, made = saved
-    for k, theirs in enumerate(made.branches.networks):
+def test_a_container_returns_an_existing_branch_and_rejects_others(saved):
+    path, container_ = saved
+    for k, theirs in enumerate(container_.branches.networks):
         own = weights.load_network(path, container().only(k), KNOWN)
         assert all(torch.equal(a, b) for a, b in zip(own.parameters(), theirs.parameters(), strict=True))
     with pytest.raises(WeightsError, match="holds a container"):
         weights.load_network(path, container(channels=(8, 9)).only(-1), KNOWN)
 
 
-def test_bad_files_are_told(saved, tmp_path):
+def test_damaged_weights_files_are_reported(saved, tmp_path):
     path, _ = saved
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(path.read_bytes()[:5000])
@@ -121,7 +121,7 @@ def test_bad_files_are_told(saved, tmp_path):
 
 
 def changed(path, **facts):
-    """The file with some facts of its header changed."""
+    """Return a copy of the file with changed header fields."""
     raw = path.read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     head = json.loads(raw[8 : 8 + length])
@@ -131,12 +131,12 @@ def changed(path, **facts):
     return path
 
 
-def test_a_newer_format_is_told(saved):
+def test_a_newer_format_version_is_reported(saved):
     with pytest.raises(WeightsError, match="format 99 is newer"):
         weights.read_header(changed(saved[0], format=99), KNOWN)
 
 
-def test_a_backbone_that_no_plugin_provides_is_told_with_what_it_needs(saved):
+def test_a_backbone_of_a_missing_plugin_is_reported_with_the_plugin_version(saved):
     header = weights.read_header(saved[0], KNOWN).model_dump(mode="json", context=KNOWN)
     header["architecture"]["branches"] = [{"acme_net": {}}]
     path = changed(saved[0], architecture=header["architecture"], plugins={"lowvision-acme": "1.2"})
@@ -145,7 +145,7 @@ def test_a_backbone_that_no_plugin_provides_is_told_with_what_it_needs(saved):
 
 
 def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
-    path, made = saved
+    path, container_ = saved
     before = path.read_bytes()
 
     def full_disk(*_, **__):
@@ -153,13 +153,13 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 
     monkeypatch.setattr(weights, "serialized", full_disk)
     with pytest.raises(WeightsError, match="No space left"):
-        weights.save(path, made, container(), KNOWN, {})
+        weights.save(path, container_, container(), KNOWN, {})
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("start", [b"\x80\x03", b"PK"], ids=["pickle", "zip"])
-def test_a_header_whose_length_looks_like_a_pickle_is_a_header_all_the_same(saved, start):
+def test_a_header_whose_length_looks_like_a_pickle_is_read(saved, start):
     path, _ = saved
     whole = path.read_bytes()
     length = int.from_bytes(whole[:8], "little")
@@ -171,7 +171,7 @@ def test_a_header_whose_length_looks_like_a_pickle_is_a_header_all_the_same(save
 
 
 class Tied(nn.Module):
-    """Two names for one convolution."""
+    """A network with one convolution under two names."""
 
     def __init__(self):
         super().__init__()
@@ -179,7 +179,7 @@ class Tied(nn.Module):
         self.second = self.first
 
 
-def test_what_two_parts_share_is_stored_once():
+def test_shared_tensors_are_stored_once():
     stored = weights._stored_once(Tied())
     assert sorted(stored) == ["first.bias", "first.weight"]
     assert state_dict.difference(Tied().state_dict(), stored) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import resource
 import shutil
@@ -28,7 +29,7 @@ REGISTRY = registry.load()
 
 
 def write(path: Path, header: str) -> Path:
-    """One tensor of four bytes under any header."""
+    """Write one tensor of four bytes with any header."""
     save_file({"x": torch.zeros(1)}, path, {weights.KEY: header})
     return path
 
@@ -53,17 +54,17 @@ def header_of(path: Path) -> dict[str, Any]:
         ('{"kind": "backbone", "plugins": {"a": ["b"]}}', "cannot be rebuilt"),
     ],
 )
-def test_a_header_that_is_none_is_told(tmp_path: Path, header: str, message: str) -> None:
-    with pytest.raises(WeightsError, match=message) as told:
+def test_an_invalid_header_is_reported(tmp_path: Path, header: str, message: str) -> None:
+    with pytest.raises(WeightsError, match=message) as error:
         trained_networks.read(write(tmp_path / "w.safetensors", header), REGISTRY)
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 2000
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 2000
 
 
 @pytest.mark.parametrize(
     "options", [{"channels": 64, "layers": 10**9}, {"channels": 64, "layers": 10**4}, {"channels": 30_000, "layers": 3}]
 )
-def test_a_network_far_larger_than_its_tensors_is_refused_before_it_takes_memory(
+def test_a_network_far_larger_than_its_tensors_is_refused_before_allocation(
     tmp_path: Path, options: dict[str, int]
 ) -> None:
     header = {"kind": "backbone", "architecture": {"task": "denoise", "branches": [{"dncnn": options}]}}
@@ -77,7 +78,8 @@ def test_a_network_far_larger_than_its_tensors_is_refused_before_it_takes_memory
 def test_a_package_far_larger_than_its_graphs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "branch_0.onnx").write_bytes(b"graph")
     architecture = {"task": "denoise", "branches": [{"dncnn": {"channels": 64, "layers": 10**9}}]}
-    manifest = {"schema": 1, "kind": "backbone", "architecture": architecture, "files": {"branch_0.onnx": ""}}
+    files = {"branch_0.onnx": hashlib.sha256(b"graph").hexdigest()}
+    manifest = {"schema": 1, "kind": "backbone", "architecture": architecture, "files": files}
     (tmp_path / package.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(WeightsError, match="far larger than"):
         package.read(tmp_path, REGISTRY)
@@ -101,13 +103,16 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "too few points": (curve(k=[1.0]), "curve"),
     "no shares": (curve(share_of_base_whole=None), "curve"),
     "no PSNR": (curve(psnr_y=None), "curve"),
-    "another kind": (lambda header: header.update(kind="backbone"), "describes a container and says backbone"),
+    "another kind": (lambda header: header.update(kind="backbone"), "describes a container, but its kind is backbone"),
     "another scale": (
         lambda header: header["architecture"]["task"]["sr"].update(scale=99),
         "must be 2, 3 or 4, not 99",
     ),
     "a huge tile": (lambda header: header["architecture"]["tile"].update(size=10**6), "larger than 2048"),
-    "no classifier": (lambda header: header["architecture"].update(classifier=None), "no classifier|says container"),
+    "no classifier": (
+        lambda header: header["architecture"].update(classifier=None),
+        "no classifier|its kind is container",
+    ),
     "a branch less": (lambda header: header["architecture"]["branches"].pop(), "unexpected"),
 }
 
@@ -122,14 +127,14 @@ def changed_copy(original: Path, copied: Path, change: Change) -> Path:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_values_that_do_not_fit_each_other_are_told(weights_file: Path, tmp_path: Path, name: str) -> None:
+def test_inconsistent_values_are_reported(weights_file: Path, tmp_path: Path, name: str) -> None:
     change, message = CHANGES[name]
     path = changed_copy(weights_file, tmp_path / "w.safetensors", change)
     with pytest.raises(WeightsError, match=message):
         trained_networks.read(path, REGISTRY)
 
 
-def test_a_curve_that_fits_is_accepted(weights_file: Path, tmp_path: Path) -> None:
+def test_a_consistent_curve_is_accepted(weights_file: Path, tmp_path: Path) -> None:
     path = changed_copy(weights_file, tmp_path / "w.safetensors", curve())
     assert trained_networks.read(path, REGISTRY).header.measured["curve/k"] == (1.0, 0.0)
 
@@ -142,7 +147,7 @@ VALUES = st.recursive(
 
 
 def replaced(value: Any, path: list[int], new: Any) -> Any:
-    """The value with a part replaced, at which the path of numbers ends."""
+    """Return the value with the part at `path` replaced."""
     if not path or not isinstance(value, dict | list) or not value:
         return new
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))
@@ -153,19 +158,19 @@ def replaced(value: Any, path: list[int], new: Any) -> Any:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), VALUES)
-def test_any_change_of_a_header_is_accepted_or_told_in_one_line(
+def test_any_change_of_a_header_is_accepted_or_reported_in_one_line(
     weights_file: Path, tmp_path: Path, path: list[int], new: Any
 ) -> None:
     header = replaced(copy.deepcopy(header_of(weights_file)), path, new)
     changed = tmp_path / "changed.safetensors"
     shutil.copyfile(weights_file, changed)
     save_file({"x": torch.zeros(1)}, changed, {weights.KEY: json.dumps(header)})
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as error:
         trained_networks.read(changed, REGISTRY)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
-def test_the_limits_end_a_constructor_and_leave_no_trace() -> None:
+def test_the_limits_stop_a_constructor_and_are_removed_afterwards() -> None:
     with pytest.raises(Oversized), bounded_build.within(Limits(modules=100, elements=10**9)):
         nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(10**9)))
     with pytest.raises(Oversized), bounded_build.within(Limits(modules=100, elements=10**6)):
@@ -173,7 +178,7 @@ def test_the_limits_end_a_constructor_and_leave_no_trace() -> None:
     nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(101)))
 
 
-def test_comparing_leaves_the_random_numbers_as_they_are() -> None:
+def test_comparing_does_not_change_the_random_state() -> None:
     architecture = tiny.architecture()
     torch.manual_seed(3)
     expected = torch.rand(2)

@@ -1,4 +1,4 @@
-"""Weights are found under the names that training programs give them, and what is no weights is called what it is."""
+"""Weights are found below the keys of training programs, and files without weights are reported as what they are."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_the_moving_average_is_preferred(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [np.float64(31.2), np.float32(1), np.int64(7), np.bool_(True)])
-def test_numbers_of_numpy_beside_the_tensors_are_no_code(tmp_path: Path, number: Any) -> None:
+def test_numpy_scalars_beside_the_tensors_are_accepted(tmp_path: Path, number: Any) -> None:
     torch.save({"state_dict": dict(STATE), "best_psnr": number}, tmp_path / "w.pth")
     assert external_weights.tensors(tmp_path / "w.pth").keys() == STATE.keys()
 
 
-def test_other_objects_are_code_as_before(tmp_path: Path) -> None:
+def test_other_pickled_objects_are_refused_as_code(tmp_path: Path) -> None:
     torch.save({"state_dict": dict(STATE), "path": tmp_path}, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="could execute code"):
         external_weights.tensors(tmp_path / "w.pth")
@@ -64,7 +64,7 @@ def test_other_objects_are_code_as_before(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_what_a_download_leaves_instead_is_called_what_it_is(
+def test_failed_downloads_are_named_for_what_they_are(
     tmp_path: Path, content: bytes, message: str, suffix: str
 ) -> None:
     path = tmp_path / f"w{suffix}"
@@ -78,7 +78,7 @@ def wrapped(prefix: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "generator.", "net_g.", "module._orig_mod.model."])
-def test_prefixes_of_wrappers_are_removed_and_said(
+def test_wrapper_prefixes_are_removed_and_reported(
     tmp_path: Path, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = imdn_layout()

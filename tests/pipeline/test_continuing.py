@@ -29,7 +29,7 @@ def run(recipe: Path, name: str, steps: int, *overrides: str) -> Path:
     return folder
 
 
-def test_a_run_with_more_steps_ends_as_one_that_had_them_from_the_start(recipe: Path) -> None:
+def test_a_run_continued_with_more_steps_equals_one_of_that_length(recipe: Path) -> None:
     whole = run(recipe, "whole", 8)
     run(recipe, "continued", 4)
     continued = run(recipe, "continued", 8)
@@ -44,7 +44,7 @@ def test_a_run_with_more_steps_ends_as_one_that_had_them_from_the_start(recipe: 
     assert reports[0]["base_whole"]["psnr_y@crop2"] == reports[1]["base_whole"]["psnr_y@crop2"]
 
 
-def test_later_stages_run_again_and_their_former_results_are_kept(recipe: Path) -> None:
+def test_later_stages_run_again_and_earlier_results_are_kept(recipe: Path) -> None:
     folder = recipe.parent / "run"
     short = ("stages.classifier=null", "stages.joint=null", "stages.evaluate=null", "stages.rank={limit: 40}")
     assert tiny.in_a_child(tiny.run, recipe, folder, *short) == 0
@@ -66,7 +66,7 @@ def test_later_stages_run_again_and_their_former_results_are_kept(recipe: Path) 
         (("stages.base.lr=1e-3",), "differs in stages.base.lr"),
     ],
 )
-def test_any_other_difference_is_refused_and_named(recipe: Path, overrides: tuple[str, ...], named: str) -> None:
+def test_other_changes_of_the_recipe_are_refused_by_name(recipe: Path, overrides: tuple[str, ...], named: str) -> None:
     folder = run(recipe, "run", 4)
     before = (folder / "recipe.resolved.yml").read_text()
     single = ("reduce=null", "classifier=null", *NONE, BASE.replace("STEPS", "4"))
@@ -76,7 +76,7 @@ def test_any_other_difference_is_refused_and_named(recipe: Path, overrides: tupl
     assert (folder / "base" / "done.json").exists()
 
 
-def test_a_run_of_an_earlier_release_without_newer_options_is_the_same_run(recipe: Path) -> None:
+def test_a_run_of_an_older_release_without_newer_options_can_continue(recipe: Path) -> None:
     folder = run(recipe, "run", 4)
     stored = folder / "recipe.resolved.yml"
     lines = [line for line in stored.read_text().splitlines() if "on_error" not in line]

@@ -31,7 +31,7 @@ class Sharpen(Backbone):
     """Three convolutions and a nearest-neighbour skip, twice as large."""
 
     fault: Literal["", "size", "nan"] = ""
-    """What is wrong with the output."""
+    """Fault of the output."""
 
     def build(self, task: Task) -> nn.Module:
         return Network(self.fault)
@@ -41,13 +41,13 @@ class Sharpen(Backbone):
 
 
 class Folded(Sharpen):
-    """The same for images whose sides are multiples of four."""
+    """The same network for sides that are multiples of four."""
 
     multiple_of: ClassVar[int] = 4
 
 
 class Pooled(Backbone):
-    """Adds the mean of the whole input."""
+    """A network that adds the mean of its whole input."""
 
     def build(self, task: Task) -> nn.Module:
         return Network("pooled")
@@ -94,7 +94,7 @@ def teacher(folder: Path, backbone: Backbone, context: int = REACH) -> TeacherTa
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Photograph:
-    """A photograph of noise, and a cache of this test's own."""
+    """Write a photograph of noise, and use a separate cache."""
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "cache"))
     pixels = np.random.default_rng(0).integers(0, 256, (37, 45, 3), dtype=np.uint8)
     (tmp_path / "photos").mkdir()
@@ -115,9 +115,9 @@ def test_a_crop_with_its_context_has_the_output_of_the_whole_image(
 ) -> None:
     targets = teacher(tmp_path, kind())
     whole = whole_output(targets, photo)
-    taught = targets.taught(crops.drawn([photo], 99, 8, seed=0))
-    assert len(taught) == 20
-    for crop in taught:
+    pairs = targets.taught(crops.drawn([photo], 99, 8, seed=0))
+    assert len(pairs) == 20
+    for crop in pairs:
         assert crop.window is not None
         rows, columns = (slice(2 * s.start, 2 * s.stop) for s in (crop.window.rows, crop.window.columns))
         torch.testing.assert_close(io.to_tensor(crop.gt), whole[:, rows, columns], atol=1e-4, rtol=0)
@@ -125,14 +125,14 @@ def test_a_crop_with_its_context_has_the_output_of_the_whole_image(
         assert crop.is_taught
 
 
-def test_without_context_it_has_not(photo: Photograph, tmp_path: Path) -> None:
+def test_a_crop_without_context_differs_from_the_whole_image(photo: Photograph, tmp_path: Path) -> None:
     targets = teacher(tmp_path, Sharpen(), context=0)
     (crop,) = targets.taught([crops.centre(photo, 8)])
     inner = whole_output(targets, photo)[:, 28:44, 36:52]
     assert not torch.allclose(io.to_tensor(crop.gt), inner, atol=1e-2)
 
 
-def test_a_teacher_that_sees_the_whole_image_is_known_as_such(tmp_path: Path) -> None:
+def test_a_teacher_with_global_reach_is_recognised(tmp_path: Path) -> None:
     assert not teacher(tmp_path, Pooled()).is_bounded
     assert teacher(tmp_path, Sharpen()).is_bounded
 
@@ -144,7 +144,7 @@ def test_targets_are_computed_once(photo: Photograph, tmp_path: Path, monkeypatc
     assert targets.taught(crops.drawn([photo], 5, 8, seed=0)) == first
 
 
-def test_ctrl_c_keeps_what_was_computed(photo: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_the_computed_targets(photo: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     targets, original, calls = teacher(tmp_path, Sharpen()), TeacherTargets.run, []
 
     def interrupted(self: TeacherTargets, lq: Tensor, name: str) -> Tensor:
@@ -168,7 +168,7 @@ def test_ctrl_c_keeps_what_was_computed(photo: Photograph, tmp_path: Path, monke
         ("nan", r"teacher: gives NaN or infinite values for a\+\d+\+\d+; exclude it"),
     ],
 )
-def test_an_output_that_is_no_image_is_refused(
+def test_a_teacher_output_that_is_not_an_image_is_refused(
     fault: Literal["size", "nan"], message: str, photo: Photograph, tmp_path: Path
 ) -> None:
     targets = teacher(tmp_path, Sharpen(fault=fault))
@@ -176,7 +176,7 @@ def test_an_output_that_is_no_image_is_refused(
         targets.taught(crops.drawn([photo], 1, 8, seed=0))
 
 
-def test_a_full_disk_is_named_with_a_way_out(
+def test_a_full_disk_is_reported_with_a_remedy(
     photo: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     targets = teacher(tmp_path, Sharpen(), context=1)
@@ -189,15 +189,15 @@ def test_a_full_disk_is_named_with_a_way_out(
         targets.taught(crops.drawn([photo], 2, 8, seed=0))
 
 
-def test_progress_names_the_seconds_of_a_crop_and_the_end(photo: Photograph, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_progress_shows_seconds_per_crop_and_remaining_time(photo: Photograph, tmp_path: Path) -> None:
+    messages: list[str] = []
     bundle = teacher(tmp_path, Sharpen()).bundle
-    targets = TeacherTargets(bundle, 2, torch.device("cpu"), said.append)
+    targets = TeacherTargets(bundle, 2, torch.device("cpu"), messages.append)
     targets.taught(crops.drawn([photo], 6, 8, seed=5))
-    assert said[0].startswith("teacher: 1 of 6 crops, 0.")
-    assert "left" in said[0]
-    assert said[-1].startswith("teacher: 6 of 6 crops")
-    assert "left" not in said[-1]
-    said.clear()
+    assert messages[0].startswith("teacher: 1 of 6 crops, 0.")
+    assert "left" in messages[0]
+    assert messages[-1].startswith("teacher: 6 of 6 crops")
+    assert "left" not in messages[-1]
+    messages.clear()
     targets.taught(crops.drawn([photo], 6, 8, seed=5))
-    assert not said
+    assert not messages

@@ -1,7 +1,8 @@
-"""Photographs that cannot be used are left out and named, or stop the run, as the recipe says."""
+"""Unusable photographs are omitted and listed, or stop the run, depending on the recipe."""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,22 @@ def draw(path: Path, side: int) -> None:
     io.write(path, io.Image(np.full((side, side, 3), 90, np.uint8)))
 
 
+def overflow(path: Path) -> None:
+    """Give the height of a TIFF file the largest number of values, as damage does."""
+    content = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<L", content, 4)
+    (number,) = struct.unpack_from("<H", content, start)
+    height = next(at for at in range(start + 2, start + 2 + 12 * number, 12) if content[at : at + 2] == b"\x01\x01")
+    struct.pack_into("<L", content, height + 4, 2**32 - 1)
+    path.write_bytes(content)
+
+
 def log_of(recipe: Path, name: str, *overrides: str) -> str:
     tiny.run(recipe, recipe.parent / name, *ALONE, *overrides)
     return (recipe.parent / name / "log.txt").read_text()
 
 
-def test_photographs_smaller_than_a_pixel_a_tile_or_a_window_are_named_and_the_others_used(recipe: Path) -> None:
+def test_photographs_that_are_too_small_are_listed_and_the_others_used(recipe: Path) -> None:
     for split in ("train", "valid"):
         for side in (1, 3, 20):
             draw(recipe.parent / "photos" / split / f"side{side}.png", side)
@@ -43,11 +54,14 @@ def test_photographs_smaller_than_a_pixel_a_tile_or_a_window_are_named_and_the_o
 
 def test_a_damaged_training_file_stops_the_run_unless_it_may_be_skipped(recipe: Path) -> None:
     (recipe.parent / "photos" / "train" / "broken.png").write_text("not an image")
-    with pytest.raises(DataError, match=r"broken\.png"):
+    draw(recipe.parent / "photos" / "train" / "overflow.tif", 40)
+    overflow(recipe.parent / "photos" / "train" / "overflow.tif")
+    with pytest.raises(DataError, match=r"(?s)broken\.png: .*\n.*overflow\.tif: "):
         log_of(recipe, "stopped")
     log = log_of(recipe, "skipped", "data.on_error=skip")
-    assert "data.train: 1 photographs are skipped: " in log
-    assert "broken.png" in log
+    assert "data.train: 2 photographs are skipped: " in log
+    assert "broken.png: " in log
+    assert "overflow.tif: " in log
 
 
 def test_a_damaged_test_file_is_never_skipped(recipe: Path) -> None:

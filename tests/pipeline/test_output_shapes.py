@@ -1,4 +1,4 @@
-"""Wrong shapes of plugins are found before a run writes anything."""
+"""Wrong output shapes of plugins are reported before a run writes anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lowvision.recipe import reading
 
 
 class SameSize(Backbone):
-    """A network that returns images of its input's size, whatever the scale."""
+    """A network that returns the size of its input at any scale."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Conv2d(task.channels, task.channels, 3, padding=1)
@@ -46,7 +46,7 @@ class Pair(SameSize):
 
 
 class OneScore(Classifier):
-    """A classifier that gives one score, whatever the number of classes."""
+    """A classifier that gives one score for any number of classes."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(task.channels, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -82,29 +82,29 @@ def complaint(folder: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
-def test_a_network_of_the_wrong_output_size_is_named_with_both_shapes(tmp_path: Path) -> None:
+def test_a_wrong_output_size_is_reported_with_both_shapes(tmp_path: Path) -> None:
     assert complaint(tmp_path, "backbone=same_size", *SINGLE) == (
         "branches.0: returns (2, 3, 16, 16) for (2, 3, 16, 16); its plugin must return (2, 3, 32, 32) at the scale and "
         "channels of the task"
     )
 
 
-def test_a_network_that_returns_a_tuple_is_named(tmp_path: Path) -> None:
+def test_a_network_that_returns_a_tuple_is_reported(tmp_path: Path) -> None:
     assert "branches.0: returns a tuple" in complaint(tmp_path, "backbone=pair", *SINGLE)
 
 
-def test_a_classifier_of_the_wrong_number_of_scores_is_named(tmp_path: Path) -> None:
+def test_a_wrong_number_of_scores_is_reported(tmp_path: Path) -> None:
     message = complaint(tmp_path, "classifier=one_score", "stages={base: {steps: 1}}")
     assert message.startswith("classifier: returns (2, 1) for (2, 3, 16, 16); its plugin must return (2, 3)")
 
 
-def test_a_task_that_degrades_to_the_wrong_size_or_fails_is_named() -> None:
+def test_a_task_that_fails_or_returns_a_wrong_size_is_reported() -> None:
     first, second = output_shapes.of_task(Crop(), 16)
     assert first.startswith("task.degrade: returns (3, 15, 15) for (3, 16, 16); its plugin must return (3, 16, 16)")
     assert second == "task: a tile of 16 cannot be degraded: OverflowError: no way"
 
 
-def test_a_run_with_such_a_network_writes_nothing(tmp_path: Path) -> None:
+def test_a_run_with_an_invalid_network_writes_nothing(tmp_path: Path) -> None:
     recipe = tiny.write_recipe(tmp_path)
     parsed = reading.read(recipe, REGISTRY, ("backbone=same_size", *SINGLE))
     with pytest.raises(RecipeError, match=r"branches\.0: returns"):

@@ -67,7 +67,7 @@ def test_targets_are_computed_once(
         (["data.teachers=[missing.safetensors]"], "missing.safetensors"),
     ],
 )
-def test_what_cannot_teach_is_refused_before_the_run(
+def test_invalid_teachers_are_refused_before_the_run(
     tmp_path: Path, weights_file: Path, overrides: list[str], message: str
 ) -> None:
     path = tiny.write_recipe(tmp_path)
@@ -75,7 +75,7 @@ def test_what_cannot_teach_is_refused_before_the_run(
         preflight.check(reading.read(path, KNOWN, [f"data.teachers=[{weights_file}]", *overrides]), KNOWN)
 
 
-def test_a_run_learns_from_its_teachers(tmp_path: Path, weights_file: Path) -> None:
+def test_a_run_trains_on_the_outputs_of_its_teachers(tmp_path: Path, weights_file: Path) -> None:
     path = tiny.write_recipe(tmp_path)
     short = ("stages={base: {steps: 2, batch: 4, checkpoint_every: 2, valid_every: 2, log_every: 1}, evaluate: null}",)
     tiny.run(path, tmp_path / "taught", f"data.teachers=[{weights_file}]", *short)
@@ -86,7 +86,7 @@ def test_a_run_learns_from_its_teachers(tmp_path: Path, weights_file: Path) -> N
     assert losses[0] != losses[1]
 
 
-def test_teachers_of_another_scale_are_named(weights_file: Path, recipe: Recipe) -> None:
+def test_teachers_of_another_scale_are_reported(weights_file: Path, recipe: Recipe) -> None:
     task = recipe.task.replace(channels=1)
     with pytest.raises(RecipeError, match="3 channels, the task 2 and 1"):
         teachers.check([str(weights_file)], task, KNOWN)

@@ -51,7 +51,7 @@ def test_tensorboard_receives_everything(tmp_path: Path) -> None:
 
 
 class FakeWandb(types.ModuleType):
-    """The part of wandb's interface that Accelerate calls, without a network."""
+    """The part of wandb's interface that Accelerate calls, offline."""
 
     def __init__(self) -> None:
         super().__init__("wandb")

@@ -23,26 +23,26 @@ def test_a_choice_is_a_name_or_a_name_with_its_options(value: Any) -> None:
     assert choose("backbones", value, toys.registry()) == toys.Net(channels=64)
 
 
-def test_what_is_chosen_already_is_taken_as_it_is() -> None:
+def test_an_options_model_is_accepted_as_choice() -> None:
     net = toys.Net(layers=2)
     assert Holder.model_validate({"net": net}).net is net
 
 
 @pytest.mark.parametrize("value", [None, 3, {}, {"net": {}, "halves": {}}, ("net",)])
-def test_anything_else_is_no_choice(value: Any) -> None:
+def test_other_values_are_not_choices(value: Any) -> None:
     with pytest.raises(ValueError, match="must be one name, or one name with its options, not"):
         choose("backbones", value, toys.registry())
 
 
-def test_faults_lie_below_the_name() -> None:
+def test_errors_are_located_below_the_component_name() -> None:
     value = {"net": {"channels": 0, "skip": 3}}
     with pytest.raises(ValidationError) as caught:
         choose("backbones", value, toys.registry())
-    found = from_error(caught.value, Options, value)
-    assert [complaint.path for complaint in found] == [("net", "channels"), ("net", "skip")]
+    errors = from_error(caught.value, Options, value)
+    assert [complaint.path for complaint in errors] == [("net", "channels"), ("net", "skip")]
 
 
-def test_a_choice_is_spelt_with_all_its_options_and_read_back() -> None:
+def test_a_choice_is_dumped_with_all_options_and_read_back() -> None:
     registry = toys.registry()
     holder = Holder(net=toys.Net(layers=2))
     serialize = holder.model_dump(context=registry)
@@ -50,6 +50,6 @@ def test_a_choice_is_spelt_with_all_its_options_and_read_back() -> None:
     assert Holder.model_validate(serialize, context=registry) == holder
 
 
-def test_options_that_are_choices_are_known_with_their_menus() -> None:
+def test_options_that_are_choices_are_listed_with_their_kinds() -> None:
     assert choices_of(Holder) == {"net": "backbones"}
     assert choices_of(toys.Net) == {}

@@ -21,11 +21,11 @@ def issues(value: object) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 @pytest.mark.parametrize("value", ["l1", {"l1": {}}, {"l1": None}, ("l1",), ["l1"], ({"l1": {}},), (L1(),), L1()])
-def test_one_choice_is_a_list_of_one(value: object) -> None:
+def test_a_single_choice_is_read_as_a_list(value: object) -> None:
     assert Fit.model_validate({"loss": value}, context=KNOWN).loss == (L1(),)
 
 
-def test_a_list_is_written_as_it_is_read() -> None:
+def test_a_list_survives_dumping_and_reading() -> None:
     fit = Fit.model_validate({"loss": ("l1", {"l1": {"weight": 0.5}})}, context=KNOWN)
     written = fit.model_dump(mode="json", context=KNOWN)["loss"]
     assert written == [{"l1": {"weight": 1.0}}, {"l1": {"weight": 0.5}}]

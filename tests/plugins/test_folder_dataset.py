@@ -34,22 +34,22 @@ def test_a_name_keeps_its_inner_dots(tmp_path: Path) -> None:
     assert names(touch(tmp_path, "a.v2.png", "a.png")) == ["a", "a.v2"]
 
 
-def test_hidden_files_and_folders_do_not_count(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_ignored(tmp_path: Path) -> None:
     assert names(touch(tmp_path, "a.png", "._a.png", ".thumbnails/a.png")) == ["a"]
 
 
-def test_only_and_exclude_choose_by_name_or_pattern(tmp_path: Path) -> None:
+def test_only_and_exclude_select_by_name_or_pattern(tmp_path: Path) -> None:
     touch(tmp_path, "cat1.png", "cat2.png", "dog1.png", "sub/cat3.png")
     assert names(tmp_path, only=("cat*",)) == ["cat1", "cat2"]
     assert names(tmp_path, only=("*1",), exclude=("dog1",)) == ["cat1"]
     assert names(tmp_path, exclude=("sub/*", "dog?")) == ["cat1", "cat2"]
 
 
-def test_names_are_told_apart_by_case(tmp_path: Path) -> None:
+def test_names_are_case_sensitive(tmp_path: Path) -> None:
     assert names(touch(tmp_path, "Cat.png", "dog.png"), exclude=("cat",)) == ["Cat", "dog"]
 
 
-def test_gt_and_lq_side_by_side_are_pairs_whatever_their_endings(tmp_path: Path) -> None:
+def test_gt_and_lq_folders_are_paired_with_any_file_suffix(tmp_path: Path) -> None:
     touch(tmp_path, "gt/a.png", "gt/in/b.png", "lq/a.jpg", "lq/in/b.png", "readme.png")
     photos = Folder(path=str(tmp_path)).photos()
     assert [(photo.name, photo.gt, photo.lq) for photo in photos] == [
@@ -58,11 +58,11 @@ def test_gt_and_lq_side_by_side_are_pairs_whatever_their_endings(tmp_path: Path)
     ]
 
 
-def test_gt_without_lq_is_a_folder_like_any_other(tmp_path: Path) -> None:
+def test_a_gt_folder_without_lq_is_an_ordinary_folder(tmp_path: Path) -> None:
     assert names(touch(tmp_path, "gt/a.png")) == ["gt/a"]
 
 
-def test_images_without_a_partner_are_told_by_side_name_and_number(tmp_path: Path) -> None:
+def test_unpaired_images_are_reported_by_side_name_and_count(tmp_path: Path) -> None:
     touch(tmp_path, "gt/a.png", "gt/b.png", "lq/a.png", "lq/ax4.png", "lq/c.png", "lq/d.png")
     with pytest.raises(
         DataError, match=r"gt/ holds 2 images, lq/ 4; rename or remove .*: gt/b, lq/ax4, lq/c and 1 more"
@@ -84,7 +84,7 @@ def test_a_missing_folder_and_an_empty_one_are_errors(tmp_path: Path) -> None:
         names(touch(tmp_path / "empty", "notes.txt"))
 
 
-def test_a_choice_that_leaves_nothing_tells_how_many_there_were(tmp_path: Path) -> None:
+def test_an_empty_selection_reports_the_number_of_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none of its 2 images passes `only` and `exclude`"):
         names(touch(tmp_path, "a.png", "b.png"), only=("z",))
 
@@ -121,14 +121,14 @@ def pairs(folder: Path, **options: Any) -> dict[str, tuple[str, str | None]]:
         ("img_{}_SRF_4_HR.png", "img_{}_SRF_4_LR.png"),
     ],
 )
-def test_pairs_are_recognised_as_data_sets_name_them(tmp_path: Path, clean: str, degraded: str) -> None:
+def test_pair_layouts_of_common_data_sets_are_recognised(tmp_path: Path, clean: str, degraded: str) -> None:
     numbers = ("0001", "0002", "0010")
     touch(tmp_path, *(form.format(number) for form in (clean, degraded) for number in numbers))
     expected = {(clean.format(number), degraded.format(number)) for number in numbers}
     assert set(pairs(tmp_path).values()) == expected
 
 
-def test_a_folder_with_lq_of_several_scales_asks_for_one(tmp_path: Path) -> None:
+def test_several_lq_folders_require_the_option_lq(tmp_path: Path) -> None:
     touch(tmp_path, "HR/1.png", "LR/X2/1x2.png", "LR/X4/1x4.png")
     with pytest.raises(DataError, match=r"holds LR/X2, LR/X4; write lq: NAME to choose one"):
         pairs(tmp_path)
@@ -154,7 +154,7 @@ def test_folders_of_other_names_are_paired_by_options(tmp_path: Path) -> None:
         ("a/gt/1.png", "a/lq/1.png", "b/2.png"),
     ],
 )
-def test_degraded_images_in_an_unknown_layout_never_become_ground_truth(
+def test_degraded_images_in_an_unknown_layout_are_not_used_as_ground_truth(
     tmp_path: Path, images: tuple[str, ...]
 ) -> None:
     touch(tmp_path, *images)
@@ -178,7 +178,7 @@ def test_two_scales_in_one_folder_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names_", [("matrix.png", "matrix2.png"), ("x4.png", "1.png"), ("hrx.png", "lr.png")])
-def test_names_that_merely_end_alike_are_no_pairs(tmp_path: Path, names_: tuple[str, ...]) -> None:
+def test_names_with_the_same_ending_are_not_pairs(tmp_path: Path, names_: tuple[str, ...]) -> None:
     assert all(lq is None for _, lq in pairs(touch(tmp_path, *names_)).values())
 
 
@@ -193,12 +193,12 @@ def test_linked_folders_are_used_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/tmp/.."])
-def test_the_root_of_the_file_system_is_refused_at_once(path: str) -> None:
+def test_the_file_system_root_is_refused_without_a_search(path: str) -> None:
     with pytest.raises(DataError, match="is the root of the file system; give the path of a folder of images"):
         Folder(path=path).photos()
 
 
-def test_a_folder_without_ground_truth_takes_all_images_as_they_are(tmp_path: Path) -> None:
+def test_has_gt_false_reads_all_images_as_they_are(tmp_path: Path) -> None:
     touch(tmp_path, "lq/0001x4.png", "gt/0001.png", "b.png")
     photos = Folder(path=str(tmp_path), has_gt=False).photos()
     assert [(photo.name, photo.gt, photo.lq) for photo in photos] == [
@@ -209,6 +209,6 @@ def test_a_folder_without_ground_truth_takes_all_images_as_they_are(tmp_path: Pa
 
 
 @pytest.mark.parametrize("option", ["gt", "lq"])
-def test_a_folder_without_ground_truth_has_no_subfolders_by_role(option: str) -> None:
+def test_has_gt_false_rejects_gt_and_lq_folders(option: str) -> None:
     with pytest.raises(ValidationError, match="omit gt and lq"):
         Folder.model_validate({"path": ".", "has_gt": False, option: "x"})

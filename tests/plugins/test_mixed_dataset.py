@@ -25,7 +25,7 @@ TASK = KNOWN.find("tasks", "denoise").component()
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """Two folders: one black photograph of 40x40, and two white ones of 24x24."""
+    """Write two folders: one black photograph of 40x40 pixels, and two white ones of 24x24."""
     for name, value, side in (("dark/a", 0, 40), ("bright/a", 255, 24), ("bright/b", 255, 24)):
         path = tmp_path / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
@@ -46,18 +46,18 @@ def brightness(folders: list[Path], shares: tuple[float, ...] | None, count: int
     return float(np.mean([samples[number][1].mean().item() for number in range(count)]))
 
 
-def test_photographs_of_all_sets_are_loaded_under_names_of_their_own(folders: list[Path]) -> None:
+def test_photographs_of_all_data_sets_get_unique_names(folders: list[Path]) -> None:
     loaded = photographs.load(mixed(folders), TASK)
     assert [(photograph.name, photograph.part) for photograph in loaded] == [("0/a", 0), ("1/a", 1), ("1/b", 1)]
 
 
-def test_every_set_keeps_its_options(folders: list[Path]) -> None:
+def test_every_mixed_data_set_keeps_its_options(folders: list[Path]) -> None:
     data = Mixed(of=(Folder(path=str(folders[0]), downscale=2.0), Folder(path=str(folders[1]), scales=(1.0, 0.5))))
     sides = [photograph.gt.shape[0] for photograph in photographs.load(data, TASK)]
     assert sides == [20, 24, 12, 24, 12]
 
 
-def test_tiles_follow_the_shares(folders: list[Path]) -> None:
+def test_tiles_are_drawn_by_the_given_shares(folders: list[Path]) -> None:
     assert brightness(folders, (3.0, 1.0)) == pytest.approx(0.25, abs=0.06)
     assert brightness(folders, (1.0, 3.0)) == pytest.approx(0.75, abs=0.06)
 
@@ -66,7 +66,7 @@ def test_without_shares_all_tiles_are_equally_likely(folders: list[Path]) -> Non
     assert brightness(folders, None) == pytest.approx(2 * 17**2 / (33**2 + 2 * 17**2), abs=0.06)
 
 
-def test_listed_tiles_follow_the_shares_and_a_set_without_tiles_is_left_out(folders: list[Path]) -> None:
+def test_listed_tiles_follow_the_shares_and_an_empty_set_is_omitted(folders: list[Path]) -> None:
     loaded = photographs.load(mixed(folders), TASK)
     listed = Listed(np.array([[0, 0, 0]] * 9 + [[2, 0, 0]]))
     draw = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_listed_tiles_follow_the_shares_and_a_set_without_tiles_is_left_out(fold
     assert weighted(Listed(np.array([[0, 1, 1]])), loaded, (1.0, 1.0)).draw(draw) == (0, 1, 1)
 
 
-def test_a_list_in_a_recipe_is_a_mix(folders: list[Path], tmp_path: Path) -> None:
+def test_a_list_of_data_sets_in_a_recipe_is_mixed(folders: list[Path], tmp_path: Path) -> None:
     recipe = tmp_path / "mix.yml"
     recipe.write_text(
         f"task: denoise\nbackbone: dncnn\ndata:\n  train: [{folders[0]}, {{folder: {{path: {folders[1]}}}}}]\n"
@@ -99,7 +99,7 @@ def test_a_list_in_a_recipe_is_a_mix(folders: list[Path], tmp_path: Path) -> Non
         ("shares: [1.0, 0.0]", "shares.1: must be more than 0"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(folders: list[Path], tmp_path: Path, options: str, message: str) -> None:
+def test_contradictory_options_are_refused(folders: list[Path], tmp_path: Path, options: str, message: str) -> None:
     recipe = tmp_path / "mix.yml"
     recipe.write_text(
         f"task: denoise\nbackbone: dncnn\ndata: {{train: {{mix: {{of: [{folders[0]}, {folders[1]}], {options}}}}}}}\n"

@@ -64,13 +64,13 @@ BROKEN = {
     "declared in the hookimpl": GOOD.replace("lowvision_datasets()", "lowvision_datasets(config)"),
     "ZeroDivisionError": GOOD.replace("return {", "return {1 / 0: 0, "),
 }
-"""What the reason says -> a module that is broken so."""
+"""Text of the reason -> source of a broken module."""
 Write = Callable[..., Plugin]
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes a module that can be imported until the test ends, and gives it as a plugin of a distribution."""
+    """Return a function that writes an importable module, and returns it as a plugin of a distribution."""
     monkeypatch.syspath_prepend(tmp_path)
     written: list[str] = []
 
@@ -86,14 +86,14 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def write_entry_point(folder: Path, distribution: str, module: str, name: str = "acme") -> None:
-    """What pip leaves of a distribution that names a module under our group."""
+    """Write the metadata of a distribution with an entry point in our group."""
     info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[lowvision]\n{name} = {module}\n")
 
 
-def test_a_shelf_tells_the_thing_and_who_brought_it(write: Write) -> None:
+def test_an_entry_names_the_component_and_its_plugin(write: Write) -> None:
     known = Registry([write("acme_album", GOOD)])
     entry = known.find("datasets", "album")
     assert (entry.name, entry.plugin, entry.distribution, entry.version) == ("album", "acme-album", "acme", "1.0")
@@ -101,21 +101,21 @@ def test_a_shelf_tells_the_thing_and_who_brought_it(write: Write) -> None:
     assert known.entry_of(entry.component()) is entry
 
 
-def test_every_menu_has_a_shelf_and_a_hook() -> None:
+def test_every_kind_has_a_registry_section_and_a_hook() -> None:
     known = Registry([])
     assert known.keys() == hookspecs.KINDS.keys()
     assert all(hasattr(hookspecs, f"lowvision_{kind}") for kind in hookspecs.KINDS)
 
 
-def test_shelves_are_read_only(write: Write) -> None:
+def test_registry_sections_are_read_only(write: Write) -> None:
     provided = Registry([write("acme_album", GOOD)])["datasets"]
     with pytest.raises(TypeError):
-        provided["album"] = None  # type: ignore[index]  # that it is impossible is the claim
+        provided["album"] = None  # type: ignore[index]  # the claim is that this raises
 
 
-@pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's word for what the reason says
+@pytest.mark.filterwarnings("ignore:Field name:UserWarning")  # pydantic's warning about the same fault
 @pytest.mark.parametrize("reason", BROKEN)
-def test_a_broken_plugin_is_named_with_its_reason_and_stops_no_other(write: Write, reason: str) -> None:
+def test_a_broken_plugin_is_reported_and_the_others_load(write: Write, reason: str) -> None:
     known = Registry([write("acme_bad", BROKEN[reason]), write("acme_album", GOOD, "other")])
     assert [entry.plugin for entry in known["datasets"].values()] == ["acme-album"]
     (broken,) = known.broken
@@ -124,13 +124,29 @@ def test_a_broken_plugin_is_named_with_its_reason_and_stops_no_other(write: Writ
     assert "\n" not in broken.reason
 
 
-def test_an_unknown_name_gets_the_nearest_one_and_its_owner(write: Write) -> None:
+def test_every_core_component_option_accepts_its_default() -> None:
+    own = [
+        (kind, entry)
+        for kind, entries in registry.load().items()
+        for entry in entries.values()
+        if entry.distribution == registry.FRAMEWORK
+    ]
+    assert len(own) > 100
+    problems = {
+        entry.name: problem
+        for kind, entry in own
+        if (problem := registry.option_problem(entry.component, hookspecs.KINDS[kind]))
+    }
+    assert not problems
+
+
+def test_an_unknown_name_suggests_the_nearest_name_and_its_plugin(write: Write) -> None:
     known = Registry([write("acme_album", GOOD)])
     with pytest.raises(RecipeError, match=r"no dataset named 'albums'; did you mean 'album'\? \(from acme-album\)"):
         known.find("datasets", "albums")
 
 
-def test_an_unlike_name_gets_all_names_and_the_plugins_that_failed(write: Write) -> None:
+def test_a_dissimilar_name_lists_all_names_and_the_failed_plugins(write: Write) -> None:
     known = Registry([write("acme_album", GOOD), write("acme_bad", "import no_such_package_anywhere")])
     with pytest.raises(RecipeError, match=r"there are album; plugin acme-bad failed to load: ModuleNotFoundError"):
         known.find("datasets", "xyz")
@@ -138,7 +154,7 @@ def test_an_unlike_name_gets_all_names_and_the_plugins_that_failed(write: Write)
         known.find("tasks", "sr")
 
 
-def test_a_name_that_two_plugins_claim_is_an_error_with_both_owners(write: Write) -> None:
+def test_a_name_of_two_plugins_is_an_error_that_names_both(write: Write) -> None:
     plugins = [write("acme_album", GOOD), write("zoo_album", GOOD, "zoo")]
     for order in (plugins, plugins[::-1]):
         known = Registry(order)
@@ -149,12 +165,12 @@ def test_a_name_that_two_plugins_claim_is_an_error_with_both_owners(write: Write
         assert "zoo-album (from zoo)" in str(caught.value)
 
 
-def test_a_thing_of_no_plugin_has_no_name() -> None:
+def test_a_component_of_no_plugin_has_no_name() -> None:
     with pytest.raises(PluginError, match="int is not provided by any installed plugin"):
         Registry([]).name_of(3)
 
 
-def test_a_module_that_two_distributions_name_is_one_plugin(tmp_path: Path, write: Write) -> None:
+def test_a_module_named_by_two_distributions_is_one_plugin(tmp_path: Path, write: Write) -> None:
     write("acme_album", GOOD)
     write_entry_point(tmp_path, "acme-bundle", "acme_album")
     write_entry_point(tmp_path, "acme-album", "acme_album")
@@ -162,7 +178,7 @@ def test_a_module_that_two_distributions_name_is_one_plugin(tmp_path: Path, writ
     assert registry.load().find("datasets", "album").plugin == "acme-album"
 
 
-def test_an_installed_plugin_that_fails_leaves_the_rest_standing(tmp_path: Path, write: Write) -> None:
+def test_a_failing_installed_plugin_does_not_affect_the_others(tmp_path: Path, write: Write) -> None:
     write("acme_bad", "import no_such_package_anywhere")
     write_entry_point(tmp_path, "acme-bad", "acme_bad")
     known = registry.load()
@@ -171,8 +187,8 @@ def test_an_installed_plugin_that_fails_leaves_the_rest_standing(tmp_path: Path,
 
 
 @pytest.fixture
-def two(tmp_path: Path, write: Write) -> None:
-    """Two installed plugins: one that works, and one that is broken."""
+def two_plugins(tmp_path: Path, write: Write) -> None:
+    """Install two plugins: one that works, and one that is broken."""
     write("acme_album", GOOD)
     write("acme_bad", "import no_such_package_anywhere")
     write_entry_point(tmp_path, "acme-album", "acme_album", "album")
@@ -180,8 +196,8 @@ def two(tmp_path: Path, write: Write) -> None:
 
 
 @pytest.mark.parametrize("names", ["album", "acme-album", "acme_album", " album , ", "album,acme_album"])
-@pytest.mark.usefixtures("two")
-def test_only_the_plugins_that_the_variable_names_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("two_plugins")
+def test_only_plugins_named_in_the_environment_variable_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     known = registry.load()
     assert [plugin.name for plugin in known.plugins] == [*registry.CORE.values(), "acme-album"]
@@ -194,21 +210,21 @@ def test_only_the_plugins_that_the_variable_names_are_loaded(names: str, monkeyp
 
 
 @pytest.mark.parametrize("names", ["", " ", ","])
-@pytest.mark.usefixtures("two")
-def test_without_names_in_the_variable_all_plugins_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("two_plugins")
+def test_an_empty_environment_variable_loads_all_plugins(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     assert {plugin.module for plugin in registry.load().plugins} >= {"acme_album", "acme_bad", "lowvision_sr"}
 
 
-@pytest.mark.usefixtures("two")
-def test_a_plugin_that_the_variable_names_but_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("two_plugins")
+def test_an_unknown_plugin_in_the_environment_variable_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", "album,albun")
     with pytest.raises(PluginError, match=r"LOWVISION_PLUGINS: no plugin 'albun'; there are album, bad, "):
         registry.load()
 
 
-@pytest.mark.usefixtures("two")
-def test_when_strict_a_broken_plugin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("two_plugins")
+def test_strict_mode_raises_for_a_broken_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "1")
     with pytest.raises(PluginError, match=r"plugin acme-bad \(from acme-bad\) failed to load: ModuleNotFoundError"):
         registry.load()
@@ -216,7 +232,7 @@ def test_when_strict_a_broken_plugin_is_an_error(monkeypatch: pytest.MonkeyPatch
     assert registry.load().broken
 
 
-def test_when_strict_a_name_that_two_plugins_claim_is_an_error(
+def test_strict_mode_raises_for_a_name_of_two_plugins(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("acme_album", "zoo_album"):
@@ -227,18 +243,18 @@ def test_when_strict_a_name_that_two_plugins_claim_is_an_error(
         registry.load()
 
 
-def test_strict_is_1_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_strict_variable_must_be_1_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_STRICT", "yes")
     with pytest.raises(PluginError, match="LOWVISION_STRICT is 'yes'; give 1"):
         registry.load()
 
 
-def test_an_entry_point_to_a_module_that_is_not_there_is_told_as_such() -> None:
+def test_an_entry_point_to_a_missing_module_is_reported() -> None:
     (broken,) = Registry([Plugin("acme_typo", "acme", "1.0", "album")]).broken
     assert broken.reason.startswith("its entry point album names the module acme_typo, which is not there")
 
 
-def test_an_entry_point_names_a_module_and_nothing_in_it() -> None:
+def test_an_entry_point_must_name_a_module_without_attribute() -> None:
     (broken,) = Registry([Plugin("lowvision_sr", "acme", "1.0", "album", "hooks")]).broken
     assert broken.reason.endswith(
         "its entry point album names lowvision_sr:hooks; name only the module that has the hooks"

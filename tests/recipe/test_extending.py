@@ -22,7 +22,7 @@ def test_mappings_merge_key_by_key(tmp_path: Path) -> None:
     assert (stages.base.steps, stages.base.batch) == (3000, 8)
 
 
-def test_lists_are_replaced_whole(tmp_path: Path) -> None:
+def test_lists_are_replaced_completely(tmp_path: Path) -> None:
     recipe = child(tmp_path, "trackers: [a]", parent=toys.RECIPE + "trackers: [b, c]\n")
     assert recipe.trackers == ("a",)
 
@@ -34,18 +34,18 @@ def test_a_chain_of_parents_is_followed_from_folder_to_folder(tmp_path: Path) ->
     assert (recipe.seed, recipe.precision) == (1, "bf16")
 
 
-def test_the_same_choice_merges_and_another_brings_nothing_over(tmp_path: Path) -> None:
+def test_the_same_choice_merges_options_and_another_drops_them(tmp_path: Path) -> None:
     parent = toys.RECIPE.replace("backbone: net", "backbone: {net: {layers: 8}}")
     assert child(tmp_path, "backbone: {net: {skip: bicubic}}", parent=parent).base == toys.Net(layers=8, skip="bicubic")
     assert child(tmp_path, "backbone: {halves: {skip: bicubic}}", parent=parent).base == toys.Halves(skip="bicubic")
 
 
-def test_a_bare_name_means_its_defaults(tmp_path: Path) -> None:
+def test_a_bare_name_means_default_options(tmp_path: Path) -> None:
     parent = toys.RECIPE.replace("backbone: net", "backbone: {net: {layers: 8}}")
     assert child(tmp_path, "backbone: net", parent=parent).base == toys.Net()
 
 
-def test_another_data_set_brings_nothing_over(tmp_path: Path) -> None:
+def test_another_data_set_drops_inherited_options(tmp_path: Path) -> None:
     parent = toys.RECIPE.replace("valid: meadow", "valid: {meadow: {downscale: 2}}")
     data = child(tmp_path, "data: {valid: {folder: {path: x}}}", parent=parent).data
     assert data.valid is not None
@@ -53,26 +53,26 @@ def test_another_data_set_brings_nothing_over(tmp_path: Path) -> None:
     assert data.train == toys.Meadow()
 
 
-def test_reduce_is_replaced_whole(tmp_path: Path) -> None:
+def test_reduce_is_replaced_completely(tmp_path: Path) -> None:
     branches = child(tmp_path, "reduce: {layers: [4, 16]}").branches
     assert [branch.backbone for branch in branches] == [toys.Net(layers=4), toys.Net()]
 
 
-def test_branches_take_the_place_of_backbone_and_reduce_and_back(tmp_path: Path) -> None:
+def test_branches_replace_backbone_and_reduce_and_vice_versa(tmp_path: Path) -> None:
     listed = "branches: [{net: {layers: 2}}, halves]\n"
     assert [branch.backbone for branch in child(tmp_path, listed).branches] == [toys.Net(layers=2), toys.Halves()]
     parent = toys.RECIPE.replace("backbone: net\n", listed).replace("reduce: {channels: [36, 52, 64]}\n", "")
     assert [branch.backbone for branch in child(tmp_path, "backbone: net", parent=parent).branches] == [toys.Net()]
 
 
-def test_a_stage_is_removed_by_null_and_kept_by_nothing(tmp_path: Path) -> None:
+def test_null_removes_a_stage_and_an_empty_value_keeps_it(tmp_path: Path) -> None:
     stages = child(tmp_path, "stages:\n  joint: null\n  base:\n").stages
     assert stages.joint is None
     assert stages.base is not None
     assert stages.base.steps == 3000
 
 
-def test_sections_may_be_blank(tmp_path: Path) -> None:
+def test_sections_may_be_empty(tmp_path: Path) -> None:
     assert child(tmp_path, "tile:\ndata:\nstages:\n", parent=toys.RECIPE) == toys.read(tmp_path, toys.RECIPE)
 
 
@@ -96,7 +96,7 @@ def test_sections_may_be_blank(tmp_path: Path) -> None:
         ({"r": "extends: a.yml", "a": "x: 1\nx: 2"}, "a.yml:2: 'x' is given twice, first in line 1; keep one of them"),
     ],
 )
-def test_a_parent_that_cannot_be_is_told(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_an_invalid_parent_is_reported(tmp_path: Path, files: dict[str, str], message: str) -> None:
     others = {name: text for name, text in files.items() if name != "r"}
     assert toys.complaints(tmp_path, files["r"], **others) == [message]
 
@@ -133,7 +133,7 @@ def test_an_override_of_branches_replaces_the_backbone(tmp_path: Path) -> None:
     assert toys.read(tmp_path, toys.RECIPE, "branches=[net]").base == toys.Net()
 
 
-def test_overrides_that_cannot_be_placed_are_told_at_once(tmp_path: Path) -> None:
+def test_misplaced_overrides_are_reported_together(tmp_path: Path) -> None:
     overrides = ("a", "=3", "branches.0=3", "reduce.channels.7=1", "seed=[1", "seed.x=3", "reduce.layers=010")
     advice = "is not an override; write key=value, e.g. seed=1"
     assert toys.complaints(tmp_path, toys.RECIPE + "seed: 1\n", *overrides) == [
@@ -147,7 +147,7 @@ def test_overrides_that_cannot_be_placed_are_told_at_once(tmp_path: Path) -> Non
     ]
 
 
-def test_unknown_paths_are_told(tmp_path: Path) -> None:
+def test_unknown_override_paths_are_reported(tmp_path: Path) -> None:
     overrides = ("stages.bse.steps=3", "stages.base.stps=3", "backbone.net.chanels=3", "stgaes=1")
     assert toys.complaints(tmp_path, toys.RECIPE, *overrides) == [
         "command line: backbone.net.chanels: unknown key (did you mean 'channels'?)",
@@ -157,9 +157,9 @@ def test_unknown_paths_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_recipe_that_comes_with_lowvision_is_extended_by_its_name(tmp_path: Path) -> None:
+def test_a_shipped_recipe_is_extended_by_name(tmp_path: Path) -> None:
     (tmp_path / "r.yml").write_text("extends: sr_carn\nseed: 3")
-    said = extending.gather(tmp_path / "r.yml", toys.registry()).value
-    assert (said["seed"], said["task"]) == (3, {"sr": {"scale": 4}})
+    merged = extending.gather(tmp_path / "r.yml", toys.registry()).value
+    assert (merged["seed"], merged["task"]) == (3, {"sr": {"scale": 4}})
     (tmp_path / "sr_carn").write_text("seed: 1\ntrackers: []")  # a file of that name goes before
     assert extending.gather(tmp_path / "r.yml", toys.registry()).value == {"seed": 3, "trackers": ()}

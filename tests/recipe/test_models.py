@@ -18,13 +18,13 @@ def test_a_recipe_is_frozen(tmp_path: Path) -> None:
         recipe.seed = 3  # type: ignore[misc]  # that is the claim
 
 
-def test_every_choice_of_a_recipe_is_known_to_merging() -> None:
+def test_merging_handles_every_choice_of_a_recipe() -> None:
     tops = {(name,) for name in Recipe.model_fields if name in ("task", "classifier")}
     sets = {("data", name) for name, field in Data.model_fields.items() if "Dataset" in str(field.annotation)}
     assert {("backbone",), *tops, *sets} == CHOICES.keys()
 
 
-def test_the_tiles_of_the_base_must_fit_its_backbone(tmp_path: Path) -> None:
+def test_the_tile_size_must_be_a_multiple_of_the_backbone(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("backbone: net", "backbone: halves").replace("steps: 3000", "tile: 40, steps: 3000")
     (complaint,) = toys.complaints(tmp_path, text)
     assert complaint.endswith("stages.base.tile: 40 must be a multiple of 16 for its backbone")
@@ -59,20 +59,20 @@ def test_a_branch_may_be_a_bare_backbone() -> None:
         ("branches=[]", "command line: branches: must be a list of at least 1, not []"),
     ],
 )
-def test_a_law_that_is_broken_is_told_at_its_place(tmp_path: Path, override: str, complaint: str) -> None:
+def test_a_violated_constraint_is_reported_at_its_key(tmp_path: Path, override: str, complaint: str) -> None:
     assert toys.complaints(tmp_path, toys.RECIPE, override) == [complaint]
 
 
-def test_one_branch_needs_no_ranking(tmp_path: Path) -> None:
+def test_one_branch_does_not_need_the_rank_stage(tmp_path: Path) -> None:
     assert len(toys.read(tmp_path, toys.RECIPE, "branches=[net]", "stages.rank=null").branches) == 1
 
 
-def test_branches_that_learn_from_all_tiles_need_no_ranking(tmp_path: Path) -> None:
+def test_branches_trained_on_all_tiles_do_not_need_the_rank_stage(tmp_path: Path) -> None:
     free = toys.read(tmp_path, toys.RECIPE, "stages.rank=null", "stages.branches={own_class: 0, steps: 3}")
     assert free.stages.rank is None
 
 
-def test_a_branch_says_how_it_was_made_of_the_base(tmp_path: Path) -> None:
+def test_a_branch_records_its_reduction_of_the_base(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, toys.RECIPE)
     for branch in recipe.branches:
         (step,) = branch.reduced
@@ -86,8 +86,8 @@ def test_a_branch_says_how_it_was_made_of_the_base(tmp_path: Path) -> None:
         (0, "command line: branches.0.reduced: is less than 1 channels"),
     ],
 )
-def test_a_way_that_does_not_lead_to_the_branch_is_told(tmp_path: Path, level: int, complaint: str) -> None:
+def test_a_reduction_that_does_not_give_the_branch_is_reported(tmp_path: Path, level: int, complaint: str) -> None:
     small = f"{{backbone: {{net: {{channels: 8}}}}, reduced: [{{reducer: channels, level: {level}}}]}}"
     text = "\n".join(line for line in toys.RECIPE.splitlines() if not line.startswith(("backbone", "reduce")))
-    (told,) = toys.complaints(tmp_path, text, f"branches=[{small}, net, net]")
-    assert told.startswith(complaint)
+    (complaints,) = toys.complaints(tmp_path, text, f"branches=[{small}, net, net]")
+    assert complaints.startswith(complaint)

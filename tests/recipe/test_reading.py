@@ -16,7 +16,7 @@ from lowvision.errors import RecipeError
 from lowvision.recipe import reading
 
 
-def test_a_recipe_holds_what_the_file_says(tmp_path: Path) -> None:
+def test_a_recipe_contains_the_values_of_its_file(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, toys.RECIPE)
     assert recipe.task == toys.Enlarge(scale=4)
     assert [branch.backbone for branch in recipe.branches] == [toys.Net(channels=c) for c in (36, 52, 64)]
@@ -27,7 +27,7 @@ def test_a_recipe_holds_what_the_file_says(tmp_path: Path) -> None:
     assert recipe.stages.evaluate is not None  # on unless it is refused
 
 
-def test_all_complaints_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together_in_line_order(tmp_path: Path) -> None:
     text = """\
 task: {enlarge: {scale: two}}
 backbone: {net: {chanels: 3, skip: bicubik}}
@@ -60,26 +60,26 @@ sede: 1
     ]
 
 
-def test_complaints_about_a_parent_name_the_parent(tmp_path: Path) -> None:
-    told = toys.complaints(tmp_path, "extends: a.yml\nseed: x\n", a=toys.RECIPE + "tile:\n  size: 2\n")
-    assert told == [
+def test_errors_in_a_parent_name_its_file(tmp_path: Path) -> None:
+    complaints = toys.complaints(tmp_path, "extends: a.yml\nseed: x\n", a=toys.RECIPE + "tile:\n  size: 2\n")
+    assert complaints == [
         "r.yml:2: seed: must be a whole number, not 'x'",
         "a.yml:13: tile.size: must be at least 8, not 2",
     ]
 
 
-def test_short_forms_are_known_keys(tmp_path: Path) -> None:
+def test_short_forms_are_accepted_keys(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("reduce:", "redcue:")
     assert toys.complaints(tmp_path, text) == ["r.yml:3: redcue: unknown key (did you mean 'reduce'?)"]
 
 
-def test_what_is_missing_is_told(tmp_path: Path) -> None:
+def test_missing_keys_are_reported(tmp_path: Path) -> None:
     assert toys.complaints(tmp_path, "task: enlarge") == [
         "r.yml:1: branches: is missing; give a backbone, with reduce for smaller branches, or a list of branches",
     ]
 
 
-def test_an_option_that_must_be_given_is_told_below_the_name_of_its_thing(tmp_path: Path) -> None:
+def test_a_missing_required_option_is_reported_below_its_component(tmp_path: Path) -> None:
     text = "task: enlarge\nbackbone: net\ndata:\n  train: %s\n"
     for serialize in ("folder", "{folder: }", "{folder: {}}"):
         assert toys.complaints(tmp_path, text % serialize) == ["r.yml:4: data.train.folder.path: is missing"]
@@ -96,19 +96,19 @@ def test_several_branches_need_a_classifier_and_one_does_not(tmp_path: Path) -> 
     assert toys.read(tmp_path, alone + "  base:\n").classifier is None
 
 
-def test_one_network_is_set_to_budgets_on_photographs_of_their_own(tmp_path: Path) -> None:
+def test_an_adaptive_network_needs_calibration_photographs(tmp_path: Path) -> None:
     text = "task: enlarge\nbackbone: net\ndata: {test: meadow}\nstages:\n  evaluate: {budgets: [0.5]}\n"
     assert toys.complaints(tmp_path, text) == [
         "r.yml:5: stages.evaluate.budgets: needs data.valid, to set a single network to them",
     ]
 
 
-def test_data_that_is_no_mapping_is_told_where_it_stands(tmp_path: Path) -> None:
-    (told,) = toys.complaints(tmp_path, "task: enlarge\nbackbone: net\ndata: ./photos\nstages:\n  base:\n")
-    assert told.startswith("r.yml:3: data: ")
+def test_data_that_is_not_a_mapping_is_reported_with_its_line(tmp_path: Path) -> None:
+    (complaints,) = toys.complaints(tmp_path, "task: enlarge\nbackbone: net\ndata: ./photos\nstages:\n  base:\n")
+    assert complaints.startswith("r.yml:3: data: ")
 
 
-def test_laws_that_span_the_recipe_are_told_at_their_place(tmp_path: Path) -> None:
+def test_constraints_across_sections_are_reported_at_their_key(tmp_path: Path) -> None:
     overrides = ("backbone=halves", "task.enlarge.scale=8", "stages.joint.shares=[0.5, 0.5]")
     assert toys.complaints(tmp_path, toys.RECIPE + "tile: {size: 40}\n", *overrides) == [
         "r.yml:12: tile.size: 40 must be a multiple of 16 for its backbone",
@@ -117,7 +117,7 @@ def test_laws_that_span_the_recipe_are_told_at_their_place(tmp_path: Path) -> No
     ]
 
 
-def test_wrong_branches_are_told_at_their_line(tmp_path: Path) -> None:
+def test_invalid_branches_are_reported_with_their_line(tmp_path: Path) -> None:
     text = """\
 task: enlarge
 classifier: gauge
@@ -133,20 +133,20 @@ branches:
     ]
 
 
-def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
+def test_a_missing_recipe_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"nope\.yml: no such file$"):
         reading.read(tmp_path / "nope.yml", toys.registry())
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("", "is empty"), ("# nothing", "is empty"), ("5", "holds 5"), ("[a]", "holds ['a']")]
+    ("text", "type_name"), [("", "is empty"), ("# nothing", "is empty"), ("5", "holds 5"), ("[a]", "holds ['a']")]
 )
-def test_what_is_no_mapping_is_no_recipe(tmp_path: Path, text: str, found: str) -> None:
-    told = toys.complaints(tmp_path, text)
-    assert told == [f"r.yml: {found}; a recipe is a mapping with keys such as task, backbone and stages"]
+def test_a_file_that_is_not_a_mapping_is_not_a_recipe(tmp_path: Path, text: str, type_name: str) -> None:
+    complaints = toys.complaints(tmp_path, text)
+    assert complaints == [f"r.yml: {type_name}; a recipe is a mapping with keys such as task, backbone and stages"]
 
 
-def test_the_resolved_recipe_says_everything_and_reads_back(tmp_path: Path) -> None:
+def test_the_resolved_recipe_contains_all_options_and_is_read_back(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, toys.RECIPE, "stages.evaluate=null", "data.augment=[D4, {Rotate: {limit: [1, 3]}}]")
     text = reading.resolved(recipe, toys.registry())
     assert "backbone" in text
@@ -155,10 +155,10 @@ def test_the_resolved_recipe_says_everything_and_reads_back(tmp_path: Path) -> N
     assert toys.read(tmp_path, text) == recipe
 
 
-def test_augmentations_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_invalid_augmentations_are_reported_with_their_line(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("test: meadow}", "test: meadow,\n  augment: [D4,\n    {Rotate: {limits: 3}}]}")
-    told = toys.complaints(tmp_path, text)
-    assert told == ["r.yml:7: data.augment.1.Rotate.limits: unknown argument (did you mean 'limit'?)"]
+    complaints = toys.complaints(tmp_path, text)
+    assert complaints == ["r.yml:7: data.augment.1.Rotate.limits: unknown argument (did you mean 'limit'?)"]
 
 
 word = st.text(min_size=1)
@@ -179,7 +179,7 @@ changes = st.fixed_dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(changes)
-def test_any_recipe_survives_the_way_to_text_and_back(tmp_path: Path, change: dict[str, str]) -> None:
+def test_every_recipe_survives_dumping_and_reading(tmp_path: Path, change: dict[str, str]) -> None:
     recipe = toys.read(tmp_path, toys.RECIPE, *(f"{path}={value}" for path, value in change.items()))
     again = toys.read(tmp_path, reading.resolved(recipe, toys.registry()))
     assert again == recipe
@@ -193,5 +193,5 @@ def test_reading_imports_no_torch(tmp_path: Path) -> None:
         "reading.resolved(reading.read(sys.argv[2], toys.registry()), toys.registry()); schema.schema(registry.load());"
         "sys.exit('torch' in sys.modules)"
     )
-    words = [sys.executable, "-c", program, str(Path(toys.__file__).parent), str(tmp_path / "r.yml")]
-    assert subprocess.run(words, check=False).returncode == 0
+    command = [sys.executable, "-c", program, str(Path(toys.__file__).parent), str(tmp_path / "r.yml")]
+    assert subprocess.run(command, check=False).returncode == 0

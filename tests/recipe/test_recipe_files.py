@@ -28,43 +28,43 @@ def read(name: str) -> Recipe:
     return reading.read(FOLDER / name, registry.load())
 
 
-def held(backbone: Backbone) -> Iterator[Backbone]:
-    """The backbone, the one that stands in its options, and so on."""
+def nested_backbones(backbone: Backbone) -> Iterator[Backbone]:
+    """Yield a backbone, its inner backbone, and so on."""
     yield backbone
     for _, value in backbone:
         if isinstance(value, Backbone):
-            yield from held(value)
+            yield from nested_backbones(value)
 
 
-def knobs(recipe: Recipe, *names: str) -> list[tuple[int, ...]]:
+def option_values(recipe: Recipe, *names: str) -> list[tuple[int, ...]]:
     return [tuple(getattr(branch.backbone, name) for name in names) for branch in recipe.branches]
 
 
 def as_in_the_paper(stage: Fit) -> Fit:
-    """The stage without what the paper does not say: how often it is looked at and kept."""
+    """Return the stage without validation and checkpoint intervals, which the paper does not specify."""
     return stage.replace(valid_every=500, checkpoint_every=500)
 
 
-def test_every_recipe_of_the_plan_is_there() -> None:
+def test_every_task_and_paper_has_its_recipe() -> None:
     assert {f"{name}.yml" for name in MINUTES} <= set(ALL)
     assert {f"paper/{name}.yml" for name in (*BASES, *TABLE_4)} <= set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_shipped_recipe_has_no_fault(name: str) -> None:
+def test_a_shipped_recipe_is_valid(name: str) -> None:
     assert read(name).stages.evaluate is not None
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_shipped_recipe_points_editors_to_the_schema(name: str) -> None:
+def test_a_shipped_recipe_links_the_schema_for_editors(name: str) -> None:
     first = (FOLDER / name).read_text().partition("\n")[0]
-    found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
-    assert found
-    assert (FOLDER / name).parent.joinpath(found[1]).resolve() == (FOLDER / "schema.json").resolve()
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match
+    assert (FOLDER / name).parent.joinpath(match[1]).resolve() == (FOLDER / "schema.json").resolve()
 
 
 @pytest.mark.parametrize("name", MINUTES)
-def test_a_default_recipe_runs_on_photographs_that_packages_carry(name: str) -> None:
+def test_a_default_recipe_uses_photographs_of_installed_packages(name: str) -> None:
     known = registry.load()
     data = read(f"{name}.yml").data
     sets = {key: known.name_of(value) for key in ("train", "valid", "test") if (value := getattr(data, key))}
@@ -73,12 +73,12 @@ def test_a_default_recipe_runs_on_photographs_that_packages_carry(name: str) -> 
 
 @pytest.mark.parametrize("name", [name for name in MINUTES if name.startswith("sr_")])
 def test_a_default_super_resolution_starts_from_bicubic(name: str) -> None:
-    innermost = [[*held(branch.backbone)][-1] for branch in read(f"{name}.yml").branches]
+    innermost = [[*nested_backbones(branch.backbone)][-1] for branch in read(f"{name}.yml").branches]
     assert {getattr(backbone, "skip") for backbone in innermost} == {"bicubic"}  # noqa: B009  # not an option of every Backbone
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_a_paper_recipe_has_the_papers_schedule(name: str) -> None:
+def test_a_paper_recipe_has_the_schedule_of_the_paper(name: str) -> None:
     stages = read(f"paper/{name}.yml").stages
     lr = 1e-3 if name == "sr_fsrcnn" else 2e-4
     batch = 60 if name == "sr_rcan" else 96
@@ -93,7 +93,7 @@ def test_a_paper_recipe_has_the_papers_schedule(name: str) -> None:
     assert as_in_the_paper(stages.joint) == Joint(steps=200_000, batch=batch, lr=2e-4)
 
 
-def test_a_stage_follows_the_paper_unless_it_says_otherwise() -> None:
+def test_a_stage_has_the_settings_of_the_paper_unless_overridden() -> None:
     stage = ClassifierStage()
     assert (stage.schedule, stage.min_lr, stage.optimizer, stage.betas) == ("cosine", 1e-7, "adam", (0.9, 0.99))
     assert (stage.weight_decay, stage.clip, stage.ema, stage.warmup) == (0, None, None, 0)
@@ -101,7 +101,7 @@ def test_a_stage_follows_the_paper_unless_it_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_a_paper_recipe_has_the_papers_data_and_tiles(name: str) -> None:
+def test_a_paper_recipe_has_the_data_and_tiles_of_the_paper(name: str) -> None:
     recipe = read(f"paper/{name}.yml")
     assert (recipe.tile.size, recipe.tile.overlap) == (32, 4)
     assert isinstance(recipe.data.train, Folder)
@@ -120,8 +120,8 @@ def test_a_paper_recipe_has_the_papers_data_and_tiles(name: str) -> None:
         ("denoise_dncnn", [38, 52, 64]),
     ],
 )
-def test_a_paper_recipe_has_the_papers_channels(name: str, channels: list[int]) -> None:
-    assert knobs(read(f"paper/{name}.yml"), "channels") == [(width,) for width in channels]
+def test_a_paper_recipe_has_the_channels_of_the_paper(name: str, channels: list[int]) -> None:
+    assert option_values(read(f"paper/{name}.yml"), "channels") == [(width,) for width in channels]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_paper_recipe_has_the_papers_channels(name: str, channels: list[int]) 
         ("denoise_dncnn", {"layers": 17, "batch_norm": True}),
     ],
 )
-def test_a_paper_recipe_has_the_papers_network(name: str, options: dict[str, object]) -> None:
+def test_a_paper_recipe_has_the_network_of_the_paper(name: str, options: dict[str, object]) -> None:
     for branch in read(f"paper/{name}.yml").branches:
         assert {option: getattr(branch.backbone, option) for option in options} == options
 
@@ -146,7 +146,7 @@ def test_a_paper_recipe_has_the_papers_network(name: str, options: dict[str, obj
         ("sr_srresnet_table4_b", [(42, 8), (56, 12), (64, 16)]),
     ],
 )
-def test_table_4_makes_channels_and_layers_smaller_together(name: str, settings: list[tuple[int, int]]) -> None:
+def test_table_4_reduces_channels_and_layers_together(name: str, settings: list[tuple[int, int]]) -> None:
     recipe = read(f"paper/{name}.yml")
-    assert knobs(recipe, "channels", "layers") == settings
+    assert option_values(recipe, "channels", "layers") == settings
     assert recipe.stages == read("paper/sr_srresnet.yml").stages

@@ -17,18 +17,18 @@ FIRST_PARTY = (*registry.CORE, "lowvision_")
 
 
 def parts(part: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping in the schema."""
+    """Yield every mapping in the schema."""
     if isinstance(part, dict):
         yield part
     for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
         yield from parts(inner)
 
 
-def test_every_reference_leads_somewhere() -> None:
-    made = schema(toys.registry())
-    references = {part["$ref"] for part in parts(made) if isinstance(part.get("$ref"), str)}
-    assert references <= {f"#/$defs/{name}" for name in made["$defs"]}
-    assert not any("x-kind" in part for part in parts(made))
+def test_every_reference_in_the_schema_resolves() -> None:
+    document = schema(toys.registry())
+    references = {part["$ref"] for part in parts(document) if isinstance(part.get("$ref"), str)}
+    assert references <= {f"#/$defs/{name}" for name in document["$defs"]}
+    assert not any("x-kind" in part for part in parts(document))
 
 
 def test_a_choice_is_a_name_or_one_name_with_its_options() -> None:
@@ -41,7 +41,7 @@ def test_a_choice_is_a_name_or_one_name_with_its_options() -> None:
     assert (with_options["minProperties"], with_options["maxProperties"]) == (1, 1)
 
 
-def test_options_come_with_descriptions_and_unknown_ones_are_marked() -> None:
+def test_options_have_descriptions_and_unknown_options_are_rejected() -> None:
     net = schema(toys.registry())["$defs"]["backbones.net"]
     assert net["properties"]["channels"] == {
         "default": 64,
@@ -53,20 +53,20 @@ def test_options_come_with_descriptions_and_unknown_ones_are_marked() -> None:
     assert net["additionalProperties"] is False
 
 
-def test_a_thing_that_needs_an_option_has_no_bare_name() -> None:
+def test_a_component_with_a_required_option_has_no_bare_name() -> None:
     names = [choice.get("const") for choice in schema(toys.registry())["$defs"]["datasets"]["anyOf"]]
     assert "meadow" in names
     assert "folder" not in names
 
 
-def test_short_forms_are_part_of_it() -> None:
-    made = schema(toys.registry())
-    assert {"extends", "backbone", "reduce", "branches", "stages"} <= made["properties"].keys()
-    assert made["properties"]["reduce"]["properties"].keys() == {"channels", "layers"}
-    assert made["additionalProperties"] is False
+def test_the_schema_contains_the_short_forms() -> None:
+    document = schema(toys.registry())
+    assert {"extends", "backbone", "reduce", "branches", "stages"} <= document["properties"].keys()
+    assert document["properties"]["reduce"]["properties"].keys() == {"channels", "layers"}
+    assert document["additionalProperties"] is False
 
 
-def test_the_shipped_schema_is_that_of_the_first_party_plugins() -> None:
+def test_the_shipped_schema_equals_that_of_the_first_party_plugins() -> None:
     ours = [plugin for plugin in registry.installed() if plugin.module.startswith(FIRST_PARTY)]
     shipped = json.loads((ROOT / "recipes" / "schema.json").read_text())
     assert shipped == schema(registry.Registry(ours)), "make it anew: lowvision schema > recipes/schema.json"

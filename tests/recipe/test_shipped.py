@@ -21,38 +21,38 @@ ALL = shipped.recipes(KNOWN)
 
 def test_every_recipe_has_a_name_and_the_quick_ones_come_first() -> None:
     there = [path.relative_to(shipped.folder()) for path in shipped.folder().rglob("*.yml")]
-    assert {Path(f"{name}.yml") for name in ALL} == set(there)  # no plugin of ours carries any
+    assert {Path(f"{name}.yml") for name in ALL} == set(there)  # our plugins contain no recipes
     assert "sr_carn" in ALL
     assert "paper/sr_carn" in ALL
     assert [name.count("/") for name in ALL] == sorted(name.count("/") for name in ALL)
 
 
-def test_an_installed_package_carries_its_recipes_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_package_contains_its_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped, "__file__", str(tmp_path / "lowvision" / "recipe" / "shipped.py"))
-    (tmp_path / "recipes").mkdir()  # of somebody else, beside the package
+    (tmp_path / "recipes").mkdir()  # unrelated, next to the package
     (tmp_path / "lowvision" / "recipes" / "more").mkdir(parents=True)
     (tmp_path / "lowvision" / "recipes" / "more" / "one.yml").touch()
     assert [*shipped.recipes(Registry([]))] == ["more/one"]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_recipe_says_what_it_is(name: str) -> None:
+def test_a_recipe_has_a_description(name: str) -> None:
     assert shipped.about(ALL[name]).endswith(".")
     assert "schema" not in shipped.about(ALL[name])
 
 
-def test_a_word_is_a_file_or_the_name_of_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_is_a_file_or_the_name_of_a_shipped_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert shipped.find(Path("paper/sr_carn"), KNOWN) == ALL["paper/sr_carn"]
     Path("sr_carn").mkdir()  # such as an exported package
     assert shipped.find(Path("sr_carn"), KNOWN) == ALL["sr_carn"]
     Path("sr_fsrcnn").touch()
     assert shipped.find(Path("sr_fsrcnn"), KNOWN) == Path("sr_fsrcnn")
-    assert shipped.find(Path("none.yml"), KNOWN) == Path("none.yml")  # its reader tells
+    assert shipped.find(Path("none.yml"), KNOWN) == Path("none.yml")  # reading reports the missing file
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("argument", "message"),
     [
         ("sr_carnn", "sr_carnn: no such file, and no shipped recipe of that name; did you mean 'sr_carn'?"),
         ("xyz", "no shipped recipe of that name; there are de"),
@@ -63,24 +63,24 @@ def test_a_word_is_a_file_or_the_name_of_a_recipe(tmp_path: Path, monkeypatch: p
         ("recipes/paper/sr_carn.yml", "give the name of the shipped recipe, paper/sr_carn"),
     ],
 )
-def test_a_word_that_is_neither_gets_the_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, told: str
+def test_an_unknown_argument_is_an_error_with_a_suggestion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RecipeError) as caught:
-        shipped.find(Path(word), KNOWN)
-    assert told in str(caught.value)
+        shipped.find(Path(argument), KNOWN)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_copy_says_the_same(tmp_path: Path, name: str) -> None:
-    made = shipped.copy(name, str(tmp_path / "mine.yml"), KNOWN)
-    assert reading.read(made.file, KNOWN) == reading.read(ALL[name], KNOWN)
-    assert (made.extends is None) == ("extends:" not in ALL[name].read_text())
-    assert made.file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+def test_a_copied_recipe_equals_the_original(tmp_path: Path, name: str) -> None:
+    copied = shipped.copy(name, str(tmp_path / "mine.yml"), KNOWN)
+    assert reading.read(copied.file, KNOWN) == reading.read(ALL[name], KNOWN)
+    assert (copied.extends is None) == ("extends:" not in ALL[name].read_text())
+    assert copied.file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
 
 
-def test_a_copy_goes_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_is_written_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert shipped.copy("sr_carn", ".", KNOWN).file == Path("sr_carn.yml")
     assert shipped.copy("paper/sr_carn", "new/folder", KNOWN).file == Path("new/folder/sr_carn.yml")
@@ -91,7 +91,7 @@ def test_a_copy_goes_to_a_file_or_into_a_folder(tmp_path: Path, monkeypatch: pyt
     assert stat.S_IMODE(Path("sr_carn.yml").stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_copy_replaces_nothing_unless_forced(tmp_path: Path) -> None:
+def test_a_copy_replaces_a_file_only_if_forced(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yml"
     mine.write_text("mine")
     with pytest.raises(UsageError, match=r"mine\.yml: exists already; give another .* or --force"):
@@ -106,7 +106,7 @@ def test_a_recipe_is_not_copied_over_itself() -> None:
         shipped.copy("sr_carn", str(shipped.folder()), KNOWN, force=True)
 
 
-def test_only_what_is_shipped_is_copied(tmp_path: Path) -> None:
+def test_only_shipped_recipes_can_be_copied(tmp_path: Path) -> None:
     (tmp_path / "mine.yml").touch()
     with pytest.raises(RecipeError, match=r"mine\.yml: is not a shipped recipe; `lowvision ls recipes`"):
         shipped.copy(str(tmp_path / "mine.yml"), str(tmp_path / "other.yml"), KNOWN)
@@ -114,7 +114,7 @@ def test_only_what_is_shipped_is_copied(tmp_path: Path) -> None:
         shipped.copy("sr_carnn", str(tmp_path), KNOWN)
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"sr_carn\.yml: cannot be written: "):
         shipped.copy("sr_carn", str(tmp_path / "file" / "below"), KNOWN)
@@ -123,7 +123,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A plugin whose package carries two recipes, one that extends lowvision's and one that extends its own."""
+    """Install a plugin with two recipes: one extends a recipe of lowvision, one its own."""
     package = tmp_path / "acme_recipes"
     (package / "recipes" / "more").mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -131,7 +131,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     )
     (package / "recipes" / "short.yml").write_text("# CARN in no time.\nextends: sr_carn\nstages: {base: {steps: 1}}\n")
     (package / "recipes" / "more" / "seeded.yml").write_text("# Another seed.\nextends: ../short.yml\nseed: 7\n")
-    (tmp_path / "recipes").mkdir()  # beside a lone module: nobody's
+    (tmp_path / "recipes").mkdir()  # next to a module that is not a package: ignored
     (tmp_path / "recipes" / "lost.yml").write_text("seed: 1\n")
     (tmp_path / "acme_lone.py").write_text((package / "__init__.py").read_text())
     monkeypatch.syspath_prepend(tmp_path)
@@ -141,20 +141,20 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         sys.modules.pop(module, None)
 
 
-def test_a_plugin_carries_recipes_in_its_package_under_its_own_name(acme: Registry) -> None:
-    found = shipped.recipes(acme)
-    assert [name for name in found if name not in ALL] == ["acme-recipes/more/seeded", "acme-recipes/short"]
-    assert shipped.about(found["acme-recipes/short"]) == "CARN in no time."
-    assert list(found)[: len(ALL)] == list(ALL)
+def test_recipes_in_a_plugin_package_are_listed_under_its_name(acme: Registry) -> None:
+    listed = shipped.recipes(acme)
+    assert [name for name in listed if name not in ALL] == ["acme-recipes/more/seeded", "acme-recipes/short"]
+    assert shipped.about(listed["acme-recipes/short"]) == "CARN in no time."
+    assert list(listed)[: len(ALL)] == list(ALL)
 
 
 def test_a_plugins_recipe_is_found_extended_and_copied_by_its_name(acme: Registry, tmp_path: Path) -> None:
     seeded = reading.read(shipped.find(Path("acme-recipes/more/seeded"), acme), acme)
     assert seeded.stages.base is not None
     assert (seeded.seed, seeded.stages.base.steps) == (7, 1)
-    made = shipped.copy("acme-recipes/more/seeded", str(tmp_path / "mine.yml"), acme)
-    assert (made.name, made.extends) == ("acme-recipes/more/seeded", "acme-recipes/short")
-    assert reading.read(made.file, acme) == seeded
+    copied = shipped.copy("acme-recipes/more/seeded", str(tmp_path / "mine.yml"), acme)
+    assert (copied.name, copied.extends) == ("acme-recipes/more/seeded", "acme-recipes/short")
+    assert reading.read(copied.file, acme) == seeded
     assert shipped.copy("acme-recipes/short", str(tmp_path / "short.yml"), acme).extends == "sr_carn"
     with pytest.raises(RecipeError, match="did you mean 'acme-recipes/short'"):
         shipped.find(Path("acme-recipes/shirt"), acme)

@@ -24,12 +24,12 @@ def test_a_backbone_alone_is_one_branch(tmp_path: Path) -> None:
     assert [branch.backbone for branch in toys.read(tmp_path, reduced("")).branches] == [toys.Net()]
 
 
-def test_several_reducers_go_level_by_level(tmp_path: Path) -> None:
+def test_several_reducers_are_applied_level_by_level(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, reduced("reduce: {channels: [36, 64], layers: [8, 12]}"))
     assert [b.backbone for b in recipe.branches] == [toys.Net(channels=36, layers=8), toys.Net(channels=64, layers=12)]
 
 
-def test_a_reducer_takes_options_beside_its_levels(tmp_path: Path) -> None:
+def test_a_reducer_accepts_options_and_levels(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, reduced("reduce: {channels: {levels: [36, 64], least: 8}}"))
     assert len(recipe.branches) == 2
     text = reduced("reduce: {channels: {levels: [4, 64], least: 8, lest: 3}}")
@@ -75,14 +75,14 @@ def test_a_reducer_takes_options_beside_its_levels(tmp_path: Path) -> None:
         ("branches: [net]", ["r.yml:3: branches: cannot be combined with backbone or reduce; give one or the other"]),
     ],
 )  # fmt: skip
-def test_levels_that_cannot_be_are_told_at_their_line(tmp_path: Path, reduce: str, complaints: list[str]) -> None:
-    told = toys.complaints(tmp_path, reduced(reduce))
-    assert len(told) == len(complaints)
-    for line, complaint in zip(told, complaints, strict=True):
+def test_impossible_levels_are_reported_with_their_line(tmp_path: Path, reduce: str, complaints: list[str]) -> None:
+    reported = toys.complaints(tmp_path, reduced(reduce))
+    assert len(reported) == len(complaints)
+    for line, complaint in zip(reported, complaints, strict=True):
         assert line.startswith(complaint)
 
 
-def test_a_wrong_backbone_and_a_wrong_reducer_are_told_together(tmp_path: Path) -> None:
+def test_errors_of_backbone_and_reducer_are_reported_together(tmp_path: Path) -> None:
     text = toys.RECIPE.replace("backbone: net", "backbone: nett").replace("channels", "chanels")
     assert toys.complaints(tmp_path, text) == [
         "r.yml:2: backbone: no backbone named 'nett'; did you mean 'net'? (from toys)",
@@ -96,11 +96,11 @@ def test_reduce_needs_a_backbone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["photos/train", "./photos", "../photos", "~/photos", "~", "."])
-def test_a_word_that_looks_like_a_path_is_a_folder(tmp_path: Path, path: str) -> None:
+def test_a_data_value_that_looks_like_a_path_is_a_folder(tmp_path: Path, path: str) -> None:
     assert toys.read(tmp_path, toys.RECIPE, f"data.train='{path}'").data.train == Folder(path=path)
 
 
-def test_a_word_that_is_an_existing_folder_is_one_unless_a_set_has_that_name(
+def test_a_data_value_that_is_an_existing_folder_is_a_folder_unless_a_data_set_has_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -110,7 +110,7 @@ def test_a_word_that_is_an_existing_folder_is_one_unless_a_set_has_that_name(
     assert (data.train, data.valid) == (Folder(path="photos"), toys.Meadow())
 
 
-def test_any_other_word_is_an_unknown_set(tmp_path: Path) -> None:
+def test_any_other_data_value_is_an_unknown_data_set(tmp_path: Path) -> None:
     assert toys.complaints(tmp_path, toys.RECIPE, "data.train=medow") == [
         "command line: data.train: no dataset named 'medow'; did you mean 'meadow'? (from toys);"
         " write a folder with a slash, e.g. ./medow"
@@ -128,8 +128,8 @@ tile: {size: 16}
 """A recipe whose second branch is a weights file."""
 
 
-def told(folder: Path, text: str) -> list[str]:
-    """What is wrong with a recipe of real plugins, each line without the folder's name."""
+def real_complaints(folder: Path, text: str) -> list[str]:
+    """Return the errors of a recipe of installed plugins, without the folder name."""
     (folder / "r.yml").write_text(text)
     with pytest.raises(RecipeError) as caught:
         reading.read(folder / "r.yml", registry.load())
@@ -156,19 +156,19 @@ def test_a_backbone_may_be_a_weights_file(tmp_path: Path) -> None:
     )
 
 
-def test_files_that_are_no_branch_are_told_once_beside_all_else(tmp_path: Path, weights_file: Path) -> None:
+def test_invalid_branch_files_are_reported_once_with_all_other_errors(tmp_path: Path, weights_file: Path) -> None:
     text = TWO.replace("size: 16", "sise: 16").replace("FILE", str(tmp_path / "no.pth"))
-    assert told(tmp_path, text) == [
+    assert real_complaints(tmp_path, text) == [
         "r.yml:5: branches.1.weights: no.pth: no such file",
         "r.yml:7: tile.sise: unknown key (did you mean 'size'?)",
     ]
-    (whole,) = told(tmp_path, TWO.replace("FILE", str(weights_file)))
+    (whole,) = real_complaints(tmp_path, TWO.replace("FILE", str(weights_file)))
     assert whole.endswith("holds a container; a branch is one network")
 
 
-def test_a_file_of_another_format_than_is_said_is_told(tmp_path: Path) -> None:
+def test_a_file_of_another_format_than_the_option_is_reported(tmp_path: Path) -> None:
     file = tiny.write_weights(tmp_path / "own.safetensors", tiny.architecture().only(-1))
-    (other,) = told(tmp_path, TWO.replace("{weights: FILE}", f"{{classsr: {file}}}"))
+    (other,) = real_complaints(tmp_path, TWO.replace("{weights: FILE}", f"{{classsr: {file}}}"))
     assert other == (
         "r.yml:5: branches.1.classsr: own.safetensors: is not in the format 'classsr'; write {weights: own.safetensors}"
     )

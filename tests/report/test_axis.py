@@ -9,7 +9,7 @@ from lowvision.report.axis import Axis, fitted
 
 @pytest.mark.parametrize("values", [[1.0], [0.0], [-3.0, 4.0], [26.1, 26.13], [1e-9, 2e-9], [0.0, 1e6]])
 @pytest.mark.parametrize("about", [3, 4])
-def test_marks_are_few_round_and_inside(values, about):
+def test_ticks_are_few_round_and_inside_the_range(values, about):
     axis = fitted(values)
     marks = axis.marks(about)
     assert 2 <= len(marks) <= 2 * about
@@ -18,7 +18,7 @@ def test_marks_are_few_round_and_inside(values, about):
 
 
 @pytest.mark.parametrize("values", [[0.1], [0.01, 0.05], [1e-3, 0.9], [1e-12, 1.0]])
-def test_a_logarithmic_axis_has_marks_too(values):
+def test_a_logarithmic_axis_has_ticks(values):
     axis = fitted(values, logarithmic=True)
     marks = axis.marks()
     assert 1 <= len(marks) <= 9

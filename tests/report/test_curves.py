@@ -21,17 +21,17 @@ def drawings(panel: str) -> xml.Element:
     return xml.fromstring(panel[panel.index("<svg") : panel.index("</svg>") + 6])
 
 
-def test_stages_come_in_the_order_in_which_they_ran():
+def test_stages_are_drawn_in_the_order_in_which_they_ran():
     metrics = entries("base", 2, loss=0.1) + entries("branches/0", 2, loss=0.1) + entries("base", 1, valid_psnr=27.0)
     assert {stage: len(drawn) for stage, drawn in panels(metrics).items()} == {"base": 2, "branches/0": 1}
 
 
-def test_the_only_loss_is_drawn_once():
+def test_a_single_loss_is_drawn_once():
     (panel,) = panels(entries("base", 9, loss=0.1, image=0.1))["base"]
     assert len(drawings(panel).findall("polyline")) == 1
 
 
-def test_several_losses_have_a_line_and_a_key_each():
+def test_each_of_several_losses_has_a_line_and_a_legend_entry():
     (panel,) = panels(entries("joint", 9, **{"loss": 0.6, "image": 0.3, "class": 0.2, "average": 0.1}))["joint"]
     assert len(drawings(panel).findall("polyline")) == 4
     assert panel.count("<i ") == 4
@@ -42,10 +42,10 @@ def test_shares_are_bands_in_the_colours_of_the_maps():
     assert [band.get("fill") for band in drawings(panel).findall("polygon")] == [hexadecimal(c) for c in colours(3)]
 
 
-def test_bands_show_what_was_chosen_rather_than_how_probable_it_was():
+def test_bands_show_chosen_shares_rather_than_probabilities():
     (panel,) = panels(entries("joint", 1, shares=[0.5, 0.5], chosen=[0.0, 1.0]))["joint"]
     first = drawings(panel).findall("polygon")[0].get("points", "")
-    assert len({place.split(",")[1] for place in first.split()}) == 1  # no height: nothing chose branch 0
+    assert len({point.split(",")[1] for point in first.split()}) == 1  # no height: nothing chose branch 0
 
 
 def test_a_long_curve_is_thinned():
@@ -60,7 +60,7 @@ def test_a_single_measurement_is_a_dot_or_a_band():
     assert len(drawings(shares).findall("polygon")[0].get("points", "").split()) == 4
 
 
-def test_what_is_not_finite_or_absent_is_not_drawn():
+def test_values_that_are_missing_or_not_finite_are_not_drawn():
     metrics = entries("base", 3, loss=math.nan, valid_psnr=None, lr=1e-4)
     assert panels(metrics) == {}
 
@@ -77,5 +77,5 @@ def test_losses_that_are_never_positive_are_drawn_too():
     assert drawings(panel).findall("polyline")
 
 
-def test_the_names_of_stages_and_facts_cannot_break_the_page():
+def test_names_of_stages_and_metrics_are_escaped():
     assert list(panels(entries("<b>", 2, loss=0.1))) == ["<b>"]  # escaped where the page writes it

@@ -15,7 +15,7 @@ DRAWN = {"path", "circle", "polygon", "polyline"}
 
 
 class Checker(HTMLParser):
-    """Closes every element where it should be, and notes where a page points to."""
+    """Check that elements are closed in order, and collect the links of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def read(page: str) -> Checker:
 METRICS = [{"stage": "joint", "step": s, "loss": 1 / s, "valid_psnr": 27.0, "shares": [0.5, 0.5]} for s in (1, 2, 3)]
 
 
-def test_the_page_is_whole_and_points_nowhere(tmp_path):
+def test_the_page_is_complete_and_loads_nothing_from_elsewhere(tmp_path):
     folder = tmp_path / "birds" / "bird"
     folder.mkdir(parents=True)
     for name in ("input", "base_whole", "routed", "gt", "map"):
@@ -65,7 +65,7 @@ def test_the_page_is_whole_and_points_nowhere(tmp_path):
     assert checker.seen.count("svg") == 3
 
 
-def test_table_and_text_tell_the_same_figures():
+def test_table_and_text_show_the_same_figures():
     checker = read(report.html(document(3), [], None))
     for figure in ("27.38", "+1.38", "75.0%", "33 / 33 / 33"):
         assert figure in checker.text
@@ -79,17 +79,17 @@ def test_without_metrics_and_pictures_there_is_only_the_table():
 
 def test_names_are_escaped(tmp_path):
     hostile = "<script>alert('x')</script>&"
-    given = document(2, name=hostile, **{hostile: measured(1.0)})
-    given["sets"][0]["name"] = hostile
-    given["task"] = {hostile: {hostile: hostile}}
+    changed = document(2, name=hostile, **{hostile: measured(1.0)})
+    changed["sets"][0]["name"] = hostile
+    changed["task"] = {hostile: {hostile: hostile}}
     metrics = [{**entry, "stage": hostile} for entry in METRICS]
-    checker = read(report.html(given, metrics, tmp_path))
+    checker = read(report.html(changed, metrics, tmp_path))
     assert "script" not in checker.seen
     assert hostile in checker.text
 
 
-def test_many_images_are_folded():
-    given = document(2)
-    given["sets"][0]["images"] *= 20
-    assert "<details>" in report.html(given, [], None)
+def test_many_images_are_collapsed():
+    changed = document(2)
+    changed["sets"][0]["images"] *= 20
+    assert "<details>" in report.html(changed, [], None)
     assert "<details open>" in report.html(document(2), [], None)

@@ -24,39 +24,39 @@ def pixels(address: str, folder: Path) -> io.Pixels:
     return io.read(path).pixels
 
 
-def test_the_piece_lies_where_base_and_input_differ_most(tmp_path):
+def test_the_crop_is_where_base_and_input_differ_most(tmp_path):
     base = torch.zeros(3, 300, 400)
     base[:, 200:280, 240:320] = 1
     put(tmp_path, input=torch.zeros(3, 300, 400), base_whole=base, gt=base)
-    seen = shown(tmp_path, ["input", "base_whole"])
-    assert (pixels(seen.pieces["base_whole"], tmp_path) == 255).all()
-    assert (pixels(seen.pieces["input"], tmp_path) == 0).all()
+    pictures = shown(tmp_path, ["input", "base_whole"])
+    assert (pixels(pictures.pieces["base_whole"], tmp_path) == 255).all()
+    assert (pixels(pictures.pieces["input"], tmp_path) == 0).all()
 
 
-def test_all_pieces_are_of_one_place_and_in_order_with_gt_last(tmp_path):
+def test_all_crops_show_one_place_in_order_with_gt_last(tmp_path):
     picture = torch.rand(3, 120, 150)
     put(tmp_path, input=picture, base_whole=picture, routed=picture, gt=picture)
-    seen = shown(tmp_path, ["input", "base_whole", "routed"])
-    assert list(seen.pieces) == ["input", "base_whole", "routed", "gt"]
-    assert len(set(seen.pieces.values())) == 1
-    assert pixels(seen.pieces["gt"], tmp_path).shape == (PIECE, PIECE, 3)
+    pictures = shown(tmp_path, ["input", "base_whole", "routed"])
+    assert list(pictures.pieces) == ["input", "base_whole", "routed", "gt"]
+    assert len(set(pictures.pieces.values())) == 1
+    assert pixels(pictures.pieces["gt"], tmp_path).shape == (PIECE, PIECE, 3)
 
 
-def test_what_is_absent_is_left_out(tmp_path):
+def test_absent_pictures_are_omitted(tmp_path):
     assert shown(tmp_path / "nowhere", ["input"]) == shown(tmp_path, [])
     put(tmp_path, input=torch.rand(3, 100, 100))
-    seen = shown(tmp_path, ["input", "routed"])
-    assert list(seen.pieces) == ["input"]
-    assert seen.map is None
+    pictures = shown(tmp_path, ["input", "routed"])
+    assert list(pictures.pieces) == ["input"]
+    assert pictures.map is None
 
 
-def test_an_image_smaller_than_a_piece_is_shown_whole(tmp_path):
+def test_an_image_smaller_than_a_crop_is_shown_whole(tmp_path):
     put(tmp_path, input=torch.rand(3, 20, 30), base_whole=torch.rand(3, 20, 30))
-    seen = shown(tmp_path, ["input", "base_whole"])
-    assert pixels(seen.pieces["input"], tmp_path).shape == (20, 30, 3)
+    pictures = shown(tmp_path, ["input", "base_whole"])
+    assert pixels(pictures.pieces["input"], tmp_path).shape == (20, 30, 3)
 
 
-def test_grey_pictures_are_shown(tmp_path):
+def test_grey_images_are_shown(tmp_path):
     put(tmp_path, input=torch.rand(1, 90, 90), base_whole=torch.rand(1, 90, 90))
     assert len(shown(tmp_path, ["input", "base_whole"]).pieces) == 2
 

@@ -19,7 +19,7 @@ ALONE = Geometry()
 
 
 class Reluctant(nn.Module, Adaptive):
-    """Restores the tiles that are brighter than its threshold, and enlarges the others."""
+    """Restores tiles brighter than its threshold, and interpolates the others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ class Reluctant(nn.Module, Adaptive):
         self.threshold = lq.mean(dim=(1, 2, 3)).quantile(1 - share).item()
 
 
-class Even(Reluctant):
-    """One that takes even sides alone."""
+class EvenSidesOnly(Reluctant):
+    """An adaptive network for even sides only."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         assert not any(side % 2 for side in tiles.shape[2:])
@@ -54,7 +54,7 @@ def engine_of(network: nn.Module, geometry: Geometry = ALONE) -> Engine:
 
 @settings(deadline=None, max_examples=20)
 @given(height=st.integers(1, 30), width=st.integers(1, 30))
-def test_as_trained_it_restores_as_its_tiles_do_and_costs_as_much(height, width):
+def test_an_image_without_budget_equals_its_tiles_in_result_and_cost(height, width):
     network, image = Reluctant().eval(), torch.rand(3, height, width)
     engine = engine_of(network)
     expected = engine.restore(image, 0)
@@ -63,13 +63,13 @@ def test_as_trained_it_restores_as_its_tiles_do_and_costs_as_much(height, width)
     assert spent == expected.cost
 
 
-def test_its_tiles_have_sizes_that_it_takes():
-    network = Even().eval()
+def test_tile_sizes_are_multiples_that_the_network_accepts():
+    network = EvenSidesOnly().eval()
     restored, _ = adapt(network, engine_of(network, Geometry(merge=2, multiple_of=2)), torch.rand(3, 5, 21))
     assert restored.shape == (3, 10, 42)
 
 
-def test_what_is_not_computed_is_not_counted():
+def test_skipped_computation_is_not_counted_in_the_cost():
     network = Reluctant().eval()
     image = torch.cat([torch.zeros(3, TILE, 3 * TILE), torch.ones(3, TILE, 3 * TILE)], dim=1)
     engine = Engine(engine_of(network).networks, 2, TILE, 0)

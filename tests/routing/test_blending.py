@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowvision.routing.blending import Band
+from lowvision.routing.blending import Band, BandMemory
 from lowvision.routing.regions import Geometry, Window, merged, window
 from lowvision.routing.tiling import plan
 
@@ -15,7 +15,7 @@ SIZE = 16
 
 
 def windows(height: int, width: int, overlap: int, merge: int) -> list[Window]:
-    """The windows of an image whose rows of tiles alternate between two branches, two rows at a time."""
+    """Return the windows of an image whose tile rows alternate between two branches, two rows at a time."""
     tiling = plan(height, width, SIZE, overlap)
     rows, columns = len(tiling.tops), len(tiling.lefts)
     choice = [[row // 2 % 2] * columns for row in range(rows)]
@@ -43,7 +43,7 @@ def test_windows_cut_from_an_image_blend_to_that_image(height, width, overlap, s
     torch.testing.assert_close(band.above(height), image)
 
 
-def test_across_a_seam_one_window_fades_into_the_other_in_equal_steps():
+def test_blend_weights_across_a_seam_change_in_equal_steps():
     width, overlap = 28, 4
     band = Band(torch.zeros(1, SIZE, width), 0, 1)
     for value, each in enumerate(windows(SIZE, width, overlap, merge=1)):
@@ -55,14 +55,14 @@ def test_across_a_seam_one_window_fades_into_the_other_in_equal_steps():
 
 
 @pytest.mark.parametrize("row", [5, 9])
-def test_rows_above_and_below_split_the_band_at_an_image_row(row):
+def test_a_band_splits_at_an_image_row(row):
     pixels = torch.rand(3, 2 * 8, 2 * 6)
     band = Band(pixels, first=4, scale=2)
     assert torch.equal(band.above(row), pixels[:, : 2 * (row - 4)])
     assert torch.equal(band.below(row), pixels[:, 2 * (row - 4) :])
 
 
-def test_a_band_goes_on_from_the_unfinished_rows_of_the_band_above():
+def test_a_band_continues_the_unfinished_rows_of_the_band_above():
     height, width, overlap = 28, 10, 4
     image = torch.rand(1, height, width)
     upper, lower = windows(height, width, overlap, merge=1)
@@ -73,3 +73,21 @@ def test_a_band_goes_on_from_the_unfinished_rows_of_the_band_above():
     second = Band(pixels, 12, 1)
     second.add(torch.nn.functional.pad(image[None, :, 12:], (0, SIZE - width)), [lower])
     torch.testing.assert_close(torch.cat([first.above(12), second.above(28)], dim=1), image)
+
+
+def test_bands_share_memory_and_continue_the_unfinished_rows():
+    memory = BandMemory()
+    first = memory.zeros((3, 8, 5), torch.zeros(0))
+    first.fill_(7)
+    memory.unfinished = Band(first, 0, 1).below(6)
+    second = memory.zeros((3, 6, 5), torch.zeros(0))
+    assert second.data_ptr() == first.data_ptr()
+    assert second[:, :2].eq(7).all()
+    assert second[:, 2:].eq(0).all()
+
+
+def test_a_larger_band_gets_larger_memory():
+    memory = BandMemory()
+    memory.unfinished = memory.zeros((1, 2, 2), torch.zeros(0)).fill_(1)
+    larger = memory.zeros((1, 4, 2), torch.zeros(0))
+    assert larger[0, :, 0].tolist() == [1, 1, 0, 0]

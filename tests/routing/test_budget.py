@@ -16,7 +16,7 @@ from lowvision.routing.budget import (
     logarithms,
     most_within,
     pareto_path,
-    shares_of_dearest,
+    shares_of_largest_cost,
 )
 
 PRICES = np.array([10, 25, 40])
@@ -25,7 +25,7 @@ LOGITS = arrays.arrays(np.float64, st.tuples(st.integers(1, 30), st.just(3)), el
 
 
 def shortfall(logits: np.ndarray, k: float, choice: np.ndarray) -> float:
-    """How far a selection is from the maximum of score - k * log(cost) on its worst tile; 0 if it follows the rule."""
+    """Return the largest gap of a selection to the maximum of score - k * log(cost); 0 if it follows the rule."""
     values = logits - k * np.log(PRICES)
     return float((values.max(axis=1) - values[np.arange(len(values)), choice]).max())
 
@@ -39,7 +39,7 @@ def test_the_path_holds_an_optimal_selection_for_every_multiplier(logits, k):
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS, k=st.floats(-60, 60))
-def test_one_multiplier_selects_what_the_steps_above_it_lead_to(logits, k):
+def test_a_multiplier_selects_the_result_of_all_steps_above_it(logits, k):
     path = pareto_path(logits, COST_WEIGHT)
     assert shortfall(logits, k, path.after(int((path.k > k).sum()))) < 1e-6
     assert shortfall(logits, k, chosen(logits, COST_WEIGHT, k)) < 1e-6
@@ -47,14 +47,14 @@ def test_one_multiplier_selects_what_the_steps_above_it_lead_to(logits, k):
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS)
-def test_at_multiplier_zero_the_selection_is_the_classifiers_own(logits):
+def test_at_multiplier_zero_the_classifier_decides(logits):
     path = pareto_path(logits, COST_WEIGHT)
     assert shortfall(logits, 0.0, path.after(path.as_trained)) < 1e-6
 
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS)
-def test_the_path_leads_from_the_cheapest_to_the_dearest_branch_one_tile_at_a_time(logits):
+def test_the_path_goes_from_cheapest_to_most_expensive_one_tile_at_a_time(logits):
     path = pareto_path(logits, COST_WEIGHT)
     choices = [path.after(n) for n in range(len(path.tiles) + 1)]
     assert not choices[0].any()
@@ -66,13 +66,15 @@ def test_the_path_leads_from_the_cheapest_to_the_dearest_branch_one_tile_at_a_ti
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS, share=st.floats(0, 1.2))
-def test_a_budget_is_kept_and_used_up_to_one_tile(logits, share):
+def test_a_budget_is_spent_up_to_one_tile_and_not_exceeded(logits, share):
     def cost(choice: np.ndarray) -> int:
         return int(PRICES[choice].sum())
 
     budget = share * len(logits) * PRICES[-1]
     choice, spent = most_within(budget, pareto_path(logits, COST_WEIGHT), cost)
-    assert spent == cost(choice) <= max(budget, len(logits) * PRICES[0])  # nothing is cheaper than all tiles cheap
+    assert (
+        spent == cost(choice) <= max(budget, len(logits) * PRICES[0])
+    )  # the minimum: all tiles on the cheapest branch
     assert (choice == 2).all() or budget - spent < PRICES[-1] - PRICES[0]
 
 
@@ -83,7 +85,7 @@ def test_tiles_with_equal_scores_switch_one_by_one():
 
 
 @pytest.mark.parametrize("huge", [1e3, 1e6])
-def test_a_certain_classifier_can_still_be_overruled(huge):
+def test_a_budget_overrides_even_a_certain_classifier(huge):
     logits = np.array([[0.0, 0.0, huge], [huge, 0.0, 0.0]])  # softmax would be exactly 0 and 1
     path = pareto_path(logits, COST_WEIGHT)
     assert path.after(path.as_trained).tolist() == [2, 0]
@@ -94,7 +96,7 @@ def test_a_certain_classifier_can_still_be_overruled(huge):
 @settings(max_examples=40, deadline=None)
 @given(errors=arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.just(3)), elements=st.floats(0, 9, width=32)))
 def test_with_true_errors_no_selection_of_the_same_cost_is_better(errors):
-    path = pareto_path(-errors, shares_of_dearest(PRICES)).worthwhile()
+    path = pareto_path(-errors, shares_of_largest_cost(PRICES)).worthwhile()
     every = np.stack(np.meshgrid(*[range(3)] * len(errors)), axis=-1).reshape(-1, len(errors))
     spent, lost = PRICES[every].sum(axis=1), errors[np.arange(len(errors)), every].sum(axis=1)
     for n in range(len(path.tiles) + 1):
@@ -105,7 +107,7 @@ def test_with_true_errors_no_selection_of_the_same_cost_is_better(errors):
 
 @settings(max_examples=80, deadline=None)
 @given(logits=LOGITS, share=st.floats(0, 1.2))
-def test_one_multiplier_for_all_tiles_keeps_the_budget_and_the_next_step_exceeds_it(logits, share):
+def test_the_multiplier_keeps_the_budget_and_the_next_step_exceeds_it(logits, share):
     budget = share * PRICES[-1] * len(logits)
     k = cost_weight_within(budget, logits, COST_WEIGHT, PRICES)
     spent = PRICES[chosen(logits, COST_WEIGHT, k)].sum()

@@ -1,4 +1,4 @@
-"""Claims about finding what changed in a frame."""
+"""Claims about detecting changed regions of a frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def noise(height: int, width: int, dtype: type = np.uint8, seed: int = 0) -> np.
 
 
 @given(height=SIDES, width=SIDES, data=st.data())
-def test_exactly_the_rectangles_with_a_changed_pixel_are_found(height: int, width: int, data: st.DataObject) -> None:
+def test_exactly_the_rectangles_with_a_changed_pixel_are_returned(height: int, width: int, data: st.DataObject) -> None:
     before = noise(height, width)
     after = before.copy()
     spots = data.draw(st.lists(st.tuples(st.integers(0, height - 1), st.integers(0, width - 1)), max_size=4))
@@ -44,7 +44,7 @@ def test_everything_changes_in_the_first_frame_and_when_the_size_changes() -> No
 
 
 @pytest.mark.parametrize(("dtype", "level"), [(np.uint8, 1), (np.uint16, 257)])
-def test_noise_of_one_level_is_visually_still_but_not_exactly(dtype: type, level: int) -> None:
+def test_noise_of_one_level_is_a_change_in_exact_mode_only(dtype: type, level: int) -> None:
     before = np.full((24, 24, 3), 100 * level, dtype)
     after = before + noise(24, 24).astype(dtype) % 2 * level
     for still, expected in (("visually", True), ("exact", False)):
@@ -54,7 +54,7 @@ def test_noise_of_one_level_is_visually_still_but_not_exactly(dtype: type, level
         assert changes.is_still is expected
 
 
-def test_a_thin_line_is_no_noise() -> None:
+def test_a_thin_line_is_detected_as_a_change() -> None:
     before = np.full((24, 24, 3), 100, np.uint8)
     after = before.copy()
     after[10, 10] += 9
@@ -65,7 +65,7 @@ def test_a_thin_line_is_no_noise() -> None:
     assert not changes.within(0, 0, 8, 24)
 
 
-def test_a_slow_fade_is_noticed() -> None:
+def test_a_slow_fade_is_detected_as_a_change() -> None:
     changes = Changes("visually")
     noticed = []
     for level in range(100, 106):
@@ -74,7 +74,7 @@ def test_a_slow_fade_is_noticed() -> None:
     assert noticed == [True, False, True, False, True, False]  # against the frame that was restored, not the last one
 
 
-def test_a_scene_cut_is_found_but_fast_motion_is_not() -> None:
+def test_a_scene_cut_is_detected_but_fast_motion_is_not() -> None:
     changes = Changes("visually")
     scene, other = noise(64, 64, seed=1), noise(64, 64, seed=2)
     cuts = []

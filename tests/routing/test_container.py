@@ -11,7 +11,7 @@ from lowvision.routing.container import RoutedContainer
 
 
 class Bright(nn.Module):
-    """A classifier that is certain: the brightness of a tile decides."""
+    """A certain classifier that decides by brightness."""
 
     def __init__(self, classes: int):
         super().__init__()
@@ -44,7 +44,7 @@ def test_with_a_certain_classifier_the_soft_forward_equals_the_route(branches):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 16])
-def test_a_tile_is_restored_alike_in_any_company(batch):
+def test_a_tile_result_does_not_depend_on_the_other_tiles(batch):
     routing, all_tiles = container(3), tiles(10)
     together = routing.route(all_tiles, batch)
     alone = [routing.route(tile[None]) for tile in all_tiles]
@@ -53,17 +53,17 @@ def test_a_tile_is_restored_alike_in_any_company(batch):
     assert torch.equal(together.cost, torch.cat([r.cost for r in alone]))
 
 
-def test_the_last_branch_alone_is_the_backbone():
+def test_the_last_branch_equals_the_backbone():
     routing, all_tiles = container(3), tiles(5)
     hardest = routing.restore(all_tiles, torch.full((5,), 2))
     torch.testing.assert_close(hardest, routing.branches.networks[2](all_tiles))
 
 
-def test_a_tile_costs_its_branch_and_the_classifier():
+def test_a_tile_costs_the_sum_of_its_branch_and_the_classifier():
     routing = container(2)
     routed = routing.route(tiles(6))
-    prices = [cost.multiply_adds(network, (1, 3, 8, 8)) for network in routing.branches.networks]
-    assert routed.cost.tolist() == [prices[k] for k in routed.choice.tolist()]
+    costs = [cost.multiply_adds(network, (1, 3, 8, 8)) for network in routing.branches.networks]
+    assert routed.cost.tolist() == [costs[k] for k in routed.choice.tolist()]
     routing.classifier = nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten())
     routing._classifier_prices.clear()
     assert routing.classifier_price((3, 8, 8)) == 3 * 2 * 64
@@ -79,12 +79,12 @@ def test_gradients_reach_classifier_and_every_branch():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in routing.parameters())
 
 
-def test_no_tiles_is_an_error():
+def test_an_empty_batch_is_an_error():
     with pytest.raises(ValueError, match="no tiles"):
         container(2).restore(torch.empty(0, 3, 8, 8), torch.empty(0, dtype=torch.long))
 
 
-def test_under_autocast_the_blend_keeps_float32_values_of_its_branches():
+def test_blending_under_autocast_keeps_float32_branch_outputs():
     class Exact(nn.Module):
         """A branch with a skip: its output is float32 under autocast."""
 

@@ -21,7 +21,7 @@ SHAPE = (1, 3, 8, 10)
 
 
 class Twice(nn.Module):
-    """Runs one convolution two times."""
+    """Runs one convolution twice."""
 
     def __init__(self, convolution: nn.Module):
         super().__init__()
@@ -64,25 +64,25 @@ def test_multiply_adds_grow_with_the_batch() -> None:
     assert multiply_adds(module, (5, 3, 8, 10)) == 5 * multiply_adds(module, (1, 3, 8, 10))
 
 
-def test_papers_count_transposed_convolutions_on_the_output_grid() -> None:
+def test_the_papers_count_puts_transposed_convolutions_on_the_output_grid() -> None:
     module = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ConvTranspose2d(6, 3, 4, stride=4))
     convolution, transposed = 8 * 10 * 3 * 6 * 9, 8 * 10 * 6 * 3 * 16
     assert multiply_adds(module, SHAPE) == convolution + transposed
     assert paper_flops(module, SHAPE) == 2 * (convolution + 16 * transposed)
 
 
-def test_counting_leaves_the_module_as_it_was() -> None:
+def test_counting_does_not_modify_the_module() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout())
     before = {name: (value.data_ptr(), value.clone()) for name, value in module.state_dict().items()}
     multiply_adds(module, SHAPE)
     assert module.training
     for name, value in module.state_dict().items():
-        place, content = before[name]
-        assert value.data_ptr() == place
+        address, content = before[name]
+        assert value.data_ptr() == address
         assert torch.equal(value, content)
 
 
-def test_counting_a_module_in_training_counts_what_it_costs_in_use() -> None:
+def test_a_module_in_training_mode_is_counted_in_eval_mode() -> None:
     # In train() BatchNorm refuses a single value per channel.
     assert multiply_adds(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Conv2d(3, 5, 1)), SHAPE) == 15
 
@@ -94,7 +94,7 @@ def test_a_module_on_meta_or_in_half_precision_costs_the_same() -> None:
     assert multiply_adds(blueprint, SHAPE) == multiply_adds(module, SHAPE) == multiply_adds(module.half(), SHAPE)
 
 
-def test_the_weightless_copy_holds_no_data_and_keeps_what_is_shared() -> None:
+def test_the_meta_copy_holds_no_data_and_keeps_shared_parameters_shared() -> None:
     copy = weightless(Twice(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))))
     assert isinstance(copy, Twice)
     assert copy.first is copy.second
@@ -102,7 +102,7 @@ def test_the_weightless_copy_holds_no_data_and_keeps_what_is_shared() -> None:
     assert not copy.training
 
 
-def test_parameters_are_what_is_learnt() -> None:
+def test_parameter_counts_exclude_buffers() -> None:
     assert parameters(nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6))) == 3 * 6 * 9 + 6 + 2 * 6
 
 
@@ -114,14 +114,14 @@ def test_shared_parameters_count_once(device: str) -> None:
     assert parameters(module) == 3 * 3 + 3 + 4 * 4
 
 
-def test_the_largest_tensor_is_found_wherever_it_is_made():
+def test_the_largest_intermediate_tensor_is_found_at_any_depth():
     wide = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 3, 3, padding=1))
     assert largest_tensor(wide, (2, 3, 10, 20)) == 2 * 32 * 10 * 20
     assert largest_tensor(nn.Upsample(scale_factor=4), (1, 3, 8, 8)) == 3 * 32 * 32
 
 
-class Every(nn.Module):
-    """Keeps one weight of so many."""
+class PeriodicMask(nn.Module):
+    """Keeps one weight of every `period`."""
 
     def __init__(self, weight: Tensor, period: int):
         super().__init__()
@@ -132,7 +132,7 @@ class Every(nn.Module):
 
 
 def masked(layer: nn.Module, period: int) -> nn.Module:
-    parametrize.register_parametrization(layer, "weight", Every(layer.weight, period))  # type: ignore[arg-type]  # it has one
+    parametrize.register_parametrization(layer, "weight", PeriodicMask(layer.weight, period))  # type: ignore[arg-type]  # it has one
     return layer
 
 
@@ -148,11 +148,11 @@ def masked(layer: nn.Module, period: int) -> nn.Module:
     ],
     ids=["convolution", "transposed", "linear", "shared", "dense and masked", "matmul"],
 )
-def test_in_theory_masked_weights_cost_nothing(module: nn.Module, expected: int) -> None:
+def test_the_theoretical_cost_excludes_masked_weights(module: nn.Module, expected: int) -> None:
     assert theoretical_multiply_adds(module, SHAPE) == expected
 
 
-def test_a_mask_changes_no_exact_count_and_weights_that_start_at_zero_are_no_mask() -> None:
+def test_a_mask_does_not_change_the_exact_cost_and_zero_initial_weights_are_counted() -> None:
     dense, sparse = nn.Conv2d(3, 6, 3, padding=1), masked(nn.Conv2d(3, 6, 3, padding=1), 2)
     assert multiply_adds(sparse, SHAPE) == multiply_adds(dense, SHAPE)
     nn.init.zeros_(dense.weight)

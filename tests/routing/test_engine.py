@@ -20,8 +20,8 @@ ALONE = Geometry()
 GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 5))
 
 
-def repeating(scale: int = 2) -> RoutedContainer:
-    """Branch 0 repeats pixels; branch 1 does so too, at the cost of a convolution."""
+def repeating_container(scale: int = 2) -> RoutedContainer:
+    """Return a container whose branch 0 repeats pixels, and branch 1 too, at the cost of a convolution."""
     idle = nn.Conv2d(3, 3, 1, bias=False)
     nn.init.dirac_(idle.weight)
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
@@ -29,8 +29,8 @@ def repeating(scale: int = 2) -> RoutedContainer:
     return RoutedContainer(classifier, branches).eval()
 
 
-def seeing(reach: int, scale: int = 2) -> nn.Module:
-    """A network of which an output pixel sees so many pixels around."""
+def network_of_reach(reach: int, scale: int = 2) -> nn.Module:
+    """Return a network with the given receptive-field radius."""
     torch.manual_seed(0)
     layers = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()) for _ in range(reach)]
     return nn.Sequential(*layers, nn.Upsample(scale_factor=scale)).eval()
@@ -42,17 +42,17 @@ def engine(container: RoutedContainer, geometry: Geometry = ALONE, callers: int 
 
 @settings(max_examples=40, deadline=None)
 @given(height=st.integers(1, 200), width=st.integers(1, 200), geometry=GEOMETRIES, callers=st.integers(1, 2))
-def test_an_image_of_any_size_comes_back_scaled_whatever_the_route(height, width, geometry, callers):
+def test_an_image_of_any_size_is_returned_scaled_for_every_route(height, width, geometry, callers):
     image = torch.rand(3, height, width)
-    restored = engine(repeating(), geometry, callers).route(image)
+    restored = engine(repeating_container(), geometry, callers).route(image)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
     assert len(restored.choice) == restored.plan.count
 
 
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 90), width=st.integers(1, 90), merge=st.sampled_from([1, 2, 4]))
-def test_with_a_halo_as_wide_as_the_network_sees_it_is_the_whole_images_result(height, width, merge):
-    network = seeing(reach=5).double()
+def test_a_halo_of_the_reach_gives_the_result_of_the_whole_image(height, width, merge):
+    network = network_of_reach(reach=5).double()
     image = torch.rand(3, height, width, dtype=torch.float64)
     alone = RoutedContainer(nn.Identity(), [network])
     restored = engine(alone, Geometry(merge, halo=5)).restore(image, 0)
@@ -60,17 +60,18 @@ def test_with_a_halo_as_wide_as_the_network_sees_it_is_the_whole_images_result(h
         torch.testing.assert_close(restored.image, network(image[None])[0], rtol=0, atol=1e-12)
 
 
-def test_several_threads_restore_the_same_to_the_bit():
+def test_several_threads_give_bit_identical_results():
     image = torch.rand(3, 150, 170)
     container = RoutedContainer(
-        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), [seeing(1), seeing(4)]
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)),
+        [network_of_reach(1), network_of_reach(4)],
     ).eval()
-    one, two = (engine(container, Geometry(2, 1), callers).route(image) for callers in (1, 2))
-    assert torch.equal(one.image, two.image)
-    assert torch.equal(one.choice, two.choice)
+    single_thread, two_threads = (engine(container, Geometry(2, 1), callers).route(image) for callers in (1, 2))
+    assert torch.equal(single_thread.image, two_threads.image)
+    assert torch.equal(single_thread.choice, two_threads.choice)
 
 
-def test_where_branches_disagree_one_fades_into_the_other_without_a_jump():
+def test_different_branches_blend_without_a_jump_at_the_seam():
     black, white = (nn.Sequential(nn.Conv2d(3, 3, 1), nn.Upsample(scale_factor=2)) for _ in range(2))
     for network, level in ((black, 0.0), (white, 1.0)):
         nn.init.zeros_(network[0].weight)
@@ -83,85 +84,85 @@ def test_where_branches_disagree_one_fades_into_the_other_without_a_jump():
     assert row.diff().abs().max() < 0.126
 
 
-def test_bands_are_the_image_from_top_to_bottom_and_made_one_at_a_time(monkeypatch):
+def test_bands_are_yielded_from_top_to_bottom_and_computed_one_at_a_time(monkeypatch):
     monkeypatch.setattr("lowvision.routing.engine.BAND_BYTES", 1)
     image = torch.rand(3, 100, 30)
-    routing = engine(repeating(), Geometry(merge=2))
-    bands = list(routing.bands(image, routing.decide(image)))
+    routing = engine(repeating_container(), Geometry(merge=2))
+    bands = [band.clone() for band in routing.bands(image, routing.decide(image))]  # each overwrites the one before
     assert [band.shape[1] for band in bands] == [48, 48, 48, 56]
     torch.testing.assert_close(torch.cat(bands, dim=1), image.repeat_interleave(2, 1).repeat_interleave(2, 2))
 
 
-def test_whoever_watches_hears_of_every_tile():
-    heard = []
+def test_progress_callbacks_count_every_tile():
+    progress = []
     image = torch.rand(3, 100, 100)
-    routing = engine(repeating(), Geometry(merge=2))
-    list(routing.bands(image, routing.decide(image), lambda done, total: heard.append((done, total))))
-    assert heard[-1] == (64, 64)
-    assert [done for done, _ in heard] == sorted({done for done, _ in heard})
+    routing = engine(repeating_container(), Geometry(merge=2))
+    list(routing.bands(image, routing.decide(image), lambda done, total: progress.append((done, total))))
+    assert progress[-1] == (64, 64)
+    assert [done for done, _ in progress] == sorted({done for done, _ in progress})
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_images_of_integers_count_as_their_share_of_the_whole_range(dtype):
+def test_integer_images_are_scaled_by_their_value_range(dtype):
     largest = torch.iinfo(dtype).max
     image = torch.randint(0, largest + 1, (3, 20, 20)).to(dtype)
-    restored = engine(repeating()).route(image).image
+    restored = engine(repeating_container()).route(image).image
     torch.testing.assert_close(restored[:, ::2, ::2], image.float() / largest)
 
 
 def test_the_cost_of_an_image_includes_classifier_and_overlap():
     image = torch.rand(3, 40, 40)  # 3 x 3 tiles of 16 at stride 12
     classifier, branch = 3 * 2, 3 * 3 * 16 * 16
-    routed = engine(repeating()).route(image)
+    routed = engine(repeating_container()).route(image)
     assert routed.plan.count == 9
     assert routed.cost == 9 * classifier + branch * int((routed.choice == 1).sum())
 
 
-def test_the_cost_of_merged_tiles_is_that_of_their_windows():
-    network = seeing(3)
+def test_merged_tiles_cost_as_much_as_their_windows():
+    network = network_of_reach(3)
     routing = engine(RoutedContainer(nn.Identity(), [network]), Geometry(merge=2, halo=2))
     restored = routing.restore(torch.rand(3, 52, 52), 0)  # 4 x 4 tiles: 4 regions of 28 + 2 * 2 pixels
     assert restored.cost == 4 * cost.multiply_adds(network, (1, 3, 32, 32))
 
 
-def test_a_given_choice_asks_no_classifier_and_pays_for_none():
-    routing = engine(repeating())
+def test_a_given_choice_does_not_run_or_count_the_classifier():
+    routing = engine(repeating_container())
     assert routing.restore(torch.rand(3, 40, 40), 0).cost == 0
     assert routing.restore(torch.rand(3, 40, 40), 1).cost == 9 * 3 * 3 * 16 * 16
 
 
-def test_shares_count_tiles_of_every_branch_also_of_the_unused():
-    restored = engine(repeating()).restore(torch.rand(3, 40, 40), torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0]))
+def test_shares_list_every_branch_including_unused_ones():
+    restored = engine(repeating_container()).restore(torch.rand(3, 40, 40), torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0]))
     assert [round(share, 3) for share in restored.shares(3)] == [0.889, 0.111, 0.0]
 
 
 @settings(max_examples=20, deadline=None)
 @given(share=st.floats(0.05, 1.3), merge=st.sampled_from([1, 2]))
-def test_a_budget_is_kept_and_used(share, merge):
+def test_a_budget_is_spent_and_not_exceeded(share, merge):
     torch.manual_seed(0)
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    container = RoutedContainer(classifier, [seeing(1), seeing(2), seeing(4)]).eval()
+    container = RoutedContainer(classifier, [network_of_reach(1), network_of_reach(2), network_of_reach(4)]).eval()
     routing = engine(container, Geometry(merge))
     image = torch.rand(3, 200, 200)
     whole = cost.multiply_adds(container.branches.networks[-1], (1, *image.shape))
-    cheapest, dearest = (routing.given(image, k).cost + 17 * 17 * 9 for k in (0, 2))
+    cheapest, most_expensive = (routing.given(image, k).cost + 17 * 17 * 9 for k in (0, 2))
     routes = routing.decide(image, int(share * whole))
     assert routes.cost <= max(cheapest, share * whole)
-    assert routes.cost >= min(dearest, (share - 0.02) * whole)
+    assert routes.cost >= min(most_expensive, (share - 0.02) * whole)
 
 
-def test_when_memory_runs_out_batches_are_halved_and_that_is_said(caplog):
-    class Greedy(nn.Module):
+def test_out_of_memory_halves_the_batch_and_is_logged(caplog):
+    class MemoryLimited(nn.Module):
         def forward(self, x):
             if len(x) > 2:
                 raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate much")
             return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
     image = torch.rand(3, 100, 100)
-    restored = engine(RoutedContainer(nn.Identity(), [Greedy()]), batch=16).restore(image, 0)
+    restored = engine(RoutedContainer(nn.Identity(), [MemoryLimited()]), batch=16).restore(image, 0)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
-    said = [record.message for record in caplog.records]
-    assert said[-1] == "out of memory: the batch size is now at most 2 tiles"
+    messages = [record.message for record in caplog.records]
+    assert messages[-1] == "out of memory: the batch size is now at most 2 tiles"
 
 
 class Counting:
@@ -175,8 +176,8 @@ class Counting:
         return self.network(tiles)
 
 
-def test_on_an_accelerator_the_image_moves_once_as_it_is_and_all_tiles_are_classified_at_once():
-    container = repeating()
+def test_an_accelerator_gets_the_image_once_unconverted_and_classifies_all_tiles_in_one_batch():
+    container = repeating_container()
     made = networks.of(container)
     classify = Counting(lambda tiles: tiles.new_zeros(len(tiles), 2, device="cpu"))
     fast = replace(engine(container), device=torch.device("meta"), networks=replace(made, classify=classify))
@@ -192,7 +193,7 @@ def test_on_an_accelerator_the_image_moves_once_as_it_is_and_all_tiles_are_class
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 60), width=st.integers(1, 60), size=st.integers(1, 40))
-def test_tiles_cut_together_are_those_cut_one_by_one(dtype, height, width, size):
+def test_tiles_cut_in_a_batch_equal_tiles_cut_one_by_one(dtype, height, width, size):
     image = (torch.rand(3, height, width) * 255).to(dtype)
     tiling = plan(height, width, size, size // 2)
     corners = [(top, left) for top in tiling.tops for left in tiling.lefts]

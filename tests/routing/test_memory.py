@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lowvision.errors import LowvisionError
-from lowvision.routing.memory import Limit, is_out_of_memory, run_in_parts
+from lowvision.routing.memory import Limit, run_in_parts
+from lowvision.system.out_of_memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -20,11 +21,11 @@ from lowvision.routing.memory import Limit, is_out_of_memory, run_in_parts
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
-def test_every_library_s_word_for_it_is_known(error):
+def test_out_of_memory_errors_of_every_library_are_recognised(error):
     assert is_out_of_memory(error)
 
 
-def test_another_error_comes_through():
+def test_another_error_is_raised():
     def broken(tiles):
         raise RuntimeError("Given groups=1, expected 3 channels")
 
@@ -32,7 +33,7 @@ def test_another_error_comes_through():
         run_in_parts(broken, torch.rand(4, 3, 8, 8), Limit(4), 1)
 
 
-def test_no_memory_for_a_single_window_is_an_error_that_says_its_size():
+def test_no_memory_for_a_single_window_is_an_error_with_its_size():
     def greedy(tiles):
         raise MemoryError
 
@@ -40,7 +41,7 @@ def test_no_memory_for_a_single_window_is_an_error_that_says_its_size():
         run_in_parts(greedy, torch.rand(3, 3, 8, 9), Limit(3), 1)
 
 
-def test_before_the_halves_are_tried_the_accelerator_gives_its_cache_back(monkeypatch):
+def test_the_accelerator_cache_is_freed_before_smaller_batches_run(monkeypatch):
     events = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: events.append("release"))
@@ -55,7 +56,7 @@ def test_before_the_halves_are_tried_the_accelerator_gives_its_cache_back(monkey
     assert events == [4, "release", 2, 2]
 
 
-def test_every_tile_is_restored_in_order_whatever_fits():
+def test_every_tile_is_restored_in_order_at_any_memory_limit():
     def greedy(tiles):
         if len(tiles) > 2:
             raise MemoryError

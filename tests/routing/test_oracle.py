@@ -35,14 +35,14 @@ def test_no_choice_within_the_budget_has_a_smaller_error(engine, share):
     everywhere = [engine.restore(lq, k).image for k in range(2)]
     budget = int(share * engine.given(lq, 1).cost)
     chosen = engine.restore(lq, oracle.choice(engine, lq, everywhere, gt, budget))
-    others = [torch.tensor(made) for made in product(range(2), repeat=6)]
-    allowed = [engine.restore(lq, made) for made in others if engine.given(lq, made).cost <= budget]
+    others = [torch.tensor(choices) for choices in product(range(2), repeat=6)]
+    allowed = [engine.restore(lq, choices) for choices in others if engine.given(lq, choices).cost <= budget]
     assert chosen.cost <= max(budget, engine.given(lq, 0).cost)
     if allowed:
-        assert error(chosen.image, gt) <= min(error(made.image, gt) for made in allowed) + 1e-9
+        assert error(chosen.image, gt) <= min(error(choices.image, gt) for choices in allowed) + 1e-9
 
 
-def test_it_spends_nothing_where_the_cheap_branch_is_the_better_one(engine):
+def test_the_oracle_selects_the_cheap_branch_if_it_is_better(engine):
     lq = torch.rand(3, 32, 48)
     everywhere = [engine.restore(lq, k).image for k in range(2)]
     gt = everywhere[0].clamp(0, 1)
@@ -50,7 +50,7 @@ def test_it_spends_nothing_where_the_cheap_branch_is_the_better_one(engine):
 
 
 @pytest.mark.parametrize("size", [(7, 9), (33, 17), (40, 61)], ids=str)
-def test_images_of_any_size_have_one_error_a_tile(size):
+def test_images_of_any_size_have_one_error_per_tile(size):
     engine = Engine(networks.of(RoutedContainer(nn.Identity(), [branch(2), branch(8)])), 2, size=16, overlap=4)
     lq = torch.rand(3, *size)
     everywhere = [engine.restore(lq, k).image for k in range(2)]

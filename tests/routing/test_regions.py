@@ -28,7 +28,7 @@ def test_every_tile_is_in_one_region_and_goes_to_its_own_branch(choice, geometry
     assert seen == {(r, c): choice[r][c] for r in range(len(choice)) for c in range(len(choice[0]))}
 
 
-def test_the_largest_regions_are_found_first():
+def test_the_largest_regions_are_selected_first():
     choice = [[0, 0, 1], [0, 0, 1]]
     assert merged(choice, Geometry(merge=2), first_row=4) == [Region(4, 0, 2, 2, 0), Region(4, 2, 2, 1, 1)]
 
@@ -42,17 +42,17 @@ def test_the_sides_of_regions_are_powers_of_two(merge, shapes):
 
 @settings(max_examples=100, deadline=None)
 @given(height=st.integers(1, 120), width=st.integers(1, 120), geometry=GEOMETRIES, draw=st.data())
-def test_a_window_holds_its_region_with_the_context_that_the_image_has(height, width, geometry, draw):
+def test_a_window_contains_its_region_and_the_available_context(height, width, geometry, draw):
     where = plan(height, width, 16, 4)
     rows, columns = geometry.shapes[draw.draw(st.integers(0, len(geometry.shapes) - 1))]
     rows, columns = min(rows, len(where.tops)), min(columns, len(where.lefts))
     row = draw.draw(st.integers(0, len(where.tops) - rows))
     column = draw.draw(st.integers(0, len(where.lefts) - columns))
-    found = window(Region(row, column, rows, columns, 1), where, geometry)
-    assert (found.branch, found.tiles) == (1, rows * columns)
+    actual = window(Region(row, column, rows, columns, 1), where, geometry)
+    assert (actual.branch, actual.tiles) == (1, rows * columns)
     for length, side, start, kept in (
-        (height, found.height, found.top, found.rows),
-        (width, found.width, found.left, found.columns),
+        (height, actual.height, actual.top, actual.rows),
+        (width, actual.width, actual.left, actual.columns),
     ):
         assert side % geometry.multiple_of == 0
         assert start >= 0
@@ -61,7 +61,7 @@ def test_a_window_holds_its_region_with_the_context_that_the_image_has(height, w
         assert start + side - kept[1] >= min(length - kept[1], geometry.halo)
 
 
-def test_windows_of_one_shape_have_one_size_wherever_they_lie():
+def test_windows_of_one_shape_have_the_same_size_everywhere():
     where, geometry = plan(200, 200, 32, 4), Geometry(merge=2, halo=3)
     places = [(r, c) for r in range(len(where.tops) - 1) for c in range(len(where.lefts) - 1)]
     assert {(w.height, w.width) for r, c in places for w in [window(Region(r, c, 2, 2, 0), where, geometry)]} == {

@@ -12,16 +12,16 @@ from lowvision.routing.workers import AHEAD, TEAMS, in_order
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_results_come_in_the_order_of_things(threads):
+def test_results_are_returned_in_input_order(threads):
     assert list(in_order(lambda n: n * n, range(50), threads)) == [n * n for n in range(50)]
 
 
-def test_things_are_worked_on_at_the_same_time():
+def test_items_are_processed_concurrently():
     together = threading.Barrier(2, timeout=10)
     assert len(list(in_order(lambda _: together.wait(), range(2), 2))) == 2
 
 
-def test_things_are_taken_as_late_as_can_be():
+def test_items_are_read_as_late_as_possible():
     taken = []
     results = in_order(str, (taken.append(n) or n for n in range(100)), 2)
     next(results)
@@ -29,14 +29,14 @@ def test_things_are_taken_as_late_as_can_be():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_error_comes_up_where_its_result_would(threads):
+def test_an_error_is_raised_in_place_of_its_result(threads):
     results = in_order(lambda n: 1 / (3 - n), range(9), threads)
     assert [next(results) for _ in range(3)] == [1 / 3, 1 / 2, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
 
 
-def test_threads_compute_by_themselves_while_there_are_several_and_then_as_before(two_torch_threads):
+def test_concurrent_workers_use_one_torch_thread_each_and_the_setting_is_restored(two_torch_threads):
     results = in_order(lambda _: torch.get_num_threads(), range(9), 2)
     assert next(results) == 1
     assert torch.get_num_threads() == 1
@@ -45,7 +45,7 @@ def test_threads_compute_by_themselves_while_there_are_several_and_then_as_befor
     assert list(in_order(lambda _: torch.get_num_threads(), range(2), 1)) == [2, 2]
 
 
-def test_two_who_restore_at_once_leave_every_thread_as_it_was(two_torch_threads):
+def test_concurrent_restores_leave_the_thread_settings_unchanged(two_torch_threads):
     both_have_begun, first_has_left = threading.Barrier(2, timeout=10), threading.Event()
     seen = {}
 

@@ -1,6 +1,6 @@
 """Claims about rendered plugins as users have them: installed with the framework, used, and uninstalled.
 
-One of each kind, in a clean environment whose only other packages are those that these tests run with.
+One plugin of each kind, in a clean environment with only the packages of the running one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TINY = [
     "stages.classifier={ranked_steps: 2, steps: 2, batch: 4}",
     "stages.joint={steps: 2, batch: 4}",
 ]
-"""Overrides that make seconds of an example's minutes."""
+"""Overrides by which an example runs in seconds instead of minutes."""
 RUN_ALL = """
 import sys
 from lowvision.cli import app
@@ -56,24 +56,24 @@ class Environment:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
     def run(self, *words: str, cwd: Path | None = None) -> str:
-        """What `python WORDS` prints in it."""
+        """Run `python ARGUMENTS` in the environment and return its output."""
         done = subprocess.run([self.python, *words], cwd=cwd, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(words[:6])}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
     def lowvision(self, *words: str) -> Any:
-        """The document that a command answers."""
+        """Run a command with --json and return its document."""
         return json.loads(self.run("-m", "lowvision", *words, "--json"))
 
     def files(self) -> set[str]:
-        """What is in it, without what Python itself leaves where it has imported."""
-        found = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*"))
-        return {path for path in found if "__pycache__" not in path}
+        """List its files, without byte code."""
+        paths = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*"))
+        return {path for path in paths if "__pycache__" not in path}
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """A new one, in which the plugins that are tested have never been."""
+    """Create an environment without the tested plugins."""
     folder = tmp_path_factory.mktemp("clean") / "environment"
     venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
     (own,) = folder.rglob("site-packages")
@@ -86,13 +86,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="module")
 def files_before(environment: Environment) -> set[str]:
-    """What was in the environment before anything was installed."""
+    """List the files of the environment before the installation."""
     return environment.files()
 
 
 @pytest.fixture(scope="module")
 def plugins(environment: Environment, files_before: set[str], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The folders of a rendered plugin of each kind, all of which are installed."""
+    """Render and install a plugin of each kind, and return their folders."""
     output, known = tmp_path_factory.mktemp("rendered"), registry.load()
     folders = [scaffold.render(f"lowvision-acme-{kind}", kind, output, known).folder for kind in scaffold.KINDS]
     offline = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet")
@@ -102,7 +102,7 @@ def plugins(environment: Environment, files_before: set[str], tmp_path_factory: 
 
 @pytest.fixture(scope="module")
 def kinds(environment: Environment, plugins: list[Path]) -> Any:
-    """What `lowvision ls` tells while they are installed."""
+    """Return the output of `lowvision ls` with the plugins installed."""
     return environment.lowvision("ls")
 
 
@@ -112,25 +112,27 @@ def recipe_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(("component", "kind"), scaffold.KINDS.items())
-def test_it_is_listed_with_its_distribution(component: str, kind: str, kinds: Any) -> None:
+def test_a_plugin_is_listed_with_its_distribution(component: str, kind: str, kinds: Any) -> None:
     (entry,) = [entry for entry in kinds[kind] if entry["name"] == f"acme_{component}"]
     assert (entry["distribution"], entry["version"]) == (f"lowvision-acme-{component}", "0.1.0")
 
 
-def test_its_recipe_is_listed_by_its_name(plugins: list[Path], kinds: Any) -> None:
-    carried = [recipe["name"] for recipe in kinds["recipes"]]
-    assert {recipe_of(folder) for folder in plugins} <= set(carried)
+def test_the_recipe_of_a_plugin_is_listed_by_name(plugins: list[Path], kinds: Any) -> None:
+    recipe_names = [recipe["name"] for recipe in kinds["recipes"]]
+    assert {recipe_of(folder) for folder in plugins} <= set(recipe_names)
 
 
-def test_its_own_tests_pass(environment: Environment, plugins: list[Path]) -> None:
+def test_the_tests_of_a_plugin_pass(environment: Environment, plugins: list[Path]) -> None:
     folders = [str(folder / "tests") for folder in plugins]
-    said = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders, cwd=plugins[0].parent)
-    assert "passed" in said
-    assert "skipped" not in said
+    output = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders, cwd=plugins[0].parent)
+    assert "passed" in output
+    assert "skipped" not in output
     assert all((folder / "tests").is_dir() for folder in plugins)
 
 
-def test_its_example_runs_to_the_report(environment: Environment, plugins: list[Path], tmp_path: Path) -> None:
+def test_the_example_of_a_plugin_runs_to_the_report(
+    environment: Environment, plugins: list[Path], tmp_path: Path
+) -> None:
     tiny.write_photographs(tmp_path / "photos")
     overrides = "|".join(TINY).replace("PHOTOS", str(tmp_path / "photos"))
     recipes = [recipe_of(folder) for folder in plugins]
@@ -149,10 +151,12 @@ def test_its_example_runs_to_the_report(environment: Environment, plugins: list[
             assert any("valid_acme_metric" in entry for entry in read_metrics(run))
 
 
-def test_uninstalled_it_leaves_no_trace(environment: Environment, plugins: list[Path], files_before: set[str]) -> None:
+def test_uninstalling_a_plugin_leaves_no_files(
+    environment: Environment, plugins: list[Path], files_before: set[str]
+) -> None:
     names = [folder.name for folder in plugins]
     environment.run("-m", "pip", "uninstall", "--yes", "--quiet", "--disable-pip-version-check", *names)
     assert environment.files() == files_before
-    told = json.dumps([environment.lowvision("ls"), environment.lowvision("plugins")])
-    assert "acme" not in told
-    assert "lowvision-sr" in told
+    listing = json.dumps([environment.lowvision("ls"), environment.lowvision("plugins")])
+    assert "acme" not in listing
+    assert "lowvision-sr" in listing

@@ -24,10 +24,10 @@ def rendered(folder: Path, kind: str = "backbone", distribution: str = "lowvisio
 
 
 @EVERY_KIND
-def test_a_distribution_is_whole(kind: str, tmp_path: Path) -> None:
+def test_a_rendered_distribution_is_complete(kind: str, tmp_path: Path) -> None:
     folder = rendered(tmp_path, kind)
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert found >= {
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files >= {
         "pyproject.toml",
         "README.md",
         ".gitignore",
@@ -36,7 +36,7 @@ def test_a_distribution_is_whole(kind: str, tmp_path: Path) -> None:
         "lowvision_two_words/recipes/two_words.yml",
         "tests/test_lowvision_two_words.py",
     }
-    assert not any("$" in (folder / path).read_text() for path in found)
+    assert not any("$" in (folder / path).read_text() for path in files)
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["name"] == "lowvision-two-words"
     assert project["entry-points"]["lowvision"] == {"two_words": "lowvision_two_words"}
@@ -45,16 +45,16 @@ def test_a_distribution_is_whole(kind: str, tmp_path: Path) -> None:
 
 
 @EVERY_KIND
-def test_what_is_rendered_is_in_good_style(kind: str, tmp_path: Path) -> None:
+def test_rendered_files_pass_ruff(kind: str, tmp_path: Path) -> None:
     folder = rendered(tmp_path, kind)
     ruff = [sys.executable, "-m", "ruff"]
     rules = ["--isolated", "--line-length", "120", "--no-cache"]
-    for words in (["check", *rules, "--select", "E,F,W,I,B,UP,RUF", "."], ["format", *rules, "--diff", "."]):
-        done = subprocess.run([*ruff, *words], cwd=folder, capture_output=True, text=True, check=False)
+    for arguments in (["check", *rules, "--select", "E,F,W,I,B,UP,RUF", "."], ["format", *rules, "--diff", "."]):
+        done = subprocess.run([*ruff, *arguments], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
 
-def test_every_file_of_the_readmes_table_is_there(tmp_path: Path) -> None:
+def test_every_file_in_the_readme_table_exists(tmp_path: Path) -> None:
     for kind in scaffold.KINDS:
         folder = rendered(tmp_path, kind, f"lowvision-acme-{kind}")
         lines = (folder / "README.md").read_text().splitlines()
@@ -75,7 +75,7 @@ def test_every_file_of_the_readmes_table_is_there(tmp_path: Path) -> None:
         ("../lowvision-acme", "is no valid plugin name"),
     ],
 )
-def test_a_bad_name_is_told_with_a_good_one(name: str, hint: str, tmp_path: Path) -> None:
+def test_an_invalid_name_is_reported_with_a_valid_one(name: str, hint: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=hint):
         rendered(tmp_path, distribution=name)
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +98,7 @@ def test_a_name_that_would_not_work_is_refused(kind: str, name: str, reason: str
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "lowvision-two-words").mkdir()
     (tmp_path / "lowvision-two-words" / "mine").write_text("mine")
     with pytest.raises(UsageError, match="exists already; give another name, or --output"):
@@ -106,7 +106,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["lowvision-two-words", "mine"]
 
 
-def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot be written: (Not a directory|File exists)"):
         rendered(tmp_path / "file")
@@ -120,7 +120,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_every_template_is_a_file_that_can_be_read() -> None:
+def test_every_template_is_a_readable_file() -> None:
     files = [path for path in TEMPLATES.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {ENDING}
     assert {path.name for path in TEMPLATES.iterdir()} == {"every", *scaffold.KINDS}

@@ -21,22 +21,22 @@ def wait_long() -> None:
     assert timeout == processes.PATIENCE > timedelta(hours=1)
 
 
-def test_processes_of_a_run_wait_for_one_another_for_days() -> None:
+def test_collectives_of_a_run_have_a_timeout_of_days() -> None:
     assert tiny.in_two_processes(wait_long) == [0, 0]
 
 
 @pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"])
-def test_a_network_split_over_processes_is_refused(kind: str) -> None:
+def test_a_sharded_network_is_refused(kind: str) -> None:
     with pytest.raises(RunError, match=f"{kind} splits the network over processes, which is not supported"):
         processes.check_replicated(kind)
 
 
 @pytest.mark.parametrize("kind", processes.REPLICATED)
-def test_whole_networks_in_every_process_are_not(kind: str) -> None:
+def test_a_replicated_network_is_accepted(kind: str) -> None:
     processes.check_replicated(kind)
 
 
-def test_what_accelerate_launch_requests_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_accelerate_settings_are_refused_before_building(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(RunError, match="FSDP splits the network"):
         accelerators.build("cpu")

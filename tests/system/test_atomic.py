@@ -15,7 +15,7 @@ from lowvision.system import atomic
 from lowvision.system.atomic import whole
 
 
-def test_a_file_is_there_when_it_is_whole_and_folders_are_made(tmp_path: Path) -> None:
+def test_a_file_appears_when_complete_and_folders_are_created(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
     with whole(path) as part:
         part.write_text("all of it")
@@ -25,7 +25,7 @@ def test_a_file_is_there_when_it_is_whole_and_folders_are_made(tmp_path: Path) -
     assert os.listdir(path.parent) == ["file.txt"]
 
 
-def test_what_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_partial_file(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), whole(path) as part:
@@ -34,7 +34,7 @@ def test_what_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
-def test_others_may_read_what_they_may_read_of_any_file(tmp_path: Path) -> None:
+def test_written_files_have_the_default_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with whole(tmp_path / "made") as part:
         part.touch()
@@ -42,7 +42,7 @@ def test_others_may_read_what_they_may_read_of_any_file(tmp_path: Path) -> None:
     assert modes[0] == modes[1]
 
 
-def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+def test_concurrent_writers_of_one_file_do_not_conflict(tmp_path: Path) -> None:
     def write(n: int) -> None:
         with whole(tmp_path / "file.txt") as part:
             part.write_text(str(n) * 9)
@@ -53,7 +53,7 @@ def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+def test_the_next_writer_removes_partial_files_of_a_killed_one(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     of_ended, of_living, of_another = (
@@ -71,7 +71,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path) ->
     assert set(os.listdir(tmp_path)) == {of_living, of_another, ".mine.part", "a.part", "b.png"}
 
 
-def test_a_folder_is_searched_once_however_many_files_are_written(tmp_path: Path, monkeypatch) -> None:
+def test_a_folder_is_scanned_once_for_any_number_of_files(tmp_path: Path, monkeypatch) -> None:
     searched: list[Path] = []
     scandir = os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: searched.append(path) or scandir(path))

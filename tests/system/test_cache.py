@@ -21,26 +21,26 @@ def array(fill: int = 1, kilobytes: int = 1) -> np.ndarray:
     return np.full(kilobytes * 1024, fill, dtype=np.uint8)
 
 
-def test_an_array_is_made_once_and_read_from_disk():
-    made = []
+def test_an_array_is_computed_once_and_read_from_disk():
+    calls = []
 
     def make() -> np.ndarray:
-        made.append(1)
+        calls.append(1)
         return array(7)
 
     paths = [cache.keep(cache.key("a"), make) for _ in range(3)]
-    assert len(made) == 1
+    assert len(calls) == 1
     opened = cache.open_array(paths[0])
     assert isinstance(opened, np.memmap)
     assert (opened == 7).all()
 
 
-def test_other_facts_are_another_key():
+def test_different_inputs_give_different_keys():
     assert cache.key("a", 1) != cache.key("a", 2)
     assert cache.key({"x": 1, "y": 2}) == cache.key({"y": 2, "x": 1})
 
 
-def test_what_fails_while_it_is_written_leaves_nothing(monkeypatch, tmp_path):
+def test_a_failed_write_leaves_no_file(monkeypatch, tmp_path):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
@@ -51,7 +51,7 @@ def test_what_fails_while_it_is_written_leaves_nothing(monkeypatch, tmp_path):
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
 
 
-def test_another_users_file_is_used_as_it_is(monkeypatch):
+def test_a_file_of_another_user_is_read(monkeypatch):
     def refused(*_):
         raise PermissionError(1, "Operation not permitted")
 
@@ -77,12 +77,12 @@ def fail_to_open_so_many(most: int) -> None:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux alone tells how many files are open")
-def test_more_files_may_be_open_than_at_first_and_too_many_are_told():
+def test_the_open_file_limit_is_raised_and_exceeding_it_is_reported():
     assert tiny.in_a_child(open_more_arrays_than_files_may_be_open, 60) == 0
     assert tiny.in_a_child(fail_to_open_so_many, 15) == 0
 
 
-def test_what_was_used_longest_ago_goes_first_and_what_is_in_use_stays(monkeypatch):
+def test_the_least_recently_used_files_are_evicted_except_those_in_use(monkeypatch):
     paths = [cache.keep(cache.key(n), lambda n=n: array(n, 64)) for n in range(4)]
     for age, path in enumerate(paths):
         os.utime(path, (1000 + age, 1000 + age))
@@ -91,17 +91,17 @@ def test_what_was_used_longest_ago_goes_first_and_what_is_in_use_stays(monkeypat
     assert [path.exists() for path in paths] == [True, False, False, True]
 
 
-def test_clear_empties_it_and_leaves_strangers_alone(tmp_path):
+def test_clear_removes_only_cache_files(tmp_path):
     cache.keep(cache.key("a"), array)
-    stranger = tmp_path / "cache" / "holiday" / "photo.npy"
-    stranger.parent.mkdir()
-    stranger.write_bytes(b"mine")
+    other_file = tmp_path / "cache" / "holiday" / "photo.npy"
+    other_file.parent.mkdir()
+    other_file.write_bytes(b"mine")
     assert cache.clear() > 1000
     assert cache.size() == 0
-    assert stranger.exists()
+    assert other_file.exists()
 
 
-def test_a_limit_that_is_no_number_is_told(monkeypatch):
+def test_a_limit_that_is_not_a_number_is_reported(monkeypatch):
     monkeypatch.setenv("LOWVISION_CACHE_LIMIT", "many")
     with pytest.raises(RunError, match="GiB"):
         cache.limit()
@@ -120,7 +120,7 @@ def test_the_default_is_the_users_cache_folder_unless_the_former_one_exists(tmp_
     assert cache.root() == tmp_path / "mine"
 
 
-def test_without_a_home_that_can_be_written_the_cache_is_temporary_and_this_is_said_once(tmp_path, monkeypatch, caplog):
+def test_without_a_writable_home_the_cache_is_temporary_and_a_warning_is_logged_once(tmp_path, monkeypatch, caplog):
     monkeypatch.delenv("LOWVISION_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     (tmp_path / "file").touch()
@@ -133,20 +133,20 @@ def test_without_a_home_that_can_be_written_the_cache_is_temporary_and_this_is_s
     cache._temporary_root.cache_clear()
 
 
-def test_a_cache_that_is_a_file_is_an_error_with_a_way_out(tmp_path, monkeypatch):
+def test_a_cache_path_that_is_a_file_is_an_error_with_a_remedy(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LOWVISION_CACHE", str(tmp_path / "file"))
     with pytest.raises(RunError, match="set LOWVISION_CACHE to another folder"):
         cache.keep("ab" * 32, lambda: np.zeros(3))
 
 
-def test_a_cache_named_with_a_tilde_is_a_folder_of_that_name(monkeypatch):
+def test_an_unknown_user_in_the_cache_path_is_a_folder_name(monkeypatch):
     monkeypatch.setenv("LOWVISION_CACHE", "~no such user")
     assert cache.root().name == "~no such user"
 
 
-@pytest.mark.parametrize("damage", [b"", b"half", None], ids=["emptied", "cut", "one byte changed"])
-def test_a_damaged_file_is_made_again_and_said(damage, caplog):
+@pytest.mark.parametrize("damage", [b"", b"half", None], ids=["empty", "truncated", "one byte changed"])
+def test_a_damaged_file_is_recomputed_with_a_warning(damage, caplog):
     path = cache.keep(cache.key("a"), lambda: array(7))
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x" if damage is None else damage)
@@ -168,7 +168,7 @@ def test_a_file_of_an_older_version_without_a_record_is_used():
     assert cache.keep(cache.key("a"), lambda: pytest.fail("it is there")) == path
 
 
-def test_a_file_that_is_trimmed_leaves_no_record(monkeypatch):
+def test_evicting_a_file_removes_its_record(monkeypatch):
     path = cache.keep(cache.key("a"), array)
     monkeypatch.setenv("LOWVISION_CACHE_LIMIT", "0")
     cache.trim(frozenset())

@@ -11,12 +11,12 @@ from lowvision.system import cores
 
 
 @pytest.fixture
-def eight(monkeypatch: pytest.MonkeyPatch) -> None:
+def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(cores, "CGROUP_QUOTAS", ())
 
 
-def test_affinity_counts_and_not_the_machine(eight: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_core_count_follows_cpu_affinity(eight_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
     assert cores.usable() == 8
 
@@ -25,16 +25,16 @@ def test_affinity_counts_and_not_the_machine(eight: None, monkeypatch: pytest.Mo
     ("content", "expected"),
     [("max 100000", 8), ("300000 100000", 3), ("50000 100000", 1), ("900000 100000", 8), ("broken", 8)],
 )
-def test_a_container_with_less_time_has_fewer_cores(
-    eight: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, expected: int
+def test_a_cgroup_quota_reduces_the_core_count(
+    eight_cores: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, expected: int
 ) -> None:
     (tmp_path / "cpu.max").write_text(content)
     monkeypatch.setattr(cores, "CGROUP_QUOTAS", ((str(tmp_path / "cpu.max"),),))
     assert cores.usable() == expected
 
 
-def test_cgroup_1_has_quota_and_period_in_two_files(
-    eight: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_cgroup_1_quota_and_period_are_read_from_two_files(
+    eight_cores: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     files = [tmp_path / "quota", tmp_path / "period"]
     monkeypatch.setattr(cores, "CGROUP_QUOTAS", (tuple(map(str, files)),))
@@ -44,7 +44,7 @@ def test_cgroup_1_has_quota_and_period_in_two_files(
         assert cores.usable() == expected
 
 
-def test_processes_of_one_machine_share_its_cores(eight: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_processes_share_the_cores(eight_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores.per_process() == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert cores.per_process() == 2

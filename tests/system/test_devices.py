@@ -14,7 +14,7 @@ from lowvision.system import devices
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Pretend that there are two CUDA devices, of which the second is the current one."""
+    """Simulate two CUDA devices, of which the second is the current one."""
     calls: dict[str, Any] = {}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -24,14 +24,14 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return calls
 
 
-def test_a_chosen_gpu_keeps_its_number_in_every_thread(two_gpus: Any) -> None:
+def test_a_selected_gpu_keeps_its_index_in_every_thread(two_gpus: Any) -> None:
     assert devices.resolve("cuda") == "cuda:1"
     assert devices.resolve("auto") == "cuda:1"
     assert devices.resolve("cuda:0") == "cuda:0"
     assert devices.resolve("cpu") == "cpu"
 
 
-def test_a_number_that_no_gpu_has_is_refused_with_those_that_there_are(two_gpus: Any) -> None:
+def test_an_unknown_gpu_index_is_refused_with_the_available_ones(two_gpus: Any) -> None:
     assert devices.choose("cuda:1") == "cuda:1"
     with pytest.raises(RunError, match=r"'cuda:2' is not available; there are 2 \(cuda:0 to cuda:1\)"):
         devices.choose("cuda:2")
@@ -43,24 +43,24 @@ def test_an_unknown_device_is_refused_with_the_known_ones(name: str) -> None:
         devices.choose(name)
 
 
-def test_one_gpu_named_by_its_number_takes_one_process(two_gpus: Any) -> None:
+def test_a_gpu_selected_by_index_allows_one_process(two_gpus: Any) -> None:
     devices.check_processes(2, "cuda")
     with pytest.raises(RunError, match="there are 1 visible accelerators"):
         devices.check_processes(2, "cuda:1")
 
 
-def test_waiting_names_the_device_because_the_current_one_depends_on_the_thread(two_gpus: Any) -> None:
+def test_synchronising_names_the_device(two_gpus: Any) -> None:
     devices.synchronize("cpu")
     devices.synchronize("cuda:1")
     assert two_gpus["waited"] == [torch.device("cuda:1")]
 
 
-def test_images_and_networks_have_channels_last_but_on_mps() -> None:
+def test_channels_last_is_used_on_all_devices_except_mps() -> None:
     assert devices.layout("mps") == torch.contiguous_format
     assert devices.layout("cpu") == devices.layout("cuda:1") == torch.channels_last
 
 
-def test_exact_float32_turns_tf32_off_on_cuda_and_back_on() -> None:
+def test_exact_float32_disables_tf32_on_cuda_and_restores_it() -> None:
     before = torch.backends.cudnn.allow_tf32
     assert before
     with devices.exact_float32("cuda:0"):
@@ -71,7 +71,7 @@ def test_exact_float32_turns_tf32_off_on_cuda_and_back_on() -> None:
         assert torch.backends.cudnn.allow_tf32 == before
 
 
-def test_a_precision_that_a_device_lacks_is_a_complaint_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_precision_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "use bf16, or no" in str(devices.precision_issue("fp16", "cpu"))
     assert devices.precision_issue("bf16", "cpu") is None
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
@@ -79,12 +79,12 @@ def test_a_precision_that_a_device_lacks_is_a_complaint_with_the_way_out(monkeyp
     assert devices.precision_issue("fp16", "cuda") is None
 
 
-def test_the_model_of_an_accelerator_tells_machines_apart(two_gpus: Any) -> None:
+def test_the_machine_identity_includes_the_accelerator_model(two_gpus: Any) -> None:
     assert devices.accelerator_name("cuda:1") == "Model 1"
     assert devices.accelerator_name("cpu") == ""
 
 
-def test_waiting_for_mps_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_synchronising_mps_waits_for_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[bool] = []
     monkeypatch.setattr(torch, "mps", SimpleNamespace(synchronize=lambda: waited.append(True)))
     devices.synchronize("mps")

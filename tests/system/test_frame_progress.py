@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_line_every_half_minute_says_speed_and_remaining_time(clock: list[float]) -> None:
+def test_a_line_every_30_seconds_shows_speed_and_remaining_time(clock: list[float]) -> None:
     output = io.StringIO()
     progress = FrameLines(Console(file=output), "a.mp4")
     for done in range(51, 151):
@@ -30,7 +30,7 @@ def test_a_line_every_half_minute_says_speed_and_remaining_time(clock: list[floa
     assert len(lines) == 3
 
 
-def test_the_bar_says_it_too_and_works_without_a_number_of_frames(clock: list[float]) -> None:
+def test_the_bar_shows_speed_also_without_a_frame_count(clock: list[float]) -> None:
     output = io.StringIO()
     with Progress(TextColumn("{task.fields[what]}"), console=Console(file=output, force_terminal=True)) as bars:
         progress = FrameBar(bars, "a.mp4")

@@ -1,4 +1,4 @@
-"""Text of others cannot control the terminal, and every text that can be printed stays as it is."""
+"""External text cannot control the terminal, and printable text is unchanged."""
 
 from __future__ import annotations
 

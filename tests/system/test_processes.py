@@ -15,13 +15,13 @@ from lowvision.system import processes
 from lowvision.system.processes import ProcessGroup
 
 
-def test_the_shares_of_a_crew_are_all_that_there_is() -> None:
+def test_the_shares_of_all_processes_cover_all_items() -> None:
     components = list(range(7))
     shards = [list(ProcessGroup(index, 3).shard(components)) for index in range(3)]
     assert shards == [[0, 3, 6], [1, 4], [2, 5]]
 
 
-def test_a_process_alone_is_a_crew_that_waits_for_nobody() -> None:
+def test_a_single_process_does_not_wait() -> None:
     group = processes.join("cpu")
     group.wait()
     assert group == ProcessGroup(0, 1)
@@ -29,7 +29,7 @@ def test_a_process_alone_is_a_crew_that_waits_for_nobody() -> None:
     assert group.gather(["a", "b"]) == ["a", "b"]
 
 
-def test_processes_that_do_not_work_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_process_group_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(RunError, match="4 processes were started but 1 have joined"):
         processes.check_together(1)
@@ -47,7 +47,7 @@ LAUNCHER = (
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_would_stop_the_command_is_handed_on_and_waited_for(number: int) -> None:
+def test_signals_are_forwarded_to_the_processes_and_their_exit_is_awaited(number: int) -> None:
     command = [sys.executable, "-c", LAUNCHER, sys.executable, "-c", ASLEEP]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as launcher:
         assert launcher.stdout is not None
@@ -57,4 +57,4 @@ def test_what_would_stop_the_command_is_handed_on_and_waited_for(number: int) ->
             launcher.send_signal(number)
             assert launcher.wait(timeout=30) == processes.INTERRUPTED
         finally:
-            launcher.kill()  # else leaving would wait for it
+            launcher.kill()  # otherwise leaving the block would wait for it

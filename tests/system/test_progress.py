@@ -11,7 +11,7 @@ from rich.progress import Progress as Bars
 from lowvision.system.progress import Lines, TwoBars, telling
 
 
-def test_elsewhere_than_on_a_terminal_each_file_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_each_file_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
     with telling(2, is_main_process=True) as progress:
         for name in ("a [b].png", "c" * 200):
             progress.begin(name)
@@ -20,7 +20,7 @@ def test_elsewhere_than_on_a_terminal_each_file_is_a_plain_line(capsys: pytest.C
     assert capsys.readouterr().err == f"1/2 a [b].png: done\n2/2 {'c' * 200}: done\n"
 
 
-def test_on_a_terminal_bars_tell_files_and_tiles_and_lines_stand_above() -> None:
+def test_on_a_terminal_bars_show_files_and_tiles_below_the_lines() -> None:
     shown = io.StringIO()
     with Bars(console=Console(file=shown, force_terminal=True, width=100)) as bars:
         progress = TwoBars(bars, 2)
@@ -38,7 +38,7 @@ def test_on_a_terminal_bars_tell_files_and_tiles_and_lines_stand_above() -> None
     assert "a [b].png: done" in shown.getvalue()
 
 
-def test_who_does_not_lead_is_silent_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_only_the_main_process_shows_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Console, "is_terminal", property(lambda console: True))
     with telling(1, is_main_process=False) as progress:
         assert isinstance(progress, Lines)

@@ -30,7 +30,7 @@ def part() -> type:
     return importlib.import_module("hashed_plugin.inner").Part
 
 
-def test_an_edit_anywhere_in_the_package_changes_the_hash(package: Path) -> None:
+def test_an_edit_in_any_module_of_the_package_changes_the_hash(package: Path) -> None:
     before = source_code.of_component(part())
     assert list(before) == ["hashed_plugin"]
     assert source_code.of_component(part()) == before
@@ -40,13 +40,13 @@ def test_an_edit_anywhere_in_the_package_changes_the_hash(package: Path) -> None
     assert source_code.of_component(part()) == before
 
 
-def test_files_that_are_not_python_do_not_count(package: Path) -> None:
+def test_other_files_do_not_change_the_hash(package: Path) -> None:
     before = source_code.of_component(part())
     (package / "notes.txt").write_text("read me")
     assert source_code.of_component(part()) == before
 
 
-def test_a_base_class_of_another_package_counts(package: Path) -> None:
+def test_a_base_class_of_another_package_changes_the_hash(package: Path) -> None:
     class Derived(FSRCNN, part()):  # type: ignore[misc]  # the base is found at run time
         pass
 
@@ -59,7 +59,7 @@ def test_a_class_without_a_source_file_has_an_empty_hash(monkeypatch: pytest.Mon
     assert source_code.of_component(loose) == source_code.of_modules("nowhere_to_be_found")
 
 
-def test_a_module_that_is_not_imported_yet_has_the_hash_that_it_has_later() -> None:
+def test_the_hash_of_a_module_is_the_same_before_and_after_import() -> None:
     name = "lowvision.bench.peak"
     sys.modules.pop(name, None)
     before = source_code.of_modules(name)

@@ -25,12 +25,12 @@ def test_numbers_are_flush_right_below_a_ruled_heading() -> None:
     ]
 
 
-def test_no_rows_are_no_lines() -> None:
+def test_a_table_without_rows_is_empty() -> None:
     assert aligned([]) == []
 
 
 @given(ROWS)
-def test_columns_of_numbers_end_together_and_keep_their_cells(rows: list[list[str]]) -> None:
+def test_numeric_columns_are_right_aligned_and_keep_their_cells(rows: list[list[str]]) -> None:
     lines = aligned(rows, numeric=True)
     assert [line.split() for line in lines] == rows
     if len(rows[0]) > 1:

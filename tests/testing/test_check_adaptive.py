@@ -13,7 +13,7 @@ from lowvision.testing import check_backbone
 
 
 class Reluctant(nn.Module, Adaptive):
-    """Restores the tiles that are brighter than its threshold, and leaves the others black."""
+    """Restores tiles brighter than its threshold, and leaves the others black."""
 
     threshold: Tensor
 
@@ -29,15 +29,15 @@ class Reluctant(nn.Module, Adaptive):
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         chosen = tiles.mean(dim=(1, 2, 3)) > self.threshold
-        price = multiply_adds(self.network, (1, *tiles.shape[1:]))
-        return self.network(tiles) * chosen[:, None, None, None], chosen.long() * price
+        cost = multiply_adds(self.network, (1, *tiles.shape[1:]))
+        return self.network(tiles) * chosen[:, None, None, None], chosen.long() * cost
 
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         self.threshold.fill_(lq.mean(dim=(1, 2, 3)).quantile(1 - share).item())
 
 
-class Forgetful(Reluctant):
-    """Is set in Python."""
+class BudgetInPython(Reluctant):
+    """Stores its budget in a Python attribute, not in a buffer."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -45,46 +45,46 @@ class Forgetful(Reluctant):
         self.threshold = torch.tensor(-1.0)
 
 
-class Boundless(Reluctant):
-    """Is set to infinity."""
+class InfiniteThreshold(Reluctant):
+    """Sets its threshold to infinity."""
 
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         self.threshold.fill_(inf)
 
 
-class Eager(Reluctant):
-    """Is set before anyone asks."""
+class InitialBudget(Reluctant):
+    """Has a budget before set_budget is called."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         return super().adapt(tiles - 2)
 
 
-class Sociable(Reluctant):
-    """Looks at all tiles for each."""
+class BatchDependent(Reluctant):
+    """Decides for each tile by all tiles."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         restored, spent = super().adapt(tiles)
         return (restored if len(tiles) > 1 else restored * 2), spent
 
 
-class Boastful(Reluctant):
-    """Tells more than forward costs."""
+class WrongCost(Reluctant):
+    """Reports a higher cost than forward has."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         restored, spent = super().adapt(tiles)
         return restored, 2 * spent
 
 
-class Vague(Reluctant):
-    """Tells one number for all."""
+class OneCostForAll(Reluctant):
+    """Reports one cost for all tiles."""
 
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         restored, spent = super().adapt(tiles)
         return restored, spent.sum()
 
 
-class Restless(Reluctant):
-    """Sets its weights."""
+class ChangesWeights(Reluctant):
+    """Changes its weights in set_budget."""
 
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         super().set_budget(share, lq, gt)
@@ -93,10 +93,10 @@ class Restless(Reluctant):
 
 
 class Deciding(Backbone):
-    """One of the above."""
+    """A backbone of one of the networks above."""
 
     kind: str = "Reluctant"
-    """Which."""
+    """Name of the network class."""
 
     def build(self, task: Task) -> nn.Module:
         return globals()[self.kind](task)
@@ -105,22 +105,22 @@ class Deciding(Backbone):
         return 1
 
 
-def test_a_right_one_passes_as_a_backbone() -> None:
+def test_a_valid_adaptive_network_passes_as_a_backbone() -> None:
     check_backbone(Deciding(), exportable=False)
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Forgetful", r"a network with the same state_dict\(\) adapts differently; .* in buffers"),
-        ("Boundless", "set_budget sets threshold to a value that is not finite"),
-        ("Eager", "as trained, adapt returns another image than forward"),
-        ("Sociable", "depends on the others in its batch"),
-        ("Boastful", "but forward costs"),
-        ("Vague", "return one int64 per tile"),
-        ("Restless", "set_budget changes forward"),
+        ("BudgetInPython", r"a network with the same state_dict\(\) adapts differently; .* in buffers"),
+        ("InfiniteThreshold", "set_budget sets threshold to a value that is not finite"),
+        ("InitialBudget", "as trained, adapt returns another image than forward"),
+        ("BatchDependent", "depends on the others in its batch"),
+        ("WrongCost", "but forward costs"),
+        ("OneCostForAll", "return one int64 per tile"),
+        ("ChangesWeights", "set_budget changes forward"),
     ],
 )
-def test_a_wrong_one_is_told_what_to_do(kind: str, message: str) -> None:
+def test_an_invalid_adaptive_network_is_reported_with_a_remedy(kind: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_backbone(Deciding(kind=kind), exportable=False)

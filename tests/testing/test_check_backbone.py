@@ -16,8 +16,8 @@ from lowvision.layers import ParallelConv
 from lowvision.testing import PlainTask, check_backbone, measured_reach
 
 
-class Right(Backbone):
-    """Convolutions and a pixel shuffle."""
+class Valid(Backbone):
+    """A valid backbone: convolutions and a pixel shuffle."""
 
     channels: int = Field(default=6, ge=1)
     """Feature channels."""
@@ -38,8 +38,8 @@ class Right(Backbone):
         return self.layers + 2
 
 
-class Around(nn.Module):
-    """A network with something done before and after it."""
+class FaultyWrapper(nn.Module):
+    """A network with steps before and after it."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -50,14 +50,14 @@ class Around(nn.Module):
 
 
 class Bundle(nn.Module):
-    """What forward must not return."""
+    """A return type that forward must not have."""
 
     def forward(self, lq: Tensor) -> tuple[Tensor, Tensor]:
         return lq, lq
 
 
-class Sharpened(Around):
-    """Remembers what it is given."""
+class Stateful(FaultyWrapper):
+    """Stores state between calls."""
 
     def __init__(self, network: nn.Module):
         super().__init__(network)
@@ -68,59 +68,59 @@ class Sharpened(Around):
         return self.network(lq) * len(self.seen)
 
 
-class Clipping(Around):
+class ChangesInput(FaultyWrapper):
     """Changes its input."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq.clamp_(0.2, 0.8))
 
 
-class Whitening(Around):
-    """Looks at the whole batch."""
+class BatchDependent(FaultyWrapper):
+    """Depends on the whole batch."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq - lq.mean())
 
 
-class Averaging(Around):
-    """Looks at the whole image, faintly."""
+class GlobalMean(FaultyWrapper):
+    """Depends weakly on the whole image."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq) + 1e-9 * lq.mean(dim=(1, 2, 3), keepdim=True)
 
 
-class Placed(Around):
-    """Knows where in its input a pixel is."""
+class PositionDependent(FaultyWrapper):
+    """Depends on the position of a pixel."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq) * torch.arange(lq.shape[-1], device=lq.device, dtype=lq.dtype).sin().mean()
 
 
-class Striped(Around):
-    """Treats odd columns of its input otherwise."""
+class ColumnDependent(FaultyWrapper):
+    """Treats odd columns of its input differently."""
 
     def forward(self, lq: Tensor) -> Tensor:
         odd = torch.arange(lq.shape[-1], device=lq.device) % 2
         return self.network(lq * (1 + odd.to(lq.dtype)))
 
 
-class Superfluous(Around):
-    """Has a layer that it does not use."""
+class UnusedLayer(FaultyWrapper):
+    """Has an unused layer."""
 
     def __init__(self, network: nn.Module):
         super().__init__(network)
         self.spare = nn.Conv2d(3, 3, 1)
 
 
-class Detached(Around):
-    """Cuts its output off."""
+class Detached(FaultyWrapper):
+    """Detaches its output from the graph."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq).detach()
 
 
-class Secret(Around):
-    """Draws a factor that is in no file."""
+class UnsavedFactor(FaultyWrapper):
+    """Draws a factor that is not in the state dict."""
 
     def __init__(self, network: nn.Module):
         super().__init__(network)
@@ -130,8 +130,8 @@ class Secret(Around):
         return self.network(lq) * self.factor
 
 
-class Wandering(Around):
-    """Draws weights from a source that no recipe seeds."""
+class UnseededWeights(FaultyWrapper):
+    """Draws weights from an unseeded generator."""
 
     def __init__(self, network: nn.Module):
         super().__init__(network)
@@ -141,7 +141,7 @@ class Wandering(Around):
         return self.network(lq) * self.factor
 
 
-class Sliced(Around):
+class SharedStorage(FaultyWrapper):
     """Two parameters in one piece of memory."""
 
     def __init__(self, network: nn.Module):
@@ -153,8 +153,8 @@ class Sliced(Around):
         return self.network(lq) * (self.first.sum() + self.second.sum())
 
 
-class Grounded(Around):
-    """Keeps a constant where the meta device does not find it."""
+class UnregisteredConstant(FaultyWrapper):
+    """Keeps a constant that is not a buffer."""
 
     def __init__(self, network: nn.Module):
         super().__init__(network)
@@ -164,7 +164,7 @@ class Grounded(Around):
         return self.network(lq - self.mean.to(lq.dtype)) if self.mean.item() else lq
 
 
-class Curious(Around):
+class MemoryFormatDependent(FaultyWrapper):
     """Depends on the order of memory."""
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -173,22 +173,22 @@ class Curious(Around):
         return self.network[2:](-shallow if order else shallow)  # type: ignore[index]  # a Sequential
 
 
-class Single(Around):
-    """Computes in float32, whatever it is given."""
+class Float32Only(FaultyWrapper):
+    """Computes in float32 for every dtype."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq) if lq.dtype == torch.float64 else self.network.float()(lq.float())
 
 
-class Rough(Around):
-    """Is far off in half precision."""
+class InaccurateHalf(FaultyWrapper):
+    """Is inaccurate in half precision."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq) * (1 if lq.dtype.itemsize > 2 else 2)
 
 
-class Opaque(Around):
-    """Decides in Python by what it sees."""
+class PythonBranch(FaultyWrapper):
+    """Branches in Python by its input."""
 
     def forward(self, lq: Tensor) -> Tensor:
         if lq.device.type != "meta" and lq.sum().item() > 1e9:
@@ -196,89 +196,89 @@ class Opaque(Around):
         return self.network(lq)
 
 
-class Reflecting(Around):
-    """Needs a large image."""
+class LargeInputOnly(FaultyWrapper):
+    """Needs a large input."""
 
     def forward(self, lq: Tensor) -> Tensor:
         padded = nn.functional.pad(lq, (1, 1, 1, 1), mode="reflect")
         return self.network(padded)[..., 1:-1, 1:-1]
 
 
-class Infinite(Around):
-    """Divides by what may be 0."""
+class DivisionByZero(FaultyWrapper):
+    """Divides by a value that may be 0."""
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.network(lq) / (lq - lq).mean()
 
 
 class Wrapped(Backbone):
-    """The right network with something around it."""
+    """The valid network with a fault around it."""
 
-    around: str = "Around"
-    """What."""
+    around: str = "FaultyWrapper"
+    """Name of the wrapper or part."""
     far: int | None = 4
     """The value that `reach` returns."""
 
     def build(self, task: Task) -> nn.Module:
-        return globals()[self.around](Right().build(task))
+        return globals()[self.around](Valid().build(task))
 
     def reach(self, task: Task) -> int | None:
         return self.far
 
 
-class Alike(Backbone):
-    """An option that changes nothing."""
+class UselessOption(Backbone):
+    """An option without effect."""
 
     channels: int = 6
     """Feature channels."""
 
     def build(self, task: Task) -> nn.Module:
-        return Right(channels=6).build(task)
+        return Valid(channels=6).build(task)
 
     def reach(self, task: Task) -> int | None:
         return 4
 
 
-class Worded(Alike):
+class RetypedOption(UselessOption):
     """An option of another type."""
 
-    channels: Literal["many", "few"] = "many"  # type: ignore[assignment]  # that is what is wrong
+    channels: Literal["many", "few"] = "many"  # type: ignore[assignment]  # the fault
     """Feature channels."""
 
 
-class Fixed(Right):
+class FixedOption(Valid):
     """An option that cannot be lowered."""
 
     layers: int = Field(default=2, ge=2)
     """Inner convolutions."""
 
 
-class EveryScale(Right):
-    """Makes x2 whatever is asked for."""
+class EveryScale(Valid):
+    """Enlarges by 2 for every scale."""
 
     def build(self, task: Task) -> nn.Module:
         return super().build(task.replace(scale=2))
 
 
-class Colourful(Right):
-    """Makes RGB whatever is asked for."""
+class AlwaysRGB(Valid):
+    """Returns RGB for any number of channels."""
 
     def build(self, task: Task) -> nn.Module:
-        return nn.Sequential(Right().build(task), nn.Conv2d(task.channels, 3, 1))
+        return nn.Sequential(Valid().build(task), nn.Conv2d(task.channels, 3, 1))
 
 
-class NoModule(Right):
-    """Builds a function."""
+class NoModule(Valid):
+    """Builds a function instead of a module."""
 
     def build(self, task: Task) -> Any:
         return torch.relu
 
 
-class Exact(Right):
-    """Makes float64."""
+class Float64Output(Valid):
+    """Returns float64."""
 
     def build(self, task: Task) -> nn.Module:
-        return nn.Sequential(Right().build(task), _Double())
+        return nn.Sequential(Valid().build(task), _Double())
 
 
 class _Double(nn.Module):
@@ -286,22 +286,22 @@ class _Double(nn.Module):
         return x.double()
 
 
-class Pair(Right):
+class Pair(Valid):
     """Returns two tensors."""
 
     def build(self, task: Task) -> nn.Module:
         return Bundle()
 
 
-class Halving(Right):
-    """Shrinks inside, and does not say so."""
+class Halving(Valid):
+    """Halves its features without multiple_of."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=2 * task.scale), nn.Conv2d(task.channels, 3, 1))
 
 
-class Told(Halving):
-    """Shrinks inside, and says so."""
+class DeclaredMultiple(Halving):
+    """Halves its features and states multiple_of."""
 
     multiple_of: ClassVar[int] = 2
     scales: ClassVar[tuple[int, ...]] = (1, 2)
@@ -316,24 +316,24 @@ class Told(Halving):
         return 1
 
 
-class Untold(Backbone):
+class UndocumentedClass(Backbone):
     width: int = 3
 
     def build(self, task: Task) -> nn.Module:
-        return Right().build(task)
+        return Valid().build(task)
 
     def reach(self, task: Task) -> int | None:
         return 4
 
 
-class Speechless(Right):
-    """Has an option that nobody explains."""
+class UndocumentedOption(Valid):
+    """Has an option without docstring."""
 
     groups: int = 1
 
 
-class Growing(Right):
-    """Has a validator that adds one."""
+class ChangingValidator(Valid):
+    """Has a validator that changes the value."""
 
     channels: int = 6
     """Feature channels."""
@@ -344,137 +344,151 @@ class Growing(Right):
         return channels + 1
 
 
-class Unwritable(Right):
-    """Has an option that is no plain value."""
+class NonPlainOption(Valid):
+    """Has an option that is not a plain value."""
 
     size: complex = 1 + 2j
     """A size."""
 
 
 WRONG: dict[str, tuple[Backbone, str]] = {
-    "no docstring": (Untold(), "Untold: give the class a docstring"),
-    "an option without words": (Speechless(), "give the option 'groups' a docstring"),
-    "a validator that is not idempotent": (Growing(channels=5), r"channels=6.* was written, but .*channels=7"),
-    "an option that JSON cannot hold": (Unwritable(), "cannot be written to JSON and read again"),
+    "no docstring": (UndocumentedClass(), "UndocumentedClass: give the class a docstring"),
+    "an option without words": (UndocumentedOption(), "give the option 'groups' a docstring"),
+    "a validator that is not idempotent": (
+        ChangingValidator(channels=5),
+        r"channels=6.* was written, but .*channels=7",
+    ),
+    "an option that JSON cannot hold": (NonPlainOption(), "cannot be written to JSON and read again"),
     "no module": (NoModule(), "build returns a .*; return a torch.nn.Module"),
     "no tensor": (Pair(), "forward returns a tuple; return one tensor"),
     "one scale for all": (EveryScale(), r"for scale 1, .* instead of \(2, 3, 1, 1\); .* or let `scales`"),
-    "three colours for all": (Colourful(), r"1 colours, .* gives .* instead of \(2, 1, 1, 1\)"),
-    "float64": (Exact(), "makes float64 from float32"),
-    "reflection": (Wrapped(around="Reflecting"), "raises .* pad with zeros or by replicating"),
-    "even sizes only": (Halving(), "or let `multiple_of` say"),
-    "a mean over the image": (Wrapped(around="Averaging"), "reach returns 4 .* return None, the whole input"),
+    "three colours for all": (AlwaysRGB(), r"1 colours, .* gives .* instead of \(2, 1, 1, 1\)"),
+    "float64": (Float64Output(), "makes float64 from float32"),
+    "reflection": (Wrapped(around="LargeInputOnly"), "raises .* pad with zeros or by replicating"),
+    "even sizes only": (Halving(), "or state in `multiple_of`"),
+    "a mean over the image": (Wrapped(around="GlobalMean"), "reach returns 4 .* return None, the whole input"),
     "a reach that is no number": (Wrapped(far=-1), "reach returns -1; return a whole number"),
     "a reach one too short": (Wrapped(far=3), "reach returns 3 pixels, but .* seams; return 4"),
-    "a place": (Wrapped(around="Placed"), "reach is finite, but an output depends on where in the window it lies"),
-    "stripes": (Wrapped(around="Striped"), "let `multiple_of` be the step"),
-    "memory": (Wrapped(around="Sharpened", far=None), "one input gives two outputs"),
-    "an input changed": (Wrapped(around="Clipping", far=None), "forward changes its input"),
-    "another source of weights": (Wrapped(around="Wandering", far=None), "two builds under one seed differ in factor"),
-    "not finite": (Wrapped(around="Infinite", far=None), "is not finite"),
-    "off the meta device": (Wrapped(around="Grounded", far=None), "cannot be counted on the meta device"),
-    "the batch": (Wrapped(around="Whitening", far=None), "depends on the others in its batch"),
-    "a layer unused": (Wrapped(around="Superfluous"), "no gradient reaches spare.weight"),
+    "a place": (
+        Wrapped(around="PositionDependent"),
+        "reach is finite, but an output depends on where in the window it lies",
+    ),
+    "stripes": (Wrapped(around="ColumnDependent"), "let `multiple_of` be the step"),
+    "memory": (Wrapped(around="Stateful", far=None), "one input gives two outputs"),
+    "an input changed": (Wrapped(around="ChangesInput", far=None), "forward changes its input"),
+    "another source of weights": (
+        Wrapped(around="UnseededWeights", far=None),
+        "two builds under one seed differ in factor",
+    ),
+    "not finite": (Wrapped(around="DivisionByZero", far=None), "is not finite"),
+    "off the meta device": (Wrapped(around="UnregisteredConstant", far=None), "cannot be counted on the meta device"),
+    "the batch": (Wrapped(around="BatchDependent", far=None), "depends on the others in its batch"),
+    "a layer unused": (Wrapped(around="UnusedLayer"), "no gradient reaches spare.weight"),
     "cut off": (Wrapped(around="Detached"), "cut off from all parameters"),
-    "outside of the state": (Wrapped(around="Secret"), r"not in state_dict\(\)"),
-    "slices of one tensor": (Wrapped(around="Sliced"), "do not survive a safetensors file"),
-    "the order of memory": (Wrapped(around="Curious"), "in channels_last memory the output is another"),
-    "always float32": (Wrapped(around="Single"), "half=False"),
-    "far off in half": (Wrapped(around="Rough"), "in bfloat16 the output is off by .* or say half=False"),
-    "a decision in Python": (Wrapped(around="Opaque"), "cannot be exported.* or say exportable=False"),
-    "an option that changes nothing": (Alike(), "with 5 channels it costs .* the option must make the network smaller"),
-    "an option of another type": (Worded(), "its option 'channels' is 'many'; reducers lower whole numbers"),
-    "an option at its minimum": (Fixed(), "no layers below 2 is allowed"),
+    "outside of the state": (Wrapped(around="UnsavedFactor"), r"not in state_dict\(\)"),
+    "slices of one tensor": (Wrapped(around="SharedStorage"), "do not survive a safetensors file"),
+    "the order of memory": (Wrapped(around="MemoryFormatDependent"), "in channels_last memory the output is another"),
+    "always float32": (Wrapped(around="Float32Only"), "half=False"),
+    "far off in half": (Wrapped(around="InaccurateHalf"), "in bfloat16 the output is off by .* or pass half=False"),
+    "a decision in Python": (Wrapped(around="PythonBranch"), "cannot be exported.* or pass exportable=False"),
+    "an option that changes nothing": (
+        UselessOption(),
+        "with 5 channels it costs .* the option must make the network smaller",
+    ),
+    "an option of another type": (RetypedOption(), "its option 'channels' is 'many'; reducers lower whole numbers"),
+    "an option at its minimum": (FixedOption(), "no layers below 2 is allowed"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_backbone_is_told_what_to_do(wrong: str) -> None:
+def test_an_invalid_backbone_is_reported_with_a_remedy(wrong: str) -> None:
     backbone, message = WRONG[wrong]
     with pytest.raises(AssertionError, match=message):
         check_backbone(backbone, exportable=wrong == "a decision in Python")
 
 
-@pytest.mark.parametrize("backbone", [Right(), Told(), Wrapped(far=None), Wrapped(far=9)], ids=repr)
-def test_a_right_backbone_passes(backbone: Backbone) -> None:
+@pytest.mark.parametrize("backbone", [Valid(), DeclaredMultiple(), Wrapped(far=None), Wrapped(far=9)], ids=repr)
+def test_a_valid_backbone_passes(backbone: Backbone) -> None:
     check_backbone(backbone, exportable=False)
 
 
-def test_a_right_backbone_is_exported_too() -> None:
-    check_backbone(Right(), tasks=[PlainTask(scale=2)])
+def test_a_valid_backbone_is_exported() -> None:
+    check_backbone(Valid(), tasks=[PlainTask(scale=2)])
 
 
-def test_only_what_is_claimed_is_checked() -> None:
-    check_backbone(Wrapped(around="Single"), half=False, exportable=False)
+def test_parameters_of_the_check_restrict_what_is_checked() -> None:
+    check_backbone(Wrapped(around="Float32Only"), half=False, exportable=False)
     check_backbone(EveryScale(), tasks=[PlainTask(scale=2)], exportable=False)
-    check_backbone(Wrapped(around="Opaque"), exportable=False)
+    check_backbone(Wrapped(around="PythonBranch"), exportable=False)
 
 
 @pytest.mark.parametrize("layers", [1, 5])
-def test_the_reach_that_is_measured_is_that_of_the_convolutions(layers: int) -> None:
-    assert measured_reach(Right(layers=layers), PlainTask(scale=2)) == layers + 2
+def test_the_measured_reach_equals_that_of_the_convolutions(layers: int) -> None:
+    assert measured_reach(Valid(layers=layers), PlainTask(scale=2)) == layers + 2
 
 
-def test_a_network_that_sees_everything_has_no_measured_reach() -> None:
-    assert measured_reach(Wrapped(around="Averaging"), farthest=16) is None
+def test_a_network_with_global_reach_has_no_measured_reach() -> None:
+    assert measured_reach(Wrapped(around="GlobalMean"), farthest=16) is None
 
 
 class Two(ParallelConv):
     """Two convolutions of one input, added; fused rightly or, if they are to be apart, without the second."""
 
-    def __init__(self, first: nn.Conv2d, second: nn.Conv2d, way: str):
+    def __init__(self, first: nn.Conv2d, second: nn.Conv2d, fault: str):
         super().__init__((first, second))
-        self.way = way
+        self.fault = fault
 
     def fused(self) -> nn.Conv2d:
-        return self.parts()[0] if self.way == "apart" else super().fused()
+        return self.parts()[0] if self.fault == "apart" else super().fused()
 
 
 class Alone(nn.Module):
-    """The layer that is trained, or the one convolution that it is in use."""
+    """A network of one layer, in training or deployed form."""
 
-    def __init__(self, one: nn.Module):
+    def __init__(self, branch: nn.Module):
         super().__init__()
-        self.parts = one
+        self.parts = branch
 
     def forward(self, features: Tensor) -> Tensor:
         return self.parts(features)
 
 
 class Parallel(Backbone):
-    """Two convolutions side by side, whose fused form is right, or wrong in a way that is told."""
+    """Two parallel convolutions whose fused form is valid or has the given fault."""
 
     fused: bool = False
-    """Whether they are one."""
-    way: str = ""
+    """True: the fused form."""
+    fault: str = ""
     """In which."""
 
     def build(self, task: Task) -> nn.Module:
         def square() -> nn.Conv2d:
             return nn.Conv2d(task.channels, task.channels, 3, padding=1)
 
-        made = Alone(square()) if self.fused and self.way != "as dear" else Alone(Two(square(), square(), self.way))
-        if self.way == "another" and not self.fused:
-            return nn.Sequential(made, Around(square()))
-        return nn.Sequential(made)
+        layer = (
+            Alone(square()) if self.fused and self.fault != "same cost" else Alone(Two(square(), square(), self.fault))
+        )
+        if self.fault == "another" and not self.fused:
+            return nn.Sequential(layer, FaultyWrapper(square()))
+        return nn.Sequential(layer)
 
     def reach(self, task: Task) -> int:
-        return 2 if self.way == "another" and not self.fused else 1
+        return 2 if self.fault == "another" and not self.fused else 1
 
     def fuse(self) -> Parallel:
-        return self.replace(fused=not self.fused if self.way == "to and fro" else True)
+        return self.replace(fused=not self.fused if self.fault == "toggled" else True)
 
 
-def test_a_backbone_that_fuses_passes_in_both_forms() -> None:
+def test_a_fusable_backbone_passes_in_both_forms() -> None:
     for fused in (False, True):
         check_backbone(Parallel(fused=fused), tasks=[PlainTask()], exportable=False)
 
 
 @pytest.mark.parametrize(
-    ("way", "message"),
+    ("fault", "message"),
     [
-        ("as dear", "and fused .*; fuse must make it cheaper, or return None"),
-        ("to and fro", "whose own fuse gives something else; a fused form gives itself"),
+        ("same cost", "and fused .*; fuse must make it cheaper, or return None"),
+        ("toggled", "whose own fuse gives something else; a fused form gives itself"),
         (
             "another",
             "fused it differs from the trained form: 2 unexpected: 1.network.*; let the two differ only",
@@ -482,48 +496,48 @@ def test_a_backbone_that_fuses_passes_in_both_forms() -> None:
         ("apart", "fused its output differs by .*; `fused` must return a module that computes the same"),
     ],
 )
-def test_a_fused_form_that_is_none_is_told(way: str, message: str) -> None:
+def test_an_invalid_fused_form_is_reported(fault: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
-        check_backbone(Parallel(way=way), tasks=[PlainTask()], exportable=False)
+        check_backbone(Parallel(fault=fault), tasks=[PlainTask()], exportable=False)
 
 
 class Stack(nn.Module, EarlyExit):
-    """Convolutions in turn that can be left after each, rightly, or wrongly in a way that is told."""
+    """Convolutions with an exit after each, valid or with the given fault."""
 
-    def __init__(self, colours: int, way: str):
+    def __init__(self, colours: int, fault: str):
         super().__init__()
         self.blocks = nn.ModuleList(nn.Conv2d(colours, colours, 3, padding=1) for _ in range(2))
-        self.way = way
+        self.fault = fault
 
     def forward(self, lq: Tensor) -> Tensor:
         features = lq
         for block in self.blocks:
             features = torch.relu(block(features))
-        return features if self.way == "another" else lq + features
+        return features if self.fault == "another" else lq + features
 
     def forward_stem(self, lq: Tensor) -> tuple[Tensor, ...]:
         return (lq.clone(),)
 
     def forward_block(self, state: tuple[Tensor, ...], block: int) -> tuple[Tensor, ...]:
         features = torch.relu(self.blocks[block](state[0]))
-        if self.way == "in place":
+        if self.fault == "in place":
             state[0].mul_(2)
-        return (features[..., :-1] if self.way == "smaller" else features,)
+        return (features[..., :-1] if self.fault == "smaller" else features,)
 
     def forward_head(self, state: tuple[Tensor, ...], lq: Tensor) -> Tensor:
         (features,) = state
-        return lq + (features.mean(dim=0, keepdim=True).expand_as(features) if self.way == "mixed" else features)
+        return lq + (features.mean(dim=0, keepdim=True).expand_as(features) if self.fault == "mixed" else features)
 
 
-class Stopping(Backbone):
-    """Says that it can be left after each of two convolutions."""
+class ExitBackbone(Backbone):
+    """A backbone with two early exits."""
 
-    way: str = ""
+    fault: str = ""
     """In which it is wrong."""
 
     def build(self, task: Task) -> nn.Module:
-        network = Stack(task.channels, self.way)
-        return nn.Sequential(network) if self.way == "hidden" else network
+        network = Stack(task.channels, self.fault)
+        return nn.Sequential(network) if self.fault == "hidden" else network
 
     def reach(self, task: Task) -> int:
         return 2
@@ -532,12 +546,12 @@ class Stopping(Backbone):
         return 2
 
 
-def test_a_backbone_that_can_be_left_passes() -> None:
-    check_backbone(Stopping(), tasks=[PlainTask()], exportable=False)
+def test_a_backbone_with_early_exits_passes() -> None:
+    check_backbone(ExitBackbone(), tasks=[PlainTask()], exportable=False)
 
 
 @pytest.mark.parametrize(
-    ("way", "message"),
+    ("fault", "message"),
     [
         ("hidden", "exits returns 2, but its network is no EarlyExit; inherit from it, or return 0"),
         ("in place", "advance changes what it is given, at block 0; nothing there may be in place"),
@@ -546,13 +560,13 @@ def test_a_backbone_that_can_be_left_passes() -> None:
         ("another", "left after its last block it computes something else than forward; the two are one network"),
     ],
 )
-def test_one_that_cannot_be_left_as_it_says_is_told(way: str, message: str) -> None:
+def test_invalid_early_exits_are_reported(fault: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
-        check_backbone(Stopping(way=way), tasks=[PlainTask()], exportable=False)
+        check_backbone(ExitBackbone(fault=fault), tasks=[PlainTask()], exportable=False)
 
 
-class Advised(nn.Module):
-    """A network with a part that only its objective asks."""
+class NetworkWithAdviser(nn.Module):
+    """A network with a part that only its objective uses."""
 
     def __init__(self, colours: int):
         super().__init__()
@@ -563,45 +577,71 @@ class Advised(nn.Module):
         return self.network(lq)
 
 
-class Advising(nn.Module):
-    """What trains an Advised as a whole."""
+class AdviserObjective(nn.Module):
+    """The objective of NetworkWithAdviser."""
 
-    def __init__(self, network: Advised, image_loss: ImageLoss):
+    def __init__(self, network: NetworkWithAdviser, image_loss: ImageLoss):
         super().__init__()
         self.network, self.image_loss = network, image_loss
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
         image = self.network(lq)
-        said = self.network.adviser(image.detach().mean(dim=(2, 3)))
-        return {"image": self.image_loss(image, gt), "advice": (said - progress).square().mean()}
+        correction = self.network.adviser(image.detach().mean(dim=(2, 3)))
+        return {"image": self.image_loss(image, gt), "advice": (correction - progress).square().mean()}
 
 
-class Taught(Backbone):
-    """Brings its objective, or forgets to."""
+class WithObjective(Backbone):
+    """A backbone with or without its objective."""
 
     forgets: bool = False
-    """Whether it does."""
+    """True: `objective` is missing."""
     fixes: bool = False
-    """Whether it computes L1 whatever the loss of the recipe is."""
+    """True: it computes L1 instead of the recipe's loss."""
 
     def build(self, task: Task) -> nn.Module:
-        return Advised(task.channels)
+        return NetworkWithAdviser(task.channels)
 
     def reach(self, task: Task) -> int:
         return 1
 
     def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
-        if self.forgets or not isinstance(network, Advised):
+        if self.forgets or not isinstance(network, NetworkWithAdviser):
             return None
-        return Advising(network, nn.functional.l1_loss if self.fixes else image_loss)
+        return AdviserObjective(network, nn.functional.l1_loss if self.fixes else image_loss)
 
 
-def test_what_only_the_objective_asks_is_learned_too() -> None:
-    check_backbone(Taught(), tasks=[PlainTask()], exportable=False)
+def test_parameters_used_only_by_the_objective_are_trained() -> None:
+    check_backbone(WithObjective(), tasks=[PlainTask()], exportable=False)
     with pytest.raises(AssertionError, match=r"no gradient reaches adviser\.weight"):
-        check_backbone(Taught(forgets=True), tasks=[PlainTask()], exportable=False)
+        check_backbone(WithObjective(forgets=True), tasks=[PlainTask()], exportable=False)
 
 
-def test_an_objective_that_ignores_the_loss_of_the_recipe_fails() -> None:
+class Late(Advising):
+    """Trains the adviser in the second half alone."""
+
+    def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
+        losses = super().forward(lq, gt, progress)
+        return losses if progress >= 0.5 else {"image": losses["image"]}
+
+
+class Certain(Taught):
+    """Says that each step trains everything, which is true unless it is late."""
+
+    trains_all: ClassVar[bool] = True
+
+    late: bool = False
+    """Whether it is."""
+
+    def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
+        return Late(network, image_loss) if self.late else super().objective(network, image_loss)
+
+
+def test_a_step_that_leaves_a_parameter_out_contradicts_the_claim_that_there_is_none() -> None:
+    check_backbone(Certain(), tasks=[PlainTask()], exportable=False)
+    with pytest.raises(AssertionError, match=r"at progress 0 its objective gives adviser\.weight no gradient"):
+        check_backbone(Certain(late=True), tasks=[PlainTask()], exportable=False)
+
+
+def test_an_objective_that_ignores_the_recipe_loss_is_reported() -> None:
     with pytest.raises(AssertionError, match="never calls image_loss"):
-        check_backbone(Taught(fixes=True), tasks=[PlainTask()], exportable=False)
+        check_backbone(WithObjective(fixes=True), tasks=[PlainTask()], exportable=False)

@@ -13,46 +13,46 @@ from lowvision.testing import PlainTask, check_classifier
 
 
 class Network(nn.Module):
-    """A convolution, an average and a linear layer, all told."""
+    """A convolution, an average and a linear layer."""
 
-    def __init__(self, colours: int, classes: int, way: str):
+    def __init__(self, colours: int, classes: int, fault: str):
         super().__init__()
-        self.way = way
+        self.fault = fault
         self.features = nn.Sequential(nn.Conv2d(colours, 6, 4, stride=4), nn.ReLU())
         self.norm = nn.BatchNorm2d(6)
-        self.last = nn.Linear(6 * 64 if way == "one size" else 6, classes)
+        self.last = nn.Linear(6 * 64 if fault == "one size" else 6, classes)
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.norm(self.features(lq))
-        if self.way == "one size":
+        if self.fault == "one size":
             return self.last(features.flatten(1))
         logits = self.last(features.mean(dim=(2, 3)))
-        if self.way == "softmax":
+        if self.fault == "softmax":
             return logits.softmax(dim=1)
-        if self.way == "map":
+        if self.fault == "map":
             return logits[..., None, None]
-        if self.way == "batch":
+        if self.fault == "batch":
             return logits - logits.mean(dim=0)
         return logits
 
 
-class Told(Classifier):
-    """A small classifier, wrong in a way that is told."""
+class FaultyClassifier(Classifier):
+    """A small classifier with the given fault."""
 
-    way: str = ""
+    fault: str = ""
     """In which."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
-        return Network(3 if self.way == "RGB" else task.channels, 3 if self.way == "three" else classes, self.way)
+        return Network(3 if self.fault == "RGB" else task.channels, 3 if self.fault == "three" else classes, self.fault)
 
 
 class Brightness(Classifier):
-    """Training-free: the mean against a threshold that is fitted."""
+    """Training-free: compares the mean with a fitted threshold."""
 
     trained: ClassVar[bool] = False
 
     kept: bool = True
-    """Whether the threshold is in the file."""
+    """True: the threshold is saved with the weights."""
 
     def build(self, task: Task, classes: int) -> nn.Module:
         return Threshold(classes, self.kept)
@@ -62,8 +62,8 @@ class Brightness(Classifier):
         network.threshold.copy_(tiles.std(dim=(1, 2, 3)).median())
 
 
-class Claimed(Brightness):
-    """Training-free, and does not say so."""
+class UndeclaredTrainingFree(Brightness):
+    """Training-free without declaring it."""
 
     trained: ClassVar[bool] = True
 
@@ -84,27 +84,27 @@ class Threshold(nn.Module):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (Told(way="RGB"), "1 colours: an input of .* raises RuntimeError"),
-        (Told(way="three"), r"for 2 classes, .* gives \(4, 3\) instead of \(4, 2\)"),
-        (Told(way="map"), r"gives \(4, 2, 1, 1\) instead of \(4, 2\)"),
-        (Told(way="one size"), r"\(4, 3, 16, 16\).* raises RuntimeError"),
-        (Told(way="softmax"), "return logits, the container applies the softmax"),
-        (Told(way="batch"), "depends on the others in its batch"),
+        (FaultyClassifier(fault="RGB"), "1 colours: an input of .* raises RuntimeError"),
+        (FaultyClassifier(fault="three"), r"for 2 classes, .* gives \(4, 3\) instead of \(4, 2\)"),
+        (FaultyClassifier(fault="map"), r"gives \(4, 2, 1, 1\) instead of \(4, 2\)"),
+        (FaultyClassifier(fault="one size"), r"\(4, 3, 16, 16\).* raises RuntimeError"),
+        (FaultyClassifier(fault="softmax"), "return logits, the container applies the softmax"),
+        (FaultyClassifier(fault="batch"), "depends on the others in its batch"),
         (Brightness(kept=False), r"not in state_dict\(\)"),
-        (Claimed(), "has no trainable parameters; set trained"),
+        (UndeclaredTrainingFree(), "has no trainable parameters; set trained"),
     ],
     ids=repr,
 )
-def test_a_wrong_classifier_is_told_what_to_do(wrong: Classifier, message: str) -> None:
+def test_an_invalid_classifier_is_reported_with_a_remedy(wrong: Classifier, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_classifier(wrong, exportable=False)
 
 
-@pytest.mark.parametrize("right", [Told(), Brightness()], ids=repr)
-def test_a_right_classifier_passes(right: Classifier) -> None:
+@pytest.mark.parametrize("right", [FaultyClassifier(), Brightness()], ids=repr)
+def test_a_valid_classifier_passes(right: Classifier) -> None:
     check_classifier(right, exportable=False)
 
 
-def test_only_the_sizes_and_tasks_that_are_asked_for_are_checked() -> None:
-    check_classifier(Told(way="one size"), sizes=[(32, 32)], exportable=False)
-    check_classifier(Told(way="RGB"), tasks=[PlainTask(scale=4)], exportable=False)
+def test_only_the_given_sizes_and_tasks_are_checked() -> None:
+    check_classifier(FaultyClassifier(fault="one size"), sizes=[(32, 32)], exportable=False)
+    check_classifier(FaultyClassifier(fault="RGB"), tasks=[PlainTask(scale=4)], exportable=False)

@@ -1,4 +1,4 @@
-"""Claims about `check_dataset`: it accepts the contract, and names each fault."""
+"""Claims about `check_dataset`: it accepts valid data sets, and reports each fault."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Pixels(Reader):
 
 
 class Unequal(Reader):
-    """A reader without an equality."""
+    """A reader without `__eq__`."""
 
     def read(self, key: str) -> Any:
         return PIXELS
 
 
 class Unsteady(Pixels):
-    """Other pixels at every read."""
+    """A reader that returns other pixels at every read."""
 
     numbers: ClassVar[Any] = itertools.count()
 
@@ -44,18 +44,18 @@ class Unsteady(Pixels):
 
 
 class Listed(Dataset):
-    """Data sets with one fault each, by its name."""
+    """Data sets with the given fault."""
 
     fault: str = ""
     """Name of the fault."""
 
     def photos(self) -> Any:
-        one = Photo("one", Stored(Pixels(), "a"))
+        photo = Photo("one", Stored(Pixels(), "a"))
         return {
-            "": (one, Photo("two", Stored(Pixels(), "b"), Stored(Pixels(), "c"))),
+            "": (photo, Photo("two", Stored(Pixels(), "b"), Stored(Pixels(), "c"))),
             "none": (),
-            "list": [one],
-            "names": (one, one),
+            "list": [photo],
+            "names": (photo, photo),
             "unequal": (Photo("one", Stored(Unequal(), "a")),),
             "unsteady": (Photo("one", Stored(Unsteady(), "a")),),
             "nothing": (Photo("one", None),),
@@ -63,7 +63,7 @@ class Listed(Dataset):
         }[self.fault]
 
 
-def test_data_sets_that_keep_the_contract_pass(tmp_path: Path) -> None:
+def test_valid_data_sets_pass(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         io.write(tmp_path / folder / "one.png", io.Image(PIXELS))
@@ -96,11 +96,11 @@ def test_pairs_of_several_scales_are_refused(tmp_path: Path) -> None:
         check_dataset(Folder(path=str(tmp_path)))
 
 
-def test_a_set_that_is_not_there_is_named() -> None:
+def test_a_missing_data_set_is_named() -> None:
     with pytest.raises(AssertionError, match="give the check a set that is there"):
         check_dataset(Folder(path="/nowhere/at/all"))
 
 
-def test_a_mix_passes(tmp_path: Path) -> None:
+def test_a_mixed_data_set_passes(tmp_path: Path) -> None:
     io.write(tmp_path / "one.png", io.Image(PIXELS))
     check_dataset(Mixed(of=(Folder(path=str(tmp_path)), Folder(path=str(tmp_path), scales=(0.5,))), shares=(1.0, 2.0)))

@@ -1,4 +1,4 @@
-"""Claims about `check_loss`: it finds each fault that its docstring names."""
+"""Claims about `check_loss`: it reports each fault that its docstring names."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Module(nn.Module):
         return error.square().mean()
 
 
-class Judge(Module, Critic):
-    """A critic with a parameter that its objective leaves out."""
+class UnusedParameter(Module, Critic):
+    """A discriminator with a parameter that its objective does not use."""
 
     def __init__(self, fault: str):
         super().__init__(fault)
@@ -57,11 +57,11 @@ class Faulty(Loss):
     """The fault."""
 
     def build(self, task: Task) -> nn.Module:
-        return Judge(self.fault) if self.fault in ("sees_critic_only", "unused") else Module(self.fault)
+        return UnusedParameter(self.fault) if self.fault in ("sees_critic_only", "unused") else Module(self.fault)
 
 
 @pytest.mark.parametrize("fault", ["none", "sees_critic_only"])
-def test_a_correct_loss_passes(fault: Fault) -> None:
+def test_a_valid_loss_passes(fault: Fault) -> None:
     check_loss(Faulty(fault=fault))
 
 
@@ -77,6 +77,6 @@ def test_a_correct_loss_passes(fault: Fault) -> None:
         ("unused", "no finite gradient of objective reaches unused"),
     ],
 )
-def test_a_fault_is_found(fault: Fault, message: str) -> None:
+def test_each_fault_is_reported(fault: Fault, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_loss(Faulty(fault=fault))

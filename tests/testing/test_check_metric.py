@@ -1,4 +1,4 @@
-"""Claims about `check_metric`: it finds each fault that its docstring names."""
+"""Claims about `check_metric`: it reports each fault that its docstring names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Similarity(Distance):
 
 
 class Brightness(Metric):
-    """The mean of the image: without a reference."""
+    """The mean of the image, a no-reference metric."""
 
     full_reference: ClassVar[bool] = False
 
@@ -60,7 +60,7 @@ class Brightness(Metric):
 
 
 @pytest.mark.parametrize("metric", [Distance(), Brightness(), PSNR(), SSIM(), PSNR(full_range=True)], ids=str)
-def test_a_correct_metric_passes(metric: Metric) -> None:
+def test_a_valid_metric_passes(metric: Metric) -> None:
     check_metric(metric)
 
 
@@ -75,11 +75,11 @@ def test_a_correct_metric_passes(metric: Metric) -> None:
         ("large", "raises RuntimeError: kernel larger than the image"),
     ],
 )
-def test_a_fault_is_found(fault: Fault, message: str) -> None:
+def test_each_fault_is_reported(fault: Fault, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_metric(Distance(fault=fault))
 
 
-def test_a_wrong_direction_is_found() -> None:
+def test_a_wrong_direction_is_reported() -> None:
     with pytest.raises(AssertionError, match="higher_is_better is True; correct it"):
         check_metric(Similarity())

@@ -22,14 +22,14 @@ def lowvision_datasets():
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder from which modules can be imported, also by child processes."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path
 
 
-def test_what_a_right_plugin_offers_is_told(here: Path) -> None:
-    (here / "acme_album.py").write_text(RIGHT)
+def test_the_components_of_a_valid_plugin_are_returned(module_folder: Path) -> None:
+    (module_folder / "acme_album.py").write_text(RIGHT)
     assert check_plugin("acme_album") == {"datasets": ["album"]}
 
 
@@ -44,7 +44,7 @@ def test_what_a_right_plugin_offers_is_told(here: Path) -> None:
         ("print('hello')\n" + RIGHT.replace("@hookimpl", ""), "has no hooks; mark a function"),
     ],
 )
-def test_a_wrong_plugin_is_told_what_to_do(here: Path, source: str, message: str) -> None:
-    (here / "acme_album.py").write_text(source)
+def test_an_invalid_plugin_is_reported_with_a_remedy(module_folder: Path, source: str, message: str) -> None:
+    (module_folder / "acme_album.py").write_text(source)
     with pytest.raises(AssertionError, match=message):
         check_plugin("acme_album")

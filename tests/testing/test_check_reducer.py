@@ -19,7 +19,7 @@ class Net(Backbone):
     channels: int = Field(default=8, ge=1)
     """Feature channels."""
     height: int = 1
-    """Of a second convolution's kernel."""
+    """Kernel size of the second convolution."""
 
     def build(self, task: Task) -> nn.Module:
         return nn.Sequential(
@@ -31,14 +31,14 @@ class Net(Backbone):
         return 1 + self.height // 2
 
 
-class Told(Reducer):
-    """Fewer channels, wrong in a way that is told."""
+class FaultyReducer(Reducer):
+    """A reducer of channels with the given fault."""
 
-    way: str = ""
+    fault: str = ""
     """In which."""
 
     def reduce(self, backbone: Backbone, level: Any) -> Any:
-        match self.way:
+        match self.fault:
             case "every word":
                 return backbone.replace(channels=level if type(level) is int else 1)
             case "no questions":
@@ -49,35 +49,35 @@ class Told(Reducer):
                 return backbone.model_copy(update={"channels": level + 0.0})
             case "a number":
                 return level
-            case "upside down":
+            case "reversed costs":
                 return backbone.replace(channels=9 - _whole(level))
         return backbone.replace(channels=_whole(level))
 
 
-class Heir(Told):
-    """Hands slices down, wrong in a way that is told."""
+class FaultyInheritance(FaultyReducer):
+    """A reducer that inherits slices, with the given fault."""
 
     def inherit(self, larger: Any, smaller: Any) -> Any:
-        if self.way == "never":
+        if self.fault == "never":
             return False
         count = smaller[0].out_channels
         with torch.no_grad():
-            if self.way == "shares":
+            if self.fault == "shares":
                 smaller[0].bias.data = larger[0].bias.data[:count]
-            if self.way != "pretends":
+            if self.fault != "pretends":
                 smaller[0].weight.copy_(larger[0].weight[:count])
                 smaller[1].weight.copy_(larger[1].weight[:, :count])
-            if self.way == "wastes":
+            if self.fault == "wastes":
                 larger[0].weight.zero_()
-            if self.way == "not finite":
+            if self.fault == "not finite":
                 smaller[0].weight.div_(0)
-        if self.way == "silent":
+        if self.fault == "silent":
             return None
-        return self.way != "denies"
+        return self.fault != "denies"
 
 
-class Reader(Heir):
-    """As many channels as have a bias that training left open: only weights tell."""
+class Reader(FaultyInheritance):
+    """Keeps the channels with a positive trained bias, which only the weights show."""
 
     def reduce(self, backbone: Backbone, level: Any) -> Any:
         raise ValueError("trained weights tell")
@@ -86,7 +86,7 @@ class Reader(Heir):
         if level != "open" or type(backbone) is not Net:
             raise ValueError(f"no level {level!r}")
         count = int((network[0].bias > 0).sum())
-        if self.way == "tidies":
+        if self.fault == "tidies":
             network[0].bias.data.clamp_(min=0)
         return backbone.replace(channels=count)
 
@@ -100,45 +100,45 @@ def _whole(level: Any) -> int:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (Told(way="every word"), "the level 'no such level' of .* raise ValueError"),
-        (Told(way="no questions"), r"raises TypeError .* raise ValueError with a sentence"),
-        (Told(way="grows"), "level 2 costs .* a level must make it cheaper"),
-        (Told(way="unchecked"), r"breaks the backbone's own laws; make it by backbone.replace"),
-        (Told(way="a number"), "reduce returns a int; return backbone.replace"),
-        (Told(way="upside down"), "level 2 costs .* give levels from the cheapest to the dearest"),
-        (Heir(way="never"), "inherit is defined but returns False for every level"),
-        (Heir(way="pretends"), "returns True for level 2 but has changed nothing"),
-        (Heir(way="denies"), "returns False for level 2 but has changed 0.weight"),
-        (Heir(way="silent"), "inherit returns None"),
-        (Heir(way="shares"), "0.bias lies in the larger network's memory; copy_"),
-        (Heir(way="wastes"), "inherit changes the larger network"),
-        (Heir(way="not finite"), "is not finite"),
+        (FaultyReducer(fault="every word"), "the level 'no such level' of .* raise ValueError"),
+        (FaultyReducer(fault="no questions"), r"raises TypeError .* raise ValueError with a sentence"),
+        (FaultyReducer(fault="grows"), "level 2 costs .* a level must make it cheaper"),
+        (FaultyReducer(fault="unchecked"), r"breaks the backbone's own laws; make it by backbone.replace"),
+        (FaultyReducer(fault="a number"), "reduce returns a int; return backbone.replace"),
+        (FaultyReducer(fault="reversed costs"), "level 2 costs .* give levels in order of increasing cost"),
+        (FaultyInheritance(fault="never"), "inherit is defined but returns False for every level"),
+        (FaultyInheritance(fault="pretends"), "returns True for level 2 but has changed nothing"),
+        (FaultyInheritance(fault="denies"), "returns False for level 2 but has changed 0.weight"),
+        (FaultyInheritance(fault="silent"), "inherit returns None"),
+        (FaultyInheritance(fault="shares"), "0.bias lies in the larger network's memory; copy_"),
+        (FaultyInheritance(fault="wastes"), "inherit changes the larger network"),
+        (FaultyInheritance(fault="not finite"), "is not finite"),
     ],
     ids=repr,
 )
-def test_a_wrong_reducer_is_told_what_to_do(wrong: Reducer, message: str) -> None:
+def test_an_invalid_reducer_is_reported_with_a_remedy(wrong: Reducer, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_reducer(wrong, Net(), [2, 4])
 
 
-@pytest.mark.parametrize("right", [Told(), Heir()], ids=repr)
-def test_a_right_reducer_passes(right: Reducer) -> None:
+@pytest.mark.parametrize("right", [FaultyReducer(), FaultyInheritance()], ids=repr)
+def test_a_valid_reducer_passes(right: Reducer) -> None:
     check_reducer(right, Net(), [2, 4, 8])
 
 
-def test_levels_come_as_in_a_recipe() -> None:
-    with pytest.raises(AssertionError, match=r"level 4 costs .* from the cheapest to the dearest"):
-        check_reducer(Told(), Net(), [4, 2])
+def test_levels_must_be_valid_and_ordered_by_cost() -> None:
+    with pytest.raises(AssertionError, match=r"level 4 costs .* in order of increasing cost"):
+        check_reducer(FaultyReducer(), Net(), [4, 2])
     with pytest.raises(AssertionError, match=r"level 8 costs .* a level must make it cheaper"):
-        check_reducer(Told(), Net(), [8, 4])
+        check_reducer(FaultyReducer(), Net(), [8, 4])
     with pytest.raises(AssertionError, match=r"level 0 of .* is refused: .* check it with other levels"):
-        check_reducer(Told(), Net(), [0, 4])
+        check_reducer(FaultyReducer(), Net(), [0, 4])
 
 
-def test_a_reducer_may_read_trained_weights() -> None:
+def test_a_reducer_that_reads_trained_weights_passes() -> None:
     trained = Net().build(PlainTask())
     with torch.no_grad():
         trained[0].bias.copy_(torch.tensor([1.0, 1, 1, -1, -1, -1, -1, -1]))  # type: ignore[operator]  # of a Sequential
     check_reducer(Reader(), Net(), ["open"], trained=trained)
     with pytest.raises(AssertionError, match="reduce_trained changes the network; it only reads"):
-        check_reducer(Reader(way="tidies"), Net(), ["open"], trained=trained)
+        check_reducer(Reader(fault="tidies"), Net(), ["open"], trained=trained)

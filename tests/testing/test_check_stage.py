@@ -20,12 +20,12 @@ FAULTS = {
 
 
 class Faulty(Stage):
-    """Writes files, wrong in a way that is named."""
+    """Writes files, with the given fault."""
 
     place: ClassVar[float] = 5
 
     fault: str = ""
-    """The way."""
+    """The fault."""
 
     def run(self, context: Any) -> None:
         import numpy as np
@@ -44,7 +44,7 @@ class Faulty(Stage):
 
 
 class Weightless(Faulty):
-    """Promises weights that it does not write."""
+    """Declares weights that it does not write."""
 
     trains: ClassVar[Trainable | None] = "base"
 
@@ -59,8 +59,8 @@ class Refine(TrainingStage):
         context.train(context.base(), self)
 
 
-class Forgetful(TrainingStage):
-    """Train from other weights in every run."""
+class UnseededStage(TrainingStage):
+    """Trains from other weights in every run."""
 
     place: ClassVar[float] = 5
     trains: ClassVar[Trainable | None] = "base"
@@ -72,8 +72,8 @@ class Forgetful(TrainingStage):
         context.train(network, self)
 
 
-class Nowhere(Refine):
-    """A stage without a number as its place."""
+class InvalidPlace(Refine):
+    """A stage whose place is not a number."""
 
     place: ClassVar[Any] = "after base"
 
@@ -84,28 +84,28 @@ class Unknown(Refine):
     needs: ClassVar[tuple[str, ...]] = ("training",)
 
 
-def test_correct_stages_pass() -> None:
+def test_valid_stages_pass() -> None:
     check_stage(Faulty())
     check_stage(Refine(), recipe={"stages": {}})
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_reported_with_a_way_out(fault: str) -> None:
+def test_each_fault_is_reported_with_a_remedy(fault: str) -> None:
     stage = Weightless() if fault == "no weights" else Faulty(fault=fault)
     with pytest.raises(AssertionError) as caught:
         check_stage(stage)
     assert FAULTS[fault] in str(caught.value)
 
 
-def test_two_trainings_that_differ_are_reported() -> None:
+def test_two_different_trainings_are_reported() -> None:
     with pytest.raises(AssertionError, match=r"two runs differ in (best|last)\.safetensors; derive all randomness"):
-        check_stage(Forgetful())
+        check_stage(UnseededStage())
 
 
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (Nowhere(), "Nowhere: place is 'after base'; give a number"),
+        (InvalidPlace(), "InvalidPlace: place is 'after base'; give a number"),
         (Unknown(), "Unknown: needs 'training'; the data sets are train, valid, test"),
     ],
 )

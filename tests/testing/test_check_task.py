@@ -14,15 +14,15 @@ from lowvision import Task
 from lowvision.testing import PlainTask, check_task
 
 
-class Told(Task):
-    """Keeps every scale-th pixel, wrong in a way that is told."""
+class FaultyTask(Task):
+    """Keeps every scale-th pixel, with the given fault."""
 
-    way: str = ""
+    fault: str = ""
     """In which."""
 
     def degrade(self, gt: Tensor, generator: Generator) -> Any:
         lq = gt[..., :: self.scale, :: self.scale].clone()
-        match self.way:
+        match self.fault:
             case "in place":
                 gt.mul_(0.5)
             case "full size":
@@ -48,7 +48,7 @@ class Told(Task):
         return lq
 
     def baseline(self, lq: Tensor) -> Tensor:
-        match self.way:
+        match self.fault:
             case "lq itself":
                 return lq
             case "bright":
@@ -62,49 +62,52 @@ class Told(Task):
         return PlainTask(scale=self.scale).baseline(lq)
 
 
-class Drawn(Told):
-    """Says that it is random."""
+class FaultyRandomTask(FaultyTask):
+    """A task declared random, with the given fault."""
 
     random: ClassVar[bool] = True
     scale: Literal[1, 2] = 2
     """Size of gt divided by size of lq."""
 
     def degrade(self, gt: Tensor, generator: Generator) -> Any:
-        if self.way == "its seed":
+        if self.fault == "its seed":
             generator = Generator().manual_seed(generator.initial_seed())
-        drawn = 0 if self.way == "nothing" else torch.randn((), generator=generator)
+        drawn = 0 if self.fault == "nothing" else torch.randn((), generator=generator)
         return super().degrade(gt, generator) + 0.01 * drawn
 
 
 WRONG: dict[str, tuple[Task, str]] = {
-    "in place": (Told(way="in place"), "degrade changes gt"),
-    "full size": (Told(way="full size"), r"at scale 2, .* instead of \(3, 24, 36\); .* narrow `scale`"),
-    "a pair": (Told(way="a pair"), "makes tuple of gt"),
-    "double": (Told(way="double"), "makes float64 of float32; keep gt's dtype"),
-    "not a number": (Told(way="not a number"), "lq is not finite"),
-    "crash": (Told(way="crash"), r"degrade raises KeyError for gt of \(3, 24, 36\): 'quality'"),
-    "torch's own": (Told(way="torch's own"), "pass generator=generator"),
-    "numpy's own": (Told(way="numpy's own"), "seed other libraries from"),
-    "python's own": (Told(way="python's own"), "seed other libraries from"),
-    "seeds all": (Told(way="seeds all"), "a generator of its own or a global one"),
-    "drawn, and not told": (Told(way="drawn"), r"set random: ClassVar\[bool\] = True"),
-    "told, and not drawn": (Drawn(way="nothing"), "but `random` is True; draw from the generator, or leave"),
-    "the generator's seed": (Drawn(way="its seed"), "a second draw from one generator repeats the first"),
-    "a baseline of lq's size": (Told(way="lq itself"), r"at scale 2, .* enlarge it by `scale`"),
-    "a baseline in 0..255": (Told(way="bright"), r"images are in \[0,1\], not in 0..255"),
-    "a baseline of the batch": (Told(way="of the batch"), "take them one by one"),
-    "a baseline that changes lq": (Told(way="lq changed"), "baseline changes lq"),
-    "a baseline in float64": (Told(way="baseline in double"), "baseline makes float64 of float32"),
+    "in place": (FaultyTask(fault="in place"), "degrade changes gt"),
+    "full size": (FaultyTask(fault="full size"), r"at scale 2, .* instead of \(3, 24, 36\); .* narrow `scale`"),
+    "a pair": (FaultyTask(fault="a pair"), "makes tuple of gt"),
+    "double": (FaultyTask(fault="double"), "makes float64 of float32; keep gt's dtype"),
+    "not a number": (FaultyTask(fault="not a number"), "lq is not finite"),
+    "crash": (FaultyTask(fault="crash"), r"degrade raises KeyError for gt of \(3, 24, 36\): 'quality'"),
+    "torch's own": (FaultyTask(fault="torch's own"), "pass generator=generator"),
+    "numpy's own": (FaultyTask(fault="numpy's own"), "seed other libraries from"),
+    "python's own": (FaultyTask(fault="python's own"), "seed other libraries from"),
+    "seeds all": (FaultyTask(fault="seeds all"), "a generator of its own or a global one"),
+    "draws without `random`": (FaultyTask(fault="drawn"), r"set random: ClassVar\[bool\] = True"),
+    "declared random, nothing drawn": (
+        FaultyRandomTask(fault="nothing"),
+        "but `random` is True; draw from the generator, or leave",
+    ),
+    "the generator's seed": (FaultyRandomTask(fault="its seed"), "a second draw from one generator repeats the first"),
+    "a baseline of lq's size": (FaultyTask(fault="lq itself"), r"at scale 2, .* enlarge it by `scale`"),
+    "a baseline in 0..255": (FaultyTask(fault="bright"), r"images are in \[0,1\], not in 0..255"),
+    "a baseline of the batch": (FaultyTask(fault="of the batch"), "take them one by one"),
+    "a baseline that changes lq": (FaultyTask(fault="lq changed"), "baseline changes lq"),
+    "a baseline in float64": (FaultyTask(fault="baseline in double"), "baseline makes float64 of float32"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_task_is_told_what_to_do(wrong: str) -> None:
+def test_an_invalid_task_is_reported_with_a_remedy(wrong: str) -> None:
     task, message = WRONG[wrong]
     with pytest.raises(AssertionError, match=message):
         check_task(task)
 
 
-@pytest.mark.parametrize("right", [Told(), Drawn(), PlainTask()], ids=repr)
-def test_a_right_task_passes(right: Task) -> None:
+@pytest.mark.parametrize("right", [FaultyTask(), FaultyRandomTask(), PlainTask()], ids=repr)
+def test_a_valid_task_passes(right: Task) -> None:
     check_task(right)

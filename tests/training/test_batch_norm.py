@@ -30,7 +30,7 @@ def fake(processes: int, device: str) -> Accelerator:
     ("processes", "device", "kind"),
     [(2, "cuda", nn.SyncBatchNorm), (1, "cuda", nn.BatchNorm2d), (2, "cpu", nn.BatchNorm2d)],
 )
-def test_several_gpus_share_the_statistics_of_a_container_s_classifier(processes: int, device: str, kind: type) -> None:
+def test_the_classifier_batch_norm_is_synchronised_over_gpus(processes: int, device: str, kind: type) -> None:
     container = RoutedContainer(classifier(), [nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 3, padding=1)])
     names = list(container.state_dict())
     shared = batch_norm.shared(container, fake(processes, device))
@@ -38,7 +38,7 @@ def test_several_gpus_share_the_statistics_of_a_container_s_classifier(processes
     assert list(shared.state_dict()) == names
 
 
-def test_an_extra_pass_normalises_as_in_training_and_leaves_the_statistics() -> None:
+def test_an_extra_forward_pass_uses_batch_statistics_and_does_not_update_running_ones() -> None:
     network, x = nn.BatchNorm2d(3), torch.rand(8, 3, 4, 4)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with batch_norm.frozen_statistics(network):
@@ -49,7 +49,7 @@ def test_an_extra_pass_normalises_as_in_training_and_leaves_the_statistics() -> 
 
 
 @pytest.mark.parametrize("micro_batch", [None, 2])
-def test_a_step_moves_the_running_statistics_once_for_every_part_of_its_batch(micro_batch: Any) -> None:
+def test_a_step_updates_running_statistics_once_per_micro_batch(micro_batch: Any) -> None:
     container = RoutedContainer(classifier(), [nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 3, padding=1)])
     options = Fit(steps=2, batch=4, micro_batch=micro_batch)
     objective = RoutedObjective(container, RoutedFit(steps=2, batch=4), False, loss_sum.l1()).train()

@@ -18,7 +18,7 @@ from lowvision.training import checkpoint
 
 
 class Tied(nn.Module):
-    """Two layers that are one."""
+    """A network with one layer under two names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Tied(nn.Module):
         self.second = self.first
 
 
-def test_a_moving_average_of_layers_that_are_one_comes_back(tmp_path: Path) -> None:
+def test_a_moving_average_with_shared_layers_is_restored(tmp_path: Path) -> None:
     accelerator = Accelerator(cpu=True)
     average, other = ModelEmaV3(Tied()), ModelEmaV3(Tied())
     checkpoint.save(accelerator, tmp_path, 7, {"best": 1.0}, average)
@@ -44,12 +44,12 @@ def saved(folder: Path, *steps: int) -> Accelerator:
     return accelerator
 
 
-def test_the_last_two_are_kept(tmp_path: Path) -> None:
+def test_the_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
     saved(tmp_path, 2, 4, 6)
     assert [path.name for path in checkpoint.newest_first(tmp_path)] == ["step-00000006", "step-00000004"]
 
 
-def test_every_part_is_listed_and_its_damage_is_found(tmp_path: Path) -> None:
+def test_every_checkpoint_part_is_in_the_manifest_and_damage_is_detected(tmp_path: Path) -> None:
     saved(tmp_path, 2)
     (path,) = checkpoint.newest_first(tmp_path)
     parts = [part for part in path.iterdir() if part.name != checkpoint.MANIFEST]
@@ -66,13 +66,13 @@ def test_every_part_is_listed_and_its_damage_is_found(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=40) | st.sampled_from([b"[]", b"1", b"{}", b'{"parts": []}', b'{"parts": {"loop.json": 1}}']))
-def test_any_manifest_that_is_not_its_own_is_damage(manifest: bytes) -> None:
+def test_a_changed_manifest_is_reported_as_damage(manifest: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / checkpoint.MANIFEST).write_bytes(manifest)
         assert checkpoint.damage_of(Path(folder))
 
 
-def test_a_damaged_one_is_passed_over_with_a_warning_and_without_another_refused(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped_with_a_warning_or_refused_if_it_is_the_only_one(tmp_path: Path) -> None:
     saved(tmp_path, 2, 4)
     newest, older = checkpoint.newest_first(tmp_path)
     warnings: list[str] = []
@@ -86,7 +86,7 @@ def test_a_damaged_one_is_passed_over_with_a_warning_and_without_another_refused
         checkpoint.latest(tmp_path, warnings.append)
 
 
-def test_one_of_an_older_version_is_used_if_its_parts_are_there(tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_older_version_is_loaded_if_complete(tmp_path: Path) -> None:
     accelerator = saved(tmp_path, 2)
     (path,) = checkpoint.newest_first(tmp_path)
     (path / checkpoint.MANIFEST).unlink()
@@ -96,7 +96,7 @@ def test_one_of_an_older_version_is_used_if_its_parts_are_there(tmp_path: Path) 
     assert checkpoint.damage_of(path) == "random_states_0.pkl is empty"
 
 
-def test_one_of_another_network_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_refused_in_one_line(tmp_path: Path) -> None:
     saved(tmp_path, 2)
     (path,) = checkpoint.newest_first(tmp_path)
     accelerator = Accelerator(cpu=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
+import tiny
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -25,7 +27,7 @@ SGD = Fit(steps=4, batch=4, lr=0.1, optimizer="momentum", schedule="constant")
 
 
 class Tiles(Dataset[tuple[Tensor, Tensor]]):
-    """Random tiles that depend on their number alone, as those of a recipe do."""
+    """Random tiles that depend only on their number, like those of a recipe."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(number)
@@ -44,7 +46,7 @@ class Scaled(nn.Module):
 
 
 class Interrupted(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 Saved = dict[str, tuple[dict[str, Tensor], dict[str, Value]]]
@@ -65,7 +67,7 @@ def train(
 
     network = network or Scaled()
     spec = TrainingSpec("base", RestorationObjective(network, loss_sum.l1()), network, validator, keep)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     fit(spec, samples or Tiles(), options, Accelerator(cpu=True), folder / "base", Log(folder, speaks=True))
     return saved
 
@@ -150,7 +152,7 @@ def test_an_interrupted_stage_resumes_at_its_checkpoint_and_ends_with_the_same_w
     assert len(losses[0]) == 8
 
 
-def test_a_finished_stage_trains_no_further(tmp_path: Path) -> None:
+def test_a_finished_stage_does_not_train_again(tmp_path: Path) -> None:
     first = train(tmp_path, SGD)
     again = train(tmp_path, SGD)
     assert torch.equal(again["last.safetensors"][0]["weight"], first["last.safetensors"][0]["weight"])
@@ -168,6 +170,41 @@ def test_a_loss_that_is_not_finite_stops_the_stage_and_keeps_the_last_checkpoint
     newest = checkpoint.latest(tmp_path / "base" / "checkpoints", pytest.fail)
     assert newest is not None
     assert newest.name == "step-00000003"
+
+
+class Hole(Tiles):
+    """Tiles of which those of some batches are not numbers, as after an overflow in float16."""
+
+    def __init__(self, *broken: int) -> None:
+        self.broken = broken
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        lq, gt = super().__getitem__(number)
+        return (lq * float("nan") if number // SGD.batch in self.broken else lq), gt
+
+
+@pytest.fixture
+def loss_scaler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give accelerators of the CPU the loss scaler that float16 has on a GPU."""
+    original = Accelerator.__init__
+
+    def scaling(self: Accelerator, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
+        self.scaler = torch.amp.GradScaler("cpu")  # type: ignore[assignment]  # accelerate types it None
+
+    monkeypatch.setattr(Accelerator, "__init__", scaling)
+
+
+@pytest.mark.usefixtures("loss_scaler")
+def test_in_float16_an_update_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> None:
+    network = Scaled()
+    train(tmp_path / "hole", SGD, network, samples=Hole(1))
+    assert network.weight.isfinite().all()
+    (entry,) = read_metrics(tmp_path / "hole")
+    assert entry["skipped_steps"] == 1
+    assert 0 < entry["loss"] < 1
+    with pytest.raises(TrainingError, match="the loss is not finite at step 4"):
+        train(tmp_path / "broken", SGD, samples=Hole(0, 1, 2, 3))
 
 
 def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tmp_path: Path) -> None:
@@ -189,7 +226,37 @@ def test_on_cuda_and_cpus_adam_updates_all_parameters_in_one_kernel(name: str, d
     assert optimizer.defaults["fused"] == fused
 
 
-def test_an_accelerator_is_fed_by_the_cores_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+class Drawing(Scaled):
+    """Draws a number in every step, as dropout does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[float] = []
+
+    def forward(self, lq: Tensor) -> Tensor:
+        self.drawn.append(float(torch.rand(())))
+        return super().forward(lq)
+
+
+def draw_in_each(folder: Path) -> None:
+    """Train in one of two processes, twice from the same seed, and compare what each has drawn."""
+    drawn = []
+    for name in ("first", "second"):
+        torch.manual_seed(0)
+        network = Drawing()
+        train(folder / name, SGD, network)
+        drawn.append(network.drawn)
+    assert drawn[0] == drawn[1]
+    of_both = gather_object([tuple(drawn[0])])
+    assert len(set(of_both)) == 2
+    assert not set(of_both[0]) & set(of_both[1])
+
+
+def test_two_processes_draw_other_random_numbers_the_same_in_every_run(tmp_path: Path) -> None:
+    assert tiny.in_two_processes(draw_in_each, tmp_path) == [0, 0]
+
+
+def test_data_loader_workers_of_an_accelerator_use_the_cores_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def count(device: str) -> int:
         return loaders(cast(Accelerator, SimpleNamespace(device=torch.device(device))))
 

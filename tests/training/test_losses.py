@@ -29,12 +29,12 @@ def test_the_average_loss_is_0_when_balanced_and_1_when_all_tiles_go_to_one_bran
     assert average_loss(collapsed, 4 * m, equal_shares(m)).item() == pytest.approx(1)
 
 
-def test_with_one_branch_nothing_can_be_unbalanced():
+def test_the_average_loss_of_one_branch_is_zero():
     assert average_loss(torch.tensor([4.0]), 4, torch.tensor([1.0])).item() == 0
     assert average_pull(torch.tensor([4.0]), 4, torch.tensor([1.0])).tolist() == [0]
 
 
-def test_other_shares_can_be_asked_for():
+def test_target_shares_can_be_set():
     shares = torch.tensor([0.5, 0.3, 0.2])
     assert average_loss(10 * shares, 10, shares).item() == pytest.approx(0, abs=1e-6)
     assert average_loss(torch.tensor([0.0, 0.0, 10.0]), 10, shares).item() == pytest.approx(1)
@@ -52,7 +52,7 @@ def test_the_losses_equal_the_formulas_written_as_loops(m):
         assert average_loss(p.sum(dim=0), 9, equal_shares(m).double()).item() == pytest.approx(expected)
 
 
-def test_the_pull_is_the_gradient_of_the_average_loss():
+def test_average_pull_equals_the_gradient_of_the_average_loss():
     sums = torch.tensor([1.0, 6.0, 2.0], requires_grad=True)
     average_loss(sums, 9, equal_shares(3)).backward()
     torch.testing.assert_close(sums.grad, average_pull(sums.detach(), 9, equal_shares(3)))

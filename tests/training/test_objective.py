@@ -27,7 +27,7 @@ def objective(frozen: bool = False, **options) -> RoutedObjective:
 
 
 def gradients(parts: int, with_statistics: bool = True) -> dict[str, torch.Tensor]:
-    """Accumulated over equal parts of a batch, whose global statistics each part gets or lacks."""
+    """Return gradients accumulated over equal parts of a batch, with or without global statistics."""
     target = objective()
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
@@ -40,20 +40,20 @@ def gradients(parts: int, with_statistics: bool = True) -> dict[str, torch.Tenso
 
 
 @pytest.mark.parametrize("parts", [2, 3, 12])
-def test_accumulated_gradients_equal_those_of_the_whole_batch(parts):
+def test_accumulated_gradients_equal_the_gradients_of_the_whole_batch(parts):
     whole, accumulated = gradients(1), gradients(parts)
     for name in whole:
         torch.testing.assert_close(accumulated[name], whole[name], msg=name)
 
 
 @pytest.mark.parametrize("parts", [2, 3, 12])
-def test_without_the_global_statistics_the_gradient_of_the_classifier_is_wrong(parts):
+def test_without_global_statistics_the_classifier_gradient_differs(parts):
     name = "container.classifier.0.bias"
     whole, accumulated = gradients(1)[name], gradients(parts, with_statistics=False)[name]
     assert (accumulated - whole).abs().max() > 0.01 * whole.abs().max()
 
 
-def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
+def test_the_average_loss_of_a_micro_batch_equals_that_of_the_batch():
     target = objective()
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
@@ -62,7 +62,7 @@ def test_the_average_loss_of_a_part_has_the_value_of_the_whole():
     torch.testing.assert_close(part["average"], whole["average"])
 
 
-def test_under_a_fitted_classifier_every_branch_learns_from_every_tile():
+def test_with_a_fitted_classifier_every_branch_trains_on_every_tile():
     container = objective().container.float()
     lq, gt = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
     losses, _ = EveryBranchObjective(container, loss_sum.l1())(lq, gt, 0.0, None, 4)
@@ -73,14 +73,14 @@ def test_under_a_fitted_classifier_every_branch_learns_from_every_tile():
     assert all(p.grad is None for p in container.classifier.parameters())
 
 
-def test_frozen_branches_learn_nothing_and_stay_in_eval():
+def test_frozen_branches_do_not_change_and_stay_in_eval_mode():
     target = objective(frozen=True)
     assert not any(p.requires_grad for p in target.container.branches.parameters())
     assert not any(module.training for module in target.container.branches.modules())
     assert target.container.classifier.training
 
 
-def test_batch_norm_of_a_branch_keeps_its_statistics_once_tiles_are_routed():
+def test_batch_norm_statistics_of_a_branch_are_frozen_in_joint_training():
     norms = [m for m in objective().container.branches.modules() if isinstance(m, nn.BatchNorm2d)]
     assert len(norms) == 3
     assert not any(norm.training for norm in norms)
@@ -122,7 +122,7 @@ class Ramped(nn.Module):
         return {"image": (self.network(lq) - gt).abs().mean(), "small": progress * self.network.weight.square().mean()}
 
 
-def test_the_objective_of_a_backbone_gets_the_progress_of_the_stage(tmp_path):
+def test_the_objective_receives_the_progress_of_the_stage(tmp_path):
     network = nn.Conv2d(3, 3, 1)
     before = network.weight.detach().clone()
     tiles = [(torch.rand(3, 4, 4), torch.rand(3, 4, 4)) for _ in range(10)]
@@ -132,6 +132,12 @@ def test_the_objective_of_a_backbone_gets_the_progress_of_the_stage(tmp_path):
     assert network.progress.tolist() == [0, 0.25, 0.5, 0.75, 1]
     assert not torch.equal(network.weight, before)
     assert {"loss", "image", "small"} <= read_metrics(tmp_path)[-1].keys()
+
+
+def test_unused_parameters_are_searched_for_unless_the_backbone_trains_all():
+    network = nn.Conv2d(3, 3, 1)
+    assert OwnObjective(Ramped(network)).find_unused_parameters
+    assert not OwnObjective(Ramped(network), trains_all=True).find_unused_parameters
 
 
 class Penalised(nn.Module):
@@ -155,24 +161,24 @@ def joint(own: bool) -> tuple[RoutedObjective, Penalised | None]:
     return RoutedObjective(container, RoutedFit(), False, loss, branches).double().train(), penalised
 
 
-def test_the_objective_of_a_branch_sees_its_tiles_in_joint():
+def test_the_objective_of_a_branch_receives_its_own_tiles_in_joint_training():
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
     lq += torch.linspace(2, -2, 12, dtype=torch.float64)[:, None, None, None]
     target, penalised = joint(own=True)
     losses, _ = target(lq, gt, 0.5, None, 12)
-    mine = target.container.classify(lq).argmax(dim=1) == 1
-    assert 0 < mine.sum() < 12
-    assert torch.equal(penalised.seen[0], lq[mine])
-    alone = (target.container.branches.networks[1](lq[mine]) - gt[mine]).abs().mean() + 0.5
-    torch.testing.assert_close(losses["own"], 1000 * mine.double().mean() * alone)
+    own_tiles = target.container.classify(lq).argmax(dim=1) == 1
+    assert 0 < own_tiles.sum() < 12
+    assert torch.equal(penalised.seen[0], lq[own_tiles])
+    alone = (target.container.branches.networks[1](lq[own_tiles]) - gt[own_tiles]).abs().mean() + 0.5
+    torch.testing.assert_close(losses["own"], 1000 * own_tiles.double().mean() * alone)
     plain, _ = joint(own=False)[0](lq, gt, 0.5, None, 12)
     assert "own" not in plain
     assert all(torch.equal(value, losses[name]) for name, value in plain.items())
 
 
 @pytest.mark.parametrize("parts", [2, 3])
-def test_the_objectives_of_parts_add_up_to_that_of_the_batch(parts):
+def test_objectives_of_micro_batches_add_up_to_that_of_the_batch(parts):
     torch.manual_seed(1)
     lq, gt = torch.rand(12, 3, 8, 8, dtype=torch.float64), torch.rand(12, 3, 8, 8, dtype=torch.float64)
     lq += torch.linspace(2, -2, 12, dtype=torch.float64)[:, None, None, None]
@@ -183,7 +189,7 @@ def test_the_objectives_of_parts_add_up_to_that_of_the_batch(parts):
     torch.testing.assert_close(torch.stack(values).mean(), whole)
 
 
-def test_a_branch_with_an_objective_is_trained_by_it_under_a_fitted_classifier():
+def test_with_a_fitted_classifier_a_branch_trains_by_its_own_objective():
     container, loss = objective().container.float(), loss_sum.l1()
     own = {2: Penalised(container.branches.networks[2], loss)}
     lq, gt = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
@@ -192,7 +198,7 @@ def test_a_branch_with_an_objective_is_trained_by_it_under_a_fitted_classifier()
     torch.testing.assert_close(losses["image"], torch.stack([*alone[:2], alone[2] + 0.5]).mean())
 
 
-def test_a_sum_of_losses_is_weighted_and_named():
+def test_losses_are_summed_by_weight_and_logged_by_name():
     terms = [loss_sum.Term(name, weight, nn.L1Loss(), {}) for name, weight in (("a", 1.0), ("b", 0.25))]
     restored, gt = torch.rand(2, 2, 3, 4, 4)
     parts = loss_sum.LossSum(terms).by_name(restored, gt)

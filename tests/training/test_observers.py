@@ -28,7 +28,7 @@ OPTIONS = Fit(steps=8, batch=2, log_every=2, valid_every=2, checkpoint_every=4, 
 
 
 class Tiles(Dataset[tuple[Tensor, Tensor]]):
-    """Random tiles that depend on their number alone."""
+    """Random tiles that depend only on their number."""
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(number)
@@ -103,7 +103,7 @@ def test_metrics_and_images_are_received_in_order(tmp_path: Path) -> None:
     assert [call[1] for call in recorder.calls if call[0] == "images"] == [2, 4, 6, 8]
 
 
-def test_a_faulty_observer_is_reported_once_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_failing_observer_is_reported_once_and_the_others_continue(tmp_path: Path) -> None:
     faulty, recorder = Faulty(), Recorder()
     train(tmp_path, [faulty, recorder], [1.0, 2.0, 3.0, 4.0])
     assert faulty.calls == 1
@@ -111,7 +111,7 @@ def test_a_faulty_observer_is_reported_once_and_the_others_go_on(tmp_path: Path)
     assert ("metrics", 8, "valid_psnr") in recorder.calls
 
 
-def test_on_other_processes_observers_are_not_called(tmp_path: Path) -> None:
+def test_observers_are_called_on_the_main_process_only(tmp_path: Path) -> None:
     recorder = Recorder()
     log = Log(tmp_path, speaks=False, observers=[recorder])
     log.start("base")
@@ -150,7 +150,7 @@ def test_a_resumed_stage_ends_where_an_uninterrupted_one_does(tmp_path: Path) ->
     assert "base: ended at step 8 of 8: psnr has not improved on 3 for 3 validations" in log
 
 
-def test_an_exception_that_ends_the_run_reaches_the_caller(tmp_path: Path) -> None:
+def test_an_observer_exception_that_ends_the_run_reaches_the_caller(tmp_path: Path) -> None:
     class Pruned(Exception):
         pass
 
@@ -164,7 +164,7 @@ def test_an_exception_that_ends_the_run_reaches_the_caller(tmp_path: Path) -> No
         train(tmp_path, [Prune()], [1.0])
 
 
-def test_the_csv_file_has_every_number_also_after_an_interruption(tmp_path: Path) -> None:
+def test_the_csv_file_is_complete_after_an_interruption(tmp_path: Path) -> None:
     writer = CsvFile(name="numbers.csv").build()
     writer.on_run_start(None, lambda name: tmp_path / name)
     writer.on_stage_start("base", [])
@@ -187,7 +187,7 @@ def test_the_csv_file_has_every_number_also_after_an_interruption(tmp_path: Path
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=30), st.integers(1, 5), st.booleans())
-def test_early_stopping_waits_as_long_as_its_patience(values: list[float], patience: int, lower: bool) -> None:
+def test_early_stopping_waits_for_its_patience(values: list[float], patience: int, lower: bool) -> None:
     observer = EarlyStopping(patience=patience, min_delta=0, lower_is_better=lower).build()
     observer.on_stage_start("base", [])
     ended = None
@@ -197,10 +197,10 @@ def test_early_stopping_waits_as_long_as_its_patience(values: list[float], patie
         except StopStage:
             ended = step
             break
-    seen = values if ended is None else values[: ended + 1]
-    signed = [-value if lower else value for value in seen]
+    values_seen = values if ended is None else values[: ended + 1]
+    signed = [-value if lower else value for value in values_seen]
     last_best = signed.index(max(signed))
-    assert (ended is not None) == (len(seen) - 1 - last_best >= patience)
+    assert (ended is not None) == (len(values_seen) - 1 - last_best >= patience)
 
 
 def optimise(trial: Any, folder: Path, curve: Callable[[int], float]) -> float:

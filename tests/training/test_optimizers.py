@@ -23,24 +23,24 @@ def optimizer(**options: object) -> torch.optim.Optimizer:
 def rates(**options: object) -> list[float]:
     """Return the learning rate of every step."""
     fit = Fit(**options)  # type: ignore[arg-type]
-    made = make_optimizer([nn.Parameter(torch.ones(1))], fit)
-    schedule, found = make_schedule(made, fit), []
+    built_optimizer = make_optimizer([nn.Parameter(torch.ones(1))], fit)
+    schedule, learning_rates = make_schedule(built_optimizer, fit), []
     for step in range(fit.steps):
         schedule(step)
-        found.append(made.param_groups[0]["lr"])
-    return found
+        learning_rates.append(built_optimizer.param_groups[0]["lr"])
+    return learning_rates
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "adan", "lion", "sgd", "rmsprop", "lamb", "nadam"])
-def test_an_optimizer_of_timm_takes_a_step_with_the_defaults(name: str) -> None:
+def test_every_timm_optimizer_updates_weights_with_default_options(name: str) -> None:
     weight = nn.Parameter(torch.ones(3))
-    made = make_optimizer([weight], Fit(optimizer=name, lr=0.1))
+    built_optimizer = make_optimizer([weight], Fit(optimizer=name, lr=0.1))
     weight.sum().backward()
-    made.step()
+    built_optimizer.step()
     assert (weight < 1).all()
 
 
-def test_betas_apply_to_optimizers_of_two_betas_and_others_keep_their_own() -> None:
+def test_betas_apply_only_to_optimizers_with_two_betas() -> None:
     assert optimizer(optimizer="adam").param_groups[0]["betas"] == (0.9, 0.99)
     assert optimizer(optimizer="adan").param_groups[0]["betas"] == (0.98, 0.92, 0.99)
 
@@ -61,7 +61,9 @@ def test_arguments_reach_the_optimizer() -> None:
         ({"optimizer": "no_such"}, "'no_such' cannot be created"),
     ],
 )
-def test_what_an_optimizer_rejects_is_an_error_before_the_first_step(options: dict[str, object], reason: str) -> None:
+def test_rejected_optimizer_arguments_are_an_error_before_the_first_step(
+    options: dict[str, object], reason: str
+) -> None:
     with pytest.raises(RecipeError, match=reason):
         optimizer(**options)
 
@@ -80,28 +82,28 @@ def test_contradictory_options_are_refused(options: dict[str, object], reason: s
         Fit(**options)  # type: ignore[arg-type]
 
 
-def test_cosine_and_constant() -> None:
+def test_cosine_falls_to_min_lr_and_constant_stays() -> None:
     cosine = rates(steps=10, lr=1.0, min_lr=0.1)
     assert cosine == pytest.approx([0.1 + 0.45 * (1 + math.cos(math.pi * step / 10)) for step in range(10)])
     assert rates(steps=10, lr=1.0, schedule="constant") == [1.0] * 10
 
 
 def test_multistep_multiplies_after_each_milestone() -> None:
-    found = rates(steps=10, lr=1.0, schedule="multistep", milestones=(0.3, 0.8), gamma=0.1)
-    assert found == pytest.approx([1.0] * 3 + [0.1] * 5 + [0.01] * 2)
+    learning_rates = rates(steps=10, lr=1.0, schedule="multistep", milestones=(0.3, 0.8), gamma=0.1)
+    assert learning_rates == pytest.approx([1.0] * 3 + [0.1] * 5 + [0.01] * 2)
 
 
 def test_restarts_repeat_one_cosine() -> None:
-    found = rates(steps=12, lr=1.0, min_lr=0.0, schedule="restarts", cycles=3)
-    assert found == pytest.approx(found[:4] * 3)
-    assert found[:4] == pytest.approx([(1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)])
+    learning_rates = rates(steps=12, lr=1.0, min_lr=0.0, schedule="restarts", cycles=3)
+    assert learning_rates == pytest.approx(learning_rates[:4] * 3)
+    assert learning_rates[:4] == pytest.approx([(1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)])
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_the_end() -> None:
-    found = rates(steps=11, lr=1.0, min_lr=0.01, schedule="one_cycle", peak_at=0.4)
-    assert (found[0], found[4], found[10]) == pytest.approx((1 / 25, 1.0, 0.01))
-    assert found[:5] == sorted(found[:5])
-    assert found[4:] == sorted(found[4:], reverse=True)
+    learning_rates = rates(steps=11, lr=1.0, min_lr=0.01, schedule="one_cycle", peak_at=0.4)
+    assert (learning_rates[0], learning_rates[4], learning_rates[10]) == pytest.approx((1 / 25, 1.0, 0.01))
+    assert learning_rates[:5] == sorted(learning_rates[:5])
+    assert learning_rates[4:] == sorted(learning_rates[4:], reverse=True)
 
 
 @given(
@@ -111,5 +113,5 @@ def test_one_cycle_rises_to_the_peak_and_falls_to_the_end() -> None:
 )
 def test_every_schedule_stays_between_zero_and_the_peak(schedule: str, steps: int, warmup: int) -> None:
     warmup = 0 if schedule == "one_cycle" else min(warmup, steps - 1)
-    found = rates(steps=steps, lr=0.5, schedule=schedule, warmup=warmup)
-    assert all(0 < rate <= 0.5 + 1e-9 for rate in found)
+    learning_rates = rates(steps=steps, lr=0.5, schedule=schedule, warmup=warmup)
+    assert all(0 < rate <= 0.5 + 1e-9 for rate in learning_rates)

@@ -27,13 +27,13 @@ FACTS = Facts(48, 64, Fraction(1, 1000), Fraction(25), 10, Tags(1, 1, 1, 1), 8, 
         (replace(FACTS, pixel_format="gbrp"), "h264", (96, 128), "yuv420p"),
     ],
 )
-def test_depth_and_chroma_are_those_of_the_clip_if_the_codec_has_them(
+def test_depth_and_chroma_follow_the_clip_if_the_codec_supports_them(
     facts: Facts, codec: str, size: tuple[int, int], expected: str
 ) -> None:
     assert encoding.pixel_format(facts, codec, *size) == expected
 
 
-def test_the_ending_selects_the_codec() -> None:
+def test_the_suffix_selects_the_codec() -> None:
     assert encoding.encoding(".webm", None, None, None).codec == "av1"
     assert encoding.encoding(".mp4", None, None, None).options == {"crf": "17", "preset": "medium"}
 
@@ -42,19 +42,17 @@ def test_the_ending_selects_the_codec() -> None:
     ("codec", "crf", "preset", "option"),
     [("h264", 52, None, "--crf 52"), ("ffv1", 10, None, "--crf 10"), ("prores", None, "slow", "--preset slow")],
 )
-def test_options_that_a_codec_does_not_have_are_refused(
-    codec: str, crf: int | None, preset: str | None, option: str
-) -> None:
+def test_unsupported_codec_options_are_refused(codec: str, crf: int | None, preset: str | None, option: str) -> None:
     with pytest.raises(UsageError, match=option):
         encoding.encoding(".mkv", codec, crf, preset)
 
 
-def test_a_preset_that_the_encoder_does_not_know_is_a_usage_error() -> None:
+def test_an_unknown_preset_is_a_usage_error() -> None:
     settings = encoding.encoding(".mp4", None, None, "fastest")
     with pytest.raises(UsageError, match="--preset"):
         encoding.target(FACTS, settings, 96, 128, ".mp4").open()
 
 
-def test_an_ending_that_cannot_be_written_is_a_usage_error() -> None:
+def test_an_unwritable_suffix_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"\.mp4 or \.mkv"):
         encoding.container_of(".docx")

@@ -15,7 +15,9 @@ from lowvision.video.muxing import decoding_times
     seed=st.integers(0, 9),
     length=st.integers(1, 8),
 )
-def test_decoding_times_grow_and_are_never_after_display(gaps: list[int], start: int, seed: int, length: int) -> None:
+def test_decoding_times_increase_and_never_exceed_display_times(
+    gaps: list[int], start: int, seed: int, length: int
+) -> None:
     times = start + np.cumsum(gaps)
     order = np.random.default_rng(seed)
     parts = [order.permutation(times[first : first + length]) for first in range(0, len(times), length)]
@@ -26,5 +28,5 @@ def test_decoding_times_grow_and_are_never_after_display(gaps: list[int], start:
     assert (decoding <= encoded).all()
 
 
-def test_frames_in_the_order_of_display_are_decoded_when_they_are_shown() -> None:
+def test_frames_in_display_order_have_equal_decoding_and_display_times() -> None:
     assert list(decoding_times(np.array([0, 40, 90]), 40)) == [0, 40, 90]

@@ -29,13 +29,13 @@ LEAST_GAIN = 1.05
 
 
 class NotFasterError(LowvisionError):
-    """The network cannot be made faster at the fidelity that was asked for."""
+    """The network cannot be made faster at the requested fidelity."""
 
 
 def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]:
     """Make a faster version of a network, write it to the output, and return the report's document.
 
-    The same request goes on where an interrupted one stopped. Raises NotFasterError if the result is not faster at the
+    The same request resumes an interrupted one. Raises NotFasterError if the result is not faster at the
     fidelity that was asked for; the run folder then holds the report and the container.
     """
     from lowvision.pipeline import run
@@ -63,10 +63,10 @@ def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]
 
 def text(document: dict[str, Any]) -> str:
     """Format the document: the result in one line, and where the report is."""
-    asked = document["rows"][document["asked"]]
+    row = document["rows"][document["asked"]]
     return (
-        f"{document['output']}: {asked['times_faster']:.2f} times as fast as the network alone at "
-        f"{asked['psnr_to_teacher']:.1f} dB to its output (--max-loss {recipe_file.rounded_up(asked['max_loss'])}); it "
+        f"{document['output']}: {row['times_faster']:.2f} times as fast as the network alone at "
+        f"{row['psnr_to_teacher']:.1f} dB to its output (--max-loss {recipe_file.rounded_up(row['max_loss'])}); it "
         f"contains the network itself, so its licence holds for the file; report: {document['report']}, worst tiles: "
         f"{document['crops']}"
     )
@@ -91,9 +91,9 @@ def _check_same(path: Path, request: AccelerateRequest) -> None:
 
 
 def _refuse_slow(document: dict[str, Any], request: AccelerateRequest, folder: Path) -> None:
-    """Raise NotFasterError if the point that was asked for is not faster, or if none keeps the loss."""
-    asked = document["rows"][document["asked"]]
-    if asked["max_loss"] <= request.max_loss and asked["times_faster"] >= LEAST_GAIN:
+    """Raise NotFasterError if the requested point is not faster, or if no point is within the loss."""
+    row = document["rows"][document["asked"]]
+    if row["max_loss"] <= request.max_loss and row["times_faster"] >= LEAST_GAIN:
         return
     points = [row for row in document["rows"] if row["max_loss"] is not None]
     faster = [row for row in points if row["times_faster"] >= LEAST_GAIN]
@@ -106,6 +106,6 @@ def _refuse_slow(document: dict[str, Any], request: AccelerateRequest, folder: P
     )
     raise NotFasterError(
         f"{request.weights}: cannot be made faster at a loss of at most {request.max_loss:g} dB: "
-        f"{asked['shares'][-1]:.0%} of the tiles need the network itself, the result is {asked['times_faster']:.2f} "
-        f"times as fast ({asked['psnr_to_teacher']:.1f} dB to it); {way_out}; report: {folder / TEXT}"
+        f"{row['shares'][-1]:.0%} of the tiles need the network itself, the result is {row['times_faster']:.2f} "
+        f"times as fast ({row['psnr_to_teacher']:.1f} dB to it); {way_out}; report: {folder / TEXT}"
     )

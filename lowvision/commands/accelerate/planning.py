@@ -42,7 +42,9 @@ LATE = 1.3
 """Factor above the minutes from which the plan warns."""
 TARGET_SHARE, STUDENT_SHARE, PREDICTOR_SHARE, MEASURING_SHARE = 0.25, 0.45, 0.1, 0.2
 """Parts of the time: the teacher's targets, training students, training the error predictor, calibration and report."""
-PREDICTOR_SECONDS = 0.04
+PLANNED = 0.8
+"""Fraction of the minutes that is planned: loading, validation and steps slower than the quickest take the rest."""
+PREDICTOR_SECONDS = 0.06
 """Assumed seconds of a step of the error predictor on one core; it is small."""
 CENTRES = (512, 384, 256, 192, 128)
 """Candidates for the side of what is calibrated and reported on, in LQ pixels."""
@@ -99,7 +101,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     each = _teacher_seconds(targets, chosen)
     seconds = [_step_seconds(student, teacher, tile.size) for student in students]
     start = candidates.initial_weights(students, teacher, registry)
-    total = 60 * request.minutes
+    total = PLANNED * 60 * request.minutes
     count = max(FEWEST_CROPS, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
     # Targets that take less than their part leave time to the students.
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
@@ -241,7 +243,7 @@ def _tell(
     if result.start:
         say(f"students with the same structure start from {result.start}")
     training = result.crops * each + sum(own * steps for own, steps in zip(seconds, result.steps, strict=True))
-    needed = training / (TARGET_SHARE + STUDENT_SHARE)
+    needed = training / (TARGET_SHARE + STUDENT_SHARE) / PLANNED
     say(f"planned for {duration(max(needed, 60 * request.minutes))} in all")
     if needed > LATE * 60 * request.minutes:
         say(f"--minutes {request.minutes:g} is too short even for the fewest steps; the result would gain from more")

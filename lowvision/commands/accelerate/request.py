@@ -16,7 +16,7 @@ class AccelerateRequest:
     weights: Path
     """The network to accelerate; an existing file."""
     photos: Path
-    """Folder of images as they are given to the network."""
+    """Folder of typical input images of the network."""
     output: Path
     """Weights file to write."""
     minutes: float = 30.0

@@ -33,7 +33,7 @@ class Student:
 
 
 def choose(teacher: Architecture, side: int, registry: Registry) -> list[Student]:
-    """Choose the largest candidate below each of SHARES of the price of the teacher; none if all are dearer."""
+    """Choose the largest candidate below each of SHARES of the teacher's cost; none if all cost more."""
     kind = registry.find("backbones", BACKBONE).component
     candidates = [kind(channels=channels, layers=layers, skip="bilinear") for channels, layers in SIZES]
     priced = priced_students(candidates, teacher, side)
@@ -53,7 +53,7 @@ def priced_students(backbones: Sequence[Backbone], teacher: Architecture, side: 
 
 
 def check(students: Sequence[Student], registry: Registry) -> None:
-    """Raise UsageError if a student is as dear as the teacher."""
+    """Raise UsageError if a student costs at least as much as the teacher."""
     for student in students:
         if student.share >= 1:
             name = registry.name_of(student.backbone)

@@ -50,7 +50,7 @@ class Page:
 
     @property
     def routes(self) -> list[Route]:
-        """The routes of the page, beside those of the service."""
+        """The routes of the page, in addition to those of the service."""
         return [
             Route("/", self.show),
             Route("/page/restore", self.restore, methods=["POST"]),

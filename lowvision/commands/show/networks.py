@@ -13,13 +13,11 @@ from lowvision.errors import LowvisionError, UsageError, summary_of
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Backbone, Classifier, Task
-from lowvision.plugins.registry import Entry, Registry
+from lowvision.plugins.registry import FRAMEWORK, Entry, Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
-FRAMEWORK = "lowvision-framework"
-"""Distribution of the first-party plugins."""
 SCALES = (4, 3, 2, 1)
 """Scales to try if a network supports any scale."""
 CLASSES = 3

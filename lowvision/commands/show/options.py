@@ -52,7 +52,7 @@ def kind(part: Schema, definitions: Mapping[str, Schema]) -> str:
     if part.get("type") == "array":
         return _list(part, definitions)
     name = PLAIN.get(part.get("type", ""), "anything")
-    return ", ".join([name, *(f"{word} {part[bound]}" for bound, word in BOUNDS.items() if bound in part)])
+    return ", ".join([name, *(f"{phrase} {part[bound]}" for bound, phrase in BOUNDS.items() if bound in part)])
 
 
 def _list(part: Schema, definitions: Mapping[str, Schema]) -> str:

@@ -33,7 +33,7 @@ class TileErrors(data.Dataset[tuple[Tensor, Tensor]]):
     """Tiles with the error of each branch; sample n follows from (seed, n), flips and quarter turns included."""
 
     extractor: TileExtractor
-    """Of tiles with context around them."""
+    """Extractor of tiles with context around them."""
     context: int
     """LQ pixels of context on each side."""
     coords: np.ndarray

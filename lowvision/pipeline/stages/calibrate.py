@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
@@ -119,9 +118,9 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     sees_all = job.deployed.branches[-1].reach(job.recipe.task) is None
     is_tiled = bool(crops) and crops[0].is_taught and sees_all
     bases, rows = [], []
-    for given in crops:
-        base = engine.restore(given.lq, len(loaded.branches) - 1).image
-        crop = replace(given, gt=base.clamp(0, 1).cpu()) if is_tiled else given
+    for given_crop in crops:
+        base = engine.restore(given_crop.lq, len(loaded.branches) - 1).image
+        crop = replace(given_crop, gt=base.clamp(0, 1).cpu()) if is_tiled else given_crop
         bases.append(_quality(base, crop))
         rows.append(_points(engine, crop, ks, base))
     bases, rows = gather_object(bases), gather_object(rows)
@@ -166,7 +165,7 @@ def _points(engine: Engine, crop: Crop, ks: Sequence[float], base: Tensor) -> li
         routes = engine.decide(crop.lq, k=k)
         key = routes.choice.numpy().tobytes()
         if key not in points:
-            restored = torch.cat(list(engine.bands(crop.lq, routes)), dim=1)
+            restored = engine.restored(crop.lq, routes).image
             errors = oracle.tile_errors(restored, crop.gt, tiling, engine.scale)
             points[key] = _point(crop, routes, restored, errors, base_errors)
         chosen.append(points[key])

@@ -87,4 +87,4 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
 def _objective(architecture: Architecture, network: nn.Module, image_loss: LossSum) -> Objective:
     (backbone,) = architecture.branches
     own = backbone.objective(network, image_loss)
-    return RestorationObjective(network, image_loss) if own is None else OwnObjective(own)
+    return RestorationObjective(network, image_loss) if own is None else OwnObjective(own, backbone.trains_all)

@@ -24,7 +24,7 @@ from lowvision.training.selection import BY_PSNR, Selection
 BATCH = 16
 """Tiles per forward pass."""
 SHOWN = 4
-"""Tiles for observers that want images."""
+"""Tiles for observers that receive images."""
 EXACT = 1e-12
 """Smallest squared error of a gain, to avoid division by 0."""
 
@@ -121,7 +121,7 @@ def of_deployed(validator: Validator | None, architecture: Architecture) -> Vali
 
 
 def pictures(job: Job) -> Callable[[nn.Module], Mapping[str, Tensor]] | None:
-    """Return a function from a network to validation tiles with their restoration; None if no observer wants them."""
+    """Return a function from a network to restored validation tiles; None if no observer receives images."""
     tiles = _tiles(job) if job.log.observers.want_images else None
     if tiles is None:
         return None

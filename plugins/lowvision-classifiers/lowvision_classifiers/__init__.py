@@ -52,7 +52,7 @@ class Timm(Classifier):
 
 
 class HighFrequency(Classifier):
-    """Training-free: the distance of a tile from its own blur, against thresholds (cf. the mask of AMSR, 2025)."""
+    """Training-free: the distance of a tile from its blurred copy, against thresholds (cf. the mask of AMSR, 2025)."""
 
     trained: ClassVar[bool] = False
 

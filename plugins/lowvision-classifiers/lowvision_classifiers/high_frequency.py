@@ -1,4 +1,4 @@
-"""A classifier by fine detail: the mean distance of a tile from its own blur, against thresholds between classes."""
+"""A classifier by fine detail: the mean distance of a tile from its blurred copy, with thresholds between classes."""
 
 from __future__ import annotations
 

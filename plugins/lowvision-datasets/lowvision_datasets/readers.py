@@ -73,16 +73,16 @@ class HDF5Reader(Reader):
         file = _hdf5(self.path, os.getpid())
         if root not in file:
             raise KeyError(f"no group or dataset '{root}'")
-        found: list[str] = []
+        paths: list[str] = []
 
         def add(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                found.extend(_items(item))
+                paths.extend(_items(item))
 
         add(root, file[root])
         if isinstance(file[root], h5py.Group):
             file[root].visititems(add)
-        return sorted(found, key=_numbers_last)
+        return sorted(paths, key=_numbers_last)
 
     def read(self, key: str) -> bytes | NDArray[np.generic]:
         name, _, number = key.partition("#")

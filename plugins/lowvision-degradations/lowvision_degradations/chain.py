@@ -49,7 +49,7 @@ class Chain(_Composed):
     of: tuple[TaskChoice, ...] = Field(min_length=1)
     """The links: tasks, in their order. At the end the image is resized to the size of lq, if it differs."""
     shuffle: bool = False
-    """Draw the order of the links anew for each sample."""
+    """Draw the order of the links for each sample."""
     repeat: int = Field(default=1, ge=1)
     """Number of passes through the links."""
     probability: Share = 1.0

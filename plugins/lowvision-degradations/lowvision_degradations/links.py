@@ -1,4 +1,4 @@
-"""Links of chains that are tasks of their own: resizing and noise."""
+"""Links of chains that are also tasks: resizing and noise."""
 
 from __future__ import annotations
 

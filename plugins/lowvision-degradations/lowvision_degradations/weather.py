@@ -31,7 +31,7 @@ class Rain(Task):
     angle: Range = (-25.0, 25.0)
     """Direction in degrees, 0: downwards; a pair is sampled per image. Streaks differ from it by up to 3."""
     opacity: Shares = (0.3, 0.8)
-    """How far a streak hides what is behind it; a pair is sampled per streak."""
+    """Opacity of a streak; a pair is a range, sampled per streak."""
 
     @property
     def margin(self) -> int:  # type: ignore[override]  # a class variable in the contract

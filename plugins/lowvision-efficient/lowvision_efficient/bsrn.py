@@ -22,7 +22,7 @@ STEPS = 4
 SPATIAL, CHANNEL = 4, 16
 """Hidden width of the two attentions: channels divided by this, at least 1."""
 EPSILON = 1e-6
-"""Added to a variance: the square root has no gradient at 0, the variance of a flat tile."""
+"""Added to a variance, because the square root has no finite gradient at 0, the variance of a flat tile."""
 
 
 class Network(nn.Module):

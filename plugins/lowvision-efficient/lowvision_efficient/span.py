@@ -66,7 +66,7 @@ class Network(nn.Module):
 
 
 class Block(nn.Module):
-    """Three convolutions, weighed by the sigmoid of their output; returns also the first one's activation."""
+    """Three convolutions, weighted by the sigmoid of their output; also returns the activation of the first one."""
 
     def __init__(self, channels: int, convolution: Convolution):
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,8 @@ class Exits(WrappedBackbone):
 
     The blocks of the wrapped backbone must run in sequence, e.g. those of `srresnet`, `carn`, `rcan` or `dncnn`.
     """
+
+    trains_all: ClassVar[bool] = True
 
     every: int = Field(default=1, ge=1)
     """Number of blocks between exits; the last exit is the end of the network."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision import Adaptive, EarlyExit
+from lowvision.layers import mean_over_processes
 from lowvision_exits.prices import Prices, prices
 from lowvision_exits.threshold import NEVER, solve_threshold
 
@@ -132,7 +133,7 @@ class Regressor(nn.Module):
 
 
 class Standard(nn.Module):
-    """Standardise (B,N) by running mean and deviation, which are updated in training.
+    """Standardise (B,N) by running mean and deviation, which are updated in training by all processes alike.
 
     The strength of features differs a hundredfold between networks, and the regressor has few steps to adapt.
     """
@@ -148,8 +149,10 @@ class Standard(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         numbers = numbers.to(self.mean.dtype)  # half precision would lose the updates of the running mean
         if self.training:
-            self.mean.lerp_(numbers.detach().mean(dim=0), MOMENTUM)
-            self.square.lerp_(numbers.detach().square().mean(dim=0), MOMENTUM)
+            moments = torch.stack([numbers.detach().mean(dim=0), numbers.detach().square().mean(dim=0)])
+            mean, square = mean_over_processes(moments)
+            self.mean.lerp_(mean, MOMENTUM)
+            self.square.lerp_(square, MOMENTUM)
         deviation = (self.square - self.mean.square()).clamp_min(MIN_STRENGTH**2).sqrt()
         return (numbers - self.mean) / deviation
 

@@ -16,7 +16,7 @@ class Adversarial(Loss):
     """An adversarial loss by a U-Net discriminator with spectral normalisation (Real-ESRGAN), trained alongside."""
 
     weight: float = Field(default=0.1, gt=0)
-    """Factor of this loss in the sum of the losses of a stage; it needs one between images, e.g. l1, beside it."""
+    """Factor of this loss in the sum of the losses of a stage; requires an additional image loss, e.g. l1."""
     kind: Literal["vanilla", "hinge", "lsgan"] = "vanilla"
     """Form of the loss: cross entropy, hinge, or least squares."""
     channels: int = Field(default=64, ge=4)
@@ -34,5 +34,5 @@ class Adversarial(Loss):
         return discriminator.Discriminating(discriminator.UNet(task.channels, self.channels), self.kind)
 
     def fit_options(self) -> dict[str, Any]:
-        given = {"lr": self.lr, "optimizer": self.optimizer, "schedule": self.schedule}
-        return {name: value for name, value in given.items() if value is not None}
+        options = {"lr": self.lr, "optimizer": self.optimizer, "schedule": self.schedule}
+        return {name: value for name, value in options.items() if value is not None}

@@ -39,25 +39,25 @@ def _load(network: nn.Module, path: Path, model: str) -> None:
     except (OSError, RuntimeError, SafetensorError, ValueError) as error:
         raise ValueError(f"perceptual: {path} cannot be read: {error}") from None
     tensors: Mapping[str, Tensor] = state.get("state_dict", state)
-    wanted = network.state_dict()
+    expected = network.state_dict()
     # `features_only` flattens the top modules of some networks: features.0 -> features_0.
-    named = {_flattened(name, wanted): tensor for name, tensor in tensors.items()}
-    missing = [name for name in wanted if name not in named]
-    wrong = [name for name in wanted if name in named and named[name].shape != wanted[name].shape]
+    named = {_flattened(name, expected): tensor for name, tensor in tensors.items()}
+    missing = [name for name in expected if name not in named]
+    wrong = [name for name in expected if name in named and named[name].shape != expected[name].shape]
     if missing or wrong:
         raise ValueError(
             f"perceptual: {path} holds no weights of {model} ({(missing + wrong)[0]} is missing or has another shape); "
             "give the file of that network"
         )
-    network.load_state_dict({name: named[name] for name in wanted})
+    network.load_state_dict({name: named[name] for name in expected})
 
 
-def _flattened(name: str, wanted: dict[str, Tensor]) -> str:
+def _flattened(name: str, expected: dict[str, Tensor]) -> str:
     """Return the name of a tensor in the extractor."""
     parts = name.split(".")
     joined = ("_".join(parts[:count]) for count in range(1, len(parts)))
     names = (".".join([head, *parts[count:]]) for count, head in enumerate(joined, start=1))
-    return next((candidate for candidate in names if candidate in wanted), name)
+    return next((candidate for candidate in names if candidate in expected), name)
 
 
 class Distance(nn.Module):

@@ -95,10 +95,10 @@ class PSNRTo(Metric):
         from lowvision import DataError
 
         candidates = [Path(self.folder).expanduser() / f"{photo}{suffix}" for suffix in self.suffixes]
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None:
+        file = next((path for path in candidates if path.is_file()), None)
+        if file is None:
             raise DataError(f"psnr_to: {candidates[0]}: no such file; give one image per photograph, by its name")
-        return found
+        return file
 
     def measure(self, restored: Tensor, gt: Tensor | None) -> float:
         from lowvision import psnr

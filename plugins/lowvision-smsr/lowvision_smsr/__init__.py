@@ -17,6 +17,7 @@ class SMSR(Backbone):
     """Sparse masks over positions and channels, trained with the network (Wang et al., CVPR 2021)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+    trains_all: ClassVar[bool] = True
 
     channels: int = Field(default=64, ge=1)
     """Feature channels."""

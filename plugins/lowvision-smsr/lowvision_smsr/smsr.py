@@ -106,7 +106,7 @@ class Network(nn.Module, Adaptive):
         return self._image(tiles, shallow, seen), spent
 
     def _split_weights(self) -> list[sparse.Prepared]:
-        """Return the split weights of every module, anew only after one of them was changed or moved."""
+        """Return the split weights of every module; recompute them only after one of them was changed or moved."""
         parameters = list(self.body.parameters())
         state = tuple((id(p), p.data_ptr(), None if p.is_inference() else p._version) for p in parameters)
         if self._prepared is None or self._prepared[0] != state:

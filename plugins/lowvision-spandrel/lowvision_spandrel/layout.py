@@ -52,7 +52,7 @@ def _entry(name: str, tensor: Tensor, is_kept: bool) -> Entry:
 
 def _tensor(kind: str, shape: list[int], values: object) -> Tensor:
     dtype = getattr(torch, kind)
-    if values is None:  # one element in memory, whatever the shape
+    if values is None:  # one element in memory for any shape
         return torch.zeros((), dtype=dtype, device="cpu").expand(shape)
     return torch.tensor(values, dtype=dtype, device="cpu").reshape(shape)
 

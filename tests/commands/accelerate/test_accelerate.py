@@ -25,7 +25,7 @@ KNOWN = registry.load()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five photographs, one smaller than a tile, one damaged; a random teacher that costs more than the student."""
+    """Write five photographs, one too small and one damaged, and a random teacher that costs more than the student."""
     target = tmp_path_factory.mktemp("accelerate")
     (target / "photos").mkdir()
     draw = np.random.default_rng(0)
@@ -59,7 +59,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerate, "LEAST_GAIN", 0.0)  # networks of this size gain nothing
 
 
-def test_it_writes_a_recipe_runs_it_and_goes_on(
+def test_accelerate_writes_and_runs_a_recipe_and_resumes(
     folder: Path, request_: AccelerateRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "lowvision")
@@ -87,35 +87,35 @@ def test_it_writes_a_recipe_runs_it_and_goes_on(
 
 
 def rows(*points: tuple[float, float, float]) -> dict[str, Any]:
-    """Return a report of points (loss, times faster, PSNR), the first of which was asked for."""
-    made = [
+    """Return a report of points (loss, times faster, PSNR), the first of which is the requested one."""
+    point_entries = [
         {"max_loss": loss, "times_faster": times, "psnr_to_teacher": psnr, "shares": [0.1, 0.9]}
         for loss, times, psnr in points
     ]
-    return {"asked": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *made]}
+    return {"asked": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *point_entries]}
 
 
-def test_a_result_that_is_not_faster_says_why_and_what_is_possible(
+def test_a_result_that_is_not_faster_is_reported_with_reason_and_alternative(
     request_: AccelerateRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accelerate, "LEAST_GAIN", 1.05)
-    asked = replace(request_, max_loss=0.3)
-    accelerate._refuse_slow(rows((0.3, 1.5, 41.5)), asked, Path("run"))
+    stricter_request = replace(request_, max_loss=0.3)
+    accelerate._refuse_slow(rows((0.3, 1.5, 41.5)), stricter_request, Path("run"))
     with pytest.raises(NotFasterError, match=r"90% of the tiles need the network .* --max-loss 0\.8 gives 2\.00 times"):
-        accelerate._refuse_slow(rows((0.2, 0.9, 43.0), (0.8, 2.0, 37.0)), asked, Path("run"))
+        accelerate._refuse_slow(rows((0.2, 0.9, 43.0), (0.8, 2.0, 37.0)), stricter_request, Path("run"))
     with pytest.raises(NotFasterError, match="no point of its curve is faster"):
-        accelerate._refuse_slow(rows((0.5, 0.9, 39.0)), asked, Path("run"))
+        accelerate._refuse_slow(rows((0.5, 0.9, 39.0)), stricter_request, Path("run"))
     assert NotFasterError.exit_code == 1
 
 
-def test_an_output_that_is_no_weights_file_or_the_network_itself_is_refused(request_: AccelerateRequest) -> None:
+def test_an_output_that_is_not_a_weights_file_or_is_the_network_is_refused(request_: AccelerateRequest) -> None:
     with pytest.raises(UsageError, match=r"must end in \.safetensors"):
         accelerate.accelerate(replace(request_, output=Path("fast.pth")), KNOWN)
     with pytest.raises(UsageError, match="is the network itself"):
         accelerate.accelerate(replace(request_, output=request_.weights), KNOWN)
 
 
-def test_too_few_photographs_of_a_tile_are_refused(tmp_path: Path, request_: AccelerateRequest) -> None:
+def test_too_few_photographs_of_tile_size_are_refused(tmp_path: Path, request_: AccelerateRequest) -> None:
     for n in range(4):
         io.write(tmp_path / f"{n}.png", io.Image(np.zeros((20, 60, 3), np.uint8)))
     few = replace(request_, photos=tmp_path, output=tmp_path / "few.safetensors")
@@ -126,7 +126,7 @@ def test_too_few_photographs_of_a_tile_are_refused(tmp_path: Path, request_: Acc
     assert not (request_.runs / "few.yml").exists()
 
 
-def test_the_request_is_read_from_the_recipe_and_nothing_else(tmp_path: Path) -> None:
+def test_the_request_is_read_only_from_the_recipe(tmp_path: Path) -> None:
     path = tmp_path / "r.yml"
     path.write_text('# request: {"minutes": 3}\ntask: sr\n')
     assert recipe_file.request_of(path) == {"minutes": 3}
@@ -136,6 +136,6 @@ def test_the_request_is_read_from_the_recipe_and_nothing_else(tmp_path: Path) ->
     assert recipe_file.request_of(path) == {}
 
 
-def test_many_photographs_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_training_photographs_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "MOST_TRAIN", 2)
     assert len(split.split([str(n) for n in range(50)]).train) == 2

@@ -1,4 +1,4 @@
-"""Claims about the division of a folder into photographs to learn from, to calibrate on and to report on."""
+"""Claims about the split of a folder into photographs for training, calibration and report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lowvision.plugins import folder_dataset
 
 
 @given(st.integers(3, 300))
-def test_every_part_has_photographs_and_none_is_in_two(count: int) -> None:
+def test_the_parts_are_disjoint_and_not_empty(count: int) -> None:
     names = [f"{n}.v[{n}]" for n in range(count)]
     parts = split(names)
     all_names = [*parts.train, *parts.valid, *parts.test]
@@ -24,13 +24,13 @@ def test_every_part_has_photographs_and_none_is_in_two(count: int) -> None:
     assert len(parts.train) >= len(parts.test)
 
 
-def test_five_photographs_are_enough_and_two_are_not() -> None:
+def test_five_photographs_are_accepted_and_two_are_refused() -> None:
     assert [len(part) for part in (split("abcde").train, split("abcde").valid)] == [3, 1]
     with pytest.raises(DataError, match="2 usable photographs; give at least 3"):
         split("ab")
 
 
-def test_the_order_of_the_names_does_not_matter() -> None:
+def test_the_split_does_not_depend_on_the_order_of_names() -> None:
     assert split("abcdefgh") == split("hgfedcba")
 
 

@@ -1,4 +1,4 @@
-"""Claims about the students of a teacher: cheaper, of different prices, and as warm as shipped weights allow."""
+"""Claims about the students of a teacher: cheaper, of different costs, and started from shipped weights if possible."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lowvision.plugins import registry
 KNOWN = registry.load()
 
 
-def made(kind: str, name: str, **options: Any) -> Any:
+def build_component(kind: str, name: str, **options: Any) -> Any:
     return KNOWN.find(kind, name).component(**options)
 
 
 def teacher(scale: int = 4, channels: int = 3, **options: Any) -> Architecture:
-    task = made("tasks", "sr", scale=scale, channels=channels)
-    return Architecture(task=task, branches=(made("backbones", "rlfn", **options),))
+    task = build_component("tasks", "sr", scale=scale, channels=channels)
+    return Architecture(task=task, branches=(build_component("backbones", "rlfn", **options),))
 
 
-def test_they_cost_at_most_their_shares_and_the_cheaper_comes_first() -> None:
+def test_students_cost_at_most_their_shares_cheapest_first() -> None:
     chosen = students.choose(teacher(), 32, KNOWN)
     assert len(chosen) == 2
     assert [student.share for student in chosen] == sorted(student.share for student in chosen)
@@ -32,19 +32,19 @@ def test_they_cost_at_most_their_shares_and_the_cheaper_comes_first() -> None:
 
 
 def test_a_tiny_teacher_has_no_student() -> None:
-    task = made("tasks", "sr", scale=4)
-    tiny = Architecture(task=task, branches=(made("backbones", "disp", channels=4, layers=1),))
+    task = build_component("tasks", "sr", scale=4)
+    tiny = Architecture(task=task, branches=(build_component("backbones", "disp", channels=4, layers=1),))
     assert students.choose(tiny, 32, KNOWN) == []
 
 
-def test_a_student_dearer_than_the_teacher_is_refused() -> None:
-    large = made("backbones", "disp", channels=128, layers=8)
+def test_a_student_more_expensive_than_the_teacher_is_refused() -> None:
+    large = build_component("backbones", "disp", channels=128, layers=8)
     priced = students.priced_students([large], teacher(), 32)
     with pytest.raises(UsageError, match=r"'disp' costs \d+\.\d\d times the multiply-adds of the network"):
         students.check(priced, KNOWN)
 
 
-def test_shipped_weights_of_the_same_task_start_a_student() -> None:
+def test_a_student_starts_from_shipped_weights_of_the_same_task() -> None:
     chosen = students.choose(teacher(), 32, KNOWN)
     assert students.initial_weights(chosen, teacher(), KNOWN) == "sr-disp-x4"
     assert students.initial_weights(chosen, teacher(scale=2), KNOWN) is None

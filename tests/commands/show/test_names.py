@@ -23,11 +23,11 @@ ALL = [(kind, name) for kind, provided in KNOWN.items() for name in provided]
 
 
 class Net(toys.Enlarge):
-    """A task that is called like a backbone."""
+    """A task with the name of a backbone."""
 
     @property
     def random(self) -> bool:  # type: ignore[override]  # as a plugin may
-        """Whether it is enlarged much."""
+        """Return True above scale 4."""
         return self.scale > 4
 
 
@@ -36,43 +36,43 @@ def lowvision_tasks() -> dict[str, type[Task]]:
     return {"net": Net, "enlarge": Net}
 
 
-def show(word: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
-    """The one document about a name."""
-    (document,) = names.documents(word, KNOWN, request.parse(changes, size, scale))
+def show(argument: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
+    """Return the only document about a name."""
+    (document,) = names.documents(argument, KNOWN, request.parse(changes, size, scale))
     return document
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
-def test_everything_on_a_menu_is_told(kind: str, name: str) -> None:
+def test_every_registered_component_is_described(kind: str, name: str) -> None:
     entry = KNOWN.find(kind, name)
-    told = descriptions.component(entry, kind)
-    assert (told["menu"], told["name"], told["version"]) == (kind, name, entry.version)
-    assert told["about"]
-    assert [option["name"] for option in told["options"]] == list(getattr(entry.component, "model_fields", ()))
-    assert all(option["type"] != "anything" for option in told["options"])
-    noun = "weights" if told["kind"] == "weights" else f"a {told['kind']}"
-    assert page.text([told]).startswith(f"{name}: {noun} of {entry.plugin} (")
+    document = descriptions.component(entry, kind)
+    assert (document["menu"], document["name"], document["version"]) == (kind, name, entry.version)
+    assert document["about"]
+    assert [option["name"] for option in document["options"]] == list(getattr(entry.component, "model_fields", ()))
+    assert all(option["type"] != "anything" for option in document["options"])
+    noun = "weights" if document["kind"] == "weights" else f"a {document['kind']}"
+    assert page.text([document]).startswith(f"{name}: {noun} of {entry.plugin} (")
 
 
-def test_facts_of_a_contract_are_told() -> None:
+def test_attributes_of_a_contract_are_shown() -> None:
     assert show("dncnn")["facts"] == {"multiple_of": 1, "scales": (1,)}
     assert show("denoise")["facts"] == {"random": True, "margin": 0}
 
 
-def test_a_fact_that_follows_from_options_is_told_so() -> None:
+def test_an_attribute_that_depends_on_options_is_shown_as_such() -> None:
     known = Registry([Plugin(__name__, "more", "1")])
-    (told,) = names.documents("tasks.net", known, ShowRequest())
-    assert told["facts"] == {"random": "follows from the options", "margin": 0}
-    assert "random  follows from the options" in page.text([told])
+    (document,) = names.documents("tasks.net", known, ShowRequest())
+    assert document["facts"] == {"random": "follows from the options", "margin": 0}
+    assert "random  follows from the options" in page.text([document])
 
 
-def test_a_runtime_tells_what_it_misses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_lists_what_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowvision_runtimes.find_spec", lambda library: None)
     assert "openvino is not installed" in show("openvino")["missing"]
     assert "openvino is not installed; pip install" in page.text([show("openvino")])
 
 
-def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
+def test_a_name_of_several_kinds_is_shown_for_each_and_can_be_restricted() -> None:
     known = Registry([Plugin(__name__, "more", "1"), *toys.registry().plugins])
     documents = names.documents("net", known, ShowRequest())
     assert [document["menu"] for document in documents] == ["tasks", "backbones"]
@@ -84,7 +84,7 @@ def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("argument", "message"),
     [
         ("crn", "crn: no component, recipe or file of that name; did you mean 'carn'?"),
         ("sr_carnn", "did you mean 'sr_carn'?"),
@@ -93,40 +93,40 @@ def test_a_name_on_several_menus_is_told_of_each_and_asked_of_one() -> None:
         ("none.safetensors", "none.safetensors: no component, recipe or file of that name"),
     ],
 )
-def test_a_name_that_nothing_has_gets_the_way_out(word: str, told: str) -> None:
+def test_an_unknown_name_is_an_error_with_a_suggestion(argument: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        show(word)
-    assert told in str(caught.value)
+        show(argument)
+    assert message in str(caught.value)
 
 
-def test_a_name_may_be_missing_because_its_plugin_is() -> None:
+def test_a_missing_name_mentions_the_failed_plugins() -> None:
     known = Registry([Plugin("no_such_module", "acme", "1.0")])
     with pytest.raises(UsageError, match="plugin no-such-module failed to load: ModuleNotFoundError"):
         names.documents("carn", known, ShowRequest())
 
 
-def test_a_recipe_tells_what_it_would_do() -> None:
-    told = show("sr_carn")
-    assert (told["kind"], told["name"], told["task"]["sr"]["scale"]) == ("recipe", "sr_carn", 4)
-    assert [branch["carn"]["channels"] for branch in told["branches"]] == [36, 52, 64]
-    prices = [branch["multiply_adds"] for branch in told["branches"]]
-    assert prices == sorted(prices)
-    assert [stage["name"] for stage in told["stages"]][:3] == ["base", "rank", "branches"]
-    assert told["stages"][0]["says"].items() >= {"steps": 200, "batch": 12}.items()
-    assert set(told["data"]) == {"train", "valid", "test"}
-    text = page.text([told])
+def test_a_recipe_is_described_with_networks_and_stages() -> None:
+    document = show("sr_carn")
+    assert (document["kind"], document["name"], document["task"]["sr"]["scale"]) == ("recipe", "sr_carn", 4)
+    assert [branch["carn"]["channels"] for branch in document["branches"]] == [36, 52, 64]
+    costs = [branch["multiply_adds"] for branch in document["branches"]]
+    assert costs == sorted(costs)
+    assert [stage["name"] for stage in document["stages"]][:3] == ["base", "rank", "branches"]
+    assert document["stages"][0]["says"].items() >= {"steps": 200, "batch": 12}.items()
+    assert set(document["data"]) == {"train", "valid", "test"}
+    text = page.text([document])
     assert "branch 0    carn (channels 36, " in text
-    assert f"{prices[0] / prices[-1]:.0%} of the base" in text
+    assert f"{costs[0] / costs[-1]:.0%} of the base" in text
     assert re.search(
         r"base +Train the base, i\.e\. the network of the last branch, on all tiles\. +steps 200, batch 12", text
     )
 
 
-def test_a_recipe_takes_overrides_and_another_size() -> None:
-    told = show("sr_fsrcnn", "reduce.channels=[8, 16]", "stages.joint=null", size="64x32")
-    assert [branch["fsrcnn"]["channels"] for branch in told["branches"]] == [8, 16]
-    assert told["size"] == [64, 32]
-    assert "joint" not in [stage["name"] for stage in told["stages"]]
+def test_a_recipe_accepts_overrides_and_a_size() -> None:
+    document = show("sr_fsrcnn", "reduce.channels=[8, 16]", "stages.joint=null", size="64x32")
+    assert [branch["fsrcnn"]["channels"] for branch in document["branches"]] == [8, 16]
+    assert document["size"] == [64, 32]
+    assert "joint" not in [stage["name"] for stage in document["stages"]]
     with pytest.raises(RecipeError, match="unknown key"):
         show("sr_fsrcnn", "sede=3")
     with pytest.raises(
@@ -137,22 +137,28 @@ def test_a_recipe_takes_overrides_and_another_size() -> None:
         show("none.yml")
 
 
-def test_a_weights_file_tells_what_stands_in_its_header(weights_file: Path) -> None:
-    told = show(str(weights_file))
-    made = tiny.architecture()
-    assert (told["kind"], told["holds"], told["bytes"]) == ("weights file", "container", weights_file.stat().st_size)
-    assert told["tile"]["size"] == made.tile.size
-    assert [branch["fsrcnn"]["channels"] for branch in told["branches"]] == [b.channels for b in made.branches]  # type: ignore[attr-defined]  # they are FSRCNN
-    assert told["classifier"]["parameters"] > 0
-    assert told["plugins"] == {"lowvision-framework": registry.load().find("tasks", "sr").version}
-    text = page.text([told])
+def test_a_weights_file_is_described_by_its_header(weights_file: Path) -> None:
+    document = show(str(weights_file))
+    architecture = tiny.architecture()
+    assert (document["kind"], document["holds"], document["bytes"]) == (
+        "weights file",
+        "container",
+        weights_file.stat().st_size,
+    )
+    assert document["tile"]["size"] == architecture.tile.size
+    assert [branch["fsrcnn"]["channels"] for branch in document["branches"]] == [
+        b.channels for b in architecture.branches
+    ]  # type: ignore[attr-defined]  # they are FSRCNN
+    assert document["classifier"]["parameters"] > 0
+    assert document["plugins"] == {"lowvision-framework": registry.load().find("tasks", "sr").version}
+    text = page.text([document])
     assert text.startswith(f"{weights_file.name}: a weights file that holds a container\n")
-    for words in ({"changes": ("a=1",)}, {"scale": 2}):
+    for options in ({"changes": ("a=1",)}, {"scale": 2}):
         with pytest.raises(UsageError, match="weights"):
-            names.documents(str(weights_file), KNOWN, ShowRequest(**words))  # type: ignore[arg-type]  # of two types
+            names.documents(str(weights_file), KNOWN, ShowRequest(**options))  # type: ignore[arg-type]  # values of two types
 
 
-def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
+def test_a_file_without_weights_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_text("nothing of the kind")
     with pytest.raises(WeightsError, match="not a complete safetensors file"):
         show(str(tmp_path / "a.safetensors"))
@@ -160,10 +166,10 @@ def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
         show(str(tmp_path))
 
 
-def test_weights_that_are_carried_tell_what_their_file_says() -> None:
-    carried, file = names.documents("sr-carn-x4", KNOWN, ShowRequest())
-    assert carried["plugin"] == "lowvision-zoo"
+def test_shipped_weights_are_described_by_their_file() -> None:
+    shipped_entry, file = names.documents("sr-carn-x4", KNOWN, ShowRequest())
+    assert shipped_entry["plugin"] == "lowvision-zoo"
     assert file["provenance"]["license"] == "Apache-2.0"
     assert len(file["branches"]) == 3
-    text = page.text([carried, file])
+    text = page.text([shipped_entry, file])
     assert "license     Apache-2.0" in text

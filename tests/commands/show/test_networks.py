@@ -17,7 +17,7 @@ KNOWN = registry.load()
 
 
 class File(Backbone):
-    """A network whose file must be given."""
+    """A network with a required option."""
 
     path: str
     """The file."""
@@ -30,13 +30,13 @@ class File(Backbone):
         return None
 
 
-class Aardvark(KNOWN.find("tasks", "sr").component):  # type: ignore[misc]  # a plugin's class
+class FirstByName(KNOWN.find("tasks", "sr").component):  # type: ignore[misc]  # a plugin's class
     """A task whose name sorts before all others."""
 
 
 @hookimpl
 def lowvision_tasks() -> dict[str, Any]:
-    return {"aardvark": Aardvark}
+    return {"aardvark": FirstByName}
 
 
 @hookimpl
@@ -44,27 +44,30 @@ def lowvision_backbones() -> dict[str, type[Backbone]]:
     return {"file": File}
 
 
-def network(word: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
+def network(argument: str, *changes: str, size: str | None = None, scale: int | None = None) -> dict[str, Any]:
     known = Registry([*KNOWN.plugins, Plugin(__name__, "files", "1.0")])
-    (document,) = names.documents(word, known, request.parse(changes, size, scale))
+    (document,) = names.documents(argument, known, request.parse(changes, size, scale))
     return {**document["network"], "text": page.text([document])}
 
 
-def test_parameters_and_cost_are_those_of_the_network_that_is_built() -> None:
+def test_parameters_and_cost_equal_those_of_the_built_network() -> None:
     task = KNOWN.find("tasks", "sr").component(scale=3)
     built = KNOWN.find("backbones", "fsrcnn").component(channels=16, layers=2).build(task)
-    told = network("fsrcnn", "channels=16", "layers=2", size="40x24", scale=3)
-    assert told["parameters"] == sum(parameter.numel() for parameter in built.parameters())
+    document = network("fsrcnn", "channels=16", "layers=2", size="40x24", scale=3)
+    assert document["parameters"] == sum(parameter.numel() for parameter in built.parameters())
     # Every weight is used once a pixel of the input: the 5x5, 1x1 and 3x3 convolutions, and the 9x9 transposed one.
     weights = sum(parameter.numel() for parameter in built.parameters() if parameter.ndim == 4)
-    assert told["multiply_adds"] == weights * 40 * 24
-    assert told["size"] == [40, 24]
-    assert told["task"]["sr"]["scale"] == 3
-    assert told["with"].items() >= {"channels": 16, "layers": 2, "shrink": 12}.items()
-    assert f"{told['parameters']:,} parameters, {told['multiply_adds'] / 1e6:.2f} M multiply-adds" in told["text"]
+    assert document["multiply_adds"] == weights * 40 * 24
+    assert document["size"] == [40, 24]
+    assert document["task"]["sr"]["scale"] == 3
+    assert document["with"].items() >= {"channels": 16, "layers": 2, "shrink": 12}.items()
+    assert (
+        f"{document['parameters']:,} parameters, {document['multiply_adds'] / 1e6:.2f} M multiply-adds"
+        in document["text"]
+    )
 
 
-def test_without_words_it_is_the_largest_scale_and_a_tile() -> None:
+def test_by_default_the_cost_is_for_the_largest_scale_and_one_tile() -> None:
     assert network("carn")["task"]["sr"]["scale"] == 4
     assert network("carn")["size"] == [32, 32]
     ((_, task),) = network("dncnn")["task"].items()
@@ -72,14 +75,14 @@ def test_without_words_it_is_the_largest_scale_and_a_tile() -> None:
 
 
 def test_a_classifier_has_a_cost_too() -> None:
-    told = network("class_module", size="64x64")
+    document = network("class_module", size="64x64")
     last = 32 * 3  # features by classes, once an image
-    assert told["multiply_adds"] - last == 4 * (network("class_module")["multiply_adds"] - last) > 0
-    assert "reach" not in told
+    assert document["multiply_adds"] - last == 4 * (network("class_module")["multiply_adds"] - last) > 0
+    assert "reach" not in document
 
 
 @pytest.mark.parametrize(
-    ("words", "options", "told"),
+    ("arguments", "options", "message"),
     [
         (("carn", "channels=37"), {}, "carn: channels 37 must be a multiple of groups 4"),
         (("carn", "chanels=36"), {}, "carn: chanels unknown key (did you mean 'channels'?)"),
@@ -95,20 +98,20 @@ def test_a_classifier_has_a_cost_too() -> None:
         (("file", "path=a"), {}, "file: cannot be built or counted: OSError: a is not there"),
     ],
 )
-def test_a_question_that_has_no_answer_is_told(words: tuple[str, ...], options: dict[str, Any], told: str) -> None:
+def test_impossible_requests_are_reported(arguments: tuple[str, ...], options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        network(*words, **options)
-    assert told in str(caught.value)
+        network(*arguments, **options)
+    assert message in str(caught.value)
 
 
-def test_a_network_that_needs_an_option_says_so_and_shows_the_rest() -> None:
-    told = network("file")
-    assert told["problem"] == "path is missing; give options as `lowvision show file OPTION=VALUE`"
-    assert "cost         path is missing" in told["text"]
-    assert "path  text  required  The file." in told["text"]
+def test_a_network_with_a_required_option_is_shown_without_cost() -> None:
+    document = network("file")
+    assert document["problem"] == "path is missing; give options as `lowvision show file OPTION=VALUE`"
+    assert "cost         path is missing" in document["text"]
+    assert "path  text  required  The file." in document["text"]
 
 
-def test_where_no_task_fits_the_cost_is_not_known() -> None:
+def test_without_a_suitable_task_the_cost_is_unknown() -> None:
     known = Registry([Plugin("lowvision_sr", "lowvision-sr", "1"), Plugin(__name__, "files", "1.0")])
     with pytest.raises(UsageError, match="class_module: no task of scale 4, 3, 2, 1 is installed"):
         names.documents(
@@ -119,5 +122,5 @@ def test_where_no_task_fits_the_cost_is_not_known() -> None:
 
 def test_another_plugin_does_not_change_the_task_of_a_network() -> None:
     assert "aardvark" in Registry([*KNOWN.plugins, Plugin(__name__, "files", "1.0")])["tasks"]
-    (alone,) = names.documents("edsr", KNOWN, request.parse((), None, None))
-    assert network("edsr")["task"] == alone["network"]["task"]
+    (network_document,) = names.documents("edsr", KNOWN, request.parse((), None, None))
+    assert network("edsr")["task"] == network_document["network"]["task"]

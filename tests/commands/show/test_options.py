@@ -14,13 +14,13 @@ from lowvision.models.architecture import Architecture
 
 
 class Inner(Options):
-    """A model inside another."""
+    """A nested options model."""
 
     size: int = 1
 
 
 class Everything(Options):
-    """An option of every kind."""
+    """Options of every type."""
 
     whole: int = Field(default=3, ge=1, le=9)
     """A number of
@@ -49,27 +49,27 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_type_is_told_in_words(name: str) -> None:
-    told = {option["name"]: option["type"] for option in options.documents(Everything)}
-    assert told.keys() == KINDS.keys()
-    assert told[name] == KINDS[name]
+def test_a_type_is_described_in_words(name: str) -> None:
+    options_by_name = {option["name"]: option["type"] for option in options.documents(Everything)}
+    assert options_by_name.keys() == KINDS.keys()
+    assert options_by_name[name] == KINDS[name]
 
 
-def test_an_option_has_a_default_and_a_meaning_or_must_be_given() -> None:
-    told = {option["name"]: option for option in options.documents(Everything)}
-    assert told["whole"].items() >= {"required": False, "default": 3, "about": "A number of things."}.items()
-    assert told["part"]["required"]
-    assert told["word"]["default"] is None
-    assert told["several"]["default"] == [1, 2]
-    assert told["inner"]["default"] == {"size": 1}
+def test_an_option_shows_default_and_description_or_is_required() -> None:
+    options_by_name = {option["name"]: option for option in options.documents(Everything)}
+    assert options_by_name["whole"].items() >= {"required": False, "default": 3, "about": "A number of things."}.items()
+    assert options_by_name["part"]["required"]
+    assert options_by_name["word"]["default"] is None
+    assert options_by_name["several"]["default"] == [1, 2]
+    assert options_by_name["inner"]["default"] == {"size": 1}
 
 
-def test_a_choice_is_told_by_its_menu() -> None:
-    told = {option["name"]: option["type"] for option in options.documents(Architecture)}
-    assert told["task"] == "choice of tasks"
-    assert told["branches"] == "list of choice of backbones"
+def test_a_choice_is_described_by_its_kind() -> None:
+    options_by_name = {option["name"]: option["type"] for option in options.documents(Architecture)}
+    assert options_by_name["task"] == "choice of tasks"
+    assert options_by_name["branches"] == "list of choice of backbones"
 
 
-def test_a_thing_without_options_has_none() -> None:
+def test_a_component_without_options_lists_none() -> None:
     assert options.documents(toys.Layers) == []
     assert options.documents(int) == []

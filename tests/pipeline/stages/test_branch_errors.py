@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_errors_are_those_of_the_frozen_branches(run: Path) -> None:
+def test_the_errors_equal_those_of_the_frozen_branches(run: Path) -> None:
     with np.load(run / "run" / "classifier" / "errors.npz") as file:
         coords, errors = file["coords"], file["errors"]
     assert errors.shape == (10, 3)
@@ -62,7 +62,7 @@ def test_finished_errors_are_not_measured_again(run: Path) -> None:
     assert table.stat().st_mtime_ns == before
 
 
-def test_other_photographs_are_refused(run: Path, tmp_path: Path) -> None:
+def test_errors_of_other_photographs_are_refused(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "run"
     shutil.copytree(run / "run", again)
     for unfinished in ("classifier", "calibrate"):
@@ -76,10 +76,10 @@ def test_other_photographs_are_refused(run: Path, tmp_path: Path) -> None:
         tiny.run(run / "tiny.yml", again, *OVERRIDES)
 
 
-def test_samples_follow_from_seed_and_number(run: Path) -> None:
+def test_samples_depend_only_on_seed_and_number(run: Path) -> None:
     task = tiny_architecture(run).task
-    found = photographs.load(Folder(path=str(run / "photos" / "train")), task)
-    extractor = TileExtractor(found, task, 24)
+    loaded = photographs.load(Folder(path=str(run / "photos" / "train")), task)
+    extractor = TileExtractor(loaded, task, 24)
     samples = TileErrors(extractor, 4, np.array([[0, 0, 0], [1, 3, 5]]), np.ones((2, 3)), 7)
     (lq, errors), (again, _) = samples[3], samples[3]
     assert lq.shape == (3, 16, 16)

@@ -33,16 +33,16 @@ def recipe(tmp_path_factory) -> Path:
 
 
 def overrides(recipe: Path) -> tuple[str, ...]:
-    """A joint stage of one step, and the curve of what it leaves."""
+    """Return overrides for a joint stage of one step and its calibration."""
     joint = f"stages.joint={{steps: 1, batch: 6, start: {recipe.parent}/start.safetensors}}"
     return (*NO_TRAINING, joint, "stages.calibrate={points: 6}", "stages.evaluate=null")
 
 
 @pytest.fixture(scope="module")
 def folder(recipe) -> Path:
-    made = recipe.parent / "run"
-    assert tiny.in_a_child(tiny.run, recipe, made, *overrides(recipe)) == 0
-    return made
+    run_folder = recipe.parent / "run"
+    assert tiny.in_a_child(tiny.run, recipe, run_folder, *overrides(recipe)) == 0
+    return run_folder
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +57,22 @@ def as_given(photo: Path, task: Task) -> NDArray[np.uint8]:
 
 
 def measured(path: Path) -> calibration.Curve:
-    found = calibration.read(weights.read_header(path, registry.load()).measured)
-    assert found
-    return found
+    curve = calibration.read(weights.read_header(path, registry.load()).measured)
+    assert curve
+    return curve
 
 
-def test_it_leads_from_all_tiles_cheap_through_as_trained_to_the_base_itself(calibrated):
-    found = measured(calibrated)
-    assert found.metric == "psnr_rgb@crop2"
-    assert 0 in found.k
-    assert all(before > after for before, after in pairwise(found.k))
-    assert found.shares[0] == min(found.shares)
-    assert found.shares[-1] > found.shares[0]
-    assert found.losses[-1] == 0
+def test_the_curve_goes_from_the_cheapest_branch_through_k_0_to_the_base(calibrated):
+    curve = measured(calibrated)
+    assert curve.metric == "psnr_rgb@crop2"
+    assert 0 in curve.k
+    assert all(before > after for before, after in pairwise(curve.k))
+    assert curve.shares[0] == min(curve.shares)
+    assert curve.shares[-1] > curve.shares[0]
+    assert curve.losses[-1] == 0
 
 
-def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
+def test_calibration_keeps_the_weights_of_the_previous_stage(folder, calibrated):
     before = folder / "joint" / "last.safetensors"
     ours, theirs = load_file(calibrated), load_file(before)
     assert ours.keys() == theirs.keys()
@@ -81,30 +81,30 @@ def test_the_weights_are_those_of_the_stage_before(folder, calibrated):
     assert headers[0].items() <= headers[1].items()
 
 
-def test_evaluation_measures_the_speeds_as_restoring_runs_them(recipe, calibrated):
+def test_evaluation_measures_each_speed_as_restore_runs_it(recipe, calibrated):
     curve, folder = measured(calibrated), recipe.parent / "photos" / "valid"
     document = evaluate(calibrated, {"seen": Folder(path=str(folder))}, registry.load(), None, "cpu")
     mean = document["sets"][0]["mean"]
-    assert [way for way in mean if "restore@" in way] == [f"restore@{speed}" for speed in curve.speeds()]
+    assert [row for row in mean if "restore@" in row] == [f"restore@{speed}" for speed in curve.speeds()]
     network = load(calibrated, device="cpu", runtime="torch")
     lq = as_given(folder / "seen.png", network.architecture.task)
     for speed in curve.speeds():
         assert mean[f"restore@{speed}"]["gmac"] == network.restore(lq, speed=speed).cost / 1e9
 
 
-def test_a_point_says_what_restoring_spends_and_reaches(recipe, calibrated):
-    found, network = measured(calibrated), load(calibrated, device="cpu", runtime="torch")
+def test_a_curve_point_equals_cost_and_psnr_of_restore(recipe, calibrated):
+    curve, network = measured(calibrated), load(calibrated, device="cpu", runtime="torch")
     gt = read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
     task = network.architecture.task
     lq = as_given(recipe.parent / "photos" / "valid" / "seen.png", task)
-    for loss, share, psnr in zip(found.losses, found.shares, found.psnr, strict=True):
+    for loss, share, psnr in zip(curve.losses, curve.shares, curve.psnr, strict=True):
         restored = network.restore(lq, max_loss=loss)
-        cheapest = found.point(loss)
-        assert restored.share_of_base == pytest.approx(found.shares[cheapest])
+        cheapest = curve.point(loss)
+        assert restored.share_of_base == pytest.approx(curve.shares[cheapest])
         error = np.square(restored.image[2:-2, 2:-2].astype(float) - gt[2:-2, 2:-2]).mean()
-        assert -10 * np.log10(error / 255**2) == pytest.approx(found.psnr[cheapest], abs=1e-3)
-        assert found.shares[cheapest] <= share
-        assert found.psnr[cheapest] >= psnr - 1e-9
+        assert -10 * np.log10(error / 255**2) == pytest.approx(curve.psnr[cheapest], abs=1e-3)
+        assert curve.shares[cheapest] <= share
+        assert curve.psnr[cheapest] >= psnr - 1e-9
 
 
 def die_measuring(recipe: Path, folder: Path) -> None:
@@ -114,7 +114,7 @@ def die_measuring(recipe: Path, folder: Path) -> None:
     tiny.run(recipe, folder, *overrides(recipe))
 
 
-def test_what_is_calibrated_stays_and_a_killed_one_ends_the_same(recipe, folder, calibrated):
+def test_a_finished_calibration_is_skipped_and_a_killed_one_resumes_to_the_same_curve(recipe, folder, calibrated):
     before = calibrated.stat().st_mtime_ns
     assert tiny.in_a_child(tiny.run, recipe, folder, *overrides(recipe)) == 0
     assert calibrated.stat().st_mtime_ns == before
@@ -156,18 +156,18 @@ def test_a_classifier_without_training_is_fitted_and_measured(recipe, classifier
         ),
     ],
 )
-def test_what_cannot_be_measured_is_told_before_a_run(recipe, changes, complaint):
+def test_an_impossible_calibration_is_reported_before_the_run(recipe, changes, complaint):
     with pytest.raises(RecipeError, match=complaint):
         tiny.run(recipe, recipe.parent / "never", "stages.calibrate={points: 4}", *changes)
 
 
-def test_multipliers_include_both_ends_and_zero_with_equally_many_turns_in_between():
+def test_multipliers_include_both_ends_and_zero_with_equally_many_switches_in_between():
     assert multipliers(np.array([]), 5) == [0.0]
     turns = np.array([8.0, 6.0, 4.0, 2.0, 1.0, -2.0])
-    found = multipliers(turns, 5)
-    assert (found[0], found[-1]) == (9.0, -3.0)
-    assert 0.0 in found
-    assert len(found) == 5
+    selected = multipliers(turns, 5)
+    assert (selected[0], selected[-1]) == (9.0, -3.0)
+    assert 0.0 in selected
+    assert len(selected) == 5
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_multipliers_include_both_ends_and_zero_with_equally_many_turns_in_betwe
         ("arm: {widths: [4, 8]}", "null", "stages.calibrate: needs stages.base, or weights of the branch"),
     ],
 )
-def test_one_network_is_set_where_it_decides_by_itself_and_has_weights(recipe, tmp_path, branch, base, complaint):
+def test_only_a_trained_adaptive_network_gets_operating_points(recipe, tmp_path, branch, base, complaint):
     photos = recipe.parent / "photos"
     alone = tmp_path / "alone.yml"
     alone.write_text(

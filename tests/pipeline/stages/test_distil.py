@@ -74,7 +74,7 @@ def test_the_container_holds_the_teacher_as_its_last_branch(recipe: Path, folder
     assert all(last[name].equal(alone[name]) for name in alone)
 
 
-def test_the_curve_is_of_fidelity_and_ends_at_the_teacher(folder: Path) -> None:
+def test_the_curve_measures_fidelity_and_ends_at_the_teacher(folder: Path) -> None:
     curve = calibration.read(weights.read_header(folder / END, KNOWN).measured)
     assert curve is not None
     assert curve.to_teacher is not None
@@ -86,7 +86,7 @@ def test_the_curve_is_of_fidelity_and_ends_at_the_teacher(folder: Path) -> None:
     assert curve.psnr[-1] == max(curve.psnr)
 
 
-def test_restore_accepts_the_file_with_both_limits(recipe: Path, folder: Path) -> None:
+def test_restore_accepts_both_loss_limits(recipe: Path, folder: Path) -> None:
     network = load(folder / END, device="cpu", runtime="torch")
     image = io.read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
     assert network.restore(image, max_loss=0).tiles[0] == 0
@@ -94,7 +94,7 @@ def test_restore_accepts_the_file_with_both_limits(recipe: Path, folder: Path) -
     assert network.restore(image, max_loss=99, worst=0).tiles[0] == 0
 
 
-def test_the_report_has_seconds_fidelity_and_crops(folder: Path) -> None:
+def test_the_report_contains_seconds_fidelity_and_crops(folder: Path) -> None:
     document = json.loads((folder / "fidelity" / "fidelity.json").read_text())
     teacher, *points = document["rows"]
     assert teacher["times_faster"] == 1
@@ -119,19 +119,19 @@ MOMENTS = {
 
 
 def run_with_cache(recipe: Path, folder: Path, cache: Path, *deadly: object) -> None:
-    """Run with a cache of its own; `deadly` is the place, name and number of the call at which to die."""
+    """Run with a separate cache; `deadly` is module, name and number of the call that kills the process."""
     from pipeline.stages.test_resume import run_and_die
 
     os.environ["LOWVISION_CACHE"] = str(cache)
     if deadly:
-        place, name, number = deadly
-        run_and_die(recipe, folder, number, place, name)  # type: ignore[arg-type]
+        module, name, number = deadly
+        run_and_die(recipe, folder, number, module, name)  # type: ignore[arg-type]
     else:
         tiny.run(recipe, folder)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_ends_the_same(moment: str, recipe: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_result(moment: str, recipe: Path, folder: Path, tmp_path: Path) -> None:
     other, cache = tmp_path / "run", tmp_path / "cache"
     assert tiny.in_a_child(run_with_cache, recipe, other, cache, *MOMENTS[moment]) == -9
     assert not (other / "fidelity" / "done.json").exists()
@@ -153,7 +153,7 @@ def test_a_killed_run_ends_the_same(moment: str, recipe: Path, folder: Path, tmp
         (("task.sr.channels=1",), "has .* 3 channels|channels"),
     ],
 )
-def test_a_teacher_that_cannot_be_imitated_is_refused_before_the_run(
+def test_an_unsuitable_teacher_is_refused_before_the_run(
     recipe: Path, changes: tuple[str, ...], complaint: str
 ) -> None:
     overrides = [change.replace("TEACHER", str(recipe.parent / "teacher.safetensors")) for change in changes]
@@ -161,10 +161,10 @@ def test_a_teacher_that_cannot_be_imitated_is_refused_before_the_run(
         preflight.check(reading.read(recipe, KNOWN, overrides), KNOWN)
 
 
-def test_a_student_dearer_than_the_teacher_is_refused(recipe: Path) -> None:
-    dearer = "branches.0.backbone.fsrcnn={channels: 64, shrink: 12, layers: 4, skip: bicubic}"
+def test_a_student_more_expensive_than_the_teacher_is_refused(recipe: Path) -> None:
+    expensive_student = "branches.0.backbone.fsrcnn={channels: 64, shrink: 12, layers: 4, skip: bicubic}"
     text = recipe.read_text().replace("{fsrcnn: {channels: 4, shrink: 4, layers: 1, skip: bicubic}}", "DEARER")
     path = recipe.with_name("dearer.yml")
-    path.write_text(text.replace("DEARER", f"{{backbone: {{fsrcnn: {dearer.partition('=')[2]}}}}}"))
-    with pytest.raises(RecipeError, match="list them from the cheapest to the dearest"):
+    path.write_text(text.replace("DEARER", f"{{backbone: {{fsrcnn: {expensive_student.partition('=')[2]}}}}}"))
+    with pytest.raises(RecipeError, match="list them in order of increasing cost"):
         preflight.check(reading.read(path, KNOWN), KNOWN)

@@ -54,7 +54,7 @@ class Refine(TrainingStage):
 
 
 class Note(Stage):
-    """Write down which weights the earlier stages left."""
+    """Record the weights of earlier stages."""
 
     def run(self, context: Any) -> None:
         path = context.base_weights()
@@ -114,14 +114,14 @@ def test_a_stage_runs_at_its_place_and_later_ones_use_its_weights(tmp_path: Path
     assert not [name for name in run_folder.unlisted(folder) if "superseded" not in name]
 
 
-def test_the_order_of_the_menu_is_by_place() -> None:
+def test_stages_are_listed_by_their_place() -> None:
     assert stage_menu.menu(KNOWN) == [
         *("base", "distil", "refine", "rank", "branches", "classifier", "joint", "note", "calibrate", "fidelity"),
         "evaluate",
     ]
 
 
-def test_a_resolved_recipe_names_its_stages_and_the_refused_ones_only(tmp_path: Path) -> None:
+def test_a_resolved_recipe_lists_its_stages_and_null_for_removed_core_stages(tmp_path: Path) -> None:
     (tmp_path / "r.yml").write_text(toys.RECIPE + "  evaluate: null\n  note:\n")
     recipe = reading.read(tmp_path / "r.yml", TOYS)
     text = reading.resolved(recipe, TOYS)
@@ -148,18 +148,18 @@ def test_a_wrong_stage_is_reported_with_its_line(change: str, message: str, tmp_
     assert f"r.yml:{line}: {message}" in complaints(tmp_path, toys.RECIPE + change)
 
 
-def test_a_stage_needs_its_data(tmp_path: Path) -> None:
+def test_a_stage_without_its_data_set_is_an_error(tmp_path: Path) -> None:
     text = "task: enlarge\nbackbone: net\nstages:\n  refine:\n"
     assert complaints(tmp_path, text).endswith("r.yml:4: stages.refine: needs data.train")
 
 
-def test_a_choice_in_a_stage_replaces_another(tmp_path: Path) -> None:
+def test_a_choice_in_a_stage_replaces_that_of_the_parent(tmp_path: Path) -> None:
     (tmp_path / "r.yml").write_text(toys.RECIPE + "  refine: {teacher: {net: {groups: 2}}}\n")
     recipe = reading.read(tmp_path / "r.yml", TOYS, ["stages.refine.teacher.halves.channels=8"])
     assert recipe.stages.refine.teacher == toys.Halves(channels=8)
 
 
-def test_the_schema_has_the_stages_of_plugins() -> None:
+def test_the_schema_contains_plugin_stages() -> None:
     definitions = schema(TOYS)["$defs"]
     stages = definitions["stages"]["properties"]
     assert {"refine", "note", "base", "evaluate"} <= stages.keys()
@@ -168,7 +168,7 @@ def test_the_schema_has_the_stages_of_plugins() -> None:
     assert definitions["stages"]["additionalProperties"] is False
 
 
-def test_a_stage_that_is_not_on_the_menu_is_no_attribute(tmp_path: Path) -> None:
+def test_an_unknown_stage_is_not_an_attribute(tmp_path: Path) -> None:
     recipe = toys.read(tmp_path, toys.RECIPE)
     assert recipe.stages.calibrate is None
     with pytest.raises(AttributeError, match="there is no stage 'calibrat'"):

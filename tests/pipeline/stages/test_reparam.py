@@ -1,4 +1,4 @@
-"""A network that is trained in one form and deployed in another: every stage uses the form that is right for it."""
+"""A network is trained in one form and deployed in another: every stage uses the appropriate form."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def forms(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("stage", ["base", "branches/0", "branches/2", "joint"])
 @pytest.mark.parametrize("kept", ["best", "last"])
-def test_a_stage_that_trains_writes_both_forms_of_the_same_function(folder: Path, stage: str, kept: str) -> None:
+def test_a_training_stage_writes_both_forms_with_equal_outputs(folder: Path, stage: str, kept: str) -> None:
     path = folder / stage / f"{kept}.safetensors"
     assert (forms(path), forms(training_file(path))) == ({"plain"}, {"branches"})
     stored = architecture(path)
@@ -68,14 +68,14 @@ def test_a_stage_that_trains_writes_both_forms_of_the_same_function(folder: Path
     torch.testing.assert_close(plain, branched, atol=1e-5, rtol=0)
 
 
-def test_what_no_stage_trains_is_deployed_only(folder: Path) -> None:
+def test_untrained_networks_are_written_in_deployed_form_only(folder: Path) -> None:
     for name in ("classifier/best", "classifier/last", "calibrate/container"):
         path = folder / f"{name}.safetensors"
         assert forms(path) == {"plain"}
         assert not training_file(path).exists()
 
 
-def test_later_stages_train_the_form_that_earlier_ones_trained(folder: Path) -> None:
+def test_later_stages_continue_the_training_form(folder: Path) -> None:
     base, branch, joint = (
         weights.load_network(path, architecture(path).only(-1), KNOWN)
         for path in (training_file(folder / stage / "last.safetensors") for stage in ("base", "branches/2", "joint"))
@@ -89,7 +89,7 @@ def test_later_stages_train_the_form_that_earlier_ones_trained(folder: Path) -> 
 
 
 def run_and_watch(recipe: Path, folder: Path) -> None:
-    """Train the base; fails unless validation measures networks, none of which is in the training form."""
+    """Train the base; assert that validation measures networks in the deployed form only."""
     from lowvision.pipeline.stages import validation
 
     seen, measure = list[nn.Module](), validation._measure
@@ -110,7 +110,7 @@ def test_validation_measures_the_deployed_form(recipe: Path) -> None:
     assert tiny.in_a_child(run_and_watch, recipe, recipe.parent / "base") == 0
 
 
-def test_the_report_counts_what_the_fused_form_costs(folder: Path) -> None:
+def test_the_report_contains_the_cost_of_the_fused_form(folder: Path) -> None:
     (measured,) = json.loads((folder / "report.json").read_text())["sets"]
     (image,) = measured["images"]
     task = architecture(folder / "base" / "last.safetensors").task
@@ -151,7 +151,7 @@ def test_show_reports_both_forms(recipe: Path) -> None:
     assert all(f", {share:.0%} of the base" in page.text([branches]) for share in shares)
 
 
-def test_a_recipe_is_ordered_by_the_prices_of_the_deployed_forms(recipe: Path) -> None:
+def test_branches_are_ordered_by_the_cost_of_their_deployed_forms(recipe: Path) -> None:
     narrow, wide = (
         f"{{span: {{channels: {n}, layers: 2, form: {form}}}}}" for n, form in ((4, "branches"), (6, "plain"))
     )
@@ -163,22 +163,22 @@ def test_a_recipe_is_ordered_by_the_prices_of_the_deployed_forms(recipe: Path) -
         preflight.check(read, KNOWN)
 
     check(narrow, wide)  # in training the first costs more than the second
-    with pytest.raises(Exception, match="list them from the cheapest to the dearest"):
+    with pytest.raises(Exception, match="list them in order of increasing cost"):
         check(wide, narrow)
 
 
-def test_deploying_draws_no_random_numbers_and_changes_nothing() -> None:
-    made = Architecture.model_validate(
+def test_deploying_draws_no_random_numbers_and_modifies_no_weights() -> None:
+    span_architecture = Architecture.model_validate(
         {"task": {"sr": {"scale": 2}}, "branches": ({"span": {"channels": 4, "layers": 1, "form": "branches"}},)},
         context=KNOWN,
     )
-    network = made.build()
+    network = span_architecture.build()
     state = torch.random.get_rng_state()
-    plain: Any = deployed(network, made)
+    plain: Any = deployed(network, span_architecture)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(isinstance(module, Conv3XC) for module in plain.modules())
     assert any(isinstance(module, Conv3XC) for module in network.modules())
-    assert deployed(plain, made.deployed()) is plain
+    assert deployed(plain, span_architecture.deployed()) is plain
 
 
 def test_a_backbone_without_a_training_form_is_its_own_deployed_form() -> None:

@@ -42,9 +42,9 @@ MOMENTS = {
 }
 
 
-def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str, *overrides: str) -> None:
-    """Run it, and die when the function of that name in that place is called for the `number`th time."""
-    owner = pkgutil.resolve_name(place)
+def run_and_die(recipe: Path, folder: Path, number: int, module: str, name: str, *overrides: str) -> None:
+    """Run the recipe, and kill the process at call `number` of `module`.`name`."""
+    owner = pkgutil.resolve_name(module)
     original, calls = getattr(owner, name), []
 
     def deadly(*args, **kwargs):
@@ -58,7 +58,7 @@ def run_and_die(recipe: Path, folder: Path, number: int, place: str, name: str, 
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed(moment, recipe, uninterrupted):
+def test_a_run_killed_at_any_moment_resumes_bit_for_bit(moment, recipe, uninterrupted):
     folder = recipe.parent / moment.replace(" ", "-")
     assert tiny.in_a_child(run_and_die, recipe, folder, *MOMENTS[moment]) == -9
     assert not (folder / "report.json").exists()
@@ -71,7 +71,7 @@ def test_killed(moment, recipe, uninterrupted):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "flipped"])
-def test_a_damaged_checkpoint_is_passed_over_and_the_weights_stay_the_same(damage, recipe, uninterrupted):
+def test_a_damaged_checkpoint_is_skipped_and_the_final_weights_are_equal(damage, recipe, uninterrupted):
     folder = recipe.parent / damage
     assert tiny.in_a_child(run_and_die, recipe, folder, 6, "lowvision.training.loop", "update") == -9
     part = folder / "base" / "checkpoints" / "step-00000004" / "optimizer.bin"
@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_weights_stay_the_same(damag
         assert all(torch.equal(tensor, uninterrupted[end][name]) for name, tensor in state.items()), end
 
 
-def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
+def test_repeated_steps_are_logged_once(recipe, uninterrupted):
     from lowvision.training import log
 
     folder = recipe.parent / "told-once"
@@ -97,7 +97,7 @@ def test_what_was_measured_twice_is_told_once(recipe, uninterrupted):
     assert steps == [(e["stage"], e["step"], "loss" in e) for e in log.read_metrics(recipe.parent / "uninterrupted")]
 
 
-def test_a_network_that_draws_while_it_learns_resumes_bit_for_bit_too(recipe):
+def test_a_network_with_random_draws_resumes_bit_for_bit(recipe):
     overrides = (
         "backbone={smsr: {channels: 8, layers: 1}}",
         "reduce=null",

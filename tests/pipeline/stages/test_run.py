@@ -34,12 +34,12 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(recipe) -> Path:
-    made = recipe.parent / "alone"
-    assert tiny.in_a_child(tiny.run, recipe, made) == 0
-    return made
+    finished_run = recipe.parent / "alone"
+    assert tiny.in_a_child(tiny.run, recipe, finished_run) == 0
+    return finished_run
 
 
-def test_the_folder_holds_everything_that_the_run_was(folder):
+def test_the_run_folder_contains_recipe_weights_metrics_and_report(folder):
     names = {path.name for path in folder.iterdir()}
     stages = {"base", "rank", "branches", "classifier", "joint", "evaluate"}
     files = {"recipe.yml", "recipe.resolved.yml", "environment.json", "log.txt", "metrics.jsonl"}
@@ -47,20 +47,20 @@ def test_the_folder_holds_everything_that_the_run_was(folder):
     assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__.split("+")[0]
 
 
-def test_the_report_has_every_way_with_its_protocol_cost_and_seconds(folder):
+def test_the_report_has_protocol_cost_and_seconds_of_every_row(folder):
     report = json.loads((folder / "report.json").read_text())
     assert report["schema"] == 2
     assert report["task"] == {"sr": {"scale": 2, "channels": 3}}
     (measured,) = report["sets"]
-    ways = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
-    assert list(measured["mean"]) == ways
+    rows = ["input", "base_whole", "base_tiled", "routed", "random", "branch_0", "branch_1", "branch_2"]
+    assert list(measured["mean"]) == rows
     for image in measured["images"]:
-        assert {"name", "height", "width", *ways} == set(image)
-        for way in ways:
-            assert {"psnr_rgb@crop2", "psnr_y@crop2", "ssim_y@crop2"} <= set(image[way])
-        for way in ways[1:]:
-            assert image[way]["seconds"] > 0
-            assert image[way]["share_of_base_whole"] > 0
+        assert {"name", "height", "width", *rows} == set(image)
+        for row in rows:
+            assert {"psnr_rgb@crop2", "psnr_y@crop2", "ssim_y@crop2"} <= set(image[row])
+        for row in rows[1:]:
+            assert image[row]["seconds"] > 0
+            assert image[row]["share_of_base_whole"] > 0
         assert image["base_tiled"]["share_of_base_tiled"] == 1
         assert sum(image["routed"]["shares"]) == pytest.approx(1)
         costs = [image[f"branch_{k}"]["gmac"] for k in range(3)]
@@ -68,7 +68,7 @@ def test_the_report_has_every_way_with_its_protocol_cost_and_seconds(folder):
         assert image["branch_2"]["gmac"] == image["base_tiled"]["gmac"]
 
 
-def test_metrics_tell_losses_shares_entropy_and_rate(folder):
+def test_metrics_contain_losses_shares_entropy_and_rate(folder):
     joint = [entry for entry in read_metrics(folder) if entry["stage"] == "joint" and "loss" in entry]
     assert [entry["step"] for entry in joint] == [2, 4]
     assert {"image", "class", "average", "shares", "entropy", "lr", "data_share"} <= set(joint[0])
@@ -77,10 +77,13 @@ def test_metrics_tell_losses_shares_entropy_and_rate(folder):
 
 
 @pytest.fixture(scope="module")
-def of_own_lengths(recipe) -> Path:
-    made = recipe.parent / "of-own-lengths"
-    assert tiny.in_a_child(tiny.run, recipe, made, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null") == 0
-    return made
+def run_with_own_lengths(recipe) -> Path:
+    finished_run = recipe.parent / "of-own-lengths"
+    assert (
+        tiny.in_a_child(tiny.run, recipe, finished_run, "stages.branches.steps_each=[3, 2, 1]", "stages.joint=null")
+        == 0
+    )
+    return finished_run
 
 
 def test_every_branch_starts_from_the_base_or_the_slices_of_it_that_its_reducer_inherits(recipe, tmp_path):
@@ -100,32 +103,32 @@ def test_every_branch_starts_from_the_base_or_the_slices_of_it_that_its_reducer_
             assert torch.equal(started[name], tensor), (k, name)
 
 
-def test_each_branch_learns_for_as_many_steps_as_are_its_own(of_own_lengths):
-    metrics = [entry for entry in read_metrics(of_own_lengths) if "loss" in entry]
+def test_each_branch_trains_for_its_own_number_of_steps(run_with_own_lengths):
+    metrics = [entry for entry in read_metrics(run_with_own_lengths) if "loss" in entry]
     reached = [max(m["step"] for m in metrics if m["stage"] == f"branches/{k}") for k in range(3)]
     assert reached == [3, 2, 1]
 
 
-def test_finished_stages_are_skipped_and_the_same_recipe_resumes(recipe, folder):
+def test_finished_stages_are_skipped_when_the_recipe_runs_again(recipe, folder):
     before = (folder / "joint" / "last.safetensors").stat().st_mtime_ns
     assert tiny.in_a_child(tiny.run, recipe, folder) == 0
     assert (folder / "joint" / "last.safetensors").stat().st_mtime_ns == before
     assert "joint: already finished" in (folder / "log.txt").read_text()
 
 
-def test_a_folder_of_another_recipe_is_refused_with_the_ways_out(recipe, folder):
+def test_a_run_folder_of_another_recipe_is_refused_with_remedies(recipe, folder):
     with pytest.raises(RunError, match=r"another recipe \(differs in seed\); --name .* --restart"):
         tiny.run(recipe, folder, "seed=1")
 
 
-def test_the_list_names_every_file_of_the_run(folder):
+def test_the_file_list_contains_every_file_of_the_run(folder):
     listed = {json.loads(line) for line in (folder / "files.jsonl").read_text().splitlines()}
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"run.lock"}
     checkpoints = tuple(name for name in listed if name.endswith("/"))
     assert sorted({name for name in files if not name.startswith(checkpoints)} - listed) == []
 
 
-def test_restart_removes_the_results_and_keeps_a_file_of_the_user(recipe, tmp_path, monkeypatch):
+def test_restart_removes_results_and_keeps_user_files(recipe, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     alone = [f"stages.{stage}=null" for stage in ("rank", "branches", "classifier", "joint", "evaluate")]
     assert tiny.in_a_child(tiny.run, recipe, folder, *alone) == 0
@@ -141,7 +144,7 @@ def restart(recipe: Path, folder: Path, *overrides: str) -> None:
     tiny.run(recipe, folder, *overrides, restart=True)
 
 
-def test_of_two_runs_in_one_folder_the_second_is_refused(recipe, tmp_path):
+def test_a_second_concurrent_run_in_one_folder_is_refused(recipe, tmp_path):
     with run_folder.locked(tmp_path / "run"):
         assert tiny.in_a_child(run_into, RunError, "another process runs", recipe, tmp_path / "run") == 0
     assert {path.name for path in (tmp_path / "run").iterdir()} <= {"run.lock"}
@@ -161,7 +164,7 @@ def test_evaluate_measures_the_weights_of_a_run_again(recipe, folder, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
-def test_a_single_network_can_be_evaluated_too_and_shows_no_earlier_pictures(recipe, folder, tmp_path):
+def test_a_single_network_can_be_evaluated_and_shows_no_earlier_pictures(recipe, folder, tmp_path):
     from lowvision.commands.evaluate import evaluate
     from lowvision.plugins.folder_dataset import Folder
 
@@ -175,7 +178,7 @@ def test_a_single_network_can_be_evaluated_too_and_shows_no_earlier_pictures(rec
     assert shown == {"input.png", "base_whole.png", "gt.png"}
 
 
-def test_a_report_is_not_put_where_a_file_is(recipe, folder, tmp_path):
+def test_a_report_does_not_replace_an_existing_file(recipe, folder, tmp_path):
     from lowvision.commands.evaluate import evaluate
     from lowvision.plugins.folder_dataset import Folder
 
@@ -192,7 +195,7 @@ def test_a_report_is_not_put_where_a_file_is(recipe, folder, tmp_path):
         (("classifier",), ()),
         (("rank", "branches", "classifier", "joint"), ()),
     ],
-    ids=["no branches", "no classifier", "base alone"],
+    ids=["no branches", "no classifier", "base only"],
 )
 def test_omitted_stages_do_not_run_and_the_others_are_evaluated(recipe, omitted, overrides, tmp_path):
     run = tmp_path / "run"
@@ -205,7 +208,7 @@ def test_omitted_stages_do_not_run_and_the_others_are_evaluated(recipe, omitted,
     assert measured["mean"]["base_whole"]["psnr_y@crop2"] > 10
 
 
-def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
+def test_init_loads_the_weights_of_another_run(recipe, folder, tmp_path):
     base, container = folder / "base" / "last.safetensors", folder / "classifier" / "last.safetensors"
     left_out = ("stages.base=null", "stages.rank=null", "stages.branches=null", "stages.classifier=null")
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "a", *left_out, f"stages.joint.start={container}") == 0
@@ -215,7 +218,7 @@ def test_a_run_can_start_from_the_weights_of_another(recipe, folder, tmp_path):
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "b", *begun) == 0
 
 
-def test_base_and_branches_can_start_from_those_of_a_container(recipe, folder, tmp_path):
+def test_init_loads_base_and_branches_from_a_container(recipe, folder, tmp_path):
     container = folder / "joint" / "last.safetensors"
     still = [f"stages.{stage}={{start: {container}, steps: 1, batch: 4, lr: 1e-9}}" for stage in ("base", "branches")]
     rest = [f"stages.{stage}=null" for stage in ("classifier", "joint", "evaluate")]
@@ -228,7 +231,7 @@ def test_base_and_branches_can_start_from_those_of_a_container(recipe, folder, t
             assert torch.allclose(tensor, theirs[branch_prefix(k) + name], atol=1e-7), (stage, name)
 
 
-def test_weights_to_start_from_may_be_named_as_a_plugin_carries_them(recipe, tmp_path):
+def test_init_accepts_the_name_of_shipped_weights(recipe, tmp_path):
     for stage in ("branches", "joint"):
         with pytest.raises(RecipeError, match=rf"stages.{stage}.start: .*did you mean 'sr-carn-x4'"):
             tiny.run(recipe, tmp_path / "run", f"stages.{stage}.start=sr-carn-x5")
@@ -247,18 +250,18 @@ def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
         tiny.run(recipe, tmp_path / "run", f"stages.base.start={other}")
 
 
-def test_one_branch_is_enough(recipe, tmp_path):
+def test_a_recipe_with_one_branch_runs(recipe, tmp_path):
     overrides = ("reduce=null", "stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0")
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
 
 
-def test_costs_that_do_not_rise_are_told_before_anything_is_written(recipe, tmp_path):
-    with pytest.raises(RecipeError, match=r"branch 0 costs .* branch 1 .*cheapest to the dearest"):
+def test_branch_costs_that_do_not_increase_are_an_error_before_writing(recipe, tmp_path):
+    with pytest.raises(RecipeError, match=r"branch 0 costs .* branch 1 .*order of increasing cost"):
         tiny.run(recipe, tmp_path / "run", "reduce.channels=[8, 4, 12]")
     assert not (tmp_path / "run").exists()
 
 
-def test_unknown_augmentations_and_models_are_told_before_anything_is_written(recipe, tmp_path):
+def test_unknown_augmentations_and_models_are_an_error_before_writing(recipe, tmp_path):
     with pytest.raises(RecipeError, match="HorizontalFlip"):
         tiny.run(recipe, tmp_path / "run", "data.augment=[HorizontalFlp]")
     with pytest.raises(RecipeError, match="resnet"):
@@ -271,23 +274,23 @@ def run_into(error: type[Exception], message: str, recipe: Path, folder: Path, *
         tiny.run(recipe, folder, *overrides)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint_kept(recipe, tmp_path):
+def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(recipe, tmp_path):
     wild = ("stages.base.lr=1e30", "stages.base.checkpoint_every=1", "stages.base.steps=40")
     assert tiny.in_a_child(run_into, TrainingError, "not finite", recipe, tmp_path / "run", *wild) == 0
     assert list((tmp_path / "run" / "base" / "checkpoints").glob("step-*"))
 
 
-@pytest.mark.parametrize(("lr", "told"), [("1e-14", True), ("2e-3", False)])
-def test_a_base_that_learned_nothing_is_told(recipe, tmp_path, lr, told):
-    """Steps too small to change anything leave a network with a faint end and a skip where it began: at its input."""
+@pytest.mark.parametrize(("lr", "message"), [("1e-14", True), ("2e-3", False)])
+def test_an_untrained_base_is_reported(recipe, tmp_path, lr, message):
+    """Train with steps too small to have an effect, so that the network stays at its skip."""
     alone = tuple(f"stages.{stage}=null" for stage in ("rank", "branches", "classifier", "joint", "evaluate"))
     run = tmp_path / "run"
     assert tiny.in_a_child(tiny.run, recipe, run, f"stages.base.lr={lr}", "stages.base.steps=400", *alone) == 0
-    said = re.search(r"base: on data.valid only [+-]0.0\d dB against the input", (run / "log.txt").read_text())
-    assert bool(said) == told
+    match = re.search(r"base: on data.valid only [+-]0.0\d dB against the input", (run / "log.txt").read_text())
+    assert bool(match) == message
 
 
-def test_collapse_to_one_branch_is_explained(recipe, tmp_path):
+def test_collapse_to_one_branch_is_reported_with_advice(recipe, tmp_path):
     one_sided = (
         "stages.classifier.steps=60",
         "stages.classifier.lr=0.05",
@@ -298,7 +301,7 @@ def test_collapse_to_one_branch_is_explained(recipe, tmp_path):
     assert tiny.in_a_child(run_into, TrainingError, message, recipe, tmp_path / "run", *one_sided) == 0
 
 
-def test_a_folder_that_cannot_be_written_is_told(recipe, tmp_path):
+def test_an_unwritable_folder_is_reported(recipe, tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(RunError, match="cannot be written"):
         tiny.run(recipe, tmp_path / "runs" / "x")
@@ -310,13 +313,13 @@ def run_on_a_full_disk(recipe: Path, folder: Path) -> None:
     run_into(RunError, message, recipe, folder, "backbone.fsrcnn.channels=56", "reduce.channels=[16, 36, 56]")
 
 
-def test_a_full_disk_is_told_and_what_was_whole_stays_whole(recipe, tmp_path):
+def test_a_full_disk_is_reported_and_complete_files_stay_complete(recipe, tmp_path):
     assert tiny.in_a_child(run_on_a_full_disk, recipe, tmp_path / "run") == 0
     assert not list((tmp_path / "run").rglob("step-*"))
     assert not (tmp_path / "run" / "base" / "last.safetensors").exists()
 
 
-def test_unknown_devices_and_too_many_processes_are_told():
+def test_unknown_devices_and_too_many_processes_are_reported():
     from lowvision.system import devices
 
     with pytest.raises(RunError, match="no device 'gpu'"):
@@ -325,7 +328,7 @@ def test_unknown_devices_and_too_many_processes_are_told():
         devices.check_processes(999, "cpu")
 
 
-def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
+def test_a_batch_not_divisible_by_the_processes_is_reported(recipe, tmp_path):
     from lowvision.training.loop import _batches
     from lowvision.training.options import Fit
 
@@ -336,7 +339,7 @@ def test_a_batch_that_processes_cannot_share_is_told(recipe, tmp_path):
         next(_batches(None, Fit(batch=4), 0, Three(), 0))
 
 
-def test_two_processes_learn_what_one_does(recipe, folder):
+def test_two_processes_train_the_same_weights_as_one(recipe, folder):
     pair = recipe.parent / "pair"
     assert tiny.in_two_processes(tiny.run, recipe, pair, "stages.calibrate={points: 4}") == [0, 0]
     for end in ("base/last", "branches/1/last", "classifier/last", "joint/last"):
@@ -352,15 +355,15 @@ def test_two_processes_learn_what_one_does(recipe, folder):
     assert shares[0] == pytest.approx(shares[1], rel=0.2)
 
 
-def of_pixels(photos: Path, path: Path, rest: str) -> Path:
-    """A recipe that holds `rest` beside task, tile and data."""
+def write_pixel_recipe(photos: Path, path: Path, rest: str) -> Path:
+    """Write a recipe with task, tile and data, and the text `rest`."""
     data = f"tile: {{size: 16, overlap: 4}}\ndata: {{train: {photos}/train, workers: 0}}\n"
     path.write_text("task: {sr: {scale: 2}}\n" + data + rest)
     return path
 
 
-def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path):
-    alone = of_pixels(
+def test_two_processes_train_a_network_whose_parts_train_in_turn(recipe, tmp_path):
+    alone = write_pixel_recipe(
         recipe.parent / "photos",
         tmp_path / "pixel.yml",
         "branches: [{pixel: {channels: 4, shrink: 4, layers: 1, heavy: [4], light: [2], heavy_until: 0.5}}]\n"
@@ -375,8 +378,8 @@ def test_parts_of_a_network_may_rest_while_two_processes_learn(recipe, tmp_path)
         assert not torch.equal(after[f"{part}.rest.1.weight"], before[f"{part}.rest.1.weight"])
 
 
-def test_two_processes_train_a_container_whose_networks_hold_more_than_they_compute_with(recipe, tmp_path):
-    mixed = of_pixels(
+def test_two_processes_train_a_container_with_parameters_outside_its_graph(recipe, tmp_path):
+    mixed = write_pixel_recipe(
         recipe.parent / "photos",
         tmp_path / "mixed.yml",
         "classifier: class_module\nbranches:\n"
@@ -387,7 +390,7 @@ def test_two_processes_train_a_container_whose_networks_hold_more_than_they_comp
     assert tiny.in_two_processes(tiny.run, mixed, tmp_path / "pair") == [0, 0]
 
 
-def test_fewer_tiles_than_branches_are_no_ranking(recipe, tmp_path):
+def test_fewer_tiles_than_branches_cannot_be_ranked(recipe, tmp_path):
     with pytest.raises(
         RunError, match=r"stages.rank: 2 tiles cannot be sorted into 3 classes; raise limit, or add data"
     ):

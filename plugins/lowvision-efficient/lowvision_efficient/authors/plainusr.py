@@ -48,7 +48,7 @@ def _block(theirs: str, ours: str, attention: int, inner: Mapping[str, str]) -> 
 
 
 def parted(state: Mapping[str, Tensor], colours: int) -> dict[str, Tensor]:
-    """Return the tensors with the image's convolutions, the last channels of both ends, as layers of their own."""
+    """Return the tensors with the convolutions of the image, the last channels of both ends, as separate layers."""
     head, bias, tail = state["head.weight"], state["head.bias"], state["tail.0.weight"]
     return {
         **state,

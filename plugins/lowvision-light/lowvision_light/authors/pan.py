@@ -27,7 +27,7 @@ STAGE = {"upconv": "first", "att": "attention", "HRconv": "second"}
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None) -> Recognised | None:
-    """Return the network, None for another one. Raises KeyError if a tensor is missing, ValueError as `scale_of`."""
+    """Return the network; None for another one. Raises KeyError if a tensor is missing, ValueError like `scale_of`."""
     if MARK not in state:
         return None
     blocks = count(state, r"SCPA_trunk\.(\d+)\.") + 1

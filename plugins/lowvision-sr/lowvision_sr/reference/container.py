@@ -12,7 +12,7 @@ from lowvision_sr.reference.names import Detected, add_prefix, strip_prefix, ten
 
 CLASSIFIER = "classifier."
 CONVOLUTIONS = (0, 2, 4, 6, 8)
-"""Positions of the classifier's convolutions; the file and our network number them alike."""
+"""Positions of the classifier's convolutions, equal in the file and in our network."""
 
 Detector = Callable[[Mapping[str, Tensor]], Detected | None]
 """Detects one kind of network in a state dict."""
