@@ -31,14 +31,10 @@ SUFFIXES: dict[GraphFormat, tuple[str, ...]] = {"onnx": (".onnx",), "ncnn": (".p
 SCHEMA: dict[GraphFormat, int] = {"onnx": 1, "ncnn": 2}
 """Version of the manifest; incremented when older versions of lowvision cannot read it."""
 MANIFEST = "manifest.json"
-<<<<<<< HEAD
 CLASSIFIER = "classifier"
 """Name of the classifier's files, without suffix."""
-=======
-CLASSIFIER = "classifier.onnx"
-GRAPH = re.compile(r"branch_\d{1,3}\.onnx|classifier\.onnx")
-"""Names of graphs; a manifest that lists other files is not followed to them."""
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
+GRAPH = re.compile(r"(branch_\d{1,3}|classifier)\.(onnx|param|bin)")
+"""Names of the files of graphs; a manifest that lists other files is not followed to them."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +45,8 @@ class Graph(Trained):
     format: GraphFormat = "onnx"
 
     def module(self) -> nn.Module:
-        raise WeightsError(
-            f"{self.path}: an exported network has no PyTorch module; "
-            "use another runtime than torch, or the weights file"
-        )
+        others = "another runtime than torch" if self.format == "onnx" else "runtime ncnn"
+        raise WeightsError(f"{self.path}: an exported network has no PyTorch module; use {others}, or the weights file")
 
     def onnx(self) -> Path:
         return self._in("onnx", "ncnn")
@@ -109,34 +103,19 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
 
     Raises WeightsError if the folder is not a package, is damaged or too new, or needs a plugin that is not installed.
     """
-<<<<<<< HEAD
     files, format, described = _manifest(folder)
-    size = sum((folder / name).stat().st_size for name in files if (folder / name).is_file())
-    limits = bounded_build.Limits.of_bytes(size)
-    header = header_of(described, folder, registry, limits)
-    _check_size(header.architecture, folder, limits)
-    names = [name_of(k) for k in range(len(header.architecture.branches))]
-    names += [CLASSIFIER] if header.architecture.classifier else []
-    for name in (f"{name}{suffix}" for name in names for suffix in SUFFIXES[format]):
-        if not (folder / name).is_file() or files.get(name) != _sha256(folder / name):
-            raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
-    graphs = [Graph(folder / f"{name}{SUFFIXES[format][0]}", format) for name in names]
-    classifier = graphs.pop() if header.architecture.classifier else None
-=======
-    files, described = _manifest(folder)
     # The graphs first: what the manifest may describe is bounded by their size.
     intact = [name for name in files if GRAPH.fullmatch(name) and _is_intact(folder / name, files[name])]
     limits = bounded_build.Limits.of_bytes(sum((folder / name).stat().st_size for name in intact))
     header = header_of(described, folder, registry, limits)
-    required = [name_of(k) for k in range(len(header.architecture.branches))]
-    required += [CLASSIFIER] if header.architecture.classifier else []
-    for name in required:
+    names = [name_of(k) for k in range(len(header.architecture.branches))]
+    names += [CLASSIFIER] if header.architecture.classifier else []
+    for name in (f"{name}{suffix}" for name in names for suffix in SUFFIXES[format]):
         if name not in intact:
             raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
     _check_size(header.architecture, folder, limits)
-    branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
-    classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
+    graphs = [Graph(folder / f"{name}{SUFFIXES[format][0]}", format) for name in names]
+    classifier = graphs.pop() if header.architecture.classifier else None
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     return ModelBundle(header, identity, tuple(graphs), classifier)
 
@@ -168,13 +147,9 @@ def _manifest(folder: Path) -> tuple[dict[str, str], GraphFormat, dict[str, Any]
         if path.exists() and not path.is_file():  # reading a pipe would wait for ever
             raise OSError("it is no regular file")
         manifest = json.loads(path.read_text())
-<<<<<<< HEAD
-        schema, files = int(manifest.pop("schema")), dict(manifest.pop("files"))
-        format = manifest.pop("graphs", "onnx")
-=======
         schema = int(manifest.pop("schema"))
         files = {str(name): digest for name, digest in dict(manifest.pop("files")).items()}
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
+        format = manifest.pop("graphs", "onnx")
         manifest.pop("exporter", None)  # information for the user only
     except (FileNotFoundError, NotADirectoryError):
         raise WeightsError(

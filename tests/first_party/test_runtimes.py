@@ -60,14 +60,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> InMemoryNetwork:
     network, path = Enlarge().eval(), tmp_path_factory.mktemp("graph") / "enlarge.onnx"
     if find_spec("onnxscript"):
         onnx_graph.write(network, path, 3, 16, 1)
-<<<<<<< HEAD
     text, weights = ncnn_graph.convert(network, "enlarge", 3, 16, 1)
     path.with_suffix(".param").write_text(text)
     path.with_suffix(".bin").write_bytes(weights)
-    return Kept(network, path)
-=======
     return InMemoryNetwork(network, path)
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
 
 
 @pytest.fixture(params=[Torch(), OpenVINO(), OnnxRuntime(), Ncnn()], ids=lambda runtime: type(runtime).__name__)
@@ -189,21 +185,15 @@ def test_signals_are_handled_after_another_thread_frees_a_network(runtime: Runti
     assert check_output(command, text=True).splitlines()[-1] == "handled"
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime(), Ncnn()], ids=lambda runtime: type(runtime).__name__)
-def test_a_device_that_is_not_its_own_is_refused(other: Runtime, trained: Kept) -> None:
-=======
-@pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
 def test_an_unsupported_device_is_refused(other: Runtime, trained: InMemoryNetwork) -> None:
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
     if reason := other.missing():
         pytest.skip(reason)
     with pytest.raises(RunError, match=r"not cuda; use device cpu, or runtime torch"):
         other.prepare(trained, 1, "cuda")
 
 
-<<<<<<< HEAD
-def test_a_provider_that_onnxruntime_lacks_is_refused_with_those_that_it_has(trained: Kept) -> None:
+def test_a_provider_that_onnxruntime_lacks_is_refused_with_those_that_it_has(trained: InMemoryNetwork) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     if "CoreMLExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("has every provider of this test")
@@ -211,7 +201,9 @@ def test_a_provider_that_onnxruntime_lacks_is_refused_with_those_that_it_has(tra
         OnnxRuntime(provider="coreml").prepare(trained, 1, "cpu")
 
 
-def test_another_provider_computes_the_same_on_any_device(trained: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_provider_computes_the_same_on_any_device(
+    trained: InMemoryNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     spare = "AzureExecutionProvider"  # the second one of the builds for CPUs; it leaves every operator to the CPU
     if spare not in onnxruntime.get_available_providers():
@@ -222,23 +214,20 @@ def test_another_provider_computes_the_same_on_any_device(trained: Kept, monkeyp
     x = torch.rand(2, 3, 9, 7)
     for device in ("cpu", "cpu:0"):  # the second stands for a device that the runtime itself does not use
         call = OnnxRuntime(provider="coreml").prepare(trained, 1, device)
-        torch.testing.assert_close(call(x), right(trained, x), rtol=0, atol=CLOSE)
+        torch.testing.assert_close(call(x), expected_output(trained, x), rtol=0, atol=CLOSE)
 
 
-def test_a_device_of_openvino_is_selected_by_its_name(trained: Kept) -> None:
+def test_a_device_of_openvino_is_selected_by_its_name(trained: InMemoryNetwork) -> None:
     openvino = pytest.importorskip("openvino")
     x = torch.rand(1, 3, 9, 7)
     call = OpenVINO(device="AUTO").prepare(trained, 1, "cpu")
-    torch.testing.assert_close(call(x), right(trained, x), rtol=0, atol=CLOSE)
+    torch.testing.assert_close(call(x), expected_output(trained, x), rtol=0, atol=CLOSE)
     assert "GPU.7" not in openvino.Core().available_devices
     with pytest.raises(RunError, match=r"OpenVINO finds no device 'GPU\.7'; use one of CPU, .*AUTO, or install"):
         OpenVINO(device="GPU.7").prepare(trained, 1, "cpu")
 
 
-def test_openvino_keeps_a_limited_number_of_shapes(trained: Kept) -> None:
-=======
 def test_openvino_keeps_a_limited_number_of_shapes(trained: InMemoryNetwork) -> None:
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
     pytest.importorskip("openvino")
     call = OpenVINO(shapes=2).prepare(trained, 1, "cpu")
     for side in (8, 9, 10, 8, 9, 10):

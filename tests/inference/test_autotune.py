@@ -95,30 +95,17 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     return trained_networks.read(tiny.write_weights(tmp_path / "w.safetensors", tiny.architecture()), KNOWN)
 
 
-<<<<<<< HEAD
-def test_the_fastest_is_selected_and_the_unusable_are_listed(parts: ModelBundle) -> None:
-    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent, asked=OnRequest)
-    found = autotune.find(parts, known, 16, 16)
-    assert found.name == "torch"
-    assert found.seconds.keys() == {"torch", "slow"}
-    assert found.seconds["slow"] >= 0.2 / autotune.TILES
-    assert found.left_out.keys() == {"wrong", "broken", "absent", "asked"}
-    assert found.left_out["wrong"].startswith("its output differs from that of torch by ")
-    assert found.left_out["broken"] == "OverflowError: too fast by far"
-    assert found.left_out["asked"] == "it is used only if it is selected"
-    assert found.left_out["absent"] == "acme is not installed; pip install acme"
-=======
 def test_the_fastest_runtime_is_selected_and_unusable_ones_are_listed(parts: ModelBundle) -> None:
-    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
+    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent, asked=OnRequest)
     fastest = autotune.find(parts, known, 16, 16)
     assert fastest.name == "torch"
     assert fastest.seconds.keys() == {"torch", "slow"}
     assert fastest.seconds["slow"] >= 0.2 / autotune.TILES
-    assert fastest.left_out.keys() == {"wrong", "broken", "absent"}
+    assert fastest.left_out.keys() == {"wrong", "broken", "absent", "asked"}
     assert fastest.left_out["wrong"].startswith("its output differs from that of torch by ")
     assert fastest.left_out["broken"] == "OverflowError: too fast by far"
     assert fastest.left_out["absent"] == "acme is not installed; pip install acme"
->>>>>>> eac8bd91f5617e668e4dad94776dda0812c1b823
+    assert fastest.left_out["asked"] == "it is used only if it is selected"
 
 
 @pytest.mark.parametrize(("scale", "valid"), [(1.0, False), (296.0, True)])
