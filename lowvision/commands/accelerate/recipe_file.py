@@ -51,7 +51,7 @@ def document(plan: Plan, request: AccelerateRequest, registry: Registry) -> dict
             "crops": plan.crops,
             "size": plan.crop_size,
             "context": plan.context,
-            "centre": plan.centre,
+            "centre": plan.measuring.centre,
         },
         "branches": [
             *(registry.serialize(student.backbone) for student in plan.students),
@@ -125,7 +125,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
             "log_every": max(1, plan.predictor_steps // 5),
             "error_tiles": 4096,
         },
-        "calibrate": {"points": plan.points, "size": plan.centre},
+        "calibrate": {"points": plan.measuring.points, "size": plan.measuring.centre},
         "fidelity": {"max_loss": request.max_loss, "runtime": request.runtime},
         "evaluate": None,
     }
