@@ -28,7 +28,7 @@ from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry
 from lowvision.routing.tiling import up
 from lowvision.routing.workers import TEAMS
-from lowvision.system import devices
+from lowvision.system import devices, meta_device
 
 logger = logging.getLogger("lowvision")
 
@@ -192,7 +192,7 @@ def base_cost(architecture: Architecture, height: int, width: int) -> int:
 
 def _weightless(architecture: Architecture) -> RoutedContainer:
     """Build the container on the meta device, to count its cost."""
-    with torch.device("meta"):
+    with meta_device.structure_only():
         return architecture.build_container()
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import torch
 from torch import nn
 
 from lowvision.errors import UsageError, WeightsError, message_of
@@ -22,6 +21,7 @@ from lowvision.models.architecture import Architecture
 from lowvision.models.weights_header import header_of
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
+from lowvision.system import meta_device
 from lowvision.system.atomic import temporary_beside
 
 GraphFormat: TypeAlias = Literal["onnx", "ncnn"]
@@ -129,7 +129,7 @@ def _files(network: Trained, format: GraphFormat) -> list[Path]:
 def _check_size(architecture: Architecture, folder: Path, limits: bounded_build.Limits) -> None:
     """Raise WeightsError if the described network cannot be built, or is far larger than its graphs."""
     try:
-        with bounded_build.within(limits), torch.device("meta"):
+        with bounded_build.within(limits), meta_device.structure_only():
             architecture.build()
     except Exception as error:  # constructors of plugins may raise anything
         raise WeightsError(f"{folder}: its network cannot be built: {message_of(error)[:300]}") from error
