@@ -164,7 +164,7 @@ def test_invalid_branch_files_are_reported_once_with_all_other_errors(tmp_path: 
     ]
     (whole,) = real_complaints(tmp_path, TWO.replace("FILE", str(weights_file)))
     assert whole.endswith("holds a container; a branch is one network")
-    (alone,) = told(tmp_path, f"task: {{sr: {{scale: 2}}}}\nbranches: [{{weights: {weights_file}}}]")
+    (alone,) = real_complaints(tmp_path, f"task: {{sr: {{scale: 2}}}}\nbranches: [{{weights: {weights_file}}}]")
     assert alone.endswith("holds a container; a branch is one network")
 
 

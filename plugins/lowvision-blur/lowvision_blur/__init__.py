@@ -130,7 +130,7 @@ class Deblurring(_Blur):
         from lowvision_blur import kernels
 
         if not self.random and self.kernel in ("gaussian", "disc") and self.size is None:
-            return kernels.blurred(gt, self.kernel, self._sampled(generator).radius)  # type: ignore[arg-type]  # as above
+            return kernels.blurred(gt, self.kernel, self._sampled(generator).radius)
         return self.finished(kernels.filtered(gt, self.drawn_kernel(generator)))
 
     def drawn_kernel(self, generator: Generator) -> Tensor:
