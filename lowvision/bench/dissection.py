@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lowvision.routing.networks import Networks, Run
+from lowvision.system import devices
 
 Layout = tuple[tuple[int, ...], tuple[int, ...]]
 """Shape and strides."""
@@ -25,8 +26,8 @@ Layout = tuple[tuple[int, ...], tuple[int, ...]]
 class BranchCalls:
     """Record the calls of branches in the last run."""
 
-    def __init__(self, callers: int):
-        self._callers, self._sum = callers, 0.0
+    def __init__(self, callers: int, device: str = "cpu"):
+        self._callers, self._sum, self._device = callers, 0.0, device
         self._lock = threading.Lock()
         self.layouts: dict[tuple[int, tuple[int, ...]], Layout] = {}
         """Layouts of outputs by branch and input shape, over all runs."""
@@ -40,6 +41,10 @@ class BranchCalls:
         with self._lock:
             self._sum += seconds
             self.layouts[k, tuple(inputs.shape)] = tuple(output.shape), output.stride()
+
+    def finish(self) -> None:
+        """Wait until an accelerator has run what was called; otherwise launches would be timed."""
+        devices.synchronize(self._device)
 
     @property
     def seconds(self) -> float:
@@ -59,8 +64,10 @@ def without_work(networks: Networks, calls: BranchCalls) -> Networks:
 
 def _recorded(run: Run, k: int, calls: BranchCalls) -> Run:
     def timed(x: Tensor) -> Tensor:
+        calls.finish()
         began = time.perf_counter()
         output = run(x)
+        calls.finish()
         calls.add(k, x, output, time.perf_counter() - began)
         return output
 
@@ -73,7 +80,7 @@ def _without_work(k: int, calls: BranchCalls) -> Run:
     def no_work(x: Tensor) -> Tensor:
         shape = tuple(x.shape)
         if shape not in outputs:
-            outputs[shape] = torch.empty_strided(*calls.layouts[k, shape]).zero_()
+            outputs[shape] = torch.empty_strided(*calls.layouts[k, shape], device=x.device).zero_()
         return outputs[shape]  # blending scales it in place, which leaves zeros
 
     return no_work

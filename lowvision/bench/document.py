@@ -81,7 +81,7 @@ def document(
         **facts,
         "task": registry.serialize(architecture.task),
         "branches": [registry.serialize(branch) for branch in architecture.branches],
-        "machine": machine(),
+        "machine": {**machine(), "accelerator": devices.accelerator_name(facts["device"])},
         "peak_gmac_per_s": peak,
         "rows": rows,
         "left_out": [
@@ -134,6 +134,7 @@ def _figures(measured: Measured, scale: int, peak: float | None) -> Figures:
         "share_of_peak": gmac / fastest / peak if peak else None,
         "rss_before_mib": measured.loaded["rss_before_mib"],
         "peak_rss_mib": last["peak_rss_mib"],
+        "device_peak_mib": last.get("device_peak_mib", 0.0),
         "other_cores": _median(measured.runs, "other_cores"),
     }
     figures |= {name: last[name] for name in ("shares", "tile", "batch") if name in last}

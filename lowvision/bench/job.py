@@ -16,9 +16,6 @@ from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing.tiling import plan
 
-DEVICE = "cpu"
-"""Only the CPU is measured: cores and process memory describe nothing on an accelerator."""
-
 Facts = Mapping[str, Any]
 """Further figures of a row by name."""
 
@@ -47,6 +44,8 @@ class Job:
     """Fixed share of tiles per branch; None: the classifier routes."""
     tiles: Tiles | None = None
     """Tiles of the tiled base; None: as trained."""
+    device: str = "cpu"
+    """Device of the networks, with its number: `cuda:0`. The image begins and ends elsewhere, as in `restore`."""
 
     @property
     def runtime(self) -> Runtime:

@@ -36,6 +36,8 @@ class BenchRequest:
     """Fixed shares of tiles per branch, e.g. `61,23,16`; None: the classifier routes."""
     photo: Path | None = None
     """Photograph to restore; None: a sample photograph."""
+    device: str = "cpu"
+    """Device, with its number: `cuda:0`."""
 
 
 def parse_size(text: str) -> Size:
@@ -64,10 +66,10 @@ def measure(request: BenchRequest, registry: Registry, log: Say = logger.info) -
         for size in request.sizes:
             image = folder / f"{size}.npy"
             np.save(image, photograph.lq(request.photo, (size.height, size.width), architecture.task, registry).numpy())
-            job = {"weights": str(subject), "image": str(image), "shares": forced}
+            job = {"weights": str(subject), "image": str(image), "shares": forced, "device": request.device}
             outcomes.append(_of_size(size, request.rows, request.rounds, job, log))
     facts = {"weights": str(request.subject), "untrained": untrained, "shares": forced, "rounds": request.rounds}
-    return document(outcomes, architecture, facts, registry)
+    return document(outcomes, architecture, {**facts, "device": request.device}, registry)
 
 
 def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any], log: Say) -> Outcome:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from lowvision.bench import shares
 from lowvision.bench.dissection import BranchCalls, recorded, without_work
-from lowvision.bench.job import DEVICE, Facts, Job, Method, Tiles
+from lowvision.bench.job import Facts, Job, Method, Tiles
 from lowvision.inference import engines
 from lowvision.routing.engine import Engine, Routes
+from lowvision.system import devices
 from lowvision.system.allocator import keep_memory
 
 SIZES = (1, 2, 4, 8)
@@ -27,7 +28,7 @@ RETRY_FACTOR = 1.5
 
 def tiled(job: Job) -> Method:
     """Prepare the base alone, on tiles."""
-    keep_memory()
+    _keep_memory(job)
     engine = _of_base(job)
     if job.tiles:
         engine = replace(engine, size=job.tiles.size, batch=job.tiles.batch)
@@ -38,7 +39,7 @@ def tiled(job: Job) -> Method:
 
 def search(job: Job) -> Method:
     """Prepare a search for the tiles with which `tiled` is fastest, by timing each on the image."""
-    keep_memory()
+    _keep_memory(job)
     engine = _of_base(job)
     seconds: dict[Tiles, float] = {}
 
@@ -46,9 +47,9 @@ def search(job: Job) -> Method:
         for tiles in _candidates(job):
             candidate = replace(engine, size=tiles.size, batch=tiles.batch)
             once = partial(candidate.restored, job.image, candidate.given(job.image, 0))
-            seconds[tiles] = _timed(once)
+            seconds[tiles] = _timed(once, job.device)
             if seconds[tiles] < RETRY_FACTOR * min(seconds.values()):  # the first run compiled and allocated memory
-                seconds[tiles] = min(seconds[tiles], _timed(once))
+                seconds[tiles] = min(seconds[tiles], _timed(once, job.device))
 
     def facts() -> Facts:
         best = min(seconds, key=lambda tiles: seconds[tiles])
@@ -59,9 +60,9 @@ def search(job: Job) -> Method:
 
 def routed(job: Job) -> Method:
     """Prepare routed restoring. With fixed shares the classifier still runs, because its cost belongs to routing."""
-    keep_memory()
-    engine, image, forced = engines.build(job.routable(), job.runtime, DEVICE), job.image, job.choice()
-    calls = BranchCalls(engine.callers)
+    _keep_memory(job)
+    engine, image, forced = engines.build(job.routable(), job.runtime, job.device), job.image, job.choice()
+    calls = BranchCalls(engine.callers, job.device)
     timed = replace(engine, networks=recorded(engine.networks, calls))
     empty = replace(engine, networks=without_work(engine.networks, calls))
     fixed = None if forced is None else engine.given(image, forced)
@@ -88,8 +89,8 @@ def routed(job: Job) -> Method:
             "shares": shares.of(last[0].choice, len(engine.networks.branches)),
             "branch_gmac": (cost() - classifying()) / 1e9,
             "branch_seconds": calls.seconds,
-            "decide_seconds": _timed(lambda: engine.decide(image)),
-            "overhead_seconds": _timed(lambda: restored(empty)),
+            "decide_seconds": _timed(lambda: engine.decide(image), job.device),
+            "overhead_seconds": _timed(lambda: restored(empty), job.device),
         }
 
     return Method(run, cost, facts)
@@ -100,7 +101,7 @@ def _of_base(job: Job) -> Engine:
     parts, architecture = job.parts, job.parts.architecture
     header = parts.header.replace(architecture=architecture.only(-1), kind="backbone")
     alone = replace(parts, header=header, branches=parts.branches[-1:], classifier=None)
-    engine = engines.build(alone, job.runtime, DEVICE)
+    engine = engines.build(alone, job.runtime, job.device)
     return replace(engine, geometry=engine.geometry.alone)
 
 
@@ -113,7 +114,14 @@ def _candidates(job: Job) -> list[Tiles]:
     return list(dict.fromkeys(Tiles(n * trained, max(1, batch // n**2)) for n in sizes for batch in BATCHES))
 
 
-def _timed(run: Callable[[], Any]) -> float:
+def _keep_memory(job: Job) -> None:
+    if job.device == "cpu":
+        keep_memory()
+
+
+def _timed(run: Callable[[], Any], device: str) -> float:
+    devices.synchronize(device)
     began = time.perf_counter()
     run()
+    devices.synchronize(device)
     return time.perf_counter() - began

@@ -8,9 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
+from lowvision.system import devices
+
 CHANNELS, KERNEL = 64, 3
 INPUTS = ((1, 64, 64), (4, 32, 32), (16, 64, 64), (1, 256, 256))
 """Batch, height and width: from inputs that fit a core's cache to inputs that keep all cores busy."""
+ON_ACCELERATOR = ((16, 64, 64), (64, 128, 128), (16, 512, 512))
+"""The same for accelerators, which launches of smaller inputs would keep waiting."""
 FORMATS = (torch.channels_last, torch.contiguous_format)
 PATIENCE = 0.1
 """Seconds per input, memory format and number of callers."""
@@ -19,28 +23,32 @@ REPEATS = 5
 
 
 @torch.inference_mode()
-def multiply_adds_per_second() -> float:
-    """Return the best rate over inputs and memory formats, with one call on all threads and one call per core."""
+def multiply_adds_per_second(device: str = "cpu") -> float:
+    """Return the best rate over inputs and memory formats; on a CPU with one call on all threads and one per core."""
     threads = torch.get_num_threads()
+    on_cpu = device == "cpu"
     rates = [
-        _rate(batch, height, width, form, callers, threads // callers)
-        for batch, height, width in INPUTS
+        _rate(batch, height, width, form, callers, threads // callers, device)
+        for batch, height, width in (INPUTS if on_cpu else ON_ACCELERATOR)
         for form in FORMATS
-        for callers in {1, threads}
+        for callers in ({1, threads} if on_cpu else {1})
     ]
     torch.set_num_threads(threads)
     return max(rates)
 
 
-def _rate(batch: int, height: int, width: int, form: torch.memory_format, callers: int, threads: int) -> float:
-    convolution = nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding=1).to(memory_format=form)
-    x = torch.rand(batch, CHANNELS, height, width).contiguous(memory_format=form)
+def _rate(
+    batch: int, height: int, width: int, form: torch.memory_format, callers: int, threads: int, device: str
+) -> float:
+    convolution = nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding=1).to(device).to(memory_format=form)
+    x = torch.rand(batch, CHANNELS, height, width, device=device).contiguous(memory_format=form)
 
     @torch.inference_mode()
     def convolve(x: Tensor) -> None:
         torch.set_num_threads(threads)  # the setting is per thread
         for _ in range(REPEATS):
             convolution(x)
+        devices.synchronize(device)
 
     multiply_adds = REPEATS * callers * batch * height * width * (CHANNELS * KERNEL) ** 2
     best = float("inf")

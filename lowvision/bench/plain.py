@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lowvision.bench import shares
-from lowvision.bench.job import DEVICE, Job, Method
+from lowvision.bench.job import Job, Method
 from lowvision.bench.rows import PLAIN, TUNED
 from lowvision.errors import UsageError
 from lowvision.inference import engines
@@ -22,7 +22,7 @@ def bicubic(job: Job) -> Method:
     task = job.parts.architecture.task
     if task.scale == 1:
         raise UsageError("bicubic needs a scale above 1; leave the row out")
-    return Method(lambda: task.baseline(job.image[None]), cost=lambda: 0)
+    return Method(lambda: task.baseline(job.image[None].to(job.device)), cost=lambda: 0)
 
 
 def whole(job: Job) -> Method:
@@ -30,14 +30,16 @@ def whole(job: Job) -> Method:
     architecture, base = job.parts.architecture, job.parts.branches[-1].unfolded()
     height, width = job.image.shape[1:]
     x = suiting(job.image, architecture.branches[-1].multiple_of)[None]
-    if job.row.runtime == TUNED:
+    if job.row.runtime == TUNED and job.device == "cpu":
         keep_memory()
     plain = job.row.runtime == PLAIN
-    network: Callable[[Tensor], Tensor] = base.module() if plain else job.runtime.prepare(base, 1, DEVICE)
+    network: Callable[[Tensor], Tensor] = (
+        base.module().to(job.device) if plain else job.runtime.prepare(base, 1, job.device)
+    )
 
     @torch.inference_mode()
     def run() -> Tensor:
-        return network(x)
+        return network(x.to(job.device))
 
     return Method(run, cost=lambda: engines.base_cost(architecture, height, width))
 
@@ -51,6 +53,7 @@ def tile_by_tile(job: Job) -> Method:
     parts, architecture = job.routable(), job.parts.architecture
     assert parts.classifier
     container = RoutedContainer(parts.classifier.module(), [branch.module() for branch in parts.branches])
+    container.to(job.device)
     size, scale = architecture.tile.size, architecture.task.scale
     channels, height, width = job.image.shape
     placement = plan(height, width, size, architecture.tile.overlap)
@@ -60,10 +63,11 @@ def tile_by_tile(job: Job) -> Method:
 
     @torch.inference_mode()
     def run() -> Tensor:
-        total = torch.zeros(channels, scale * height, scale * width)
-        coverage = torch.zeros(1, scale * height, scale * width)
+        image = job.image.to(job.device)
+        total = torch.zeros(channels, scale * height, scale * width, device=job.device)
+        coverage = torch.zeros(1, scale * height, scale * width, device=job.device)
         for n, (top, left) in enumerate(coords_list):
-            tile = cut(job.image, top, left, size, size)[None]  # (1, C, size, size)
+            tile = cut(image, top, left, size, size)[None]  # (1, C, size, size)
             classified = container.classify(tile).argmax()  # even with fixed shares: its time belongs to routing
             choice[n] = classified if forced is None else forced[n]
             restored = container.branches.one(tile, int(choice[n]))[0]

@@ -47,14 +47,15 @@ class Row:
         return f"{self.what}:{self.runtime}"
 
 
-def usual(registry: Registry) -> tuple[Row, ...]:
-    """Return the default rows: every method in every runtime that affects it.
+def usual(registry: Registry, device: str = "cpu") -> tuple[Row, ...]:
+    """Return the default rows: every method in every runtime that affects it and supports the device.
 
-    bfloat16 is included if the CPU has instructions for it. `routed:torch_compile` is excluded: each branch is compiled
-    for each region shape, which takes many minutes.
+    bfloat16 is included if the CPU has instructions for it, and on accelerators. `routed:torch_compile` is excluded:
+    each branch is compiled for each region shape, which takes many minutes.
     """
-    bf16 = [name for name in VARIANTS if name.endswith(BF16)] if devices.multiplies_bf16() else []
-    others = [name for name in (*registry["runtimes"], *bf16) if name != PLAIN]
+    on_cpu = device == "cpu"
+    bf16 = [name for name in VARIANTS if name.endswith(BF16)] if devices.multiplies_bf16() or not on_cpu else []
+    others = [name for name in (*registry["runtimes"], *bf16) if name != PLAIN and _supports(name, device, registry)]
     return (
         Row(BICUBIC, PLAIN),
         *(Row(WHOLE, runtime) for runtime in (PLAIN, TUNED, COMPILED, *others)),
@@ -64,7 +65,13 @@ def usual(registry: Registry) -> tuple[Row, ...]:
     )
 
 
-def parse(names: Sequence[str], registry: Registry) -> tuple[Row, ...]:
+def _supports(name: str, device: str, registry: Registry) -> bool:
+    """Return True if a runtime, or a variant of one, is for a device; whether it is installed is found out later."""
+    runtime: type[Runtime] = registry.find("runtimes", VARIANTS.get(name, (name, {}))[0]).component
+    return runtime.devices is None or device.partition(":")[0] in runtime.devices
+
+
+def parse(names: Sequence[str], registry: Registry, device: str = "cpu") -> tuple[Row, ...]:
     """Parse rows: `routed:openvino` is one row, `routed` all default rows of that method.
 
     Raises UsageError for an invalid row, RecipeError for an unknown runtime.
@@ -76,7 +83,7 @@ def parse(names: Sequence[str], registry: Registry) -> tuple[Row, ...]:
             raise UsageError(f"--rows {name}: no method '{method}'; choose from {', '.join(METHODS)}")
         if runtime:
             _check(name, Row(method, runtime), registry)
-        rows = [Row(method, runtime)] if runtime else [row for row in usual(registry) if row.what == method]
+        rows = [Row(method, runtime)] if runtime else [row for row in usual(registry, device) if row.what == method]
         selected |= dict.fromkeys(rows)
     return tuple(selected)
 

@@ -22,7 +22,8 @@ LEGEND = """\
 Each row runs in its own process, one at a time, in turns; speeds and ratios are those of the fastest run. GMAC: 10^9
 multiply-adds, including overlap and classifier. peak: a 3x3 convolution from 64 to 64 channels. x base: speed relative
 to the base on the whole image, by torch: eager with default settings; tuned: eager, channels last, memory kept, as the
-engine does; own: by the row's own runtime. MiB: memory of the process, after loading and at its peak."""
+engine does; own: by the row's own runtime. MiB: memory of the process, after loading and at its peak; on an
+accelerator the peak is that of its own memory."""
 LABELS = {"base_whole": "base whole", "base_tiled": "base tiled", "routed_tile_by_tile": "tile by tile"}
 
 
@@ -38,10 +39,15 @@ def _head(document: Document) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     lines = [
         f"lowvision bench: {document['weights']}{' (untrained)' if document['untrained'] else ''}",
-        f"{machine['cpu']}, {machine['threads']} threads; {libraries}; rounds: {document['rounds']}",
+        f"{_place(machine)}; {libraries}; rounds: {document['rounds']}",
         f"peak: {number(peak, '.1f')} GMAC per s",
     ]
     return "\n".join([*lines, *_warnings(document)])
+
+
+def _place(machine: Mapping[str, Any]) -> str:
+    host = f"{machine['cpu']}, {machine['threads']} threads"
+    return f"{machine['accelerator']} in {host}" if machine["accelerator"] else host
 
 
 def _warnings(document: Document) -> list[str]:
@@ -79,7 +85,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         number(row["times_base_whole_torch_tuned"], ".2f"),
         number(row["times_base_whole_same_runtime"], ".2f"),
         number(row["rss_before_mib"], ".0f"),
-        number(row["peak_rss_mib"], ".0f"),
+        number(row["device_peak_mib"] or row["peak_rss_mib"], ".0f"),
     )
 
 

@@ -22,6 +22,7 @@ from lowvision.bench.job import Job, Method, Tiles
 from lowvision.bench.rows import Row
 from lowvision.errors import LowvisionError, summary_of
 from lowvision.plugins import registry
+from lowvision.system import devices
 from lowvision.system.out_of_memory import is_out_of_memory
 
 Answer = Mapping[str, Any]
@@ -33,19 +34,21 @@ def main() -> None:
     answer = _answer_stream()
     vitals.prefer_oom_kill()
     try:
-        method = methods.prepare(_job(json.loads(sys.stdin.readline())))
+        job = _job(json.loads(sys.stdin.readline()))
+        method = methods.prepare(job)
         loaded = vitals.resident_mib()
         method.run()  # compiles and fills caches
         answer(
             {
                 "rss_before_mib": loaded,
                 "peak_rss_mib": vitals.peak_rss_mib(),
+                "device_peak_mib": devices.peak_memory(job.device) / vitals.MIB,
                 "gmac": method.cost() / 1e9,
                 **method.facts(),
             }
         )
         for _ in sys.stdin:
-            answer(_measured(method))
+            answer(_measured(method, job.device))
     except Exception as error:  # a plugin's runtime may raise anything; only this row fails
         answer({"failed": _reason(error)})
 
@@ -59,19 +62,23 @@ def _job(request: Mapping[str, Any]) -> Job:
         registry=components,
         shares=request["shares"] and tuple(request["shares"]),
         tiles=request["tiles"] and Tiles(**request["tiles"]),
+        device=request.get("device", "cpu"),
     )
 
 
-def _measured(method: Method) -> Answer:
-    """Measure one timed run."""
+def _measured(method: Method, device: str) -> Answer:
+    """Measure one timed run, to the end of the work that an accelerator has queued."""
+    devices.synchronize(device)
     other_load = vitals.OtherLoad()
     began = time.perf_counter()
     method.run()
+    devices.synchronize(device)
     seconds = time.perf_counter() - began
     return {
         "seconds": seconds,
         "other_cores": other_load.cores(),
         "peak_rss_mib": vitals.peak_rss_mib(),
+        "device_peak_mib": devices.peak_memory(device) / vitals.MIB,
         **method.facts(),
     }
 

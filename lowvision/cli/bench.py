@@ -39,22 +39,27 @@ def bench(
     image: Annotated[
         Path | None, typer.Option(metavar="PHOTO", help="Photograph to restore. Default: a sample photograph.")
     ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, xpu or mps.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Time every restore method on this machine's CPU, each in its own process, in alternation."""
+    """Time every restore method on this machine, each in its own process, in alternation."""
     from lowvision.bench import measure, table
     from lowvision.bench import rows as bench_rows
     from lowvision.models import pretrained
     from lowvision.plugins import registry
+    from lowvision.system import devices
 
-    components = registry.load()
+    components, device = registry.load(), devices.resolve(device)
     request = measure.BenchRequest(
         subject=pretrained.find(weights, components),
         sizes=tuple(measure.parse_size(text) for text in dict.fromkeys(size or ["960x540"])),
-        rows=bench_rows.usual(components) if rows is None else bench_rows.parse(rows.split(","), components),
+        rows=bench_rows.usual(components, device)
+        if rows is None
+        else bench_rows.parse(rows.split(","), components, device),
         rounds=rounds,
         shares=shares,
         photo=image,
+        device=device,
     )
     document = measure.measure(request, components)
     print_document(document, as_json, table.text)

@@ -156,7 +156,7 @@ def measure(
             for photograph, image in zip(photographs, pictures, strict=True)
         ],
         "is_tiled": reach is None,
-        "asked": ways.index(requested),
+        "requested": ways.index(requested),
         "rows": [way.summary(seconds) for way in ways],
     }
     worst.sort(key=lambda tile: -tile.loss)

@@ -27,7 +27,7 @@ def text(document: Mapping[str, Any]) -> str:
     rows = [
         ["", "seconds", "times faster", "dB to teacher", "worst photo", "99 % of tiles lose", "teacher tiles", "seams"]
     ]
-    rows += [_row(row, n == document["asked"]) for n, row in enumerate(document["rows"])]
+    rows += [_row(row, n == document["requested"]) for n, row in enumerate(document["rows"])]
     megapixels = sum(photo["height"] * photo["width"] for photo in document["photographs"]) / 1e6
     lines = [
         f"{len(document['photographs'])} photographs held out, {megapixels:.2f} megapixels of input in all; "

@@ -88,6 +88,12 @@ def free_memory(device: torch.device | str) -> int:
     return UNKNOWN_MEMORY
 
 
+def peak_memory(device: torch.device | str) -> int:
+    """Return the largest number of bytes that this process has held on an accelerator; 0 if it is not counted."""
+    kind = torch.device(device).type
+    return int(getattr(torch, kind).max_memory_allocated(torch.device(device))) if kind in ("cuda", "xpu") else 0
+
+
 def synchronize(device: torch.device | str) -> None:
     """Wait until an accelerator has finished all queued work; no effect on the CPU."""
     kind = torch.device(device).type

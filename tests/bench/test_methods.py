@@ -9,12 +9,14 @@ import tiny
 import torch
 from torch import Tensor
 
-from lowvision.bench import methods, networks, rows
-from lowvision.bench.job import Job, Tiles
+from lowvision.bench import dissection, methods, networks, rows, worker
+from lowvision.bench.job import Job, Method, Tiles
 from lowvision.bench.rows import Row
 from lowvision.errors import UsageError
 from lowvision.inference import engines
 from lowvision.plugins import registry
+from lowvision.routing.networks import Networks
+from lowvision.system import devices
 
 KNOWN = registry.load()
 IMAGE = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(0))
@@ -55,6 +57,27 @@ def test_the_tile_size_search_returns_at_most_the_image_size(weights_file: Path)
     facts = method.facts()
     assert facts["tile"] in (16, 32)
     assert facts["batch"] >= 1
+
+
+@pytest.mark.parametrize("what", ["bicubic", "base_whole"])
+def test_a_row_is_computed_on_its_device(weights_file: Path, what: str) -> None:
+    """On a device without values, which shows where tensors are."""
+    assert restored(job(weights_file, what, device="meta")).device.type == "meta"
+
+
+def test_calls_of_branches_are_timed_to_the_end_of_queued_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(devices, "synchronize", events.append)
+
+    def branch(x: Tensor) -> Tensor:
+        events.append("call")
+        return x
+
+    networks_of = Networks(branch, (branch,), lambda shape: (1,), lambda shape: 1)
+    dissection.recorded(networks_of, dissection.BranchCalls(1, "cuda:0")).branches[0](torch.zeros(1))
+    assert events == ["cuda:0", "call", "cuda:0"]
+    worker._measured(Method(lambda: events.append("run"), lambda: 0), "cpu")
+    assert events[3:] == ["cpu", "run", "cpu"]
 
 
 def test_the_bicubic_row_uses_the_baseline_of_the_task(weights_file: Path) -> None:

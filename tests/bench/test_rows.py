@@ -48,6 +48,13 @@ def test_bfloat16_is_measured_if_the_cpu_supports_it(monkeypatch: pytest.MonkeyP
         )
 
 
+def test_on_an_accelerator_the_runtimes_that_support_it_are_measured() -> None:
+    usual = rows.usual(KNOWN, "cuda:0")
+    assert {row.runtime for row in usual} == {"torch", rows.TUNED, rows.COMPILED, "torch_bf16"}
+    assert {row.what for row in usual} == set(rows.METHODS)
+    assert rows.parse(["routed"], KNOWN, "cuda:0") == (Row("routed", "torch"), Row("routed", "torch_bf16"))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -13,6 +13,7 @@ def test_bench_reports_invalid_arguments_before_measuring(
     for arguments, message in (
         (("--size", "960"), "--size 960"),
         (("--rows", "route"), "no method 'route'"),
+        (("--device", "warp"), "no device 'warp'"),
         (("--shares", "50,50"), "2 values for 3 branches"),
     ):
         result = run_command("bench", str(weights_file), *arguments)

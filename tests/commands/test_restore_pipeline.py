@@ -25,17 +25,17 @@ LONGEST_WAIT = 60
 """Seconds after which a step that never comes is a failure."""
 
 
-class Heard(Progress):
-    """Keeps the lines."""
+class RecordedProgress(Progress):
+    """Records the lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def begin(self, name: str) -> None:
-        """Nothing is kept."""
+        """Records nothing."""
 
     def move(self, done: int, total: int) -> None:
-        """Nothing is kept."""
+        """Records nothing."""
 
     def end(self, line: str) -> None:
         self.lines.append(line)
@@ -61,38 +61,38 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tu
         io.write(f"in/{name}.png", Image(np.full((12, 10 + n, 3), 40 * n, np.uint8)))
     Path("in/b.png").write_text("not an image")
 
-    def planned(output: str) -> tuple[inputs.Input, ...]:
+    def plan(output: str) -> tuple[inputs.Input, ...]:
         Path(output).mkdir()
         io.write(f"{output}/d.png", Image(np.zeros((2, 2, 3), np.uint8)))
         return inputs.plan(["in"], Path(output))
 
-    return planned
+    return plan
 
 
-def test_outcomes_lines_and_results_are_those_of_one_file_after_another(
+def test_pipelined_outcomes_and_results_equal_those_of_sequential_files(
     network: Restorer, accelerated: Restorer, files: Callable[[str], tuple[inputs.Input, ...]]
 ) -> None:
-    options, told = RestoreOptions(skips_existing=True, keeps_times=True), {}
+    options, lines = RestoreOptions(skips_existing=True, keeps_times=True), {}
     for output, by in (("serial", network), ("ahead", accelerated)):
-        progress = Heard()
+        progress = RecordedProgress()
         outcomes = list(restore_pipeline.outcomes(files(output), by, options, progress))
         assert [type(outcome) for outcome in outcomes] == [Done, Failed, Done, Skipped, Done]
         assert [outcome.source.path.name for outcome in outcomes] == [f"{name}.png" for name in "abcde"]
-        told[output] = [line.replace(output, "").rpartition(", ")[0] or line for line in progress.lines]
-    assert told["ahead"] == told["serial"]
+        lines[output] = [line.replace(output, "").rpartition(", ")[0] or line for line in progress.lines]
+    assert lines["ahead"] == lines["serial"]
     for name in "acde":
         assert Path(f"ahead/{name}.png").read_bytes() == Path(f"serial/{name}.png").read_bytes()
         assert name == "d" or Path(f"ahead/{name}.png").stat().st_mtime == Path(f"in/{name}.png").stat().st_mtime
 
 
-def test_while_one_is_computed_the_next_is_read_and_the_one_before_written(
+def test_reading_computing_and_writing_of_successive_files_overlap(
     accelerated: Restorer, files: Callable[[str], tuple[inputs.Input, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step waits for what must be possible meanwhile; done one after another, none would come."""
     (first, *_, second, third) = (source for source in files("out") if source.path.name in ("a.png", "c.png", "e.png"))
-    read, wrote = ({source.path.stem: threading.Event() for source in (first, second, third)} for _ in range(2))
+    read, written = ({source.path.stem: threading.Event() for source in (first, second, third)} for _ in range(2))
 
-    def told(events: dict[str, threading.Event], work: Callable[..., Any]) -> Callable[..., Any]:
+    def signalling(events: dict[str, threading.Event], work: Callable[..., Any]) -> Callable[..., Any]:
         def do(path: Path, *rest: Any) -> Any:
             result = work(path, *rest)
             events[path.stem].set()
@@ -100,27 +100,29 @@ def test_while_one_is_computed_the_next_is_read_and_the_one_before_written(
 
         return do
 
-    monkeypatch.setattr(restore_one.io, "read_frames", told(read, io.read_frames))
-    monkeypatch.setattr(restore_one.io, "write_frames", told(wrote, io.write_frames))
+    monkeypatch.setattr(restore_one.io, "read_frames", signalling(read, io.read_frames))
+    monkeypatch.setattr(restore_one.io, "write_frames", signalling(written, io.write_frames))
     computed = restore_pipeline.computed
 
-    def waiting(source: inputs.Input, *rest: Any) -> Any:
+    def computed_after_others(source: inputs.Input, *rest: Any) -> Any:
         if source is first:
             assert read["c"].wait(LONGEST_WAIT)
         if source is second:
             assert read["e"].wait(LONGEST_WAIT)
-            assert wrote["a"].wait(LONGEST_WAIT)
+            assert written["a"].wait(LONGEST_WAIT)
         return computed(source, *rest)
 
-    monkeypatch.setattr(restore_pipeline, "computed", waiting)
-    outcomes = list(restore_pipeline.outcomes((first, second, third), accelerated, RestoreOptions(), Heard()))
+    monkeypatch.setattr(restore_pipeline, "computed", computed_after_others)
+    outcomes = list(
+        restore_pipeline.outcomes((first, second, third), accelerated, RestoreOptions(), RecordedProgress())
+    )
     assert [type(outcome) for outcome in outcomes] == [Done] * 3
 
 
-def test_a_result_that_cannot_be_written_fails_alone(
+def test_an_unwritable_result_does_not_affect_other_files(
     accelerated: Restorer, files: Callable[[str], tuple[inputs.Input, ...]]
 ) -> None:
     planned = [source for source in files("out") if source.path.name != "b.png"]
     Path("out/c.png").mkdir()
-    outcomes = list(restore_pipeline.outcomes(planned, accelerated, RestoreOptions(), Heard()))
+    outcomes = list(restore_pipeline.outcomes(planned, accelerated, RestoreOptions(), RecordedProgress()))
     assert [type(outcome) for outcome in outcomes] == [Done, Failed, Done, Done]

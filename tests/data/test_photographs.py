@@ -123,7 +123,7 @@ def test_all_damaged_images_are_named_at_once(tmp_path):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "a: needs more memory than there is; .*"),
     ],
 )
-def test_a_file_that_cannot_be_opened_or_held_is_named_in_one_line(tmp_path, monkeypatch, error, reason):
+def test_a_file_that_cannot_be_opened_or_held_in_memory_is_reported_in_one_line(tmp_path, monkeypatch, error, reason):
     put(tmp_path, "a.png", draw(16, 16))
     put(tmp_path, "b.png", draw(16, 18))
     read = photographs.sources.read_rgb
@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_opened_or_held_is_named_in_one_line(tmp_path, mon
     assert len(left_out) == 1
 
 
-def test_an_error_of_a_task_is_no_fault_of_the_photograph(tmp_path, monkeypatch):
+def test_an_error_of_a_task_is_not_reported_as_a_damaged_photograph(tmp_path, monkeypatch):
     put(tmp_path, "a.png", draw(16, 16))
     monkeypatch.setattr(photographs.sources, "read_rgb", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -254,7 +254,7 @@ def test_a_tiff_with_a_tag_out_of_range_gives_pixels_or_one_line_that_names_it(
     assert capfd.readouterr().err == ""
 
 
-def test_what_libtiff_says_about_a_damaged_fax_stays_away_from_the_terminal(
+def test_libtiff_messages_about_a_damaged_fax_are_not_printed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     PIL.Image.fromarray(noise(1, np.uint8)[..., 0]).convert("1").save(tmp_path / "a.tif", compression="group4")

@@ -94,17 +94,17 @@ def iptc_of(path: Path) -> dict[tuple[int, int], bytes]:
 
 
 @pytest.mark.parametrize("names", [(b"",), (b"", b"a path")])
-def test_iptc_and_resources_of_a_jpeg_survive_in_a_tiff_and_on_the_way_back(
+def test_iptc_and_resources_of_a_jpeg_survive_in_a_tiff_and_back(
     tmp_path: Path, names: tuple[bytes, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     resources = [resource(2000 + n, b"p" * 31, name) for n, name in enumerate(names)] + [resource(0x0404, IIM)]
     data = b"Photoshop 3.0\0" + b"".join(resources)
     extra = struct.pack(">BBH", 0xFF, 0xED, len(data) + 2) + data
     PIL.Image.fromarray(PIXELS).save(tmp_path / "a.jpg", extra=extra)
-    with tifffile.TiffFile(carried(tmp_path, "a.jpg", "b.tif")) as file:
+    with tifffile.TiffFile(rewritten(tmp_path, "a.jpg", "b.tif")) as file:
         assert file.pages[0].tags[33723].value == IIM
         assert bytes(file.pages[0].tags[34377].value) == b"".join(resources)
-    with PIL.Image.open(carried(tmp_path, "b.tif", "c.jpg")) as file:
+    with PIL.Image.open(rewritten(tmp_path, "b.tif", "c.jpg")) as file:
         assert [segment for segment in file.applist if segment[0] == "APP13"] == [("APP13", data)]
     assert iptc_of(tmp_path / "c.jpg") == {(2, 0x78): b"abc"}
     assert not caplog.text
@@ -116,20 +116,20 @@ def test_iptc_of_a_tiff_alone_survives_in_a_jpeg(tmp_path: Path, kind: int, orde
     count = len(IIM) // (4 if kind == 4 else 1)
     tag = (33723, kind, count, IIM if kind != 4 else struct.unpack(f"{order}2L", IIM), True)
     tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, byteorder=order, extratags=[tag])
-    assert iptc_of(carried(tmp_path, "a.tif", "b.jpg")) == {(2, 0x78): b"abc"}
+    assert iptc_of(rewritten(tmp_path, "a.tif", "b.jpg")) == {(2, 0x78): b"abc"}
 
 
 def test_resources_that_are_larger_than_a_segment_survive_in_several(tmp_path: Path) -> None:
     resources = resource(2000, bytes(100_000)) + resource(0x0404, IIM)
     tags = ((34377, 7, len(resources), resources),)
     io.write(tmp_path / "a.jpg", Image(PIXELS, metadata=Metadata(tiff=tags)))
-    with tifffile.TiffFile(carried(tmp_path, "a.jpg", "b.tif")) as file:
+    with tifffile.TiffFile(rewritten(tmp_path, "a.jpg", "b.tif")) as file:
         assert bytes(file.pages[0].tags[34377].value) == resources
         assert file.pages[0].tags[33723].value == IIM
 
 
 @pytest.mark.parametrize("damage", [b"8BIM\x04\x04\0\0\0\0\x10\0abc", b"8BIM\x04", b"not a resource"])
-def test_damaged_resources_are_named_and_cost_no_image(
+def test_damaged_resources_are_reported_and_the_image_is_decoded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     io.write(tmp_path / "a.tif", Image(PIXELS, metadata=Metadata(jpeg=(("APP13", b"Photoshop 3.0\0" + damage),))))

@@ -339,7 +339,7 @@ def test_a_damaged_package_is_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("has_graphs", [True, False])
-def test_a_network_far_larger_than_its_graphs_is_refused_soon(copied: Path, has_graphs: bool) -> None:
+def test_a_network_far_larger_than_its_graphs_is_refused_within_seconds(copied: Path, has_graphs: bool) -> None:
     """The input of a campaign: `layers` became a number of 20 digits, and 5 s passed until it was refused."""
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["architecture"]["branches"][0]["fsrcnn"]["layers"] = 99999999999999999999
@@ -356,7 +356,7 @@ def test_a_network_far_larger_than_its_graphs_is_refused_soon(copied: Path, has_
     assert len(registered) < (12_000 if has_graphs else 100)
 
 
-def test_files_besides_graphs_do_not_raise_the_limits(copied: Path, tmp_path: Path) -> None:
+def test_other_files_than_graphs_do_not_raise_the_limits(copied: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     with large.open("wb") as file:
         file.truncate(1 << 40)

@@ -616,7 +616,7 @@ def test_parameters_used_only_by_the_objective_are_trained() -> None:
         check_backbone(WithObjective(forgets=True), tasks=[PlainTask()], exportable=False)
 
 
-class Late(Advising):
+class LateAdviserObjective(AdviserObjective):
     """Trains the adviser in the second half alone."""
 
     def forward(self, lq: Tensor, gt: Tensor, progress: float) -> dict[str, Tensor]:
@@ -624,22 +624,22 @@ class Late(Advising):
         return losses if progress >= 0.5 else {"image": losses["image"]}
 
 
-class Certain(Taught):
-    """Says that each step trains everything, which is true unless it is late."""
+class TrainsAll(WithObjective):
+    """A backbone whose `trains_all` is True; whether that is right depends on `late`."""
 
     trains_all: ClassVar[bool] = True
 
     late: bool = False
-    """Whether it is."""
+    """True: the first half of the steps leaves the adviser out."""
 
     def objective(self, network: nn.Module, image_loss: ImageLoss) -> nn.Module | None:
-        return Late(network, image_loss) if self.late else super().objective(network, image_loss)
+        return LateAdviserObjective(network, image_loss) if self.late else super().objective(network, image_loss)
 
 
-def test_a_step_that_leaves_a_parameter_out_contradicts_the_claim_that_there_is_none() -> None:
-    check_backbone(Certain(), tasks=[PlainTask()], exportable=False)
+def test_an_unused_parameter_contradicts_the_claim_that_all_are_trained() -> None:
+    check_backbone(TrainsAll(), tasks=[PlainTask()], exportable=False)
     with pytest.raises(AssertionError, match=r"at progress 0 its objective gives adviser\.weight no gradient"):
-        check_backbone(Certain(late=True), tasks=[PlainTask()], exportable=False)
+        check_backbone(TrainsAll(late=True), tasks=[PlainTask()], exportable=False)
 
 
 def test_an_objective_that_ignores_the_recipe_loss_is_reported() -> None:

@@ -196,7 +196,7 @@ def loss_scaler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("loss_scaler")
-def test_in_float16_an_update_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> None:
+def test_in_float16_a_non_finite_update_is_skipped_and_counted(tmp_path: Path) -> None:
     network = Scaled()
     train(tmp_path / "hole", SGD, network, samples=Hole(1))
     assert network.weight.isfinite().all()
@@ -252,7 +252,7 @@ def draw_in_each(folder: Path) -> None:
     assert not set(of_both[0]) & set(of_both[1])
 
 
-def test_two_processes_draw_other_random_numbers_the_same_in_every_run(tmp_path: Path) -> None:
+def test_two_processes_draw_different_and_reproducible_random_numbers(tmp_path: Path) -> None:
     assert tiny.in_two_processes(draw_in_each, tmp_path) == [0, 0]
 
 

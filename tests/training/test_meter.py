@@ -40,7 +40,7 @@ class Launches(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_the_metrics_of_a_step_are_packed_and_added_by_two_operations_whatever_their_number() -> None:
+def test_metrics_of_a_step_are_added_by_two_operations_for_any_number() -> None:
     meter = Meter()
     metrics = {"shares": torch.rand(3)} | {f"loss{n}": torch.rand(()) for n in range(9)}
     meter.add(metrics)
@@ -49,7 +49,7 @@ def test_the_metrics_of_a_step_are_packed_and_added_by_two_operations_whatever_t
     assert launches.names == ["aten.cat.default", "aten.add_.Tensor"]
 
 
-def test_a_metric_that_only_some_steps_have_is_averaged_over_all() -> None:
+def test_a_metric_of_some_steps_is_averaged_over_all_steps() -> None:
     meter = Meter()
     meter.add({"loss": torch.tensor(1.0), "late": torch.tensor([2.0, 4.0])})
     meter.add({"loss": torch.tensor(3.0)})
@@ -57,7 +57,7 @@ def test_a_metric_that_only_some_steps_have_is_averaged_over_all() -> None:
     assert (read["loss"], read["late"]) == (2.0, [1.0, 2.0])
 
 
-def test_steps_that_a_loss_scaler_skips_are_counted_and_left_out_of_the_means() -> None:
+def test_steps_skipped_by_the_loss_scaler_are_counted_and_excluded_from_means() -> None:
     meter, accelerator = Meter(skips=True), Accelerator(cpu=True)
     for loss in (1.0, float("inf"), 3.0, float("nan")):
         meter.add({"loss": torch.tensor(loss), "shares": torch.tensor([loss, 2.0])})

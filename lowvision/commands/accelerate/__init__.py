@@ -63,7 +63,7 @@ def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]
 
 def text(document: dict[str, Any]) -> str:
     """Format the document: the result in one line, and where the report is."""
-    row = document["rows"][document["asked"]]
+    row = document["rows"][document["requested"]]
     return (
         f"{document['output']}: {row['times_faster']:.2f} times as fast as the network alone at "
         f"{row['psnr_to_teacher']:.1f} dB to its output (--max-loss {recipe_file.rounded_up(row['max_loss'])}); it "
@@ -92,7 +92,7 @@ def _check_same(path: Path, request: AccelerateRequest) -> None:
 
 def _refuse_slow(document: dict[str, Any], request: AccelerateRequest, folder: Path) -> None:
     """Raise NotFasterError if the requested point is not faster, or if no point is within the loss."""
-    row = document["rows"][document["asked"]]
+    row = document["rows"][document["requested"]]
     if row["max_loss"] <= request.max_loss and row["times_faster"] >= LEAST_GAIN:
         return
     points = [row for row in document["rows"] if row["max_loss"] is not None]

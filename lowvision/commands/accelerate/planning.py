@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import torch
 
@@ -19,6 +20,7 @@ from lowvision.models import component_names, weights, weights_header
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.pipeline import distillation
 from lowvision.pipeline.distillation import TeacherTargets
+from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.plugins.registry import Registry
 from lowvision.routing.tiling import up
@@ -34,6 +36,8 @@ WIDE_TILE, WIDE_OVERLAP = 64, 4
 MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
+ENOUGH_STEPS = 1000
+"""Steps within which a student must have its part of the time; otherwise a smaller one learns more."""
 FEWEST_STEPS, FEWEST_PREDICTOR_STEPS, MOST_PREDICTOR_STEPS = 50, 200, 4000
 FEWEST_CROPS = 16
 BATCH_PIXELS, FEWEST_TILES = 16 * 32**2, 4
@@ -48,10 +52,8 @@ PREDICTOR_SECONDS = 0.06
 """Assumed seconds of a step of the error predictor on one core; it is small."""
 CENTRES = (512, 384, 256, 192, 128)
 """Candidates for the side of what is calibrated and reported on, in LQ pixels."""
-POINTS = 13
-"""Points of the calibrated curve."""
-PASSES = 0.6 * POINTS + 2 * (1 + 6 * 0.6) + 2
-"""Times that the teacher restores each held-out pixel: points of the curve, timed rounds, and the targets."""
+POINTS, FEWEST_POINTS = 13, 7
+"""Points of the calibrated curve, and those for a teacher that is too slow for them."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,15 @@ class Plan:
     students: tuple[Student, ...]
     start: str | None
     """Shipped weights that the students start from."""
+    is_warm: bool
+    """True: they hold all students."""
     tile: Tile
     crops: int
     crop_size: int
     context: int
     centre: int
+    points: int
+    """Points of the calibrated curve."""
     batch: int
     """Tiles of a training step."""
     steps: tuple[int, ...]
@@ -91,7 +97,12 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     if weights.is_foreign(request.weights):
         say(weights_header.recognised(header, registry))
     tile, context = _tile(teacher), _context(teacher)
-    students = _students(request, teacher, tile.size, registry)
+    total = PLANNED * 60 * request.minutes
+    step_seconds = cache(partial(_step_seconds, teacher=teacher, side=tile.size))
+    most = STUDENT_SHARE * total / len(candidates.SHARES) / ENOUGH_STEPS
+    start, trained = candidates.initial_weights(teacher, registry)
+    students = _students(request, teacher, tile.size, registry, trained, lambda student: step_seconds(student) <= most)
+    warm = [student.backbone in trained for student in students]
     crop_size = max(64, up(tile.size + 2 * (tile.size // 4), 32))
     used, loaded = _photographs(request, teacher, tile.size, say)
     targets = distillation.load(
@@ -99,24 +110,26 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     )
     chosen = crops.drawn([p for p in loaded if p.name in used.train], 1 << 30, crop_size, seed=0)
     each = _teacher_seconds(targets, chosen)
-    seconds = [_step_seconds(student, teacher, tile.size) for student in students]
-    start = candidates.initial_weights(students, teacher, registry)
-    total = PLANNED * 60 * request.minutes
+    seconds = [step_seconds(student) for student in students]
     count = max(FEWEST_CROPS, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
     # Targets that take less than their part leave time to the students.
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
     steps = tuple(max(FEWEST_STEPS, int(spare / len(students) / own)) for own in seconds)
+    pixel = each / (crop_size + 2 * context) ** 2
+    centre, points = _measured(MEASURING_SHARE * total / (len(used.valid) * pixel), tile.size)
     result = Plan(
         architecture=teacher,
         is_container=architecture.kind == "container",
         split=used,
         students=tuple(students),
-        start=start,
+        start=start if any(warm) else None,
+        is_warm=all(warm),
         tile=tile,
         crops=count,
         crop_size=crop_size,
         context=context,
-        centre=_centre(each, crop_size, context, tile.size, total, len(used.valid)),
+        centre=centre,
+        points=points,
         batch=_batch(tile.size),
         steps=steps,
         predictor_steps=max(
@@ -142,13 +155,20 @@ def _context(teacher: Architecture) -> int:
     return MOST_CONTEXT if reach is None else max(4, min(MOST_CONTEXT, (reach + 1) // 2))
 
 
-def _students(request: AccelerateRequest, teacher: Architecture, side: int, registry: Registry) -> list[Student]:
+def _students(
+    request: AccelerateRequest,
+    teacher: Architecture,
+    side: int,
+    registry: Registry,
+    trained: Collection[Backbone],
+    is_affordable: Callable[[Student], bool],
+) -> list[Student]:
     """Return the students of the request, or the chosen ones. Raises UsageError if none is cheaper than the teacher."""
     if request.students:
         priced = candidates.priced_students(request.students, teacher, side)
         candidates.check(priced, registry)
         return priced
-    chosen = candidates.choose(teacher, side, registry)
+    chosen = candidates.choose(teacher, side, registry, trained=trained, is_affordable=is_affordable)
     if not chosen:
         raise UsageError(
             f"{request.weights}: cannot be made faster: the smallest student costs more than "
@@ -217,11 +237,19 @@ def _step_seconds(student: Student, teacher: Architecture, side: int) -> float:
     return best
 
 
-def _centre(each: float, crop_size: int, context: int, tile: int, total: float, photos: int) -> int:
-    """Return the largest side whose calibration and report fit into their part of the time."""
-    pixel = each / (crop_size + 2 * context) ** 2
-    fits = [side for side in CENTRES if photos * PASSES * pixel * side**2 <= MEASURING_SHARE * total]
-    return max(fits[0] if fits else CENTRES[-1], 2 * tile)
+def _measured(pixels: float, tile: int) -> tuple[int, int]:
+    """Return the largest side of the centres, and the points of the curve, whose calibration and report fit.
+
+    pixels: number of pixels of each photograph that the teacher can restore within their part of the time.
+    """
+    fits = [(side, n) for n in (POINTS, FEWEST_POINTS) for side in CENTRES if _passes(n) * side**2 <= pixels]
+    side, points = fits[0] if fits else (CENTRES[-1], FEWEST_POINTS)
+    return max(side, 2 * tile), points
+
+
+def _passes(points: int) -> float:
+    """Return how often the teacher restores each held-out pixel: points of the curve, timed rounds, and the targets."""
+    return 0.6 * points + 2 * (1 + 6 * 0.6) + 2
 
 
 def _tell(

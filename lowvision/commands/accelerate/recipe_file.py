@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands.accelerate.planning import POINTS, Plan, escaped
+from lowvision.commands.accelerate.planning import Plan, escaped
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.config import yaml_reader
 from lowvision.models import weights
@@ -104,7 +104,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
         "steps": max(steps),
         "steps_each": steps,
         "batch": plan.batch,
-        "lr": WARM_LR if plan.start else COLD_LR,
+        "lr": WARM_LR if plan.is_warm else COLD_LR,
         "min_lr": 1e-5,
         "warmup": min(50, shortest - 1),
         "valid_every": max(1, shortest // 3),
@@ -125,7 +125,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
             "log_every": max(1, plan.predictor_steps // 5),
             "error_tiles": 4096,
         },
-        "calibrate": {"points": POINTS, "size": plan.centre},
+        "calibrate": {"points": plan.points, "size": plan.centre},
         "fidelity": {"max_loss": request.max_loss, "runtime": request.runtime},
         "evaluate": None,
     }

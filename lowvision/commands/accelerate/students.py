@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +32,29 @@ class Student:
     """Multiply-adds as a fraction of the teacher's."""
 
 
-def choose(teacher: Architecture, side: int, registry: Registry) -> list[Student]:
-    """Choose the largest candidate below each of SHARES of the teacher's cost; none if all cost more."""
+def choose(
+    teacher: Architecture,
+    side: int,
+    registry: Registry,
+    *,
+    trained: Collection[Backbone],
+    is_affordable: Callable[[Student], bool],
+) -> list[Student]:
+    """Choose the largest affordable candidate below each of SHARES of the price of the teacher; none if all are dearer.
+
+    trained: networks that shipped weights hold, preferred unless they have less than a quarter of the share.
+    If no candidate is affordable, the cheapest one is chosen.
+    """
     kind = registry.find("backbones", BACKBONE).component
-    candidates = [kind(channels=channels, layers=layers, skip="bilinear") for channels, layers in SIZES]
-    priced = priced_students(candidates, teacher, side)
-    chosen = [[student for student in priced if student.share <= share][-1:] for share in SHARES]
-    return list({student.backbone: student for students in chosen for student in students}.values())
+    sizes = [kind(channels=channels, layers=layers, skip="bilinear") for channels, layers in SIZES]
+    priced = [student for student in priced_students(sizes, teacher, side) if student.share <= SHARES[-1]]
+    affordable = [student for n, student in enumerate(priced) if n == 0 or is_affordable(student)]
+    preferred = [student for student in affordable if student.backbone in trained]
+    chosen = []
+    for share in SHARES:
+        large = [student for student in preferred if share / 4 <= student.share <= share]
+        chosen += (large or [student for student in affordable if student.share <= share])[-1:]
+    return list({student.backbone: student for student in chosen}.values())
 
 
 def priced_students(backbones: Sequence[Backbone], teacher: Architecture, side: int) -> list[Student]:
@@ -63,14 +79,19 @@ def check(students: Sequence[Student], registry: Registry) -> None:
             )
 
 
-def initial_weights(students: Sequence[Student], teacher: Architecture, registry: Registry) -> str | None:
-    """Return the name of shipped weights that hold one of the students for the same task; None if none do."""
+def initial_weights(teacher: Architecture, registry: Registry) -> tuple[str | None, tuple[Backbone, ...]]:
+    """Return the name of shipped weights for the same task that hold networks of students, and these; None, () if none.
+
+    Weights with the most networks of BACKBONE are taken.
+    """
+    kind = registry.find("backbones", BACKBONE).component
+    best: tuple[str | None, tuple[Backbone, ...]] = None, ()
     for name in registry["weights"]:
         try:
             architecture = weights.read_header(pretrained.find(Path(name), registry), registry).architecture
         except LowvisionError:
             continue
-        same_task = architecture.task == teacher.task
-        if same_task and any(student.backbone in architecture.branches for student in students):
-            return name
-    return None
+        networks = tuple(branch for branch in architecture.branches if isinstance(branch, kind))
+        if architecture.task == teacher.task and len(networks) > len(best[1]):
+            best = name, networks
+    return best

@@ -15,17 +15,17 @@ from lowvision.plugins.registry import Entry, Registry
 def component(entry: Entry, kind: str) -> dict[str, Any]:
     """Describe a component as far as possible without building it."""
     contract = hookspecs.KINDS[kind]
-    facts = sorted(getattr(contract, "__class_vars__", ()))
+    properties = sorted(getattr(contract, "__class_vars__", ()))
     return {
         "kind": contract.__name__.lower(),
-        "menu": kind,
+        "plural": kind,
         "name": entry.name,
         "about": inspect.cleandoc(entry.component.__doc__ or ""),
         "plugin": entry.plugin,
         "distribution": entry.distribution,
         "version": entry.version,
         "class": f"{entry.component.__module__}:{entry.component.__qualname__}",
-        "facts": {fact: _fact(getattr(entry.component, fact)) for fact in facts},
+        "properties": {name: _property(getattr(entry.component, name)) for name in properties},
         "options": options.documents(entry.component),
         **({"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}),
     }
@@ -54,6 +54,6 @@ def weights_file(path: Path, registry: Registry, width: int | None, height: int 
     }
 
 
-def _fact(value: Any) -> Any:
+def _property(value: Any) -> Any:
     """Return the value of a class attribute; for a property, a note that its value depends on the options."""
     return "follows from the options" if isinstance(value, property) else value

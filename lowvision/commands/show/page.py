@@ -17,7 +17,7 @@ def text(documents: list[dict[str, Any]]) -> str:
 
 
 def _lines(document: Document) -> Iterator[str]:
-    if "menu" in document:
+    if "plural" in document:
         yield from _component(document)
     else:
         yield from _architecture(document)
@@ -25,13 +25,13 @@ def _lines(document: Document) -> Iterator[str]:
 
 def _component(document: Document) -> Iterator[str]:
     owner = f"{document['plugin']} ({document['distribution']} {document['version']}".rstrip() + ")"
-    kind = document["kind"] if document["menu"] == "weights" else f"a {document['kind']}"
+    kind = document["kind"] if document["plural"] == "weights" else f"a {document['kind']}"
     yield f"{document['name']}: {kind} of {owner}"
     yield from (f"  {line}".rstrip() for line in document["about"].splitlines())
     yield from _columns(
         [(option["name"], option["type"], _default(option), option["about"]) for option in document["options"]]
     )
-    facts = {name: serialize(value) for name, value in document["facts"].items()}
+    facts = {name: serialize(value) for name, value in document["properties"].items()}
     if document.get("missing"):
         facts["missing"] = document["missing"]
     if network := document.get("network"):
@@ -67,7 +67,7 @@ def _architecture(document: Document) -> Iterator[str]:
     rows += [(name, value) for name, value in document.get("provenance", {}).items() if value]
     yield from _columns(rows)
     stages = document.get("stages", [])
-    yield from _columns([(stage["name"], stage["about"], serialize(stage["says"])) for stage in stages])
+    yield from _columns([(stage["name"], stage["about"], serialize(stage["options"])) for stage in stages])
 
 
 def _branch(network: Document, base: Document | None = None) -> str:

@@ -37,7 +37,7 @@ def document(
                 "name": name,
                 "about": (type(stage).__doc__ or "").partition("\n")[0],
                 # The values in the recipe; `lowvision check --resolved` prints the defaults too.
-                "says": stage.model_dump(mode="json", exclude_unset=True),
+                "options": stage.model_dump(mode="json", exclude_unset=True),
             }
             for name, stage in recipe.stages.items()
         ],

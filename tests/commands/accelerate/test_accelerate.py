@@ -92,7 +92,7 @@ def rows(*points: tuple[float, float, float]) -> dict[str, Any]:
         {"max_loss": loss, "times_faster": times, "psnr_to_teacher": psnr, "shares": [0.1, 0.9]}
         for loss, times, psnr in points
     ]
-    return {"asked": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *point_entries]}
+    return {"requested": 1, "rows": [{"max_loss": None, "times_faster": 1.0}, *point_entries]}
 
 
 def test_a_result_that_is_not_faster_is_reported_with_reason_and_alternative(

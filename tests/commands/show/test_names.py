@@ -46,7 +46,7 @@ def show(argument: str, *changes: str, size: str | None = None, scale: int | Non
 def test_every_registered_component_is_described(kind: str, name: str) -> None:
     entry = KNOWN.find(kind, name)
     document = descriptions.component(entry, kind)
-    assert (document["menu"], document["name"], document["version"]) == (kind, name, entry.version)
+    assert (document["plural"], document["name"], document["version"]) == (kind, name, entry.version)
     assert document["about"]
     assert [option["name"] for option in document["options"]] == list(getattr(entry.component, "model_fields", ()))
     assert all(option["type"] != "anything" for option in document["options"])
@@ -55,14 +55,14 @@ def test_every_registered_component_is_described(kind: str, name: str) -> None:
 
 
 def test_attributes_of_a_contract_are_shown() -> None:
-    assert show("dncnn")["facts"] == {"multiple_of": 1, "scales": (1,)}
-    assert show("denoise")["facts"] == {"random": True, "margin": 0}
+    assert show("dncnn")["properties"] == {"multiple_of": 1, "scales": (1,)}
+    assert show("denoise")["properties"] == {"random": True, "margin": 0}
 
 
 def test_an_attribute_that_depends_on_options_is_shown_as_such() -> None:
     known = Registry([Plugin(__name__, "more", "1")])
     (document,) = names.documents("tasks.net", known, ShowRequest())
-    assert document["facts"] == {"random": "follows from the options", "margin": 0}
+    assert document["properties"] == {"random": "follows from the options", "margin": 0}
     assert "random  follows from the options" in page.text([document])
 
 
@@ -75,7 +75,7 @@ def test_a_runtime_lists_what_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_name_of_several_kinds_is_shown_for_each_and_can_be_restricted() -> None:
     known = Registry([Plugin(__name__, "more", "1"), *toys.registry().plugins])
     documents = names.documents("net", known, ShowRequest())
-    assert [document["menu"] for document in documents] == ["tasks", "backbones"]
+    assert [document["plural"] for document in documents] == ["tasks", "backbones"]
     assert "\n\nnet: a backbone of toys (lowvision-toys 1.0)\n" in page.text(documents)
     with pytest.raises(UsageError, match=r"net: the name has several kinds; give e\.g\. tasks\.net"):
         names.documents("net", known, ShowRequest(changes=("channels=8",)))
@@ -112,7 +112,7 @@ def test_a_recipe_is_described_with_networks_and_stages() -> None:
     costs = [branch["multiply_adds"] for branch in document["branches"]]
     assert costs == sorted(costs)
     assert [stage["name"] for stage in document["stages"]][:3] == ["base", "rank", "branches"]
-    assert document["stages"][0]["says"].items() >= {"steps": 200, "batch": 12}.items()
+    assert document["stages"][0]["options"].items() >= {"steps": 200, "batch": 12}.items()
     assert set(document["data"]) == {"train", "valid", "test"}
     text = page.text([document])
     assert "branch 0    carn (channels 36, " in text
