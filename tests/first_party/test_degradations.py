@@ -143,6 +143,24 @@ def test_images_of_an_accelerator_are_filtered_in_one_pass_with_the_result_of_ea
     torch.testing.assert_close(kernels.filtered_batch(images, own), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("written", [{"blur": {"radius": [0.5, 2]}}, "sinc", "motion_blur"], ids=str)
+def test_blurs_of_an_accelerator_group_images_by_size_and_draw_as_one_by_one(written: Any) -> None:
+    made = task(_tuples(written))
+    images = [photograph(20, 24), photograph(31, 17), photograph(20, 24).flip(-1)]
+    each = [made.link(image, seeded(n), (8, 8)) for n, image in enumerate(images)]
+    grouped = made.together(images, [seeded(n) for n in range(3)])  # type: ignore[attr-defined]  # they are blurs
+    for result, expected in zip(grouped, each, strict=True):
+        assert (result - expected).abs().max() < 1.1 / 255  # one rounding to 8 bit apart
+
+
+def test_jpeg_of_an_accelerator_draws_as_one_by_one() -> None:
+    made = task({"jpeg": {"quality": (30, 95)}})
+    images = [photograph(24, 24 + n) for n in range(5)]
+    each = [made.link(image, seeded(n), (8, 8)) for n, image in enumerate(images)]
+    coded = made.in_threads(images, [seeded(n) for n in range(5)], (8, 8))  # type: ignore[attr-defined]  # it is JPEG
+    assert all(torch.equal(result, expected) for result, expected in zip(coded, each, strict=True))
+
+
 def test_the_second_order_degrades_more_than_the_first() -> None:
     gt = photograph()
     clean = Resize(factor=1.0, scale=4).degrade(gt, seeded(0))

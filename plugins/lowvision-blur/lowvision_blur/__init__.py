@@ -71,6 +71,10 @@ class _Blur(Task):
         """Return the blurred images; on an accelerator those of one size are filtered together."""
         if not self.random or images[0].device.type == "cpu":
             return super().link_batch(images, generators, size)
+        return self.together(images, generators)
+
+    def together(self, images: Sequence[Tensor], generators: Sequence[Generator]) -> list[Tensor]:
+        """Return the blurred images; those of one size are filtered in one pass."""
         import torch
 
         from lowvision_blur import kernels

@@ -65,6 +65,12 @@ class Deblocking(Task):
         """Return the decoded images; those of an accelerator are coded on the CPU, in several threads."""
         if images[0].device.type == "cpu":
             return super().link_batch(images, generators, size)
+        return self.in_threads(images, generators, size)
+
+    def in_threads(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Return the decoded images, several of which are coded at once."""
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(min(THREADS, len(images))) as pool:
