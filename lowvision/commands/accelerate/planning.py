@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 TILE, OVERLAP = 32, 4
 """Tiles for a teacher with a limited receptive field: neighbours are merged, so that small ones cost little."""
 WIDE_TILE, WIDE_OVERLAP = 64, 4
-"""Tiles for a teacher that sees its whole input: they are restored one by one."""
+"""Tiles for a teacher that sees its whole input: neighbours are merged, but a single tile must have some context."""
 MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
@@ -157,8 +157,9 @@ def _folder(request: AccelerateRequest) -> Folder:
 
 def _tile(teacher: Architecture) -> Tile:
     backbone = teacher.branches[-1]
-    size, overlap = (TILE, OVERLAP) if backbone.reach(teacher.task) is not None else (WIDE_TILE, WIDE_OVERLAP)
-    return Tile(size=up(size, backbone.multiple_of), overlap=overlap)
+    sees_all = backbone.reach(teacher.task) is None
+    size, overlap = (WIDE_TILE, WIDE_OVERLAP) if sees_all else (TILE, OVERLAP)
+    return Tile(size=up(size, backbone.multiple_of), overlap=overlap, merge=sees_all)
 
 
 def _context(teacher: Architecture) -> int:

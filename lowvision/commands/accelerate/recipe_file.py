@@ -58,7 +58,7 @@ def document(plan: Plan, request: AccelerateRequest, registry: Registry) -> dict
             _teacher(plan, request, registry),
         ],
         "classifier": "error_predictor",
-        "tile": {"size": plan.tile.size, "overlap": plan.tile.overlap},
+        "tile": plan.tile.model_dump(),
         "data": {
             "train": _dataset(request, plan.split.train),
             "valid": _dataset(request, plan.split.valid),
