@@ -33,6 +33,7 @@ def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) ->
         # A branch whose short form is invalid has an issue already.
         reported = {issue.path[:2] for issue in issues if issue.path[0] == "branches"}
         issues += [issue for issue in _from_recipe(error, full, source.value) if issue.path[:2] not in reported]
+        issues = issues or list(from_error(error, Recipe, full))
     if issues:
         raise RecipeError("\n".join(_located(issues, source.marks, str(path))))
     return recipe
@@ -56,7 +57,8 @@ def _from_recipe(error: ValidationError, full: Mapping[str, Any], raw: Mapping[s
 def _as_written(issue: ValidationIssue, full: Mapping[str, Any], raw: Mapping[str, Any]) -> ValidationIssue | None:
     """Return an issue in terms of the short forms; None if these have an issue already."""
     path, message = issue.path, issue.message
-    if path[:1] == ("branches",) and "branches" not in raw and not {"backbone", "reduce"}.isdisjoint(raw):
+    has_short_form = raw.get("backbone") is not None or raw.get("reduce") is not None
+    if path[:1] == ("branches",) and "branches" not in raw and has_short_form:
         return ValidationIssue(("backbone",), message) if full.get("branches") else None
     if path == ("branches",) and "branches" not in raw:
         message = "is missing; give a backbone, with reduce for smaller branches, or a list of branches"

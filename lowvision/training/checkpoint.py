@@ -109,7 +109,7 @@ def damage_of(path: Path) -> str:
                 return f"{name} has another checksum"
         if set(parts) != set(_names(path)) or (path / MANIFEST).read_text() != _manifest(parts):
             return f"{MANIFEST} is not the one that was written"
-    except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
         return f"{type(error).__name__}: {error}"
     return "" if LOOP in parts else f"{LOOP} is not listed"
 

@@ -349,7 +349,7 @@ def test_a_network_far_larger_than_its_graphs_is_refused_within_seconds(copied: 
     registered = []
     hook = register_module_parameter_registration_hook(lambda *_: registered.append(1))
     try:
-        with pytest.raises(WeightsError, match="cannot be built: the options ask" if has_graphs else "missing"):
+        with pytest.raises(WeightsError, match="cannot be built: .* far larger than" if has_graphs else "missing"):
             package.read(copied, KNOWN)
     finally:
         hook.remove()

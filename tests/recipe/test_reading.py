@@ -79,6 +79,13 @@ def test_missing_keys_are_reported(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("empty", ["backbone:", "reduce:", "backbone:\nreduce:"])
+def test_an_empty_short_form_is_as_good_as_none(tmp_path: Path, empty: str) -> None:
+    assert toys.complaints(tmp_path, f"task: enlarge\n{empty}") == [
+        "r.yml:1: branches: is missing; give a backbone, with reduce for smaller branches, or a list of branches",
+    ]
+
+
 def test_a_missing_required_option_is_reported_below_its_component(tmp_path: Path) -> None:
     text = "task: enlarge\nbackbone: net\ndata:\n  train: %s\n"
     for serialize in ("folder", "{folder: }", "{folder: {}}"):

@@ -361,7 +361,7 @@ WRONG: dict[str, tuple[Backbone, str]] = {
     "an option that JSON cannot hold": (NonPlainOption(), "cannot be written to JSON and read again"),
     "no module": (NoModule(), "build returns a .*; return a torch.nn.Module"),
     "no tensor": (Pair(), "forward returns a tuple; return one tensor"),
-    "one scale for all": (EveryScale(), r"for scale 1, .* instead of \(2, 3, 1, 1\); .* or let `scales`"),
+    "one scale for all": (EveryScale(), r"for scale 1, .* instead of \(2, 3, 1, 1\); .* supported scales in `scales`"),
     "three colours for all": (AlwaysRGB(), r"1 colours, .* gives .* instead of \(2, 1, 1, 1\)"),
     "float64": (Float64Output(), "makes float64 from float32"),
     "reflection": (Wrapped(around="LargeInputOnly"), "raises .* pad with zeros or by replicating"),

@@ -65,7 +65,14 @@ def test_every_checkpoint_part_is_in_the_manifest_and_damage_is_detected(tmp_pat
     assert not checkpoint.damage_of(path)
 
 
-@given(st.binary(max_size=40) | st.sampled_from([b"[]", b"1", b"{}", b'{"parts": []}', b'{"parts": {"loop.json": 1}}']))
+OVERFLOW = b'{"parts": {"loop.json": [1e999, ""]}}'
+"""A size beyond all numbers; a campaign found it."""
+
+
+@given(
+    st.binary(max_size=40)
+    | st.sampled_from([b"[]", b"1", b"{}", b'{"parts": []}', b'{"parts": {"loop.json": 1}}', OVERFLOW])
+)
 def test_a_changed_manifest_is_reported_as_damage(manifest: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / checkpoint.MANIFEST).write_bytes(manifest)
