@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
+import hypothesis as hypothesis  # before objects are frozen: it looks for those that refer to its sources of randomness
 import pytest
 import tiny
 import torch
@@ -20,6 +22,12 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOWVISION_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen_imports():
+    """Exclude everything imported so far from garbage collection, of which Accelerate does one per stage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

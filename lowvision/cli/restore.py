@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def restore(
     inputs: parameters.Inputs,
-    output: parameters.Output = Path("restored"),
+    output: parameters.Output = "restored",
     weights: WeightsOption = None,
     speed: parameters.SpeedChoice = None,
     budget: parameters.Budget = None,
@@ -62,6 +62,7 @@ def restore(
     from lowvision.imaging.target_size import TargetSize
     from lowvision.models import pretrained
     from lowvision.plugins import registry
+    from lowvision.system import locations
 
     components = registry.load()
     has_clips = clip_request.selects_clips(inputs)
@@ -85,7 +86,8 @@ def restore(
     )
     request = RestoreRequest(
         patterns=tuple(inputs),
-        output=output,
+        output=Path(output),
+        remote_output=output if locations.is_remote(output) else None,
         suffix=form and f".{form}",
         name_suffix=name_suffix,
         weights=pretrained.find(weights, components) if weights else pretrained.default(components),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -12,13 +11,16 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Image files, folders (searched recursively), quoted patterns, or - for stdin; or clips.",
+        help="Image files, folders (searched recursively), quoted patterns, URLs, or - for stdin; or clips.",
     ),
 ]
 Output = Annotated[
-    Path,
+    str,
     typer.Option(
-        "-o", "--output", metavar="OUT", help="Output folder; for one input also an output file, or - for stdout."
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="Output folder or URL; for one input also an output file, or - for stdout.",
     ),
 ]
 Maps = Annotated[bool, typer.Option("--map", help="Also write NAME.map.png, which shows the branch per tile.")]

@@ -7,13 +7,16 @@ import mimetypes
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from lowvision.errors import UsageError
+from lowvision.errors import LowvisionError, UsageError
 from lowvision.imaging.formats import BY_SUFFIX, SUFFIXES, WRITABLE
-from lowvision.system import file_names, folders
+from lowvision.system import file_names, folders, locations
+from lowvision.system.locations import Location
 
 ENDINGS = " ".join(WRITABLE)
 NOT_REGULAR = "pipes, devices and broken links"
@@ -21,20 +24,63 @@ NOT_REGULAR = "pipes, devices and broken links"
 
 @dataclass(frozen=True)
 class Input:
-    """An image and the path of its result."""
+    """An image and the path of its result; a remote one has its URL as path, and a location."""
 
     path: Path
     result: Path
+    source: Location | None = None
+    """Location of the image if it is not local."""
+    target: Location | None = None
+    """Location of the result if it is not local."""
 
     @property
     def map(self) -> Path:
         """Path of the route map, next to the result."""
         return self.result.with_name(f"{self.result.stem}.map.png")
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Names of the image, its result and the route map for messages."""
+        result = str(self.target or self.result)
+        return str(self.source or self.path), result, f"{result.removesuffix(self.result.suffix)}.map.png"
+
+    def targets(self, has_map: bool) -> tuple[Path | Location, ...]:
+        """Return where the result and the route map are written."""
+        if self.target is None:
+            return (self.result, self.map) if has_map else (self.result,)
+        return (self.target, self.target.sibling(self.map.name)) if has_map else (self.target,)
+
+    @contextmanager
+    def image(self) -> Iterator[Path]:
+        """Yield a local path of the image; a remote image is copied, and errors name its URL."""
+        if self.source is None:
+            yield self.path
+            return
+        with TemporaryDirectory(prefix="lowvision-") as folder:
+            local = Path(folder, self.path.name)
+            self.source.fetch(local)
+            try:
+                yield local
+            except LowvisionError as error:
+                raise type(error)(str(error).replace(str(local), self.source.url)) from None
+
+    @contextmanager
+    def local_results(self, has_map: bool) -> Iterator[Input]:
+        """Yield the input with local paths of its result and its map; remote ones are copied afterwards."""
+        if self.target is None:
+            yield self
+            return
+        with TemporaryDirectory(prefix="lowvision-") as folder:
+            local = Input(self.path, Path(folder, self.result.name))
+            yield local
+            if has_map:  # before the result: if the result exists, its map does too
+                self.target.sibling(self.map.name).store(local.map)
+            self.target.store(local.result)
+
 
 def plan(
     patterns: Sequence[str],
-    output: Path,
+    output: Path | Location,
     ending: str | None = None,
     maps: bool = False,
     suffix: str = "",
@@ -42,7 +88,8 @@ def plan(
 ) -> tuple[Input, ...]:
     """Return every selected image once, in a stable order; no file is opened.
 
-    patterns: files; folders, searched recursively; patterns (`*`, `?`, `[...]`, and `**` for any depth). The path of a
+    patterns: files; folders, searched recursively; patterns (`*`, `?`, `[...]`, and `**` for any depth); URLs of these
+    on other file systems (`lowvision/system/locations.py`). The path of a
     result below `output` is the path of the image below the folder, or below the part of a pattern without wildcards.
     Links to folders are followed, every folder once. output: a folder; for a single file also the path of its result.
     ending: ending of the results, e.g. `.png`; None keeps that of each image if it can be written, otherwise `.png`,
@@ -51,20 +98,35 @@ def plan(
     Raises UsageError if a pattern selects no image, or if a result would replace an input or another result.
     """
     ignored = Counter() if ignored is None else ignored
-    if issue := file_names.too_long(output):
+    if isinstance(output, Path) and (issue := file_names.too_long(output)):
         raise UsageError(f"-o: {issue}; give a shorter one")
     if _is_one_file(patterns, output):
-        inputs = [Input(_expanded(patterns[0]), _with_ending(output, ending))]
+        path, source = _one_file(patterns[0])
+        inputs = [_input(path, source, _with_ending(output, ending))]
     else:
         _check_folder(output)
         images = (image for pattern in patterns for image in _images(pattern, output, ignored))
         inputs = [
-            Input(path, output / relative.with_name(f"{relative.stem}{suffix}{ending or _ending_of(path)}"))
-            for path, relative in images
+            _input(path, source, output / relative.with_name(f"{relative.stem}{suffix}{ending or _ending_of(path)}"))
+            for path, relative, source in images
         ]
     unique = tuple(dict.fromkeys(inputs))
     _refuse_replacing(unique, maps)
     return unique
+
+
+def _input(path: Path, source: Location | None, result: Path | Location) -> Input:
+    if isinstance(result, Path):
+        return Input(path, result, source)
+    return Input(path, Path(result.url), source, result)
+
+
+def _one_file(pattern: str) -> tuple[Path, Location | None]:
+    """Return the path of an input, and its location if it is not local."""
+    if not locations.is_remote(pattern):
+        return _expanded(pattern), None
+    ((location, _),) = locations.files_of(locations.find(pattern))
+    return Path(location.url), location
 
 
 def _expanded(pattern: str) -> Path:
@@ -78,24 +140,27 @@ def _expanded(pattern: str) -> Path:
     return path
 
 
-def _is_one_file(patterns: Sequence[str], output: Path) -> bool:
+def _is_one_file(patterns: Sequence[str], output: Path | Location) -> bool:
     """Return whether `output` is the path of a single result rather than a folder."""
-    single = len(patterns) == 1 and os.path.isfile(_expanded(patterns[0]))
-    return single and output.suffix.lower() in WRITABLE and not output.is_dir()
+    if len(patterns) > 1 or output.suffix.lower() not in WRITABLE or (isinstance(output, Path) and output.is_dir()):
+        return False
+    if locations.is_remote(patterns[0]):
+        return locations.find(patterns[0]).is_file()
+    return os.path.isfile(_expanded(patterns[0]))
 
 
-def _with_ending(output: Path, ending: str | None) -> Path:
+def _with_ending(output: Path | Location, ending: str | None) -> Path | Location:
     if ending and output.suffix.lower() != ending:
         raise UsageError(f"{output}: does not end in {ending}, the ending of --format; leave --format out or change -o")
     return output
 
 
-def _check_folder(output: Path) -> None:
+def _check_folder(output: Path | Location) -> None:
     """Raise UsageError if `output` can only be a file."""
-    if output.is_dir():
+    if isinstance(output, Path) and output.is_dir():
         return
-    kind, _ = mimetypes.guess_type(output.name)
-    if output.exists() or output.suffix.lower() in WRITABLE:
+    kind, _ = mimetypes.guess_type(str(output))
+    if (output.exists() if isinstance(output, Path) else output.is_file()) or output.suffix.lower() in WRITABLE:
         raise UsageError(f"{output}: is a file, but there may be several results; give a folder")
     if kind and kind.startswith("image/"):
         raise UsageError(f"{output}: cannot write '{output.suffix}'; choose from {ENDINGS}")
@@ -108,9 +173,14 @@ def _ending_of(path: Path) -> str:
     return BY_SUFFIX[suffix].replacement if suffix in BY_SUFFIX else ".png"
 
 
-def _images(pattern: str, output: Path, ignored: Counter[str]) -> Iterator[tuple[Path, Path]]:
-    """Yield each image that a pattern selects, with its path relative to the folder of the pattern."""
-    path = _expanded(pattern)
+def _images(
+    pattern: str, output: Path | Location, ignored: Counter[str]
+) -> Iterator[tuple[Path, Path, Location | None]]:
+    """Yield each image that a pattern selects, its path relative to the folder of the pattern, and its location."""
+    if locations.is_remote(pattern):
+        yield from _remote_images(pattern, output, ignored)
+        return
+    path, output = _expanded(pattern), output if isinstance(output, Path) else Path(output.url)
     if os.path.isdir(path):
         root, images = path, _found(path, ("**", "*"), output, ignored)
     elif os.path.lexists(path):
@@ -123,8 +193,27 @@ def _images(pattern: str, output: Path, ignored: Counter[str]) -> Iterator[tuple
     first = next(images, None)
     if first is None:
         raise UsageError(f"{pattern}: no images found; supported endings: {' '.join(SUFFIXES)}")
-    yield first, first.relative_to(root)
-    yield from ((image, image.relative_to(root)) for image in images)
+    yield first, first.relative_to(root), None
+    yield from ((image, image.relative_to(root), None) for image in images)
+
+
+def _remote_images(
+    pattern: str, output: Path | Location, ignored: Counter[str]
+) -> Iterator[tuple[Path, Path, Location]]:
+    """Yield the images of a URL, without hidden files and earlier results below it."""
+    count, location = 0, locations.find(pattern)
+    results = f"{output.path.rstrip('/')}/" if isinstance(output, Location) else None
+    for each, relative in locations.files_of(location):
+        is_result = results is not None and each.path.startswith(results) and results.startswith(location.path)
+        if is_result or any(part.startswith(".") for part in relative.parts):
+            continue
+        if each.suffix not in SUFFIXES:
+            ignored[each.suffix or "without ending"] += 1
+            continue
+        count += 1
+        yield Path(each.url), Path(relative), each
+    if not count:
+        raise UsageError(f"{pattern}: no images found; supported endings: {' '.join(SUFFIXES)}")
 
 
 def _split(path: Path) -> tuple[Path, tuple[str, ...]]:

@@ -30,7 +30,8 @@ def validate(request: RestoreRequest, registry: Registry) -> None:
     read = package.read if request.weights.is_dir() else trained_networks.read
     read(request.weights, registry)
     request.plan()
-    check_writable(request.output)
+    if request.remote_output is None:
+        check_writable(request.output)
 
 
 def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
@@ -51,7 +52,8 @@ def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
         precision=request.precision,
     )
     group.wait()  # the results that a process writes would be inputs to one that is still searching for them
-    check_writable(request.output)
+    if request.remote_output is None:
+        check_writable(request.output)
     result = restore(planned, network, request.options, registry, group, began)
     result["ignored"] = dict(ignored.most_common())
     return result if group.is_main_process else None

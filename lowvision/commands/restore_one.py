@@ -20,6 +20,7 @@ from lowvision.imaging.image import Frames, Image, Pixels
 from lowvision.imaging.resize import resize
 from lowvision.inference.restorer import Restored, Restorer
 from lowvision.system import file_names
+from lowvision.system.locations import Location
 from lowvision.system.printable import printable
 from lowvision.system.progress import Progress
 
@@ -39,7 +40,7 @@ class Computed:
 
 def outcome_of(source: Input, network: Restorer, options: RestoreOptions, progress: Progress) -> Outcome:
     """Restore one input and report its progress."""
-    progress.begin(printable(source.path))
+    progress.begin(printable(source.names[0]))
     frames = opened(source, network, options)
     result = computed(source, frames, network, options, progress) if isinstance(frames, Frames) else frames
     outcome = written(source, result, options) if isinstance(result, Computed) else result
@@ -56,7 +57,7 @@ def restored(source: Input, network: Restorer, options: RestoreOptions, progress
 
 def opened(source: Input, network: Restorer, options: RestoreOptions) -> Frames | Skipped | Failed:
     """Read an input, unless its result exists and may stay."""
-    if options.skips_existing and all(_is_complete(target) for target in _targets(source, options)):
+    if options.skips_existing and all(_is_complete(target) for target in source.targets(options.draws_maps)):
         return Skipped(source)
     return _attempt(source, lambda: _checked_frames(source, network, options))
 
@@ -80,7 +81,7 @@ def written(source: Input, result: Computed, options: RestoreOptions) -> Done | 
 
 def line_of(outcome: Outcome, network: Restorer, options: RestoreOptions) -> str:
     """Return the line that reports an outcome."""
-    name = printable(outcome.source.path)
+    name = printable(outcome.source.names[0])
     if isinstance(outcome, Skipped):
         return f"{name}: skipped, its result exists"
     if isinstance(outcome, Failed):
@@ -93,7 +94,7 @@ def line_of(outcome: Outcome, network: Restorer, options: RestoreOptions) -> str
     if options.budget and done.cost > options.budget * done.base_cost:
         reason = "the setting was calibrated on other tiles" if network.settings else "no cheaper route exists"
         spent += f"; over the budget of {options.budget:.0%}: {reason}"
-    return f"{name} -> {printable(done.source.result)}: {sizes}, {spent}"
+    return f"{name} -> {printable(done.source.names[1])}: {sizes}, {spent}"
 
 
 def _attempt(source: Input, work: Callable[[], Step]) -> Step | Failed:
@@ -101,12 +102,12 @@ def _attempt(source: Input, work: Callable[[], Step]) -> Step | Failed:
     try:
         return work()
     except Exception as error:  # a plugin's runtime may raise anything
-        return Failed(source, _reason(error, source.path))
+        return Failed(source, _reason(error, source))
 
 
 def _checked_frames(source: Input, network: Restorer, options: RestoreOptions) -> Frames:
     """Read the frames of an input, and check everything about its result before the work."""
-    for target in _targets(source, options):
+    for target in (source.result, source.map) if options.draws_maps else (source.result,):
         if issue := file_names.too_long(target):
             raise DataError(f"{issue}; give a shorter --suffix, or rename the input")
     frames = _frames(source, options)
@@ -115,7 +116,8 @@ def _checked_frames(source: Input, network: Restorer, options: RestoreOptions) -
         encoders.check_size(source.result, *_result_size(image, network, options))
     if source.result.suffix.lower() in JPEG.suffixes and any(image.alpha is not None for image in frames.images):
         _say_composited()
-    source.result.parent.mkdir(parents=True, exist_ok=True)
+    if source.target is None:
+        source.result.parent.mkdir(parents=True, exist_ok=True)
     return frames
 
 
@@ -139,18 +141,20 @@ def _computed(
 
 
 def _write(source: Input, result: Computed, options: RestoreOptions) -> None:
-    if result.map is not None:  # before the result: if the result exists, its map does too
-        io.write(source.map, result.map)
-    io.write_frames(source.result, result.frames, options.quality, options.background)
+    with source.local_results(has_map=result.map is not None) as local:
+        if result.map is not None:  # before the result: if the result exists, its map does too
+            io.write(local.map, result.map)
+        io.write_frames(local.result, result.frames, options.quality, options.background)
     if options.keeps_times:
         facts = source.path.stat()
         os.utime(source.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
 
 def _frames(source: Input, options: RestoreOptions) -> Frames:
-    if options.only_first_frame:
-        return Frames((io.read(source.path, options.largest),))
-    return io.read_frames(source.path, options.largest)
+    with source.image() as path:
+        if options.only_first_frame:
+            return Frames((io.read(path, options.largest),))
+        return io.read_frames(path, options.largest)
 
 
 def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tuple[int, int]:
@@ -200,19 +204,17 @@ def _say_composited() -> None:
     logger.info("JPEG has no transparency: transparent pixels are set over the colour of --background")
 
 
-def _targets(source: Input, options: RestoreOptions) -> tuple[Path, ...]:
-    return (source.result, source.map) if options.draws_maps else (source.result,)
-
-
-def _reason(error: Exception, path: Path) -> str:
+def _reason(error: Exception, source: Input) -> str:
     """Return the reason of a failure in one line, without the name of the input."""
     if isinstance(error, LowvisionError):
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{source.names[0]}: ")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return summary_of(error)
 
 
-def _is_complete(target: Path) -> bool:
+def _is_complete(target: Path | Location) -> bool:
     """Return False for a missing result, and for an empty one, which a full disk or another program leaves."""
+    if isinstance(target, Location):
+        return target.is_complete()
     return os.path.isfile(target) and target.stat().st_size > 0  # a name that is too long is no file

@@ -74,17 +74,18 @@ def document(
         "schema": SCHEMA,
         "task": registry.serialize(network.architecture.task),
         "images": [_image(outcome, options) for outcome in done],
-        "skipped": [str(outcome.source.path) for outcome in skipped],
-        "failed": [{"input": str(outcome.source.path), "reason": outcome.reason} for outcome in failed],
+        "skipped": [outcome.source.names[0] for outcome in skipped],
+        "failed": [{"input": outcome.source.names[0], "reason": outcome.reason} for outcome in failed],
         "total": {**total, "seconds": seconds},
     }
 
 
 def _image(outcome: Done, options: RestoreOptions) -> dict[str, Any]:
+    name, result, route_map = outcome.source.names
     return {
-        "input": str(outcome.source.path),
-        "result": str(outcome.source.result),
-        **({"map": str(outcome.source.map)} if options.draws_maps else {}),
+        "input": name,
+        "result": result,
+        **({"map": route_map} if options.draws_maps else {}),
         "height": outcome.height,
         "width": outcome.width,
         "frames": outcome.frames,

@@ -35,7 +35,7 @@ def outcomes(
         writing: deque[Future[Outcome]] = deque()
         try:
             for source, step in _read_ahead(inputs, network, options, reader):
-                progress.begin(printable(source.path))
+                progress.begin(printable(source.names[0]))
                 result = computed(source, step, network, options, progress) if isinstance(step, Frames) else step
                 writing.append(writers.submit(_finished, source, result, options))
                 while len(writing) > WRITERS:

@@ -10,9 +10,11 @@ from typing import Any
 
 from lowvision.commands import inputs as input_files
 from lowvision.commands.inputs import Input
+from lowvision.errors import UsageError
 from lowvision.imaging.target_size import TargetSize
 from lowvision.models.calibration import Speed
 from lowvision.plugins.contracts import Precision
+from lowvision.system import locations
 
 OWN_SIZE = TargetSize()
 """The size that the network gives."""
@@ -61,6 +63,9 @@ class RestoreRequest:
     patterns: tuple[str, ...]
     """Files, folders and patterns of the inputs."""
     output: Path
+    """Folder, or path of the only result."""
+    remote_output: str | None = None
+    """URL that takes the place of `output`."""
     suffix: str | None = None
     """File name ending of the results, e.g. `.png`; None: that of each input."""
     name_suffix: str = ""
@@ -76,4 +81,8 @@ class RestoreRequest:
     def plan(self, ignored: Counter[str] | None = None) -> tuple[Input, ...]:
         """Find the inputs and the paths of their results; count the other files by suffix. Raises UsageError."""
         maps = self.options.draws_maps
-        return input_files.plan(self.patterns, self.output, self.suffix, maps, self.name_suffix, ignored)
+        output = locations.find(self.remote_output) if self.remote_output else self.output
+        planned = input_files.plan(self.patterns, output, self.suffix, maps, self.name_suffix, ignored)
+        if self.options.keeps_times and any(image.source or image.target for image in planned):
+            raise UsageError("--keep-times: needs local inputs and results; omit it")
+        return planned

@@ -12,6 +12,7 @@ from typing import IO
 
 MESSAGE = re.compile(
     rb"(?:libpng (?:error|warning)|Corrupt JPEG data|Premature end of JPEG|Invalid SOS parameters"
+    rb"|Inconsistent progression sequence|Unknown Adobe color transform|Warning: unknown JFIF revision"
     rb"|_?(?:TIFF|Fax|OJPEG)\w*:).*\n?"
 )
 STANDARD_ERROR = 2

@@ -144,6 +144,8 @@ def _compare(
     elsewhere = [name for name, runtime in runtimes.items() if not _supports(runtime, device)]
     left_out |= dict.fromkeys(elsewhere, f"it does not run on {device}")
     left_out |= {name: reason for name, runtime in runtimes.items() if (reason := runtime.missing())}
+    on_request = [name for name, runtime in runtimes.items() if not runtime.automatic]
+    left_out |= dict.fromkeys(on_request, "it is used only if it is selected")
     usable = [name for name in runtimes if name not in left_out]
     logger.info("measuring which runtime is the fastest, once: %s; the result is cached", ", ".join(usable))
     x = torch.rand(TILES, parts.architecture.task.channels, *size, generator=torch.Generator().manual_seed(0))

@@ -28,7 +28,7 @@ from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry
 from lowvision.routing.tiling import up
 from lowvision.routing.workers import TEAMS
-from lowvision.system import devices
+from lowvision.system import devices, meta_device
 
 logger = logging.getLogger("lowvision")
 
@@ -162,11 +162,12 @@ def batch_size(architecture: Architecture, runtime: Runtime, device: torch.devic
 def geometry(architecture: Architecture) -> Geometry:
     """Return how tiles are merged. It depends on the architecture alone, so that all machines give the same result.
 
-    Tiles are merged only if every branch has a limited receptive field. A branch that sees its whole input, e.g. by
-    attention, was trained on tiles and computes something else on a larger window.
+    Tiles are merged if every branch has a limited receptive field, or `tile.merge` is set. A branch that sees its whole
+    input, e.g. by attention, computes something else on a larger window than on the tiles it was trained on.
     """
     multiple = math.lcm(*(backbone.multiple_of for backbone in architecture.branches))
-    if any(backbone.reach(architecture.task) is None for backbone in architecture.branches):
+    sees_all = any(backbone.reach(architecture.task) is None for backbone in architecture.branches)
+    if sees_all and not architecture.tile.merge:
         return Geometry(multiple_of=multiple)
     base = _weightless(architecture.only(-1)).branches.networks[0]
     for merge in MERGES:
@@ -192,7 +193,7 @@ def base_cost(architecture: Architecture, height: int, width: int) -> int:
 
 def _weightless(architecture: Architecture) -> RoutedContainer:
     """Build the container on the meta device, to count its cost."""
-    with torch.device("meta"):
+    with meta_device.structure_only():
         return architecture.build_container()
 
 

@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
 from lowvision.errors import UsageError
 from lowvision.models import operating_points
 from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import SPEEDS, Curve, Speed
 from lowvision.models.operating_points import OperatingPoint
 from lowvision.plugins.contracts import Adaptive
+from lowvision.system import meta_device
 
 
 @dataclass(frozen=True)
@@ -114,5 +113,5 @@ class Limits:
             raise UsageError("a single network has no cheaper branch; omit budget and max_loss, or take a container")
 
     def _is_adaptive(self) -> bool:
-        with torch.device("meta"):
+        with meta_device.structure_only():
             return isinstance(self.architecture.build_network(), Adaptive)

@@ -1,4 +1,4 @@
-"""Exported packages: a folder with the ONNX graph of every network and a manifest, without PyTorch weights."""
+"""Exported packages: a folder with the graph of every network and a manifest, without PyTorch weights."""
 
 from __future__ import annotations
 
@@ -9,46 +9,60 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
-import torch
 from torch import nn
 
 from lowvision.errors import UsageError, WeightsError, message_of
-from lowvision.inference import onnx_graph, trained_networks
+from lowvision.inference import ncnn_graph, onnx_graph, trained_networks
 from lowvision.inference.trained_networks import ModelBundle
 from lowvision.models import bounded_build
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights_header import header_of
 from lowvision.plugins.contracts import Trained
 from lowvision.plugins.registry import Registry
+from lowvision.system import meta_device
 from lowvision.system.atomic import temporary_beside
 
-SCHEMA = 1
+GraphFormat: TypeAlias = Literal["onnx", "ncnn"]
+"""Format of the graphs of a package."""
+SUFFIXES: dict[GraphFormat, tuple[str, ...]] = {"onnx": (".onnx",), "ncnn": (".param", ".bin")}
+"""Suffixes of the files of a graph; the first names it."""
+SCHEMA: dict[GraphFormat, int] = {"onnx": 1, "ncnn": 2}
 """Version of the manifest; incremented when older versions of lowvision cannot read it."""
 MANIFEST = "manifest.json"
-CLASSIFIER = "classifier.onnx"
-GRAPH = re.compile(r"branch_\d{1,3}\.onnx|classifier\.onnx")
-"""Names of graphs; a manifest that lists other files is not followed to them."""
+CLASSIFIER = "classifier"
+"""Name of the classifier's files, without suffix."""
+GRAPH = re.compile(r"(branch_\d{1,3}|classifier)\.(onnx|param|bin)")
+"""Names of the files of graphs; a manifest that lists other files is not followed to them."""
 
 
 @dataclass(frozen=True)
 class Graph(Trained):
-    """A network of which only the ONNX graph exists."""
+    """A network of which only a graph exists."""
 
     path: Path
+    format: GraphFormat = "onnx"
 
     def module(self) -> nn.Module:
-        raise WeightsError(
-            f"{self.path}: an exported network has no PyTorch module; "
-            "use another runtime than torch, or the weights file"
-        )
+        others = "another runtime than torch" if self.format == "onnx" else "runtime ncnn"
+        raise WeightsError(f"{self.path}: an exported network has no PyTorch module; use {others}, or the weights file")
 
     def onnx(self) -> Path:
+        return self._in("onnx", "ncnn")
+
+    def ncnn(self) -> Path:
+        return self._in("ncnn", "openvino or onnxruntime")
+
+    def _in(self, format: GraphFormat, other: str) -> Path:
+        if format != self.format:
+            raise WeightsError(
+                f"{self.path}: is a graph of {self.format}; use runtime {other}, or export with --format {format}"
+            )
         return self.path
 
 
-def write(path: Path, folder: Path, registry: Registry) -> None:
+def write(path: Path, folder: Path, registry: Registry, format: GraphFormat = "onnx") -> None:
     """Export the networks of a weights file into a new folder, written atomically by renaming.
 
     Raises UsageError if the folder exists or cannot be written, WeightsError if a network cannot be exported.
@@ -59,7 +73,7 @@ def write(path: Path, folder: Path, registry: Registry) -> None:
     exported = {name_of(k): branch for k, branch in enumerate(parts.branches)}
     if parts.classifier:
         exported[CLASSIFIER] = parts.classifier
-    graphs = {name: network.onnx() for name, network in exported.items()}
+    graphs = {f"{name}{file.suffix}": file for name, network in exported.items() for file in _files(network, format)}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_beside(folder)
@@ -70,9 +84,10 @@ def write(path: Path, folder: Path, registry: Registry) -> None:
         for name, file in graphs.items():
             shutil.copyfile(file, temporary / name)
         manifest = {
-            "schema": SCHEMA,
+            "schema": SCHEMA[format],
             **parts.header.model_dump(mode="json", context=registry),
-            "exporter": onnx_graph.maker(),
+            **({} if format == "onnx" else {"graphs": format}),
+            "exporter": onnx_graph.maker() if format == "onnx" else ncnn_graph.maker(),
             "files": {name: _sha256(temporary / name) for name in graphs},
         }
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
@@ -88,39 +103,45 @@ def read(folder: Path, registry: Registry) -> ModelBundle:
 
     Raises WeightsError if the folder is not a package, is damaged or too new, or needs a plugin that is not installed.
     """
-    files, described = _manifest(folder)
+    files, format, described = _manifest(folder)
     # The graphs first: what the manifest may describe is bounded by their size.
     intact = [name for name in files if GRAPH.fullmatch(name) and _is_intact(folder / name, files[name])]
     limits = bounded_build.Limits.of_bytes(sum((folder / name).stat().st_size for name in intact))
     header = header_of(described, folder, registry, limits)
-    required = [name_of(k) for k in range(len(header.architecture.branches))]
-    required += [CLASSIFIER] if header.architecture.classifier else []
-    for name in required:
+    names = [name_of(k) for k in range(len(header.architecture.branches))]
+    names += [CLASSIFIER] if header.architecture.classifier else []
+    for name in (f"{name}{suffix}" for name in names for suffix in SUFFIXES[format]):
         if name not in intact:
             raise WeightsError(f"{folder}: {name} is missing or damaged; export the weights file again")
     _check_size(header.architecture, folder, limits)
-    branches = tuple(Graph(folder / name_of(k)) for k in range(len(header.architecture.branches)))
-    classifier = Graph(folder / CLASSIFIER) if header.architecture.classifier else None
+    graphs = [Graph(folder / f"{name}{SUFFIXES[format][0]}", format) for name in names]
+    classifier = graphs.pop() if header.architecture.classifier else None
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    return ModelBundle(header, identity, branches, classifier)
+    return ModelBundle(header, identity, tuple(graphs), classifier)
+
+
+def _files(network: Trained, format: GraphFormat) -> list[Path]:
+    """Return the files of a network's graph."""
+    path = network.onnx() if format == "onnx" else network.ncnn()
+    return [path.with_suffix(suffix) for suffix in SUFFIXES[format]]
 
 
 def _check_size(architecture: Architecture, folder: Path, limits: bounded_build.Limits) -> None:
     """Raise WeightsError if the described network cannot be built, or is far larger than its graphs."""
     try:
-        with bounded_build.within(limits), torch.device("meta"):
+        with bounded_build.within(limits), meta_device.structure_only():
             architecture.build()
     except Exception as error:  # constructors of plugins may raise anything
         raise WeightsError(f"{folder}: its network cannot be built: {message_of(error)[:300]}") from error
 
 
 def name_of(k: int) -> str:
-    """Return the file name of branch k."""
-    return f"branch_{k}.onnx"
+    """Return the name of the files of branch k, without suffix."""
+    return f"branch_{k}"
 
 
-def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the sha256 of each file by name, and the header as parsed JSON."""
+def _manifest(folder: Path) -> tuple[dict[str, str], GraphFormat, dict[str, Any]]:
+    """Return the sha256 of each file by name, the format of the graphs, and the header as parsed JSON."""
     path = folder / MANIFEST
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait for ever
@@ -128,6 +149,7 @@ def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         manifest = json.loads(path.read_text())
         schema = int(manifest.pop("schema"))
         files = {str(name): digest for name, digest in dict(manifest.pop("files")).items()}
+        format = manifest.pop("graphs", "onnx")
         manifest.pop("exporter", None)  # information for the user only
     except (FileNotFoundError, NotADirectoryError):
         raise WeightsError(
@@ -137,9 +159,10 @@ def _manifest(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         raise WeightsError(
             f"{path}: not a manifest of an exported package ({error}); export the weights file again"
         ) from None
-    if schema > SCHEMA:
-        raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({SCHEMA}); upgrade lowvision")
-    return files, manifest
+    newest = max(SCHEMA.values())
+    if schema > newest or format not in get_args(GraphFormat):
+        raise WeightsError(f"{path}: schema {schema} is newer than this lowvision reads ({newest}); upgrade lowvision")
+    return files, format, manifest
 
 
 def _is_intact(path: Path, digest: str) -> bool:

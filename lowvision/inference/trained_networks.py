@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from lowvision.errors import WeightsError
-from lowvision.inference import folding, onnx_graph
+from lowvision.inference import folding, ncnn_graph, onnx_graph
 from lowvision.models import component_names, external_weights, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights_header import Header
@@ -23,7 +23,17 @@ from lowvision.system import cache, source_code
 
 logger = logging.getLogger("lowvision")
 
-CORE = ("lowvision.layers", "lowvision.imaging.resize", "lowvision.inference.folding", "lowvision.inference.onnx_graph")
+CORE = (
+    "lowvision.layers",
+    "lowvision.imaging.resize",
+    "lowvision.inference.folding",
+    "lowvision.inference.onnx_graph",
+    "lowvision.inference.ncnn_graph",
+    "lowvision.inference.ncnn_context",
+    "lowvision.inference.ncnn_operators",
+    "lowvision.inference.ncnn_sizes",
+    "lowvision.inference.ncnn_file",
+)
 """Parts of the core that determine the graph of a network."""
 
 
@@ -75,12 +85,27 @@ class Network(Trained):
     def onnx(self) -> Path:
         return cache.keep_file(f"{cache.key('onnx', self.identity, self.folds, onnx_graph.maker())}.onnx", self._write)
 
+    def ncnn(self) -> Path:
+        stem = cache.key("ncnn", self.identity, self.folds, ncnn_graph.maker())
+
+        @functools.cache
+        def converted() -> tuple[str, bytes]:
+            logger.info("exporting %s to ncnn once; the files are cached in %s", self.name, cache.root())
+            return ncnn_graph.convert(self.folded(), self.name, self.channels, self.size, self.step)
+
+        cache.keep_file(f"{stem}.bin", lambda path: _write_bytes(path, converted()[1]))
+        return cache.keep_file(f"{stem}.param", lambda path: _write_bytes(path, converted()[0].encode()))
+
     def unfolded(self) -> Network:
         return replace(self, folds=False)
 
     def _write(self, path: Path) -> None:
         logger.info("exporting %s to ONNX once; the graph is cached in %s", self.name, cache.root())
         onnx_graph.write(self.folded(), path, self.channels, self.size, self.step)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def read(path: Path, registry: Registry) -> ModelBundle:

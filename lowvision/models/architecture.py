@@ -28,6 +28,9 @@ class Tile(Options):
     """Height and width of a tile."""
     overlap: int = Field(default=4, ge=0)
     """Minimum overlap of neighbouring tiles in restoration, where they are blended."""
+    merge: bool = False
+    """True: neighbouring tiles are merged although a branch sees its whole input, e.g. a network that was trained for
+    whole images. Branches with a limited receptive field are always merged."""
 
     @model_validator(mode="after")
     def _advances(self) -> Self:

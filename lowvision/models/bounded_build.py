@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from lowvision.models.state_dict import difference
+from lowvision.system import meta_device
 
 REPLACED = 8
 """Maximum ratio of registered parameters to those of the file: some constructors replace their modules."""
@@ -82,7 +83,7 @@ def misfit(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> str:
     Does not change the random generators. Raises Oversized, or the exception of a constructor.
     """
     limits = Limits.of_tensors({name: tuple(tensor.shape) for name, tensor in state.items()})
-    with torch.random.fork_rng(devices=[]), within(limits), torch.device("meta"):
+    with torch.random.fork_rng(devices=[]), within(limits), meta_device.structure_only():
         network = build()
     # With keep_vars a shared tensor is one object; on the meta device nothing else shows that it is shared.
     return difference(network.state_dict(keep_vars=True), state)

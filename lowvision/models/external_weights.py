@@ -24,6 +24,7 @@ from lowvision.models.state_dict import difference, few
 from lowvision.plugins.contracts import Format, Part, Recognised
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
+from lowvision.system import meta_device
 
 logger = logging.getLogger("lowvision")
 
@@ -289,7 +290,7 @@ def _architecture(recognised: Recognised, registry: Registry) -> Architecture:
 
 def _state(recognised: Recognised, architecture: Architecture) -> dict[str, Tensor]:
     """Return the tensors of the network; for a container, those of its networks with the container's prefixes."""
-    with torch.device("meta"):
+    with meta_device.structure_only():
         if recognised.classifier is None:
             return _renamed(recognised.branches[0], architecture.build_network())
         container = architecture.build_container()

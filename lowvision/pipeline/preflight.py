@@ -16,7 +16,7 @@ from lowvision.plugins.registry import Registry
 from lowvision.recipe.models import Recipe
 from lowvision.routing import cost
 from lowvision.routing.container import RoutedContainer
-from lowvision.system import devices
+from lowvision.system import devices, meta_device
 from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
 
@@ -58,7 +58,7 @@ def _precision_issues(recipe: Recipe, device: str) -> Iterator[str]:
 
 def _network_issues(recipe: Recipe) -> Iterator[str]:
     try:
-        with torch.device("meta"):
+        with meta_device.structure_only():
             recipe.architecture.build_container()
             container = recipe.architecture.deployed().build_container()
     except (ValueError, RuntimeError, LowvisionError) as error:

@@ -20,6 +20,7 @@ from lowvision.config.options import Options
 from lowvision.plugins.stored import Reader as Reader
 from lowvision.plugins.stored import Stored as Stored
 from lowvision.plugins.task import Task as Task
+from lowvision.plugins.trained import Trained as Trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -226,38 +227,13 @@ class Weights(Options, ABC):
         """Return the path of the file, in lowvision's format. It must exist locally; nothing is downloaded."""
 
 
-class Trained(ABC):
-    """A trained network, as a module or as an ONNX file, for runtimes."""
-
-    @abstractmethod
-    def module(self) -> nn.Module:
-        """Return a new copy of the network: eval mode, float32, on the CPU.
-
-        Raises WeightsError if only a graph is available, as in an exported package.
-        """
-
-    def folded(self) -> nn.Module:
-        """Return `module` with its last layers rearranged, if possible, to run faster on CPUs; same function."""
-        return self.module()
-
-    @abstractmethod
-    def onnx(self) -> Path:
-        """Return the path of a self-contained ONNX file: one input, one output; batch, height and width are dynamic.
-
-        Height and width are fixed to those of a tile if the network can be traced for one size only.
-        The first call may take seconds. Raises WeightsError if the network cannot be exported.
-        """
-
-    def unfolded(self) -> Trained:
-        """Return the same network without rearrangements in `folded` and `onnx`, for comparisons."""
-        return self
-
-
 class Runtime(Options, ABC):
     """An inference engine for trained networks."""
 
     devices: ClassVar[tuple[str, ...] | None] = None
     """Kinds of devices that it supports, e.g. `("cpu",)`; None: all. On others `auto` does not try it."""
+    automatic: ClassVar[bool] = True
+    """False: `auto` does not try it, e.g. because it needs an export of its own."""
     batch: int | None = Field(default=None, ge=1)
     """Tiles of one shape per call; null: 4 on CPUs, where more exceed the cache, on accelerators by free memory."""
     precision: Precision = "f32"

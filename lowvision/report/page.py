@@ -1,4 +1,4 @@
-"""Render a report as one self-contained HTML page: no network, no script, all pictures embedded."""
+"""Render a report as one self-contained HTML page: no network, all pictures embedded."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from lowvision.report.table import Document, Row
 ImageSet = Mapping[str, Any]
 Cell = dict[str, Any]
 """Text of a table cell, and optionally a `bar` of coloured parts."""
+MAX_COMPARED = 12
+"""Images of a set that get a divider between input and result; two pictures each make the page larger."""
 MAX_OPEN = 12
 """Longest list of images that is shown unfolded."""
 
@@ -29,6 +31,7 @@ def html(document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Pat
     return _template().render(
         title=table.title(document),
         style=_resource("page.css"),  # ours, so not escaped
+        script=_resource("page.js"),  # likewise
         sets=[_set(image_set, document.get("metrics", {})) for image_set in document["sets"]],
         explanations=table.explanations(document),
         protocol=table.protocol(document),
@@ -88,9 +91,9 @@ def _gallery(image_set: ImageSet, folder: Path) -> dict[str, Any]:
 def _pictures(image_set: ImageSet, folder: Path) -> Iterator[dict[str, Any]]:
     """Return route map and crops of each image that has any."""
     metric = table.main_metric(image_set["mean"]) or ""
-    for image in image_set["images"]:
+    for n, image in enumerate(image_set["images"]):
         measured = table.ways(image)
-        pictures = shown(folder / image["name"], measured)
+        pictures = shown(folder / image["name"], measured, has_whole=n < MAX_COMPARED)
         crops = [
             {
                 "label": table.label(method),
@@ -100,7 +103,8 @@ def _pictures(image_set: ImageSet, folder: Path) -> Iterator[dict[str, Any]]:
             for method, source in pictures.pieces.items()
         ]
         if pictures.map or crops:
-            yield {"name": str(image["name"]), "map": pictures.map, "crops": crops}
+            compared = {"before": pictures.before, "after": pictures.after}
+            yield {"name": str(image["name"]), "map": pictures.map, "crops": crops, **compared}
 
 
 def _caption(method: str, psnr: Any) -> str:

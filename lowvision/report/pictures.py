@@ -1,4 +1,4 @@
-"""Select the pictures of an image in a report: its route map, and the same crop of every method's result."""
+"""Select the pictures of an image in a report: input and result as a whole, route map, a crop of every method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lowvision.imaging import io
 from lowvision.imaging.resize import resize
 
 MAP_WIDTH = 900
-"""Largest width of a route map in pixels; a wider one is shrunk."""
+"""Largest width of a route map and of a whole image in pixels; a wider one is shrunk."""
+COMPARED = ("input", "routed")
+"""Methods whose whole images are compared: before and after."""
 PIECE = 80
 """Height and width of a crop, in pixels of the restored image."""
 STRIDE = 8
@@ -29,10 +31,17 @@ class Shown:
     map: str | None
     pieces: Mapping[str, str]
     """Crops by method; `gt` is the last."""
+    before: str | None = None
+    """The input, enlarged to the size of the result; None if input or result are absent."""
+    after: str | None = None
+    """The result."""
 
 
-def shown(folder: Path, ways: Iterable[str]) -> Shown:
-    """Read `map.png`, and `<method>.png` for each of `ways` and for `gt`, from `folder`; each may be absent."""
+def shown(folder: Path, ways: Iterable[str], has_whole: bool = False) -> Shown:
+    """Read `map.png`, and `<method>.png` for each of `ways` and for `gt`, from `folder`; each may be absent.
+
+    has_whole: also return input and result as a whole.
+    """
     images = {way: _read(folder / f"{way}.png") for way in (*ways, "gt") if (folder / f"{way}.png").is_file()}
     top, left = _crop_position(images)
     pieces = {way: image[:, top : top + PIECE, left : left + PIECE] for way, image in images.items()}
@@ -40,7 +49,16 @@ def shown(folder: Path, ways: Iterable[str]) -> Shown:
     return Shown(
         _data_url(_shrunk(_read(chart)), ".jpg") if chart.is_file() else None,
         {way: _data_url(piece, ".png") for way, piece in pieces.items()},
+        *(_compared(images) if has_whole else ()),
     )
+
+
+def _compared(images: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Return input and result as `data:` URLs; none if one of them is absent or they differ in size."""
+    wholes = [images[way] for way in COMPARED if way in images]
+    if len(wholes) < len(COMPARED) or wholes[0].shape != wholes[1].shape:
+        return ()
+    return tuple(_data_url(_shrunk(image), ".jpg") for image in wholes)
 
 
 def _read(path: Path) -> Tensor:
@@ -60,11 +78,11 @@ def _crop_position(images: Mapping[str, Tensor]) -> tuple[int, int]:
     return row * STRIDE, column * STRIDE
 
 
-def _shrunk(chart: Tensor) -> Tensor:
-    _, height, width = chart.shape
+def _shrunk(image: Tensor) -> Tensor:
+    _, height, width = image.shape
     if width <= MAP_WIDTH:
-        return chart
-    return resize(chart, (max(round(height * MAP_WIDTH / width), 1), MAP_WIDTH))
+        return image
+    return resize(image, (max(round(height * MAP_WIDTH / width), 1), MAP_WIDTH))
 
 
 def _data_url(image: Tensor, suffix: str) -> str:

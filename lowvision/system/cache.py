@@ -32,7 +32,7 @@ logger = logging.getLogger("lowvision")
 LAYOUT = 1
 """Part of every key; incremented when the stored format changes."""
 
-SUFFIXES = (".npy", ".onnx", ".json")
+SUFFIXES = (".npy", ".onnx", ".param", ".bin", ".json")
 """Suffixes of cached files: arrays, networks, results of runtime selection."""
 
 RECORD = ".sha256"

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from lowvision import RunError, Runtime, Trained, WeightsError, upsample
-from lowvision.inference import onnx_graph
+from lowvision.inference import ncnn_graph, onnx_graph
 from lowvision.plugins import registry
-from lowvision_runtimes import OnnxRuntime, OpenVINO, Torch
+from lowvision_runtimes import Ncnn, OnnxRuntime, OpenVINO, Torch
 from lowvision_runtimes.torch_runtime import Prepared, _halve
 
 CLOSE = 1e-5
@@ -50,6 +50,9 @@ class InMemoryNetwork(Trained):
     def onnx(self) -> Path:
         return self.graph
 
+    def ncnn(self) -> Path:
+        return self.graph.with_suffix(".param")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> InMemoryNetwork:
@@ -57,10 +60,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> InMemoryNetwork:
     network, path = Enlarge().eval(), tmp_path_factory.mktemp("graph") / "enlarge.onnx"
     if find_spec("onnxscript"):
         onnx_graph.write(network, path, 3, 16, 1)
+    text, weights = ncnn_graph.convert(network, "enlarge", 3, 16, 1)
+    path.with_suffix(".param").write_text(text)
+    path.with_suffix(".bin").write_bytes(weights)
     return InMemoryNetwork(network, path)
 
 
-@pytest.fixture(params=[Torch(), OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
+@pytest.fixture(params=[Torch(), OpenVINO(), OnnxRuntime(), Ncnn()], ids=lambda runtime: type(runtime).__name__)
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     if reason := request.param.missing():
         pytest.skip(reason)
@@ -74,7 +80,7 @@ def expected_output(trained: InMemoryNetwork, x: Tensor) -> Tensor:
 
 def test_the_plugin_registers_its_runtimes() -> None:
     provided = registry.load()["runtimes"]
-    assert {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}.items() <= {
+    assert {"torch": Torch, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "ncnn": Ncnn}.items() <= {
         name: entry.component for name, entry in provided.items()
     }.items()
 
@@ -155,13 +161,15 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from lowvision import Trained
-from lowvision_runtimes import OnnxRuntime, OpenVINO
+from lowvision_runtimes import Ncnn, OnnxRuntime, OpenVINO
 class Kept(Trained):
     module = None
     def onnx(self):
         return Path(sys.argv[2])
+    def ncnn(self):
+        return self.onnx().with_suffix(".param")
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
-held = [{"OpenVINO": OpenVINO, "OnnxRuntime": OnnxRuntime}[sys.argv[1]]().prepare(Kept(), 1, "cpu")]
+held = [{"OpenVINO": OpenVINO, "OnnxRuntime": OnnxRuntime, "Ncnn": Ncnn}[sys.argv[1]]().prepare(Kept(), 1, "cpu")]
 held[0](torch.rand(1, 3, 8, 8))
 released = threading.Thread(target=held.clear)
 released.start()
@@ -177,12 +185,46 @@ def test_signals_are_handled_after_another_thread_frees_a_network(runtime: Runti
     assert check_output(command, text=True).splitlines()[-1] == "handled"
 
 
-@pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime()], ids=lambda runtime: type(runtime).__name__)
+@pytest.mark.parametrize("other", [OpenVINO(), OnnxRuntime(), Ncnn()], ids=lambda runtime: type(runtime).__name__)
 def test_an_unsupported_device_is_refused(other: Runtime, trained: InMemoryNetwork) -> None:
     if reason := other.missing():
         pytest.skip(reason)
     with pytest.raises(RunError, match=r"not cuda; use device cpu, or runtime torch"):
         other.prepare(trained, 1, "cuda")
+
+
+def test_a_provider_that_onnxruntime_lacks_is_refused_with_those_that_it_has(trained: InMemoryNetwork) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CoreMLExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("has every provider of this test")
+    with pytest.raises(RunError, match=r"no provider 'coreml', but (\w+, )*cpu; install a build that has it"):
+        OnnxRuntime(provider="coreml").prepare(trained, 1, "cpu")
+
+
+def test_another_provider_computes_the_same_on_any_device(
+    trained: InMemoryNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    spare = "AzureExecutionProvider"  # the second one of the builds for CPUs; it leaves every operator to the CPU
+    if spare not in onnxruntime.get_available_providers():
+        pytest.skip("this build has one provider")
+    from lowvision_runtimes import onnxruntime_runtime
+
+    monkeypatch.setattr(onnxruntime_runtime, "PROVIDERS", {"coreml": spare})
+    x = torch.rand(2, 3, 9, 7)
+    for device in ("cpu", "cpu:0"):  # the second stands for a device that the runtime itself does not use
+        call = OnnxRuntime(provider="coreml").prepare(trained, 1, device)
+        torch.testing.assert_close(call(x), expected_output(trained, x), rtol=0, atol=CLOSE)
+
+
+def test_a_device_of_openvino_is_selected_by_its_name(trained: InMemoryNetwork) -> None:
+    openvino = pytest.importorskip("openvino")
+    x = torch.rand(1, 3, 9, 7)
+    call = OpenVINO(device="AUTO").prepare(trained, 1, "cpu")
+    torch.testing.assert_close(call(x), expected_output(trained, x), rtol=0, atol=CLOSE)
+    assert "GPU.7" not in openvino.Core().available_devices
+    with pytest.raises(RunError, match=r"OpenVINO finds no device 'GPU\.7'; use one of CPU, .*AUTO, or install"):
+        OpenVINO(device="GPU.7").prepare(trained, 1, "cpu")
 
 
 def test_openvino_keeps_a_limited_number_of_shapes(trained: InMemoryNetwork) -> None:
@@ -245,12 +287,13 @@ def test_a_missing_library_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyP
     assert Torch().missing() is None
     assert OpenVINO().missing() == "openvino is not installed; pip install 'lowvision-framework[openvino]'"
     assert OnnxRuntime().missing() == "onnxruntime is not installed; pip install 'lowvision-framework[onnxruntime]'"
+    assert Ncnn().missing() == "ncnn is not installed; pip install 'lowvision-framework[ncnn]'"
 
 
 def test_listing_the_runtimes_imports_no_library() -> None:
     program = (
         "import sys, lowvision_runtimes\n"
         "for runtime in lowvision_runtimes.lowvision_runtimes().values(): runtime().missing()\n"
-        "print({'torch', 'openvino', 'onnxruntime', 'onnxscript'} & sys.modules.keys())"
+        "print({'torch', 'openvino', 'onnxruntime', 'onnxscript', 'ncnn'} & sys.modules.keys())"
     )
     assert check_output([sys.executable, "-c", program], text=True).strip() == "set()"

@@ -224,7 +224,7 @@ def refusal(content: bytes, name: str) -> str:
     return ""
 
 
-FAR = (0, 1, 2, 3, 255, 2**16 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
+FAR = (0, 1, 255, 2**16 - 1, 2**32 - 1, 2**64 - 1)
 """Values at the ends of the types that a tag may have."""
 
 
@@ -250,7 +250,7 @@ def test_a_tiff_with_a_tag_out_of_range_gives_pixels_or_one_line_that_names_it(
             message = refusal(bytes(damaged), "a.tif")
             refused += bool(message)
             assert re.fullmatch(r"(a\.tif: .*)?", message)
-    assert refused > 100
+    assert refused > 60
     assert capfd.readouterr().err == ""
 
 

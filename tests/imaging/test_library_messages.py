@@ -27,6 +27,18 @@ def test_a_damaged_png_is_an_error_without_output_of_the_library(
     assert capfd.readouterr().err == ""
 
 
+def test_a_jpeg_of_an_unknown_revision_is_read_without_a_line_of_its_library(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.jpg"
+    io.write(path, Image(np.full((16, 16, 3), 90, np.uint8)))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"JFIF\0") + 5] = 110
+    path.write_bytes(content)
+    assert io.read(path).pixels.shape == (16, 16, 3)
+    assert capfd.readouterr().err == ""
+
+
 def test_stderr_output_of_others_is_kept_while_threads_decode(capfd: pytest.CaptureFixture[str]) -> None:
     def decode(n: int) -> None:
         with library_messages.hidden():

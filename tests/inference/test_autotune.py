@@ -73,6 +73,12 @@ class Absent(Slow):
         return "acme is not installed; pip install acme"
 
 
+class OnRequest(Slow):
+    """Right, but not for everyone."""
+
+    automatic = False
+
+
 def runtimes(**components: type[Runtime]) -> Registry:
     provided = {
         name: Entry(name, component, "test", "lowvision-framework", "1") for name, component in components.items()
@@ -90,15 +96,16 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
 
 
 def test_the_fastest_runtime_is_selected_and_unusable_ones_are_listed(parts: ModelBundle) -> None:
-    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent)
+    known = runtimes(slow=Slow, torch=TORCH, wrong=Wrong, broken=Broken, absent=Absent, asked=OnRequest)
     fastest = autotune.find(parts, known, 16, 16)
     assert fastest.name == "torch"
     assert fastest.seconds.keys() == {"torch", "slow"}
     assert fastest.seconds["slow"] >= 0.2 / autotune.TILES
-    assert fastest.left_out.keys() == {"wrong", "broken", "absent"}
+    assert fastest.left_out.keys() == {"wrong", "broken", "absent", "asked"}
     assert fastest.left_out["wrong"].startswith("its output differs from that of torch by ")
     assert fastest.left_out["broken"] == "OverflowError: too fast by far"
     assert fastest.left_out["absent"] == "acme is not installed; pip install acme"
+    assert fastest.left_out["asked"] == "it is used only if it is selected"
 
 
 @pytest.mark.parametrize(("scale", "valid"), [(1.0, False), (296.0, True)])

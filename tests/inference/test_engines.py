@@ -12,7 +12,7 @@ from torch import nn
 
 from lowvision.errors import RecipeError, RunError, UsageError
 from lowvision.inference import engines, trained_networks
-from lowvision.models.architecture import Architecture
+from lowvision.models.architecture import Architecture, Tile
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone, Task
 from lowvision.routing.regions import Geometry
@@ -37,6 +37,8 @@ def test_tiles_merge_within_the_feature_limit_and_never_with_global_attention(ba
 def test_one_branch_with_global_reach_prevents_merging():
     mixed = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(), RCAN(layers=1, blocks=1)))
     assert engines.geometry(mixed).merge == 1
+    wide = mixed.replace(tile=Tile(merge=True))
+    assert engines.geometry(wide).merge > 1
 
 
 class Sixes(Backbone):

@@ -9,8 +9,9 @@ from documents import document, measured
 
 from lowvision import report
 from lowvision.imaging import io
+from lowvision.report import page
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
 DRAWN = {"path", "circle", "polygon", "polyline"}
 
 
@@ -56,13 +57,26 @@ def test_the_page_is_complete_and_loads_nothing_from_elsewhere(tmp_path):
     folder.mkdir(parents=True)
     for name in ("input", "base_whole", "routed", "gt", "map"):
         io.write(folder / f"{name}.png", io.Image(io.to_uint8(torch.rand(3, 90, 90))))
-    page = report.html(document(2), METRICS, tmp_path)
-    checker = read(page)
-    assert len(checker.sources) == 5
+    content = report.html(document(2), METRICS, tmp_path)
+    checker = read(content)
+    assert len(checker.sources) == 7  # two of them are compared by a divider
     assert all(source.startswith("data:image/") for source in checker.sources)
-    assert "http" not in page
-    assert "script" not in checker.seen
+    assert "http" not in content
+    assert checker.seen.count("script") == 1
     assert checker.seen.count("svg") == 3
+
+
+def test_only_the_first_images_of_a_set_get_a_divider(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "MAX_COMPARED", 1)
+    changed = document(2)
+    (image,) = changed["sets"][0]["images"]
+    changed["sets"][0]["images"] = [image | {"name": name} for name in ("one", "two")]
+    for name in ("one", "two"):
+        folder = tmp_path / "birds" / name
+        folder.mkdir(parents=True)
+        for method in ("input", "routed"):
+            io.write(folder / f"{method}.png", io.Image(io.to_uint8(torch.rand(3, 20, 20))))
+    assert report.html(changed, [], tmp_path).count('class="compare"') == 1
 
 
 def test_table_and_text_show_the_same_figures():

@@ -66,3 +66,13 @@ def test_a_wide_map_is_shrunk(tmp_path):
     address = shown(tmp_path, []).map
     assert address
     assert pixels(address, tmp_path).shape == (250, MAP_WIDTH, 3)
+
+
+def test_input_and_result_are_compared_as_a_whole_if_both_exist(tmp_path):
+    put(tmp_path, input=torch.zeros(3, 300, 2000), routed=torch.ones(3, 300, 2000))
+    pictures = shown(tmp_path, ["input", "routed"], has_whole=True)
+    assert pixels(pictures.after, tmp_path).shape == (135, MAP_WIDTH, 3)
+    assert (pixels(pictures.after, tmp_path) == 255).all()
+    assert (pixels(pictures.before, tmp_path) == 0).all()
+    assert shown(tmp_path, ["input", "routed"]).before is None
+    assert shown(tmp_path, ["input"], has_whole=True).before is None

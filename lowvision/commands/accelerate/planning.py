@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import torch
@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 TILE, OVERLAP = 32, 4
 """Tiles for a teacher with a limited receptive field: neighbours are merged, so that small ones cost little."""
 WIDE_TILE, WIDE_OVERLAP = 64, 4
-"""Tiles for a teacher that sees its whole input: they are restored one by one."""
+"""Tiles for a teacher that sees its whole input: neighbours are merged, but a single tile must have some context."""
 MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
@@ -50,10 +50,24 @@ PLANNED = 0.8
 """Fraction of the minutes that is planned: loading, validation and steps slower than the quickest take the rest."""
 PREDICTOR_SECONDS = 0.06
 """Assumed seconds of a step of the error predictor on one core; it is small."""
-CENTRES = (512, 384, 256, 192, 128)
+CENTRES = (512, 384, 256, 192, 128, 96)
 """Candidates for the side of what is calibrated and reported on, in LQ pixels."""
 POINTS, FEWEST_POINTS = 13, 7
 """Points of the calibrated curve, and those for a teacher that is too slow for them."""
+FEWEST_PHOTOGRAPHS = 3
+"""Photographs of calibration and report for a teacher that is still too slow."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is calibrated and reported on."""
+
+    centre: int
+    """Side of the centres of photographs, in LQ pixels."""
+    points: int
+    """Points of the calibrated curve."""
+    photographs: int
+    """Number of photographs of the calibration, and of the report."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +88,7 @@ class Plan:
     crops: int
     crop_size: int
     context: int
-    centre: int
-    points: int
-    """Points of the calibrated curve."""
+    measuring: Measuring
     batch: int
     """Tiles of a training step."""
     steps: tuple[int, ...]
@@ -116,11 +128,11 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
     steps = tuple(max(FEWEST_STEPS, int(spare / len(students) / own)) for own in seconds)
     pixel = each / (crop_size + 2 * context) ** 2
-    centre, points = _measured(MEASURING_SHARE * total / (len(used.valid) * pixel), tile.size)
+    measuring = _measuring(MEASURING_SHARE * total / pixel, len(used.valid), tile.size)
     result = Plan(
         architecture=teacher,
         is_container=architecture.kind == "container",
-        split=used,
+        split=used.held_out(measuring.photographs),
         students=tuple(students),
         start=start if any(warm) else None,
         is_warm=all(warm),
@@ -128,8 +140,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
         crops=count,
         crop_size=crop_size,
         context=context,
-        centre=centre,
-        points=points,
+        measuring=measuring,
         batch=_batch(tile.size),
         steps=steps,
         predictor_steps=max(
@@ -146,8 +157,9 @@ def _folder(request: AccelerateRequest) -> Folder:
 
 def _tile(teacher: Architecture) -> Tile:
     backbone = teacher.branches[-1]
-    size, overlap = (TILE, OVERLAP) if backbone.reach(teacher.task) is not None else (WIDE_TILE, WIDE_OVERLAP)
-    return Tile(size=up(size, backbone.multiple_of), overlap=overlap)
+    sees_all = backbone.reach(teacher.task) is None
+    size, overlap = (WIDE_TILE, WIDE_OVERLAP) if sees_all else (TILE, OVERLAP)
+    return Tile(size=up(size, backbone.multiple_of), overlap=overlap, merge=sees_all)
 
 
 def _context(teacher: Architecture) -> int:
@@ -237,14 +249,20 @@ def _step_seconds(student: Student, teacher: Architecture, side: int) -> float:
     return best
 
 
-def _measured(pixels: float, tile: int) -> tuple[int, int]:
-    """Return the largest side of the centres, and the points of the curve, whose calibration and report fit.
+def _measuring(pixels: float, held_out: int, tile: int) -> Measuring:
+    """Return the most thorough calibration and report that fit into their part of the time.
 
-    pixels: number of pixels of each photograph that the teacher can restore within their part of the time.
+    pixels: number of pixels that the teacher can restore within it. held_out: number of photographs of each.
     """
-    fits = [(side, n) for n in (POINTS, FEWEST_POINTS) for side in CENTRES if _passes(n) * side**2 <= pixels]
-    side, points = fits[0] if fits else (CENTRES[-1], FEWEST_POINTS)
-    return max(side, 2 * tile), points
+    levels = [(POINTS, held_out), (FEWEST_POINTS, held_out), (FEWEST_POINTS, min(FEWEST_PHOTOGRAPHS, held_out))]
+    fits = [
+        Measuring(side, points, count)
+        for points, count in levels
+        for side in CENTRES
+        if count * _passes(points) * side**2 <= pixels
+    ]
+    best = fits[0] if fits else Measuring(CENTRES[-1], *levels[-1])
+    return replace(best, centre=max(best.centre, 2 * tile))
 
 
 def _passes(points: int) -> float:

@@ -51,14 +51,14 @@ def document(plan: Plan, request: AccelerateRequest, registry: Registry) -> dict
             "crops": plan.crops,
             "size": plan.crop_size,
             "context": plan.context,
-            "centre": plan.centre,
+            "centre": plan.measuring.centre,
         },
         "branches": [
             *(registry.serialize(student.backbone) for student in plan.students),
             _teacher(plan, request, registry),
         ],
         "classifier": "error_predictor",
-        "tile": {"size": plan.tile.size, "overlap": plan.tile.overlap},
+        "tile": plan.tile.model_dump(),
         "data": {
             "train": _dataset(request, plan.split.train),
             "valid": _dataset(request, plan.split.valid),
@@ -125,7 +125,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
             "log_every": max(1, plan.predictor_steps // 5),
             "error_tiles": 4096,
         },
-        "calibrate": {"points": plan.points, "size": plan.centre},
+        "calibrate": {"points": plan.measuring.points, "size": plan.measuring.centre},
         "fidelity": {"max_loss": request.max_loss, "runtime": request.runtime},
         "evaluate": None,
     }

@@ -26,6 +26,10 @@ class Split:
     valid: tuple[str, ...]
     test: tuple[str, ...]
 
+    def held_out(self, count: int) -> Split:
+        """Return the split with at most `count` photographs to calibrate on, and to report on."""
+        return Split(self.train, self.valid[:count], self.test[:count])
+
 
 def split(names: Sequence[str], seed: int = 0) -> Split:
     """Divide the names at random. Raises DataError if there are fewer than three."""

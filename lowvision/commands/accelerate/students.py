@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from lowvision.errors import LowvisionError, UsageError
 from lowvision.models import pretrained, weights
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.registry import Registry
 from lowvision.routing import cost
+from lowvision.system import meta_device
 
 BACKBONE = "disp"
 """The students by default: plain convolutions, the fastest network per decibel in docs/tables.md."""
@@ -61,7 +60,7 @@ def priced_students(backbones: Sequence[Backbone], teacher: Architecture, side: 
     """Return backbones with their prices on a tile of side x side pixels, cheapest first."""
     task = teacher.task
     shape = (1, task.channels, side, side)
-    with torch.device("meta"):
+    with meta_device.structure_only():
         price = cost.multiply_adds(teacher.branches[-1].build(task), shape)
         prices = [cost.multiply_adds(backbone.deployed().build(task), shape) for backbone in backbones]
     students = [Student(backbone, own / price) for backbone, own in zip(backbones, prices, strict=True)]

@@ -68,15 +68,15 @@ def cost(options: Backbone | Classifier, task: Task, width: int, height: int, cl
 
 def _counted(options: Backbone | Classifier, task: Task, width: int, height: int, classes: int) -> dict[str, Any]:
     """Return what `cost` returns, for the form that the options name."""
-    import torch
 
     from lowvision.routing import cost
+    from lowvision.system import meta_device
 
     multiple = options.multiple_of if isinstance(options, Backbone) else 1
     if width % multiple or height % multiple:
         return {"problem": f"width and height of the input must be multiples of {multiple}; got {width}x{height}"}
     try:
-        with torch.device("meta"):
+        with meta_device.structure_only():
             network = _built(options, task, classes)
         shape = 1, task.channels, height, width
         counted = {"parameters": cost.parameters(network), "multiply_adds": cost.multiply_adds(network, shape)}

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import openvino
 import torch
 from torch import Tensor
 
+from lowvision import RunError
 from lowvision_runtimes import cores
+
+CPU, AUTO = "CPU", "AUTO"
 
 
 class Prepared:
     """(B,C,h,w) float32 on the CPU -> output on the CPU."""
 
-    def __init__(self, path: Path, callers: int, precision: str, cache_size: int):
+    def __init__(self, path: Path, callers: int, precision: str, cache_size: int, device: str):
         self._core = openvino.Core()
+        self._device = device if device == CPU else _in_a_thread(_available, self._core, device)
         self._model = self._core.read_model(path)
-        self._settings = {
-            # By default a CPU with AMX computes in bf16.
-            "INFERENCE_PRECISION_HINT": precision,
-            "NUM_STREAMS": callers,
-            "INFERENCE_NUM_THREADS": max(callers, cores.cores()),
-            # With pinning, the threads of two processes would share one core.
-            "ENABLE_CPU_PINNING": False,
-        }
+        # By default a CPU with AMX computes in bf16.
+        self._settings: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": precision}
+        if device == CPU:
+            self._settings |= {
+                "NUM_STREAMS": callers,
+                "INFERENCE_NUM_THREADS": max(callers, cores.cores()),
+                # With pinning, the threads of two processes would share one core.
+                "ENABLE_CPU_PINNING": False,
+            }
         self._cache_size = cache_size
         self._networks: OrderedDict[tuple[int, ...], FixedShapeNetwork] = OrderedDict()
         self._lock = threading.Lock()
@@ -47,13 +54,29 @@ class Prepared:
             return self._networks[shape]
 
     def _compile(self, model: openvino.Model) -> openvino.CompiledModel:
-        """Compile in a thread that ends afterwards.
+        compiled: openvino.CompiledModel = _in_a_thread(self._core.compile_model, model, self._device, self._settings)
+        return compiled
 
-        On a CPU with AMX the first compilation of a process sets a signal stack for its thread, and frees that stack
-        with the last network, from any thread: a thread that still ran would crash on Ctrl-C.
-        """
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(self._core.compile_model, model, "CPU", self._settings).result()
+
+def _in_a_thread(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call in a thread that ends afterwards.
+
+    On a CPU with AMX the first use of the CPU in a process sets a signal stack for its thread, and frees that stack
+    with the last network, from any thread: a thread that still ran would crash on Ctrl-C.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call, *arguments).result()
+
+
+def _available(core: openvino.Core, device: str) -> str:
+    """Return a device. Raises RunError if OpenVINO has none of that name on this machine."""
+    available = core.available_devices
+    # `GPU` is the first of `GPU.0` and `GPU.1`.
+    if device != AUTO and device not in {*available, *(name.partition(".")[0] for name in available)}:
+        raise RunError(
+            f"OpenVINO finds no device '{device}'; use one of {', '.join([*available, AUTO])}, or install its driver"
+        )
+    return device
 
 
 class FixedShapeNetwork:

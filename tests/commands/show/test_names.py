@@ -55,7 +55,7 @@ def test_every_registered_component_is_described(kind: str, name: str) -> None:
 
 
 def test_attributes_of_a_contract_are_shown() -> None:
-    assert show("dncnn")["properties"] == {"multiple_of": 1, "scales": (1,)}
+    assert show("dncnn")["properties"] == {"multiple_of": 1, "scales": (1,), "trains_all": False}
     assert show("denoise")["properties"] == {"random": True, "margin": 0}
 
 

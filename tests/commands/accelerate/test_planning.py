@@ -1,0 +1,36 @@
+"""The plan of an acceleration fits into the time: slow teachers are measured on fewer pixels."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowvision.commands.accelerate import planning
+from lowvision.commands.accelerate.split import Split
+
+
+@given(pixels=st.floats(1, 1e9), held_out=st.integers(1, 8))
+def test_calibration_and_report_fit_into_their_time_unless_even_the_smallest_do_not(
+    pixels: float, held_out: int
+) -> None:
+    chosen = planning._measuring(pixels, held_out, 32)
+    needed = chosen.photographs * planning._passes(chosen.points) * chosen.centre**2
+    smallest = (96, planning.FEWEST_POINTS, min(planning.FEWEST_PHOTOGRAPHS, held_out))
+    assert needed <= pixels or (chosen.centre, chosen.points, chosen.photographs) == smallest
+
+
+def test_a_faster_teacher_is_measured_on_larger_centres_then_at_more_points_on_more_photographs() -> None:
+    chosen = [planning._measuring(pixels, 8, 32) for pixels in (1e5, 1e6, 1.2e6, 1e9)]
+    assert [(each.photographs, each.points) for each in chosen] == [(3, 7), (3, 7), (8, 7), (8, 13)]
+    assert chosen[0].centre <= chosen[1].centre
+    assert chosen[-1].centre == planning.CENTRES[0]
+
+
+def test_a_centre_holds_at_least_two_tiles() -> None:
+    assert planning._measuring(1, 8, 64).centre == 128
+
+
+def test_a_split_can_be_measured_on_fewer_photographs() -> None:
+    used = Split(("a",), ("b", "c"), ("d", "e"))
+    assert used.held_out(1) == Split(("a",), ("b",), ("d",))
+    assert used.held_out(9) == used
