@@ -19,7 +19,10 @@ PER_IMAGE = ("input", "base_tiled", "routed")
 def text(document: Document) -> str:
     """Format the tables of methods and of images per set, and the explanations."""
     parts = [_set(image_set, document.get("metrics", {})) for image_set in document["sets"]]
-    return "\n\n".join([f"lowvision report: {table.title(document)}", *parts, _legend(document)]) + "\n"
+    return (
+        "\n\n".join([_wrapped(f"lowvision report: {table.title(document)}", hanging=2), *parts, _legend(document)])
+        + "\n"
+    )
 
 
 def image_rows(image_set: Mapping[str, Any]) -> list[list[str]]:

@@ -123,3 +123,5 @@ def test_a_title_of_the_document_stands_in_place_of_the_options_of_the_task():
     assert report.text(document(0)).startswith("lowvision report: sr, scale 4\n")
     told = report.text({**document(0), "title": "chain, of [blur, noise]"})
     assert told.startswith("lowvision report: chain, of [blur, noise]\n")
+    long = report.text({**document(0), "title": f"chain, of [{', '.join(['noise'] * 60)}]"})
+    assert max(map(len, long.splitlines())) <= 120
