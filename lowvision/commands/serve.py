@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from lowvision.commands.service.limits import Limits
 from lowvision.errors import UsageError
 from lowvision.inference import restorer
+from lowvision.models import pretrained
 from lowvision.plugins.contracts import Precision
 from lowvision.plugins.registry import Registry
 
@@ -39,13 +41,22 @@ def run(
         import uvicorn
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-        from lowvision.commands.service.app import application
+        from lowvision.commands.service.app import Service, application
         from lowvision.commands.service.page import Page
     except ImportError:
         raise UsageError("serve needs Starlette and uvicorn; run pip install 'lowvision-framework[serve]'") from None
-    network = restorer.load(weights, device=device, runtime=runtime, registry=registry, precision=precision)
+
+    def service_of(name: str) -> Service:
+        """Load the weights that a plugin ships."""
+        return Service(load(pretrained.find(Path(name), registry)), name, limits)
+
+    load = functools.partial(restorer.load, device=device, runtime=runtime, registry=registry, precision=precision)
+    network = load(weights)
+    others = {name: functools.partial(service_of, name) for name in registry["weights"]}
     logger.info("open http://%s:%d/" if has_page else "POST an image to http://%s:%d/restore", host, port)
-    app = application(network, weights.stem, limits, (lambda service: Page(service).routes) if has_page else None)
+    app = application(
+        network, weights.stem, limits, (lambda service: Page(service, others).routes) if has_page else None
+    )
     if host in LOCAL:  # a page of another site cannot reach a local service by a name that points here
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL))
     uvicorn.run(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-from lowvision.commands.service.app import application
+from lowvision.commands.service.app import Service, application
 from lowvision.commands.service.limits import Limits
 from lowvision.commands.service.page import Page
 from lowvision.imaging import io
@@ -29,7 +29,8 @@ PATIENCE = 120
 @pytest.fixture(scope="module")
 def address(weights_file: Path) -> Iterator[str]:
     network = restorer.load(weights_file, device="cpu", runtime="torch", registry=registry.load())
-    app = application(network, "tiny", Limits(), lambda service: Page(service).routes)
+    others = {"other": lambda: Service(network, "other", Limits())}
+    app = application(network, "tiny", Limits(), lambda service: Page(service, others).routes)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -98,6 +99,32 @@ def test_a_photo_is_restored_and_compared(browser: Any, photo: Path) -> None:
     assert "320\u00d7180" in text(browser, "files")
     assert "% of the cost of the base" in text(browser, "files")
     assert element(browser, "download").get_attribute("download") == "photo.png"
+
+
+def test_other_weights_restore_the_shown_photo_again(browser: Any, photo: Path) -> None:
+    restore(browser, photo)
+    names = [option.text for option in element(browser, "weights").find_elements("tag name", "option")]
+    assert names == ["tiny", "other"]
+    element(browser, "weights").send_keys("other")
+    wait(lambda: "other" in text(browser, "name"))
+    wait(lambda: text(browser, "files").count("320\u00d7180") == 2)
+
+
+def test_a_folder_is_restored_with_progress_and_other_files_are_left_out(
+    browser: Any, photo: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png", "deep/c.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(photo.read_bytes())
+    (tmp_path / "photos" / "notes.txt").write_text("text")
+    script = "window.seen = []; new MutationObserver(() => seen.push(progress.value / progress.max)).observe"
+    browser.execute_script(f"{script}(progress, {{attributes: true}})")
+    element(browser, "folder").send_keys(str(tmp_path / "photos"))
+    wait(lambda: "3 photos are done" in text(browser, "status"))
+    assert text(browser, "files").count("320\u00d7180") == 3
+    assert "notes" not in text(browser, "files")
+    assert max(browser.execute_script("return seen")) > 0.6
+    assert not element(browser, "progress").is_displayed()
 
 
 def test_the_divider_moves_by_keys_and_pointer(browser: Any, photo: Path) -> None:

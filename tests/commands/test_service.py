@@ -215,7 +215,7 @@ def test_the_page_loads_nothing_from_other_hosts(client: Client) -> None:
 
 
 def test_the_page_receives_result_and_route_map(client: Client, photo: bytes, tmp_path: Path) -> None:
-    status, content, _ = client("POST", "/page/restore", photo, Origin=f"http://127.0.0.1:{client.port}")
+    status, content, _ = client("POST", "/page/restore/tiny", photo, Origin=f"http://127.0.0.1:{client.port}")
     answer = json.loads(content)
     assert (status, answer["width"], answer["height"], answer["suffix"]) == (200, 64, 48, ".png")
     for part, height in (("image", 48), ("map", 24)):
@@ -224,15 +224,16 @@ def test_the_page_receives_result_and_route_map(client: Client, photo: bytes, tm
         assert (status, headers["content-type"]) == (200, "image/png")
         assert io.read(tmp_path / "part.png").pixels.shape[0] >= height
     assert client("GET", "/page/results/other/image")[0] == 404
+    assert client("GET", "/page/weights/../../etc/passwd")[0] == client("POST", "/page/restore/no", photo)[0] == 404
     assert client("GET", "/" + answer["image"].replace("image", "passwd"))[0] == 404
 
 
 def test_requests_from_other_origins_are_refused(client: Client, photo: bytes) -> None:
-    status, error = client.error("/page/restore", photo, Origin="https://example.org")
+    status, error = client.error("/page/restore/tiny", photo, Origin="https://example.org")
     assert (status, error) == (403, "requests of other pages are refused")
 
 
 def test_old_results_of_the_page_are_dropped(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "KEPT", 2)
-    names = [json.loads(client("POST", "/page/restore", photo)[1])["image"] for _ in range(3)]
+    names = [json.loads(client("POST", "/page/restore/tiny", photo)[1])["image"] for _ in range(3)]
     assert [client("GET", f"/{name}")[0] for name in names] == [404, 200, 200]

@@ -53,7 +53,7 @@ def application(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        service.workers.close()
+        service.close()
 
     return Starlette(
         routes=[
@@ -73,7 +73,14 @@ class Service:
 
     def __init__(self, network: Restorer, name: str, limits: Limits):
         self.workers, self.metrics = Workers(network, limits), Metrics()
-        self._name, self._limits = name, limits
+        self.name, self._limits = name, limits
+        self.others: list[Service] = []
+        """Services of other weights, which end with this one."""
+
+    def close(self) -> None:
+        """Wait for running restores."""
+        for service in (self, *self.others):
+            service.workers.close()
 
     async def restore(self, request: Request) -> Response:
         """Restore the image in the body."""
@@ -93,7 +100,7 @@ class Service:
         network, curve = self.workers.network, self.workers.network.curve
         return JSONResponse(
             {
-                "name": self._name,
+                "name": self.name,
                 "scale": network.scale,
                 "branches": len(network.architecture.branches),
                 "speeds": list(SPEEDS) if network.curve else [],

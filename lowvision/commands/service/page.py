@@ -1,10 +1,12 @@
-"""The page of `lowvision app`: upload photographs in a browser and compare the results."""
+"""The page of `lowvision app`: choose weights, upload photographs in a browser and compare the results."""
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from starlette.routing import Route
 
 from lowvision.commands.service.app import Service
 from lowvision.commands.service.work import Result
+from lowvision.errors import LowvisionError
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = (
@@ -44,8 +47,11 @@ class Stored:
 class Page:
     """The handlers of the page."""
 
-    def __init__(self, service: Service):
-        self._service = service
+    def __init__(self, service: Service, others: Mapping[str, Callable[[], Service]] | None = None):
+        """Serve a network, and others by name, each loaded when it is first chosen."""
+        self._first, self._services = service, {service.name: service}
+        self._others = {name: load for name, load in (others or {}).items() if name != service.name}
+        self._loading = asyncio.Lock()
         self._results: OrderedDict[str, Stored] = OrderedDict()
 
     @property
@@ -53,7 +59,9 @@ class Page:
         """The routes of the page, in addition to those of the service."""
         return [
             Route("/", self.show),
-            Route("/page/restore", self.restore, methods=["POST"]),
+            Route("/page/weights", self.weights),
+            Route("/page/weights/{name:path}", self.facts),
+            Route("/page/restore/{name:path}", self.restore, methods=["POST"]),
             Route("/page/results/{name}/{part}", self.result),
         ]
 
@@ -61,12 +69,37 @@ class Page:
         """Return the page."""
         return Response(PAGE.read_bytes(), media_type="text/html", headers=HEADERS)
 
+    async def weights(self, request: Request) -> Response:
+        """List the names of the weights, the first ones first."""
+        return JSONResponse([*dict.fromkeys([*self._services, *self._others])])
+
+    async def facts(self, request: Request) -> Response:
+        """Describe the weights of a name, after loading them if they are not."""
+        try:
+            service = await self._service(request)
+        except LowvisionError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return await service.weights(request) if service else self._unknown()
+
     async def restore(self, request: Request) -> Response:
         """Restore the image in the body; return where the result and its route map are."""
         origin = request.headers.get("origin")
         if origin and origin.partition("://")[2] != request.headers.get("host"):
             return JSONResponse({"error": "requests of other pages are refused"}, 403)
-        return await self._service.answer(request, self._stored, draws_map=True)
+        service = self._services.get(request.path_params["name"])
+        return await service.answer(request, self._stored, draws_map=True) if service else self._unknown()
+
+    async def _service(self, request: Request) -> Service | None:
+        """Return the service of the weights that a request names, after loading them once; None if there is none."""
+        name = request.path_params["name"]
+        async with self._loading:
+            if name not in self._services and name in self._others:
+                self._services[name] = await asyncio.to_thread(self._others[name])
+                self._first.others.append(self._services[name])
+        return self._services.get(name)
+
+    def _unknown(self) -> Response:
+        return JSONResponse({"error": "no such weights; load the page again"}, 404)
 
     async def result(self, request: Request) -> Response:
         """Return a stored image or route map."""

@@ -216,7 +216,13 @@ class Job:
             return None
         path = self.folder / (folder or stage) / options.result
         if not path.exists():
-            raise RunError(f"{path}: missing; run again with --restart")
+            is_elsewhere = self._cache_shard[1] < self.accelerator.num_processes
+            way_out = (
+                "put the run's folder on a file system that all machines share"
+                if is_elsewhere
+                else "run again with --restart"
+            )
+            raise RunError(f"{path}: missing; {way_out}")
         return deployment.training_file(path) if training and deployment.training_file(path).exists() else path
 
     def _last_to_train(self, network: Trainable) -> str | None:
