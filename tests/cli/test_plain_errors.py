@@ -10,7 +10,7 @@ from lowvision import cli
 
 @pytest.mark.parametrize(
     "arguments",
-    [("new-plugin", "lowvision-acme", "--kind", "dataset"), ("evaluate", "w.safetensors", ".", "--protocol", "mine")],
+    [("new-plugin", "lowvision-acme", "--kind", "window"), ("evaluate", "w.safetensors", ".", "--protocol", "mine")],
 )
 def test_an_unknown_choice_is_reported_in_plain_words(arguments: tuple[str, ...]) -> None:
     command = typer.main.get_command(cli.app)

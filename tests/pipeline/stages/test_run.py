@@ -336,7 +336,7 @@ def test_a_batch_not_divisible_by_the_processes_is_reported(recipe, tmp_path):
         num_processes, process_index = 3, 0
 
     with pytest.raises(RunError, match="batch 4 cannot be split over 3 processes"):
-        next(_batches(None, Fit(batch=4), 0, Three(), 0))
+        next(_batches(None, Fit(batch=4), 0, Three(), 0, None))
 
 
 def test_two_processes_train_the_same_weights_as_one(recipe, folder):
