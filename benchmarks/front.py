@@ -129,10 +129,11 @@ def answer(worker: subprocess.Popen[str]) -> str:
 def work(options: argparse.Namespace) -> None:
     """Print the quality of a row, then the seconds of all photographs for each line that is read."""
     row = Row.of(options.rows[0])
-    restore, pairs = prepared(row, options)
+    restore, pairs, is_routed = prepared(row, options)
     restore(pairs[0][0])  # the first call exports graphs and allocates memory
     measured = [quality(restore(lq), gt, gt.shape[1] // lq.shape[1]) for lq, gt in pairs]
-    print(json.dumps(dict(zip(("psnr", "ssim"), np.mean(measured, axis=0).tolist(), strict=True))), flush=True)
+    psnr, ssim = np.mean(measured, axis=0).tolist()
+    print(json.dumps({"psnr": psnr, "ssim": ssim, "is_routed": is_routed}), flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
         for lq, _gt in pairs:
@@ -140,8 +141,10 @@ def work(options: argparse.Namespace) -> None:
         print(time.perf_counter() - start, flush=True)
 
 
-def prepared(row: Row, options: argparse.Namespace) -> tuple[Callable[[Tensor], Tensor], list[tuple[Tensor, Tensor]]]:
-    """Return the function of a row, lq (C,h,w) -> restored image, and the pairs of lq and gt."""
+def prepared(
+    row: Row, options: argparse.Namespace
+) -> tuple[Callable[[Tensor], Tensor], list[tuple[Tensor, Tensor]], bool]:
+    """Return the function of a row, lq (C,h,w) -> restored image, the pairs of lq and gt, and whether it routes."""
     components = registry.load()
     path = pretrained.find(Path(row.weights), components)
     bundle = trained_networks.read(path, components)
@@ -149,9 +152,9 @@ def prepared(row: Row, options: argparse.Namespace) -> tuple[Callable[[Tensor], 
     photos = photographs.load(Folder(path=options.photos, longer_side=options.longer_side), task)
     pairs = [(photographs.lq_of(photo, task, n), io.to_tensor(photo.gt)) for n, photo in enumerate(photos)]
     if bundle.classifier is None or row.budget == WHOLE:
-        return whole(bundle, engines.runtime_named(options.runtime, bundle, components, "cpu")), pairs
+        return whole(bundle, engines.runtime_named(options.runtime, bundle, components, "cpu")), pairs, False
     network = restorer.load(path, runtime=options.runtime)
-    return lambda lq: network.restore(lq, **row.limits).image, pairs
+    return lambda lq: network.restore(lq, **row.limits).image, pairs, True
 
 
 def whole(bundle: Any, runtime: Any) -> Callable[[Tensor], Tensor]:
@@ -191,7 +194,7 @@ def draw(table: list[dict[str, Any]], output: str) -> None:
 
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     for routed, colour in ((True, "#c2452d"), (False, "#4a6a8a")):
-        rows = [entry for entry in table if (entry["budget"] not in ("", WHOLE)) == routed]
+        rows = [entry for entry in table if entry["is_routed"] == routed]
         axes.scatter([min(e["seconds"]) for e in rows], [e["psnr"] for e in rows], color=colour, s=28, zorder=3,
                      label="routed" if routed else "whole image")  # fmt: skip  # one call a line
     for entry in table:
@@ -200,7 +203,10 @@ def draw(table: list[dict[str, Any]], output: str) -> None:
     line = list(front(table))
     axes.plot([min(e["seconds"]) for e in line], [e["psnr"] for e in line], color="#999999", lw=1, zorder=1)
     axes.set(xscale="log", xlabel="seconds for all photographs", ylabel="PSNR of RGB, dB")
-    axes.grid(alpha=0.25, which="both")
+    axes.set_xticks([0.5, 1, 2, 5, 10, 20], labels=["0.5", "1", "2", "5", "10", "20"], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(0.8 * min(min(e["seconds"]) for e in table), 1.6 * max(min(e["seconds"]) for e in table))
+    axes.grid(alpha=0.25)
     axes.legend()
     for ending in ("png", "svg"):
         figure.savefig(f"{output}.{ending}", dpi=150)
