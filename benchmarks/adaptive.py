@@ -40,7 +40,7 @@ def main() -> None:
     known, argument = registry.load(), sys.argv[1]
     shares = [float(share) for share in sys.argv[2].split(",")] if len(sys.argv) > 2 else [0.8, 0.6]
     network, task = network_of(argument, known)
-    assert isinstance(network, Adaptive), f"{argument} does not decide by itself"
+    assert isinstance(network, Adaptive), f"{argument} is no adaptive network"
     lq, gt = tiles(task, known, max(BATCHES))
     dense = multiply_adds(network, (1, *lq.shape[1:]))
     settings: dict[str, Adaptive] = {AS_TRAINED: network}

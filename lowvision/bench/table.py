@@ -23,7 +23,7 @@ Each row runs in its own process, one at a time, in turns; speeds and ratios are
 multiply-adds, including overlap and classifier. peak: a 3x3 convolution from 64 to 64 channels. x base: speed relative
 to the base on the whole image, by torch: eager with default settings; tuned: eager, channels last, memory kept, as the
 engine does; own: by the row's own runtime. MiB: memory of the process, after loading and at its peak; on an
-accelerator the peak is that of its own memory."""
+accelerator the peak is that of the memory of the device."""
 LABELS = {"base_whole": "base whole", "base_tiled": "base tiled", "routed_tile_by_tile": "tile by tile"}
 
 

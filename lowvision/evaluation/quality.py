@@ -72,7 +72,7 @@ class Quality:
 
 
 def needs_no_gt(metric: Metric, photo: str) -> bool:
-    """Return True if a metric has no reference, or one of its own for the photograph of that name."""
+    """Return True if a metric needs no reference, or has a separate one for the photograph of that name."""
     return not metric.full_reference or metric.reference(photo) is not None
 
 

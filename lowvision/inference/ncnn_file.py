@@ -44,7 +44,7 @@ class _Layer:
 
 @dataclass
 class NcnnFile:
-    """Collects layers and their weights in the order of computation; every layer gets a name of its own."""
+    """Collects layers and their weights in the order of computation; every layer gets a unique name."""
 
     layers: list[_Layer] = field(default_factory=lambda: [_Layer("Input", INPUT, [], [INPUT], {})])
     weights: bytearray = field(default_factory=bytearray)

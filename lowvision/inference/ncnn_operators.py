@@ -52,11 +52,10 @@ def convolution(
     groups: int = 1,
 ) -> Blob:
     outputs, _, height, width = constant(weight).shape
-    (down, across), (step_y, step_x) = pair(dilation), pair(stride)
+    down, across = pair(dilation)
     top, bottom, left, right = _borders(padding, down * (height - 1), across * (width - 1))
-    options = {0: outputs, 5: int(bias is not None), 6: weight.numel()}
-    options |= _differing((1, width), (11, height)) | _differing((2, across), (12, down))
-    options |= _differing((3, step_x), (13, step_y)) | _differing((4, left), (14, top), (15, right), (16, bottom))
+    options = {0: outputs, 5: int(bias is not None), 6: weight.numel()} | _kernel(weight, dilation, stride)
+    options |= _differing((4, left), (14, top), (15, right), (16, bottom))
     if groups == 1:
         return to.weighted("Convolution", x, options, weight, bias)
     return to.weighted("ConvolutionDepthWise", x, options | {7: groups}, weight, bias)
@@ -73,16 +72,21 @@ def transposed(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Blob:
-    _, outputs, height, width = constant(weight).shape
-    (down, across), (step_y, step_x), (y, x_pad) = pair(dilation), pair(stride), pair(padding)
-    more_y, more_x = pair(output_padding)
+    outputs = constant(weight).shape[1]
+    (y, x_pad), (more_y, more_x) = pair(padding), pair(output_padding)
     options = {0: outputs * groups, 5: int(bias is not None), 6: weight.numel(), 18: more_x, 19: more_y}
-    options |= _differing((1, width), (11, height)) | _differing((2, across), (12, down))
-    options |= _differing((3, step_x), (13, step_y)) | _differing((4, x_pad), (14, y))
+    options |= _kernel(weight, dilation, stride) | _differing((4, x_pad), (14, y))
     kernel = weight.unflatten(0, (groups, -1)).transpose(1, 2)  # (groups, out/groups, in/groups, h, w)
     if groups == 1:
         return to.weighted("Deconvolution", x, options, kernel, bias)
     return to.weighted("DeconvolutionDepthWise", x, options | {7: groups}, kernel, bias)
+
+
+def _kernel(weight: Tensor, dilation: Any, stride: Any) -> dict[int, int]:
+    """Return the options of a kernel's size, dilation and stride along both axes."""
+    (height, width), (down, across), (step_y, step_x) = weight.shape[2:], pair(dilation), pair(stride)
+    options = _differing((1, width), (11, height)) | _differing((2, across), (12, down))
+    return options | _differing((3, step_x), (13, step_y))
 
 
 def linear(to: Context, x: Blob, weight: Tensor, bias: Tensor | None = None) -> Blob:

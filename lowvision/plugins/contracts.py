@@ -233,7 +233,7 @@ class Runtime(Options, ABC):
     devices: ClassVar[tuple[str, ...] | None] = None
     """Kinds of devices that it supports, e.g. `("cpu",)`; None: all. On others `auto` does not try it."""
     automatic: ClassVar[bool] = True
-    """False: `auto` does not try it, e.g. because it needs an export of its own."""
+    """False: `auto` does not try it, e.g. because it needs a separate export."""
     batch: int | None = Field(default=None, ge=1)
     """Tiles of one shape per call; null: 4 on CPUs, where more exceed the cache, on accelerators by free memory."""
     precision: Precision = "f32"

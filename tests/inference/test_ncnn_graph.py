@@ -24,7 +24,7 @@ KNOWN = registry.load()
 CLOSE = 2e-5
 """Relative to the largest output, at least 1: ncnn approximates exponentials."""
 AGREES = 1e-3
-"""As above, for a whole network."""
+"""The same for a whole network."""
 SHAPES = ((2, 3, 16, 20), (1, 3, 25, 19))
 
 

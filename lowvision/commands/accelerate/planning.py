@@ -60,7 +60,7 @@ FEWEST_PHOTOGRAPHS = 3
 
 @dataclass(frozen=True)
 class Measuring:
-    """What is calibrated and reported on."""
+    """The extent of calibration and report."""
 
     centre: int
     """Side of the centres of photographs, in LQ pixels."""

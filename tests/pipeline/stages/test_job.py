@@ -1,4 +1,4 @@
-"""What a stage finds of earlier ones."""
+"""A stage finds the results of earlier ones."""
 
 from __future__ import annotations
 
