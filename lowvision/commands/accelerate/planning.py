@@ -37,7 +37,7 @@ MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
 ENOUGH_STEPS = 1000
-"""Steps within which a student must have its part of the time; otherwise a smaller one learns more."""
+"""Fewest steps that a student should get in its part of the time; otherwise a smaller one is chosen."""
 FEWEST_STEPS, FEWEST_PREDICTOR_STEPS, MOST_PREDICTOR_STEPS = 50, 200, 4000
 FEWEST_CROPS = 16
 BATCH_PIXELS, FEWEST_TILES = 16 * 32**2, 4

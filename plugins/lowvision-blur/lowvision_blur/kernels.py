@@ -102,7 +102,7 @@ def filtered(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 def filtered_batch(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
-    """Filter each image of (B,C,H,W) by a separate square kernel with an odd side, as `filtered` does, in one pass."""
+    """Filter each image of (B,C,H,W) by a separate square kernel with an odd side in one pass, like `filtered`."""
     side = max(len(kernel) for kernel in kernels)
     equal = [functional.pad(kernel, 4 * [(side - len(kernel)) // 2]) for kernel in kernels]
     weights = torch.stack(equal).to(images).repeat_interleave(images.shape[1], dim=0)[:, None]  # (B*C,1,K,K)
