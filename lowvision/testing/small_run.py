@@ -49,7 +49,7 @@ class SmallClassifier(Classifier):
 
 
 class Interrupted(BaseException):
-    """Raised in place of a kill."""
+    """Raised where the process would be killed."""
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class Workers:
                 self.running -= 1
 
     def submit(self, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline) -> Future[Result]:
-        """Restore an uploaded file; suffix: ending of the result, None: that of the upload."""
+        """Restore an uploaded file; suffix: ending of the result, by default that of the upload."""
         return self._pool.submit(self._restore, content, options, suffix, deadline)
 
     def close(self) -> None:
