@@ -93,7 +93,7 @@ class Workers:
     ) -> Future[Result]:
         """Restore an uploaded file.
 
-        suffix: ending of the result; by default that of the upload. compares: also measure input and result.
+        suffix: ending of the result; by default that of the upload. compares: also measure both ways to restore it.
         """
         return self._pool.submit(self._restore, content, options, suffix, deadline, compares)
 
