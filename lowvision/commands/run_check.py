@@ -1,4 +1,4 @@
-"""Implement `lowvision doctor RUN`: verify checkpoints, results and records of a run, with a way out each."""
+"""Implement `lowvision doctor RUN`: verify checkpoints, results and records of a run."""
 
 from __future__ import annotations
 

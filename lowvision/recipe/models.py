@@ -1,4 +1,4 @@
-"""A recipe as an options model, and the constraints across its options; those of stages are in `stages.py`."""
+"""A recipe as an options model, and the constraints across its options; stages have their own, `Stage.issues`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Data(Options):
     valid: DatasetChoice | None = None
     """Validation set, by which the best weights are selected."""
     test: DatasetChoice | None = None
-    """Test set, for `evaluate` only."""
+    """Test set, for `evaluate` and `fidelity` only."""
     on_error: Literal["stop", "skip"] = "stop"
     """A training file that cannot be read: `stop` before training, or `skip` it; skipped files are named."""
     teachers: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class SmallClassifier(Classifier):
 
 
 class Interrupted(BaseException):
-    """Raised in place of a kill."""
+    """Raised where the process would be killed."""
 
 
 @contextmanager

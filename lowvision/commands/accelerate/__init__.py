@@ -36,7 +36,7 @@ def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]
     """Make a faster version of a network, write it to the output, and return the report's document.
 
     The same request resumes an interrupted one. Raises NotFasterError if the result is not faster at the
-    fidelity that was asked for; the run folder then holds the report and the container.
+    required fidelity; the run folder then holds the report and the container.
     """
     from lowvision.pipeline import run
 

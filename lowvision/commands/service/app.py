@@ -48,7 +48,7 @@ OTHERS = ("speed", "format", "strip_metadata")
 def application(
     network: Restorer, name: str, limits: Limits, pages: Callable[[Service], list[Route]] | None = None
 ) -> Starlette:
-    """Return the application for a network; name: that of the weights, for clients. pages: adds routes."""
+    """Return the application for a network. name: name of the weights, for clients. pages: adds routes."""
     service = Service(network, name, limits)
 
     @asynccontextmanager

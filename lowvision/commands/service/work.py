@@ -91,7 +91,10 @@ class Workers:
     def submit(
         self, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline, compares: bool = False
     ) -> Future[Result]:
-        """Restore an uploaded file; suffix: ending of the result, None: that of the upload; compares: measure both."""
+        """Restore an uploaded file.
+
+        suffix: ending of the result; by default that of the upload. compares: also measure both ways to restore it.
+        """
         return self._pool.submit(self._restore, content, options, suffix, deadline, compares)
 
     def close(self) -> None:

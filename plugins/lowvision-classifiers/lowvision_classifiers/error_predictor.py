@@ -15,7 +15,7 @@ SLOPE = 0.1
 
 
 class Network(nn.Module):
-    """(B,C,h,w) in [0,1] -> (B,branches): minus the predicted mean squared error of each branch.
+    """The predictor, (B,C,h,w) in [0,1] -> (B,branches): minus the predicted mean squared error of each branch.
 
     Features are learned (strided convolutions, pooled to mean, maximum and deviation) and fixed (logarithms of gradient
     statistics). The head predicts standardised values: the logarithm of the last branch's error, and the logarithms
@@ -48,7 +48,7 @@ class Network(nn.Module):
         return -self.log_errors(lq).exp()
 
     def log_errors(self, lq: Tensor) -> Tensor:
-        """(B,branches): natural logarithms of the predicted errors."""
+        """Return the natural logarithms of the predicted errors, (B,branches)."""
         pooled = _pooled(self.features(lq))  # (B, 3 * channels)
         predicted = self.head(torch.cat([pooled, gradient_statistics(lq)], dim=1)) * self.spread + self.centre
         last = predicted[:, -1:]
@@ -64,7 +64,7 @@ class Network(nn.Module):
 
 
 def gradient_statistics(lq: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,4): logarithms of mean and largest absolute gradient, variance and mean absolute Laplacian."""
+    """Return logarithms (B,4) of mean and largest absolute gradient, variance, and mean absolute Laplacian."""
     # Sums of slices: a mean over three channels and a convolution of one channel take most of the predictor's time.
     # All operators keep the channel axis of 1, since ncnn has no batch to reduce to.
     grey = reduce(add, lq.split(1, dim=1)) / lq.shape[1]

@@ -29,7 +29,7 @@ NUMBERED = ("cuda", "tensorrt", "directml")
 
 
 class Prepared:
-    """(B,C,h,w) float32 on the CPU -> output on the CPU."""
+    """A prepared network: (B,C,h,w) float32 on the CPU -> output on the CPU."""
 
     def __init__(self, path: Path, callers: int, provider: Provider, device_id: int):
         providers = _providers(provider, device_id)

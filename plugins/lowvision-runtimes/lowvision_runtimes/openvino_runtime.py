@@ -20,7 +20,7 @@ CPU, AUTO = "CPU", "AUTO"
 
 
 class Prepared:
-    """(B,C,h,w) float32 on the CPU -> output on the CPU."""
+    """A prepared network: (B,C,h,w) float32 on the CPU -> output on the CPU."""
 
     def __init__(self, path: Path, callers: int, precision: str, cache_size: int, device: str):
         self._core = openvino.Core()
