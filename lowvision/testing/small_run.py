@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +14,10 @@ from torch import nn
 from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone, Classifier, Task
-from lowvision.plugins.hookspecs import hookimpl
+from lowvision.testing.registration import registered
 from lowvision.testing.subject import PlainTask
 from lowvision.training import checkpoint
 
-MODULE = "lowvision_component_under_test"
 NAME = "component_under_test"
 FIT = {"steps": 4, "batch": 2, "checkpoint_every": 2, "valid_every": 2, "log_every": 1}
 SPLITS = ("train", "valid", "test")
@@ -55,19 +52,9 @@ class Interrupted(BaseException):
 @contextmanager
 def components(**under_test: type) -> Iterator[registry.Registry]:
     """Yield the installed components, those of the small recipe, and one under test by its kind, all called NAME."""
-    module: Any = types.ModuleType(MODULE)
     small = {"tasks": PlainTask, "backbones": SmallBackbone, "classifiers": SmallClassifier}
-    for kind, component in {**small, **under_test}.items():
-        setattr(module, f"lowvision_{kind}", hookimpl(lambda component=component: {NAME: component}))
-    sys.modules[MODULE] = module
-    try:
-        known = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
-        if broken := [plugin for plugin in known.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
-            names = ", ".join(component.__name__ for component in under_test.values())
-            raise AssertionError(f"{names}: {broken[0].reason}")
+    with registered({kind: {NAME: component} for kind, component in {**small, **under_test}.items()}) as known:
         yield known
-    finally:
-        del sys.modules[MODULE]
 
 
 def recipe(folder: Path) -> dict[str, Any]:

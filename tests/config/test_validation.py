@@ -88,3 +88,10 @@ def test_messages_of_a_validator_are_unchanged() -> None:
 def test_long_values_are_cut_short() -> None:
     assert len(error_messages(whole="x" * 1000)["whole"]) < 120
     assert len(error_messages(whole=tuple(range(1000)))["whole"]) < 120
+
+
+def test_a_value_with_an_error_inside_is_not_compared_with_the_other_types_of_its_field() -> None:
+    assert error_messages(either=(1, "x")) == {"either.1": "must be a whole number, not 'x'"}
+    assert error_messages(either={"x": 1}) == {
+        "either": "must be a number, not a mapping of x; or must be a list, not a mapping of x"
+    }

@@ -17,7 +17,7 @@ from lowvision.commands.evaluate import evaluate
 from lowvision.data.photographs import Photograph
 from lowvision.errors import DataError, UsageError
 from lowvision.evaluation.measure import Evaluation, ImageMeasurement, _timed, mean
-from lowvision.evaluation.run import _image_row
+from lowvision.evaluation.run import ENLARGED, _baseline, _image_row
 from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.core_metrics import PSNR
@@ -27,7 +27,10 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.routing.cost import multiply_adds
 from lowvision.routing.engine import Engine
 from lowvision.routing.regions import Geometry
+from lowvision_degradations import LowLight
+from lowvision_denoise import Denoising
 from lowvision_metrics import Blur, Noise
+from lowvision_sr import SuperResolution
 
 COMPARED = ("high_frequency", "edge_table", "oracle")
 
@@ -69,8 +72,19 @@ def test_the_report_describes_the_compared_classifiers_and_keeps_its_schema(docu
     assert "blur" in document["classifiers"]["high_frequency"]
 
 
-def test_the_report_describes_the_baseline_by_its_docstring(document):
-    assert document["baseline"] == "without a network: enlarge by bicubic interpolation; the result may overshoot [0,1]"
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        (
+            SuperResolution(scale=2),
+            f"without a network: {ENLARGED}",
+        ),
+        (Denoising(), "without a network: the degraded image itself"),
+        (LowLight(), "without a network: lq, brightened by the geometric mean of the exposures"),
+    ],
+)
+def test_the_report_describes_the_baseline_by_its_own_docstring_or_the_default(task, text):
+    assert _baseline(task) == text
 
 
 def test_a_budget_is_not_exceeded_and_a_larger_budget_is_spent(document):
