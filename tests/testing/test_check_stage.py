@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from lowvision import Stage, Trainable, TrainingStage
+from lowvision import ImageLoss, Stage, Trainable, TrainingStage
 from lowvision.testing import check_stage
 
 FAULTS = {
@@ -72,6 +72,24 @@ class UnseededStage(TrainingStage):
         context.train(network, self)
 
 
+class OwnLossAlone(TrainingStage):
+    """Trains by a loss of its own, whatever the recipe says."""
+
+    place: ClassVar[float] = 5
+    trains: ClassVar[Trainable | None] = "base"
+
+    def run(self, context: Any) -> None:
+        class Objective(torch.nn.Module):
+            def __init__(self, network: torch.nn.Module, image_loss: ImageLoss):
+                super().__init__()
+                self.network = network
+
+            def forward(self, lq: torch.Tensor, gt: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
+                return {"own": (self.network(lq) - gt).square().mean()}
+
+        context.train(context.base(), self, objective=Objective)
+
+
 class InvalidPlace(Refine):
     """A stage whose place is not a number."""
 
@@ -100,6 +118,11 @@ def test_each_fault_is_reported_with_a_remedy(fault: str) -> None:
 def test_two_different_trainings_are_reported() -> None:
     with pytest.raises(AssertionError, match=r"two runs differ in (best|last)\.safetensors; derive all randomness"):
         check_stage(UnseededStage())
+
+
+def test_a_stage_that_ignores_the_losses_of_the_recipe_is_reported() -> None:
+    with pytest.raises(AssertionError, match=r"its option `loss` has no effect; compute .* by image_loss"):
+        check_stage(OwnLossAlone())
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class StageContext(Job):
         trainee: nn.Module,
         options: Fit,
         *,
-        objective: nn.Module | None = None,
+        objective: network.MakeObjective | None = None,
         branch: int | None = None,
         tiles: Dataset[tuple[Tensor, Tensor]] | None = None,
     ) -> dict[str, Value]:
@@ -82,7 +82,8 @@ class StageContext(Job):
 
         Writes `last.safetensors` and `best.safetensors` to the stage folder, or to its subfolder `<branch>`. An
         interrupted training resumes from its last checkpoint with the same result.
-        objective: as `Backbone.objective`. Default: that of the backbone. tiles: default, `training_tiles`.
+        objective: a function as `Backbone.objective`, from a network and the sum of the stage's losses to a module.
+        Default: that of the backbone. tiles: default, `training_tiles`.
         """
         stage = self.stage if branch is None else f"{self.stage}/{branch}"
         architecture = self.architecture.only(-1 if branch is None else branch)
