@@ -4,8 +4,9 @@
 
 Without WEIGHTS, the default weights of `lowvision restore` run: at `fast`, what surrounds the branches counts most. The
 image is a mosaic of sample photographs. `around` is measured with branches that do nothing
-(`lowvision/bench/dissection.py`); `classifier` and `budget` are parts of it. Seconds are those of the processor, summed
-over threads: on the clock, branches run while the bands before them are blended and converted. Minimum of ROUNDS runs.
+(`lowvision/bench/dissection.py`); `classifier` and, with `--budget`, `budget` are parts of it. Seconds are those of the
+processor, summed over threads: on the clock, branches run while the bands before them are blended and converted.
+Minimum of ROUNDS runs.
 """
 
 from __future__ import annotations
@@ -61,17 +62,19 @@ def mosaic(height: int, width: int) -> NDArray[np.uint8]:
 
 def report(restorer: Any, image: NDArray[np.uint8], limit: dict[str, Any]) -> None:
     engine, lq = restorer._engine, io.to_tensor(image)
-    cost = int(limit.get("budget", 0.5) * engines.base_cost(restorer.architecture, *image.shape[:2]))
+    cost = int(limit.get("budget", 1.0) * engines.base_cost(restorer.architecture, *image.shape[:2]))
     calls = BranchCalls(engine.callers)
     restorer = replace(restorer, _engine=replace(engine, networks=recorded(engine.networks, calls)))
     total = least(lambda: restorer.restore(image, **limit))
     restorer = replace(restorer, _engine=replace(engine, networks=without_work(engine.networks, calls)))
     around = least(lambda: restorer.restore(image, **limit))
     classifier = least(lambda: engine._scores(lq, engine._plan(lq)))
-    planned = least(lambda: engine.decide(lq, cost)) - classifier
+    parts = {"around the branches": around, "- classifier": classifier}
+    if "budget" in limit:
+        parts["- budget"] = least(lambda: engine.decide(lq, cost)) - classifier
     print(f"{image.shape[1]}x{image.shape[0]}, {limit}, {restorer.runtime}: {total:.3f} s of the processor")
     print("| part | processor seconds | share |\n|---|---|---|")
-    for name, seconds in (("around the branches", around), ("- classifier", classifier), ("- budget", planned)):
+    for name, seconds in parts.items():
         print(f"| {name} | {seconds:.3f} | {seconds / total:.0%} |")
 
 

@@ -6,12 +6,13 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import filterfalse
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from lowvision.config.yaml_reader import KeyPath
+if TYPE_CHECKING:  # importing yaml takes as long as this whole package
+    from lowvision.config.yaml_reader import KeyPath
 
 PLAIN = "plain_message"
 """The pydantic error type, and its context key, of an issue that already has its final message."""

@@ -16,6 +16,18 @@ from lowvision.system import meta_device
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """What an image may cost and lose; None: no limit."""
+
+    cost: int | None
+    """Multiply-adds."""
+    loss: float | None
+    """Loss of PSNR in dB, in the mean over the photographs of the curve."""
+    worst: float | None
+    """Loss of PSNR in dB of all but one percent of the tiles."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """The limits that the networks of a weights file can keep."""
 

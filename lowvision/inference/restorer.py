@@ -21,7 +21,7 @@ from lowvision.imaging.io import Pixels
 from lowvision.imaging.resize import resize
 from lowvision.inference import engines, package, route_map, trained_networks
 from lowvision.inference.image_arrays import Kind, check_finite, empty_result, to_planes, visible_colour, write_rows
-from lowvision.inference.limits import Limits
+from lowvision.inference.limits import Allowance, Limits
 from lowvision.models import calibration as curves
 from lowvision.models import pretrained, weights, weights_header
 from lowvision.models.architecture import Architecture
@@ -32,6 +32,7 @@ from lowvision.plugins.contracts import Adaptive, Precision, Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing import adapting
 from lowvision.routing.engine import Engine, Routes, Watch
+from lowvision.routing.networks import Run
 from lowvision.routing.tiling import Plan, unit
 from lowvision.system import devices
 from lowvision.system.allocator import keep_memory
@@ -85,6 +86,8 @@ class Restorer:
     """Operating points of a single adaptive network, if the stage `calibrate` measured them."""
     _adaptive_at: Callable[[int], Adaptive]
     """Returns the adaptive network at the operating point of a number."""
+    base_alone: Callable[[], Run]
+    """Returns the base, (B,C,H,W) -> (B,C,s*H,s*W), prepared for one call at a time: the network without routing."""
     _engine: Engine
     """Runs the branches; it never calls the classifier of a single network."""
 
@@ -142,16 +145,16 @@ class Restorer:
         LowvisionError for a budget that cannot be kept, TypeError and ValueError for an unsupported image.
         """
         self.check_budget(budget, max_loss, speed, worst)
-        max_loss = self._limits.loss(budget, max_loss, speed)
         planes, batched = to_planes(image), isinstance(image, Tensor) and image.ndim == 4  # planes: (B, C, H, W)
         height, width = planes.shape[2:]
         base_cost = engines.base_cost(self.architecture, height, width)  # counted before the timer starts
-        limit = None if budget is None else int(budget * base_cost)
+        cost = None if budget is None else int(budget * base_cost)
+        allowed = Allowance(cost, self._limits.loss(budget, max_loss, speed), worst)
         began = time.perf_counter()
         result = empty_result(image, self.scale, pinned=self.device.type == "cuda")
         planes = self._engine.on_device(planes)
         routed = [
-            self._restore_one(lq, result, n, limit, max_loss, worst, restores_alpha, _part(progress, n, len(planes)))
+            self._restore_one(lq, result, n, allowed, restores_alpha, _part(progress, n, len(planes)))
             for n, lq in enumerate(planes)
         ]
         devices.synchronize(self.device)
@@ -171,9 +174,7 @@ class Restorer:
         planes: Tensor,
         result: Any,
         n: int,
-        limit: int | None,
-        max_loss: float | None,
-        worst: float | None,
+        allowed: Allowance,
         restores_alpha: bool,
         progress: Watch | None,
     ) -> Routes:
@@ -185,9 +186,9 @@ class Restorer:
             raise DataError(
                 "is in colour, but these weights restore grey images; convert it to grey, or take weights for RGB"
             )
-        routes = self._run(colour, result, n, slice(0, len(colour)), limit, max_loss, worst, progress)
+        routes = self._run(colour, result, n, slice(0, len(colour)), allowed, progress)
         if len(alpha) and restores_alpha:
-            more = self._run(alpha, result, n, slice(3, 4), limit, max_loss, worst, None)
+            more = self._run(alpha, result, n, slice(3, 4), allowed, None)
             return replace(routes, cost=routes.cost + more.cost)
         if len(alpha):
             size = (self.scale * planes.shape[1], self.scale * planes.shape[2])
@@ -200,15 +201,13 @@ class Restorer:
         result: Any,
         n: int,
         channels: slice,
-        limit: int | None,
-        max_loss: float | None,
-        worst: float | None,
+        allowed: Allowance,
         progress: Watch | None,
     ) -> Routes:
         """Run the networks on planes (1 or 3,H,W) and write the bands into channels of image n of the result."""
         expected = self.architecture.task.channels
         lq = planes.expand(expected, -1, -1)
-        engine, routes, spent = self._routes(lq, limit, max_loss, worst)
+        engine, routes, spent = self._routes(lq, allowed)
         row = 0
         for band in engine.bands(lq, routes, progress):
             rows = band if len(planes) == expected else band.mean(dim=0, keepdim=True)
@@ -217,21 +216,20 @@ class Restorer:
             row += rows.shape[1]
         return routes if spent is None else replace(routes, cost=int(sum(spent)))
 
-    def _routes(
-        self, lq: Tensor, limit: int | None, max_loss: float | None, worst: float | None
-    ) -> tuple[Engine, Routes, list[Tensor] | None]:
+    def _routes(self, lq: Tensor, allowed: Allowance) -> tuple[Engine, Routes, list[Tensor] | None]:
         """Select the engine and the routes of an image.
 
         The third value collects the costs of an adaptive network, which are known only after it has run; else None.
         """
         if self.architecture.classifier:
-            k = self._limits.multiplier(max_loss, worst)
-            return self._engine, self._engine.decide(lq, limit, k), None
+            k = self._limits.multiplier(allowed.loss, allowed.worst)
+            return self._engine, self._engine.decide(lq, allowed.cost, k), None
         static = self._engine.given(lq, 0)
-        if max_loss is None and (limit is None or limit >= static.cost):
+        if allowed.loss is None and (allowed.cost is None or allowed.cost >= static.cost):
             return self._engine, static, None
         alone = replace(self._engine, geometry=self._engine.geometry.alone).given(lq, 0)
-        number = self._limits.operating_point(None if limit is None else limit / alone.cost, max_loss)
+        share = None if allowed.cost is None else allowed.cost / alone.cost
+        number = self._limits.operating_point(share, allowed.loss)
         if static.cost <= self.settings[number].share * alone.cost:  # merged tiles overlap less and may be cheaper
             return self._engine, static, None
         engine, spent = adapting.adaptive_engine(self._adaptive_at(number), self._engine)
@@ -286,6 +284,7 @@ def load(
         curve=curves.read(parts.header.measured),
         settings=parts.header.settings,
         _adaptive_at=adaptive_at,
+        base_alone=functools.cache(lambda: selected.prepare(parts.branches[-1], 1, device)),
         _engine=engines.build(parts, selected, device),
     )
 

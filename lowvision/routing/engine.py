@@ -100,7 +100,7 @@ class Engine:
     overlap: int
     """Minimum overlap of neighbouring tiles, in LQ pixels."""
     geometry: Geometry = field(default_factory=Geometry)
-    """Merging of tiles, and their context. Default: no merging."""
+    """Merging of tiles, and their context; small images merge less (`Geometry.within`). Default: no merging."""
     batch: int = 16
     """Tiles per batch of a branch. A merged window counts as its number of tiles; one window is the minimum."""
     callers: int = 1
@@ -229,9 +229,12 @@ class Engine:
         scores = list(in_order(classify_batch, range(0, len(corners), at_once), self.callers))
         return torch.cat(scores).double().numpy()
 
+    def _geometry(self, tiling: Plan) -> Geometry:
+        return self.geometry.within(len(tiling.tops), len(tiling.lefts))
+
     def _stretches(self, tiling: Plan, channels: int) -> Iterator[Stretch]:
         """Yield as many rows of tiles at a time as a band may hold."""
-        merge, rows = self.geometry.merge, len(tiling.tops)
+        merge, rows = self._geometry(tiling).merge, len(tiling.tops)
         row_bytes = 4 * channels * tiling.width * (self.size - self.overlap) * self.scale**2
         rows_per_band = max(1, min(MOST_ROWS, BAND_BYTES // row_bytes) // merge) * merge
         for first in range(0, rows, rows_per_band):
@@ -241,12 +244,13 @@ class Engine:
             yield Stretch(first, last, top, bottom, finished)
 
     def _windows(self, tiling: Plan, choice: Tensor, stretch: Stretch) -> list[Window]:
-        return [window(region, tiling, self.geometry) for region in self._regions(tiling, choice, stretch)]
+        geometry = self._geometry(tiling)
+        return [window(region, tiling, geometry) for region in self._regions(tiling, choice, stretch)]
 
     def _regions(self, tiling: Plan, choice: Tensor, stretch: Stretch) -> list[Region]:
         columns = len(tiling.lefts)
         rows = choice[stretch.first * columns : stretch.last * columns].unflatten(0, (-1, columns)).numpy()
-        return merged(rows, self.geometry, stretch.first)
+        return merged(rows, self._geometry(tiling), stretch.first)
 
     def _cost(self, image: Tensor, tiling: Plan, choice: Tensor) -> int:
         """Return the multiply-adds of the branches, without the classifier."""
@@ -255,7 +259,7 @@ class Engine:
         counts = Counter((region.branch, region.rows, region.columns) for region in regions)
         total = 0
         for (branch, rows, columns), count in counts.items():
-            size = window_size(rows, columns, tiling, self.geometry)
+            size = window_size(rows, columns, tiling, self._geometry(tiling))
             total += count * self.networks.prices((image.shape[0], *size))[branch]
         return total
 

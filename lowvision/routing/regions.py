@@ -7,7 +7,7 @@ value as in the whole image if the window covers the receptive field around it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,16 @@ class Geometry:
     def alone(self) -> Geometry:
         """Return the geometry without merging: every tile alone, as in training and in the paper."""
         return Geometry(multiple_of=self.multiple_of)
+
+    def within(self, rows: int, columns: int) -> Geometry:
+        """Return the geometry for an image of that many rows and columns of tiles.
+
+        No region takes more than half of the tiles, so that a small image does not leave all but one core idle.
+        """
+        merge = self.merge
+        while merge > 1 and 2 * min(merge, rows) * min(merge, columns) > rows * columns:
+            merge //= 2
+        return replace(self, merge=merge)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:

@@ -59,10 +59,10 @@ def test_the_tile_size_search_returns_at_most_the_image_size(weights_file: Path)
     assert facts["batch"] >= 1
 
 
-@pytest.mark.parametrize("what", ["bicubic", "base_whole"])
-def test_a_row_is_computed_on_its_device(weights_file: Path, what: str) -> None:
+@pytest.mark.parametrize("method", ["bicubic", "base_whole"])
+def test_a_row_is_computed_on_its_device(weights_file: Path, method: str) -> None:
     """On a device without values, which shows where tensors are."""
-    assert restored(job(weights_file, what, device="meta")).device.type == "meta"
+    assert restored(job(weights_file, method, device="meta")).device.type == "meta"
 
 
 def test_calls_of_branches_are_timed_to_the_end_of_queued_work(monkeypatch: pytest.MonkeyPatch) -> None:

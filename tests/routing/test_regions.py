@@ -34,6 +34,20 @@ def test_the_largest_regions_are_selected_first():
 
 
 @pytest.mark.parametrize(
+    ("rows", "columns", "merge"),
+    [(1, 1, 1), (1, 2, 1), (2, 2, 1), (3, 3, 2), (5, 9, 4), (9, 9, 4), (10, 17, 8), (100, 200, 8)],
+)
+def test_small_images_merge_fewer_tiles(rows, columns, merge):
+    assert Geometry(8, halo=3, multiple_of=2).within(rows, columns) == Geometry(merge, halo=3, multiple_of=2)
+
+
+@given(rows=st.integers(1, 40), columns=st.integers(1, 40), merge=st.sampled_from([1, 2, 4, 8]))
+def test_no_region_takes_more_than_half_of_several_tiles(rows, columns, merge):
+    regions = merged([[0] * columns] * rows, Geometry(merge).within(rows, columns))
+    assert max(region.rows * region.columns for region in regions) <= max(1, rows * columns / 2)
+
+
+@pytest.mark.parametrize(
     ("merge", "shapes"), [(1, [(1, 1)]), (2, [(2, 2), (1, 2), (2, 1), (1, 1)]), (3, [(2, 2), (1, 2), (2, 1), (1, 1)])]
 )
 def test_the_sides_of_regions_are_powers_of_two(merge, shapes):
