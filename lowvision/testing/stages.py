@@ -14,6 +14,7 @@ from lowvision.pipeline import run, run_folder
 from lowvision.plugins import registry
 from lowvision.plugins.stages import Stage
 from lowvision.recipe import reading
+from lowvision.recipe.models import FAULTY_ISSUES
 from lowvision.testing import options, small_run
 from lowvision.testing.small_run import FIT, NAME, SPLITS, CountingLoss
 from lowvision.testing.subject import one_line
@@ -28,10 +29,10 @@ def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
     recipe: keys that replace those of the recipe, e.g. `{"stages": {}}` for a stage that must run alone, or
     `{"branches": [...], "classifier": None}`. Use small options: the stage runs three times.
 
-    Checks: serialization of options; class variables; the stage runs; a `TrainingStage` computes the losses of its
-    option `loss`; every file that it writes is listed, so that `--restart` removes it; the weights of the network that
-    it `trains` can be read; two runs give the same results, also if the training of one was interrupted. Raises
-    AssertionError at the first failure.
+    Checks: serialization of options; class variables; `issues` accepts any recipe; the stage runs; a `TrainingStage`
+    computes the losses of its option `loss`; every file that it writes is listed, so that `--restart` removes it; the
+    weights of the network that it `trains` can be read; two runs give the same results, also if the training of one was
+    interrupted. Raises AssertionError at the first failure.
     """
     options.check_options(stage)
     _check_class(type(stage))
@@ -42,6 +43,7 @@ def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
         source = folder / "recipe.yml"
         source.write_text(yaml_reader.dump(_recipe(folder, stage, components, recipe or {})))
         first, second = folder / "first", folder / "second"
+        _check_issues(stage, source, components)
         CountingLoss.calls.clear()
         _run(stage, source, components, first)
         _check_loss(stage)
@@ -77,6 +79,21 @@ def _recipe(folder: Path, stage: Stage, components: registry.Registry, changes: 
 def _place(name: str, components: registry.Registry) -> float:
     place: float = components["stages"][name].component.place  # type: ignore[attr-defined]  # it is a Stage
     return place
+
+
+def _check_issues(stage: Stage, source: Path, components: registry.Registry) -> None:
+    """Check that `issues` can judge recipes without the other stages and without some data sets."""
+    alone = [*(f"stages.{name}=null" for name in EARLIER), "stages.evaluate=null", "classifier=null"]
+    for missing in SPLITS:
+        try:
+            reading.read(source, components, [*alone, f"data.{missing}=null"])
+        except LowvisionError as error:
+            if FAULTY_ISSUES in str(error):
+                raise _failure(
+                    stage,
+                    f"issues fails for a recipe without other stages ({message_of(error)}); a stage that the recipe "
+                    "does not have is None as recipe.stages.NAME, a data set as recipe.data.NAME",
+                ) from error
 
 
 def _run(stage: Stage, source: Path, components: registry.Registry, folder: Path) -> None:

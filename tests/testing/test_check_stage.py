@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -90,6 +91,14 @@ class OwnLossAlone(TrainingStage):
         context.train(context.base(), self, objective=Objective)
 
 
+class Presuming(Refine):
+    """Presumes a stage that recipes need not have."""
+
+    def issues(self, recipe: Any) -> Iterator[tuple[str, str]]:
+        if recipe.stages["base"].steps < self.steps:
+            yield "steps", "must not exceed those of base"
+
+
 class InvalidPlace(Refine):
     """A stage whose place is not a number."""
 
@@ -129,9 +138,10 @@ def test_a_stage_that_ignores_the_losses_of_the_recipe_is_reported() -> None:
     ("stage", "message"),
     [
         (InvalidPlace(), "InvalidPlace: place is 'after base'; give a number"),
+        (Presuming(), "issues fails for a recipe without other stages .*KeyError: 'base'.* None as recipe.stages.NAME"),
         (Unknown(), "Unknown: needs 'training'; the data sets are train, valid, test"),
     ],
 )
-def test_wrong_class_variables_are_reported(stage: Stage, message: str) -> None:
+def test_wrong_class_variables_and_checks_are_reported(stage: Stage, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_stage(stage)
