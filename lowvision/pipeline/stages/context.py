@@ -37,8 +37,8 @@ class StageContext(Job):
         return path
 
     def info(self, line: str) -> None:
-        """Print a message on the main process, and append it to `log.txt`."""
-        self.log.info(line)
+        """Print a message after the name of this stage, on the main process, and append it to `log.txt`."""
+        self.log.info(f"{self.stage}: {line}")
 
     def measure(self, step: int, values: Mapping[str, Value]) -> None:
         """Record metrics of a step of this stage: in `metrics.jsonl`, in trackers and for observers."""
