@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from lowvision import testing
+from lowvision.errors import RecipeError
 from lowvision.imaging import io
 from lowvision.models import weights
-from lowvision.pipeline import run
+from lowvision.pipeline import preflight, run
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.testing.registration import registered
@@ -111,3 +112,13 @@ def test_the_base_is_stored_in_its_deployed_form(folder: Path, components: Regis
     assert [type(backbone) for backbone in architecture.branches] == [one_of_each.Factored, one_of_each.Edge]
     assert architecture.branches[-1].form == "deployed"
     assert (folder / "refine" / "tiles.txt").read_text() == "(4, 3, 16, 16) (4, 3, 32, 32)"
+
+
+def test_a_missing_file_of_a_data_set_is_an_issue_of_the_recipe(tmp_path: Path, components: Registry) -> None:
+    source = tmp_path / "recipe.yml"
+    source.write_text(RECIPE.replace("ZIP", str(tmp_path / "none.zip")))
+    with pytest.raises(RecipeError) as caught:
+        preflight.check(reading.read(source, components), components, "cpu")
+    issues = str(caught.value).splitlines()
+    assert [issue.partition(":")[0] for issue in issues] == ["data.train", "data.valid", "data.test"]
+    assert all("No such file" in issue for issue in issues)
