@@ -239,6 +239,25 @@ class Refine(lowvision.TrainingStage):
             yield "", "needs stages.base"
 
 
+class Rounded(lowvision.Stage):
+    """Round the weights of the base to few bits."""
+
+    place: ClassVar[float] = 16
+    trains: ClassVar[lowvision.Trainable | None] = "base"
+
+    bits: int = 6
+    """The number of bits."""
+
+    def run(self, context: lowvision.StageContext) -> None:
+        network = context.base()
+        with torch.no_grad():
+            for weight in network.parameters():
+                step = weight.abs().max().clamp(min=1e-6) / 2 ** (self.bits - 1)
+                weight.copy_((weight / step).round() * step)
+        context.info(f"{self.bits} bits")
+        context.save(context.file("last.safetensors"), network, context.architecture.only(-1), {})
+
+
 class EdgeObjective(nn.Module):
     def __init__(self, network: nn.Module, image_loss: ImageLoss):
         super().__init__()
@@ -258,5 +277,5 @@ COMPONENTS: dict[str, dict[str, type]] = {
     "losses": {"huber": Huber, "patches": Patches},
     "metrics": {"sharpness": Sharpness},
     "observers": {"target": Target},
-    "stages": {"refine": Refine},
+    "stages": {"refine": Refine, "rounded": Rounded},
 }

@@ -16,7 +16,7 @@ from lowvision import testing
 from lowvision.errors import RecipeError
 from lowvision.imaging import io
 from lowvision.models import weights
-from lowvision.pipeline import preflight, run
+from lowvision.pipeline import preflight, run, run_folder
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.testing.registration import registered
@@ -34,6 +34,7 @@ observers: [{target: {at_least: 5.0}}]
 stages:
   base: {steps: 4, batch: 2, valid_every: 2, log_every: 1, loss: [huber, patches], keep: {best: sharpness}}
   refine: {steps: 2, batch: 2, valid_every: 2, log_every: 1, loss: huber}
+  rounded: {bits: 6}
   rank: {limit: 8}
   branches: {steps: 2, batch: 2, valid_every: 2, log_every: 1}
   calibrate: {points: 3, size: 32}
@@ -112,6 +113,12 @@ def test_the_base_is_stored_in_its_deployed_form(folder: Path, components: Regis
     assert [type(backbone) for backbone in architecture.branches] == [one_of_each.Factored, one_of_each.Edge]
     assert architecture.branches[-1].form == "deployed"
     assert (folder / "refine" / "tiles.txt").read_text() == "(4, 3, 16, 16) (4, 3, 32, 32)"
+
+
+def test_a_stage_that_saves_weights_saves_and_lists_both_forms(folder: Path) -> None:
+    assert (folder / "rounded" / "last.training.safetensors").exists()
+    assert run_folder.unlisted(folder) == []
+    assert "rounded: 6 bits" in (folder / "log.txt").read_text()
 
 
 def test_a_missing_file_of_a_data_set_is_an_issue_of_the_recipe(tmp_path: Path, components: Registry) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lowvision.data.tiles import Grid, fixed_tiles
-from lowvision.models import weights
+from lowvision.models import deployment, weights
+from lowvision.models.architecture import Architecture
 from lowvision.pipeline.stages import container, network
 from lowvision.pipeline.stages.job import Job
 from lowvision.training.log import Value
@@ -35,6 +36,12 @@ class StageContext(Job):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.claim(path)
         return path
+
+    def save(self, path: Path, network: nn.Module, architecture: Architecture, measured: dict[str, Value]) -> None:
+        """Write a weights file on the main process: the deployed form, and the training form if it differs."""
+        if self.accelerator.is_main_process:
+            self.claim(path, deployment.training_file(path))
+            super().save(path, network, architecture, measured)
 
     def info(self, line: str) -> None:
         """Print a message after the name of this stage, on the main process, and append it to `log.txt`."""
