@@ -85,7 +85,7 @@ def test_other_content_of_standard_input_is_an_error(standard: SimpleNamespace, 
     standard.input.write(content)
     standard.input.seek(0)
     with (
-        pytest.raises(DataError, match="standard input is not an image .*; send a PNG"),
+        pytest.raises(DataError, match=r"standard input is not an image .*; send a PNG"),
         as_files(["-"], Path("-"), None),
     ):
         pass
