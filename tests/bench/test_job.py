@@ -34,7 +34,7 @@ def test_fixed_shares_give_each_tile_a_branch(job: Job) -> None:
 
 
 def test_a_single_network_cannot_be_routed(job: Job) -> None:
-    with pytest.raises(UsageError, match="a single network has no classifier .*; leave routed rows out"):
+    with pytest.raises(UsageError, match=r"a single network has no classifier .*; leave routed rows out"):
         replace(job, parts=replace(job.parts, classifier=None)).routable()
 
 
