@@ -46,15 +46,22 @@ def as_error(title: str, issues: Iterable[ValidationIssue]) -> ValidationError:
 
 
 def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[ValidationIssue]:
-    """Return the issues in an error that `model` raised about `value`, one per path."""
-    messages: dict[KeyPath, list[str]] = {}
+    """Return the issues in an error that `model` raised about `value`; the alternatives of a field are one issue."""
+    messages: dict[KeyPath, dict[tuple[Any, ...], list[str]]] = {}
     for details in filterfalse(_counts_invalid_items, error.errors()):
         path = _path_in(value, details)
+        same_place = messages.setdefault(path, {}).setdefault(details["loc"], [])
         message = _message(details, model, path)
-        if message not in messages.setdefault(path, []):
-            messages[path].append(message)
-    # A field of several types has one error per type.
-    return [ValidationIssue(path, "; or ".join(alternatives)) for path, alternatives in messages.items()]
+        if message not in same_place:
+            same_place.append(message)
+    return [ValidationIssue(path, message) for path, places in messages.items() for message in _joined(places)]
+
+
+def _joined(places: Mapping[tuple[Any, ...], list[str]]) -> list[str]:
+    """Return the issues of a path. A field of several types has a place per type, and one of them must be mended."""
+    if len(places) == 1:
+        return next(iter(places.values()))
+    return ["; or ".join(dict.fromkeys("; ".join(messages) for messages in places.values()))]
 
 
 def _counts_invalid_items(details: ErrorDetails) -> bool:
