@@ -1,6 +1,7 @@
 """Seconds of restoring clips with and without copying unchanged parts, compared with a loop of restore over frames.
 
-    python benchmarks/video.py [WEIGHTS] [--frames 24] [--width 256] [--speed fast] [--runtime torch]
+    python benchmarks/video.py [WEIGHTS] [--frames 24] [--width 256] [--clips screen animation tripod handheld]
+                               [--speed fast] [--runtime torch] [--threads N]
     python benchmarks/video.py --widths 128 192 256 320
 
 Clips are drawn or made of sample photographs, at 16:9 and 24 fps, encoded by x264 (crf 18): `screen`, a window with
@@ -11,7 +12,8 @@ decoding and encoding the clip. Prints for each clip and way: CPU seconds per fr
 network), wall seconds per frame, the share of tiles reused, the cost as a share of the base on whole frames, and the
 PSNR of the frames against those of `off` (the least, in dB; `equal`: bit by bit).
 
---widths: instead measures `handheld`, where nothing is copied, at several widths.
+--widths: instead measures each clip at several widths in one way, `--still` (off by default), prints the frames per
+second, and the largest width that reaches `--fps` (25 by default). Needs an idle machine: wall seconds count.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lowvision.commands import clip_one
@@ -46,6 +49,38 @@ Pixels = NDArray[np.uint8]
 
 
 def main() -> None:
+    arguments = parsed()
+    known = registry.load()
+    path = pretrained.find(arguments.weights, known)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    network = restorer.load(path, runtime=arguments.runtime, registry=known, device="cpu")
+    options = RestoreOptions(speed=arguments.speed)
+    print(f"{network.runtime}, {torch.get_num_threads()} threads, {arguments.frames} frames of each clip")
+    print(f"{'clip':13} {'way':9} {'CPU s':>7} {'wall s':>7} {'fps':>6} {'reused':>7} {'cost':>6}  PSNR to off")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.clips:
+            rates = {}
+            for width in arguments.widths or [arguments.width]:
+                clip = encoded(Path(folder, f"{name}.mkv"), CLIPS[name](width), arguments.frames)
+                request = RestoreRequest(
+                    patterns=(str(clip),), output=Path(folder, "out.mkv"), weights=path, options=options
+                )
+                ways = (arguments.still,) if arguments.widths else WAYS
+                rates[width] = measure(f"{name} {width}", clip, network, request, ways)
+            if arguments.widths:
+                print(f"{name}, {arguments.still}: {reached(rates, arguments.fps)}", flush=True)
+
+
+def reached(rates: dict[int, float], wanted: float) -> str:
+    """Return the largest size that is restored at the wanted frames per second."""
+    enough = [width for width, rate in rates.items() if rate >= wanted]
+    if not enough:
+        return f"no size reaches {wanted:g} fps"
+    return f"{max(enough)}x{side_of(max(enough))} is the largest size that reaches {wanted:g} fps"
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", default="sr-disp-x4", type=Path)
     parser.add_argument("--frames", type=int, default=24)
@@ -53,31 +88,23 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+")
     parser.add_argument("--speed", default="fast")
     parser.add_argument("--runtime", default="torch")
+    parser.add_argument("--clips", nargs="+", choices=CLIPS, help="default: all, with --widths handheld")
+    parser.add_argument("--still", choices=WAYS, default="off", help="with --widths")
+    parser.add_argument("--fps", type=float, default=25, help="with --widths")
+    parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
-    known = registry.load()
-    path = pretrained.find(arguments.weights, known)
-    network = restorer.load(path, runtime=arguments.runtime, registry=known, device="cpu")
-    options = RestoreOptions(speed=arguments.speed)
-    network.restore(next(handheld(arguments.width)), speed=arguments.speed)  # the first call is slower
-    print(f"{'clip':10} {'way':9} {'CPU s':>7} {'wall s':>7} {'reused':>7} {'cost':>6}  PSNR to off")
-    with tempfile.TemporaryDirectory() as folder:
-        for width in arguments.widths or [arguments.width]:
-            for make in (handheld,) if arguments.widths else (screen, animation, tripod, handheld):
-                name = f"{make.__name__} {width}" if arguments.widths else make.__name__
-                clip = encoded(Path(folder, f"{make.__name__}.mkv"), make(width), arguments.frames)
-                request = RestoreRequest(
-                    patterns=(str(clip),), output=Path(folder, "out.mkv"), weights=path, options=options
-                )
-                measure(name, clip, network, request, WAYS[:1] if arguments.widths else WAYS)
+    arguments.clips = arguments.clips or (["handheld"] if arguments.widths else list(CLIPS))
+    return arguments
 
 
-def measure(name: str, clip: Path, network: Restorer, request: RestoreRequest, ways: tuple[Still, ...]) -> None:
-    """Print the rows of one clip."""
+def measure(name: str, clip: Path, network: Restorer, request: RestoreRequest, ways: tuple[Still, ...]) -> float:
+    """Print the rows of one clip; return the frames per second of the last one."""
     speed = request.options.speed
     frames = [frame.pixels for frame in reader.open_clip(clip).frames()]
+    network.restore(frames[0], speed=speed)  # the first image of a size is slower
     if len(ways) > 1:
         cpu, wall = timed(lambda: loop(frames, network, request))
-        print(f"{name:10} {'loop':9} {cpu / len(frames):7.3f} {wall / len(frames):7.3f}", flush=True)
+        print(row(name, "loop", cpu, wall, len(frames)), flush=True)
     plain = [network.restore(pixels, speed=speed).image for pixels in frames] if len(ways) > 1 else []
     for way in ways:
         entries: list[dict[str, Any]] = []
@@ -86,15 +113,24 @@ def measure(name: str, clip: Path, network: Restorer, request: RestoreRequest, w
             entries.append(clip_one.restore_clip(Clip(clip, request.output), network, request, ClipOptions(still=way)))
 
         cpu, wall = timed(restore)
-        copying = ClipRestorer(network, still=way, speed=speed)
-        least = np.inf
-        if way != "off":
-            least = min(psnr(copying.restore(each).pixels, result) for each, result in zip(frames, plain, strict=True))
+        least = difference(frames, plain, ClipRestorer(network, still=way, speed=speed)) if plain else ""
         print(
-            f"{name:10} {way:9} {cpu / len(frames):7.3f} {wall / len(frames):7.3f} {entries[0]['share_reused']:7.0%} "
-            f"{entries[0]['share_of_base']:6.1%}  {'equal' if least == np.inf else f'{least:.1f}'}",
+            f"{row(name, way, cpu, wall, len(frames))} {entries[0]['share_reused']:7.0%} "
+            f"{entries[0]['share_of_base']:6.1%}  {least}",
             flush=True,
         )
+    return len(frames) / wall
+
+
+def difference(frames: list[Pixels], plain: list[Pixels], copying: ClipRestorer) -> str:
+    """Return the least PSNR of a frame in dB against that restored alone; `equal` if all are."""
+    least = min(psnr(copying.restore(each).pixels, result) for each, result in zip(frames, plain, strict=True))
+    return "equal" if least == np.inf else f"{least:.1f}"
+
+
+def row(name: str, way: str, cpu: float, wall: float, frames: int) -> str:
+    """Return the first columns of a row: seconds per frame, and frames per second."""
+    return f"{name:13} {way:9} {cpu / frames:7.3f} {wall / frames:7.3f} {frames / wall:6.1f}"
 
 
 def loop(frames: list[Pixels], network: Restorer, request: RestoreRequest) -> None:
@@ -197,6 +233,11 @@ def photograph(width: int) -> Pixels:
 def side_of(width: int) -> int:
     """Return the height of 16:9, even for the codec."""
     return width * 9 // 32 * 2
+
+
+CLIPS: dict[str, Callable[[int], Iterator[Pixels]]] = {
+    make.__name__: make for make in (screen, animation, tripod, handheld)
+}
 
 
 def encoded(path: Path, frames: Iterator[Pixels], count: int) -> Path:

@@ -12,7 +12,7 @@ LowvisionError            root; its message is `<place>: <what is wrong>; <way o
 
 
 class LowvisionError(Exception):
-    """Root of the tree; the command line prints its message and exits with `exit_code`."""
+    """Base of all errors that lowvision raises; the command line prints the message and exits with `exit_code`."""
 
     exit_code = 1
 

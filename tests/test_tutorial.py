@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -141,6 +141,20 @@ def test_the_other_components_of_the_tutorial_work(tutorial: registry.Registry, 
     testing.check_task(recipe.task)
     testing.check_classifier(recipe.architecture.classifier, exportable=False)  # type: ignore[arg-type]  # it has one
     testing.check_reducer(tutorial.find("reducers", "halved").component(), recipe.base, [2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [("Cut", testing.check_loss), ("Patches", testing.check_loss), ("Worst", testing.check_metric)],
+)
+def test_the_tutorials_losses_and_its_metric_pass_their_checks(
+    name: str, check: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = blocks(DOCS / "write-a-plugin.md", "python")
+    code = next(text for text in page if text.startswith(f"class {name}("))
+    (tmp_path / f"tutorial_{name.lower()}.py").write_text(f"from lowvision import Critic, Loss, Metric\n\n\n{code}")
+    monkeypatch.syspath_prepend(tmp_path)
+    check(getattr(import_module(f"tutorial_{name.lower()}"), name)())
 
 
 def test_the_public_api_is_listed_completely() -> None:

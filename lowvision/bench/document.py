@@ -75,7 +75,7 @@ def document(
     ]
     peak = max(peaks, default=None)
     rows = [figures for outcome in outcomes for figures in _rows(outcome, architecture.task.scale, peak)]
-    best = _fastest(row for row in rows if row["what"] == ROUTED and row["size"] == rows[0]["size"])
+    best = _fastest(row for row in rows if row["method"] == ROUTED and row["size"] == rows[0]["size"])
     return {
         "schema": SCHEMA,
         **facts,
@@ -85,7 +85,7 @@ def document(
         "peak_gmac_per_s": peak,
         "rows": rows,
         "left_out": [
-            {"what": item.row.what, "runtime": item.row.runtime, "size": str(item.size), "reason": item.reason}
+            {"method": item.row.method, "runtime": item.row.runtime, "size": str(item.size), "reason": item.reason}
             for outcome in outcomes
             for item in outcome.left_out
         ],
@@ -121,7 +121,7 @@ def _figures(measured: Measured, scale: int, peak: float | None) -> Figures:
     fastest, gmac, last = min(seconds), measured.loaded["gmac"], measured.runs[-1]
     megapixels = measured.size.width * measured.size.height * scale**2 / 1e6
     figures: Figures = {
-        "what": measured.row.what,
+        "method": measured.row.method,
         "runtime": measured.row.runtime,
         "size": str(measured.size),
         "seconds_min": fastest,
@@ -152,7 +152,7 @@ def _figures(measured: Measured, scale: int, peak: float | None) -> Figures:
 def _comparisons(outcome: Outcome, rows: Sequence[Figures]) -> dict[str, Any] | None:
     """Return the speed of the routed rows relative to the other methods at one size."""
     same_size = [row for row in rows if any(row["size"] == str(item.size) for item in outcome.measured)]
-    best, plain = _fastest(row for row in same_size if row["what"] == ROUTED), _find(same_size, ROUTED, PLAIN)
+    best, plain = _fastest(row for row in same_size if row["method"] == ROUTED), _find(same_size, ROUTED, PLAIN)
     if best is None:
         return None
     return {
@@ -169,11 +169,11 @@ def _comparisons(outcome: Outcome, rows: Sequence[Figures]) -> dict[str, Any] | 
 
 def _times(row: Figures, other: Figures | None) -> float | None:
     """Return the speed of a row relative to another, by their fastest runs, because load can only slow a run."""
-    return other["seconds_min"] / row["seconds_min"] if other and row["what"] != BICUBIC else None
+    return other["seconds_min"] / row["seconds_min"] if other and row["method"] != BICUBIC else None
 
 
-def _find(rows: Iterable[Figures], what: str, runtime: str) -> Figures | None:
-    return next((row for row in rows if (row["what"], row["runtime"]) == (what, runtime)), None)
+def _find(rows: Iterable[Figures], method: str, runtime: str) -> Figures | None:
+    return next((row for row in rows if (row["method"], row["runtime"]) == (method, runtime)), None)
 
 
 def _fastest(rows: Iterable[Figures]) -> Figures | None:
@@ -181,7 +181,7 @@ def _fastest(rows: Iterable[Figures]) -> Figures | None:
 
 
 def _is_peak(measured: Measured) -> bool:
-    return measured.row.what == PEAK
+    return measured.row.method == PEAK
 
 
 def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:

@@ -81,7 +81,7 @@ def _of_size(size: Size, rows: Sequence[Row], rounds: int, job: Mapping[str, Any
         for row in (Row(PEAK, PLAIN), *rows):
             log(f"{size}: {row} warms up")
             try:
-                row_job = {**job, "row": asdict(row), "tiles": _best_tiles(row, job) if row.what == TILED else None}
+                row_job = {**job, "row": asdict(row), "tiles": _best_tiles(row, job) if row.method == TILED else None}
                 loaded[row] = pool.warm_up(row, row_job)
                 runs[row] = []
             except RowError as error:

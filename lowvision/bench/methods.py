@@ -14,7 +14,7 @@ def prepare(job: Job) -> Method:
 
     Raises LowvisionError if the row is impossible, and any error of a runtime.
     """
-    return PREPARE[job.row.what](job)
+    return PREPARE[job.row.method](job)
 
 
 def _peak(job: Job) -> Method:

@@ -24,7 +24,10 @@ REPEATS = 5
 
 @torch.inference_mode()
 def multiply_adds_per_second(device: str = "cpu") -> float:
-    """Return the best rate over inputs and memory formats; on a CPU with one call on all threads and one per core."""
+    """Return the highest rate over all inputs and memory formats.
+
+    On a CPU it is measured with one call on all threads, and with one call per core.
+    """
     threads = torch.get_num_threads()
     on_cpu = device == "cpu"
     rates = [

@@ -38,13 +38,13 @@ SEARCH = "search"
 class Row:
     """A restore method and a runtime."""
 
-    what: str
+    method: str
     """Restore method, one of METHODS."""
     runtime: str
     """Runtime, one of the kind `runtimes` or of VARIANTS."""
 
     def __str__(self) -> str:
-        return f"{self.what}:{self.runtime}"
+        return f"{self.method}:{self.runtime}"
 
 
 def usual(registry: Registry, device: str = "cpu") -> tuple[Row, ...]:
@@ -83,7 +83,7 @@ def parse(names: Sequence[str], registry: Registry, device: str = "cpu") -> tupl
             raise UsageError(f"--rows {name}: no method '{method}'; choose from {', '.join(METHODS)}")
         if runtime:
             _check(name, Row(method, runtime), registry)
-        rows = [Row(method, runtime)] if runtime else [row for row in usual(registry, device) if row.what == method]
+        rows = [Row(method, runtime)] if runtime else [row for row in usual(registry, device) if row.method == method]
         selected |= dict.fromkeys(rows)
     return tuple(selected)
 
@@ -96,9 +96,9 @@ def runtime_of(row: Row, registry: Registry) -> Runtime:
 
 
 def _check(name: str, row: Row, registry: Registry) -> None:
-    if row.what in (BICUBIC, TILE_BY_TILE) and row.runtime != PLAIN:
-        raise UsageError(f"--rows {name}: {row.what} runs only in {PLAIN}; give {row.what}:{PLAIN}")
-    if row.runtime == TUNED and row.what != WHOLE:
-        raise UsageError(f"--rows {name}: the engine always has these settings; give {row.what}:{PLAIN}")
+    if row.method in (BICUBIC, TILE_BY_TILE) and row.runtime != PLAIN:
+        raise UsageError(f"--rows {name}: {row.method} runs only in {PLAIN}; give {row.method}:{PLAIN}")
+    if row.runtime == TUNED and row.method != WHOLE:
+        raise UsageError(f"--rows {name}: the engine always has these settings; give {row.method}:{PLAIN}")
     if row.runtime not in VARIANTS:
         registry.find("runtimes", row.runtime)

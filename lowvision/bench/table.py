@@ -70,7 +70,7 @@ def _of_size(document: Document, size: str) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    counted = row["what"] != BICUBIC
+    counted = row["method"] != BICUBIC
     share = row["share_of_peak"]
     return (
         _name(row),
@@ -90,8 +90,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _name(row: Row) -> str:
-    name = LABELS.get(row["what"]) or str(row["what"])
-    return f"{name}, {row['batch']} x {row['tile']}²" if row["what"] == TILED and "tile" in row else name
+    name = LABELS.get(row["method"]) or str(row["method"])
+    return f"{name}, {row['batch']} x {row['tile']}²" if row["method"] == TILED and "tile" in row else name
 
 
 def _routed_details(rows: Sequence[Row]) -> list[str]:
@@ -101,7 +101,7 @@ def _routed_details(rows: Sequence[Row]) -> list[str]:
         f"{number(_percent(row['share_of_peak_in_branches']), '.0f')} % of peak while branches run; "
         f"classifier, tiling and blending {row['overhead_share']:.1%} of the time"
         for row in rows
-        if row["what"] == ROUTED
+        if row["method"] == ROUTED
     ]
 
 

@@ -1,7 +1,7 @@
 """Command line: parse arguments, print results and errors, set exit codes.
 
-Each command is one file here; its work is done by a package below. Heavy imports are inside the command's function, so
-that `lowvision --help` starts fast.
+Each command is one file here, imported when the command is called; its work is done by a package below. Heavy imports
+are inside the command's function, so that `lowvision --help` starts fast.
 """
 
 from __future__ import annotations
@@ -12,65 +12,19 @@ from typing import Annotated
 import typer
 
 from lowvision import __version__
-from lowvision.cli import (
-    accelerate,
-    bench,
-    cache,
-    card,
-    check,
-    convert,
-    cp,
-    doctor,
-    evaluate,
-    export,
-    ls,
-    new_plugin,
-    plugins,
-    restore,
-    run,
-    schema,
-    serve,
-    show,
-)
-from lowvision.cli import app as app_command
+from lowvision.cli.command_group import CommandGroup
 from lowvision.cli.log_output import log_to_stderr
-from lowvision.cli.plain_errors import PlainCommand
 from lowvision.errors import LowvisionError
 from lowvision.system.printable import printable, printable_lines
 
 app = typer.Typer(
     name="lowvision",
+    cls=CommandGroup,
     help="Restore, train and evaluate low-level vision networks that compute more where an image is hard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: importing rich takes a third of the start-up time
 )
-
-COMMANDS = (
-    run.run,
-    restore.restore,
-    serve.serve,
-    app_command.app,
-    evaluate.evaluate,
-    bench.bench,
-    accelerate.accelerate,
-    export.export,
-    convert.convert,
-    check.check,
-    cp.cp,
-    schema.schema,
-    ls.ls,
-    show.show,
-    plugins.plugins,
-    doctor.doctor,
-    card.card,
-    new_plugin.new_plugin,
-)
-"""Commands in the order of `--help`; a command has the name of its function."""
-
-for command in COMMANDS:
-    app.command(cls=PlainCommand)(command)
-app.add_typer(cache.commands, name="cache")
 
 
 def main() -> None:

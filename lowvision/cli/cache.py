@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import typer
 
-commands = typer.Typer(help="Print the size of the cache, or clear it with `cache clear`.", rich_markup_mode=None)
+cache = typer.Typer(
+    help="Print the size of the cache, or clear it with `cache clear`.", add_completion=False, rich_markup_mode=None
+)
 
 
-@commands.callback(invoke_without_command=True)
+@cache.callback(invoke_without_command=True)
 def cache_size(context: typer.Context) -> None:
     """Print the size of the cache, or clear it with `cache clear`."""
     if context.invoked_subcommand is None:
-        from lowvision.system import cache
+        from lowvision.system import cache as cached
 
-        typer.echo(f"{cache.root()}: {_gigabytes(cache.size())} of at most {_gigabytes(cache.limit())}")
+        typer.echo(f"{cached.root()}: {_gigabytes(cached.size())} of at most {_gigabytes(cached.limit())}")
 
 
-@commands.command("clear")
+@cache.command("clear")
 def cache_clear() -> None:
     """Delete all cached photographs and ONNX graphs; they are created again when needed."""
-    from lowvision.system import cache
+    from lowvision.system import cache as cached
 
-    typer.echo(f"{cache.root()}: {_gigabytes(cache.clear())} freed")
+    typer.echo(f"{cached.root()}: {_gigabytes(cached.clear())} freed")
 
 
 def _gigabytes(size: int) -> str:

@@ -48,7 +48,8 @@ def restore(
     skip_existing: parameters.SkipExisting = False,
     max_megapixels: parameters.MaxMegapixels = 250,
     threads: parameters.Threads = None,
-    processes: parameters.Processes = 1,
+    processes: parameters.Processes = None,
+    cluster: parameters.Cluster = None,
     runtime: parameters.RuntimeChoice = "auto",
     precision: parameters.PrecisionChoice = "f32",
     device: Device = "auto",
@@ -96,11 +97,13 @@ def restore(
         runtime=yaml_reader.parse(runtime, "--runtime").value,
         precision=precision,
     )
+    if cluster:
+        _run_on_cluster(request, components, cluster, processes, threads, has_clips, as_json)
     _set_threads(threads)
     if has_clips:
         clips = clip_request.ClipOptions(span=span, still=still, codec=codec, crf=crf, preset=preset, rate=fps)
         _run_clips(request, clips, components, as_json)
-    _run(request, components, processes, as_json)
+    _run(request, components, processes or 1, as_json)
 
 
 def _set_threads(threads: int | None) -> None:
@@ -116,6 +119,28 @@ def _run_clips(request: RestoreRequest, options: ClipOptions, components: Regist
 
     document = video.run(request, options, components)
     print_document(document, as_json, video.text)
+    raise typer.Exit(1 if document["failed"] else 0)
+
+
+def _run_on_cluster(
+    request: RestoreRequest,
+    components: Registry,
+    address: str,
+    workers: int | None,
+    threads: int | None,
+    has_clips: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Restore images on a cluster and print the document."""
+    from lowvision.commands import restore_cluster, restore_outcomes
+    from lowvision.errors import UsageError
+
+    if has_clips:
+        raise UsageError("--cluster: a clip is restored on one machine; omit --cluster")
+    if "-" in (*request.patterns, str(request.output)):
+        raise UsageError("-: standard input and output need one process; omit --cluster")
+    document = restore_cluster.run(request, components, address, workers, threads)
+    print_document(document, as_json, restore_outcomes.text)
     raise typer.Exit(1 if document["failed"] else 0)
 
 

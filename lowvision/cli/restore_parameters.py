@@ -113,7 +113,17 @@ FramesPerSecond = Annotated[
 
 # The machine
 Threads = Annotated[int | None, typer.Option(min=1, help="Number of CPU threads. Default: all cores.")]
-Processes = Annotated[int, typer.Option(min=1, help="Number of processes that share the inputs.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Number of processes that share the inputs. Default: 1.", show_default=False)
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Share the inputs among the workers of a Ray cluster: local, or ray://HOST:PORT. --processes is then the "
+        "number of workers, by default one per GPU or machine, --threads the cores of each.",
+    ),
+]
 RuntimeChoice = Annotated[
     str,
     typer.Option(

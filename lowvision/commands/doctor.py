@@ -29,8 +29,8 @@ OPENCV = tuple(f"opencv{contrib}-python{headless}" for contrib in ("", "-contrib
 class Problem:
     """A problem of the installation and its way out."""
 
-    what: str
-    way_out: str
+    problem: str
+    solution: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Dependency:
     """A distribution that lowvision, or an extra of it, requires."""
 
     name: str
-    wanted: str
+    required: str
     """Accepted versions."""
     version: str | None
     """Installed version; None: not installed."""
@@ -48,7 +48,7 @@ class Dependency:
     @property
     def fits(self) -> bool:
         """True if the installed version is accepted."""
-        return self.version is not None and Requirement(self.name + self.wanted).specifier.contains(
+        return self.version is not None and Requirement(self.name + self.required).specifier.contains(
             self.version, prereleases=True
         )
 
@@ -99,12 +99,12 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     for name, value in document["variables"].items():
         yield f"{name}={value}"
     if document["cache"]:
-        yield "cache: {place}, {gigabytes:.2f} GiB of at most {limit:.0f} GiB".format(**document["cache"])
+        yield "cache: {folder}, {size_gib:.2f} GiB of at most {limit_gib:.0f} GiB".format(**document["cache"])
     problems = document["problems"]
     yield f"{len(problems)} wrong:" if problems else "nothing wrong"
     for problem in problems:
-        yield f"  {problem['what']}"
-        yield f"    {problem['way_out']}"
+        yield f"  {problem['problem']}"
+        yield f"    {problem['solution']}"
 
 
 def _dependencies() -> Iterator[Dependency]:
@@ -128,7 +128,7 @@ def _unmet(dependencies: tuple[Dependency, ...]) -> Iterator[Problem]:
     for dependency in dependencies:
         if not dependency.fits and (dependency.version is not None or dependency.extra is None):
             state = f"{dependency.version} is installed" if dependency.version else "is not installed"
-            required = f"{dependency.name}{dependency.wanted}"
+            required = f"{dependency.name}{dependency.required}"
             yield Problem(f"{dependency.name} {state}; required is {required}", f"pip install '{required}'")
 
 
@@ -233,4 +233,4 @@ def _cache() -> tuple[dict[str, Any] | None, list[Problem]]:
         limit = cache.limit()
     except LowvisionError as error:
         return None, [*problems, Problem(str(error), "set LOWVISION_CACHE_LIMIT to a number, or unset it")]
-    return {"place": str(root), "gigabytes": cache.size() / 2**30, "limit": limit / 2**30}, problems
+    return {"folder": str(root), "size_gib": cache.size() / 2**30, "limit_gib": limit / 2**30}, problems

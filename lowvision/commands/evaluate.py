@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,19 @@ from lowvision.training.log import Log
 logger = logging.getLogger("lowvision")
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """The networks of a weights file for the task that is measured."""
+
+    architecture: Architecture
+    base: nn.Module
+    """The single network, or the last branch of the container."""
+    container: RoutedContainer | None
+    """None: a single network."""
+    curve: calibration.Curve | None
+    """None: not calibrated for this task."""
+
+
 def evaluate(
     path: Path,
     sets: Mapping[str, Dataset],
@@ -59,63 +74,76 @@ def evaluate(
     Raises WeightsError and DataError; UsageError for a budget or `fit_on` that a single network cannot use, and for a
     task of another scale or other channels.
     """
-    header = weights.read_header(path, registry)
-    architecture = header.architecture.deployed()
-    if task is not None:
-        architecture = with_task(architecture, task, registry)
-    if weights.is_foreign(path):
-        logger.info("%s", weights_header.recognised(header, registry))
-    container = None
-    if architecture.classifier:
-        container = weights.load_container(path, architecture, registry)
-        base = container.branches.networks[-1]
-    else:
-        base = weights.load_network(path, architecture, registry)
-        _check_single_network(path, base, budgets, fit_on)
-    loaded = {name: photographs.load(dataset, architecture.task) for name, dataset in sets.items()}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = output or Path(temporary)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot create the folder: {error.strerror}; give another -o") from None
+    loaded = _load(path, task, registry)
+    architecture = loaded.architecture
+    if loaded.container is None:
+        _check_single_network(path, loaded.base, budgets, fit_on)
+    images = {name: photographs.load(dataset, architecture.task) for name, dataset in sets.items()}
+    with _folder(output) as folder:
         accelerator = accelerators.build(device)
         if accelerator.device.type == "cpu":
             keep_memory()
-        curve = calibration.read(header.measured) if task is None else None
         evaluation = _evaluation(
-            architecture, base, container, curve, registry, budgets, fit_on, accelerator.device, protocol, metrics
+            loaded, registry, budgets, fit_on, device=accelerator.device, protocol=protocol, metrics=metrics
         )
         log, shown = Log(folder, accelerator.is_main_process, prints=prints), 4 if output else 0
         document = {
             "schema": report.SCHEMA,
             "task": registry.serialize(architecture.task),
             "title": spelling.in_words(architecture.task, registry),
-            **run_evaluation(evaluation, architecture, loaded, shown, accelerator, log, folder / "pictures"),
+            **run_evaluation(evaluation, architecture, images, shown, accelerator, log, folder / "pictures"),
         }
         if output and accelerator.is_main_process:
             report.write(folder, document, [], folder / "pictures")
     return document
 
 
+def _load(path: Path, task: Task | None, registry: Registry) -> _Loaded:
+    """Load a weights file; its curve is omitted if it is measured at another task."""
+    header = weights.read_header(path, registry)
+    architecture = header.architecture.deployed()
+    if task is not None:
+        architecture = with_task(architecture, task, registry)
+    if weights.is_foreign(path):
+        logger.info("%s", weights_header.recognised(header, registry))
+    curve = calibration.read(header.measured) if task is None else None
+    if architecture.classifier is None:
+        return _Loaded(architecture, weights.load_network(path, architecture, registry), None, curve)
+    container = weights.load_container(path, architecture, registry)
+    return _Loaded(architecture, container.branches.networks[-1], container, curve)
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path]:
+    """Yield the folder of the report, created if missing, or a temporary one. Raises UsageError."""
+    if output is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{output}: cannot create the folder: {error.strerror}; give another -o") from None
+    yield output
+
+
 def _evaluation(
-    architecture: Architecture,
-    base: nn.Module,
-    container: RoutedContainer | None,
-    curve: calibration.Curve | None,
+    loaded: _Loaded,
     registry: Registry,
     budgets: tuple[float, ...],
     fit_on: Dataset | None,
+    *,
     device: torch.device,
     protocol: Protocol,
     metrics: Mapping[str, Metric],
 ) -> Evaluation:
     """Build the evaluation; classifiers and adaptive budgets are fitted on the photographs of `fit_on`."""
-    extractor = _tile_extractor(fit_on, architecture) if fit_on else None
+    container = loaded.container
+    extractor = _tile_extractor(fit_on, loaded.architecture) if fit_on else None
     tiles = fitting.fitting_tiles(container.branches, extractor, 0, device) if container and extractor else None
     evaluation = build_evaluation(
-        architecture,
-        base,
+        loaded.architecture,
+        loaded.base,
         container,
         registry=registry,
         fitting=tiles,
@@ -125,7 +153,7 @@ def _evaluation(
         device=device,
         protocol=protocol,
         metrics=metrics,
-        curve=curve,
+        curve=loaded.curve,
     )
     if evaluation.adaptive and budgets and extractor:
         lq, gt = fixed_tiles(extractor, fitting.TILES, 0)

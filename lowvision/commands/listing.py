@@ -86,7 +86,9 @@ def _recipes(registry: Registry) -> list[dict[str, Any]]:
 
 def _missing(entry: Entry) -> dict[str, str | None]:
     """Return why a runtime cannot run on this machine; empty if it can, and for other kinds."""
-    return {"missing": entry.component().missing()} if issubclass(entry.component, Runtime) else {}
+    if not issubclass(entry.component, Runtime):
+        return {}
+    return {"missing": entry.component.model_construct().missing()}  # not validated: building a validator takes long
 
 
 def _provider(component: dict[str, Any]) -> str:

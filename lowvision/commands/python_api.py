@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from lowvision import report
 from lowvision.commands.component_argument import parse_component
 from lowvision.config import yaml_reader
-from lowvision.errors import UsageError
+from lowvision.errors import RecipeError, UsageError
 from lowvision.plugins import registry as plugins
 from lowvision.plugins.contracts import Dataset
 from lowvision.plugins.metrics import Metric
@@ -165,11 +166,25 @@ def unchanged_state() -> Iterator[None]:
 
 
 def _source(recipe: Mapping[str, Any], stack: ExitStack) -> Path:
-    """Write a recipe to a temporary file, by which errors name its lines."""
+    """Write a recipe to a temporary file; errors name its keys, because the file and its lines are not the caller's."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     path = Path(folder) / "recipe.yml"
+    parent = recipe.get("extends")
+    if isinstance(parent, str | Path) and Path(parent).is_file():  # relative to the working directory
+        recipe = {**recipe, "extends": Path(parent).absolute()}
     path.write_text(yaml_reader.dump(_plain(recipe)), encoding="utf-8")
+    stack.enter_context(_keys_only(path))
     return path
+
+
+@contextmanager
+def _keys_only(path: Path) -> Iterator[None]:
+    """Omit the file and its lines from the issues of a recipe."""
+    try:
+        yield
+    except RecipeError as error:
+        message = re.sub(rf"^{re.escape(str(path))}(:\d+)?: ", "recipe: ", str(error), flags=re.MULTILINE)
+        raise type(error)(message) from None
 
 
 def _overrides(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:

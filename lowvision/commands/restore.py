@@ -18,6 +18,7 @@ from lowvision.errors import UsageError
 from lowvision.imaging import io
 from lowvision.inference import package, restorer, trained_networks
 from lowvision.inference.restorer import Restorer
+from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 from lowvision.system.processes import ProcessGroup, join
 from lowvision.system.progress import telling
@@ -27,11 +28,16 @@ logger = logging.getLogger("lowvision")
 
 def validate(request: RestoreRequest, registry: Registry) -> None:
     """Check weights, inputs and output without restoring. Raises WeightsError and UsageError."""
-    read = package.read if request.weights.is_dir() else trained_networks.read
-    read(request.weights, registry)
+    read_task(request.weights, registry)
     request.plan()
     if request.remote_output is None:
         check_writable(request.output)
+
+
+def read_task(weights: Path, registry: Registry) -> Task:
+    """Return the task of a weights file or an exported package. Raises WeightsError."""
+    read = package.read if weights.is_dir() else trained_networks.read
+    return read(weights, registry).header.architecture.task
 
 
 def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
@@ -80,15 +86,20 @@ def restore(
     share = group.shard(inputs)
     with telling(len(share), group.is_main_process) as progress:
         results = list(outcomes(share, network, options, progress))
-    return document(group.gather(results), network, registry, options, time.perf_counter() - began)
+    return document(group.gather(results), network.architecture.task, registry, options, time.perf_counter() - began)
 
 
 def check_writable(output: Path) -> None:
     """Create the output folder. Raises UsageError if it cannot be written."""
-    folder = output.parent if output.suffix.lower() in io.DEPTHS and not output.is_dir() else output
+    folder = folder_of(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UsageError(f"{folder}: cannot write there: {error.strerror}; give another -o") from error
+
+
+def folder_of(output: Path) -> Path:
+    """Return the folder of the results: `output`, or that of the only result."""
+    return output.parent if output.suffix.lower() in io.DEPTHS and not output.is_dir() else output

@@ -145,6 +145,11 @@ def _write(source: Input, result: Computed, options: RestoreOptions) -> None:
         if result.map is not None:  # before the result: if the result exists, its map does too
             io.write(local.map, result.map)
         io.write_frames(local.result, result.frames, options.quality, options.background)
+    keep_times(source, options)
+
+
+def keep_times(source: Input, options: RestoreOptions) -> None:
+    """Give a result the modification time of its input, if requested."""
     if options.keeps_times:
         facts = source.path.stat()
         os.utime(source.result, ns=(facts.st_atime_ns, facts.st_mtime_ns))

@@ -8,7 +8,7 @@ from typing import Any
 
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_request import RestoreOptions
-from lowvision.inference.restorer import Restorer
+from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 from lowvision.system.printable import printable
 
@@ -60,7 +60,7 @@ Outcome = Done | Skipped | Failed
 
 
 def document(
-    outcomes: Sequence[Outcome], network: Restorer, registry: Registry, options: RestoreOptions, seconds: float
+    outcomes: Sequence[Outcome], task: Task, registry: Registry, options: RestoreOptions, seconds: float
 ) -> dict[str, Any]:
     """Build the JSON document of all outcomes; keys and units are those of reports."""
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
@@ -72,7 +72,7 @@ def document(
         total |= _costs(tiles, sum(outcome.cost for outcome in done), sum(outcome.base_cost for outcome in done))
     return {
         "schema": SCHEMA,
-        "task": registry.serialize(network.architecture.task),
+        "task": registry.serialize(task),
         "images": [_image(outcome, options) for outcome in done],
         "skipped": [outcome.source.names[0] for outcome in skipped],
         "failed": [{"input": outcome.source.names[0], "reason": outcome.reason} for outcome in failed],

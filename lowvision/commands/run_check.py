@@ -1,4 +1,4 @@
-"""Implement `lowvision doctor RUN`: verify checkpoints, results and records of a run, with a way out each."""
+"""Implement `lowvision doctor RUN`: verify checkpoints, results and records of a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def text(document: Mapping[str, Any]) -> str:
     problems = document["problems"]
     lines.append(f"{len(problems)} wrong:" if problems else "nothing wrong")
     for problem in problems:
-        lines += [f"  {printable(problem['what'])}", f"    {printable(problem['way_out'])}"]
+        lines += [f"  {printable(problem['problem'])}", f"    {printable(problem['solution'])}"]
     return "\n".join(lines)
 
 

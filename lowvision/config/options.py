@@ -11,9 +11,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
+    from pydantic.fields import FieldInfo
     from pydantic_core import CoreSchema
 
 
@@ -29,7 +31,8 @@ class Options(BaseModel):
     """A frozen, strict set of options. Sequences are tuples; an unknown name is an error.
 
     The docstrings of fields are read from the source on demand. Pydantic's `use_attribute_docstrings` reads them at
-    every import, which takes a third of the time of `lowvision ls`.
+    every import, which takes a third of the time of `lowvision ls`. For the same reason, a default that consists of
+    options is made by `default_factory`: an instance at import would build its validator.
     """
 
     # Deferred: a command uses few of the hundred and more options models that plugins define.
@@ -49,9 +52,8 @@ class Options(BaseModel):
         for name, description in cls.described().items():
             properties[name]["description"] = description
         for name, field in cls.model_fields.items():
-            for annotation in field.metadata:
-                if isinstance(annotation, JsonDefault) and "default" in properties.get(name, {}):
-                    properties[name]["default"] = annotation.json_default(field.default)
+            if field.default_factory and not field.default_factory_takes_validated_data:
+                properties[name]["default"] = _default_as_json(field)
         return json_schema
 
     def replace(self, **changes: Any) -> Self:
@@ -68,6 +70,12 @@ def docstrings(kind: type) -> Mapping[str, str]:
         if vars(base).get("__annotations__"):
             texts |= _docstrings_in_body(base)
     return texts
+
+
+def _default_as_json(field: FieldInfo) -> Any:
+    default = field.get_default(call_default_factory=True)
+    annotation = next((item for item in field.metadata if isinstance(item, JsonDefault)), None)
+    return annotation.json_default(default) if annotation else to_jsonable_python(default)
 
 
 def _docstrings_in_body(kind: type) -> dict[str, str]:

@@ -6,15 +6,18 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import filterfalse
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from lowvision.config.yaml_reader import KeyPath
+if TYPE_CHECKING:  # importing yaml takes as long as this whole package
+    from lowvision.config.yaml_reader import KeyPath
 
 PLAIN = "plain_message"
 """The pydantic error type, and its context key, of an issue that already has its final message."""
+PLAIN_TYPES = ("literal_error", "string_type", "int_type", "float_type", "bool_type")
+"""Pydantic's error types of fields that hold neither a mapping nor a list."""
 MISSING = "is missing"
 """Message about a required option; its path names the key that is absent."""
 
@@ -48,12 +51,16 @@ def as_error(title: str, issues: Iterable[ValidationIssue]) -> ValidationError:
 def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[ValidationIssue]:
     """Return the issues in an error that `model` raised about `value`; the alternatives of a field are one issue."""
     messages: dict[KeyPath, dict[tuple[Any, ...], list[str]]] = {}
-    for details in filterfalse(_counts_invalid_items, error.errors()):
+    for details in (remaining := [*filterfalse(_counts_invalid_items, error.errors())]):
         path = _path_in(value, details)
         same_place = messages.setdefault(path, {}).setdefault(details["loc"], [])
         message = _message(details, model, path)
         if message not in same_place:
             same_place.append(message)
+    # A field of several types has one error per type; those about the inside of the value are the closest.
+    for path in {_path_in(value, details) for details in remaining if _expects_a_plain_value(details)}:
+        if _any_below(path, messages):
+            del messages[path]
     return [ValidationIssue(path, message) for path, places in messages.items() for message in _joined(places)]
 
 
@@ -62,6 +69,15 @@ def _joined(places: Mapping[tuple[Any, ...], list[str]]) -> list[str]:
     if len(places) == 1:
         return next(iter(places.values()))
     return ["; or ".join(dict.fromkeys("; ".join(messages) for messages in places.values()))]
+
+
+def _expects_a_plain_value(details: ErrorDetails) -> bool:
+    """Return True if a mapping or a list stands where one of the types of the field is a number, text etc."""
+    return isinstance(details["input"], Mapping | tuple | list) and details["type"] in PLAIN_TYPES
+
+
+def _any_below(path: KeyPath, others: Iterable[KeyPath]) -> bool:
+    return any(len(other) > len(path) and other[: len(path)] == path for other in others)
 
 
 def _counts_invalid_items(details: ErrorDetails) -> bool:

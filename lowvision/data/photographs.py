@@ -128,7 +128,7 @@ def load(dataset: Dataset, task: Task) -> tuple[Photograph, ...]:
 def load_usable(
     dataset: Dataset, task: Task, skip: tuple[type[DataError], ...]
 ) -> tuple[tuple[Photograph, ...], list[DataError]]:
-    """Return the photographs as `load` does, and the errors of those that were left out, which are of types `skip`.
+    """Return the photographs as `load` does, but omit those with an error of types `skip`, and return these errors.
 
     Raises DataError for errors of other types, and if no photograph is left.
     """

@@ -115,7 +115,10 @@ class TileExtractor:
         return Undegraded(io.to_tensor(augment(gt, gt, seed)[1]), torch.tensor(seed))
 
     def detail(self, coords: Coords) -> float:
-        """Return the mean absolute difference of neighbouring rows and columns, of lq, or of gt if lq is random."""
+        """Return the detail of a tile: the mean absolute difference of neighbouring rows and columns.
+
+        It is measured on lq; on gt if lq is random.
+        """
         lq, gt = self._cut(coords)
         values = gt if lq is None else lq
         values = values.astype(np.int32) if values.dtype.kind == "u" else values

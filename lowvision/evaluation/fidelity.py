@@ -125,8 +125,7 @@ def measure(
     assert curve is not None
     selected = engines.runtime_named(runtime, bundle, registry, device)
     engine = engines.build(bundle, selected, device)
-    backbone = bundle.architecture.branches[-1]
-    reach = backbone.reach(bundle.architecture.task)
+    is_tiled = bundle.architecture.branches[-1].reach(bundle.architecture.task) is None
     teacher, whole_runtime = _teacher(bundle, selected, registry, device, photographs[0])
     ways = [Way(None), *_points(curve, points, max_loss)]
     requested = _asked(curve, ways, max_loss)
@@ -134,16 +133,10 @@ def measure(
     for number, photograph in enumerate(photographs):
         assert photograph.lq is not None
         lq = io.to_tensor(photograph.lq)
-        timed: list[Callable[[], Any]] = [partial(teacher, lq)]
-        timed += [_routing(engine, lq, way.k) for way in ways[1:]]
-        results = _run(timed, ways, rounds, rehearse=number == 0)
-        whole = results[0]
-        # A teacher that sees its whole input gives something else on tiles, which no routing can undo.
-        reference = whole if reach is not None else engine.restore(lq, len(bundle.branches) - 1).image.cpu()
-        for way, result in zip(ways[1:], results[1:], strict=True):
-            _compare(way, result, reference, whole, engine)
-        pictures.append(Pictures(lq, reference, results[ways.index(requested)].image))
-        worst += _tiles(requested.tile_losses[-1], results[ways.index(requested)], number, engine.scale)
+        reference, routed = _restore(lq, ways, teacher, engine, is_tiled, rounds, rehearse=number == 0)
+        result = routed[ways.index(requested) - 1]
+        pictures.append(Pictures(lq, reference, result.image))
+        worst += _tiles(requested.tile_losses[-1], result, number, engine.scale)
         say(f"fidelity: {number + 1}/{len(photographs)} {photograph.name}  {requested.psnr[-1]:.2f} dB to the teacher")
     seconds = sum(ways[0].seconds)
     document = {
@@ -155,7 +148,7 @@ def measure(
             {"name": photograph.name, "height": image.lq.shape[1], "width": image.lq.shape[2]}
             for photograph, image in zip(photographs, pictures, strict=True)
         ],
-        "is_tiled": reach is None,
+        "is_tiled": is_tiled,
         "requested": ways.index(requested),
         "rows": [way.summary(seconds) for way in ways],
     }
@@ -209,6 +202,28 @@ def _asked(curve: Curve, ways: Sequence[Way], max_loss: float) -> Way:
     """Return the way of the cheapest point within the loss; the closest one if there is none."""
     within = [way for way in ways[1:] if way.max_loss is not None and way.max_loss <= max_loss]
     return within[0] if within else ways[-1]
+
+
+def _restore(
+    lq: Tensor,
+    ways: Sequence[Way],
+    teacher: Callable[[Tensor], Tensor],
+    engine: Engine,
+    is_tiled: bool,
+    rounds: int,
+    rehearse: bool,
+) -> tuple[Tensor, list[RestoredTiles]]:
+    """Restore a photograph in every way, and record its measurements.
+
+    Return the image to which the routed ones are compared, and the routed ones. is_tiled: it is the teacher's on tiles.
+    """
+    timed: list[Callable[[], Any]] = [partial(teacher, lq), *(_routing(engine, lq, way.k) for way in ways[1:])]
+    whole, *routed = _run(timed, ways, rounds, rehearse)
+    # A teacher that sees its whole input gives something else on tiles, which no routing can undo.
+    reference = engine.restore(lq, len(engine.networks.branches) - 1).image.cpu() if is_tiled else whole
+    for way, result in zip(ways[1:], routed, strict=True):
+        _compare(way, result, reference, whole, engine)
+    return reference, routed
 
 
 def _routing(engine: Engine, lq: Tensor, k: float) -> Callable[[], RestoredTiles]:

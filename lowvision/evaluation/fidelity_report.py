@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowvision.evaluation.fidelity import FidelityMeasurement
+from lowvision.evaluation.fidelity import FidelityMeasurement, Pictures
 from lowvision.imaging import io
+from lowvision.report import fidelity_page
 from lowvision.system.text_table import aligned
 
 SIDE = 160
@@ -22,18 +23,47 @@ HEADER = 28
 TITLES = ("input", "teacher", "accelerated")
 
 
+HEADING = [
+    "",
+    "seconds",
+    "times faster",
+    "dB to teacher",
+    "worst photo",
+    "99 % of tiles lose",
+    "teacher tiles",
+    "seams",
+]
+
+
 def text(document: Mapping[str, Any]) -> str:
     """Return the table: a row for the teacher, and one for each point of the curve."""
-    rows = [
-        ["", "seconds", "times faster", "dB to teacher", "worst photo", "99 % of tiles lose", "teacher tiles", "seams"]
+    protocol, *notes = _notes(document)
+    return "\n".join([protocol, *aligned(_rows(document), numeric=True, heading=1), *notes])
+
+
+def html(measurement: FidelityMeasurement, worst: NDArray[np.uint8] | None) -> str:
+    """Return the table and the photographs, with dividers, as a page; worst: the sheet of the worst tiles."""
+    document, names = measurement.document, [each["name"] for each in measurement.document["photographs"]]
+    pictures = [
+        fidelity_page.Picture(name, _enlarged(each), _rgb(each.teacher), _rgb(each.routed))
+        for name, each in zip(names, measurement.pictures, strict=True)
     ]
-    rows += [_row(row, n == document["requested"]) for n, row in enumerate(document["rows"])]
+    drawn = None if worst is None else io.to_tensor(worst)
+    return fidelity_page.html(_rows(document), document["requested"], _notes(document), pictures, drawn)
+
+
+def _rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """Return heading and rows of the table."""
+    return [HEADING, *(_row(row, n == document["requested"]) for n, row in enumerate(document["rows"]))]
+
+
+def _notes(document: Mapping[str, Any]) -> list[str]:
+    """Return the protocol, and what is to be known about the columns."""
     megapixels = sum(photo["height"] * photo["width"] for photo in document["photographs"]) / 1e6
     lines = [
         f"{len(document['photographs'])} photographs held out, {megapixels:.2f} megapixels of input in all; "
         f"{document['runtime']} on {document['device']}, {document['threads']} threads; "
         "seconds are the quickest of alternating rounds",
-        *aligned(rows, numeric=True, heading=1),
         "* the requested point. seams: steps across borders between branches, relative to the teacher's; 1 is "
         "invisible.",
     ]
@@ -45,7 +75,7 @@ def text(document: Mapping[str, Any]) -> str:
         lines.append(
             "The teacher sees its whole input: fidelity is to the teacher run on tiles, seconds are of the whole image."
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _row(row: Mapping[str, Any], is_asked: bool) -> list[str]:
@@ -77,13 +107,21 @@ def sheet(measurement: FidelityMeasurement, count: int) -> NDArray[np.uint8]:
         io.draw_text(page, title, column * (SIDE + GAP), 20, 16, (0, 0, 0))
     for row, tile in enumerate(worst):
         pictures = measurement.pictures[tile.photograph]
-        scale = pictures.teacher.shape[1] // pictures.lq.shape[1]
-        enlarged = pictures.lq.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         top = HEADER + row * (SIDE + GAP)
-        for column, image in enumerate((enlarged, pictures.teacher, pictures.routed)):
+        for column, image in enumerate((_enlarged(pictures), pictures.teacher, pictures.routed)):
             left = column * (SIDE + GAP)
             page[top : top + SIDE, left : left + SIDE] = _crop(image, tile.row, tile.column)
     return page
+
+
+def _enlarged(pictures: Pictures) -> Tensor:
+    """Return the input at the size of the result, by repeating pixels, in RGB."""
+    scale = pictures.teacher.shape[1] // pictures.lq.shape[1]
+    return _rgb(pictures.lq.repeat_interleave(scale, 1).repeat_interleave(scale, 2))
+
+
+def _rgb(image: Tensor) -> Tensor:
+    return image.cpu().expand(3, -1, -1)
 
 
 def _apart(measurement: FidelityMeasurement, count: int) -> list[Any]:

@@ -250,7 +250,7 @@ class Evaluation:
 
 
 def mean(rows: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
-    """Return the mean over images of each metric that all images have, for every way that was measured on all."""
+    """Return the means over the images by way and metric, without ways and metrics that an image lacks."""
     return {
         way: {
             name: _mean([row[way][name] for row in rows])

@@ -1,4 +1,4 @@
-"""Measure the quality of the results of all ways for one photograph, by every metric."""
+"""Measure the images that all methods have restored from one photograph, by every metric."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Quality:
     def measure(
         self, images: Mapping[str, Tensor], gt: Tensor | None, photo: str, as_grey: bool
     ) -> dict[str, dict[str, float]]:
-        """Return the values of each image (C,H,W), by column, e.g. `psnr_y@crop4`; without those that have no value.
+        """Return the values of each image (C,H,W) by column, e.g. `psnr_y@crop4`; a column without a value is omitted.
 
-        gt: None if there is none; only metrics that need none have values then. On the CPU images are measured in
-        several threads. photo: the name of the photograph. as_grey: its file is grey, which the protocol `paper`
-        measures. Raises DataError if an image has another shape than gt.
+        gt: the ground truth; without it, metrics that need it have no value. photo: the name of the photograph.
+        as_grey: measure it as the protocol `paper` measures photographs whose files are grey. On the CPU, images are
+        measured in several threads. Raises DataError if an image has another shape than gt.
         """
         chosen = {name: metric.of_grey_file() if as_grey else metric for name, metric in self.metrics.items()}
         chosen = {name: metric for name, metric in chosen.items() if gt is not None or needs_no_gt(metric, photo)}

@@ -23,6 +23,10 @@ from lowvision.training.log import Log
 SHOWN = ("input", "base_whole", "routed")
 """The ways whose pictures are written."""
 
+ENLARGED = "enlarge by bicubic interpolation; the result may overshoot [0,1]"
+UNCHANGED = "the degraded image itself"
+"""Default baselines of tasks, for the row `input` of reports."""
+
 
 def run_evaluation(
     evaluation: Evaluation,
@@ -96,7 +100,9 @@ def _share(photographs: Sequence[Photograph], index: int, count: int) -> Sequenc
 
 
 def _baseline(task: Task) -> str:
-    """Describe the restoration without a network, by the docstring of the task's own method."""
+    """Describe the restoration without a network, by the docstring of the task's own method if it has one."""
+    if type(task).baseline is Task.baseline:
+        return f"without a network: {ENLARGED if task.scale > 1 else UNCHANGED}"
     own = inspect.cleandoc(type(task).baseline.__doc__ or "").partition("\n\n")[0]
     text = " ".join(own.split()).rstrip(".").removeprefix("Return ")
     return f"without a network: {text[0].lower()}{text[1:]}" if text else "the task's restoration without a network"

@@ -77,5 +77,5 @@ NOT_READ = frozenset(
 
 
 def of_content(content: bytes) -> ImageFormat | None:
-    """Return the format of a file by its first bytes; None if it is none of them."""
+    """Return the format of a file by its first bytes; None if it is unknown."""
     return next((image_format for image_format in FORMATS if image_format.matches(content)), None)

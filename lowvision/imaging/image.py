@@ -72,7 +72,7 @@ class Frames:
 
 
 def describes(icc: bytes | None, pixels: Pixels) -> bool:
-    """Return True if a profile is for these channels; that of a CMYK file is not, once its pixels are RGB."""
+    """Return True if a profile is for these channels; a CMYK profile is not, after its pixels have become RGB."""
     return icc is not None and icc[16:20] == (b"GRAY" if pixels.shape[2] == 1 else b"RGB ")
 
 

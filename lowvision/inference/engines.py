@@ -191,6 +191,12 @@ def base_cost(architecture: Architecture, height: int, width: int) -> int:
     return networks.of(_weightless(architecture.only(-1))).prices(shape)[0]
 
 
+def base_bytes(architecture: Architecture, height: int, width: int) -> int:
+    """Return about the memory that the base needs for a whole image of height x width LQ pixels, in bytes."""
+    base = _weightless(architecture.only(-1)).branches.networks[0]
+    return 4 * LIVE_TENSORS * cost.largest_tensor(base, (1, architecture.task.channels, height, width))
+
+
 def _weightless(architecture: Architecture) -> RoutedContainer:
     """Build the container on the meta device, to count its cost."""
     with meta_device.structure_only():

@@ -17,7 +17,7 @@ from lowvision.system import meta_device
 
 @dataclass(frozen=True)
 class Allowance:
-    """What an image may cost and lose; None: no limit."""
+    """Limits on the cost and the loss of an image; None: no limit."""
 
     cost: int | None
     """Multiply-adds."""

@@ -70,7 +70,7 @@ def pair(value: Any) -> tuple[int, int]:
 
 
 def axis_of(axis: int, blob: Blob) -> int:
-    """Return an axis of a tensor as that of its blob, which has no batch."""
+    """Return the number that an axis of a tensor has in its blob, which has no batch."""
     axis = axis if axis >= 0 else axis + len(blob.shape)
     if axis == 0:
         raise Unsupported("operations along the batch")

@@ -35,6 +35,7 @@ from lowvision.inference.ncnn_sizes import (
     crop,
     interpolate,
     max_pool,
+    maximum,
     mean,
     mean_pool,
     pad,
@@ -180,6 +181,10 @@ def _blob(to: Context, operand: Any, other: Any) -> Blob:
     if isinstance(operand, Blob):
         return operand
     channels = operand.numel()
+    if other.rank == 1 and operand.shape[-1] == channels:
+        (name,) = to.file.add("MemoryData", [], {0: channels})
+        to.file.store(operand)
+        return Blob(name, (1, channels))
     if other.rank != 3 or operand.ndim < 3 or operand.shape[-3] != channels:
         raise Unsupported(f"arithmetic with a constant of {'x'.join(map(str, operand.shape))}")
     (name,) = to.file.add("MemoryData", [], {0: 1, 1: 1, 2: channels})
@@ -278,6 +283,7 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "slice": crop,
     "pad": pad,
     "mean": mean,
+    "amax": maximum,
     "adaptive_avg_pool2d": adaptive_mean,
     "avg_pool2d": mean_pool,
     "max_pool2d": max_pool,

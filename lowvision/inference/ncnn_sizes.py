@@ -22,8 +22,8 @@ NEAREST, BILINEAR, BICUBIC = 1, 2, 3
 """Kinds of interpolation."""
 TO_THE_END = -233
 """End of a crop that goes to the end of its axis."""
-MEAN = 3
-"""Kind of reduction."""
+MEAN, MAXIMUM = 3, 4
+"""Kinds of reduction."""
 
 
 def _reduce(to: Context, x: Blob, kind: int, axes: list[int], keepdim: bool) -> Blob:
@@ -33,6 +33,10 @@ def _reduce(to: Context, x: Blob, kind: int, axes: list[int], keepdim: bool) -> 
 
 def mean(to: Context, x: Blob, axes: Sequence[int], keepdim: bool = False, **_: Any) -> Blob:
     return _reduce(to, x, MEAN, [axis_of(axis, x) for axis in axes], keepdim)
+
+
+def maximum(to: Context, x: Blob, axes: Sequence[int] = (), keepdim: bool = False) -> Blob:
+    return _reduce(to, x, MAXIMUM, [axis_of(axis, x) for axis in axes], keepdim)
 
 
 def adaptive_mean(to: Context, x: Blob, size: Any) -> Blob:

@@ -32,6 +32,7 @@ from lowvision.plugins.contracts import Adaptive, Precision, Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.routing import adapting
 from lowvision.routing.engine import Engine, Routes, Watch
+from lowvision.routing.networks import Run
 from lowvision.routing.tiling import Plan, unit
 from lowvision.system import devices
 from lowvision.system.allocator import keep_memory
@@ -85,6 +86,8 @@ class Restorer:
     """Operating points of a single adaptive network, if the stage `calibrate` measured them."""
     _adaptive_at: Callable[[int], Adaptive]
     """Returns the adaptive network at the operating point of a number."""
+    base_alone: Callable[[], Run]
+    """Returns the base, (B,C,H,W) -> (B,C,s*H,s*W), prepared for one call at a time: the network without routing."""
     _engine: Engine
     """Runs the branches; it never calls the classifier of a single network."""
 
@@ -281,6 +284,7 @@ def load(
         curve=curves.read(parts.header.measured),
         settings=parts.header.settings,
         _adaptive_at=adaptive_at,
+        base_alone=functools.cache(lambda: selected.prepare(parts.branches[-1], 1, device)),
         _engine=engines.build(parts, selected, device),
     )
 

@@ -1,7 +1,7 @@
 """Building blocks for the networks of plugins: initialisation, mean colour, upsampling, residual blocks, edges,
 re-parameterisation.
 
-    from lowvision.layers import kaiming
+    from lowvision.layers import init_kaiming_
 
 Public API, like `lowvision`. It imports torch: import it in the module of the networks, not in that of the options.
 """

@@ -48,7 +48,7 @@ class Architecture(Options):
     """The networks, cheapest first; the last one is the base."""
     classifier: ClassifierChoice | None = None
     """Predicts the difficulty of tiles; null: a single network."""
-    tile: Tile = Tile()
+    tile: Tile = Field(default_factory=Tile)
     """The tiles that it was trained on."""
 
     @property

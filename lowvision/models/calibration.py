@@ -73,7 +73,7 @@ class Curve(Options):
         return self.to_teacher or tuple(self.base - psnr for psnr in self.psnr)
 
     def point(self, max_loss: float, worst: float | None = None) -> int:
-        """Return the index of the cheapest point that loses at most `max_loss` dB, and on 99 % of the tiles `worst` dB.
+        """Return the index of the cheapest point that loses at most `max_loss` dB, and `worst` dB on 99 % of tiles.
 
         Raises ValueError if no point does, or if the losses of tiles were not measured.
         """

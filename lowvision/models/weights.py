@@ -92,7 +92,7 @@ def load_network(path: Path, architecture: Architecture, registry: Registry) -> 
     """Build the single network `architecture` with the weights of a file. Raises WeightsError if they do not fit.
 
     From a container's file, take the last branch with the same architecture. A training form in the file is fused if
-    its deployed form is wanted.
+    `architecture` is its deployed form.
     """
     stored, state = _branch_like(architecture, *_read(path, registry))
     return _loaded(path, architecture, architecture.build_network, registry, stored, state)

@@ -100,7 +100,7 @@ class Evaluate(Stage):
     protocol: Protocol = "basicsr"
     """Luma of photographs whose files are grey, for RGB: `basicsr`, of the image made RGB, as BasicSR's code measures;
     `paper`, the grey values, as papers measure."""
-    metrics: Annotated[tuple[Metric, ...], Choices("metrics")] = (PSNR(), SSIM())
+    metrics: Annotated[tuple[Metric, ...], Choices("metrics")] = Field(default_factory=lambda: (PSNR(), SSIM()))
     """Measures of quality, one or a list; columns of every report. Without `psnr`, a report states no gains."""
     pictures: int = Field(default=4, ge=0)
     """Number of images whose restored image and route map are saved."""

@@ -13,7 +13,8 @@ from lowvision.config.options import Options
 from lowvision.config.validation import ValidationIssue, as_error, from_error, shown
 from lowvision.errors import LowvisionError
 from lowvision.plugins import hookspecs
-from lowvision.plugins.registry import NO_REGISTRY, Registry
+from lowvision.plugins.option_check import NO_REGISTRY
+from lowvision.plugins.registry import Registry
 
 
 class Choice:

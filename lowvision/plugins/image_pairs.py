@@ -71,8 +71,8 @@ def match(folder: Path, sides: tuple[Path, Path], gt: Mapping[str, Path], lq: Ma
 def within(folder: Path, images: Mapping[str, Path]) -> list[Photo]:
     """Return the photographs of one folder: pairs if every image has a counterpart, otherwise ground truth.
 
-    Raises DataError if only some of the images have one, or if the folder holds both kinds in other places: degraded
-    images must not become ground truth.
+    Raises DataError if only some of the images have one, or if degraded images lie in a subfolder that `folders` does
+    not recognise: they must not become ground truth.
     """
     degraded = {name: path for name, path in images.items() if any(clean in images for clean in _clean_names(name))}
     if not degraded:

@@ -35,7 +35,7 @@ class Loss(Options, ABC):
         """
 
     def fit_options(self) -> dict[str, Any]:
-        """Return options of the stage that differ in the training of its module, a `Critic`, e.g. {"lr": 1e-4}."""
+        """Return the options in which the training of a `Critic` differs from the stage's, e.g. {"lr": 1e-4}."""
         return {}
 
 

@@ -37,7 +37,7 @@ class Metric(Options, ABC):
         """
 
     def reference(self, photo: str) -> Path | None:
-        """Return the file to compare a photograph with, by its name, in place of its ground truth; None: none."""
+        """Return the file with which the photograph of that name is compared; None: its ground truth."""
         return None
 
     def of_grey_file(self) -> Metric:

@@ -8,20 +8,20 @@ import os
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pluggy
-from pydantic import PydanticUndefinedAnnotation, PydanticUserError, ValidationError
 
 from lowvision.config.options import Options
 from lowvision.config.validation import nearest
 from lowvision.errors import PluginError, RecipeError, summary_of
 from lowvision.plugins import core_components, hookspecs
+from lowvision.plugins.option_check import option_problem
 
 FRAMEWORK = "lowvision-framework"
 """The distribution of the core and of the plugins that come with it."""
@@ -37,9 +37,6 @@ LIMIT = "LOWVISION_PLUGINS"
 """Environment variable: comma-separated names of the plugins to load; if unset or empty, all are loaded."""
 STRICT = "LOWVISION_STRICT"
 """Environment variable: 1 turns broken plugins and names with two plugins into errors."""
-
-NO_REGISTRY = "no_registry"
-"""The pydantic error type of a choice that is validated without a registry, as defaults are while plugins load."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +86,11 @@ class Registry(Mapping[str, Mapping[str, Entry]]):
         """Installed plugins that the variable LOWVISION_PLUGINS does not name."""
         broken: list[Broken] = []
         entries_of: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
         for plugin in self.plugins:
             try:
-                components = list(_components(plugin))
+                components = list(_components(plugin, manager))
             except (Exception, SystemExit) as error:  # an external module may raise anything; load the others
                 broken.append(Broken(plugin.name, plugin.distribution, _reason(error, plugin)))
                 continue
@@ -252,31 +251,44 @@ def _reason(error: BaseException, plugin: Plugin) -> str:
     return f"{reason} ({positions[-1]})" if positions else reason
 
 
-def _components(plugin: Plugin) -> Iterable[tuple[str, Entry]]:
+def _components(plugin: Plugin, manager: pluggy.PluginManager) -> Iterator[tuple[str, Entry]]:
     """Yield the components of a plugin as (kind, entry). Raises PluginError, or what its module raises."""
     if plugin.attribute:
         target = f"{plugin.module}:{plugin.attribute}"
         raise PluginError(f"its entry point {plugin.point} names {target}; name only the module that has the hooks")
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    module = importlib.import_module(plugin.module)
-    manager.register(module)
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        hooks = ", ".join(f"lowvision_{kind}" for kind in hookspecs.KINDS)
-        raise PluginError(f"{error}; the hooks are {hooks}") from None
-    if not manager.get_hookcallers(module):
-        raise PluginError(f"{plugin.module} has no hooks; mark a function such as lowvision_tasks with @hookimpl")
-    for kind, contract in hookspecs.KINDS.items():
+    for kind, function in _hooks(importlib.import_module(plugin.module), manager):
+        contract = hookspecs.KINDS[kind]
         # Called one by one: pluggy's own call drops None, the result of a forgotten `return`.
-        for hook in getattr(manager.hook, f"lowvision_{kind}").get_hookimpls():
-            for name, component in _checked(kind, contract, hook.function()):
-                # The tests of the framework hold this for its own plugins; building all models takes a third of `ls`.
-                problem = None if plugin.distribution == FRAMEWORK else option_problem(component, contract)
-                if problem:
-                    raise PluginError(f"lowvision_{kind}: '{name}' has {problem}")
-                yield kind, Entry(name, component, plugin.name, plugin.distribution, plugin.version)
+        for name, component in _checked(kind, contract, function()):
+            # The tests of the framework hold this for its own plugins; building all models takes a third of `ls`.
+            problem = None if plugin.distribution == FRAMEWORK else option_problem(component, contract)
+            if problem:
+                raise PluginError(f"lowvision_{kind}: '{name}' has {problem}")
+            yield kind, Entry(name, component, plugin.name, plugin.distribution, plugin.version)
+
+
+def _hooks(module: ModuleType, manager: pluggy.PluginManager) -> list[tuple[str, Callable[[], Any]]]:
+    """Return the functions of a module's hooks as (kind, function). Raises PluginError if there are none, or others.
+
+    The module is registered for as long as this takes, so that one manager serves all plugins and none affects others.
+    """
+    try:
+        manager.register(module)
+        manager.check_pending()
+        hooks = [
+            (kind, implementation.function)
+            for kind in hookspecs.KINDS
+            for implementation in getattr(manager.hook, f"lowvision_{kind}").get_hookimpls()
+        ]
+    except pluggy.PluginValidationError as error:
+        known = ", ".join(f"lowvision_{kind}" for kind in hookspecs.KINDS)
+        raise PluginError(f"{error}; the hooks are {known}") from None
+    finally:
+        if manager.is_registered(module):
+            manager.unregister(module)
+    if not hooks:
+        raise PluginError(f"{module.__name__} has no hooks; mark a function such as lowvision_tasks with @hookimpl")
+    return hooks
 
 
 def _checked(kind: str, contract: type[Options], components: Any) -> Iterable[tuple[str, type]]:
@@ -293,21 +305,3 @@ def _checked(kind: str, contract: type[Options], components: Any) -> Iterable[tu
         if missing := getattr(component, "__abstractmethods__", None):
             raise PluginError(f"lowvision_{kind}: '{name}' does not define {', '.join(sorted(missing))}")
         yield name, component
-
-
-def option_problem(component: type[Options], contract: type[Options]) -> str | None:
-    """Return what is wrong with the options that a class declares; None if nothing is."""
-    for name in component.model_fields.keys() - contract.model_fields.keys():
-        if hasattr(contract, name):
-            return f"an option '{name}', a class attribute of every {contract.__name__}; write `{name} = ...`, untyped"
-    try:
-        component.model_rebuild()  # resolves types that were defined after the class
-        component.model_validate({})
-    except (PydanticUndefinedAnnotation, PydanticUserError) as error:
-        return f"an option whose type is unknown ({error.message}); import it outside TYPE_CHECKING"
-    except ValidationError as error:
-        for problem in error.errors():
-            if problem["type"] not in ("missing", NO_REGISTRY) and problem["loc"]:
-                option, default = problem["loc"][0], problem["input"]
-                return f"an option '{option}' that does not allow its own default {default!r}: {problem['msg']}"
-    return None

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Reader(ABC):
-    """Reads the images of an archive or a database; `str` of it names it in messages, e.g. its path.
+    """Reads the images of an archive or a database. Messages show it as `str`, e.g. its path.
 
-    Several threads read at once. It may be copied to other processes by pickle, so that it opens its file on use.
+    Several threads may read at once. It is pickled for other processes, so it must not open its file before it reads.
     """
 
     @abstractmethod

@@ -61,6 +61,12 @@ class Task(Options, ABC):
         """Return images, which may differ in size, each degraded by its own generator; by default, `link` of each."""
         return [self.link(image, generator, size) for image, generator in zip(images, generators, strict=True)]
 
-    @abstractmethod
     def baseline(self, lq: Tensor) -> Tensor:
-        """Return a restoration without a network, e.g. bicubic: (B,C,h,w) -> (B,C,h*scale,w*scale)."""
+        """Return a restoration without a network, (B,C,h,w) -> (B,C,h*scale,w*scale).
+
+        Default: bicubic interpolation, which may overshoot [0,1]; at scale 1, lq itself.
+        """
+        from lowvision.imaging.resize import resize
+
+        height, width = lq.shape[-2:]
+        return resize(lq, (height * self.scale, width * self.scale))

@@ -1,4 +1,4 @@
-"""Expand the short forms of a recipe: `backbone` with `reduce`, or files, to branches; a path to a folder."""
+"""Expand the short forms of a recipe: `backbone` with `reduce`, or files, to branches; paths; names of metrics."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ class ReducerLevels(NamedTuple):
 
 
 def expand(value: Mapping[str, Any], registry: Registry) -> Expanded:
-    """Return the recipe with explicit `branches`, and with folders as choices."""
+    """Return the recipe with explicit `branches`, folders as choices, and options of selecting metrics."""
     full = {key: part for key, part in value.items() if key not in ("backbone", "reduce")}
     if isinstance(full.get("data"), dict):
         full["data"] = {key: _photographs(key, part, registry) for key, part in full["data"].items()}
+    if isinstance(full.get("stages"), dict):
+        full["stages"] = _with_metric_options(full["stages"])
     backbone, reduce = value.get("backbone"), value.get("reduce")
     if backbone is None and reduce is None:
         listed, issues = _with_files(full.get("branches"), registry)
@@ -57,6 +59,23 @@ def expand(value: Mapping[str, Any], registry: Registry) -> Expanded:
         return Expanded({**full, "branches": (branch,) if branch else ()}, issues)
     branches, issues = _branches(backbone, {} if reduce is None else reduce, registry)
     return Expanded({**full, "branches": tuple(branches)}, issues)
+
+
+def _with_metric_options(stages: dict[str, Any]) -> dict[str, Any]:
+    """Return stages in which `keep: {best: NAME}` has the options of that metric in `evaluate.metrics`."""
+    evaluate = stages.get("evaluate")
+    listed = evaluate.get("metrics", ()) if isinstance(evaluate, dict) else ()
+    choices = listed if isinstance(listed, tuple) else (listed,)
+    with_options = {
+        name: {name: options} for choice in choices if isinstance(choice, dict) for name, options in choice.items()
+    }
+    return {name: _selected(stage, with_options) for name, stage in stages.items()}
+
+
+def _selected(stage: Any, metrics: Mapping[str, Any]) -> Any:
+    keep = stage.get("keep") if isinstance(stage, dict) else None
+    name = keep.get("best") if isinstance(keep, dict) else None
+    return {**stage, "keep": {"best": metrics[name]}} if isinstance(name, str) and name in metrics else stage
 
 
 def _photographs(key: str, value: Any, registry: Registry) -> Any:

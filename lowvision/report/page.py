@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from lowvision.imaging.palette import colours, hexadecimal
 from lowvision.report import curves, table
@@ -28,10 +28,9 @@ MAX_OPEN = 12
 def html(document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Path | None) -> str:
     """Return the page. metrics: lines of metrics.jsonl; pictures: folder of `<set>/<image>/<method>.png`, if any."""
     galleries = [_gallery(image_set, pictures / image_set["name"]) for image_set in document["sets"] if pictures]
-    return _template().render(
+    return render(
+        "page.html.jinja",
         title=table.title(document),
-        style=_resource("page.css"),  # ours, so not escaped
-        script=_resource("page.js"),  # likewise
         sets=[_set(image_set, document.get("metrics", {})) for image_set in document["sets"]],
         explanations=table.explanations(document),
         protocol=table.protocol(document),
@@ -40,10 +39,16 @@ def html(document: Document, metrics: Sequence[Mapping[str, Any]], pictures: Pat
     )
 
 
+def render(template: str, **values: Any) -> str:
+    """Fill a template of this package; `style` and `script` are ours, so they are not escaped."""
+    style, script = _resource("page.css"), _resource("page.js")
+    return _environment().get_template(template).render(style=style, script=script, **values)
+
+
 @functools.cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(_resource("page.html.jinja"))
+def _environment() -> Environment:
+    loader = FunctionLoader(_resource)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
 
 
 def _resource(name: str) -> str:

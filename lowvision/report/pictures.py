@@ -47,7 +47,7 @@ def shown(folder: Path, ways: Iterable[str], has_whole: bool = False) -> Shown:
     pieces = {way: image[:, top : top + PIECE, left : left + PIECE] for way, image in images.items()}
     chart = folder / "map.png"
     return Shown(
-        _data_url(_shrunk(_read(chart)), ".jpg") if chart.is_file() else None,
+        whole_url(_read(chart)) if chart.is_file() else None,
         {way: _data_url(piece, ".png") for way, piece in pieces.items()},
         *(_compared(images) if has_whole else ()),
     )
@@ -58,7 +58,12 @@ def _compared(images: Mapping[str, Tensor]) -> tuple[str, ...]:
     wholes = [images[way] for way in COMPARED if way in images]
     if len(wholes) < len(COMPARED) or wholes[0].shape != wholes[1].shape:
         return ()
-    return tuple(_data_url(_shrunk(image), ".jpg") for image in wholes)
+    return tuple(whole_url(image) for image in wholes)
+
+
+def whole_url(image: Tensor) -> str:
+    """Return an image (C,H,W), at most `MAP_WIDTH` wide, as the `data:` URL of a JPEG."""
+    return _data_url(_shrunk(image), ".jpg")
 
 
 def _read(path: Path) -> Tensor:

@@ -56,7 +56,7 @@ class Changes:
 
     @property
     def is_still(self) -> bool:
-        """No part of the last frame changed."""
+        """True if no part of the last frame changed."""
         return not self._counts[-1, -1]
 
     def within(self, tops: Any, lefts: Any, heights: Any, widths: Any) -> NDArray[np.bool_]:

@@ -98,7 +98,7 @@ def up(length: int, multiple: int) -> int:
 
 
 def suiting(image: Tensor, multiple: int) -> Tensor:
-    """Pad the image (C,H,W) to multiples of `multiple` by repeating its edges, and apply `unit`."""
+    """Return an image (C,H,W) in [0,1] as float32, padded to multiples of `multiple` by repeating its edges."""
     height, width = image.shape[1:]
     return cut(image, 0, 0, up(height, multiple), up(width, multiple))
 

@@ -46,7 +46,7 @@ _checked: dict[Path, tuple[int, int]] = {}
 
 
 def root() -> Path:
-    """Return the folder of the cache; a temporary one, said once, if the user has no folder that can be written."""
+    """Return the folder of the cache; a temporary one, with one message, if the user's cannot be written."""
     if path := os.environ.get("LOWVISION_CACHE"):
         try:
             return Path(path).expanduser()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def walk(folder: Path, left_out: str | None = None, depth: int | None = None) -> Iterator[Path]:
-    """Yield all files below a folder, sorted, but none of hidden folders; folders before the links to folders.
+    """Yield all files below a folder, sorted, except those in hidden folders; links to folders are followed last.
 
     left_out: real path of a folder that is omitted. depth: number of levels; None: all. Raises OSError for a folder
     that cannot be read.

@@ -54,6 +54,15 @@ class Location:
         """Return whether it is a file that is not empty."""
         return self.is_file() and bool(self.filesystem.size(self.path))
 
+    def stamp(self) -> tuple[str, ...] | None:
+        """Return properties of the file that change when it is replaced; None: there is no file."""
+        self.filesystem.invalidate_cache()
+        return (str(self.filesystem.ukey(self.path)),) if self.is_file() else None
+
+    def remove(self) -> None:
+        """Remove the file."""
+        self.filesystem.rm_file(self.path)
+
     def fetch(self, to: Path) -> None:
         """Copy the file to a local path."""
         self.filesystem.get_file(self.path, str(to))

@@ -45,9 +45,9 @@ class _Uninitialised(TorchFunctionMode):
 
 @contextmanager
 def structure_only() -> Iterator[None]:
-    """Build what is built in the block on the meta device; RCAN takes a quarter of the time of the device alone.
+    """Build networks inside the block on the meta device, without drawing initial values.
 
-    No random number is drawn for initial values.
+    RCAN takes a quarter of the time that `torch.device("meta")` alone takes.
     """
     with torch.device("meta"), _Uninitialised():
         yield

@@ -65,7 +65,8 @@ def check_backbone(
 def measured_reach(backbone: Backbone, task: Task | None = None, farthest: int = FARTHEST) -> int | None:
     """Measure the reach of a network in LQ pixels, None if it is more than `farthest`."""
     subject, task = subject_of(backbone, task or next(_claimed(backbone)))
-    return _measured(subject, task, backbone.multiple_of, farthest)
+    claimed = backbone.reach(task)
+    return _measured(subject, task, backbone.multiple_of, farthest, guess=farthest if claimed is None else claimed)
 
 
 def subject_of(backbone: Backbone, task: Task) -> tuple[Subject, Task]:
@@ -100,7 +101,7 @@ def _check_reach(subject: Subject, task: Task, backbone: Backbone) -> None:
     if type(reach) is not int or reach < 0:
         raise subject.fail(f"reach returns {reach!r}; return a whole number of LQ pixels, or None for the whole input")
     if _sees_beyond(subject, task, step, reach):
-        seen = _measured(subject, task, step, FARTHEST)
+        seen = _measured(subject, task, step, FARTHEST, guess=FARTHEST)
         way_out = "None, the whole input" if seen is None else str(seen)
         raise subject.fail(
             f"reach returns {reach} pixels, but an output pixel changes with input pixels farther away: windows of the "
@@ -148,15 +149,13 @@ def _check_place(subject: Subject, reach: int, step: int, scale: int) -> None:
         )
 
 
-def _measured(subject: Subject, task: Task, step: int, farthest: int) -> int | None:
-    """Measure the reach by bisection."""
-    if _sees_beyond(subject, task, step, farthest):
-        return None
-    low, high = -1, farthest
+def _measured(subject: Subject, task: Task, step: int, farthest: int, guess: int) -> int | None:
+    """Measure the reach by bisection; a correct guess needs two probes."""
+    low, high = -1, farthest + 1
     while high - low > 1:
-        middle = (low + high) // 2
+        middle = next((probe for probe in (guess, guess - 1) if low < probe < high), (low + high) // 2)
         low, high = (middle, high) if _sees_beyond(subject, task, step, middle) else (low, middle)
-    return high
+    return None if high > farthest else high
 
 
 def _sees_beyond(subject: Subject, task: Task, step: int, radius: int) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.losses import Critic, Loss
 from lowvision.testing import options
-from lowvision.testing.subject import PlainTask, distance, one_line
+from lowvision.testing.subject import PlainTask, distance, no_module, one_line
 
 SIZES = ((32, 48), (33, 47))
 """Height and width of images."""
@@ -42,7 +42,7 @@ def _built(loss: Loss, task: Task) -> nn.Module:
         torch.manual_seed(0)
         module = loss.build(task)
     if not isinstance(module, nn.Module):
-        raise _failure(loss, f"build returns a {type(module).__name__}; return a torch.nn.Module")
+        raise _failure(loss, f"build returns {no_module(module)}")
     return module.eval().requires_grad_(False)
 
 

@@ -163,8 +163,8 @@ def check_half(subject: Subject) -> None:
             raise AssertionError(f"{error}; or pass half=False") from error
         if actual.dtype != dtype:
             raise subject.fail(
-                f"makes {short(actual.dtype)} from {short(dtype)}; make constants buffers, so that they follow, or say "
-                "half=False"
+                f"makes {short(actual.dtype)} from {short(dtype)}; make constants buffers, so that they follow, and "
+                "cast what is computed in float32 back, or pass half=False"
             )
         if distance(actual, expected) > tolerance:
             raise subject.fail(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -11,6 +12,7 @@ from lowvision.config.options import Options
 from lowvision.errors import LowvisionError, PluginError, message_of
 from lowvision.plugins import hookspecs, registry
 from lowvision.plugins.registry import Registry
+from lowvision.testing.registration import registered
 
 
 def check_options(options: Options) -> None:
@@ -25,7 +27,15 @@ def check_options(options: Options) -> None:
                 f"{kind.__name__}: give the option '{name}' a docstring below it; editors and `lowvision show` show it"
             )
     components = registry.load()  # needed to serialize a component among the options
-    _check_provided(options, components)
+    if unprovided := _unprovided(options, components):
+        with registered(unprovided) as components:
+            _check_written(options, components)
+    else:
+        _check_written(options, components)
+
+
+def _check_written(options: Options, components: Registry) -> None:
+    kind = type(options)
     try:
         written = yaml_reader.parse(
             json.dumps(options.model_dump(mode="json", context=components)), kind.__name__
@@ -45,18 +55,23 @@ def check_options(options: Options) -> None:
         )
 
 
-def _check_provided(options: Options, components: Registry) -> None:
-    """Check that plugins provide all components among the options: only these have names in files."""
-    for name, value in options:
+def _unprovided(options: Options, components: Registry) -> dict[str, dict[str, type]]:
+    """Return the components among the options that no plugin provides, e.g. those of a test: kind -> name -> class."""
+    result: dict[str, dict[str, type]] = {}
+    for part in _parts(options):
+        for kind, contract in hookspecs.KINDS.items():
+            if isinstance(part, contract) and not _is_provided(part, components):
+                result.setdefault(kind, {})[f"unprovided_{id(type(part))}"] = type(part)
+    return result
+
+
+def _parts(options: Options) -> Iterator[Options]:
+    """Yield the options among the options, and those among them."""
+    for _, value in options:
         for part in value if isinstance(value, tuple) else (value,):
-            if not isinstance(part, Options):
-                continue
-            if isinstance(part, tuple(hookspecs.KINDS.values())) and not _is_provided(part, components):
-                raise AssertionError(
-                    f"{type(options).__name__}: its option '{name}' is a {type(part).__name__}, which no installed "
-                    "plugin provides, so that files cannot name it; give the check a component of an installed plugin"
-                )
-            _check_provided(part, components)
+            if isinstance(part, Options):
+                yield part
+                yield from _parts(part)
 
 
 def _is_provided(component: Options, components: Registry) -> bool:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone, Classifier, Task
-from lowvision.plugins.hookspecs import hookimpl
+from lowvision.plugins.losses import Loss
+from lowvision.testing.registration import registered
 from lowvision.testing.subject import PlainTask
 from lowvision.training import checkpoint
 
-MODULE = "lowvision_component_under_test"
 NAME = "component_under_test"
 FIT = {"steps": 4, "batch": 2, "checkpoint_every": 2, "valid_every": 2, "log_every": 1}
 SPLITS = ("train", "valid", "test")
@@ -41,6 +39,23 @@ class SmallBackbone(Backbone):
         return 1
 
 
+class CountingLoss(Loss):
+    """L1 that counts its calls."""
+
+    calls: ClassVar[list[None]] = []
+
+    def build(self, task: Task) -> nn.Module:
+        return CountingL1()
+
+
+class CountingL1(nn.Module):
+    """The module of `CountingLoss`."""
+
+    def forward(self, restored: Tensor, gt: Tensor) -> Tensor:
+        CountingLoss.calls.append(None)
+        return (restored - gt).abs().mean()
+
+
 class SmallClassifier(Classifier):
     """The mean colour and a linear layer."""
 
@@ -49,25 +64,16 @@ class SmallClassifier(Classifier):
 
 
 class Interrupted(BaseException):
-    """Raised in place of a kill."""
+    """Raised where the process would be killed."""
 
 
 @contextmanager
 def components(**under_test: type) -> Iterator[registry.Registry]:
     """Yield the installed components, those of the small recipe, and one under test by its kind, all called NAME."""
-    module: Any = types.ModuleType(MODULE)
-    small = {"tasks": PlainTask, "backbones": SmallBackbone, "classifiers": SmallClassifier}
-    for kind, component in {**small, **under_test}.items():
-        setattr(module, f"lowvision_{kind}", hookimpl(lambda component=component: {NAME: component}))
-    sys.modules[MODULE] = module
-    try:
-        known = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
-        if broken := [plugin for plugin in known.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
-            names = ", ".join(component.__name__ for component in under_test.values())
-            raise AssertionError(f"{names}: {broken[0].reason}")
+    networks = {"backbones": SmallBackbone, "classifiers": SmallClassifier}
+    small = {"tasks": PlainTask, "losses": CountingLoss, **networks}
+    with registered({kind: {NAME: component} for kind, component in {**small, **under_test}.items()}) as known:
         yield known
-    finally:
-        del sys.modules[MODULE]
 
 
 def recipe(folder: Path) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from lowvision.errors import message_of
-from lowvision.plugins.contracts import Task
-from lowvision.plugins.losses import ImageLoss
+from lowvision.plugins.contracts import Adaptive, EarlyExit, Task
+from lowvision.plugins.losses import Critic, ImageLoss
+
+MIXINS = (Critic, EarlyExit, Adaptive)
+"""Contracts of modules that derive from nn.Module too."""
 
 
 class PlainTask(Task):
@@ -52,7 +55,7 @@ class Subject:
             torch.manual_seed(seed)
             network = self.make()
             if not isinstance(network, nn.Module):
-                raise self.fail(f"build returns a {type(network).__name__}; return a torch.nn.Module")
+                raise self.fail(f"build returns {no_module(network)}")
             self.fit(network)
         return network.eval()
 
@@ -90,6 +93,15 @@ class Subject:
         if not isinstance(output, Tensor):
             raise self.fail(f"forward returns a {type(output).__name__}; return one tensor")
         return output
+
+
+def no_module(built: object) -> str:
+    """Return the end of a message about something that is no nn.Module; mixins alone do not make one."""
+    kind = type(built)
+    for mixin in MIXINS:
+        if isinstance(built, mixin):
+            return f"a {kind.__name__}, which is no torch.nn.Module; class {kind.__name__}(nn.Module, {mixin.__name__})"
+    return f"a {kind.__name__}; return a torch.nn.Module"
 
 
 def copy_of(network: nn.Module) -> nn.Module:

@@ -99,13 +99,7 @@ def fit(
     """
     network = spec.network.to(memory_format=devices.layout(accelerator.device)).to(accelerator.device)
     average = _average(network, options)
-    parameters = [p for p in spec.objective.parameters() if p.requires_grad]
-    optimizer = make_optimizer(parameters, options, accelerator.device.type)
-    schedule = make_schedule(optimizer, options)
-    unused = spec.objective.find_unused_parameters
-    # gradient_as_bucket_view: without a copy of all gradients.
-    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=unused, gradient_as_bucket_view=True)
-    objective, optimizer = accelerator.prepare(spec.objective, optimizer)
+    objective, optimizer, schedule = _prepared(spec.objective, options, accelerator)
     trained_losses = critics.prepare(spec.image_loss, options, accelerator)
     _vary_randomness(spec.stage, accelerator)
     state = _resume(accelerator, folder, average, spec.stage, log)
@@ -139,6 +133,20 @@ def fit(
     accelerator.wait_for_everyone()
     accelerator.free_memory()
     return state.metrics
+
+
+def _prepared(
+    objective: Objective, options: Fit, accelerator: Accelerator
+) -> tuple[nn.Module, Any, Callable[[int], None]]:
+    """Return the objective and its optimizer, both wrapped by Accelerate, and the schedule of the learning rate."""
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    optimizer = make_optimizer(parameters, options, accelerator.device.type)
+    schedule = make_schedule(optimizer, options)
+    unused = objective.find_unused_parameters
+    # gradient_as_bucket_view: without a copy of all gradients.
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=unused, gradient_as_bucket_view=True)
+    wrapped, optimizer = accelerator.prepare(objective, optimizer)
+    return wrapped, optimizer, schedule
 
 
 def _vary_randomness(stage: str, accelerator: Accelerator) -> None:

@@ -30,7 +30,7 @@ class Fit(Options):
     """Tiles per step, over all processes."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Tiles per forward pass; gradients are accumulated over them. Null: all tiles of a process."""
-    loss: Annotated[tuple[Loss, ...], Choices("losses")] = (L1(),)
+    loss: Annotated[tuple[Loss, ...], Choices("losses")] = Field(default_factory=lambda: (L1(),))
     """Losses between restored images and ground truth, one or a list, e.g. [charbonnier, {fft: {weight: 0.05}}]; they
     are added up."""
     lr: float = Field(default=2e-4, gt=0)

@@ -40,7 +40,7 @@ class Cut:
 def write(
     path: Path, source: Path, target: Target, segments: Segments, cut: Cut | None = None, keeps_metadata: bool = True
 ) -> None:
-    """Write the result atomically. cut: also shift the times to its start. Raises DataError if FFmpeg refuses."""
+    """Write the result atomically. cut: the part that is kept; its start becomes time 0. Raises DataError."""
     av = pyav()
     with atomic.whole(path) as part, open_input(source) as clip:
         try:
@@ -149,9 +149,10 @@ def _video_packets(stream: Any, target: Target, segments: Segments, shift: Fract
 
 
 def decoding_times(times: NDArray[np.int64], step: int) -> Iterator[int]:
-    """Yield a decoding time for each display time, in the order of encoding: growing, and never after display.
+    """Yield a decoding time for each display time, in the order of encoding: increasing, and not later than it.
 
-    The n-th packet is decoded when the (n - delay)-th frame is shown; delay: the longest way that a frame was moved.
+    The n-th packet is decoded when frame n - delay is shown; delay is the largest number of places by which the encoder
+    moved a frame.
     """
     shown = np.sort(times)
     numbers = np.arange(len(times))

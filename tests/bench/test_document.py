@@ -16,9 +16,9 @@ SIZE, LARGE = Size(50, 40), Size(100, 80)
 LOADED = {"gmac": 6.0, "rss_before_mib": 100.0}
 
 
-def measured(what: str, runtime: str, seconds: tuple[float, ...], size: Size = SIZE, **more: Any) -> Measured:
+def measured(method: str, runtime: str, seconds: tuple[float, ...], size: Size = SIZE, **more: Any) -> Measured:
     runs = [{"seconds": each, "peak_rss_mib": 200.0, "other_cores": 0.0, **more} for each in seconds]
-    return Measured(Row(what, runtime), size, LOADED, runs)
+    return Measured(Row(method, runtime), size, LOADED, runs)
 
 
 ROUTED = {"shares": [0.5, 0.5], "branch_gmac": 5.0, "branch_seconds": 0.5, "decide_seconds": 0.1}
@@ -89,5 +89,5 @@ def test_rows_of_other_sizes_are_not_mixed() -> None:
 
 def test_what_could_not_be_measured_is_listed_with_its_reason_also_alone() -> None:
     result = written(left_out=(LeftOut(Row("routed", "nope"), SIZE, "no runtime"),))
-    assert result["left_out"] == [{"what": "routed", "runtime": "nope", "size": "50x40", "reason": "no runtime"}]
+    assert result["left_out"] == [{"method": "routed", "runtime": "nope", "size": "50x40", "reason": "no runtime"}]
     assert (result["rows"], result["comparisons"], result["overhead_share"]) == ([], [], None)

@@ -42,7 +42,7 @@ def test_every_row_has_the_documented_figures(document: dict[str, Any]) -> None:
     assert document["peak_gmac_per_s"] > 0
     assert document["untrained"]
     assert Path(document["weights"]).name == "tiny.yml"
-    assert [(row["what"], row["runtime"]) for row in document["rows"]] == [
+    assert [(row["method"], row["runtime"]) for row in document["rows"]] == [
         ("base_whole", "torch"),
         ("routed", "torch"),
     ]
@@ -72,7 +72,7 @@ def test_the_routed_row_lists_the_time_of_each_part(document: dict[str, Any]) ->
 
 def test_a_row_that_cannot_run_is_reported_and_omitted(document: dict[str, Any], messages: list[str]) -> None:
     (left_out,) = document["left_out"]
-    assert (left_out["what"], left_out["runtime"], left_out["size"]) == ("routed", "nope", "64x48")
+    assert (left_out["method"], left_out["runtime"], left_out["size"]) == ("routed", "nope", "64x48")
     assert "no runtime named 'nope'" in left_out["reason"]
     assert any("routed:nope is left out" in line for line in messages)
 
@@ -82,18 +82,18 @@ class FakeWorker:
 
     def __init__(self, events: list[str], fails_in_run: int | None):
         self._asked, self._fails_in_run, self._runs = events, fails_in_run, 0
-        self._what = ""
+        self._method = ""
         self.process_id = 0
 
     def warm_up(self, job: dict[str, Any]) -> dict[str, Any]:
-        self._what = job["row"]["what"]
-        self._asked.append(f"{self._what} warms up, {job['tiles']}")
+        self._method = job["row"]["method"]
+        self._asked.append(f"{self._method} warms up, {job['tiles']}")
         return {"gmac": 1.0, "rss_before_mib": 1.0, "peak_rss_mib": 2.0, "tile": 32, "batch": 4}
 
     def run(self) -> dict[str, Any]:
         self._runs += 1
-        self._asked.append(self._what)
-        if self._what == "bicubic" and self._runs == self._fails_in_run:
+        self._asked.append(self._method)
+        if self._method == "bicubic" and self._runs == self._fails_in_run:
             raise RowError("out of memory")
         return {"seconds": 2.0 / self._runs, "peak_rss_mib": 2.0, "other_cores": 1.5, "gmac_per_s": 10.0 * self._runs}
 

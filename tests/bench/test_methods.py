@@ -36,10 +36,10 @@ def test_the_engine_and_tile_by_tile_agree_away_from_seams(weights_file: Path) -
     torch.testing.assert_close(by_engine[:, 4:16, 4:16], by_tile[:, 4:16, 4:16], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("what", ["bicubic", "base_whole"])
-def test_a_row_is_computed_on_its_device(weights_file: Path, what: str) -> None:
+@pytest.mark.parametrize("method", ["bicubic", "base_whole"])
+def test_a_row_is_computed_on_its_device(weights_file: Path, method: str) -> None:
     """On a device without values, which shows where tensors are."""
-    assert restored(job(weights_file, what, device="meta")).device.type == "meta"
+    assert restored(job(weights_file, method, device="meta")).device.type == "meta"
 
 
 def test_forced_shares_include_the_cost_of_the_classifier(weights_file: Path) -> None:

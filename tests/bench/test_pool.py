@@ -100,5 +100,5 @@ def test_with_enough_memory_all_processes_stay(alive: list[FakeWorker], monkeypa
 def test_a_failing_process_ends(jobs: dict[Row, dict[str, Any]]) -> None:
     with WorkerPool(lambda line: None) as pool:
         with pytest.raises(RowError, match="no runtime named 'nope'"):
-            pool.warm_up(FIRST, {**jobs[FIRST], "row": {"what": "routed", "runtime": "nope"}})
+            pool.warm_up(FIRST, {**jobs[FIRST], "row": {"method": "routed", "runtime": "nope"}})
         assert pool.warm_up(SECOND, jobs[SECOND])["peak_rss_mib"] > 50

@@ -14,14 +14,14 @@ KNOWN = registry.load()
 
 def test_by_default_every_method_is_measured_and_whole_and_routed_in_every_runtime() -> None:
     usual = rows.usual(KNOWN)
-    assert {row.what for row in usual} == set(rows.METHODS)
+    assert {row.method for row in usual} == set(rows.METHODS)
     for method in (rows.WHOLE, rows.ROUTED):
-        assert {row.runtime for row in usual if row.what == method} >= set(KNOWN["runtimes"])
+        assert {row.runtime for row in usual if row.method == method} >= set(KNOWN["runtimes"])
     assert {Row(rows.WHOLE, rows.TUNED), Row(rows.WHOLE, rows.COMPILED)} <= set(usual)
 
 
 def test_a_method_selects_all_its_rows_and_method_in_runtime_one_row() -> None:
-    whole = tuple(row for row in rows.usual(KNOWN) if row.what == rows.WHOLE)
+    whole = tuple(row for row in rows.usual(KNOWN) if row.method == rows.WHOLE)
     assert rows.parse(["base_whole"], KNOWN) == whole
     assert rows.parse(["routed:openvino", "base_whole:torch", "routed:openvino"], KNOWN) == (
         Row("routed", "openvino"),
@@ -51,7 +51,7 @@ def test_bfloat16_is_measured_if_the_cpu_supports_it(monkeypatch: pytest.MonkeyP
 def test_on_an_accelerator_the_runtimes_that_support_it_are_measured() -> None:
     usual = rows.usual(KNOWN, "cuda:0")
     assert {row.runtime for row in usual} == {"torch", rows.TUNED, rows.COMPILED, "torch_bf16"}
-    assert {row.what for row in usual} == set(rows.METHODS)
+    assert {row.method for row in usual} == set(rows.METHODS)
     assert rows.parse(["routed"], KNOWN, "cuda:0") == (Row("routed", "torch"), Row("routed", "torch_bf16"))
 
 

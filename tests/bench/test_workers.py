@@ -19,7 +19,7 @@ def test_a_waiting_worker_uses_no_cpu_and_a_killed_one_is_reported(weights_file:
     np.save(tmp_path / "x.npy", np.zeros((3, 48, 64), np.float32))
     job = {"weights": str(weights_file), "image": str(tmp_path / "x.npy"), "shares": None, "tiles": None}
     with workers.started() as worker:
-        worker.warm_up({**job, "row": {"what": "base_whole", "runtime": "openvino"}})
+        worker.warm_up({**job, "row": {"method": "base_whole", "runtime": "openvino"}})
         assert worker.run()["seconds"] > 0
         if sys.platform == "linux":
             time.sleep(0.2)

@@ -16,7 +16,7 @@ def test_doctor_exits_with_1_if_it_finds_a_problem(run_command: RunCommand, monk
     assert "  LOWVISION_STRICT is 'yes'\n    set LOWVISION_STRICT to 1 or to 0, or unset it\n" in result.out
     result = run_command("doctor", "--json")
     assert result.code == 1
-    assert "LOWVISION_STRICT is 'yes'" in [problem["what"] for problem in json.loads(result.out)["problems"]]
+    assert "LOWVISION_STRICT is 'yes'" in [problem["problem"] for problem in json.loads(result.out)["problems"]]
 
 
 def test_doctor_exits_with_0_without_problems(run_command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ import pytest
 from cli.command_result import RunCommand, imports
 from lowvision import __version__
 from lowvision.cli import main
+from lowvision.cli.command_group import COMMANDS
 from lowvision.errors import DataError
+from lowvision.plugins import registry
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +54,29 @@ def test_help_imports_nothing_heavy() -> None:
 def test_checking_and_listing_import_no_torch(arguments: tuple[str, ...], recipe: Path) -> None:
     heavy = {"torch", "accelerate", "albumentations", "timm", "cv2"}
     assert not imports(*(argument.format(recipe=recipe) for argument in arguments)) & heavy
+
+
+def test_listing_reads_no_yaml_and_validates_no_component() -> None:
+    program = (
+        "import contextlib, io, sys; from lowvision import cli; from lowvision.plugins import registry\n"
+        "sys.argv = ['lowvision', 'ls']\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): cli.main()\n"
+        "entries = [entry for kind in registry.load().values() for entry in kind.values()]\n"
+        "print(len(entries), 'yaml' in sys.modules)\n"
+        "print(*(entry.name for entry in entries if entry.component.__pydantic_complete__))"
+    )
+    variables = {**os.environ, registry.LIMIT: "sr,search,runtimes"}
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=variables)
+    first, validated = done.stdout.split("\n")[:2]
+    count, reads_yaml = first.split()
+    assert int(count) > 20
+    assert (reads_yaml, validated) == ("False", "")
+
+
+def test_a_command_imports_no_other_command() -> None:
+    imported = imports("plugins")
+    files = {place.partition(".")[0] for place in COMMANDS}
+    assert {file for file in files if f"lowvision.cli.{file}" in imported} == {"plugins"}
 
 
 def test_python_m_lowvision_equals_the_command(recipe: Path) -> None:

@@ -82,3 +82,17 @@ def test_invalid_sizes_and_colours_are_refused(run_command: RunCommand, weights_
     arguments = ("restore", str(tmp_path), "-m", str(weights_file))
     assert "exclude each other" in run_command(*arguments, "--scale", "2", "--width", "9").err
     assert "is not a colour" in run_command(*arguments, "--background", "whiteish").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("clip.mp4",), "--cluster: a clip is restored on one machine; omit --cluster"),
+        (("-", "-o", "-"), "-: standard input and output need one process; omit --cluster"),
+    ],
+)
+def test_what_needs_one_machine_is_refused_on_a_cluster(
+    arguments: tuple[str, ...], message: str, run_command: RunCommand, weights_file: Path
+) -> None:
+    result = run_command("restore", *arguments, "-m", str(weights_file), "--cluster", "local")
+    assert (result.code, result.err) == (2, f"{message}\n")

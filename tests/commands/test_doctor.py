@@ -43,7 +43,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 def reported_problem(part: str) -> dict[str, str]:
     """Return the only problem whose text contains `part`."""
-    (problem,) = [problem for problem in doctor.document()["problems"] if part in problem["what"]]
+    (problem,) = [problem for problem in doctor.document()["problems"] if part in problem["problem"]]
     return problem
 
 
@@ -63,7 +63,7 @@ def test_doctor_describes_the_whole_installation() -> None:
 
 def test_the_unrelated_distribution_lowvision_is_reported(install: Install) -> None:
     install("lowvision")
-    assert reported_problem("'lowvision' 1.0, an unrelated project")["way_out"].startswith(
+    assert reported_problem("'lowvision' 1.0, an unrelated project")["solution"].startswith(
         "pip uninstall lowvision, then pip "
     )
 
@@ -71,7 +71,7 @@ def test_the_unrelated_distribution_lowvision_is_reported(install: Install) -> N
 def test_two_distributions_of_opencv_are_reported(install: Install) -> None:
     install("opencv-python")
     install("opencv-contrib-python")
-    way_out = reported_problem("opencv-python and opencv-contrib-python are both installed")["way_out"]
+    way_out = reported_problem("opencv-python and opencv-contrib-python are both installed")["solution"]
     assert way_out.startswith(
         "pip uninstall opencv-python-headless opencv-python opencv-contrib-python, then pip install"
     )
@@ -81,14 +81,14 @@ def test_two_distributions_with_one_plugin_are_reported(install: Install) -> Non
     install("patient-a", "patient_twin", GOOD)
     install("patient-b", "patient_twin", GOOD)
     problem = reported_problem("patient-a and patient-b both install the plugin patient_twin")
-    assert problem["way_out"] == "pip uninstall patient-b, then reinstall patient-a"
+    assert problem["solution"] == "pip uninstall patient-b, then reinstall patient-a"
 
 
 def test_a_broken_plugin_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("patient-c", "patient_broken", "import no_such_package_anywhere")
     monkeypatch.setenv("LOWVISION_STRICT", "1")  # which keeps other commands from answering
     problem = reported_problem("plugin patient-broken (from patient-c) failed to load: ModuleNotFoundError")
-    assert problem["way_out"].endswith("pip uninstall patient-c")
+    assert problem["solution"].endswith("pip uninstall patient-c")
     text = doctor.text(doctor.document())
     assert "LOWVISION_STRICT=1" in text
     assert "    update it or what it imports, or pip uninstall patient-c" in text.splitlines()
@@ -100,7 +100,7 @@ def test_a_name_of_two_plugins_is_reported(install: Install) -> None:
     problem = reported_problem(
         "dataset 'patient_album' is claimed by patient-one (from patient-d) and patient-two (from pat"
     )
-    assert "LOWVISION_PLUGINS" in problem["way_out"]
+    assert "LOWVISION_PLUGINS" in problem["solution"]
 
 
 def test_excluded_plugins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_an_invalid_environment_variable_is_reported(
 ) -> None:
     (tmp_path / "FILE").touch()
     monkeypatch.setenv(variable, value.replace("FILE", str(tmp_path / "FILE")))
-    assert variable in reported_problem(problem_text)["way_out"]
+    assert variable in reported_problem(problem_text)["solution"]
 
 
 def test_a_missing_or_outdated_dependency_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,23 +147,23 @@ def test_a_missing_or_outdated_dependency_is_reported(install: Install, monkeypa
     install("patient-framework", requires=requires)
     monkeypatch.setattr(doctor, "DISTRIBUTION", "patient-framework")
     assert (
-        reported_problem("no-such-thing is not installed; required is no-such-thing>=1")["way_out"]
+        reported_problem("no-such-thing is not installed; required is no-such-thing>=1")["solution"]
         == "pip install 'no-such-thing>=1'"
     )
-    assert reported_problem("numpy ")["what"].endswith("is installed; required is numpy>=999")
-    assert reported_problem("pydantic ")["way_out"] == "pip install 'pydantic>=999'"
+    assert reported_problem("numpy ")["problem"].endswith("is installed; required is numpy>=999")
+    assert reported_problem("pydantic ")["solution"] == "pip install 'pydantic>=999'"
     document = doctor.document()
     assert [dependency["name"] for dependency in document["dependencies"]][2:] == [
         "no-such-extra",
         "pydantic",
         "pluggy",
     ]
-    assert not [problem for problem in document["problems"] if "no-such-extra" in problem["what"]]
+    assert not [problem for problem in document["problems"] if "no-such-extra" in problem["problem"]]
 
 
 def test_a_framework_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DISTRIBUTION", "no-such-framework")
-    assert reported_problem("no-such-framework is not installed")["way_out"]
+    assert reported_problem("no-such-framework is not installed")["solution"]
     assert doctor.text(doctor.document()).startswith("lowvision is not installed, Python ")
 
 
@@ -172,4 +172,6 @@ def test_a_pytorch_that_cannot_be_imported_is_reported(monkeypatch: pytest.Monke
         raise OSError("libtorch_cpu.so: cannot open shared object file")
 
     monkeypatch.setattr(doctor, "import_module", fail)
-    assert reported_problem("PyTorch cannot be imported: OSError: libtorch_cpu.so")["way_out"].startswith("pip install")
+    assert reported_problem("PyTorch cannot be imported: OSError: libtorch_cpu.so")["solution"].startswith(
+        "pip install"
+    )

@@ -29,7 +29,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 
 def problems(run: Path) -> list[str]:
-    return [problem["what"] for problem in run_check.document(run, REGISTRY)["problems"]]
+    return [problem["problem"] for problem in run_check.document(run, REGISTRY)["problems"]]
 
 
 def test_a_valid_run_has_no_problems(run: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_run_without_valid_checkpoint_is_reported_with_a_remedy(run: Path) -> 
         path.write_bytes(b"")
     reported = run_check.document(run, REGISTRY)["problems"]
     assert len(reported) == 2
-    assert all(problem["way_out"].startswith(f"delete {run}/base/checkpoints, and run") for problem in reported)
+    assert all(problem["solution"].startswith(f"delete {run}/base/checkpoints, and run") for problem in reported)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -79,3 +79,19 @@ def test_the_schema_equals_that_of_pydantic() -> None:
     assert Theirs.model_fields["radius"].description == "Width of the spread."
     assert ours == theirs
     assert ours["channels"]["description"].startswith("Colour channels")
+
+
+class Made(Options):
+    """Options whose defaults are made by functions."""
+
+    pairs: tuple[Pair, ...] = Field(default_factory=lambda: (Pair(), Pair(width=1)))
+    """Made without knowledge of other options."""
+    doubled: int = Field(default_factory=lambda validated: 2 * validated["pairs"][0].width)
+    """Follows from another option."""
+
+
+def test_the_schema_shows_made_defaults_unless_they_follow_from_other_options() -> None:
+    properties = Made.model_json_schema()["properties"]
+    assert properties["pairs"]["default"] == [pair.model_dump() for pair in (Pair(), Pair(width=1))]
+    assert "default" not in properties["doubled"]
+    assert Made().doubled == 16

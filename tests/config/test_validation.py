@@ -108,3 +108,10 @@ def test_two_issues_of_one_place_are_two_issues_and_no_alternatives() -> None:
         "needs data.valid",
         "needs a classifier",
     ]
+
+
+def test_a_value_with_an_error_inside_is_not_compared_with_the_other_types_of_its_field() -> None:
+    assert error_messages(either=(1, "x")) == {"either.1": "must be a whole number, not 'x'"}
+    assert error_messages(either={"x": 1}) == {
+        "either": "must be a number, not a mapping of x; or must be a list, not a mapping of x"
+    }

@@ -52,10 +52,6 @@ def test_the_report_describes_the_compared_classifiers_and_keeps_its_schema(docu
     assert "blur" in document["classifiers"]["high_frequency"]
 
 
-def test_the_report_describes_the_baseline_by_its_docstring(document):
-    assert document["baseline"] == "without a network: enlarge by bicubic interpolation; the result may overshoot [0,1]"
-
-
 def test_a_budget_is_not_exceeded_and_a_larger_budget_is_spent(document):
     (row,) = document["sets"][0]["images"]
     assert row["routed@3"]["share_of_base_whole"] <= 3

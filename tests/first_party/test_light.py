@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from lowvision import Backbone, Task, upsample
 from lowvision.routing.cost import multiply_adds, parameters
-from lowvision.testing import PlainTask, check_backbone, measured_reach
+from lowvision.testing import PlainTask, check_backbone, measured_reach, networks
+from lowvision.testing.backbones import subject_of
 from lowvision_light import EDSR, ESPCN, IMDN, PAN, SRCNN, VDSR, lowvision_backbones, through_bicubic
 from lowvision_light.imdn import SplitConv, contrast
 from lowvision_reducers import Channels, Layers
@@ -171,8 +172,13 @@ def test_defaults_are_the_networks_of_the_papers() -> None:
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)
 def test_the_backbone_passes_its_check(backbone: Backbone) -> None:
-    # The others compute with nothing that the networks of lowvision-sr do not export.
-    check_backbone(backbone, exportable=isinstance(backbone, IMDN | PAN))
+    check_backbone(backbone, exportable=False)
+
+
+@pytest.mark.parametrize("backbone", [IMDN(channels=8, layers=1), PAN(channels=10, layers=1)], ids=name)
+def test_every_runtime_computes_the_same_from_its_graph(backbone: Backbone) -> None:
+    # One layer has all operators. The other networks have none that those of lowvision-sr do not export.
+    networks.check_export(subject_of(backbone, PlainTask(scale=2))[0])
 
 
 @pytest.mark.parametrize("backbone", SMALL, ids=name)

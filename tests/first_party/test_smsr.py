@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lowvision import Backbone, multiply_adds
 from lowvision.routing.cost import parameters
-from lowvision.testing import PlainTask, check_backbone, check_plugin
+from lowvision.testing import PlainTask, check_backbone, check_plugin, networks
+from lowvision.testing.backbones import subject_of
 from lowvision_reducers import Channels, Layers
 from lowvision_smsr import SMSR, sparse
 from lowvision_smsr.masks import hard, kept_share, soft
@@ -82,7 +83,11 @@ def test_the_plugin_registers_the_backbone() -> None:
 
 def test_the_backbone_passes_its_check() -> None:
     # Where two logits are nearly equal, half precision marks another position, and then an output is far off.
-    check_backbone(SMSR(channels=4, layers=2), half=False)
+    check_backbone(SMSR(channels=4, layers=2), half=False, exportable=False)
+
+
+def test_every_runtime_computes_the_same_from_its_graph() -> None:
+    networks.check_export(subject_of(SMSR(channels=4, layers=1), PlainTask(scale=2))[0])  # with all operators
 
 
 # The paper's numbers

@@ -18,6 +18,7 @@ from lowvision import RunError, Trained, cli, upsample
 from lowvision.errors import WeightsError
 from lowvision.inference import ncnn_graph, package, restorer, trained_networks
 from lowvision.models import ncnn as reader
+from lowvision.models import pretrained
 from lowvision.plugins import registry
 
 KNOWN = registry.load()
@@ -97,7 +98,11 @@ FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "bicubic": lambda x, a, b: upsample(x, 4, "bicubic"),
     "a reference": lambda x, a, b: F.interpolate(F.max_pool2d(a, 5, 3), x.shape[2:], mode="bilinear") * b,
     "in place": lambda x, a, b: F.relu(a, inplace=True) + a,
+    "maxima": lambda x, a, b: a * a.amax((2, 3), keepdim=True) + b.amax(1, keepdim=True),
     "one vector": lambda x, a, b: a.mean((2, 3)),
+    "vectors": lambda x, a, b: torch.cat(
+        [a.amax((2, 3))[:, :-1] * torch.arange(1.0, 8.0) + b.mean((2, 3))[:, -1:], torch.ones(8) - b.amax((2, 3))], 1
+    ),
 }
 
 
@@ -150,6 +155,21 @@ def test_backbones_are_the_same(name: str, tmp_path: Path) -> None:
     backbone = pick("backbones", name, **NETWORKS[name])
     network = backbone.build(pick("tasks", "sr", scale=4))
     assert off(network, tmp_path, step=backbone.multiple_of, shapes=((1, 3, 16, 20), (1, 3, 24, 30))) < AGREES
+
+
+def test_the_classifier_of_the_default_weights_predicts_the_same_errors() -> None:
+    runtime = KNOWN.find("runtimes", "ncnn").component()
+    if reason := runtime.missing():
+        pytest.skip(reason)
+    classifier = trained_networks.read(pretrained.default(KNOWN), KNOWN).classifier
+    assert classifier is not None
+    noise = torch.rand(12, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    tiles = noise * torch.linspace(0, 1, 12)[:, None, None, None]
+    with torch.inference_mode():
+        expected = classifier.module().eval()(tiles)
+    found = runtime.prepare(classifier, 1, "cpu")(tiles)
+    assert expected.min() < 1e4 * expected.max()  # minus the errors, of flat and of noisy tiles
+    torch.testing.assert_close(found, expected, rtol=CLOSE, atol=0)
 
 
 def test_a_file_is_read_back_with_the_same_weights(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Claims about the contract of tasks: what a task that only degrades one image does for batches and chains."""
+"""Claims about the contract of tasks: batches, chains and the baseline of a task that only degrades one image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
+from lowvision import resize
 from lowvision.plugins.contracts import Task
+from lowvision.testing import check_task
 
 
 class Shrink(Task):
@@ -56,3 +58,24 @@ def test_links_of_a_batch_may_differ_in_size() -> None:
 def test_one_generator_per_image_is_required() -> None:
     with pytest.raises(ValueError, match="zip"):
         Shrink().degrade_batch(torch.rand(2, 3, 4, 4), seeded(1))
+
+
+class Striding(Task):
+    """Undo that rows and columns are left out."""
+
+    def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
+        return gt[..., :: self.scale, :: self.scale].clone()
+
+
+def test_the_default_baseline_is_bicubic() -> None:
+    lq = torch.rand(2, 3, 5, 7)
+    assert torch.equal(Striding(scale=3).baseline(lq), resize(lq, (15, 21)))
+
+
+def test_at_scale_1_the_default_baseline_is_lq_itself() -> None:
+    lq = torch.rand(2, 3, 5, 7)
+    assert Striding().baseline(lq) is lq
+
+
+def test_a_task_needs_no_baseline() -> None:
+    check_task(Striding())

@@ -14,6 +14,9 @@ from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.recipe import reading
 from lowvision.recipe.models import Branch
+from lowvision_metrics import LPIPS
+
+KNOWN = registry.load()
 
 
 def reduced(text: str) -> str:
@@ -174,3 +177,13 @@ def test_a_file_of_another_format_than_the_option_is_reported(tmp_path: Path) ->
     assert other == (
         "r.yml:5: branches.1.classsr: own.safetensors: is not in the format 'classsr'; write {weights: own.safetensors}"
     )
+
+
+@pytest.mark.parametrize("metrics", ["[psnr, {lpips: {file: alex.pth}}]", "{lpips: {file: alex.pth}}"])
+def test_a_selecting_metric_has_its_options_in_evaluate(tmp_path: Path, metrics: str) -> None:
+    path = tmp_path / "recipe.yml"
+    path.write_text(tiny.RECIPE)
+    overrides = ["stages.base.keep={best: lpips}", f"stages.evaluate={{metrics: {metrics}}}"]
+    assert reading.read(path, KNOWN, overrides).stages.base.selecting_metric == LPIPS(file="alex.pth")
+    with pytest.raises(RecipeError, match=r"^command line: stages.base.keep.best.lpips.file: is missing$"):
+        reading.read(path, KNOWN, [overrides[0]])

@@ -1,4 +1,4 @@
-"""The divider of a report, in a real browser without a window."""
+"""The dividers of the reports of a run and of fidelity, in a real browser without a window."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from documents import document
 
 from lowvision import report
 from lowvision.imaging import io
+from lowvision.report import fidelity_page
+from lowvision.report.fidelity_page import Picture
 
 pytest.importorskip("selenium")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -25,17 +27,26 @@ def browser(tmp_path):
     for name, value in {"input": 0.2, "routed": 0.8, "map": 0.5}.items():
         io.write(folder / f"{name}.png", io.Image(io.to_uint8(torch.full((3, 200, 400), value))))
     (tmp_path / "report.html").write_text(report.html(document(2), [], tmp_path), encoding="utf-8")
+    picture = Picture("bird", *(torch.full((3, 200, 400), value) for value in (0.2, 0.7, 0.8)))
+    page = fidelity_page.html([["", "seconds"], ["teacher", "1.0"]], 0, ["two threads"], [picture], None)
+    (tmp_path / "fidelity.html").write_text(page, encoding="utf-8")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.get(f"file://{tmp_path}/report.html")
     yield driver
     driver.quit()
 
 
-def test_the_divider_follows_keys_and_pointer_and_fits_a_phone(browser):
+def test_the_divider_follows_keys_and_pointer_and_fits_a_phone(browser, tmp_path):
+    for name in ("report", "fidelity"):
+        browser.set_window_size(1000, 800)
+        browser.get(f"file://{tmp_path}/{name}.html")
+        check_divider(browser)
+
+
+def check_divider(browser):
     from selenium.webdriver import ActionChains
 
     split = "return getComputedStyle(document.querySelector('.compare')).getPropertyValue('--split')"

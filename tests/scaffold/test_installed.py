@@ -23,6 +23,7 @@ from lowvision.training.log import read_metrics
 
 pytest.importorskip("hatchling")
 pytest.importorskip("pip")
+pytestmark = pytest.mark.timeout(900)  # two tests do the work of nine plugins each, on a loaded machine in minutes
 
 TINY = [
     "data={train: PHOTOS/train, valid: PHOTOS/valid, test: PHOTOS/valid, valid_tiles: 4, workers: 0}",
@@ -36,10 +37,11 @@ TINY = [
 ]
 """Overrides by which an example runs in seconds instead of minutes."""
 RUN_ALL = """
-import sys
+import gc, sys
 from lowvision.cli import app
 runs, shared, recipes = sys.argv[1], sys.argv[2].split("|"), sys.argv[3:]
 for recipe in recipes:
+    gc.freeze()  # Accelerate collects after each stage: pass over what the run before has imported
     name = recipe.split("/")[-2]
     own = ["data.train={acme_dataset: {count: 3, side: 96}}"] if name.endswith("dataset") else []
     overrides = [*shared, *own]

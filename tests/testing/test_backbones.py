@@ -427,6 +427,21 @@ def test_the_measured_reach_equals_that_of_the_convolutions(layers: int) -> None
     assert measured_reach(Valid(layers=layers), PlainTask(scale=2)) == layers + 2
 
 
+class Claiming(Valid):
+    """A backbone that claims any reach."""
+
+    claimed: int | None = None
+    """The claimed reach."""
+
+    def reach(self, task: Task) -> int | None:
+        return self.claimed
+
+
+@pytest.mark.parametrize("claimed", [None, 0, 3, 4, 5, 70])
+def test_the_measured_reach_does_not_depend_on_the_claimed_one(claimed: int | None) -> None:
+    assert measured_reach(Claiming(claimed=claimed), PlainTask(scale=2), farthest=9) == 4
+
+
 def test_a_network_with_global_reach_has_no_measured_reach() -> None:
     assert measured_reach(Wrapped(around="GlobalMean"), farthest=16) is None
 

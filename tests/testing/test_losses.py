@@ -80,3 +80,18 @@ def test_a_valid_loss_passes(fault: Fault) -> None:
 def test_each_fault_is_reported(fault: Fault, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_loss(Faulty(fault=fault))
+
+
+def test_a_mixin_without_nn_module_is_reported_with_the_class_to_write() -> None:
+    class Alone(Critic):
+        def objective(self, restored: Tensor, gt: Tensor) -> Tensor:
+            return restored.mean()
+
+    class Lonely(Loss):
+        """A discriminator that is no module."""
+
+        def build(self, task: Task) -> nn.Module:
+            return Alone()  # type: ignore[return-value]  # the fault
+
+    with pytest.raises(AssertionError, match=r"no torch.nn.Module; class Alone\(nn.Module, Critic\)"):
+        check_loss(Lonely())

@@ -16,7 +16,7 @@ from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.config.validation import shown
 from lowvision.errors import LowvisionError, RunError, UsageError
 from lowvision.pipeline import run_folder
-from lowvision.pipeline.stages.fidelity import DOCUMENT, SHEET, TEXT
+from lowvision.pipeline.stages.fidelity import DOCUMENT, PAGE, SHEET, TEXT
 from lowvision.pipeline.stages.job import CALIBRATED
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
@@ -36,7 +36,7 @@ def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]
     """Make a faster version of a network, write it to the output, and return the report's document.
 
     The same request resumes an interrupted one. Raises NotFasterError if the result is not faster at the
-    fidelity that was asked for; the run folder then holds the report and the container.
+    required fidelity; the run folder then holds the report and the container.
     """
     from lowvision.pipeline import run
 
@@ -54,7 +54,13 @@ def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]
         logger.info("%s: exists, its run goes on", path)
     run.run(reading.read(path, registry), registry, path, folder, request.restart, request.device)
     document: dict[str, Any] = json.loads((folder / DOCUMENT).read_text())
-    document = {**document, "report": str(folder / TEXT), "crops": str(folder / SHEET), "output": str(request.output)}
+    document = {
+        **document,
+        "report": str(folder / TEXT),
+        "page": str(folder / PAGE),
+        "crops": str(folder / SHEET),
+        "output": str(request.output),
+    }
     _refuse_slow(document, request, folder)
     with whole(request.output, durable=True) as part:
         shutil.copyfile(folder / CALIBRATED, part)
@@ -67,8 +73,7 @@ def text(document: dict[str, Any]) -> str:
     return (
         f"{document['output']}: {row['times_faster']:.2f} times as fast as the network alone at "
         f"{row['psnr_to_teacher']:.1f} dB to its output (--max-loss {recipe_file.rounded_up(row['max_loss'])}); it "
-        f"contains the network itself, so its licence holds for the file; report: {document['report']}, worst tiles: "
-        f"{document['crops']}"
+        f"contains the network itself, so its licence holds for the file; report: {document['page']}"
     )
 
 

@@ -60,7 +60,7 @@ FEWEST_PHOTOGRAPHS = 3
 
 @dataclass(frozen=True)
 class Measuring:
-    """The extent of calibration and report."""
+    """The numbers and sizes of what calibration and report measure."""
 
     centre: int
     """Side of the centres of photographs, in LQ pixels."""
@@ -212,7 +212,7 @@ def _photographs(
 
 
 def escaped(name: str) -> str:
-    """Return a name as a pattern of a data set that matches only itself."""
+    """Return the pattern, for `only` of a data set, that matches only this name."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 

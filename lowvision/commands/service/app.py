@@ -7,6 +7,7 @@ import logging
 import mimetypes
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -47,7 +48,7 @@ OTHERS = ("speed", "format", "strip_metadata")
 def application(
     network: Restorer, name: str, limits: Limits, pages: Callable[[Service], list[Route]] | None = None
 ) -> Starlette:
-    """Return the application for a network; name: that of the weights, for clients. pages: adds routes."""
+    """Return the application for a network. name: name of the weights, for clients. pages: adds routes."""
     service = Service(network, name, limits)
 
     @asynccontextmanager
@@ -87,11 +88,14 @@ class Service:
         return await self.answer(request, _file)
 
     async def answer(
-        self, request: Request, respond: Callable[[Result], Response], draws_map: bool = False
+        self, request: Request, respond: Callable[[Result], Response], draws_map: bool = False, compares: bool = False
     ) -> Response:
-        """Restore the image in the body and respond, with an error if it is refused."""
+        """Restore the image in the body and respond, with an error if it is refused.
+
+        compares: also measure the seconds of the base on the whole image.
+        """
         began = time.perf_counter()
-        response = await self._response(request, respond, draws_map)
+        response = await self._response(request, respond, draws_map, compares)
         self.metrics.count_response(response.status_code, time.perf_counter() - began)
         return response
 
@@ -120,7 +124,9 @@ class Service:
         """Return the counters."""
         return PlainTextResponse(self.metrics.text(self.workers.running), media_type="text/plain; version=0.0.4")
 
-    async def _response(self, request: Request, respond: Callable[[Result], Response], draws_map: bool) -> Response:
+    async def _response(
+        self, request: Request, respond: Callable[[Result], Response], draws_map: bool, compares: bool
+    ) -> Response:
         deadline = Deadline(self._limits.seconds)
         try:
             with self.workers.admitted():
@@ -128,7 +134,8 @@ class Service:
                 options = replace(options, draws_maps=draws_map)
                 self.workers.network.check_budget(options.budget, options.max_loss, options.speed, options.worst)
                 content = await asyncio.wait_for(_body(request, self._limits.upload_bytes), self._limits.seconds)
-                result = await self._result(request, content, options, suffix, deadline)
+                future = self.workers.submit(content, options, suffix, deadline, compares)
+                result = await self._result(request, future, deadline)
         except Refused as error:
             return _error(error.status, str(error))
         except (Stopped, TimeoutError):
@@ -141,11 +148,9 @@ class Service:
         self.metrics.count_image(done.height * done.width, done.tiles, done.cost, done.base_cost)
         return respond(result)
 
-    async def _result(
-        self, request: Request, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline
-    ) -> Result:
+    async def _result(self, request: Request, submitted: Future[Result], deadline: Deadline) -> Result:
         """Wait for the result; stop the work if the client goes away."""
-        future = asyncio.wrap_future(self.workers.submit(content, options, suffix, deadline))
+        future = asyncio.wrap_future(submitted)
         try:
             while not (await asyncio.wait([future], timeout=POLL_SECONDS))[0]:
                 if await request.is_disconnected():

@@ -62,6 +62,7 @@ class Page:
             Route("/page/weights", self.weights),
             Route("/page/weights/{name:path}", self.facts),
             Route("/page/restore/{name:path}", self.restore, methods=["POST"]),
+            Route("/page/compare/{name:path}", self.compare, methods=["POST"]),
             Route("/page/results/{name}/{part}", self.result),
         ]
 
@@ -83,11 +84,20 @@ class Page:
 
     async def restore(self, request: Request) -> Response:
         """Restore the image in the body; return where the result and its route map are."""
+        return await self._answer(request, self._stored)
+
+    async def compare(self, request: Request) -> Response:
+        """Restore the image in the body; return its seconds beside those of the base on the whole image."""
+        return await self._answer(request, self._compared, compares=True)
+
+    async def _answer(
+        self, request: Request, respond: Callable[[Result], Response], compares: bool = False
+    ) -> Response:
         origin = request.headers.get("origin")
         if origin and origin.partition("://")[2] != request.headers.get("host"):
             return JSONResponse({"error": "requests of other pages are refused"}, 403)
         service = self._services.get(request.path_params["name"])
-        return await service.answer(request, self._stored, draws_map=True) if service else self._unknown()
+        return await service.answer(request, respond, True, compares) if service else self._unknown()
 
     async def _service(self, request: Request) -> Service | None:
         """Return the service of the weights that a request names, after loading them once; None if there is none."""
@@ -109,6 +119,10 @@ class Page:
             return JSONResponse({"error": "no such result; restore the image again"}, 404)
         content, suffix = (stored.image, stored.suffix) if part == "image" else (stored.map, ".png")
         return Response(content, media_type=mimetypes.guess_type(f"a{suffix}")[0], headers=HEADERS)
+
+    def _compared(self, result: Result) -> Response:
+        assert result.comparison is not None
+        return JSONResponse({"seconds": result.comparison.routed, "whole_seconds": result.comparison.whole})
 
     def _stored(self, result: Result) -> Response:
         """Keep a result and return its facts."""

@@ -15,6 +15,7 @@ from lowvision.commands.inputs import Input
 from lowvision.commands.restore_one import restored
 from lowvision.commands.restore_outcomes import Done
 from lowvision.commands.restore_request import RestoreOptions
+from lowvision.commands.service.comparison import Comparison, compare
 from lowvision.commands.service.limits import Limits, Refused, Stopped
 from lowvision.commands.standard_streams import written_suffix
 from lowvision.errors import DataError, LowvisionError
@@ -32,6 +33,8 @@ class Result:
     done: Done
     map: bytes | None = None
     """The route map as PNG, if the options request it."""
+    comparison: Comparison | None = None
+    """Seconds beside those of the base on the whole image, if they are measured."""
 
 
 class Deadline(Progress):
@@ -85,15 +88,22 @@ class Workers:
             with self._lock:
                 self.running -= 1
 
-    def submit(self, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline) -> Future[Result]:
-        """Restore an uploaded file; suffix: ending of the result, None: that of the upload."""
-        return self._pool.submit(self._restore, content, options, suffix, deadline)
+    def submit(
+        self, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline, compares: bool = False
+    ) -> Future[Result]:
+        """Restore an uploaded file.
+
+        suffix: ending of the result; by default that of the upload. compares: also measure both ways to restore it.
+        """
+        return self._pool.submit(self._restore, content, options, suffix, deadline, compares)
 
     def close(self) -> None:
         """Wait for running restores; those that wait are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _restore(self, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline) -> Result:
+    def _restore(
+        self, content: bytes, options: RestoreOptions, suffix: str | None, deadline: Deadline, compares: bool
+    ) -> Result:
         deadline.check()
         image_format = of_content(content)
         if image_format is None:
@@ -104,13 +114,15 @@ class Workers:
             target = Path(folder, f"result{suffix or written_suffix(source)}")
             image = Input(source, target)
             try:
-                done = restored(image, self.network, replace(options, largest=self.limits.pixels), deadline)
+                options = replace(options, largest=self.limits.pixels)
+                done = restored(image, self.network, options, deadline)
+                comparison = compare(source, self.network, options, deadline) if compares else None
             except DataError as error:
                 raise Refused(422, _public(error, folder)) from None
             except LowvisionError as error:
                 raise Refused(400, _public(error, folder)) from None
             route_map = image.map.read_bytes() if options.draws_maps else None
-            return Result(target.read_bytes(), target.suffix, done, route_map)
+            return Result(target.read_bytes(), target.suffix, done, route_map, comparison)
 
 
 def _public(error: LowvisionError, folder: str) -> str:

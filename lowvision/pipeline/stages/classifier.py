@@ -22,7 +22,7 @@ RANKED = "classifier/ranked"
 
 
 def run(job: Job, options: ClassifierStage) -> None:
-    """Write the weights of the container, whose frozen branches are in the deployed form, to `classifier/`."""
+    """Train the classifier, and write the container, its branches in the deployed form, to `classifier/`."""
     if job.recipe.classifier and job.recipe.classifier.predicts == "error":
         branch_errors.train(job, options, _initial(job, options))
         return

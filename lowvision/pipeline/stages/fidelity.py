@@ -12,6 +12,7 @@ from lowvision.pipeline.stages.job import CALIBRATED, Job
 from lowvision.system.atomic import whole
 
 DOCUMENT, TEXT, SHEET = "fidelity/fidelity.json", "fidelity/fidelity.txt", "fidelity/worst.png"
+PAGE = "fidelity/fidelity.html"
 """Files of the report in the run folder."""
 
 
@@ -35,11 +36,13 @@ def run(job: Job, options: Fidelity) -> None:
             say=job.log.info,
         )
         report = fidelity_report.text(measurement.document)
-        job.claim(*(job.folder / name for name in (DOCUMENT, TEXT, SHEET)))
+        job.claim(*(job.folder / name for name in (DOCUMENT, TEXT, SHEET, PAGE)))
         with whole(job.folder / DOCUMENT) as part:
             part.write_text(json.dumps(measurement.document, indent=1))
         (job.folder / TEXT).write_text(f"{report}\n", encoding="utf-8")
-        if options.crops:
-            io.write(job.folder / SHEET, io.Image(fidelity_report.sheet(measurement, options.crops)))
+        worst = fidelity_report.sheet(measurement, options.crops) if options.crops else None
+        if worst is not None:
+            io.write(job.folder / SHEET, io.Image(worst))
+        (job.folder / PAGE).write_text(fidelity_report.html(measurement, worst), encoding="utf-8")
         job.log.info(report)
     job.accelerator.wait_for_everyone()

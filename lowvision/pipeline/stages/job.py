@@ -65,7 +65,7 @@ class Job:
         return Provenance(about=self.recipe.about, license=self.recipe.license, validated=self._validation_protocol())
 
     def set_name(self, split: str) -> str:
-        """Return the name of a data set of the recipe, which is that of its folder if it is one."""
+        """Return the name of a data set of the recipe; the name of the folder, if it is one."""
         dataset = getattr(self.recipe.data, split)
         folder = getattr(dataset, "path", None)
         return Path(folder).name if folder else self.registry.name_of(dataset)
@@ -129,7 +129,7 @@ class Job:
         return distillation.with_targets(loaded, split, self.recipe, targets, (0, 1))
 
     def teacher_targets(self) -> TeacherTargets:
-        """Open the teacher of the recipe."""
+        """Return the outputs of the recipe's teacher, computed when they are read."""
         teacher = self.recipe.teacher
         assert teacher is not None
         return distillation.load(
@@ -162,7 +162,7 @@ class Job:
     ) -> Samples:
         """Return an endless sequence of augmented tiles of a pool; `purpose` seeds the random draw.
 
-        defers: leave random degradations to `degrade`, if the recipe wants them on the device.
+        defers: leave random degradations to `degrade`, if the recipe has `data.degrade: device`.
         """
         weights = self.recipe.data.train.weights() if self.recipe.data.train else None
         pool = weighted(pool, extractor.photographs, weights)
@@ -237,7 +237,10 @@ class Job:
         return self.kept(stage) if stage and self.recipe.classifier else None
 
     def base_weights(self, training: bool = False) -> Path | None:
-        """Return the path of the trained base; None if there is none. training: as in `kept`."""
+        """Return the path of the trained base; None if there is none.
+
+        training: the form that can be trained further.
+        """
         if stage := self._last_to_train("base"):
             return self.kept(stage, training=training)
         last = len(self.recipe.branches) - 1
@@ -248,7 +251,7 @@ class Job:
     def branch_weights(self, k: int, training: bool = False) -> Path | None:
         """Return the path of the weights of branch k before joint training; None if there are none.
 
-        training: as in `kept`.
+        training: the form that can be trained further.
         """
         if stage := self._last_to_train("branches"):
             return self.kept(stage, f"{stage}/{k}", training)

@@ -18,7 +18,7 @@ KERNELS = ((1, 3), (3, 1), (3, 3))
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, fused: bool, skip: Skip):
         super().__init__()
@@ -92,7 +92,7 @@ def square(channels: int, old: int | None = None) -> nn.Conv2d:
 
 
 def enlarging(channels: int, scale: int) -> nn.Sequential:
-    """(B,channels,h,w) -> (B,channels,h*scale,w*scale), with ReLU before each pixel shuffle."""
+    """Enlarge (B,channels,h,w) to (B,channels,h*scale,w*scale), with ReLU before each pixel shuffle."""
     steps = nn.Sequential()
     for factor in STEPS[scale]:
         steps.append(nn.Conv2d(channels, channels * factor**2, 3, padding=1))

@@ -22,10 +22,10 @@ BATCH_SIZE = 16
 
 
 class Network(nn.Module, Adaptive):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale) by the full network; `adapt` selects a width per tile."""
+    """The full network, (B,colours,h,w) -> (B,colours,h*scale,w*scale); `adapt` selects a width per tile."""
 
     eta: Tensor
-    """(), price of the full network's cost in dB; 0 after training."""
+    """A scalar: price of the full network's cost in dB; 0 after training."""
 
     def __init__(
         self, *, colours: int, scale: int, widths: Sequence[int], shrink: int, layers: int, bins: int, skip: Skip

@@ -13,7 +13,7 @@ KERNEL = 9
 
 
 class Sliced(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale), by all channels or only the leading ones."""
+    """The network, of all channels or only the leading ones: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, shrink: int, layers: int, skip: Skip):
         super().__init__()

@@ -53,10 +53,6 @@ class _Blur(Task):
     scale: Literal[1] = 1
     """Upsampling factor: always 1."""
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the blurred image."""
-        return lq
-
     @abstractmethod
     def drawn_kernel(self, generator: Generator) -> Tensor:
         """Return the kernel (K,K) of an image, in float64."""

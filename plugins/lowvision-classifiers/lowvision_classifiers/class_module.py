@@ -12,7 +12,7 @@ SLOPE = 0.1
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> logits (B,classes); h and w are at least 4."""
+    """The Class-Module, (B,colours,h,w) -> logits (B,classes); h and w are at least 4."""
 
     def __init__(self, *, colours: int, classes: int, gain: float):
         super().__init__()

@@ -15,7 +15,7 @@ SLOPE = 0.1
 
 
 class Network(nn.Module):
-    """(B,C,h,w) in [0,1] -> (B,branches): minus the predicted mean squared error of each branch.
+    """The predictor, (B,C,h,w) in [0,1] -> (B,branches): minus the predicted mean squared error of each branch.
 
     Features are learned (strided convolutions, pooled to mean, maximum and deviation) and fixed (logarithms of gradient
     statistics). The head predicts standardised values: the logarithm of the last branch's error, and the logarithms
@@ -48,7 +48,7 @@ class Network(nn.Module):
         return -self.log_errors(lq).exp()
 
     def log_errors(self, lq: Tensor) -> Tensor:
-        """(B,branches): natural logarithms of the predicted errors."""
+        """Return the natural logarithms of the predicted errors, (B,branches)."""
         pooled = _pooled(self.features(lq))  # (B, 3 * channels)
         predicted = self.head(torch.cat([pooled, gradient_statistics(lq)], dim=1)) * self.spread + self.centre
         last = predicted[:, -1:]
@@ -64,17 +64,19 @@ class Network(nn.Module):
 
 
 def gradient_statistics(lq: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,4): logarithms of mean and largest absolute gradient, variance and mean absolute Laplacian."""
+    """Return logarithms (B,4) of mean and largest absolute gradient, variance, and mean absolute Laplacian."""
     # Sums of slices: a mean over three channels and a convolution of one channel take most of the predictor's time.
-    grey = reduce(add, lq.unbind(dim=1))[:, None] / lq.shape[1]
-    across, down = grey.diff(dim=3).abs(), grey.diff(dim=2).abs()
+    # All operators keep the channel axis of 1, since ncnn has no batch to reduce to.
+    grey = reduce(add, lq.split(1, dim=1)) / lq.shape[1]
+    across = (grey[:, :, :, 1:] - grey[:, :, :, :-1]).abs()
+    down = (grey[:, :, 1:] - grey[:, :, :-1]).abs()
     laplacian = _laplacian(grey).abs()
-    statistics = torch.stack(
+    statistics = torch.cat(
         [
-            across.mean(dim=(1, 2, 3)) + down.mean(dim=(1, 2, 3)),
-            across.amax(dim=(1, 2, 3)) + down.amax(dim=(1, 2, 3)),
-            (grey - grey.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(1, 2, 3)),
-            laplacian.mean(dim=(1, 2, 3)),
+            across.mean(dim=(2, 3)) + down.mean(dim=(2, 3)),
+            across.amax(dim=(2, 3)) + down.amax(dim=(2, 3)),
+            (grey - grey.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3)),
+            laplacian.mean(dim=(2, 3)),
         ],
         dim=1,
     )
@@ -90,9 +92,9 @@ def _laplacian(grey: Tensor) -> Tensor:
 
 def _pooled(features: Tensor) -> Tensor:
     """(B,C,h,w) -> (B,3C): mean, maximum and standard deviation of each channel."""
-    mean = features.mean(dim=(2, 3))
-    deviation = ((features - mean[:, :, None, None]).square().mean(dim=(2, 3)) + 1e-8).sqrt()
-    return torch.cat([mean, features.amax(dim=(2, 3)), deviation], dim=1)
+    mean = features.mean(dim=(2, 3), keepdim=True)
+    deviation = ((features - mean).square().mean(dim=(2, 3)) + 1e-8).sqrt()
+    return torch.cat([mean.flatten(1), features.amax(dim=(2, 3)), deviation], dim=1)
 
 
 def _last(branches: int) -> Tensor:

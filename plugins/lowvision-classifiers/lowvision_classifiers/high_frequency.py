@@ -17,7 +17,7 @@ MAX_ITERATIONS = 50
 
 
 class Network(nn.Module):
-    """(B,C,h,w) -> logits (B,classes): the sum of log(detail / threshold) over the thresholds below a class.
+    """Logits (B,classes) of (B,C,h,w): the sum of log(detail / threshold) over the thresholds below a class.
 
     The most probable class is the number of thresholds that the tile exceeds.
     """
@@ -40,7 +40,7 @@ class Network(nn.Module):
         return functional.pad(above, (1, 0)).cumsum(dim=1)  # (B, classes)
 
     def detail(self, lq: Tensor) -> Tensor:
-        """(B,C,h,w) -> (B,): the mean of |x - blurred x|, where x is the mean of the colours."""
+        """Return the mean of |x - blurred x| per tile, (B,); x is the mean of the colours of lq (B,C,h,w)."""
         grey = lq.mean(dim=1, keepdim=True)
         return (grey - blurred(grey, self.kernel)).abs().mean(dim=(1, 2, 3))
 

@@ -66,10 +66,6 @@ class Albumentations(Task, json_schema_extra=ANY_NAME):
             pixels = transform(pixels, int(torch.randint(2**31, (), generator=generator)))
         return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous().to(gt).div(255)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the transformed image itself."""
-        return lq
-
     def _built(self) -> tuple[PixelTransform, ...]:
         return _built(json.dumps(self.transforms))
 

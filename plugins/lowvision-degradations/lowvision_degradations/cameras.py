@@ -68,10 +68,6 @@ class CameraNoise(Task):
         light = exposed(gt.clamp(0, 1) ** GAMMA, 1 / shot, read / shot, generator)
         return (light ** (1 / GAMMA)).mul(255).round().div(255)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the noisy image itself."""
-        return lq
-
 
 def _drawn_logarithm(value: float | tuple[float, float], generator: Generator) -> float:
     if not isinstance(value, tuple):

@@ -47,13 +47,6 @@ class _Composed(Task):
         lq = torch.stack([resized(image, (height, width)) for image in images])
         return lq.clamp(0, 1).mul(255).round().div(255)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return lq, enlarged by bicubic interpolation."""
-        from lowvision import resize
-
-        height, width = lq.shape[2:]
-        return lq if self.scale == 1 else resize(lq, (height * self.scale, width * self.scale))
-
 
 class Chain(_Composed):
     """Apply several degradations one after the other, as Real-ESRGAN does; each draws its strength per sample."""

@@ -59,13 +59,6 @@ class Resize(Task):
         least = min(SMALLEST, *size)
         return resized(image, (max(round(height * factor), least), max(round(width * factor), least)), mode)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return lq, enlarged by bicubic interpolation."""
-        from lowvision import resize
-
-        height, width = lq.shape[2:]
-        return lq if self.scale == 1 else resize(lq, (height * self.scale, width * self.scale))
-
     def _factor(self, generator: Generator) -> float:
         if not self.shares or not isinstance(self.factor, tuple):
             return drawn(self.factor, generator)
@@ -97,7 +90,3 @@ class Noise(Task):
         if uniform(generator) < self.poisson_share:
             return with_poisson(gt, drawn(self.poisson, generator), grey, generator).clamp(0, 1)
         return with_gaussian(gt, drawn(self.gaussian, generator), grey, generator).clamp(0, 1)
-
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the noisy image itself."""
-        return lq

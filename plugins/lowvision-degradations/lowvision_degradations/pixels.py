@@ -31,7 +31,7 @@ def with_gaussian(image: Tensor, sigma: float, grey: bool, generator: Generator)
 
 
 def with_poisson(image: Tensor, strength: float, grey: bool, generator: Generator) -> Tensor:
-    """Add photon noise to (C,H,W) in [0,1], times a strength; grey: that of the mean colour, equal in all colours."""
+    """Add photon noise of a strength to (C,H,W) in [0,1]. grey: all colours get the noise of their mean."""
     own = on_device(generator, image.device)
     clean = (image.mean(dim=0, keepdim=True) if grey else image).clamp(0, 1).mul(PHOTONS).to(own.device)
     noise = (torch.poisson(clean, generator=own) - clean) / PHOTONS

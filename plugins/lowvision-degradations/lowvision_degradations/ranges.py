@@ -26,7 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def drawn(value: float | tuple[float, float], generator: Generator) -> float:
-    """Return the number itself, or one of the range."""
+    """Return a number as it is, and a random number from a range."""
     if not isinstance(value, tuple):
         return value
     low, high = value

@@ -45,7 +45,3 @@ class VideoCompression(Task):
         crf = int(torch.randint(low, high + 1, (), generator=generator))
         shifts = torch.randint(-2, 3, (self.frames - 1, 2), generator=generator).tolist()
         return last_frame(gt, crf, [(int(down), int(right)) for down, right in shifts])
-
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the compressed image itself."""
-        return lq

@@ -45,10 +45,6 @@ class Rain(Task):
         rain = streaks(self, gt.shape[1], gt.shape[2], generator).to(gt)  # (1,H,W)
         return (gt + (1 - gt) * rain).clamp(0, 1).mul(255).round().div(255)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the rainy image itself."""
-        return lq
-
 
 class Inpainting(Task):
     """Fill small missing parts: scratches, dots and dead pixels, which are black in lq."""
@@ -74,7 +70,3 @@ class Inpainting(Task):
         from lowvision_degradations.drawing import scratches
 
         return gt * (1 - scratches(self, gt.shape[1], gt.shape[2], generator).to(gt))
-
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the image with its missing parts."""
-        return lq

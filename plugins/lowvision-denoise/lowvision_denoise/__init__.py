@@ -40,10 +40,6 @@ class Denoising(Task):
         noise = torch.randn(gt.shape, generator=generator, dtype=gt.dtype)
         return gt + noise.to(gt.device) * (self._strength(generator) / 255)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the noisy image itself."""
-        return lq
-
     def _strength(self, generator: Generator) -> float:
         if not isinstance(self.sigma, tuple):
             return self.sigma

@@ -11,7 +11,7 @@ from lowvision.layers import init_kaiming_, init_near_zero_, init_zero_mean_
 
 
 class Network(nn.Module, EarlyExit):
-    """(B,colours,h,w) with noise -> (B,colours,h,w) without."""
+    """The network: (B,colours,h,w) with noise -> (B,colours,h,w) without."""
 
     def __init__(self, *, colours: int, channels: int, layers: int, batch_norm: bool):
         super().__init__()

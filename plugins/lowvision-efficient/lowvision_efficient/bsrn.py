@@ -26,7 +26,7 @@ EPSILON = 1e-6
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()
@@ -66,7 +66,7 @@ class Network(nn.Module):
 
 
 class Separable(nn.Module):
-    """A 1x1 convolution, then a 3x3 one of each channel by itself (blueprint separable convolution)."""
+    """A 1x1 convolution, then a 3x3 convolution of each channel (blueprint separable convolution)."""
 
     def __init__(self, into: int, out: int, *, stride: int = 1, padding: int = 1):
         super().__init__()

@@ -34,7 +34,7 @@ LARGEST = 60.0
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, blocks: Sequence[Block], skip: Skip):
         super().__init__()

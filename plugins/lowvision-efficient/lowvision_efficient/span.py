@@ -27,7 +27,7 @@ Convolution = Callable[[int, int], nn.Module]
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
         self, *, colours: int, scale: int, channels: int, layers: int, branches: bool, mean: Colour, skip: Skip

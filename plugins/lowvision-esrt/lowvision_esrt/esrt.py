@@ -23,7 +23,7 @@ from lowvision_esrt.transformer import Encoder
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, segments: int, skip: Skip):
         super().__init__()

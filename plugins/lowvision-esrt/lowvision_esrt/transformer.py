@@ -67,23 +67,23 @@ class SplitAttention(nn.Module):
 
 
 def split_heads(tokens: Tensor) -> Tensor:
-    """(B,N,d*HEADS) -> (B,HEADS,N,d); the channels of a head lie HEADS apart, so that a leading slice covers all."""
+    """Split (B,N,d*HEADS) to (B,HEADS,N,d); the channels of a head lie HEADS apart, so a leading slice covers all."""
     return tokens.unflatten(-1, (-1, HEADS)).permute(0, 3, 1, 2)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(query key^T / sqrt(d)) value, all (B,HEADS,n,d)."""
+    """Return softmax(query key^T / sqrt(d)) value; all are (B,HEADS,n,d)."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (B, HEADS, n, n)
     return scores.softmax(dim=-1) @ value
 
 
 def by_taps(output: Tensor) -> Tensor:
-    """(B,N,C*9) -> (B,N,9,C): outputs are ordered by channel, then tap, as for a pixel shuffle."""
+    """Reorder (B,N,C*9) to (B,N,9,C): outputs are ordered by channel, then tap, as for a pixel shuffle."""
     return output.unflatten(-1, (-1, TAPS)).transpose(-2, -1)
 
 
 def unfolded(features: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,h*w,9,C): the 3x3 neighbourhood of every pixel, zeros outside."""
+    """Return the 3x3 neighbourhood of every pixel, zeros outside: (B,C,h,w) -> (B,h*w,9,C)."""
     height, width = features.shape[-2:]
     padded = functional.pad(features, (1, 1, 1, 1))
     taps = [padded[..., row : row + height, column : column + width] for row, column in _offsets()]
@@ -91,7 +91,7 @@ def unfolded(features: Tensor) -> Tensor:
 
 
 def folded(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B,h*w,9,C) -> (B,C,h,w): the sum over all neighbourhoods that contain a pixel."""
+    """Return the sum over all neighbourhoods that contain a pixel: (B,h*w,9,C) -> (B,C,h,w)."""
     taps = tokens.unflatten(1, (height, width)).permute(3, 0, 4, 1, 2)  # (9, B, C, h, w)
     placed = [
         functional.pad(tap, (column, 2 - column, row, 2 - row))

@@ -23,7 +23,7 @@ MOMENTUM = 0.02
 
 
 class Network(nn.Module, Adaptive):
-    """(B,C,h,w) -> (B,C,s*h,s*w).
+    """A network with exits: (B,C,h,w) -> (B,C,s*h,s*w).
 
     A tile exits where its capacity first exceeds the threshold. The capacity is 1 - tanh of the remaining gain in dB
     that the regressor predicts: 0 for a large gain, 1 for none.
@@ -158,7 +158,7 @@ class Standard(nn.Module):
 
 
 def capacity(gain: Tensor) -> Tensor:
-    """Return APE's capacity of a gain in dB: from 0 (large gain) to 2 (large loss)."""
+    """Return the capacity, as APE defines it, for a gain in dB: from 0 for a large gain to 2 for a large loss."""
     return 1 - gain.tanh()
 
 

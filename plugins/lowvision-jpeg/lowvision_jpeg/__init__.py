@@ -76,10 +76,6 @@ class Deblocking(Task):
         with ThreadPoolExecutor(min(THREADS, len(images))) as pool:
             return list(pool.map(self.link, images, generators, [size] * len(images)))
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Return the image with its artifacts."""
-        return lq
-
 
 @hookimpl
 def lowvision_tasks() -> Mapping[str, type[Task]]:

@@ -9,7 +9,7 @@ from lowvision.layers import add_skip, init_kaiming_, init_near_zero_, init_zero
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()

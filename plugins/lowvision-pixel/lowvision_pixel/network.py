@@ -72,16 +72,16 @@ class Network(nn.Module, Adaptive):
         return self.image(upsampler.at_all(upsampler.enter(self.features(lq))), lq)
 
     def features(self, lq: Tensor) -> Tensor:
-        """(B,colours,h,w) -> (B,h,w,channels)."""
+        """Compute the features (B,h,w,channels) of lq (B,colours,h,w)."""
         return self.body(lq).permute(0, 2, 3, 1)
 
     def logits(self, features: Tensor) -> Tensor:
-        """(B,h,w,channels) -> (B,h,w,scale^2,2): logits of light and heavy per output pixel."""
+        """Return the logits (B,h,w,scale^2,2) of light and heavy per output pixel, from features (B,h,w,channels)."""
         logits = self.classifier.at_all(self.classifier.enter(features))
         return torch.cat([logits[..., :1], logits[..., 1:] + HEAVY_BIAS * self.unasked], dim=-1)
 
     def image(self, pixels: Tensor, lq: Tensor) -> Tensor:
-        """(B,h,w,scale^2,colours) -> (B,colours,h*scale,w*scale), with the skip."""
+        """Arrange output pixels (B,h,w,scale^2,colours) to images (B,colours,h*scale,w*scale), and add the skip."""
         across = pixels.unflatten(3, (self.scale, self.scale)).permute(0, 5, 1, 3, 2, 4)  # (B, colours, h, s, w, s)
         return add_skip(across.flatten(4, 5).flatten(2, 3), lq, self.scale, self.skip)
 
@@ -145,6 +145,6 @@ class Prices:
 
     @property
     def gain(self) -> Tensor:
-        """(), log of the cost with all pixels heavy over all light, as in the paper."""
+        """Logarithm of the ratio of the costs with all pixels heavy and with all light, as in the paper."""
         light, heavy = (self.fixed + self.pixels * price for price in (self.light, self.heavy))
         return torch.tensor(heavy / light).log()

@@ -53,9 +53,9 @@ class Perceptron(nn.Module):
         return self.features(features)
 
     def at_all(self, entered: Tensor) -> Tensor:
-        """(...,first) -> (...,scale^2,out): outputs at every position of these LQ pixels."""
+        """Return the outputs at all positions of LQ pixels: (...,first) -> (...,scale^2,out)."""
         return self.rest(entered[..., None, :] + self.place(self.places))
 
     def at(self, entered: Tensor, pixels: Tensor, places: Tensor) -> Tensor:
-        """Return (Q,out) the outputs at positions (Q,) of LQ pixels (Q,), from entered (N,first)."""
+        """Return the outputs (Q,out) at Q positions: number `places` (Q,) in the LQ pixel number `pixels` (Q,) of N."""
         return self.rest(entered[pixels] + self.place(self.places)[places])

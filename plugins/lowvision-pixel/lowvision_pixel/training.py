@@ -10,7 +10,7 @@ from lowvision_pixel.network import Network
 
 
 class HeavyThenLight(nn.Module):
-    """The image loss of the heavy upsampler; later of the image blended by probability, plus the average loss."""
+    """The image loss of the heavy upsampler at first; then of both, blended by probability, plus the average loss."""
 
     def __init__(self, network: Network, image_loss: ImageLoss, heavy_until: float, average_weight: float):
         super().__init__()

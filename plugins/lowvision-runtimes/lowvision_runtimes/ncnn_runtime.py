@@ -14,7 +14,7 @@ from lowvision_runtimes import cores
 
 
 class Prepared:
-    """(B,C,h,w) float32 on the CPU -> output on the CPU."""
+    """A prepared network: (B,C,h,w) float32 on the CPU -> output on the CPU."""
 
     def __init__(self, path: Path, callers: int, vulkan: bool):
         if vulkan and not ncnn.get_gpu_count():

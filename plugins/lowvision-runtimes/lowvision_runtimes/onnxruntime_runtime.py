@@ -13,6 +13,8 @@ from torch import Tensor
 from lowvision import RunError
 from lowvision_runtimes import Provider, cores
 
+onnxruntime.disable_telemetry_events()
+
 ERRORS_ONLY = 3
 """Log level of ONNX Runtime: at a lower one it warns about every initializer that it folds."""
 CPU = "CPUExecutionProvider"
@@ -29,7 +31,7 @@ NUMBERED = ("cuda", "tensorrt", "directml")
 
 
 class Prepared:
-    """(B,C,h,w) float32 on the CPU -> output on the CPU."""
+    """A prepared network: (B,C,h,w) float32 on the CPU -> output on the CPU."""
 
     def __init__(self, path: Path, callers: int, provider: Provider, device_id: int):
         providers = _providers(provider, device_id)

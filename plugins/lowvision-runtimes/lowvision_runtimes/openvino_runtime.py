@@ -9,18 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import openvino
 import torch
 from torch import Tensor
 
 from lowvision import RunError
 from lowvision_runtimes import cores
+from lowvision_runtimes.telemetry import openvino
 
 CPU, AUTO = "CPU", "AUTO"
 
 
 class Prepared:
-    """(B,C,h,w) float32 on the CPU -> output on the CPU."""
+    """A prepared network: (B,C,h,w) float32 on the CPU -> output on the CPU."""
 
     def __init__(self, path: Path, callers: int, precision: str, cache_size: int, device: str):
         self._core = openvino.Core()

@@ -15,7 +15,7 @@ HALVES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "f16": torch.float1
 
 
 class Prepared:
-    """(B,C,h,w) float32 on any device -> output on the device that it was prepared for."""
+    """A prepared network: (B,C,h,w) float32 on any device -> output on the device that it was prepared for."""
 
     def __init__(self, module: nn.Module, callers: int, device: str, compiled: bool, precision: Precision):
         # mps gains nothing from channels last and lacks kernels for it.

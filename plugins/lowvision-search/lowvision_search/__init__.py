@@ -72,7 +72,7 @@ class Searched(Backbone):
 
     channels: int = Field(default=64, ge=1)
     """Feature channels between the blocks."""
-    blocks: tuple[Block, ...] = (Block(),) * 8
+    blocks: tuple[Block, ...] = Field(default_factory=lambda: (Block(),) * 8)
     """The blocks in order; by default those of the full default supernet."""
     skip: Skip = "none"
     """Interpolation of the input that is added to the output."""

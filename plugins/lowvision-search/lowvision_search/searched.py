@@ -16,7 +16,7 @@ from lowvision_search import Kernels
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, blocks: Sequence[tuple[int, Kernels]], skip: Skip):
         super().__init__()

@@ -25,7 +25,7 @@ def largest_radius(count: int) -> float:
 
 
 def sparsestmax(logits: Tensor, radius: Tensor | float) -> Tensor:
-    """(..., K) logits -> (..., K) probabilities at least `radius` away from uniform.
+    """Return probabilities (..., K) at least `radius` away from uniform, from logits (..., K).
 
     Radius 0 gives sparsemax, the largest radius one-hot; a tensor (..., 1) sets it per row. Ties at the top are broken
     in favour of the first. Differentiable where the support does not change; on a support of two the radius determines

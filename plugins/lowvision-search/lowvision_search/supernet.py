@@ -15,7 +15,7 @@ from lowvision_search.gates import Gates, Opening
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()
@@ -47,7 +47,7 @@ class Network(nn.Module):
         return self.restore(lq, self.gates())
 
     def restore(self, lq: Tensor, opening: Opening) -> Tensor:
-        """(B,colours,h,w) -> (B,colours,h*scale,w*scale) with the given gate values."""
+        """Restore (B,colours,h,w) to (B,colours,h*scale,w*scale) with the given gate values."""
         lq = self.mean.sub(lq)
         between = opening.channels[0]  # (channels,)
         features = self.head(lq) * between.to(lq.dtype)[:, None, None]  # (B, channels, h, w)
@@ -84,7 +84,7 @@ class Mixed(nn.Module):
         self.point = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, features: Tensor, share: Tensor, opened: Tensor) -> Tensor:
-        """(B,channels,h,w) -> (B,channels,h,w). share: () weight of the 3x3 kernel; opened: (channels,) gates."""
+        """Convolve (B,channels,h,w). share: weight of the 3x3 kernel, a scalar; opened: the gates (channels,)."""
         kernel = share * self.square.weight + functional.pad((1 - share) * self.point.weight, (1, 1, 1, 1))
         assert self.square.bias is not None
         weight, bias = kernel * opened[:, None, None, None], self.square.bias * opened

@@ -62,5 +62,5 @@ def soft(logits: Tensor, dim: int, tau: Tensor) -> Tensor:
 
 
 def kept_share(marked: Tensor, sparse: Tensor) -> Tensor:
-    """Return the mean of `kept` over positions and channels: (), in [0,1]."""
+    """Return the mean of `kept` over positions and channels, a scalar in [0,1]."""
     return 1 - sparse.mean() * (1 - marked.mean())

@@ -28,7 +28,7 @@ TOLERANCE = 0.002
 
 
 class Network(nn.Module, Adaptive):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     tau: Tensor
     offset: Tensor

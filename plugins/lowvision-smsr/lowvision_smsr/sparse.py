@@ -82,7 +82,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The split layers of a module, and what it saves."""
+    """The layers of a module, split by their masks."""
 
     layers: tuple[Layer, ...]
     saving: int

@@ -35,13 +35,6 @@ class Unknown(Task):
     def degrade(self, gt: Tensor, generator: Generator) -> Tensor:
         raise DataError("the task 'unknown' has no degradation; pass a folder with gt/ and lq/, or another task")
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Enlarge by bicubic interpolation; at scale 1, return lq itself."""
-        from lowvision import resize
-
-        height, width = lq.shape[-2:]
-        return lq if self.scale == 1 else resize(lq, (height * self.scale, width * self.scale))
-
 
 class Spandrel(Backbone):
     """A network that spandrel recognises by the names and shapes of its tensors; created from a weights file."""

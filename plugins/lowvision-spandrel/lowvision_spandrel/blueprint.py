@@ -125,7 +125,7 @@ def detect(state: Mapping[str, Tensor]) -> Detected | None:
 
 @functools.lru_cache(maxsize=32)
 def read(layout: str) -> Blueprint:
-    """Return the network that spandrel recognises in a layout. Raises ValueError if there is none."""
+    """Return the network that spandrel recognises by the tensors of `layout`. Raises ValueError if there is none."""
     descriptor = _load(layouts.unpack(layout))
     if descriptor is None:
         raise ValueError("spandrel recognises no network in this layout; install the version that wrote it")

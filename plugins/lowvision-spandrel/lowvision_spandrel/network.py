@@ -11,7 +11,7 @@ from lowvision_spandrel.blueprint import Blueprint
 
 
 class Network(nn.Module):
-    """(B,C,h,w) in [0,1] -> (B,C,s*h,s*w). Inputs of an unsupported size are padded by edge replication."""
+    """The network, (B,C,h,w) in [0,1] -> (B,C,s*h,s*w). Inputs of an unsupported size are padded by their edges."""
 
     def __init__(self, blueprint: Blueprint):
         super().__init__()

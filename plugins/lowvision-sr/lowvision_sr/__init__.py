@@ -31,13 +31,6 @@ class SuperResolution(Task):
         height, width = gt.shape[-2:]
         return resize(gt, (height // self.scale, width // self.scale)).clamp(0, 1)
 
-    def baseline(self, lq: Tensor) -> Tensor:
-        """Enlarge by bicubic interpolation; the result may overshoot [0,1]."""
-        from lowvision import resize
-
-        height, width = lq.shape[-2:]
-        return resize(lq, (height * self.scale, width * self.scale))
-
 
 class FSRCNN(Backbone):
     """A shallow network that upsamples with one transposed convolution (Dong et al., ECCV 2016)."""

@@ -24,7 +24,7 @@ SHARED = 3
 
 
 class Network(nn.Module, EarlyExit):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ KERNEL = 9
 
 
 class Network(nn.Module):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, shrink: int, layers: int, skip: Skip):
         super().__init__()

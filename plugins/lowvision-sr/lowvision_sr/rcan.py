@@ -18,7 +18,7 @@ from lowvision_sr import Colour
 
 
 class Network(nn.Module, EarlyExit):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ SLOPE = 0.1
 
 
 class Network(nn.Module, EarlyExit):
-    """(B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
+    """The network: (B,colours,h,w) -> (B,colours,h*scale,w*scale)."""
 
     def __init__(self, *, colours: int, scale: int, channels: int, layers: int, skip: Skip):
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
@@ -24,6 +25,10 @@ pytest.importorskip("selenium")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
 PATIENCE = 120
+FIGURES = (
+    r"320\u00d7180, ([\d.]+) s, \d+ % of the cost of the base on the whole image, "
+    r"which takes ([\d.]+) s: ([\d.]+) times as long"
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,19 @@ def test_a_photo_is_restored_and_compared(browser: Any, photo: Path) -> None:
     assert "320\u00d7180" in text(browser, "files")
     assert "% of the cost of the base" in text(browser, "files")
     assert element(browser, "download").get_attribute("download") == "photo.png"
+
+
+def test_the_whole_image_is_measured_on_request(browser: Any, photo: Path) -> None:
+    restore(browser, photo)
+    assert "takes" not in text(browser, "figures")
+    assert text(browser, "figures") in text(browser, "files")
+    element(browser, "compare").send_keys(" ")
+    wait(lambda: "times as long" in text(browser, "figures") or text(browser, "error"))
+    seconds, whole, ratio = map(float, re.search(FIGURES, text(browser, "figures")).groups())  # type: ignore[union-attr]
+    assert ratio == pytest.approx(whole / seconds, abs=0.01 + (ratio + 1) * 0.006 / seconds)
+    assert text(browser, "figures") in text(browser, "files")
+    assert not element(browser, "compare").is_displayed()
+    assert not text(browser, "error")
 
 
 def test_other_weights_restore_the_shown_photo_again(browser: Any, photo: Path) -> None:

@@ -108,6 +108,10 @@ def test_the_report_contains_seconds_fidelity_and_crops(folder: Path) -> None:
     assert f"{points[0]['psnr_to_teacher']:.2f}" in text
     sheet = io.read_rgb(folder / "fidelity" / "worst.png")
     assert sheet.shape == (28 + 2 * 168, 3 * 168 - 8, 3)
+    page = (folder / "fidelity" / "fidelity.html").read_text()
+    assert page.count('class="compare"') == 2 * len(document["photographs"])
+    assert f"<td>{points[0]['psnr_to_teacher']:.2f}</td>" in page
+    assert "http" not in page
 
 
 MOMENTS = {

@@ -1,4 +1,4 @@
-"""PlainUSR in its authors' files of the form without branches, whose ends hold the image's convolutions too."""
+"""PlainUSR in its authors' files of the deployed form, whose head and tail also contain the image's convolutions."""
 
 from __future__ import annotations
 

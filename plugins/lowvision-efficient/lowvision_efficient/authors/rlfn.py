@@ -46,7 +46,7 @@ def recognise(state: Mapping[str, Tensor], white: float) -> Recognised | None:
 def in_unit_range(state: Mapping[str, Tensor], white: float) -> dict[str, Tensor]:
     """Return the tensors of the same network for pixels in [0,1].
 
-    Exact: zeros around the image stay zeros, so only the first convolution's weight and all of the last one scale.
+    The weight of the first convolution and all of the last one are scaled. This is exact, also at the borders.
     """
     scaled = {
         f"{FIRST}.weight": state[f"{FIRST}.weight"] * white,

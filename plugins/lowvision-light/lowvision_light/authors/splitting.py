@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def tensor_names(layers: Mapping[str, str]) -> dict[str, str]:
-    """Map tensor names (theirs -> ours), from a map of layer names."""
+    """Map names of tensors in the file to ours, from such a map of layers."""
     return {f"{theirs}.{kind}": f"{ours}.{kind}" for theirs, ours in layers.items() for kind in ("weight", "bias")}
 
 
 def by_inputs(state: dict[str, Tensor], theirs: str, ours: Sequence[str], widths: Sequence[int]) -> dict[str, str]:
-    """Split the convolution `theirs` by its input channels, in place; return the parts' names -> ours.
+    """Split the convolution `theirs` of a file by input channels, in place; return the names of its parts -> ours.
 
     The first part keeps the bias, if there is one: the results of the parts are added.
     """
@@ -26,7 +26,7 @@ def by_inputs(state: dict[str, Tensor], theirs: str, ours: Sequence[str], widths
 
 
 def by_outputs(state: dict[str, Tensor], theirs: str, ours: Sequence[str], widths: Sequence[int]) -> dict[str, str]:
-    """Split the convolution `theirs` by its output channels, in place; return the parts' names -> ours."""
+    """Split the convolution `theirs` of a file by output channels, in place; return the names of its parts -> ours."""
     for kind in ("weight", "bias"):
         parts = state.pop(f"{theirs}.{kind}").split(list(widths))
         state |= {f"{theirs}.{n}.{kind}": part for n, part in enumerate(parts)}

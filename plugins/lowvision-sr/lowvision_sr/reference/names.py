@@ -24,7 +24,7 @@ class Detected:
 
 
 def tensor_names(layers: Mapping[str, str]) -> dict[str, str]:
-    """Map tensor names (theirs -> ours), from a map of layer names."""
+    """Map names of tensors in the file to ours, from such a map of layers."""
     return {f"{theirs}.{tensor}": f"{ours}.{tensor}" for theirs, ours in layers.items() for tensor in TENSORS}
 
 

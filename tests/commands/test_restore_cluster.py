@@ -1,0 +1,164 @@
+"""Claims about `lowvision restore --cluster`: workers that are killed lose no input and write no result twice."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowvision.commands import cluster_worker, restore, restore_cluster
+from lowvision.commands.cluster_worker import Job, Planned
+from lowvision.commands.inputs import Input
+from lowvision.commands.restore_outcomes import Done
+from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
+from lowvision.errors import UsageError
+from lowvision.imaging import io
+from lowvision.imaging.io import Image
+from lowvision.plugins import registry
+from lowvision.system import cores, locations
+
+COUNT = 4
+KILLS = """
+import os, signal
+from pathlib import Path
+
+replace, folder = os.replace, Path(os.environ["TEST_CLUSTER"])
+
+def kill_once(name):
+    if not (folder / name).exists():
+        (folder / name).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def replace_or_die(source, target, **options):
+    if Path(target).parent != folder / "out":
+        return replace(source, target, **options)
+    if Path(target).name == "0.png":
+        kill_once("before the result")
+    replace(source, target, **options)
+    with open(folder / "written", "a") as file:
+        file.write(Path(target).name + " ")
+    if Path(target).name == "1.tif":
+        kill_once("after the result")
+
+os.replace = replace_or_die
+"""
+"""Kills the worker of one input before its result gets its name, and that of another one afterwards."""
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for n in range(COUNT):
+        picture = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        io.write(folder / f"{n}{('.png', '.tif')[n % 2]}", Image(picture))
+    return folder
+
+
+@pytest.fixture
+def request_of(photographs: Path, weights_file: Path) -> Callable[..., RestoreRequest]:
+    return functools.partial(
+        RestoreRequest, patterns=(str(photographs),), weights=weights_file, device="cpu", runtime="torch"
+    )
+
+
+def test_two_workers_of_which_two_are_killed_restore_every_file_once(
+    request_of: Callable[..., RestoreRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(KILLS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("TEST_CLUSTER", str(tmp_path))
+    monkeypatch.setattr(cores, "usable", lambda: 2)
+    expected = restore.run(request_of(output=tmp_path / "expected"), registry.load())
+    document = restore_cluster.run(request_of(output=tmp_path / "out"), registry.load(), "local", workers=2)
+    assert (tmp_path / "before the result").exists()
+    assert (tmp_path / "after the result").exists()
+    assert document["failed"] == []
+    keys = ("input", "shares", "gmac", "height")
+    assert [[image[key] for key in keys] for image in document["images"]] == [
+        [image[key] for key in keys] for image in expected["images"]
+    ]
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    assert sorted((tmp_path / "written").read_text().split()) == sorted(contents(tmp_path / "out"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file of a folder that is not hidden."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def job_of(request: RestoreRequest, marker: Path, example: Path) -> Job:
+    weights = cluster_worker.contents_of(request.weights)
+    return Job(request, weights, Path.cwd(), 1, marker, Input(example, request.output / example.name))
+
+
+def test_a_result_that_a_dead_worker_wrote_is_reported_but_not_written_again(
+    request_of: Callable[..., RestoreRequest], photographs: Path, tmp_path: Path
+) -> None:
+    request = request_of(output=tmp_path, options=RestoreOptions(skips_existing=True))
+    work = job_of(request, photographs / "0.png", photographs / "0.png").build()
+    source = Input(photographs / "0.png", tmp_path / "0.png")
+    first = work(Planned(0, source, None))
+    assert isinstance(first.outcome, Done)
+    before = (tmp_path / "0.png").stat()
+    again = work(Planned(0, source, None))
+    assert isinstance(again.outcome, Done)
+    assert again.outcome.tiles == first.outcome.tiles
+    assert again.line.partition(",")[0] == first.line.partition(",")[0]
+    assert (tmp_path / "0.png").stat() == before
+    assert work(Planned(0, source, cluster_worker.stamp_of(source))).line.endswith("skipped, its result exists")
+
+
+def test_a_worker_without_the_weights_of_the_command_uses_a_copy(
+    request_of: Callable[..., RestoreRequest], photographs: Path, tmp_path: Path
+) -> None:
+    job = job_of(request_of(output=tmp_path), photographs / "0.png", photographs / "0.png")
+    job = replace(job, request=replace(job.request, weights=tmp_path / "missing.safetensors"))
+    job = replace(job, weights={"missing.safetensors": next(iter(job.weights.values()))})
+    source = Input(photographs / "0.png", tmp_path / "0.png")
+    assert isinstance(job.build()(Planned(0, source, None)).outcome, Done)
+
+
+@pytest.mark.parametrize(
+    ("marker", "example", "message"),
+    [
+        ("missing", "0.png", "worker on .*: does not see .* of this command; give a shared folder or a URL as -o"),
+        ("0.png", "missing.png", "worker on .*: does not see .*missing.png; give a shared folder or a URL as input"),
+    ],
+)
+def test_a_worker_on_another_file_system_says_so(
+    marker: str,
+    example: str,
+    message: str,
+    request_of: Callable[..., RestoreRequest],
+    photographs: Path,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        job_of(request_of(output=tmp_path), photographs / marker, photographs / example).build()
+
+
+def test_a_folder_that_a_worker_cannot_write_is_named_with_the_worker(
+    request_of: Callable[..., RestoreRequest], photographs: Path
+) -> None:
+    request = request_of(output=photographs / "0.png" / "below")
+    with pytest.raises(UsageError, match=r"worker on .*: .*below: cannot write there"):
+        job_of(request, photographs / "0.png", photographs / "0.png").build()
+
+
+def test_the_stamp_of_a_url_changes_when_its_file_is_replaced() -> None:
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    source = Input(Path("a.png"), Path("a.png"), target=locations.find("memory://stamps/a.png"))
+    system.pipe("/stamps/a.png", b"one")
+    first = cluster_worker.stamp_of(source)
+    system.pipe("/stamps/a.png", b"another")
+    assert None not in (first, cluster_worker.stamp_of(source))
+    assert first != cluster_worker.stamp_of(source)
+    system.rm("/stamps", recursive=True)
+    assert cluster_worker.stamp_of(source) is None
