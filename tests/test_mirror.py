@@ -29,8 +29,8 @@ ELSEWHERE = {
     """,
     "tested through a neighbour: no file of their own yet": """
         commands/clip_one.py commands/restore_one.py commands/service/comparison.py evaluation/fidelity.py
-        inference/onnx_graph.py inference/trained_networks.py report/fidelity_page.py testing/networks.py
-        testing/options.py testing/small_run.py testing/subject.py video/reader.py
+        inference/onnx_graph.py inference/trained_networks.py report/fidelity_page.py testing/small_run.py
+        testing/subject.py
     """,
 }
 """Modules whose tests stand in another file, by the reason. The last group shall only shrink."""
