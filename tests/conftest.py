@@ -20,6 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = (
     "commands/test_restore.py",
+    "commands/test_restore_cluster.py",
     "scaffold/test_installed.py",
     "test_gallery.py",
     "first_party/test_light.py",

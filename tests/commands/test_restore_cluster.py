@@ -38,16 +38,14 @@ def replace_or_die(source, target, **options):
     if Path(target).parent != folder / "out":
         return replace(source, target, **options)
     if Path(target).name == "0.png":
-        kill_once("before the result")
+        kill_once("killed")
     replace(source, target, **options)
     with open(folder / "written", "a") as file:
         file.write(Path(target).name + " ")
-    if Path(target).name == "1.tif":
-        kill_once("after the result")
 
 os.replace = replace_or_die
 """
-"""Kills the worker of one input before its result gets its name, and that of another one afterwards."""
+"""Kills the worker of one input before its result gets its name; logs the results that get theirs."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +64,8 @@ def request_of(photographs: Path, weights_file: Path) -> Callable[..., RestoreRe
     )
 
 
-def test_two_workers_of_which_two_are_killed_restore_every_file_once(
+@pytest.mark.timeout(600)  # Ray starts seven processes, which takes minutes on a machine with other load
+def test_two_workers_of_which_one_is_killed_restore_every_file_once(
     request_of: Callable[..., RestoreRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
@@ -77,8 +76,7 @@ def test_two_workers_of_which_two_are_killed_restore_every_file_once(
     monkeypatch.setattr(cores, "usable", lambda: 2)
     expected = restore.run(request_of(output=tmp_path / "expected"), registry.load())
     document = restore_cluster.run(request_of(output=tmp_path / "out"), registry.load(), "local", workers=2)
-    assert (tmp_path / "before the result").exists()
-    assert (tmp_path / "after the result").exists()
+    assert (tmp_path / "killed").exists()
     assert document["failed"] == []
     keys = ("input", "shares", "gmac", "height")
     assert [[image[key] for key in keys] for image in document["images"]] == [
