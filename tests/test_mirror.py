@@ -28,7 +28,7 @@ ELSEWHERE = {
         inference/ncnn_context.py inference/ncnn_file.py inference/ncnn_operators.py inference/ncnn_sizes.py
     """,
     "tested through a neighbour: no file of their own yet": """
-        commands/clip_one.py commands/restore_one.py commands/service/comparison.py evaluation/fidelity.py
+        commands/clip_one.py commands/service/comparison.py evaluation/fidelity.py
         inference/onnx_graph.py inference/trained_networks.py report/fidelity_page.py testing/small_run.py
         testing/subject.py
     """,
