@@ -28,9 +28,8 @@ ELSEWHERE = {
         inference/ncnn_context.py inference/ncnn_file.py inference/ncnn_operators.py inference/ncnn_sizes.py
     """,
     "tested through a neighbour: no file of their own yet": """
-        commands/clip_one.py commands/restore_one.py commands/service/comparison.py evaluation/fidelity.py
-        inference/onnx_graph.py inference/trained_networks.py report/fidelity_page.py testing/small_run.py
-        testing/subject.py
+        commands/clip_one.py commands/service/comparison.py evaluation/fidelity.py
+        inference/onnx_graph.py report/fidelity_page.py testing/small_run.py
     """,
 }
 """Modules whose tests stand in another file, by the reason. The last group shall only shrink."""
