@@ -16,11 +16,13 @@ RUN python -m venv /opt/lowvision \
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/lowvision /opt/lowvision
 # The cache and uploads lie in /tmp, the only folder that must be writable: --read-only --tmpfs /tmp.
-ENV PATH=/opt/lowvision/bin:${PATH} LOWVISION_CACHE=/tmp/lowvision PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# The user has no entry in passwd, so that any other number works too: libraries take home and name from HOME and USER.
+ENV PATH=/opt/lowvision/bin:${PATH} HOME=/tmp USER=lowvision LOWVISION_CACHE=/tmp/lowvision \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+HEALTHCHECK --interval=30s --timeout=5s --start-period=180s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 ENTRYPOINT ["lowvision"]
 CMD ["serve", "--host", "0.0.0.0"]

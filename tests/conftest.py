@@ -24,7 +24,7 @@ LONG = (
     "test_gallery.py",
     "first_party/test_light.py",
     "first_party/test_efficient.py",
-    "pipeline/stages/test_run.py",
+    "pipeline/test_run.py",
     "first_party/test_esrt.py",
     "bench/test_measure.py",
     "pipeline/stages/test_resume.py",

@@ -215,6 +215,22 @@ def test_the_recipes_shown_in_docs_are_valid(tmp_path: Path) -> None:
         assert reading.read(path, components).branches
 
 
+def test_the_translated_configuration_is_a_valid_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "MSRResNet_x4.yml"
+    path.write_text(block_of(DOCS / "where-is.md", path.name))
+    original = yaml_reader.parse(block_of(DOCS / "where-is.md", "train_MSRResNet_x4.yml"), "docs").value
+    recipe = reading.read(path, registry.load())
+    train = original["datasets"]["train"]
+    base = recipe.stages.base
+    assert base is not None
+    assert recipe.task.scale * recipe.tile.size == train["gt_size"]
+    assert (base.steps, base.batch) == (original["train"]["total_iter"], train["batch_size_per_gpu"])
+    assert (base.lr, base.betas) == tuple(original["train"]["optim_g"][key] for key in ("lr", "betas"))
+    assert base.min_lr == original["train"]["scheduler"]["eta_min"]
+    assert base.cycles == len(original["train"]["scheduler"]["periods"])
+    assert base.valid_every == original["val"]["val_freq"]
+
+
 def test_the_folders_shown_load_as_data_sets(tmp_path: Path) -> None:
     (data,) = blocks(DOCS / "index.md", "yaml")
     path = tmp_path / "r.yml"

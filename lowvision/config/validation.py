@@ -49,18 +49,26 @@ def as_error(title: str, issues: Iterable[ValidationIssue]) -> ValidationError:
 
 
 def from_error(error: ValidationError, model: type[BaseModel], value: Any) -> list[ValidationIssue]:
-    """Return the issues in an error that `model` raised about `value`, one per path."""
-    messages: dict[KeyPath, list[str]] = {}
+    """Return the issues in an error that `model` raised about `value`; the alternatives of a field are one issue."""
+    messages: dict[KeyPath, dict[tuple[Any, ...], list[str]]] = {}
     for details in (remaining := [*filterfalse(_counts_invalid_items, error.errors())]):
         path = _path_in(value, details)
+        same_place = messages.setdefault(path, {}).setdefault(details["loc"], [])
         message = _message(details, model, path)
-        if message not in messages.setdefault(path, []):
-            messages[path].append(message)
+        if message not in same_place:
+            same_place.append(message)
     # A field of several types has one error per type; those about the inside of the value are the closest.
     for path in {_path_in(value, details) for details in remaining if _expects_a_plain_value(details)}:
         if _any_below(path, messages):
             del messages[path]
-    return [ValidationIssue(path, "; or ".join(alternatives)) for path, alternatives in messages.items()]
+    return [ValidationIssue(path, message) for path, places in messages.items() for message in _joined(places)]
+
+
+def _joined(places: Mapping[tuple[Any, ...], list[str]]) -> list[str]:
+    """Return the issues of a path. A field of several types has a place per type, and one of them must be mended."""
+    if len(places) == 1:
+        return next(iter(places.values()))
+    return ["; or ".join(dict.fromkeys("; ".join(messages) for messages in places.values()))]
 
 
 def _expects_a_plain_value(details: ErrorDetails) -> bool:

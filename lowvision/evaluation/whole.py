@@ -13,7 +13,7 @@ from lowvision.routing.tiling import up
 from lowvision.system.out_of_memory import is_out_of_memory
 
 FEWEST_ROWS = 16
-"""Smallest band in LQ rows; a smaller one would consist of context alone."""
+"""LQ rows of a band that is not halved again; a much smaller one would consist of context alone."""
 
 Network = Callable[[Tensor], Tensor]
 

@@ -49,7 +49,7 @@ def for_jpeg(metadata: Metadata, largest_segment: int) -> Metadata:
     blocks = {tag: data for tag, _, _, data in metadata.tiff if tag in (IPTC_TAG, RESOURCES_TAG)}
     iptc, converted, resources = blocks.get(IPTC_TAG, b""), set[int](), list[Resource]()
     try:
-        resources += _resources(blocks.get(RESOURCES_TAG, b""))
+        resources += list(_resources(blocks.get(RESOURCES_TAG, b"")))  # all or none
         converted.add(RESOURCES_TAG)
     except ValueError:
         pass

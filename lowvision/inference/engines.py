@@ -13,18 +13,18 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from lowvision.config.validation import in_words
-from lowvision.errors import RunError, UsageError
+from lowvision.errors import RunError, UsageError, WeightsError
 from lowvision.inference import autotune
 from lowvision.inference.trained_networks import ModelBundle
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.choice import choose
-from lowvision.plugins.contracts import Precision, Runtime
+from lowvision.plugins.contracts import Precision, Runtime, Trained
 from lowvision.plugins.registry import Registry
 from lowvision.routing import cost, networks
 from lowvision.routing.budget import Weigh, logarithms, shares_of_largest_cost
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
-from lowvision.routing.networks import Networks
+from lowvision.routing.networks import Networks, Run
 from lowvision.routing.regions import Geometry
 from lowvision.routing.tiling import up
 from lowvision.routing.workers import TEAMS
@@ -63,7 +63,9 @@ def build(parts: ModelBundle, runtime: Runtime, device: str) -> Engine:
     counted = _weightless(architecture)
     return Engine(
         networks=Networks(
-            classify=classifying.prepare(parts.classifier, threads, device) if parts.classifier else _no_classifier,
+            classify=_classifier(classifying, parts.classifier, threads, device)
+            if parts.classifier
+            else _no_classifier,
             branches=tuple(runtime.prepare(branch, threads, device) for branch in parts.branches),
             prices=counted.branches.prices,
             classifier_price=counted.classifier_price,
@@ -201,6 +203,21 @@ def _weightless(architecture: Architecture) -> RoutedContainer:
     """Build the container on the meta device, to count its cost."""
     with meta_device.structure_only():
         return architecture.build_container()
+
+
+def _classifier(runtime: Runtime, classifier: Trained | None, threads: int, device: str) -> Run:
+    """Prepare the classifier; PyTorch runs one that cannot be exported, whose cost is small."""
+    if classifier is None:
+        return _no_classifier
+    try:
+        return runtime.prepare(classifier, threads, device)
+    except WeightsError as error:
+        try:
+            module = classifier.module().to(device)
+        except WeightsError:
+            raise error from None
+        logger.info("%s; PyTorch runs it", str(error).partition("; ")[0])
+    return torch.inference_mode()(module.__call__)
 
 
 def _no_classifier(tiles: Tensor) -> Tensor:

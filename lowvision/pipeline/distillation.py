@@ -184,7 +184,7 @@ def _photos(dataset: Dataset) -> tuple[Photo, ...]:
     """Return the photographs of a data set; none if it is broken, which is reported elsewhere."""
     try:
         return dataset.photos()
-    except LowvisionError:
+    except (LowvisionError, OSError):
         return ()
 
 

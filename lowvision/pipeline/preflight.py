@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from lowvision.data import augment
-from lowvision.errors import LowvisionError, RecipeError
+from lowvision.errors import LowvisionError, RecipeError, message_of
 from lowvision.models import pretrained, weights
 from lowvision.pipeline import distillation, losses, output_shapes, teachers
 from lowvision.plugins.contracts import Adaptive
@@ -126,8 +126,8 @@ def _photograph_issues(recipe: Recipe) -> Iterator[str]:
         if dataset is not None:
             try:
                 dataset.photos()
-            except LowvisionError as error:
-                yield f"data.{split}: {error}"
+            except (LowvisionError, OSError) as error:  # the data set of a plugin may not translate errors of files
+                yield f"data.{split}: {message_of(error)}"
 
 
 def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:

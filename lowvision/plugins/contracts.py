@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from lowvision.config.options import Options
+from lowvision.errors import DataError
 from lowvision.plugins.stored import Reader as Reader
 from lowvision.plugins.stored import Stored as Stored
 from lowvision.plugins.task import Task as Task
@@ -184,13 +185,19 @@ class Reducer(Options, ABC):
 
 @dataclass(frozen=True)
 class Photo:
-    """One photograph of a data set: its name, unique in the set, and its files."""
+    """One photograph of a data set: its name, unique in the set, and its files. Raises DataError for other names."""
 
     name: str
+    """A relative path without `..`, because reports have a folder of pictures of this name."""
     gt: Path | Stored | None
     """File of the ground truth, or its place in an archive; None: unknown, a `teacher` makes a target from `lq`."""
     lq: Path | Stored | None = None
     """File of the degraded image, or its place in an archive; None: the task degrades `gt`."""
+
+    def __post_init__(self) -> None:
+        path = PurePath(self.name)
+        if not path.parts or path.is_absolute() or ".." in path.parts:
+            raise DataError(f"photograph '{self.name}': its name must be a relative path without '..'; rename it")
 
 
 class Dataset(Options, ABC):

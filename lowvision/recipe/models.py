@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from lowvision.config.options import Options
 from lowvision.config.validation import MISSING, ValidationIssue, as_error
 from lowvision.data import augment
+from lowvision.errors import summary_of
 from lowvision.models.architecture import (
     Architecture,
     BackboneChoice,
@@ -25,6 +26,8 @@ from lowvision.recipe.stage_menu import Stages
 
 ReducerChoice = Annotated[Reducer, Choice("reducers")]
 ObserverChoice = Annotated[ObserverOptions, Choice("observers")]
+FAULTY_ISSUES = "its check of the recipe raises"
+"""Start of the message about a stage whose `issues` fails."""
 DEFAULT_AUGMENT = ("D4",)
 """The eight flips and quarter turns."""
 
@@ -245,7 +248,11 @@ def _missing_data(recipe: Recipe) -> Iterator[ValidationIssue]:
 def _stage_issues(recipe: Recipe) -> Iterator[ValidationIssue]:
     """Yield the issues that stages find themselves."""
     for name, stage in recipe.stages.items():
-        for option, message in stage.issues(recipe):
+        try:
+            issues = [*stage.issues(recipe)]
+        except Exception as error:  # the stage of a plugin may raise anything
+            issues = [("", f"{FAULTY_ISSUES} {summary_of(error)}; report it to the author of its plugin")]
+        for option, message in issues:
             yield ValidationIssue(("stages", name, option) if option else ("stages", name), message)
 
 

@@ -32,6 +32,8 @@ PORT = 10001
 """Default port of Ray's client server."""
 ATTEMPTS = 3
 """Workers that may die over one item, or in a row while they start."""
+DEATHS = ("RayActorError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError")
+"""Ray's exceptions for a worker that has ended: by a signal, by Ray because memory ran out, or with its machine."""
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_WAIT = 60
 """Time without any result after which a message says what is waited for."""
@@ -169,6 +171,7 @@ class Pool(Generic[Item]):
 
     def __init__(self, ray: Any, build: Callable[[], Work], layout: Layout):
         self._ray, self._layout = ray, layout
+        self._dead = tuple(getattr(ray.exceptions, name) for name in DEATHS)
         self._build = ray.put(build)
         self._starting: dict[Any, Any] = {}
         self._working: dict[Any, tuple[Any, Item]] = {}
@@ -220,7 +223,7 @@ class Pool(Generic[Item]):
         actor = self._starting.pop(reference)
         try:
             issue = self._result(reference)
-        except self._ray.exceptions.RayActorError as error:
+        except self._dead as error:
             self._replace(actor)
             self._failed_starts += 1
             if self._failed_starts >= ATTEMPTS:
@@ -236,7 +239,7 @@ class Pool(Generic[Item]):
         actor, item = self._working.pop(reference)
         try:
             result = self._result(reference)
-        except self._ray.exceptions.RayActorError:
+        except self._dead:
             self._replace(actor)
             self._deaths[item] += 1
             if self._deaths[item] >= ATTEMPTS:
@@ -249,10 +252,10 @@ class Pool(Generic[Item]):
         yield item, result
 
     def _result(self, reference: Any) -> Any:
-        """Return a result. Raises RayActorError of a dead worker, and RunError for any other failure."""
+        """Return a result. Raises one of `DEATHS` for a dead worker, and RunError for any other failure."""
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayActorError:
+        except self._dead:
             raise
         except self._ray.exceptions.RayError as error:
             reason = message_of(error)[-500:]

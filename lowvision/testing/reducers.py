@@ -88,7 +88,7 @@ def _reduced(reducer: Reducer, backbone: Backbone, level: Level, network: nn.Mod
     if not _is_valid(smaller):
         raise _failure(
             reducer,
-            f"level {level!r} gives {smaller!r}, which breaks the backbone's own laws; make it by "
+            f"level {level!r} gives {smaller!r}, which the backbone's validators refuse; make it by "
             "backbone.replace(...), which validates, and not by model_copy or model_construct",
         )
     return smaller

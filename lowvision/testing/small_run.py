@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone, Classifier, Task
+from lowvision.plugins.losses import Loss
 from lowvision.testing.registration import registered
 from lowvision.testing.subject import PlainTask
 from lowvision.training import checkpoint
@@ -38,6 +39,23 @@ class SmallBackbone(Backbone):
         return 1
 
 
+class CountingLoss(Loss):
+    """L1 that counts its calls."""
+
+    calls: ClassVar[list[None]] = []
+
+    def build(self, task: Task) -> nn.Module:
+        return CountingL1()
+
+
+class CountingL1(nn.Module):
+    """The module of `CountingLoss`."""
+
+    def forward(self, restored: Tensor, gt: Tensor) -> Tensor:
+        CountingLoss.calls.append(None)
+        return (restored - gt).abs().mean()
+
+
 class SmallClassifier(Classifier):
     """The mean colour and a linear layer."""
 
@@ -52,7 +70,8 @@ class Interrupted(BaseException):
 @contextmanager
 def components(**under_test: type) -> Iterator[registry.Registry]:
     """Yield the installed components, those of the small recipe, and one under test by its kind, all called NAME."""
-    small = {"tasks": PlainTask, "backbones": SmallBackbone, "classifiers": SmallClassifier}
+    networks = {"backbones": SmallBackbone, "classifiers": SmallClassifier}
+    small = {"tasks": PlainTask, "losses": CountingLoss, **networks}
     with registered({kind: {NAME: component} for kind, component in {**small, **under_test}.items()}) as known:
         yield known
 

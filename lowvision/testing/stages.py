@@ -14,8 +14,9 @@ from lowvision.pipeline import run, run_folder
 from lowvision.plugins import registry
 from lowvision.plugins.stages import Stage
 from lowvision.recipe import reading
+from lowvision.recipe.models import FAULTY_ISSUES
 from lowvision.testing import options, small_run
-from lowvision.testing.small_run import FIT, NAME, SPLITS
+from lowvision.testing.small_run import FIT, NAME, SPLITS, CountingLoss
 from lowvision.testing.subject import one_line
 from lowvision.training.stage import TrainingStage
 
@@ -28,20 +29,24 @@ def check_stage(stage: Stage, recipe: Mapping[str, Any] | None = None) -> None:
     recipe: keys that replace those of the recipe, e.g. `{"stages": {}}` for a stage that must run alone, or
     `{"branches": [...], "classifier": None}`. Use small options: the stage runs three times.
 
-    Checks: serialization of options; class variables; the stage runs; every file that it writes is listed, so that
-    `--restart` removes it; the weights of the network that it `trains` can be read; two runs give the same results,
-    also if the training of one was interrupted. Raises AssertionError at the first failure.
+    Checks: serialization of options; class variables; `issues` accepts any recipe; the stage runs; a `TrainingStage`
+    computes the losses of its option `loss`; every file that it writes is listed, so that `--restart` removes it; the
+    weights of the network that it `trains` can be read; two runs give the same results, also if the training of one was
+    interrupted. Raises AssertionError at the first failure.
     """
     options.check_options(stage)
     _check_class(type(stage))
     if isinstance(stage, TrainingStage):
-        stage = stage.model_copy(update={**FIT, "warmup": 0, "micro_batch": None})
+        stage = stage.model_copy(update={**FIT, "loss": (CountingLoss(),), "warmup": 0, "micro_batch": None})
     with tempfile.TemporaryDirectory() as temporary, small_run.components(stages=type(stage)) as components:
         folder = Path(temporary)
         source = folder / "recipe.yml"
         source.write_text(yaml_reader.dump(_recipe(folder, stage, components, recipe or {})))
         first, second = folder / "first", folder / "second"
+        _check_issues(stage, source, components)
+        CountingLoss.calls.clear()
         _run(stage, source, components, first)
+        _check_loss(stage)
         _check_files(stage, first)
         _check_weights(stage, first, components)
         if isinstance(stage, TrainingStage):
@@ -76,6 +81,21 @@ def _place(name: str, components: registry.Registry) -> float:
     return place
 
 
+def _check_issues(stage: Stage, source: Path, components: registry.Registry) -> None:
+    """Check that `issues` can judge recipes without the other stages and without some data sets."""
+    alone = [*(f"stages.{name}=null" for name in EARLIER), "stages.evaluate=null", "classifier=null"]
+    for missing in SPLITS:
+        try:
+            reading.read(source, components, [*alone, f"data.{missing}=null"])
+        except LowvisionError as error:
+            if FAULTY_ISSUES in str(error):
+                raise _failure(
+                    stage,
+                    f"issues fails for a recipe without other stages ({message_of(error)}); a stage that the recipe "
+                    "does not have is None as recipe.stages.NAME, a data set as recipe.data.NAME",
+                ) from error
+
+
 def _run(stage: Stage, source: Path, components: registry.Registry, folder: Path) -> None:
     try:
         recipe = reading.read(source, components)
@@ -84,6 +104,13 @@ def _run(stage: Stage, source: Path, components: registry.Registry, folder: Path
         raise _failure(stage, f"cannot run in a small recipe: {message_of(error)}") from error
     except Exception as error:  # the stage of a plugin may raise anything
         raise _failure(stage, f"run raises {type(error).__name__} in a small recipe: {one_line(error)}") from error
+
+
+def _check_loss(stage: Stage) -> None:
+    if isinstance(stage, TrainingStage) and not CountingLoss.calls:
+        raise _failure(
+            stage, "its option `loss` has no effect; compute the loss between images by image_loss in the objective"
+        )
 
 
 def _check_files(stage: Stage, folder: Path) -> None:

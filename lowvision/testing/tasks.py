@@ -22,6 +22,8 @@ SIZES = ((24, 36), (5, 7), (1, 1))
 """Height and width of lq."""
 BATCH_TOLERANCE = 1.1 / 255
 """Largest difference of an image in two batches: its rounding to 8 bit may differ."""
+LINK_SIZE = (9, 8)
+"""Size at which a chain ends, for links."""
 PLAUSIBLE = (-0.5, 1.5)
 """Range of most values of a baseline; noise and ringing may exceed [0,1]."""
 
@@ -30,8 +32,9 @@ def check_task(task: Task) -> None:
     """Check a task against its contract, for every supported scale up to 8, RGB and grey.
 
     Checks: serialization of options; sizes; gt is not changed; equal generators give equal lq, different generators
-    different lq if and only if `random`, and no other source of randomness is used; `degrade_batch` treats each image
-    by itself; size and range of the baseline, image by image. Raises AssertionError at the first failure.
+    different lq if and only if `random`, and no other source of randomness is used; `degrade_batch` and `link_batch`
+    treat each image by itself; `link` takes any size; size and range of the baseline, image by image. Raises
+    AssertionError at the first failure.
     """
     options.check_options(task)
     for form in _forms(task):
@@ -41,6 +44,7 @@ def check_task(task: Task) -> None:
         gt = _photograph(form.channels, 24 * form.scale, 24 * form.scale)
         _check_randomness(form, gt)
         _check_batch(form, torch.stack([gt, gt.flip(-1) / 2]))
+        _check_link(form, gt[:, :-1, :-5])
         _check_baseline(form, torch.stack([_degraded(form, gt, 0), _degraded(form, gt.flip(-1) / 2, 1)]))
 
 
@@ -136,6 +140,37 @@ def _check_batch(task: Task, gt: Tensor) -> None:
         raise _failure(
             task,
             "degrade_batch gives an image another result in another batch; draw for each image from its own generator",
+        )
+
+
+def _check_link(task: Task, image: Tensor) -> None:
+    """image: (C,H,W), of a size that `scale` need not divide"""
+    kept = image.clone()
+    try:
+        alone, again = (task.link(image, torch.Generator().manual_seed(0), LINK_SIZE) for _ in range(2))
+        images = [image[:, :, 1:], image]
+        together = task.link_batch(images, [torch.Generator().manual_seed(seed) for seed in (1, 0)], LINK_SIZE)
+        single = task.link_batch(images[1:], [torch.Generator().manual_seed(0)], LINK_SIZE)
+    except Exception as error:  # a plugin's task may raise anything
+        raise _failure(
+            task, f"as a link of a chain, raises {type(error).__name__} for {tuple(image.shape)}: {one_line(error)}"
+        ) from error
+    if not torch.equal(image, kept):
+        raise _failure(task, "link changes its argument; work on a copy")
+    for result in (alone, *together):
+        if result.dim() != 3 or result.shape[0] != task.channels or result.dtype != image.dtype:
+            raise _failure(
+                task,
+                f"as a link of a chain, makes {tuple(result.shape)} in {short(result.dtype)} of {tuple(image.shape)}; "
+                "keep colours and dtype",
+            )
+    if not torch.equal(alone, again):
+        raise _failure(task, "two links from equal generators differ; draw from the generator only")
+    same = len(together) == 2 and together[1].shape == single[0].shape
+    if not same or not torch.allclose(together[1], single[0], atol=BATCH_TOLERANCE):
+        raise _failure(
+            task,
+            "link_batch gives an image another result in another batch; draw for each image from its own generator",
         )
 
 

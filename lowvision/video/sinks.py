@@ -61,6 +61,10 @@ class ImageFiles(Sink):
         """Check the pattern, e.g. `out/%05d.png`. Raises UsageError."""
         if pattern.suffix.lower() not in io.DEPTHS:
             raise UsageError(f"{pattern}: cannot write '{pattern.suffix}'; give e.g. %05d.png")
+        try:
+            _ = pattern.name % 0
+        except (TypeError, ValueError):
+            raise UsageError(f"{pattern}: must have one number, e.g. %05d.png; write %% for a percent sign") from None
         self._pattern, self._quality = pattern, quality
 
     def begin(self) -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 
@@ -151,22 +146,6 @@ def test_the_table_prints_the_figures(document: dict[str, Any]) -> None:
     assert "left out: routed, nope: " in nothing
 
 
-def test_a_waiting_worker_uses_no_cpu_and_a_killed_one_is_reported(weights_file: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.zeros((3, 48, 64), np.float32))
-    job = {"weights": str(weights_file), "image": str(tmp_path / "x.npy"), "shares": None, "tiles": None}
-    with workers.started() as worker:
-        worker.warm_up({**job, "row": {"method": "base_whole", "runtime": "openvino"}})
-        assert worker.run()["seconds"] > 0
-        if sys.platform == "linux":
-            time.sleep(0.2)
-            before = cpu_seconds(worker.process_id)
-            time.sleep(0.5)
-            assert cpu_seconds(worker.process_id) - before < 0.05
-        os.kill(worker.process_id, signal.SIGKILL)
-        with pytest.raises(RowError, match="memory ran out"):
-            worker.run()
-
-
 def test_invalid_arguments_are_reported_before_measuring(weights_file: Path) -> None:
     assert measure.parse_size("960x540") == Size(960, 540)
     for size in ("960", "0x5", "960x540x3", "x"):
@@ -174,9 +153,3 @@ def test_invalid_arguments_are_reported_before_measuring(weights_file: Path) -> 
             measure.parse_size(size)
     with pytest.raises(UsageError, match="2 values for 3 branches"):
         measure.measure(BenchRequest(weights_file, (Size(32, 24),), (), 1, "1,2"), KNOWN)
-
-
-def cpu_seconds(process: int) -> float:
-    """Return the CPU seconds that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

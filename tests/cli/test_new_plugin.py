@@ -68,6 +68,7 @@ def test_invalid_arguments_are_reported_and_write_nothing(
     result = run_command("new-plugin", *arguments)
     assert (result.code, result.out) == (2, "")
     assert re.search(message, " ".join(result.err.split()))
+    assert "Value error" not in result.err  # pydantic's words
     assert list(working_folder.iterdir()) == []
 
 

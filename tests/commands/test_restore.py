@@ -381,13 +381,6 @@ def test_a_requested_size_is_the_resized_restored_image(working_folder: Path, re
     assert twice["images"][0]["gmac"] > 3 * whole["images"][0]["gmac"]
 
 
-def test_size_options_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="exclude each other"):
-        TargetSize(scale=2, width=3)
-    with pytest.raises(UsageError, match="must be positive"):
-        TargetSize(scale=-1)
-
-
 def test_a_result_too_large_for_its_format_is_reported_before_restoring(working_folder: Path, restored: Any) -> None:
     io.write("in/a.png", Image(pixels(1, 9000)))
     began = time.perf_counter()

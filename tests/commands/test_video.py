@@ -14,10 +14,9 @@ import clips
 import numpy as np
 import pytest
 
-from lowvision.commands import clip_one, clip_request, video
+from lowvision.commands import clip_one, video
 from lowvision.commands.clip_request import ClipOptions
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
-from lowvision.errors import UsageError
 from lowvision.imaging import io
 from lowvision.inference import restorer
 from lowvision.plugins import registry
@@ -163,25 +162,6 @@ def test_a_file_that_is_not_a_clip_is_reported_and_the_next_is_restored(weights_
     document = video.run(request, ClipOptions(), KNOWN)
     assert [failed["input"] for failed in document["failed"]] == [str(tmp_path / "a.mp4")]
     assert len(clips.decoded(tmp_path / "out" / "b.mp4")) == 2
-
-
-def test_images_and_clips_in_one_command_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"b\.png: images and clips"):
-        clip_request.selects_clips(["a.mp4", "b.png"])
-    assert clip_request.selects_clips(["a.MKV"])
-    assert not clip_request.selects_clips(["b.png"])
-
-
-@pytest.mark.parametrize("text", ["5", "a:b", "3:3", "4:2"])
-def test_a_range_without_frames_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--frames"):
-        clip_request.frames_of_clips(text, clips=True)
-
-
-def test_a_result_that_would_replace_its_clip_is_refused(tmp_path: Path) -> None:
-    clip = clips.write(tmp_path / "a.mp4", clips.drawn(2))
-    with pytest.raises(UsageError, match="would replace a clip"):
-        clip_request.plan([str(clip)], clip)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4", "libvpx-vp9"])

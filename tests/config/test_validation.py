@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from lowvision.config import validation
 from lowvision.config.options import Options
@@ -88,6 +88,26 @@ def test_messages_of_a_validator_are_unchanged() -> None:
 def test_long_values_are_cut_short() -> None:
     assert len(error_messages(whole="x" * 1000)["whole"]) < 120
     assert len(error_messages(whole=tuple(range(1000)))["whole"]) < 120
+
+
+def test_two_issues_of_one_place_are_two_issues_and_no_alternatives() -> None:
+    class Needy(Options):
+        """Options that need two things."""
+
+        number: int = 0
+        """A number."""
+
+        @model_validator(mode="after")
+        def _needs(self) -> Needy:
+            issues = ("needs data.valid", "needs a classifier")
+            raise validation.as_error("Needy", [ValidationIssue((), message) for message in issues])
+
+    with pytest.raises(ValidationError) as error:
+        Needy(number=1)
+    assert [issue.message for issue in validation.from_error(error.value, Needy, {"number": 1})] == [
+        "needs data.valid",
+        "needs a classifier",
+    ]
 
 
 def test_a_value_with_an_error_inside_is_not_compared_with_the_other_types_of_its_field() -> None:

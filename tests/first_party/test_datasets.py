@@ -119,6 +119,17 @@ def test_photographs_equal_those_of_the_files(make: Any, tmp_path: Path) -> None
     assert [photograph.gt.tolist() for photograph in loaded] == [pixels.tolist() for pixels in IMAGES.values()]
 
 
+@pytest.mark.parametrize("make", ALONE, ids=lambda make: make.__name__)
+def test_degraded_images_need_no_ground_truth(make: Any, tmp_path: Path) -> None:
+    dataset = make(tmp_path).replace(has_gt=False)
+    loaded = photographs.load(dataset, SR)
+    assert [photograph.lq.tolist() for photograph in loaded] == [pixels.tolist() for pixels in IMAGES.values()]
+    assert all(photo.gt is None for photo in dataset.photos())
+    check_dataset(dataset)
+    with pytest.raises(ValidationError, match="has_gt: false takes all images as degraded ones; omit lq"):
+        dataset.replace(lq="lq")
+
+
 @pytest.mark.parametrize("make", PAIRS, ids=lambda make: make.__name__)
 def test_pairs_equal_those_of_the_files(make: Any, tmp_path: Path) -> None:
     loaded = photographs.load(make(tmp_path), SR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -288,6 +289,18 @@ def test_a_missing_library_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyP
     assert OpenVINO().missing() == "openvino is not installed; pip install 'lowvision-framework[openvino]'"
     assert OnnxRuntime().missing() == "onnxruntime is not installed; pip install 'lowvision-framework[onnxruntime]'"
     assert Ncnn().missing() == "ncnn is not installed; pip install 'lowvision-framework[ncnn]'"
+
+
+def test_openvino_and_onnxruntime_send_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino_telemetry")
+    from lowvision_runtimes import onnxruntime_runtime, openvino_runtime
+
+    assert openvino_runtime.openvino.tools.ovc.telemetry.__class__.__module__ == "openvino.tools.ovc.telemetry_stub"
+    assert sys.modules.get("openvino_telemetry", "absent") is not None  # other programs can still import it
+    calls: list[bool] = []
+    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: calls.append(True))
+    importlib.reload(onnxruntime_runtime)
+    assert calls == [True]
 
 
 def test_listing_the_runtimes_imports_no_library() -> None:

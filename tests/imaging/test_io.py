@@ -16,6 +16,7 @@ import PIL.ImageCms
 import PIL.ImageOps
 import pytest
 import torch
+from image_files import decoded, noise, saved
 
 from lowvision.errors import DataError
 from lowvision.imaging import exif as tags
@@ -341,3 +342,24 @@ def test_nan_and_infinite_pixels_are_refused(tmp_path: Path, value: float) -> No
     io.write(tmp_path / "a.tif", Image(pixels))
     with pytest.raises(DataError, match="NaN or infinite"):
         io.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_jpegs_are_decoded(tmp_path: Path, mode: str, progressive: bool, subsampling: int) -> None:
+    smooth = PIL.Image.fromarray(noise(3)[:4, :5]).resize((W, H), PIL.Image.Resampling.BICUBIC)
+    content = saved(smooth.convert(mode), "JPEG", quality=98, progressive=progressive, subsampling=subsampling)
+    with PIL.Image.open(BytesIO(content)) as file:
+        expected = np.atleast_3d(np.asarray(file if mode == "L" else file.convert("RGB")))
+    actual = decoded(tmp_path, content)
+    assert actual.shape == expected.shape
+    assert np.abs(actual.astype(int) - expected).max() <= (4 if mode == "CMYK" else 2)
+
+
+def test_pfm_floats_are_decoded(tmp_path: Path) -> None:
+    for magic, channels in ((b"PF", 3), (b"Pf", 1)):
+        values = noise(channels, np.float32)
+        height, width = values.shape[:2]
+        content = magic + f"\n{width} {height}\n-1.0\n".encode() + values[::-1].tobytes()
+        np.testing.assert_allclose(decoded(tmp_path, content), values, rtol=1e-6)

@@ -232,6 +232,20 @@ def test_a_package_of_ncnn_restores_like_its_weights(
         package.read(tmp_path / "p", KNOWN).branches[0].onnx()
 
 
+def test_pytorch_runs_a_classifier_that_cannot_be_exported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("ncnn")
+    caplog.set_level("INFO", "lowvision")
+    architecture = tiny.architecture().replace(classifier=pick("classifiers", "edge_table"))
+    path = tiny.write_weights(tmp_path / "w.safetensors", architecture)
+    image = torch.rand(3, 37, 45)
+    results = [restorer.load(path, device="cpu", runtime=name).restore(image) for name in ("ncnn", "torch")]
+    assert any("the classifier of w.safetensors cannot be exported" in message for message in caplog.messages)
+    assert (results[0].choice == results[1].choice).all()
+    torch.testing.assert_close(results[0].image, results[1].image, rtol=0, atol=AGREES)
+    with pytest.raises(WeightsError, match=r"the classifier of w\.safetensors cannot be exported to ncnn"):
+        package.write(path, tmp_path / "p", KNOWN, "ncnn")
+
+
 def test_weights_are_converted_once_and_cached(weights_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lowvision")
     branch = trained_networks.read(weights_file, KNOWN).branches[0]

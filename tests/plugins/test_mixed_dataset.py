@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lowvision.data import augment, photographs
-from lowvision.data.tiles import Grid, Listed, Samples, TileExtractor
-from lowvision.data.weighted import weighted
+from lowvision.data import photographs
 from lowvision.errors import RecipeError
 from lowvision.imaging import io
 from lowvision.plugins import registry
@@ -37,15 +34,6 @@ def mixed(folders: list[Path], **options: Any) -> Mixed:
     return Mixed(of=tuple(Folder(path=str(folder)) for folder in folders), **options)
 
 
-def brightness(folders: list[Path], shares: tuple[float, ...] | None, count: int = 400) -> float:
-    """Return the fraction of bright tiles in training."""
-    data = mixed(folders, shares=shares)
-    loaded = photographs.load(data, TASK)
-    pool = weighted(Grid(loaded, 8, 1), loaded, data.weights())
-    samples = Samples(TileExtractor(loaded, TASK, 8), pool, augment.build(()), 0, "base")
-    return float(np.mean([samples[number][1].mean().item() for number in range(count)]))
-
-
 def test_photographs_of_all_data_sets_get_unique_names(folders: list[Path]) -> None:
     loaded = photographs.load(mixed(folders), TASK)
     assert [(photograph.name, photograph.part) for photograph in loaded] == [("0/a", 0), ("1/a", 1), ("1/b", 1)]
@@ -55,26 +43,6 @@ def test_every_mixed_data_set_keeps_its_options(folders: list[Path]) -> None:
     data = Mixed(of=(Folder(path=str(folders[0]), downscale=2.0), Folder(path=str(folders[1]), scales=(1.0, 0.5))))
     sides = [photograph.gt.shape[0] for photograph in photographs.load(data, TASK)]
     assert sides == [20, 24, 12, 24, 12]
-
-
-def test_tiles_are_drawn_by_the_given_shares(folders: list[Path]) -> None:
-    assert brightness(folders, (3.0, 1.0)) == pytest.approx(0.25, abs=0.06)
-    assert brightness(folders, (1.0, 3.0)) == pytest.approx(0.75, abs=0.06)
-
-
-def test_without_shares_all_tiles_are_equally_likely(folders: list[Path]) -> None:
-    assert brightness(folders, None) == pytest.approx(2 * 17**2 / (33**2 + 2 * 17**2), abs=0.06)
-
-
-def test_listed_tiles_follow_the_shares_and_an_empty_set_is_omitted(folders: list[Path]) -> None:
-    loaded = photographs.load(mixed(folders), TASK)
-    listed = Listed(np.array([[0, 0, 0]] * 9 + [[2, 0, 0]]))
-    draw = np.random.default_rng(0)
-    pool = weighted(listed, loaded, (1.0, 1.0))
-    counts = Counter(pool.draw(draw)[0] for _ in range(300))
-    assert counts.keys() == {0, 2}
-    assert 110 < counts[2] < 190
-    assert weighted(Listed(np.array([[0, 1, 1]])), loaded, (1.0, 1.0)).draw(draw) == (0, 1, 1)
 
 
 def test_a_list_of_data_sets_in_a_recipe_is_mixed(folders: list[Path], tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class OtherFailure(Exception):
 class FakeRay:
     """Runs calls of actors when their results are waited for; a call that raises SystemExit kills its actor."""
 
-    exceptions = SimpleNamespace(RayActorError=ActorDied, RayError=(ActorDied, OtherFailure))
+    exceptions = SimpleNamespace(**dict.fromkeys(cluster.DEATHS, ActorDied), RayError=(ActorDied, OtherFailure))
 
     def __init__(self) -> None:
         self.living = 0
@@ -184,6 +184,11 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
     pytest.importorskip("ray")
     with pytest.raises(UsageError, match=r"cannot be reached: .*refused; start it with `ray start --head`"):
         cluster.check("ray://127.0.0.1:1")
+
+
+def test_the_deaths_are_exceptions_of_ray() -> None:
+    exceptions = pytest.importorskip("ray.exceptions")
+    assert all(issubclass(getattr(exceptions, name), exceptions.RayError) for name in cluster.DEATHS)
 
 
 def test_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ class Comparison:
 
 
 def compare(source: Path, network: Restorer, options: RestoreOptions, progress: Progress) -> Comparison:
-    """Measure both ways to restore an image file. Raises LowvisionError if memory does not suffice for the whole image."""
+    """Measure both ways to restore an image file. Raises LowvisionError if memory does not suffice."""
     image = io.read(source, options.largest).pixels
     check_memory(network, *image.shape[:2])
     routed = whole = math.inf

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lowvision.data.tiles import Grid, fixed_tiles
-from lowvision.models import weights
+from lowvision.models import deployment, weights
+from lowvision.models.architecture import Architecture
 from lowvision.pipeline.stages import container, network
 from lowvision.pipeline.stages.job import Job
 from lowvision.training.log import Value
@@ -36,9 +37,15 @@ class StageContext(Job):
         self.claim(path)
         return path
 
+    def save(self, path: Path, network: nn.Module, architecture: Architecture, measured: dict[str, Value]) -> None:
+        """Write a weights file on the main process: the deployed form, and the training form if it differs."""
+        if self.accelerator.is_main_process:
+            self.claim(path, deployment.training_file(path))
+            super().save(path, network, architecture, measured)
+
     def info(self, line: str) -> None:
-        """Print a message on the main process, and append it to `log.txt`."""
-        self.log.info(line)
+        """Print a message after the name of this stage, on the main process, and append it to `log.txt`."""
+        self.log.info(f"{self.stage}: {line}")
 
     def measure(self, step: int, values: Mapping[str, Value]) -> None:
         """Record metrics of a step of this stage: in `metrics.jsonl`, in trackers and for observers."""
@@ -74,7 +81,7 @@ class StageContext(Job):
         trainee: nn.Module,
         options: Fit,
         *,
-        objective: nn.Module | None = None,
+        objective: network.MakeObjective | None = None,
         branch: int | None = None,
         tiles: Dataset[tuple[Tensor, Tensor]] | None = None,
     ) -> dict[str, Value]:
@@ -82,7 +89,8 @@ class StageContext(Job):
 
         Writes `last.safetensors` and `best.safetensors` to the stage folder, or to its subfolder `<branch>`. An
         interrupted training resumes from its last checkpoint with the same result.
-        objective: as `Backbone.objective`. Default: that of the backbone. tiles: default, `training_tiles`.
+        objective: a function as `Backbone.objective`, from a network and the sum of the stage's losses to a module.
+        Default: that of the backbone. tiles: default, `training_tiles`.
         """
         stage = self.stage if branch is None else f"{self.stage}/{branch}"
         architecture = self.architecture.only(-1 if branch is None else branch)

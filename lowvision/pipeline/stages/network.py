@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from lowvision.models import weights
 from lowvision.models.architecture import Architecture
 from lowvision.pipeline.stages import validation
 from lowvision.pipeline.stages.job import Job
+from lowvision.plugins.losses import ImageLoss
 from lowvision.training import batch_norm
 from lowvision.training.log import Value
 from lowvision.training.loop import TrainingSpec, fit
@@ -20,6 +21,8 @@ from lowvision.training.loss_sum import LossSum
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
 
+MakeObjective = Callable[[nn.Module, ImageLoss], nn.Module]
+"""Returns the training objective of a network, given the sum of the losses of a stage."""
 LEAST_GAIN = 0.02
 """Gain over the input in dB, below which a network is reported as useless."""
 
@@ -38,12 +41,12 @@ def train(
     options: Fit,
     samples: Dataset[tuple[Tensor, Tensor]],
     network: nn.Module,
-    objective: nn.Module | None = None,
+    objective: MakeObjective | None = None,
 ) -> dict[str, Value]:
     """Train a network on `samples`, write the weights to the folder of the stage, and return its last metrics.
 
     The network is validated, and its weights are written, in the deployed form.
-    objective: as `Backbone.objective`, and used in its place; it holds `network`.
+    objective: as `Backbone.objective`, and used in its place.
     """
     network = batch_norm.shared(network, job.accelerator)
 
@@ -53,7 +56,7 @@ def train(
     selection = job.selection(options)
     validator = validation.of_deployed(validation.of_network(job, selection), architecture)
     image_loss = job.image_loss(options)
-    trained_by = OwnObjective(objective) if objective else _objective(architecture, network, image_loss)
+    trained_by = _objective(architecture, network, image_loss, objective)
     spec = TrainingSpec(
         stage, trained_by, network, validator, keep, image_loss, selection, validation.pictures(job), job.degrade
     )
@@ -86,7 +89,11 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
         )
 
 
-def _objective(architecture: Architecture, network: nn.Module, image_loss: LossSum) -> Objective:
+def _objective(
+    architecture: Architecture, network: nn.Module, image_loss: LossSum, given: MakeObjective | None
+) -> Objective:
+    if given:
+        return OwnObjective(given(network, image_loss))
     (backbone,) = architecture.branches
     own = backbone.objective(network, image_loss)
     return RestorationObjective(network, image_loss) if own is None else OwnObjective(own, backbone.trains_all)

@@ -31,12 +31,22 @@ class _InOneFile(Dataset):
     """Path of the file or folder."""
     only: tuple[str, ...] = ()
     """Names or patterns (`*`, `?`) of the photographs to use; empty: all."""
+    has_gt: bool = True
+    """False: the images are degraded inputs of a network; a teacher computes their targets. Omit lq."""
+    lq: str | None = None
+    """Degraded images; null: no pairs."""
 
     @model_validator(mode="after")
     def _has_its_library(self) -> Self:
         if self.library and find_spec(self.library[0]) is None:
             module, extra = self.library
             raise ValueError(f"needs {module}, which is not installed; pip install 'lowvision-framework[{extra}]'")
+        return self
+
+    @model_validator(mode="after")
+    def _has_no_pairs_without_gt(self) -> Self:
+        if not self.has_gt and self.lq is not None:
+            raise ValueError("has_gt: false takes all images as degraded ones; omit lq")
         return self
 
     def photos(self) -> tuple[Photo, ...]:
@@ -52,7 +62,7 @@ class _InOneFile(Dataset):
         selected = [photo for photo in photos if self._is_selected(photo.name)]
         if not selected:
             raise DataError(f"{path}: {len(photos)} images, none of which is selected; change `only`")
-        return tuple(selected)
+        return tuple(selected) if self.has_gt else tuple(Photo(photo.name, None, photo.gt) for photo in selected)
 
     @abstractmethod
     def _photos(self, path: Path) -> Sequence[Photo]: ...

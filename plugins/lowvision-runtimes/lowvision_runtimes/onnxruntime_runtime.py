@@ -13,6 +13,8 @@ from torch import Tensor
 from lowvision import RunError
 from lowvision_runtimes import Provider, cores
 
+onnxruntime.disable_telemetry_events()
+
 ERRORS_ONLY = 3
 """Log level of ONNX Runtime: at a lower one it warns about every initializer that it folds."""
 CPU = "CPUExecutionProvider"

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import openvino
 import torch
 from torch import Tensor
 
 from lowvision import RunError
 from lowvision_runtimes import cores
+from lowvision_runtimes.telemetry import openvino
 
 CPU, AUTO = "CPU", "AUTO"
 

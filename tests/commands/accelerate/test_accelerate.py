@@ -12,7 +12,7 @@ import tiny
 
 from lowvision import load
 from lowvision.commands import accelerate
-from lowvision.commands.accelerate import NotFasterError, planning, recipe_file, split
+from lowvision.commands.accelerate import NotFasterError, planning
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.errors import DataError, RunError, UsageError
 from lowvision.imaging import io
@@ -124,18 +124,3 @@ def test_too_few_photographs_of_tile_size_are_refused(tmp_path: Path, request_: 
     with pytest.raises(DataError, match="no such folder"):
         accelerate.accelerate(replace(few, photos=tmp_path / "none"), KNOWN)
     assert not (request_.runs / "few.yml").exists()
-
-
-def test_the_request_is_read_only_from_the_recipe(tmp_path: Path) -> None:
-    path = tmp_path / "r.yml"
-    path.write_text('# request: {"minutes": 3}\ntask: sr\n')
-    assert recipe_file.request_of(path) == {"minutes": 3}
-    path.write_text("# request: {\n")
-    assert recipe_file.request_of(path) == {}
-    path.write_text("task: sr\n")
-    assert recipe_file.request_of(path) == {}
-
-
-def test_the_number_of_training_photographs_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(split, "MOST_TRAIN", 2)
-    assert len(split.split([str(n) for n in range(50)]).train) == 2

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowvision.commands.accelerate import split as splitting
 from lowvision.commands.accelerate.planning import escaped
 from lowvision.commands.accelerate.split import MOST_HELD_OUT, MOST_TRAIN, split
 from lowvision.errors import DataError
@@ -38,3 +39,8 @@ def test_the_split_does_not_depend_on_the_order_of_names() -> None:
 def test_an_escaped_name_selects_only_itself(name: str, other: str) -> None:
     assert folder_dataset._matches(name, (escaped(name),))
     assert folder_dataset._matches(other, (escaped(name),)) == (other == name)
+
+
+def test_the_number_of_training_photographs_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splitting, "MOST_TRAIN", 2)
+    assert len(split([str(n) for n in range(50)]).train) == 2

@@ -58,6 +58,7 @@ class Note(Stage):
 
     def run(self, context: Any) -> None:
         path = context.base_weights()
+        context.info("recorded")
         context.file("note.json").write_text(json.dumps(str(path.relative_to(context.folder))))
 
 
@@ -92,6 +93,7 @@ def test_a_stage_runs_at_its_place_and_later_ones_use_its_weights(tmp_path: Path
     lines = (folder / "log.txt").read_text().splitlines()
     started = [line.split()[1].removesuffix(":") for line in lines if line.endswith(": started")]
     assert started == ["base", "refine", "note"]
+    assert any(line.endswith(" note: recorded") for line in lines)
     assert json.loads((folder / "note" / "note.json").read_text()) == "refine/last.safetensors"
     base, refined = (
         weights.load_network(folder / name / "last.safetensors", header.architecture, KNOWN).state_dict()

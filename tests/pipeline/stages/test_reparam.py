@@ -11,13 +11,12 @@ import tiny
 import torch
 from torch import nn
 
-from lowvision import Backbone
 from lowvision.commands.show import names, page
 from lowvision.commands.show.request import ShowRequest
 from lowvision.inference import engines, trained_networks
 from lowvision.models import weights
 from lowvision.models.architecture import Architecture
-from lowvision.models.deployment import deployed, training_file
+from lowvision.models.deployment import training_file
 from lowvision.pipeline import preflight
 from lowvision.plugins import registry
 from lowvision.recipe import reading
@@ -165,23 +164,3 @@ def test_branches_are_ordered_by_the_cost_of_their_deployed_forms(recipe: Path) 
     check(narrow, wide)  # in training the first costs more than the second
     with pytest.raises(Exception, match="list them in order of increasing cost"):
         check(wide, narrow)
-
-
-def test_deploying_draws_no_random_numbers_and_modifies_no_weights() -> None:
-    span_architecture = Architecture.model_validate(
-        {"task": {"sr": {"scale": 2}}, "branches": ({"span": {"channels": 4, "layers": 1, "form": "branches"}},)},
-        context=KNOWN,
-    )
-    network = span_architecture.build()
-    state = torch.random.get_rng_state()
-    plain: Any = deployed(network, span_architecture)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert not any(isinstance(module, Conv3XC) for module in plain.modules())
-    assert any(isinstance(module, Conv3XC) for module in network.modules())
-    assert deployed(plain, span_architecture.deployed()) is plain
-
-
-def test_a_backbone_without_a_training_form_is_its_own_deployed_form() -> None:
-    backbone: Backbone = SPAN()
-    assert backbone.deployed() == backbone
-    assert SPAN(form="branches").deployed() == backbone

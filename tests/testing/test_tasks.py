@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -46,6 +47,25 @@ class FaultyTask(Task):
             case "drawn":
                 return lq + 0.01 * torch.randn(lq.shape, generator=generator)
         return lq
+
+    def link(self, image: Tensor, generator: Generator, size: tuple[int, int]) -> Tensor:
+        match self.fault:
+            case "link of even sizes":
+                return image.view(image.shape[0], image.shape[1] // 2, 2, -1)[:, :, 0]
+            case "link in grey":
+                return image[:1]
+            case "link in place":
+                return image.mul_(0.5)
+            case "link at random":
+                return image + 0.01 * torch.randn(())
+        return super().link(image, generator, size)
+
+    def link_batch(
+        self, images: Sequence[Tensor], generators: Sequence[Generator], size: tuple[int, int]
+    ) -> list[Tensor]:
+        if self.fault == "links share":
+            return [self.link(image, generators[0], size) * 0.9 ** len(images) for image in images]
+        return super().link_batch(images, generators, size)
 
     def baseline(self, lq: Tensor) -> Tensor:
         match self.fault:
@@ -93,6 +113,11 @@ WRONG: dict[str, tuple[Task, str]] = {
         "but `random` is True; draw from the generator, or leave",
     ),
     "the generator's seed": (FaultyRandomTask(fault="its seed"), "a second draw from one generator repeats the first"),
+    "a link of even sizes": (FaultyTask(fault="link of even sizes"), "as a link of a chain, raises RuntimeError for"),
+    "a link in grey": (FaultyTask(fault="link in grey"), "keep colours and dtype"),
+    "a link that changes its argument": (FaultyTask(fault="link in place"), "link changes its argument"),
+    "a random link": (FaultyTask(fault="link at random"), "two links from equal generators differ"),
+    "links of the batch": (FaultyTask(fault="links share"), "link_batch gives an image another result"),
     "a baseline of lq's size": (FaultyTask(fault="lq itself"), r"at scale 2, .* enlarge it by `scale`"),
     "a baseline in 0..255": (FaultyTask(fault="bright"), r"images are in \[0,1\], not in 0..255"),
     "a baseline of the batch": (FaultyTask(fault="of the batch"), "take them one by one"),

@@ -24,7 +24,7 @@ from lowvision.training.log import Log, read_metrics
 
 pytestmark = pytest.mark.timeout(900)  # runs in several processes: a loaded machine takes minutes
 
-FOLDER = Path(__file__).parents[3] / "recipes"
+FOLDER = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.fixture(scope="module")
@@ -251,20 +251,6 @@ def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
 def test_a_recipe_with_one_branch_runs(recipe, tmp_path):
     overrides = ("reduce=null", "stages.rank=null", "stages.branches=null", "stages.classifier.ranked_steps=0")
     assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", *overrides) == 0
-
-
-def test_branch_costs_that_do_not_increase_are_an_error_before_writing(recipe, tmp_path):
-    with pytest.raises(RecipeError, match=r"branch 0 costs .* branch 1 .*order of increasing cost"):
-        tiny.run(recipe, tmp_path / "run", "reduce.channels=[8, 4, 12]")
-    assert not (tmp_path / "run").exists()
-
-
-def test_unknown_augmentations_and_models_are_an_error_before_writing(recipe, tmp_path):
-    with pytest.raises(RecipeError, match="HorizontalFlip"):
-        tiny.run(recipe, tmp_path / "run", "data.augment=[HorizontalFlp]")
-    with pytest.raises(RecipeError, match="resnet"):
-        tiny.run(recipe, tmp_path / "run", "classifier={timm: {model: resnetten}}")
-    assert not (tmp_path / "run").exists()
 
 
 def run_into(error: type[Exception], message: str, recipe: Path, folder: Path, *overrides: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
 import torch
 
-from lowvision import Stage, Trainable, TrainingStage
+from lowvision import ImageLoss, Stage, Trainable, TrainingStage
 from lowvision.testing import check_stage
 
 FAULTS = {
@@ -72,6 +73,32 @@ class UnseededStage(TrainingStage):
         context.train(network, self)
 
 
+class OwnLossAlone(TrainingStage):
+    """Trains by a loss of its own, whatever the recipe says."""
+
+    place: ClassVar[float] = 5
+    trains: ClassVar[Trainable | None] = "base"
+
+    def run(self, context: Any) -> None:
+        class Objective(torch.nn.Module):
+            def __init__(self, network: torch.nn.Module, image_loss: ImageLoss):
+                super().__init__()
+                self.network = network
+
+            def forward(self, lq: torch.Tensor, gt: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
+                return {"own": (self.network(lq) - gt).square().mean()}
+
+        context.train(context.base(), self, objective=Objective)
+
+
+class Presuming(Refine):
+    """Presumes a stage that recipes need not have."""
+
+    def issues(self, recipe: Any) -> Iterator[tuple[str, str]]:
+        if recipe.stages["base"].steps < self.steps:
+            yield "steps", "must not exceed those of base"
+
+
 class InvalidPlace(Refine):
     """A stage whose place is not a number."""
 
@@ -102,13 +129,19 @@ def test_two_different_trainings_are_reported() -> None:
         check_stage(UnseededStage())
 
 
+def test_a_stage_that_ignores_the_losses_of_the_recipe_is_reported() -> None:
+    with pytest.raises(AssertionError, match=r"its option `loss` has no effect; compute .* by image_loss"):
+        check_stage(OwnLossAlone())
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
         (InvalidPlace(), "InvalidPlace: place is 'after base'; give a number"),
+        (Presuming(), "issues fails for a recipe without other stages .*KeyError: 'base'.* None as recipe.stages.NAME"),
         (Unknown(), "Unknown: needs 'training'; the data sets are train, valid, test"),
     ],
 )
-def test_wrong_class_variables_are_reported(stage: Stage, message: str) -> None:
+def test_wrong_class_variables_and_checks_are_reported(stage: Stage, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_stage(stage)

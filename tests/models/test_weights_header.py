@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import nn
 
 from lowvision.errors import WeightsError
 from lowvision.inference import package, trained_networks
-from lowvision.models import bounded_build, weights
-from lowvision.models.bounded_build import Limits, Oversized
+from lowvision.models import weights
 from lowvision.plugins import registry
 
 REGISTRY = registry.load()
@@ -168,20 +165,3 @@ def test_any_change_of_a_header_is_accepted_or_reported_in_one_line(
     with pytest.raises(WeightsError) as error:
         trained_networks.read(changed, REGISTRY)
     assert "\n" not in str(error.value)
-
-
-def test_the_limits_stop_a_constructor_and_are_removed_afterwards() -> None:
-    with pytest.raises(Oversized), bounded_build.within(Limits(modules=100, elements=10**9)):
-        nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(10**9)))
-    with pytest.raises(Oversized), bounded_build.within(Limits(modules=100, elements=10**6)):
-        nn.Linear(1001, 1000)
-    nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(101)))
-
-
-def test_comparing_does_not_change_the_random_state() -> None:
-    architecture = tiny.architecture()
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
-    bounded_build.misfit(architecture.build, {})
-    assert torch.equal(torch.rand(2), expected)

@@ -1,0 +1,48 @@
+"""Claims about the arguments of `lowvision restore` as one value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
+from lowvision.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change to a folder with an image, a file of another kind, and an earlier route map."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for name in ("a.jpg", "notes.txt"):
+        Path("in", name).write_bytes(b"")
+
+
+def request(**changes: Any) -> RestoreRequest:
+    return RestoreRequest(**{"patterns": ("in",), "output": Path("out"), "weights": Path("w.safetensors"), **changes})
+
+
+def test_the_plan_uses_suffixes_and_counts_other_files() -> None:
+    ignored: Counter[str] = Counter()
+    (planned,) = request(suffix=".png", name_suffix="_x4").plan(ignored)
+    assert (planned.path, planned.result) == (Path("in/a.jpg"), Path("out/a_x4.png"))
+    assert ignored == {".txt": 1}
+
+
+def test_route_maps_are_planned_if_the_options_request_them() -> None:
+    Path("in/a.map.png").write_bytes(b"")
+    options = RestoreOptions(draws_maps=True)
+    with pytest.raises(UsageError, match=r"a\.map\.png"):
+        request(output=Path("in"), suffix=".png", options=options).plan()
+
+
+@pytest.mark.parametrize("changes", [{"remote_output": "memory://out"}, {"patterns": ("memory://in",)}])
+def test_times_are_kept_of_local_files_only(changes: dict[str, Any]) -> None:
+    pytest.importorskip("fsspec").filesystem("memory").pipe("/in/a.png", b"x")
+    assert len(request(**changes).plan()) == 1
+    with pytest.raises(UsageError, match=r"^--keep-times: needs local inputs and results; omit it"):
+        request(**changes, options=RestoreOptions(keeps_times=True)).plan()
+    assert request(options=RestoreOptions(keeps_times=True)).plan()
