@@ -1,4 +1,4 @@
-"""Random pixels and files of images, for the tests of imaging."""
+"""Random pixels, and files of images, for tests."""
 
 from __future__ import annotations
 
@@ -41,3 +41,19 @@ def rgba_of_grey(pixels: np.ndarray) -> np.ndarray:
 
 def frames(channels: int = 3, count: int = 3) -> list[np.ndarray]:
     return [np.random.default_rng(n).integers(1, 256, (H, W, channels), dtype=np.uint8) for n in range(count)]
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Create empty files below a folder."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def write_small_photographs(folder: Path, count: int) -> None:
+    """Write `count` photographs of 24x20 pixels, 0.png, 1.tif, 2.png and so on."""
+    for n in range(count):
+        picture = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        io.write(folder / f"{n}{('.png', '.tif')[n % 2]}", io.Image(picture))

@@ -5,27 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from torch import Tensor
+from bench_jobs import job, restored
 
-from lowvision.bench import methods, networks, rows
-from lowvision.bench.job import Job, Tiles
-from lowvision.bench.rows import Row
-from lowvision.plugins import registry
-
-KNOWN = registry.load()
-
-
-IMAGE = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(0))
-
-
-def job(weights: Path, method_name: str, runtime: str = "torch", **more: object) -> Job:
-    return Job(Row(method_name, runtime), IMAGE, networks.read(weights, KNOWN), KNOWN, **more)  # type: ignore[arg-type]
-
-
-def restored(job: Job) -> Tensor:
-    image = methods.prepare(job).run()
-    return image[0] if image.ndim == 4 else image
+from lowvision.bench import methods, rows
+from lowvision.bench.job import Tiles
 
 
 @pytest.mark.parametrize("tiles", [None, Tiles(32, 2)])

@@ -7,27 +7,10 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from torch import Tensor
+from bench_jobs import KNOWN, job, restored
 
-from lowvision.bench import methods, networks
-from lowvision.bench.job import Job
-from lowvision.bench.rows import Row
+from lowvision.bench import methods
 from lowvision.errors import UsageError
-from lowvision.plugins import registry
-
-KNOWN = registry.load()
-
-
-IMAGE = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(0))
-
-
-def job(weights: Path, method_name: str, runtime: str = "torch", **more: object) -> Job:
-    return Job(Row(method_name, runtime), IMAGE, networks.read(weights, KNOWN), KNOWN, **more)  # type: ignore[arg-type]
-
-
-def restored(job: Job) -> Tensor:
-    image = methods.prepare(job).run()
-    return image[0] if image.ndim == 4 else image
 
 
 @pytest.mark.parametrize("runtime", ["torch_tuned", "openvino"])

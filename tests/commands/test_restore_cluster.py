@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from image_files import write_small_photographs
 
 from lowvision.commands import cluster_worker, restore, restore_cluster
 from lowvision.commands.cluster_worker import Job, Planned
@@ -17,8 +17,6 @@ from lowvision.commands.inputs import Input
 from lowvision.commands.restore_outcomes import Done
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
-from lowvision.imaging import io
-from lowvision.imaging.io import Image
 from lowvision.plugins import registry
 from lowvision.system import cores, locations
 
@@ -51,9 +49,7 @@ os.replace = replace_or_die
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
-    for n in range(COUNT):
-        picture = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        io.write(folder / f"{n}{('.png', '.tif')[n % 2]}", Image(picture))
+    write_small_photographs(folder, COUNT)
     return folder
 
 

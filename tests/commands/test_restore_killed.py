@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tiny
+from image_files import write_small_photographs
 
 from lowvision.commands import restore
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.imaging import io
-from lowvision.imaging.io import Image
 from lowvision.plugins import registry
 
 COUNT = 6
@@ -21,9 +20,7 @@ COUNT = 6
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
-    for n in range(COUNT):
-        picture = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        io.write(folder / f"{n}{('.png', '.tif')[n % 2]}", Image(picture))
+    write_small_photographs(folder, COUNT)
     return folder
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from two_folders import mixed, write_two_folders
 
 from lowvision.data import augment, photographs
 from lowvision.data.tiles import Grid, Listed, Samples, TileExtractor
 from lowvision.data.weighted import weighted
-from lowvision.imaging import io
 from lowvision.plugins import registry
-from lowvision.plugins.folder_dataset import Folder
-from lowvision.plugins.mixed_dataset import Mixed
 
 KNOWN = registry.load()
 
@@ -25,16 +22,7 @@ TASK = KNOWN.find("tasks", "denoise").component()
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """Write two folders: one black photograph of 40x40 pixels, and two white ones of 24x24."""
-    for name, value, side in (("dark/a", 0, 40), ("bright/a", 255, 24), ("bright/b", 255, 24)):
-        path = tmp_path / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        io.write(path, io.Image(np.full((side, side, 3), value, np.uint8)))
-    return [tmp_path / "dark", tmp_path / "bright"]
-
-
-def mixed(folders: list[Path], **options: Any) -> Mixed:
-    return Mixed(of=tuple(Folder(path=str(folder)) for folder in folders), **options)
+    return write_two_folders(tmp_path)
 
 
 def brightness(folders: list[Path], shares: tuple[float, ...] | None, count: int = 400) -> float:

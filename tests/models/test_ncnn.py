@@ -14,6 +14,7 @@ from efficient_layouts import MEAN, Plain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ncnn_writer import HALF, WHOLE, Writer
+from refused_files import refused
 from torch import Tensor
 from torch.nn import functional
 
@@ -103,17 +104,6 @@ def test_the_network_identity_depends_on_the_weights(tmp_path: Path) -> None:
 
 
 # Refused files
-
-
-def refused(path: Path, message: str) -> None:
-    """Assert that reading raises a one-line error that names a file and a remedy."""
-    with pytest.raises(WeightsError) as raised:
-        external_weights.tensors(path)
-    text = str(raised.value)
-    assert re.search(message, text), text
-    assert "\n" not in text
-    assert text.startswith(str(path.parent))
-    assert "; " in text
 
 
 @pytest.mark.parametrize("magic", ["7767518", "ply", "", "\x00\x01"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import ncnn_writer as ncnn_files
 import pytest
 import torch
 from ncnn_writer import HALF, WHOLE, Writer
+from refused_files import refused
 
-from lowvision.errors import WeightsError
 from lowvision.models import external_weights
 from lowvision.plugins import registry
 
@@ -33,17 +32,6 @@ def test_ncnn_tensors_get_the_names_of_pytorch(network: str, flag: int, tmp_path
     state.pop("mean", None)
     assert state.keys() == written.state.keys()
     assert all(torch.equal(state[name].float(), tensor) for name, tensor in written.state.items())
-
-
-def refused(path: Path, message: str) -> None:
-    """Assert that reading raises a one-line error that names a file and a remedy."""
-    with pytest.raises(WeightsError) as raised:
-        external_weights.tensors(path)
-    text = str(raised.value)
-    assert re.search(message, text), text
-    assert "\n" not in text
-    assert text.startswith(str(path.parent))
-    assert "; " in text
 
 
 def test_unknown_layers_are_named(tmp_path: Path) -> None:

@@ -6,31 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from judge import Judge
+from torch import nn
 
 from lowvision.errors import RecipeError
 from lowvision.pipeline import losses
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.hookspecs import hookimpl
 from lowvision.plugins.l1_loss import L1
-from lowvision.plugins.losses import Critic, Loss
+from lowvision.plugins.losses import Loss
 from lowvision.plugins.registry import Plugin, Registry, installed
 from lowvision.testing import PlainTask
 from lowvision.training.options import Fit
-
-
-class Judge(nn.Module, Critic):
-    """A critic of one weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(()))
-
-    def forward(self, restored: Tensor, gt: Tensor) -> Tensor:
-        return (self.weight * restored).mean()
-
-    def objective(self, restored: Tensor, gt: Tensor) -> Tensor:
-        return self.weight * (restored - gt).mean()
 
 
 class Judged(Loss):

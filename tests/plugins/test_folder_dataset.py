@@ -6,18 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_files import touch
 from pydantic import ValidationError
 
 from lowvision import DataError
 from lowvision.plugins.folder_dataset import Folder
-
-
-def touch(folder: Path, *names: str) -> Path:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 def names(folder: Path, only: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:

@@ -8,18 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from image_files import touch
 
 from lowvision import DataError
 from lowvision.plugins import image_pairs
 from lowvision.plugins.folder_dataset import Folder
-
-
-def touch(folder: Path, *names: str) -> Path:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 def test_gt_and_lq_folders_are_paired_with_any_file_suffix(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+from two_folders import mixed, write_two_folders
 
 from lowvision.data import photographs
 from lowvision.errors import RecipeError
-from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.plugins.mixed_dataset import Mixed
@@ -22,16 +20,7 @@ TASK = KNOWN.find("tasks", "denoise").component()
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """Write two folders: one black photograph of 40x40 pixels, and two white ones of 24x24."""
-    for name, value, side in (("dark/a", 0, 40), ("bright/a", 255, 24), ("bright/b", 255, 24)):
-        path = tmp_path / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        io.write(path, io.Image(np.full((side, side, 3), value, np.uint8)))
-    return [tmp_path / "dark", tmp_path / "bright"]
-
-
-def mixed(folders: list[Path], **options: Any) -> Mixed:
-    return Mixed(of=tuple(Folder(path=str(folder)) for folder in folders), **options)
+    return write_two_folders(tmp_path)
 
 
 def test_photographs_of_all_data_sets_get_unique_names(folders: list[Path]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import judge
 import pytest
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from lowvision.errors import RecipeError
-from lowvision.plugins.losses import Critic
 from lowvision.training import critics
 from lowvision.training.loss_sum import LossSum, Term, l1
 from lowvision.training.options import Fit
@@ -20,15 +20,8 @@ PLAIN_SGD = {"sgd": {"momentum": 0.0, "nesterov": False}}
 OPTIONS = Fit(steps=10, lr=0.1, min_lr=0.1, optimizer=PLAIN_SGD, schedule="constant")
 
 
-class Judge(nn.Module, Critic):
+class Judge(judge.Judge):
     """A critic of one weight, whose objective has the gradient `mean(restored)`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(()))
-
-    def forward(self, restored: Tensor, gt: Tensor) -> Tensor:
-        return (self.weight * restored).mean()
 
     def objective(self, restored: Tensor, gt: Tensor) -> Tensor:
         return self.weight * restored.mean()

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from judge import Judge
+from torch import nn
 
-from lowvision.plugins.losses import Critic
 from lowvision.training.loss_sum import LossSum, Term, l1
 
 RESTORED, GT = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
-
-
-class Judge(nn.Module, Critic):
-    """A critic of one weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(()))
-
-    def forward(self, restored: Tensor, gt: Tensor) -> Tensor:
-        return (self.weight * restored).mean()
-
-    def objective(self, restored: Tensor, gt: Tensor) -> Tensor:
-        return self.weight * (restored - gt).mean()
 
 
 def test_the_sum_weights_each_loss_and_names_it() -> None:
