@@ -32,7 +32,7 @@ def network(weights_file: Path) -> Restorer:
 
 
 def summed(network: Restorer, *outcomes: Outcome, **options: Any) -> dict[str, Any]:
-    return document(outcomes, network, KNOWN, RestoreOptions(**options), seconds=2.0)
+    return document(outcomes, network.architecture.task, KNOWN, RestoreOptions(**options), seconds=2.0)
 
 
 def test_shares_and_costs_are_those_of_all_images(network: Restorer) -> None:
