@@ -36,7 +36,7 @@ MEASUREMENTS = ROOT / "benchmarks" / "tables"
 PAGE = ROOT / "docs" / "tables.md"
 BUDGETS = ("0.65", "0.75", "0.85")
 """Shares of the base's cost on the whole image."""
-DIGITS = {"psnr": ".6f", "ssim": ".7f", "shares": ".5f", "seconds": ".5g", "gmac": ".7g"}
+DIGITS = {"psnr": ".6f", "ssim": ".7f", "shares": ".5f", "seconds": ".4g", "gmac": ".7g"}
 """The precision that a file keeps, by the prefix of the column: enough for every digit of the page."""
 HEAD = """\
 # Tables of the shipped weights
