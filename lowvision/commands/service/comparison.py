@@ -31,7 +31,7 @@ class Comparison:
 
     routed: float
     whole: float
-    """Of the base on the whole image."""
+    """Seconds of the base on the whole image."""
 
 
 def compare(source: Path, network: Restorer, options: RestoreOptions, progress: Progress) -> Comparison:
