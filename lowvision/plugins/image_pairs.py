@@ -55,7 +55,7 @@ def _only(folder: Path, option: str, candidates: list[Path]) -> Path:
 
 def match(folder: Path, sides: tuple[Path, Path], gt: Mapping[str, Path], lq: Mapping[str, Path]) -> list[Photo]:
     """Return the pairs of the images of two folders, by name. Raises DataError if an image has no counterpart."""
-    counterparts = _counterparts(gt, lq)
+    counterparts = max(_counterparts(gt, lq), _suffixed(gt, lq), key=len)
     used = set(counterparts.values())
     gt_name, lq_name = (side.relative_to(folder).as_posix() for side in sides)
     unpaired = [f"{gt_name}/{name}" for name in gt if name not in counterparts]
@@ -94,11 +94,18 @@ def within(folder: Path, images: Mapping[str, Path]) -> list[Photo]:
 def _counterparts(gt: Iterable[str], lq: Iterable[str]) -> dict[str, str]:
     """Return the name of the degraded image of every clean one that has one; an equal name comes first."""
     clean, left = set(gt), list(lq)
-    counterparts = {name: name for name in left if name in clean}
-    for name in left:
+    equal = {name: name for name in left if name in clean}
+    return _suffixed(clean, (name for name in left if name not in clean)) | equal
+
+
+def _suffixed(gt: Iterable[str], lq: Iterable[str]) -> dict[str, str]:
+    """Return the name of the degraded image of every clean one that has one of a different name, e.g. x and xx4."""
+    clean = set(gt)
+    counterparts: dict[str, str] = {}
+    for name in lq:
         target = _first(_clean_names(name), clean)
-        if name not in clean and target is not None and target not in counterparts:
-            counterparts[target] = name
+        if target is not None:
+            counterparts.setdefault(target, name)
     return counterparts
 
 
