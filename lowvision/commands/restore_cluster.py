@@ -68,7 +68,7 @@ def _lost(source: Input) -> Answer:
 
 @contextmanager
 def _marker(request: RestoreRequest, first: Input) -> Iterator[Path | Location]:
-    """Yield a file among the results, by which workers can tell that they write to the same place; remove it after."""
+    """Yield a file among the results, which workers look for to check their output folder; remove it after."""
     if first.target is not None:
         location = first.target.sibling(f".lowvision-{uuid.uuid4().hex}")
         _store_empty(location)

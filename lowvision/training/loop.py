@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from lowvision.data.tiles import DistributedBatchSampler
 from lowvision.data.undegraded import Undegraded
-from lowvision.errors import RunError, TrainingError
-from lowvision.system import cores, devices
-from lowvision.training import batch_norm, checkpoint, collapse, compiling, critics
+from lowvision.errors import TrainingError
+from lowvision.system import devices
+from lowvision.training import batch_norm, batches, checkpoint, collapse, compiling, critics
 from lowvision.training.log import Log, Value
 from lowvision.training.loss_sum import LossSum
 from lowvision.training.meter import Meter, Sums
@@ -27,9 +26,6 @@ from lowvision.training.objective import Objective
 from lowvision.training.optimizers import make_optimizer, make_schedule
 from lowvision.training.options import Fit
 from lowvision.training.selection import BY_PSNR, Selection
-
-MOST_LOADERS = 8
-"""Most processes that load tiles for one training process by default."""
 
 Validator = Callable[[nn.Module], dict[str, Value]]
 """Maps a network to its metrics on `data.valid`, including `psnr`; every process calls it."""
@@ -110,7 +106,7 @@ def fit(
     meter = Meter(skips=accelerator.scaler is not None)
     compiled = compiling.compiled(network, spec.stage, options.compile)
     with log.progress(spec.stage, options.steps), devices.searched_convolutions(), compiled:
-        for lq, gt in _batches(samples, options, state.step, accelerator, workers, spec.degrade):
+        for lq, gt in batches.of_process(samples, options, state.step, accelerator, workers, spec.degrade):
             meter.end_data_wait()
             schedule(state.step)
             metrics = update(objective, optimizer, lq, gt, state.progress(options), options, accelerator)
@@ -175,44 +171,6 @@ def _resume(accelerator: Accelerator, folder: Path, average: Any | None, stage: 
     log.discard(stage, after=state.step)
     log.info(f"{stage}: resumes at step {state.step}")
     return state
-
-
-def _batches(
-    samples: Dataset[tuple[Tensor, Tensor]],
-    options: Fit,
-    first_step: int,
-    accelerator: Accelerator,
-    workers: int | None,
-    degrade: Callable[[Undegraded], tuple[Tensor, Tensor]] | None,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield this process's share of the tiles of every step, on its device."""
-    processes = accelerator.num_processes
-    if options.batch % (processes * (options.micro_batch or 1)):
-        raise RunError(
-            f"batch {options.batch} cannot be split over {processes} processes in micro-batches of "
-            f"{options.micro_batch or 1}; make it a multiple of both"
-        )
-    shares = DistributedBatchSampler(first_step, options.steps, options.batch, accelerator.process_index, processes)
-    loader = DataLoader(
-        samples,
-        batch_sampler=shares,
-        num_workers=loaders(accelerator) if workers is None else workers,
-        pin_memory=accelerator.device.type == "cuda",
-        # The default generator would draw from torch's global one, which a resumed run has restored already.
-        generator=torch.Generator(),
-    )
-    for pair in loader:
-        lq, gt = (tensor.to(accelerator.device, non_blocking=True) for tensor in pair)
-        if degrade and isinstance(pair, Undegraded):
-            lq, gt = degrade(Undegraded(lq, pair.seed))
-        yield devices.in_fast_layout(lq), devices.in_fast_layout(gt)
-
-
-def loaders(accelerator: Accelerator) -> int:
-    """Return the default number of processes that load tiles: an accelerator takes thousands a second."""
-    if accelerator.device.type == "cpu":
-        return 1
-    return max(1, min(MOST_LOADERS, cores.per_process() - 1))
 
 
 def update(

@@ -314,17 +314,6 @@ def test_unknown_devices_and_too_many_processes_are_reported():
         devices.check_processes(999, "cpu")
 
 
-def test_a_batch_not_divisible_by_the_processes_is_reported(recipe, tmp_path):
-    from lowvision.training.loop import _batches
-    from lowvision.training.options import Fit
-
-    class Three:
-        num_processes, process_index = 3, 0
-
-    with pytest.raises(RunError, match="batch 4 cannot be split over 3 processes"):
-        next(_batches(None, Fit(batch=4), 0, Three(), 0, None))
-
-
 def test_two_processes_train_the_same_weights_as_one(recipe, folder):
     pair = recipe.parent / "pair"
     assert tiny.in_two_processes(tiny.run, recipe, pair, "stages.calibrate={points: 4}") == [0, 0]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import tiny
@@ -18,7 +17,7 @@ from torch.utils.data import Dataset
 from lowvision.errors import TrainingError
 from lowvision.training import checkpoint, loss_sum
 from lowvision.training.log import Log, Value, read_metrics
-from lowvision.training.loop import TrainingSpec, fit, loaders, update
+from lowvision.training.loop import TrainingSpec, fit, update
 from lowvision.training.objective import RestorationObjective
 from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
@@ -254,13 +253,3 @@ def draw_in_each(folder: Path) -> None:
 
 def test_two_processes_draw_different_and_reproducible_random_numbers(tmp_path: Path) -> None:
     assert tiny.in_two_processes(draw_in_each, tmp_path) == [0, 0]
-
-
-def test_data_loader_workers_of_an_accelerator_use_the_cores_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def count(device: str) -> int:
-        return loaders(cast(Accelerator, SimpleNamespace(device=torch.device(device))))
-
-    monkeypatch.setattr("lowvision.system.cores.usable", lambda: 6)
-    assert (count("cpu"), count("cuda")) == (1, 5)
-    monkeypatch.setattr("lowvision.system.cores.usable", lambda: 64)
-    assert count("cuda") == 8

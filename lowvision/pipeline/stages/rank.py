@@ -18,7 +18,7 @@ from lowvision.pipeline.core_stages import Rank
 from lowvision.pipeline.stages.job import Job
 from lowvision.system import devices
 from lowvision.system.atomic import whole
-from lowvision.training.loop import loaders
+from lowvision.training.batches import loaders
 
 FILE, SUMMARY = "ranking.npz", "ranking.json"
 
