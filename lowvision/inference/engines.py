@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks, Run
 from lowvision.routing.regions import Geometry
+from lowvision.routing.several_devices import shared_branches
 from lowvision.routing.tiling import up
 from lowvision.routing.workers import TEAMS
 from lowvision.system import devices, meta_device
@@ -49,16 +50,17 @@ FEATURES = 16 * 2**20
 window size: docs/benchmarks.md, "How far tiles overlap". Shallow networks could use a higher limit."""
 
 
-def build(parts: ModelBundle, runtime: Runtime, device: str) -> Engine:
+def build(parts: ModelBundle, runtime: Runtime, device: str, *others: str) -> Engine:
     """Return the engine for trained networks. Raises RunError if the runtime cannot be used on this machine.
 
+    others: more devices, which share the batches of the branches with the first; it does everything else.
     The classifier always runs in float32: the precision of the runtime changes pixel values, but never the branch of a
     tile.
     """
     reason = runtime.missing()
     if reason:
         raise RunError(reason)
-    architecture, threads = parts.architecture, callers(device)
+    architecture, threads = parts.architecture, len(others) + callers(device)
     classifying = runtime.replace(precision="f32")
     counted = _weightless(architecture)
     return Engine(
@@ -66,7 +68,7 @@ def build(parts: ModelBundle, runtime: Runtime, device: str) -> Engine:
             classify=_classifier(classifying, parts.classifier, threads, device)
             if parts.classifier
             else _no_classifier,
-            branches=tuple(runtime.prepare(branch, threads, device) for branch in parts.branches),
+            branches=_branches(parts, runtime, threads, (device, *others)),
             prices=counted.branches.prices,
             classifier_price=counted.classifier_price,
         ),
@@ -203,6 +205,15 @@ def _weightless(architecture: Architecture) -> RoutedContainer:
     """Build the container on the meta device, to count its cost."""
     with meta_device.structure_only():
         return architecture.build_container()
+
+
+def _branches(parts: ModelBundle, runtime: Runtime, threads: int, devices: Sequence[str]) -> tuple[Run, ...]:
+    """Prepare the branches on each device; with several, each batch runs on one of them."""
+    prepared = {
+        torch.device(device): tuple(runtime.prepare(branch, threads, device) for branch in parts.branches)
+        for device in devices
+    }
+    return next(iter(prepared.values())) if len(prepared) == 1 else shared_branches(prepared)
 
 
 def _classifier(runtime: Runtime, classifier: Trained | None, threads: int, device: str) -> Run:

@@ -247,7 +247,8 @@ def load(
     """Load a container or a single network from a weights file or an exported package.
 
     path: a file, the folder of a package, or the name of weights that a plugin ships, e.g. `sr-carn-x4`; None: the
-    default of `lowvision restore`. device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest. runtime: its
+    default of `lowvision restore`. device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest; or several
+    accelerators that restore each image together, `cuda:0,cuda:1`. runtime: its
     name, or with options as in recipes, e.g. `{"torch": {"batch": 256, "compile": True}}`; `auto`: the fastest
     installed one, measured once and cached. registry: the plugins; None: the installed ones.
     precision: `bf16` is faster on processors with instructions for it, and changes 8-bit values occasionally; `f16`
@@ -256,7 +257,7 @@ def load(
     Raises WeightsError for a file that is missing, damaged, too new, or needs a missing plugin, RunError for a device
     or a runtime that is not available.
     """
-    registry, device = registry or plugin_registry.load(), devices.resolve(device)
+    registry, (device, *others) = registry or plugin_registry.load(), devices.resolve_all(device)
     path = pretrained.default(registry) if path is None else pretrained.find(Path(path), registry)
     parts = package.read(path, registry) if path.is_dir() else trained_networks.read(path, registry)
     if not path.is_dir() and weights.is_foreign(path):
@@ -285,7 +286,7 @@ def load(
         settings=parts.header.settings,
         _adaptive_at=adaptive_at,
         base_alone=functools.cache(lambda: selected.prepare(parts.branches[-1], 1, device)),
-        _engine=engines.build(parts, selected, device),
+        _engine=engines.build(parts, selected, device, *others),
     )
 
 

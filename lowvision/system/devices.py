@@ -50,6 +50,16 @@ def resolve(name: str) -> str:
     return device
 
 
+def resolve_all(names: str) -> tuple[str, ...]:
+    """Resolve a device, or several accelerators as `cuda:0,cuda:1`. Raises RunError as `choose` does."""
+    resolved = tuple(resolve(name.strip()) for name in names.split(","))
+    if len(resolved) > 1 and "cpu" in resolved:
+        raise RunError(f"device '{names}': the CPU cannot be combined with other devices; name accelerators only")
+    if twice := next((name for name in resolved if resolved.count(name) > 1), None):
+        raise RunError(f"device '{names}': names {twice} twice; name each device once")
+    return resolved
+
+
 def _available() -> dict[str, bool]:
     """Return the kinds of devices, the fastest first."""
     return {

@@ -37,6 +37,15 @@ def test_an_unknown_gpu_index_is_refused_with_the_available_ones(two_gpus: Any) 
         devices.choose("cuda:2")
 
 
+def test_several_accelerators_are_listed_with_commas(two_gpus: Any) -> None:
+    assert devices.resolve_all("cuda:0, cuda:1") == ("cuda:0", "cuda:1")
+    assert devices.resolve_all("auto") == ("cuda:1",)
+    with pytest.raises(RunError, match="names cuda:1 twice; name each device once"):
+        devices.resolve_all("cuda:1,cuda")
+    with pytest.raises(RunError, match="the CPU cannot be combined with other devices"):
+        devices.resolve_all("cuda:0,cpu")
+
+
 @pytest.mark.parametrize("name", ["cuda:", "cuda:x", "tpu", "cuda:-1"])
 def test_an_unknown_device_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(RunError, match=f"no device '{name}'; there are auto, cuda, xpu, mps, cpu"):
