@@ -4,8 +4,9 @@
         [--only NAME...] [--minutes 60]
 
 `--weights` holds the files as their authors published them. Each network is accelerated by `lowvision accelerate` on
-the photographs of `--train`, shrunk as the network gets them, and measured on centres of those of `--val` in the same
-way: the teacher on the whole crop against routed restores, in one process, in the same runtime, rounds alternating.
+the photographs of `--train`, shrunk as the network gets them, and measured on those of `--val`, shrunk likewise, or on
+their centres (`--side`): the teacher on the whole image against routed restores, in one process, in the same runtime,
+rounds alternating.
 Prints one line per point of the curve: times faster, PSNR to the teacher (mean, worst photograph), tiles of the
 teacher, the measure of seams, and, for networks that undo bicubic shrinking, the PSNR lost against the ground truth.
 Networks that are accelerated already (their run lies below `--runs`) are only measured.
@@ -75,7 +76,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/accelerate"))
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--side", type=int, default=256, help="side of the centres in LQ pixels; 256 is 1 megapixel x4")
+    parser.add_argument("--side", type=int, help="side of centres in LQ pixels; default: whole photographs")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--only", nargs="*", choices=list(DEMONSTRATIONS))
@@ -109,7 +110,7 @@ def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, 
     if demonstration.has_truth:
         dataset = Folder(path=str(options.val), longer_side=2048)
     loaded = photographs.load(dataset, task)
-    centres = [crops.centre(photograph, options.side) for photograph in loaded]
+    centres = [crops.centre(photograph, options.side or max(photograph.lq_size)) for photograph in loaded]
     measured = fidelity.measure(
         path,
         centres,
