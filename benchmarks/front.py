@@ -3,13 +3,14 @@
     python benchmarks/front.py ROW... --photos FOLDER [--longer-side 2048] [--rounds 3] [--runtime openvino] [-o front]
 
 A ROW is a weights file or the name of shipped weights. A single network runs on the whole image. A container is routed
-as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@fast` is a speed (`fast`, `balanced`, `best`),
-`NAME@whole` runs its base on the whole image. `LABEL=ROW` names a row in table and plot. Photographs are degraded by
-the task of the weights (antialiased bicubic for super-resolution) and rounded to 8 bit.
+as `lowvision restore` does it; `NAME@0.35` keeps to that budget, `NAME@0.03dB` is a `--max-loss`, `NAME@fast` a speed
+(`fast`, `balanced`, `best`), `NAME@whole` runs its base on the whole image. `LABEL=ROW` names a row in table and plot.
+Photographs are degraded by the task of the weights (antialiased bicubic for super-resolution) and rounded to 8 bit.
 
 Each row runs in a separate process, which warms up on the first photograph. Rounds alternate between rows, so that all
 meet the same load. The table has the seconds of all photographs (quickest round, and slowest), PSNR of RGB and SSIM of
-luma as means over photographs. With `-o NAME` the table goes to NAME.json and the plot, which needs
+luma as means over photographs, and for routed rows the mean share of the multiply-adds of the base on the whole image.
+With `-o NAME` the table goes to NAME.json and the plot, which needs
 matplotlib, to NAME.png and NAME.svg.
 """
 
@@ -40,6 +41,11 @@ from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing.tiling import suiting
 
 WHOLE = "whole"
+LOSS = "dB"
+"""Ending of a budget that is a loss."""
+
+Restore = Callable[[Tensor], tuple[Tensor, float]]
+"""lq (C,h,w) -> restored image, and its cost as a share of that of the base on the whole image."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,15 @@ class Row:
     label: str
     weights: str
     budget: str = ""
-    """A share of the base's cost, a speed, `whole`, or nothing."""
+    """A share of the base's cost, a loss in dB, a speed, `whole`, or nothing."""
 
     @property
     def limits(self) -> dict[str, Any]:
         """Arguments of `Restorer.restore`."""
         if self.budget in SPEEDS:
             return {"speed": self.budget}
+        if self.budget.endswith(LOSS):
+            return {"max_loss": float(self.budget.removesuffix(LOSS))}
         return {"budget": float(self.budget)} if self.budget else {}
 
     @classmethod
@@ -84,7 +92,9 @@ def main() -> None:
     table = [{**asdict(row), **quality[n], "seconds": seconds[n]} for n, row in enumerate(rows)]
     for entry in sorted(table, key=lambda entry: min(entry["seconds"])):
         low, high = min(entry["seconds"]), max(entry["seconds"])
-        print(f"{entry['label']:40} {low:8.2f} s (to {high:.2f})  {entry['psnr']:.3f} dB  SSIM {entry['ssim']:.4f}")
+        cost = f"  {entry['share_of_base']:.1%} of the base" if entry["is_routed"] else ""
+        quality_ = f"{entry['psnr']:.3f} dB  SSIM {entry['ssim']:.4f}"
+        print(f"{entry['label']:40} {low:8.2f} s (to {high:.2f})  {quality_}{cost}")
     if options.output:
         Path(f"{options.output}.json").write_text(json.dumps(table, indent=1) + "\n")
         draw(table, options.output)
@@ -131,9 +141,12 @@ def work(options: argparse.Namespace) -> None:
     row = Row.of(options.rows[0])
     restore, pairs, is_routed = prepared(row, options)
     restore(pairs[0][0])  # the first call exports graphs and allocates memory
-    measured = [quality(restore(lq), gt, gt.shape[1] // lq.shape[1]) for lq, gt in pairs]
-    psnr, ssim = np.mean(measured, axis=0).tolist()
-    print(json.dumps({"psnr": psnr, "ssim": ssim, "is_routed": is_routed}), flush=True)
+    measured = []
+    for lq, gt in pairs:
+        image, share = restore(lq)
+        measured.append((*quality(image, gt, gt.shape[1] // lq.shape[1]), share))
+    psnr, ssim, share = np.mean(measured, axis=0).tolist()
+    print(json.dumps({"psnr": psnr, "ssim": ssim, "is_routed": is_routed, "share_of_base": share}), flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
         for lq, _gt in pairs:
@@ -141,10 +154,8 @@ def work(options: argparse.Namespace) -> None:
         print(time.perf_counter() - start, flush=True)
 
 
-def prepared(
-    row: Row, options: argparse.Namespace
-) -> tuple[Callable[[Tensor], Tensor], list[tuple[Tensor, Tensor]], bool]:
-    """Return the function of a row, lq (C,h,w) -> restored image, the pairs of lq and gt, and whether it routes."""
+def prepared(row: Row, options: argparse.Namespace) -> tuple[Restore, list[tuple[Tensor, Tensor]], bool]:
+    """Return the function of a row, the pairs of lq and gt, and whether it routes."""
     components = registry.load()
     path = pretrained.find(Path(row.weights), components)
     bundle = trained_networks.read(path, components)
@@ -154,20 +165,25 @@ def prepared(
     if bundle.classifier is None or row.budget == WHOLE:
         return whole(bundle, engines.runtime_named(options.runtime, bundle, components, "cpu")), pairs, False
     network = restorer.load(path, runtime=options.runtime)
-    return lambda lq: network.restore(lq, **row.limits).image, pairs, True
+
+    def routed(lq: Tensor) -> tuple[Tensor, float]:
+        restored = network.restore(lq, **row.limits)
+        return restored.image, restored.share_of_base
+
+    return routed, pairs, True
 
 
-def whole(bundle: Any, runtime: Any) -> Callable[[Tensor], Tensor]:
+def whole(bundle: Any, runtime: Any) -> Restore:
     """Return a function that runs the last branch on the whole image."""
     multiple = bundle.architecture.branches[-1].multiple_of
     network = runtime.prepare(bundle.branches[-1], 1, "cpu")
     scale = bundle.architecture.task.scale
 
     @torch.inference_mode()
-    def restore(lq: Tensor) -> Tensor:
+    def restore(lq: Tensor) -> tuple[Tensor, float]:
         height, width = lq.shape[1:]
         image: Tensor = network(suiting(lq, multiple)[None])[0]
-        return image[:, : scale * height, : scale * width]
+        return image[:, : scale * height, : scale * width], 1.0
 
     return restore
 
