@@ -24,3 +24,10 @@ def document(branches: int = 3, name: str = "bird", **more: dict[str, Any]) -> d
     rows |= {f"branch_{k}": measured(26.5 + k / 10) for k in range(branches)} | more
     images = [{"name": name, "height": 480, "width": 640, **rows}]
     return {"schema": 1, "task": {"sr": {"scale": 4}}, "sets": [{"name": "birds", "images": images, "mean": rows}]}
+
+
+def without_seconds(value: Any) -> Any:
+    """Return a document without the measured times."""
+    if isinstance(value, dict):
+        return {key: without_seconds(each) for key, each in value.items() if key != "seconds"}
+    return [without_seconds(each) for each in value] if isinstance(value, list) else value

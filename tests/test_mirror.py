@@ -13,7 +13,7 @@ ELSEWHERE = {
         plugins/stages.py
     """,
     "arguments of a command, whose work has a file in `commands`; tests/cli runs the commands": """
-        cli/accelerate.py cli/card.py cli/command_group.py cli/evaluate.py cli/restore_parameters.py cli/serve.py
+        cli/accelerate.py cli/card.py cli/command_group.py cli/restore_parameters.py cli/serve.py
         commands/serve.py
     """,
     "work of a stage, which needs a run; tests/pipeline/test_run.py and its neighbours run all stages": """
@@ -22,7 +22,8 @@ ELSEWHERE = {
         pipeline/stages/network.py pipeline/stages/validation.py
     """,
     "run in processes of their own; tests/bench and tests/commands start them": """
-        bench/networks.py bench/worker.py commands/cluster_worker.py
+        bench/networks.py bench/worker.py commands/cluster_setup.py commands/cluster_worker.py
+        commands/evaluate_request.py commands/evaluate_worker.py
     """,
     "one operator each; tests/inference/test_ncnn_graph.py compares every operator with PyTorch": """
         inference/ncnn_context.py inference/ncnn_file.py inference/ncnn_operators.py inference/ncnn_sizes.py

@@ -10,7 +10,8 @@ import typer
 
 from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsFile
-from lowvision.cli.processes import is_main_process, run_in_processes
+from lowvision.cli.processes import is_main_process, run_in_processes, set_threads
+from lowvision.cli.restore_parameters import Threads
 from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +72,19 @@ def evaluate(
             "--no-gt", help="The folders hold degraded images only; give a --metric without a reference, e.g. noise."
         ),
     ] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the photographs.")] = 1,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of processes that share the photographs. Default: 1.", show_default=False),
+    ] = None,
+    threads: Threads = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Share the photographs among the workers of a Ray cluster: local, or ray://HOST:PORT. --processes is "
+            "then the number of workers, by default one per GPU or machine, --threads the cores of each.",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +92,7 @@ def evaluate(
     from lowvision import report
     from lowvision.commands import tasks
     from lowvision.commands.evaluate import evaluate
+    from lowvision.commands.evaluate_request import EvaluateRequest
     from lowvision.models import pretrained
     from lowvision.plugins import registry
     from lowvision.plugins.folder_dataset import Folder
@@ -96,9 +110,16 @@ def evaluate(
     fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
     other_task = tasks.parse_task(task, components) if task else None
     metrics = _metrics(metric, components)
-    if processes > 1:
+    if cluster:
+        from lowvision.commands import evaluate_cluster
+
+        request = EvaluateRequest(path, budgets, fit_on, other_task, protocol, metrics)
+        document = evaluate_cluster.run(request, datasets, components, output, device, cluster, processes, threads)
+    elif processes and processes > 1:
         raise typer.Exit(run_in_processes(processes, device))
-    document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol, metrics)
+    else:
+        set_threads(threads)
+        document = evaluate(path, datasets, components, output, device, budgets, fit_on, other_task, protocol, metrics)
     if is_main_process():
         print_document(document, as_json, report.text)
 

@@ -1,4 +1,4 @@
-"""Run the current command in several processes."""
+"""Processes and threads of the current command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ def run_in_processes(processes: int, device: str) -> int:
     from lowvision.system.processes import launch
 
     return launch(_arguments_without("--processes"), processes, device)
+
+
+def set_threads(threads: int | None) -> None:
+    """Let PyTorch use that many CPU threads; None: the number that it chose."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def is_main_process() -> bool:

@@ -10,7 +10,7 @@ import typer
 from lowvision.cli import restore_parameters as parameters
 from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsOption
-from lowvision.cli.processes import run_in_processes
+from lowvision.cli.processes import run_in_processes, set_threads
 
 if TYPE_CHECKING:
     from lowvision.commands.clip_request import ClipOptions
@@ -99,18 +99,11 @@ def restore(
     )
     if cluster:
         _run_on_cluster(request, components, cluster, processes, threads, has_clips, as_json)
-    _set_threads(threads)
+    set_threads(threads)
     if has_clips:
         clips = clip_request.ClipOptions(span=span, still=still, codec=codec, crf=crf, preset=preset, rate=fps)
         _run_clips(request, clips, components, as_json)
     _run(request, components, processes or 1, as_json)
-
-
-def _set_threads(threads: int | None) -> None:
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def _run_clips(request: RestoreRequest, options: ClipOptions, components: Registry, as_json: bool) -> NoReturn:

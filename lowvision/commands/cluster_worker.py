@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands import restore
+from lowvision.commands import cluster_setup, restore
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_one import Computed, computed, keep_times, line_of, opened, outcome_of
 from lowvision.commands.restore_outcomes import Outcome
@@ -63,15 +59,11 @@ class Job:
 
     def build(self) -> Callable[[Planned], Answer]:
         """Load the weights and return the function that restores. Raises UsageError and WeightsError."""
-        import torch
-
-        with suppress(OSError):  # a machine without that folder still reads absolute paths and URLs
-            os.chdir(self.folder)
+        cluster_setup.enter(self.folder, self.threads)
         self._check_files()
-        torch.set_num_threads(self.threads)
         request, options = self.request, self.request.options
         network = restorer.load(
-            self._local_weights(),
+            cluster_setup.local_weights(request.weights, self.weights),
             device=request.device,
             runtime=request.runtime,
             registry=plugin_registry.load(),
@@ -82,7 +74,7 @@ class Job:
 
     def _check_files(self) -> None:
         """Raise UsageError unless this machine shares input and output with the one that runs the command."""
-        place = f"worker on {platform.node()}"
+        place = cluster_setup.place()
         if not self.marker.is_file():
             output = self.request.remote_output or self.request.output
             raise UsageError(f"{place}: does not see {output} of this command; give a shared folder or a URL as -o")
@@ -93,25 +85,6 @@ class Job:
                 restore.check_writable(self.request.output)
             except UsageError as error:
                 raise UsageError(f"{place}: {error}") from None
-
-    def _local_weights(self) -> Path:
-        """Return the path of the weights if this machine has the same content there, otherwise that of a copy."""
-        path = self.request.weights
-        with suppress(OSError):
-            if contents_of(path) == self.weights:
-                return path
-        folder = Path(tempfile.mkdtemp(prefix="lowvision-weights-"))
-        for name, content in self.weights.items():
-            (folder / name).write_bytes(content)
-        return folder / path.name if path.name in self.weights else folder
-
-
-def contents_of(weights: Path) -> dict[str, bytes]:
-    """Return the content of the files of a weights file or an exported package by name."""
-    paths = [weights, weights.with_suffix(".bin")] if weights.suffix == ".param" else [weights]
-    if weights.is_dir():
-        paths = [path for path in sorted(weights.iterdir()) if path.is_file()]
-    return {path.name: path.read_bytes() for path in paths}
 
 
 def stamp_of(source: Input) -> Stamp:

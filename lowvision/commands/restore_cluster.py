@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands import restore
-from lowvision.commands.cluster_worker import Answer, Job, Planned, contents_of, stamp_of
+from lowvision.commands import cluster_setup, restore
+from lowvision.commands.cluster_worker import Answer, Job, Planned, stamp_of
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_outcomes import Failed, Outcome, document
 from lowvision.commands.restore_request import RestoreRequest
@@ -43,7 +43,7 @@ def run(
         restore.check_writable(request.output)
     with cluster.connect(address) as ray, _marker(request, inputs[0]) as marker:
         layout = cluster.arrange(cluster.machines(ray), request.device, workers, threads)
-        job = Job(request, contents_of(request.weights), Path.cwd(), layout.cores, marker, inputs[0])
+        job = Job(request, cluster_setup.contents_of(request.weights), Path.cwd(), layout.cores, marker, inputs[0])
         outcomes = _outcomes(inputs, cluster.Pool(ray, job.build, layout))
     result = document(outcomes, task, registry, request.options, time.perf_counter() - began)
     result["ignored"] = dict(ignored.most_common())

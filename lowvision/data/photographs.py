@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lowvision.config.options import Options
 from lowvision.data import sources
+from lowvision.data.listing import Listed, listed
 from lowvision.errors import DataError
 from lowvision.imaging import io, luma
 from lowvision.imaging.resize import resize
@@ -114,7 +115,7 @@ def prepare(
 
     Raises DataError that names all photographs that cannot be used, except for errors of types `skip`.
     """
-    results = _each(_listed(dataset)[share[0] :: share[1]], task)
+    results = _each(listed(dataset)[share[0] :: share[1]], task)
     errors = [str(result) for result in results if isinstance(result, DataError) and not isinstance(result, skip)]
     if errors:
         raise DataError("\n".join(errors))
@@ -132,13 +133,18 @@ def load_usable(
 
     Raises DataError for errors of other types, and if no photograph is left.
     """
-    results = _each(_listed(dataset), task)
+    results = _each(listed(dataset), task)
     left_out = [result for result in results if isinstance(result, DataError)]
     photographs = [photograph for result in results if not isinstance(result, DataError) for photograph in result]
     errors = [error for error in left_out if not (photographs and isinstance(error, skip))]
     if errors:
         raise DataError("\n".join(map(str, errors)))
     return _opened(photographs), left_out
+
+
+def load_one(item: Listed, task: Task) -> tuple[Photograph, ...]:
+    """Return one photograph of a set at all of its sizes. Raises DataError."""
+    return _opened(_loaded(item, task))
 
 
 def _opened(photographs: list[Photograph]) -> tuple[Photograph, ...]:
@@ -157,47 +163,35 @@ def lq_of(photograph: Photograph, task: Task, seed: int) -> Tensor:
     return task.degrade(io.to_tensor(photograph.gt), torch.Generator().manual_seed(seed))
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """A photograph, the data set that it is from, and the number of that among several."""
-
-    photo: Photo
-    dataset: Dataset
-    part: int
-
-
-def _listed(dataset: Dataset) -> list[_Listed]:
-    """Return the photographs of a data set, or of all that it consists of, whose names are then numbered."""
-    parts = dataset.parts()
-    if len(parts) == 1:
-        return [_Listed(photo, parts[0], 0) for photo in parts[0].photos()]
-    return [
-        _Listed(replace(photo, name=f"{number}/{photo.name}"), part, number)
-        for number, part in enumerate(parts)
-        for photo in part.photos()
-    ]
-
-
-def _each(listed: Sequence[_Listed], task: Task) -> list[list[Photograph] | DataError]:
-    def load_one(one: _Listed) -> list[Photograph] | DataError:
+def _each(items: Sequence[Listed], task: Task) -> list[list[Photograph] | DataError]:
+    def load_or_error(item: Listed) -> list[Photograph] | DataError:
         try:
-            each = [_photograph(one.photo, one.dataset, task, multiple) for multiple in one.dataset.scales]
-            return [replace(photograph, part=one.part) for photograph in each]
+            return _loaded(item, task)
         except DataError as error:
             return error
-        except OSError as error:  # the file vanished, or may not be opened
-            return DataError(f"{error.filename or one.photo.name}: cannot be read: {error.strerror}; exclude it")
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return DataError(f"{one.photo.name}: needs more memory than there is; exclude it, or make it smaller")
 
     threads_per_operation = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(decoders(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(load_one, listed))
+            return list(pool.map(load_or_error, items))
     finally:
         torch.set_num_threads(threads_per_operation)  # later threads start with the number that was set last
+
+
+def _loaded(item: Listed, task: Task) -> list[Photograph]:
+    """Decode a photograph at all of its sizes. Raises DataError."""
+    try:
+        each = [_photograph(item.photo, item.dataset, task, multiple) for multiple in item.dataset.scales]
+        return [replace(photograph, part=item.part) for photograph in each]
+    except OSError as error:  # the file vanished, or may not be opened
+        name = error.filename or item.photo.name
+        raise DataError(f"{name}: cannot be read: {error.strerror}; exclude it") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DataError(
+            f"{item.photo.name}: needs more memory than there is; exclude it, or make it smaller"
+        ) from error
 
 
 def decoders() -> int:

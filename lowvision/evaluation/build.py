@@ -16,7 +16,7 @@ from lowvision.imaging.protocol import Protocol
 from lowvision.inference import engines
 from lowvision.models.architecture import Architecture
 from lowvision.models.calibration import Curve
-from lowvision.plugins.contracts import Adaptive
+from lowvision.plugins.contracts import Adaptive, Classifier
 from lowvision.plugins.metrics import Metric
 from lowvision.plugins.registry import Registry
 from lowvision.routing import networks
@@ -95,5 +95,14 @@ def _compared(
     for name, classifier in untrained(registry):
         other = RoutedContainer(fitted(classifier, architecture, fitting), container.branches.networks)
         engine = build_engine(other, architecture.replace(classifier=classifier), geometry=geometry)
-        compared[name] = ComparedClassifier((type(classifier).__doc__ or name).partition("\n")[0], engine)
+        compared[name] = ComparedClassifier(_description(name, classifier), engine)
     return compared
+
+
+def descriptions(registry: Registry) -> dict[str, str]:
+    """Return the description of every classifier that an evaluation compares, by name."""
+    return {name: _description(name, classifier) for name, classifier in untrained(registry)}
+
+
+def _description(name: str, classifier: Classifier) -> str:
+    return (type(classifier).__doc__ or name).partition("\n")[0]

@@ -11,7 +11,7 @@ import os
 import socket
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,7 +38,7 @@ SECONDS_TO_CONNECT = 5
 SECONDS_TO_WAIT = 60
 """Time without any result after which a message says what is waited for."""
 OBJECT_STORE = 256 * 2**20
-"""Bytes of shared memory on a local cluster: only weights pass through it."""
+"""Bytes of shared memory on a local cluster, for weights and pictures of reports; Ray puts more on the disk."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ def connect(address: str) -> Iterator[Any]:
 
 
 def check(address: str) -> None:
-    """Raise UsageError if Ray is missing, or the address is none or cannot be reached."""
+    """Raise UsageError if Ray is missing, the address is none or cannot be reached, or torchrun started processes."""
+    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise UsageError(f"--cluster: {processes} processes run this command; start one, which shares its work itself")
     if not find_spec("ray"):
         raise UsageError("--cluster: needs Ray; run pip install 'lowvision-framework[ray]'")
     if address != LOCAL:
@@ -179,7 +181,7 @@ class Pool(Generic[Item]):
         self._failed_starts = 0
         self._deaths: Counter[Item] = Counter()
 
-    def results(self, items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
+    def results(self, items: Iterable[Item]) -> Generator[tuple[Item, Any], None, None]:
         """Yield each item with its result, or `Lost`, as they finish; an item is taken when a worker is free.
 
         Raises the LowvisionError of a worker that could not start, and RunError if workers die while they start.

@@ -1,24 +1,33 @@
-"""Claims about `lowvision restore --cluster`: workers that are killed lose no input and write no result twice."""
+"""Claims about `lowvision restore --cluster`: workers that are killed lose no input and write no result twice.
+
+The claim about `evaluate --cluster` on real workers is here, too: both use one cluster, which takes long to start.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from documents import without_seconds
 from image_files import write_small_photographs
 
-from lowvision.commands import cluster_worker, restore, restore_cluster
+from lowvision.commands import cluster_setup, cluster_worker, evaluate_cluster, restore, restore_cluster
 from lowvision.commands.cluster_worker import Job, Planned
+from lowvision.commands.evaluate import evaluate
+from lowvision.commands.evaluate_request import EvaluateRequest
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_outcomes import Done
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
 from lowvision.plugins import registry
-from lowvision.system import cores, locations
+from lowvision.plugins.contracts import Dataset
+from lowvision.plugins.folder_dataset import Folder
+from lowvision.system import cluster, cores, locations
 
 COUNT = 4
 KILLS = """
@@ -33,6 +42,8 @@ def kill_once(name):
         os.kill(os.getpid(), signal.SIGKILL)
 
 def replace_or_die(source, target, **options):
+    if str(target).startswith(os.environ["LOWVISION_CACHE"]) and str(target).endswith(".npy"):
+        kill_once("killed while it prepared a photograph")
     if Path(target).parent != folder / "out":
         return replace(source, target, **options)
     if Path(target).name == "0.png":
@@ -43,7 +54,10 @@ def replace_or_die(source, target, **options):
 
 os.replace = replace_or_die
 """
-"""Kills the worker of one input before its result gets its name; logs the results that get theirs."""
+"""Kills the worker of one input before its result gets its name; logs the results that get theirs.
+
+Kills one worker that evaluates before it has decoded its photograph.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,26 +74,54 @@ def request_of(photographs: Path, weights_file: Path) -> Callable[..., RestoreRe
     )
 
 
+@pytest.fixture(scope="module")
+def killing_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start a cluster on this machine whose workers run KILLS; yield the folder of its variable TEST_CLUSTER."""
+    pytest.importorskip("ray")
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(KILLS)
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cores, "usable", lambda: 2)
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
+            patch.setenv("TEST_CLUSTER", str(folder))
+            patch.setenv("LOWVISION_CACHE", str(folder / "cache"))  # empty: its workers decode each photograph
+            stack.enter_context(cluster.connect("local"))
+        yield folder
+
+
 @pytest.mark.timeout(600)  # Ray starts seven processes, which takes minutes on a machine with other load
 def test_two_workers_of_which_one_is_killed_restore_every_file_once(
-    request_of: Callable[..., RestoreRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_of: Callable[..., RestoreRequest], killing_cluster: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("ray")
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(KILLS)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setenv("TEST_CLUSTER", str(tmp_path))
-    monkeypatch.setattr(cores, "usable", lambda: 2)
     expected = restore.run(request_of(output=tmp_path / "expected"), registry.load())
-    document = restore_cluster.run(request_of(output=tmp_path / "out"), registry.load(), "local", workers=2)
-    assert (tmp_path / "killed").exists()
+    output = killing_cluster / "out"
+    document = restore_cluster.run(request_of(output=output), registry.load(), "local", workers=2)
+    assert (killing_cluster / "killed").exists()
     assert document["failed"] == []
     keys = ("input", "shares", "gmac", "height")
     assert [[image[key] for key in keys] for image in document["images"]] == [
         [image[key] for key in keys] for image in expected["images"]
     ]
-    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
-    assert sorted((tmp_path / "written").read_text().split()) == sorted(contents(tmp_path / "out"))
+    assert contents(output) == contents(tmp_path / "expected")
+    assert sorted((killing_cluster / "written").read_text().split()) == sorted(contents(output))
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_that_is_killed_is_replaced_and_the_report_is_that_of_one_process(
+    weights_file: Path, photographs: Path, killing_cluster: Path, tmp_path: Path
+) -> None:
+    sets: dict[str, Dataset] = {"photographs": Folder(path=str(photographs))}
+    folders = tmp_path / "cluster", tmp_path / "one"
+    request = EvaluateRequest(weights_file, (0.5,))
+    document = evaluate_cluster.run(request, sets, registry.load(), folders[0], "cpu", "local", workers=1, threads=1)
+    assert (killing_cluster / "killed while it prepared a photograph").exists()
+    expected = evaluate(weights_file, sets, registry.load(), folders[1], "cpu", (0.5,))
+    assert without_seconds(document) == without_seconds(expected)
+    pictures = [{path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.png")} for folder in folders]
+    assert len(pictures[0]) == 4 * 5
+    assert pictures[0] == pictures[1]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -88,7 +130,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def job_of(request: RestoreRequest, marker: Path, example: Path) -> Job:
-    weights = cluster_worker.contents_of(request.weights)
+    weights = cluster_setup.contents_of(request.weights)
     return Job(request, weights, Path.cwd(), 1, marker, Input(example, request.output / example.name))
 
 

@@ -14,7 +14,7 @@ from lowvision import report
 from lowvision.commands.evaluate import evaluate
 from lowvision.data.photographs import Photograph
 from lowvision.evaluation.measure import Evaluation, ImageMeasurement, _timed, mean
-from lowvision.evaluation.run import _image_row
+from lowvision.evaluation.results import _image_row
 from lowvision.plugins import registry
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.routing import networks

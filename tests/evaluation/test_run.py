@@ -1,25 +1,22 @@
-"""Claims about the document of an evaluation."""
+"""Claims about the processes that share an evaluation."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from lowvision.evaluation.run import ENLARGED, _baseline
-from lowvision_degradations import LowLight
-from lowvision_denoise import Denoising
-from lowvision_sr import SuperResolution
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowvision.data.photographs import Photograph, Window
+from lowvision.evaluation.run import _share
 
 
-@pytest.mark.parametrize(
-    ("task", "text"),
-    [
-        (
-            SuperResolution(scale=2),
-            f"without a network: {ENLARGED}",
-        ),
-        (Denoising(), "without a network: the degraded image itself"),
-        (LowLight(), "without a network: lq, brightened by the geometric mean of the exposures"),
-    ],
-)
-def test_the_report_describes_the_baseline_by_its_own_docstring_or_the_default(task, text):
-    assert _baseline(task) == text
+@given(heights=st.lists(st.integers(1, 9), max_size=9), count=st.integers(1, 4))
+def test_every_photograph_has_one_process_and_each_starts_with_its_largest(heights: list[int], count: int) -> None:
+    photographs = [Photograph("a", Path("a"), None, 1, window=Window(0, 0, height, 1)) for height in heights]
+    shares = [_share(photographs, index, count) for index in range(count)]
+    assert sorted(number for share in shares for number in share) == [*range(len(heights))]
+    assert count == 1 or all(
+        [heights[number] for number in share] == sorted((heights[number] for number in share), reverse=True)
+        for share in shares
+    )

@@ -195,3 +195,9 @@ def test_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "find_spec", lambda library: None)
     with pytest.raises(UsageError, match=r"needs Ray; run pip install 'lowvision-framework\[ray\]'"):
         cluster.check("local")
+
+
+def test_a_command_of_several_processes_uses_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="--cluster: 2 processes run this command; start one, which shares its work"):
+        cluster.check("local")
