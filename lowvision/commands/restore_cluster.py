@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,9 @@ def _outcomes(inputs: Sequence[Input], pool: cluster.Pool[Planned]) -> list[Outc
     """Restore the inputs and return their outcomes in the order of the inputs."""
     outcomes: dict[int, Outcome] = {}
     planned = (Planned(number, source, stamp_of(source)) for number, source in enumerate(inputs))
-    with telling(len(inputs), True) as progress:
-        for item, result in pool.results(planned):
+    # Closed at once: after an error or Ctrl-C the workers must end before the connection does.
+    with telling(len(inputs), True) as progress, closing(pool.results(planned)) as results:
+        for item, result in results:
             answer = _lost(item.source) if isinstance(result, cluster.Lost) else result
             outcomes[item.number] = answer.outcome
             progress.end(answer.line)
