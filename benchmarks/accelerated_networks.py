@@ -46,7 +46,7 @@ class Demonstration:
     downscale: float
     """Factor by which the photographs are shrunk."""
     has_truth: bool = False
-    """True: the network undoes bicubic shrinking, so the photographs of 2048 pixels are the ground truth."""
+    """True: the network undoes bicubic shrinking, so photographs of `--longer-side` pixels are the ground truth."""
 
 
 DEMONSTRATIONS = {
@@ -77,6 +77,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs/accelerate"))
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--side", type=int, help="side of centres in LQ pixels; default: whole photographs")
+    parser.add_argument("--longer-side", type=int, default=2048, help="longer side of ground truth; larger ones shrink")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--only", nargs="*", choices=list(DEMONSTRATIONS))
@@ -108,7 +109,7 @@ def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, 
     task = trained_networks.read(path, components).architecture.task
     dataset = Folder(path=str(options.val), has_gt=False, downscale=demonstration.downscale)
     if demonstration.has_truth:
-        dataset = Folder(path=str(options.val), longer_side=2048)
+        dataset = Folder(path=str(options.val), longer_side=options.longer_side)
     loaded = photographs.load(dataset, task)
     centres = [crops.centre(photograph, options.side or max(photograph.lq_size)) for photograph in loaded]
     measured = fidelity.measure(
