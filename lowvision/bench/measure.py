@@ -42,7 +42,7 @@ class BenchRequest:
 
 def parse_size(text: str) -> Size:
     """Parse width and height in LQ pixels, e.g. `960x540`. Raises UsageError."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", text)
     if not match:
         raise UsageError(f"--size {text}: must be width and height in pixels; give e.g. 960x540")
     return Size(int(match[1]), int(match[2]))

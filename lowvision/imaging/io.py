@@ -29,7 +29,7 @@ from lowvision.imaging.formats import (
     of_content,
 )
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, describes, oriented
-from lowvision.imaging.limits import Limit
+from lowvision.imaging.limits import Limit, check_length
 from lowvision.system.atomic import whole
 
 __all__ = [
@@ -234,6 +234,7 @@ def _decoded(path: Path, content: bytes, image_format: ImageFormat, limit: Limit
     if size is None:
         raise DataError(_unreadable(path))
     limit.add(path, *size)
+    check_length(path, content, image_format, *size)
     if image_format is PNG:
         exif, icc, metadata = png.read_blocks(content)
     pixels = _pixels(path, content)

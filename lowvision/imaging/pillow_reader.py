@@ -32,7 +32,7 @@ from lowvision.errors import DataError, summary_of
 from lowvision.imaging import headers
 from lowvision.imaging.formats import AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PNM, WEBP, ImageFormat
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, spread
-from lowvision.imaging.limits import Limit
+from lowvision.imaging.limits import Limit, check_length
 
 CLASSES: dict[ImageFormat, type[ImageFile]] = {
     PNG: PngImagePlugin.PngImageFile,
@@ -126,6 +126,7 @@ def jpegs_of(path: Path, content: bytes) -> list[bytes]:
 
 def _frame(path: Path, content: bytes, image_format: ImageFormat, file: ImageFile, limit: Limit) -> Image:
     limit.add(path, *file.size)
+    check_length(path, content, image_format, *file.size)
     if image_format is PNG and content[24] > 8:
         raise DataError(f"{path}: is an animation of 16 bits per channel; take --frames first, or convert it to 8 bits")
     pixels = _deep(path, content, image_format, file)

@@ -155,7 +155,7 @@ def _manifest(folder: Path) -> tuple[dict[str, str], GraphFormat, dict[str, Any]
         raise WeightsError(
             f"{folder}: not an exported package, it has no {MANIFEST}; give a weights file or an exported package"
         ) from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, ArithmeticError, RecursionError) as error:
         raise WeightsError(
             f"{path}: not a manifest of an exported package ({error}); export the weights file again"
         ) from None

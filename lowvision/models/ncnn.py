@@ -24,6 +24,8 @@ MAGIC = "7767517"
 LARGEST_TEXT = 8 * 1024**2
 """Maximum size of a .param in bytes; that of RRDBNet, one of the longest, has 116,029."""
 MOST_LAYERS = 20_000
+MOST_DIGITS = 10
+"""Digits of the numbers of layers and blobs; Python refuses to parse thousands of them."""
 MOST_NUMBERS = 2**28
 """Maximum number of weights of a layer, far more than a convolution has."""
 WHOLE, HALF, INT8, RAW = 0, 0x01306B47, 0x000D4B38, 0x0002C056
@@ -62,7 +64,7 @@ def parse(text: str, path: Path) -> list[Layer]:
             "convert it by ncnn's tool ncnnoptimize, or give the PyTorch file"
         )
     head, *lines = [line.split() for line in rest.splitlines() if line.strip()] or [[]]
-    if len(head) != 2 or not all(count.isdecimal() for count in head):
+    if len(head) != 2 or not all(count.isdecimal() and len(count) <= MOST_DIGITS for count in head):
         raise WeightsError(f"{path}: its second line must be the numbers of layers and blobs; download it again")
     count = int(head[0])
     if count > MOST_LAYERS or count != len(lines):

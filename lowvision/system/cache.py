@@ -93,7 +93,7 @@ def limit() -> int:
     text = os.environ.get("LOWVISION_CACHE_LIMIT", "50")
     try:
         return int(float(text) * 2**30)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise RunError(f"LOWVISION_CACHE_LIMIT is {text!r}; give a number of GiB") from None
 
 

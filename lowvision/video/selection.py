@@ -36,7 +36,7 @@ ALL = Span()
 
 def parse_span(text: str) -> Span:
     """Return the range that `FIRST:STOP` names, counted from 0; either side may be empty. Raises UsageError."""
-    match = re.fullmatch(r"(\d*):(\d*)", text)
+    match = re.fullmatch(r"(\d{0,15}):(\d{0,15})", text)
     if not match:
         raise UsageError(f"--frames {text}: is no range of frames; write FIRST:STOP, e.g. 0:250")
     span = Span(int(match[1] or 0), int(match[2]) if match[2] else None)

@@ -148,7 +148,7 @@ def test_the_table_prints_the_figures(document: dict[str, Any]) -> None:
 
 def test_invalid_arguments_are_reported_before_measuring(weights_file: Path) -> None:
     assert measure.parse_size("960x540") == Size(960, 540)
-    for size in ("960", "0x5", "960x540x3", "x"):
+    for size in ("960", "0x5", "960x540x3", "x", f"{'9' * 5000}x5"):
         with pytest.raises(UsageError, match="--size"):
             measure.parse_size(size)
     with pytest.raises(UsageError, match="2 values for 3 branches"):

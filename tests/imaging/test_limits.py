@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -10,13 +13,16 @@ import PIL.IptcImagePlugin
 import PIL.PngImagePlugin
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_files import H, W, frames
 
 from lowvision.errors import DataError
 from lowvision.imaging import io
-from lowvision.imaging.limits import Limit
+from lowvision.imaging.formats import BMP, GIF, PNG, PNM
+from lowvision.imaging.limits import Limit, check_length
+
+FORMATS = {"PNG": PNG, "BMP": BMP, "GIF": GIF, "PPM": PNM}
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".gif", ".tif"])
@@ -38,6 +44,51 @@ def test_the_pixel_limit_applies_to_every_format_under_any_suffix(tmp_path: Path
     assert io.read(tmp_path / name, largest=H * W).pixels.shape == (H, W, 3)
     with pytest.raises(DataError, match=f"its header declares {W}x{H} pixels"):
         io.read(tmp_path / name, largest=H * W - 1)
+
+
+@pytest.mark.parametrize(("form", "mode"), [("PNG", "1"), ("BMP", "1"), ("GIF", "L"), ("PPM", "1"), ("PPM", "L")])
+@given(width=st.integers(1, 3000), height=st.integers(1, 300))
+@settings(max_examples=10)
+def test_the_most_compact_files_are_long_enough_for_their_pixels(form: str, mode: str, width: int, height: int) -> None:
+    """One colour compresses best; rows of one bit are the smallest."""
+    buffer = BytesIO()
+    PIL.Image.new(mode, (width, height)).save(buffer, form, **({"compress_level": 9} if form == "PNG" else {}))
+    check_length(Path("a"), buffer.getvalue(), FORMATS[form], width, height)
+
+
+@pytest.mark.parametrize("form", ["BMP", "PPM", "GIF", "PNG"])
+def test_a_file_too_short_for_its_pixels_is_refused_before_they_are_allocated(tmp_path: Path, form: str) -> None:
+    buffer = BytesIO()
+    PIL.Image.new("RGB", (16, 16)).save(buffer, form)
+    (tmp_path / "a").write_bytes(enlarged(form, buffer.getvalue()))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"its header declares \d+x\d+ pixels, for which \d+ bytes are too few"):
+            io.read(tmp_path / "a")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
+def enlarged(form: str, content: bytes) -> bytes:
+    """Return a file whose header declares 16 times 2^16 pixels or more."""
+    if form == "BMP":
+        return content[:22] + struct.pack("<i", 2**20) + content[26:]
+    if form == "GIF":
+        # Pillow takes the larger of screen and frame.
+        return content[:6] + struct.pack("<HH", 2**15, 2**14) + content[10:]
+    if form == "PNG":
+        header = b"IHDR" + struct.pack(">LL", 2**14, 2**14) + content[24:29]
+        return content[:12] + header + struct.pack(">L", zlib.crc32(header)) + content[33:]
+    return content.replace(b"16 16", b"16 1000000", 1)
+
+
+def test_a_bmp_of_runs_may_be_short() -> None:
+    content = bytearray(100)
+    content[30] = 1
+    check_length(Path("a.bmp"), bytes(content), BMP, 10**4, 10**4)
+    with pytest.raises(DataError, match="for which 100 bytes are too few; copy it again"):
+        check_length(Path("a.bmp"), bytes(100), BMP, 10**4, 10**4)
 
 
 @pytest.mark.parametrize("bigtiff", [False, True])

@@ -387,7 +387,9 @@ def test_a_package_of_a_newer_schema_is_refused(copied: Path) -> None:
         package.read(copied, KNOWN)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "1"}', '{"schema": 1, "files": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "1"}', '{"schema": 1, "files": {}}', '{"schema": 1e999}']
+)
 def test_an_invalid_manifest_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"not an exported package"):
         package.read(tmp_path, KNOWN)

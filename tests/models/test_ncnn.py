@@ -113,7 +113,9 @@ def test_another_magic_is_refused(magic: str, tmp_path: Path) -> None:
     refused(path, "instead of 7767517")
 
 
-@pytest.mark.parametrize("content", ["7767517", "7767517\nx y\n", "7767517\n3 3\nInput a 0 1 data\n"])
+@pytest.mark.parametrize(
+    "content", ["7767517", "7767517\nx y\n", f"7767517\n{'9' * 5000} 1\n", "7767517\n3 3\nInput a 0 1 data\n"]
+)
 def test_truncated_text_is_refused(content: str, tmp_path: Path) -> None:
     path = ncnn_files.compact().save(tmp_path)
     path.write_text(content)

@@ -101,8 +101,9 @@ def test_clear_removes_only_cache_files(tmp_path):
     assert other_file.exists()
 
 
-def test_a_limit_that_is_not_a_number_is_reported(monkeypatch):
-    monkeypatch.setenv("LOWVISION_CACHE_LIMIT", "many")
+@pytest.mark.parametrize("limit", ["many", "inf", "nan"])
+def test_a_limit_that_is_not_a_finite_number_is_reported(limit, monkeypatch):
+    monkeypatch.setenv("LOWVISION_CACHE_LIMIT", limit)
     with pytest.raises(RunError, match="GiB"):
         cache.limit()
 

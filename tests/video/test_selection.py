@@ -22,7 +22,7 @@ def test_either_side_may_be_empty() -> None:
     assert parse_span("5:") == Span(5)
 
 
-@pytest.mark.parametrize("text", ["", "5", "a:b", "-1:5", "1:2:3", "1.5:2", " 1:2", "1:2\n"])
+@pytest.mark.parametrize("text", ["", "5", "a:b", "-1:5", "1:2:3", "1.5:2", " 1:2", "1:2\n", f"0:{'9' * 5000}"])
 def test_another_text_is_an_error_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match="is no range of frames; write FIRST:STOP, e\\.g\\. 0:250"):
         parse_span(text)

@@ -189,7 +189,7 @@ async def _body(request: Request, most: int) -> bytes:
     """Read the body. Raises Refused if it is longer than `most` bytes, before all of it has come."""
     announced = request.headers.get("content-length", "0")
     content = bytearray()
-    if announced.isdigit() and int(announced) > most:
+    if announced.isdecimal() and float(announced) > most:
         raise Refused(413, f"the upload has {announced} bytes, the limit is {most}")
     async for part in request.stream():
         content += part

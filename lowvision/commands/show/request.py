@@ -26,7 +26,7 @@ def parse(changes: Sequence[str], size: str | None, scale: int | None) -> ShowRe
     """Parse the arguments of the command. Raises UsageError for an invalid size."""
     if size is None:
         return ShowRequest(tuple(changes), scale=scale)
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
+    match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", size)
     if not match:
         raise UsageError(f"--size {size}: must be width and height in pixels; give e.g. 32x32")
     return ShowRequest(tuple(changes), int(match[1]), int(match[2]), scale)
