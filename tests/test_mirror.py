@@ -29,7 +29,7 @@ ELSEWHERE = {
         inference/ncnn_context.py inference/ncnn_file.py inference/ncnn_operators.py inference/ncnn_sizes.py
     """,
     "tested through a neighbour: no file of their own yet": """
-        commands/clip_one.py commands/service/comparison.py evaluation/fidelity.py
+        commands/clip_one.py evaluation/fidelity.py
         inference/onnx_graph.py report/fidelity_page.py testing/small_run.py
     """,
 }
