@@ -28,11 +28,8 @@ ELSEWHERE = {
     "one operator each; tests/inference/test_ncnn_graph.py compares every operator with PyTorch": """
         inference/ncnn_context.py inference/ncnn_file.py inference/ncnn_operators.py inference/ncnn_sizes.py
     """,
-    "tested through a neighbour: no file of their own yet": """
-        evaluation/fidelity.py
-    """,
 }
-"""Modules whose tests stand in another file, by the reason. The last group shall only shrink."""
+"""Modules whose tests stand in another file, by the reason."""
 
 
 def modules() -> list[Path]:
