@@ -28,6 +28,7 @@ from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.calibration import Curve
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Runtime, Task, Trained
+from lowvision.routing.tiling import plan
 from lowvision.testing.registration import registered
 from lowvision.testing.small_run import SmallBackbone
 
@@ -138,6 +139,16 @@ def test_the_worst_tiles_come_first_and_lie_inside_their_photographs(
     # Tiles of 16 that overlap by at least 4: rows 0 and 4 of 20, columns 0 to 25 of 41, in pixels of the result.
     assert {(row, column) for number, row, column in positions if number == 0} >= {(0, 0), (8, 0), (0, 50), (8, 50)}
     assert {row for number, row, _ in positions if number == 1} == {0, 14, 28}
+    (bird, _), tiling = measured.pictures, plan(20, 41, 16, 4)
+    rows, columns = (
+        [0, *(first + last for first, last in seams), 2 * length]  # the middles of seams, in pixels of the result
+        for seams, length in ((tiling.seams_down, 20), (tiling.seams_right, 41))
+    )
+    for tile in (tile for tile in measured.worst if tile.photograph == 0):
+        down, across = tiling.tops.index(tile.row // 2), tiling.lefts.index(tile.column // 2)
+        part = (slice(None), slice(*rows[down : down + 2]), slice(*columns[across : across + 2]))
+        error = (bird.routed.clamp(0, 1) - bird.teacher.clamp(0, 1))[part].square().mean().item()
+        assert tile.loss == pytest.approx(10 * math.log10(1 + error / 1e-3), rel=1e-3)
 
 
 def test_the_document_is_json_and_names_the_photographs(measurement: FidelityMeasurement, lines: list[str]) -> None:
