@@ -29,6 +29,7 @@ LONG = (
     "first_party/test_esrt.py",
     "bench/test_measure.py",
     "pipeline/stages/test_resume.py",
+    "inference/test_onnx_graph.py",
     "inference/test_package.py",
     "first_party/test_smsr.py",
     "first_party/test_sr.py",

@@ -28,12 +28,8 @@ ELSEWHERE = {
     "one operator each; tests/inference/test_ncnn_graph.py compares every operator with PyTorch": """
         inference/ncnn_context.py inference/ncnn_file.py inference/ncnn_operators.py inference/ncnn_sizes.py
     """,
-    "tested through a neighbour: no file of their own yet": """
-        commands/clip_one.py commands/service/comparison.py evaluation/fidelity.py
-        inference/onnx_graph.py report/fidelity_page.py testing/small_run.py
-    """,
 }
-"""Modules whose tests stand in another file, by the reason. The last group shall only shrink."""
+"""Modules whose tests stand in another file, by the reason."""
 
 
 def modules() -> list[Path]:

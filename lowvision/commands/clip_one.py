@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ from lowvision.video.encoding import Target
 from lowvision.video.muxing import Cut
 from lowvision.video.reader import Frame, Reader
 from lowvision.video.segments import Segments
-from lowvision.video.selection import ALL, Span, is_sequence
+from lowvision.video.selection import ALL, Span, is_sequence, sequence_files
 from lowvision.video.sinks import Encoder, ImageFiles
 
 logger = logging.getLogger("lowvision")
@@ -118,16 +120,21 @@ def _settings(
     each: Clip, network: Restorer, request: RestoreRequest, options: ClipOptions, target: Target | None
 ) -> dict[str, Any]:
     """Return everything that determines the segments."""
-    facts = None if is_sequence(each.path) else each.path.stat()
-    weights = request.weights.stat()
     return {
         "version": lowvision.__version__,
-        "input": [os.path.realpath(each.path), *((facts.st_size, facts.st_mtime_ns) if facts else ())],
-        "weights": [os.path.realpath(request.weights), weights.st_size, weights.st_mtime_ns],
+        "input": _identity(each.path),
+        "weights": _identity(request.weights),
         "runtime": [network.runtime, str(network.device), request.precision],
         "options": [repr(request.options), repr(options)],
         "target": repr(target),
     }
+
+
+def _identity(path: Path) -> list[str]:
+    """Return the real path, and a hash that depends on size and time of each file of a clip, sequence or folder."""
+    files = sequence_files(path) if is_sequence(path) else sorted(path.iterdir()) if path.is_dir() else [path]
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return [os.path.realpath(path), hashlib.sha256(repr(facts).encode()).hexdigest()]
 
 
 def _total(source: Reader, span: Span) -> int | None:

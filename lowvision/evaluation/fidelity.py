@@ -50,7 +50,7 @@ class WorstTile:
     """Loss in dB."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Way:
     """The measurements of one way to restore the photographs."""
 
@@ -74,7 +74,7 @@ class Way:
         row: dict[str, Any] = {"max_loss": self.max_loss, "seconds": seconds, "times_faster": teacher / seconds}
         if self.max_loss is None:
             return row
-        ratios = [routed / whole for routed, whole in self.seams if math.isfinite(routed) and whole > 0]
+        ratios = [routed / whole for routed, whole in self.seams if math.isfinite(routed) and 0 < whole < math.inf]
         return row | {
             "k": self.k,
             "psnr_to_teacher": float(np.mean(self.psnr)),
@@ -128,7 +128,7 @@ def measure(
     is_tiled = bundle.architecture.branches[-1].reach(bundle.architecture.task) is None
     teacher, whole_runtime = _teacher(bundle, selected, registry, device, photographs[0])
     ways = [Way(None), *_points(curve, points, max_loss)]
-    requested = _asked(curve, ways, max_loss)
+    requested = _requested(ways[1:], max_loss)
     pictures, worst = [], []
     for number, photograph in enumerate(photographs):
         assert photograph.lq is not None
@@ -182,9 +182,10 @@ def _teacher(
         teacher = whole(selected)
         teacher(io.to_tensor(first.lq))
     except Exception as error:  # runtimes raise many types
-        if registry.name_of(selected) == TORCH:
+        name, reason = registry.name_of(selected), summary_of(error)[:200]
+        if name == TORCH:
             raise
-        logger.info("fidelity: %s cannot run whole images (%s); PyTorch does", selected, summary_of(error)[:200])
+        logger.info("fidelity: %s cannot run whole images (%s); PyTorch does", name, reason)
         return whole(registry.find("runtimes", TORCH).component()), TORCH
     return teacher, registry.name_of(selected)
 
@@ -198,10 +199,11 @@ def _points(curve: Curve, count: int, max_loss: float) -> list[Way]:
     return [Way(losses[n], curve.k[n]) for n in sorted(numbers)]
 
 
-def _asked(curve: Curve, ways: Sequence[Way], max_loss: float) -> Way:
-    """Return the way of the cheapest point within the loss; the closest one if there is none."""
-    within = [way for way in ways[1:] if way.max_loss is not None and way.max_loss <= max_loss]
-    return within[0] if within else ways[-1]
+def _requested(points: Sequence[Way], max_loss: float) -> Way:
+    """Return the cheapest point within the loss; the one with the smallest loss if there is none."""
+    losses = [math.inf if way.max_loss is None else way.max_loss for way in points]
+    within = [way for way, loss in zip(points, losses, strict=True) if loss <= max_loss]
+    return within[0] if within else points[int(np.argmin(losses))]
 
 
 def _restore(

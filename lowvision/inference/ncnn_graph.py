@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from lowvision.errors import WeightsError, message_of
 from lowvision.inference.ncnn_context import Blob, Context, Unsupported
 from lowvision.inference.ncnn_file import INPUT, NcnnFile
 from lowvision.inference.ncnn_operators import OPERATORS
+from lowvision.inference.silent_export import silence
 
 LAYOUT = 1
 """Version of the exported files; incremented when the export of a network changes."""
@@ -35,10 +35,10 @@ def convert(network: nn.Module, name: str, channels: int, size: int, step: int) 
     size, step: a valid side of the input, and the divisor of its sides. Height and width of the input are dynamic.
     Raises WeightsError, naming the network, if it cannot be traced with dynamic sides or ncnn lacks an operator.
     """
-    example = torch.rand(1, channels, size, size + step)  # unequal sides: see `onnx_graph`
+    generator = torch.Generator().manual_seed(0)  # as in `onnx_graph`, and so are the unequal sides
+    example = torch.rand(1, channels, size, size + step, generator=generator)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with silence(), torch.no_grad():
             sides = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
             program = torch.export.export(network, (example,), dynamic_shapes=sides, strict=False)
     except Exception as error:  # tracing a network of an unknown plugin can raise anything

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +13,7 @@ from torch.export import Dim
 
 from lowvision.errors import WeightsError, message_of
 from lowvision.imaging.resize import enlarging_kernel
+from lowvision.inference.silent_export import silence
 
 LAYOUT = 1
 """Version of the exported graph; incremented when the export of a network changes."""
@@ -39,9 +36,10 @@ def write(network: nn.Module, path: Path, channels: int, size: int, step: int) -
     multiple of `step`. Raises WeightsError if it cannot be traced at all.
     """
     maker()
+    generator = torch.Generator().manual_seed(0)  # the random numbers of the caller must not depend on the cache
     # Unequal sides, because a trace with equal ones might assume that they are always equal.
-    dynamic = torch.rand(2, channels, size, size + step), dict.fromkeys((0, 2, 3), Dim.DYNAMIC)
-    tiles = torch.rand(2, channels, size, size), {0: Dim.DYNAMIC}
+    dynamic = torch.rand(2, channels, size, size + step, generator=generator), dict.fromkeys((0, 2, 3), Dim.DYNAMIC)
+    tiles = torch.rand(2, channels, size, size, generator=generator), {0: Dim.DYNAMIC}
     try:
         program = _traced(network, *dynamic)
     except Exception:  # tracing a network of an unknown plugin can raise anything
@@ -50,12 +48,12 @@ def write(network: nn.Module, path: Path, channels: int, size: int, step: int) -
         except Exception as error:
             reason = message_of(error)[:300]
             raise WeightsError(f"this network cannot be exported: {reason}; use runtime torch for it") from error
-    with _silence():
+    with silence():
         program.save(path)
 
 
 def _traced(network: nn.Module, example: torch.Tensor, dynamic: dict[int, Any]) -> torch.onnx.ONNXProgram:
-    with _silence(), torch.no_grad():
+    with silence(), torch.no_grad():
         program = torch.onnx.export(
             network,
             (example,),
@@ -100,19 +98,3 @@ def _enlarge_bicubically(
     shape = opset18.Concat(opset18.Constant(value_ints=[1, 1]), sides, axis=0)
     ones = opset18.Expand(opset18.Constant(value=ir.tensor(torch.ones(1, 1, 1, 1).numpy())), shape)
     return opset18.Div(convolve(lq, colours), convolve(ones, 1))
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Suppress the warnings and log messages of the exporter."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -99,7 +99,7 @@ def interrupted(stage: str, folder: Path) -> Iterator[None]:
 
     def save(accelerator: Any, place: Path, *others: Any, original: Callable[..., None] = checkpoint.save) -> None:
         original(accelerator, place, *others)
-        if stage in place.relative_to(folder).parts:
+        if place.is_relative_to(folder / stage):
             raise Interrupted
 
     with mock.patch.object(checkpoint, "save", save):

@@ -53,3 +53,10 @@ def is_sequence(path: Path | str) -> bool:
 def is_clip(pattern: Path | str) -> bool:
     """Return True if an input, by its name, is a clip, a pattern for clips or an image sequence."""
     return is_sequence(pattern) or Path(pattern).suffix.lower() in READABLE
+
+
+def sequence_files(pattern: Path) -> list[Path]:
+    """Return the image files of a sequence, sorted by name; their numbers may have any width."""
+    before, after = (re.escape(part.replace("%%", "%")) for part in NUMBERED.split(pattern.name, maxsplit=1))
+    name = re.compile(rf"{before}\d+{after}")
+    return sorted(path for path in pattern.parent.iterdir() if name.fullmatch(path.name))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from graph_runtimes import PixelDependent, unnoticed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -270,3 +271,8 @@ def test_vulkan_without_a_gpu_names_the_way_out(tmp_path: Path) -> None:
     runtime = KNOWN.find("runtimes", "ncnn").component(vulkan=True)
     with pytest.raises(RunError, match="finds no GPU with a Vulkan driver; install one, or leave out"):
         runtime.prepare(Files(tmp_path, nn.Conv2d(3, 3, 1).eval()), 1, "cpu")
+
+
+def test_a_failed_export_changes_neither_random_numbers_nor_logging(caplog: pytest.LogCaptureFixture) -> None:
+    with unnoticed(caplog), pytest.raises(WeightsError, match="cannot be exported to ncnn"):
+        ncnn_graph.convert(PixelDependent().eval(), "network", 3, 16, 1)

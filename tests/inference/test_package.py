@@ -1,179 +1,31 @@
-"""An exported network returns the network's output in every runtime; a package holds all that a restore needs."""
+"""An exported package holds all that a restore needs; trained networks as modules and as graphs."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 import torch
-from torch import Tensor, nn
+from graph_runtimes import CLOSE, each_runtime
+from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from lowvision import cli, upsample
+from lowvision import cli
 from lowvision.commands.show import names
 from lowvision.commands.show.request import ShowRequest
 from lowvision.errors import UsageError, WeightsError
-from lowvision.inference import onnx_graph, package, trained_networks
+from lowvision.inference import package, trained_networks
 from lowvision.models import component_names, weights
 from lowvision.plugins import registry
-from lowvision.plugins.contracts import Backbone, Runtime, Task
 from lowvision.system import cache
 
 pytest.importorskip("onnxscript")
 
 KNOWN = registry.load()
-RUNTIMES = ("openvino", "onnxruntime")
-CLOSE = 1e-5
-"""Tolerance for outputs in [0,1] of one operator."""
-AGREES = 1e-4
-"""Tolerance for outputs in [0,1] of a whole network."""
-SHAPES = ((2, 3, 20, 24), (1, 3, 17, 9), (3, 3, 8, 8))
-
-
-class GraphOnly:
-    """The part of a trained network that graph runtimes use."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def onnx(self) -> Path:
-        return self.path
-
-
-class Enlarge(nn.Module):
-    """An interpolation as a network."""
-
-    def __init__(self, scale: int, mode: Any):
-        super().__init__()
-        self.scale, self.mode = scale, mode
-
-    def forward(self, lq: Tensor) -> Tensor:
-        return upsample(lq, self.scale, self.mode)
-
-
-def pick(kind: str, name: str, **options: Any) -> Any:
-    return KNOWN.find(kind, name).component(**options)
-
-
-def each_runtime(path: Path) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Load a graph in every installed graph runtime."""
-    runtimes_by_name: dict[str, Runtime] = {name: pick("runtimes", name) for name in RUNTIMES}
-    return {name: r.prepare(GraphOnly(path), 1, "cpu") for name, r in runtimes_by_name.items() if not r.missing()}  # type: ignore[arg-type]  # its graph is enough
-
-
-def largest_deviations(network: nn.Module, path: Path, shapes: Any = SHAPES) -> dict[str, float]:
-    """Return the largest deviation of each runtime from PyTorch over all shapes."""
-    calls = each_runtime(path)
-    if not calls:
-        pytest.skip("neither openvino nor onnxruntime is installed")
-    far = dict.fromkeys(calls, 0.0)
-    for shape in shapes:
-        x = torch.rand(shape)
-        with torch.inference_mode():
-            right = network(x)
-        for name, call in calls.items():
-            assert call(x).shape == right.shape
-            far[name] = max(far[name], (call(x) - right).abs().max().item())
-    return far
-
-
-def with_random_weights(network: nn.Module) -> nn.Module:
-    """Return a network with random weights in every layer and outputs in image range."""
-    torch.manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, a=1.0 if module.bias is None else 0.25)
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(std=0.1)  # type: ignore[union-attr]  # it tracks
-            module.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]  # as above
-    last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
-    x = torch.rand(2, 3, 16, 16)
-    with torch.no_grad():
-        network.eval()
-        before = network(x)
-        last.weight *= 2
-        moved = (network(x) - before).std()  # contribution of the last layer
-        last.weight *= 0.1 / moved
-    return network
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
-def test_an_exported_interpolation_equals_pytorch_at_every_pixel(mode: str, scale: int, tmp_path: Path) -> None:
-    network = Enlarge(scale, mode).eval()
-    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
-    far = largest_deviations(network, tmp_path / "g.onnx", (*SHAPES, (1, 3, 1, 1), (1, 3, 2, 33), (2, 3, 3, 1)))
-    assert max(far.values()) < CLOSE, far
-
-
-BACKBONES = {
-    "fsrcnn": (pick("backbones", "fsrcnn", layers=2), 3),
-    "carn": (pick("backbones", "carn", channels=16, layers=1, skip="bicubic"), 4),
-    "carn_batch_norm": (pick("backbones", "carn", channels=16, layers=1, batch_norm=True), 2),
-    "srresnet": (pick("backbones", "srresnet", channels=16, layers=2), 4),
-    "rcan": (pick("backbones", "rcan", channels=16, layers=1, blocks=2), 2),
-    "dncnn": (pick("backbones", "dncnn", channels=16, layers=5), 1),
-    "dncnn_batch_norm": (pick("backbones", "dncnn", channels=16, layers=5, batch_norm=True), 1),
-}
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_every_shipped_backbone_agrees_in_every_runtime(name: str, tmp_path: Path) -> None:
-    backbone, scale = BACKBONES[name]
-    network = with_random_weights(
-        backbone.build(pick("tasks", "sr", scale=scale) if scale > 1 else pick("tasks", "denoise"))
-    )
-    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, backbone.multiple_of)
-    far = largest_deviations(network, tmp_path / "g.onnx")
-    assert max(far.values()) < AGREES, far
-
-
-@pytest.mark.parametrize("classifier", [pick("classifiers", "class_module"), pick("classifiers", "timm")], ids=repr)
-def test_every_shipped_classifier_agrees_in_every_runtime(classifier: Any, tmp_path: Path) -> None:
-    network = with_random_weights(classifier.build(pick("tasks", "sr"), 3))
-    onnx_graph.write(network, tmp_path / "g.onnx", 3, 32, 1)
-    far = largest_deviations(
-        network, tmp_path / "g.onnx", ((2, 3, 32, 32), (1, 3, 32, 32), (7, 3, 32, 32), (2, 3, 40, 48))
-    )
-    assert max(far.values()) < AGREES, far
-
-
-class OnlySquare(nn.Module):
-    """A network whose trace holds for one height and width."""
-
-    def forward(self, lq: Tensor) -> Tensor:
-        assert lq.shape[2] == lq.shape[3] == 16
-        return lq * 2
-
-
-def test_a_network_of_one_size_is_exported_with_a_dynamic_batch(tmp_path: Path) -> None:
-    network = OnlySquare().eval()
-    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, 1)
-    assert max(largest_deviations(network, tmp_path / "g.onnx", ((1, 3, 16, 16), (5, 3, 16, 16))).values()) == 0
-
-
-class PixelDependent(nn.Module):
-    """A network whose path depends on its pixels."""
-
-    def forward(self, lq: Tensor) -> Tensor:
-        return lq * 2 if lq.mean() > 0.5 else lq
-
-
-def test_a_network_that_cannot_be_exported_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"cannot be exported: .*; use runtime torch"):
-        onnx_graph.write(PixelDependent().eval(), tmp_path / "g.onnx", 3, 16, 1)
-    assert not (tmp_path / "g.onnx").exists()
-
-
-def test_a_missing_exporter_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("lowvision.inference.onnx_graph.find_spec", lambda library: None)
-    with pytest.raises(WeightsError, match="needs onnx and onnxscript; pip install 'lowvision-framework"):
-        onnx_graph.write(OnlySquare(), tmp_path / "g.onnx", 3, 16, 1)
 
 
 @pytest.fixture(scope="module")
@@ -403,20 +255,3 @@ def test_the_command_exports_a_package(container: Path, tmp_path: Path, capsys: 
     assert capsys.readouterr().out == (
         f"{tmp_path / 'p'}: branch_0.onnx, branch_1.onnx, branch_2.onnx, classifier.onnx, manifest.json\n"
     )
-
-
-def test_a_third_party_backbone_can_be_exported(tmp_path: Path) -> None:
-    class Stride(Backbone):
-        multiple_of = 8
-
-        def build(self, task: Task) -> nn.Module:
-            down = nn.Conv2d(3, 8, 8, stride=8)
-            return nn.Sequential(down, nn.GELU(), nn.ConvTranspose2d(8, 3, 8, stride=8))
-
-        def reach(self, task: Task) -> int:
-            return 8
-
-    network = Stride().build(pick("tasks", "denoise")).eval()
-    onnx_graph.write(network, tmp_path / "g.onnx", 3, 16, Stride.multiple_of)
-    far = largest_deviations(network, tmp_path / "g.onnx", ((1, 3, 24, 40), (3, 3, 8, 8)))
-    assert max(far.values()) < CLOSE, far

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowvision.errors import UsageError
-from lowvision.video.selection import Span, is_clip, is_sequence, parse_span
+from lowvision.video.selection import Span, is_clip, is_sequence, parse_span, sequence_files
 
 
 @given(st.integers(0, 10**6), st.none() | st.integers(1, 10**6))
@@ -49,3 +51,21 @@ def test_other_names_are_neither(path: str) -> None:
 @pytest.mark.parametrize("path", ["a.mp4", "A.MOV", "b.y4m", "*.webm"])
 def test_clips_are_recognised_by_their_ending_in_any_case(path: str) -> None:
     assert is_clip(path)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pattern=st.sampled_from(["%d.png", "in_%03d.png", "a.b(%5d).tif", "50%%_%02d_x.png"]),
+    numbers=st.sets(st.integers(0, 9999), max_size=4),
+)
+def test_the_files_of_a_sequence_are_those_that_its_pattern_writes(
+    pattern: str, numbers: set[int], tmp_path: Path
+) -> None:
+    folder = tmp_path / pattern
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    names = {(pattern % number).replace(" ", "0") for number in numbers}
+    for name in (*names, "other.png", "in_1.png.bak", "aXb(00001).tif", "out_in_1.png"):
+        (folder / name).write_bytes(b"")
+    assert {path.name for path in sequence_files(folder / pattern)} == names
