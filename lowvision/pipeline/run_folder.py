@@ -23,6 +23,8 @@ logger = logging.getLogger("lowvision")
 
 LIST = "files.jsonl"
 LOCK = "run.lock"
+SECONDS_TO_WAIT = 10
+"""Time for the processes of a killed command to end, before the folder is refused."""
 DONE = "done.json"
 """Marks a finished stage; holds its seconds and the checksums of its results."""
 RESOLVED = "recipe.resolved.yml"
@@ -47,14 +49,14 @@ def checked_name(name: str) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Create the folder, and hold its lock until the block or the process ends. Raises RunError if it is already held.
+    """Create the folder, and hold its lock until the block or the process ends. Raises RunError if it stays held.
 
-    The system releases the lock even if the process is killed.
+    The system releases the lock even if the process is killed; processes that torchrun started end a moment later.
     """
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        _acquire(lock, folder)
     except Timeout:
         raise RunError(
             f"{folder}: another process runs in this folder; wait until it ends, or give another --name"
@@ -65,6 +67,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    """Acquire a lock. Raises Timeout after `SECONDS_TO_WAIT`."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("%s: waiting for another process in this folder to end", folder)
+        lock.acquire(timeout=SECONDS_TO_WAIT)
 
 
 def start_list(folder: Path) -> None:

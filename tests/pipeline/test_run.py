@@ -142,7 +142,8 @@ def restart(recipe: Path, folder: Path, *overrides: str) -> None:
     tiny.run(recipe, folder, *overrides, restart=True)
 
 
-def test_a_second_concurrent_run_in_one_folder_is_refused(recipe, tmp_path):
+def test_a_second_concurrent_run_in_one_folder_is_refused(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "SECONDS_TO_WAIT", 0.1)
     with run_folder.locked(tmp_path / "run"):
         assert tiny.in_a_child(run_into, RunError, "another process runs", recipe, tmp_path / "run") == 0
     assert {path.name for path in (tmp_path / "run").iterdir()} <= {"run.lock"}

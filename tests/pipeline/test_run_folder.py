@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,28 +143,37 @@ with run_folder.locked(Path(sys.argv[1])):
 """
 
 
-def becomes_free(folder: Path, *, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            with run_folder.locked(folder):
-                return True
-        except RunError:
-            time.sleep(0.01)
-    return False
+def hold(folder: Path) -> None:
+    with run_folder.locked(folder):
+        pass
 
 
-def test_the_lock_excludes_other_processes_and_ends_with_its_own(tmp_path: Path) -> None:
+def test_a_lock_that_is_let_go_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ThreadPoolExecutor(1) as other, caplog.at_level("INFO", "lowvision"):
+        with run_folder.locked(tmp_path / "run"):
+            waiting = other.submit(hold, tmp_path / "run")
+            while "waiting for another process in this folder to end" not in caplog.text:
+                time.sleep(0.01)
+            assert not waiting.done()
+        waiting.result(timeout=10)
+
+
+def test_the_lock_excludes_other_processes_and_ends_with_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
+        monkeypatch.setattr(run_folder, "SECONDS_TO_WAIT", 0.1)
         with pytest.raises(RunError, match="another process runs in this folder"), run_folder.locked(tmp_path / "run"):
             pass
-        holder.kill()
-        holder.wait()
-        # The forked child, like a worker that loads tiles, still lives. It lets the lock go when it is first scheduled.
-        assert becomes_free(tmp_path / "run", seconds=5)
+        monkeypatch.undo()
+        with ThreadPoolExecutor(1) as other:
+            waiting = other.submit(hold, tmp_path / "run")
+            holder.kill()
+            # The forked child, like a worker that loads tiles, still lives. It lets the lock go when it is scheduled.
+            waiting.result(timeout=10)
         os.killpg(holder.pid, signal.SIGKILL)
 
 
