@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lowvision.commands.accelerate import planning
 from lowvision.commands.accelerate.split import Split
+from lowvision.models.architecture import Architecture
+from lowvision.plugins.contracts import Task
+from lowvision_sr import FSRCNN, SuperResolution
 
 
 @given(pixels=st.floats(1, 1e9), held_out=st.integers(1, 8))
@@ -28,6 +32,23 @@ def test_a_faster_teacher_is_measured_on_larger_centres_then_at_more_points_on_m
 
 def test_a_centre_holds_at_least_two_tiles() -> None:
     assert planning._measuring(1, 8, 64).centre == 128
+
+
+class Deep(FSRCNN):
+    """A network with the receptive field of a deeper one."""
+
+    radius: int | None
+
+    def reach(self, task: Task) -> int | None:
+        return self.radius
+
+
+@pytest.mark.parametrize(
+    ("radius", "size", "merges"), [(18, 32, False), (63, 32, False), (64, 64, False), (None, 64, True)]
+)
+def test_a_teacher_that_sees_far_gets_tiles_with_more_context(radius: int | None, size: int, merges: bool) -> None:
+    teacher = Architecture(task=SuperResolution(scale=4), branches=(Deep(radius=radius),))
+    assert (planning._tile(teacher).size, planning._tile(teacher).merge) == (size, merges)
 
 
 def test_a_split_can_be_measured_on_fewer_photographs() -> None:
