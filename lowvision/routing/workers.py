@@ -27,7 +27,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     if threads == 1:
         yield from map(work, items)
         return
-    with TEAMS.single_threaded(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with TEAMS.single_threaded(), ThreadPoolExecutor(threads, initializer=_set_threads, initargs=(1,)) as pool:
         pending: deque[Future[Result]] = deque()
         try:
             for item in items:
@@ -39,6 +39,15 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _set_threads(count: int) -> None:
+    """Set the number of threads that PyTorch uses per operation in this thread.
+
+    The first operation of a thread replaces its number by the one that any thread set last, unless it was read before.
+    """
+    torch.get_num_threads()
+    torch.set_num_threads(count)
 
 
 @dataclass
@@ -71,7 +80,7 @@ class Teams:
             if not self._active:
                 self._size = torch.get_num_threads()
             self._active += 1
-            torch.set_num_threads(1)
+            _set_threads(1)
         try:
             yield
         finally:
