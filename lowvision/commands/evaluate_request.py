@@ -45,7 +45,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """What is measured, and how; everything but the photographs and the machine."""
+    """Weights, budgets, task, protocol and metrics of an evaluation: everything but the photographs and the machine."""
 
     weights: Path
     budgets: tuple[float, ...] = ()
