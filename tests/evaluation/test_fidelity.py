@@ -28,6 +28,7 @@ from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.calibration import Curve
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Runtime, Task, Trained
+from lowvision.routing.engine import RestoredTiles
 from lowvision.routing.tiling import plan
 from lowvision.testing.registration import registered
 from lowvision.testing.small_run import SmallBackbone
@@ -310,3 +311,11 @@ def test_a_row_sums_seconds_and_reports_mean_and_worst(seconds: list[float], psn
     assert row["seams"] == pytest.approx((0.5 + 1.5) / 2)  # of the photographs whose borders can be compared
     way.seams = []
     assert way.summary(teacher)["seams"] is None
+
+
+def test_the_tiles_of_all_photographs_are_counted() -> None:
+    way, image, tiling = Way(0.3), torch.zeros(3, 40, 40), plan(20, 20, 20, 0)
+    engine: Any = SimpleNamespace(scale=2, networks=SimpleNamespace(branches=(0, 1)))
+    for branch in (1, 0, 1):
+        fidelity._compare(way, RestoredTiles(image, torch.tensor([branch]), 0, tiling), image, image, engine)
+    assert way.tiles.tolist() == [1, 2]
