@@ -74,7 +74,7 @@ class UnseededStage(TrainingStage):
 
 
 class OwnLossAlone(TrainingStage):
-    """Trains by a loss of its own and ignores that of the recipe."""
+    """Trains by its own loss and ignores the loss of the recipe."""
 
     place: ClassVar[float] = 5
     trains: ClassVar[Trainable | None] = "base"
