@@ -1,7 +1,7 @@
 """Accelerate trained networks of other people, and measure speed and fidelity on photographs that were not used.
 
     python benchmarks/accelerated_networks.py --weights FOLDER --train FOLDER --val FOLDER
-        [--only NAME...] [--minutes 60]
+        [--only NAME...] [--minutes 60] [--points 6]
 
 `--weights` holds the files as their authors published them. Each network is accelerated by `lowvision accelerate` on
 the photographs of `--train`, shrunk as the network gets them, and measured on those of `--val`, shrunk likewise, or on
@@ -79,6 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, help="side of centres in LQ pixels; default: whole photographs")
     parser.add_argument("--longer-side", type=int, default=2048, help="longer side of ground truth; larger ones shrink")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--points", type=int, default=6, help="measured points of the curve, besides that of 0.3 dB")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--only", nargs="*", choices=list(DEMONSTRATIONS))
     return parser.parse_args()
@@ -119,7 +120,7 @@ def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, 
         device="cpu",
         runtime=options.runtime,
         rounds=options.rounds,
-        points=6,
+        points=options.points,
         max_loss=0.3,
         say=lambda line: print(line, flush=True),
     ).document

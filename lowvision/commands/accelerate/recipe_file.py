@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands.accelerate.planning import Plan, escaped
+from lowvision.commands.accelerate.planning import POINTS, Plan, escaped
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.config import yaml_reader
 from lowvision.models import weights
@@ -125,7 +125,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
             "log_every": max(1, plan.predictor_steps // 5),
             "error_tiles": 4096,
         },
-        "calibrate": {"points": plan.measuring.points, "size": plan.measuring.centre},
-        "fidelity": {"max_loss": request.max_loss, "runtime": request.runtime},
+        "calibrate": {"points": POINTS, "size": plan.measuring.centre},
+        "fidelity": {"max_loss": request.max_loss, "rounds": plan.measuring.rounds, "runtime": request.runtime},
         "evaluate": None,
     }

@@ -29,6 +29,7 @@ from lowvision.pipeline.stages.job import CALIBRATED, SET, Job
 from lowvision.routing import oracle
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine, Routes
+from lowvision.routing.window_cache import cached
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     """Measure the curve; every process measures its share of the photographs."""
     device = job.accelerator.device
     engine = engines.of_container(loaded, job.deployed, device, engines.geometry(job.deployed), options.batch)
+    networks = engine.networks
     photographs = job.photographs("valid")
     shard = range(job.accelerator.process_index, len(photographs), job.accelerator.num_processes)
     crops = [_center_crop(job, photographs[number], options.size, job.recipe.seed + number) for number in shard]
@@ -127,6 +129,8 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     is_tiled = bool(crops) and crops[0].is_taught and sees_all
     bases, rows = [], []
     for given_crop in crops:
+        # Neighbouring points of the curve differ in few tiles.
+        engine = replace(engine, networks=cached(networks))
         base = engine.restore(given_crop.lq, len(loaded.branches) - 1).image
         crop = replace(given_crop, gt=base.clamp(0, 1).cpu()) if is_tiled else given_crop
         bases.append(_quality(base, crop))

@@ -18,15 +18,14 @@ def test_calibration_and_report_fit_into_their_time_unless_even_the_smallest_do_
     pixels: float, held_out: int
 ) -> None:
     chosen = planning._measuring(pixels, held_out, 32)
-    needed = chosen.photographs * planning._passes(chosen.points) * chosen.centre**2
-    smallest = (96, planning.FEWEST_POINTS, min(planning.FEWEST_PHOTOGRAPHS, held_out))
-    assert needed <= pixels or (chosen.centre, chosen.points, chosen.photographs) == smallest
+    needed = chosen.photographs * planning._passes(chosen.rounds) * chosen.centre**2
+    smallest = (96, planning.FEWEST_ROUNDS, min(planning.FEWEST_PHOTOGRAPHS, held_out))
+    assert needed <= pixels or (chosen.centre, chosen.rounds, chosen.photographs) == smallest
 
 
-def test_a_faster_teacher_is_measured_on_larger_centres_then_at_more_points_on_more_photographs() -> None:
+def test_a_faster_teacher_is_measured_on_larger_centres_then_on_more_photographs_in_more_rounds() -> None:
     chosen = [planning._measuring(pixels, 8, 32) for pixels in (1e5, 1e6, 1.2e6, 1e9)]
-    assert [(each.photographs, each.points) for each in chosen] == [(3, 7), (3, 7), (8, 7), (8, 13)]
-    assert chosen[0].centre <= chosen[1].centre
+    assert [(each.photographs, each.rounds) for each in chosen] == [(3, 1), (8, 1), (8, 2), (8, 2)]
     assert chosen[-1].centre == planning.CENTRES[0]
 
 
