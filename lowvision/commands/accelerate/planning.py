@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 
 import torch
@@ -13,6 +13,7 @@ from lowvision.commands.accelerate import students as candidates
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.split import Split, split
 from lowvision.commands.accelerate.students import Student
+from lowvision.commands.accelerate.thoroughness import Thoroughness
 from lowvision.data import crops, photographs
 from lowvision.data.photographs import Photograph
 from lowvision.errors import DataError, UsageError
@@ -53,29 +54,6 @@ PLANNED = 0.8
 """Fraction of the minutes that is planned: loading, validation and steps slower than the quickest take the rest."""
 PREDICTOR_SECONDS = 0.06
 """Assumed seconds of a step of the error predictor on one core; it is small."""
-CENTRES = (512, 384, 256, 192, 128, 96)
-"""Candidates for the side of what is calibrated and reported on, in LQ pixels."""
-POINTS = 13
-"""Points of the calibrated curve: each needs only the windows that no earlier one did."""
-ROUNDS, FEWEST_ROUNDS = 2, 1
-"""Timed rounds of the report, and those for a teacher that is too slow for them."""
-FEWEST_PHOTOGRAPHS = 3
-"""Photographs of calibration and report for a teacher that is still too slow."""
-TARGET_PASSES, CURVE_PASSES, ROUND_PASSES = 2, 4, 4.6
-"""How often the teacher restores each pixel that is held out: for targets, for all points of the curve together
-(measured: 3.2 to 4.2 with merged tiles, fewer without), and in each round of the report."""
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """The numbers and sizes of what calibration and report measure."""
-
-    centre: int
-    """Side of the centres of photographs, in LQ pixels."""
-    rounds: int
-    """Timed rounds of the report."""
-    photographs: int
-    """Number of photographs of the calibration, and of the report."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +74,7 @@ class Plan:
     crops: int
     crop_size: int
     context: int
-    measuring: Measuring
+    thoroughness: Thoroughness
     batch: int
     """Tiles of a training step."""
     steps: tuple[int, ...]
@@ -136,11 +114,11 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
     steps = tuple(max(FEWEST_STEPS, int(spare / len(students) / own)) for own in seconds)
     pixel = each / (crop_size + 2 * context) ** 2
-    measuring = _measuring(MEASURING_SHARE * total / pixel, len(used.valid), tile.size)
+    thoroughness = Thoroughness.within(MEASURING_SHARE * total / pixel, len(used.valid), tile.size)
     result = Plan(
         architecture=teacher,
         is_container=architecture.kind == "container",
-        split=used.held_out(measuring.photographs),
+        split=used.held_out(thoroughness.photographs),
         students=tuple(students),
         start=start if any(warm) else None,
         is_warm=all(warm),
@@ -148,7 +126,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
         crops=count,
         crop_size=crop_size,
         context=context,
-        measuring=measuring,
+        thoroughness=thoroughness,
         batch=_batch(tile.size),
         steps=steps,
         predictor_steps=max(
@@ -255,27 +233,6 @@ def _step_seconds(student: Student, teacher: Architecture, side: int) -> float:
         optimizer.zero_grad()
         best = min(best, time.perf_counter() - began)
     return best
-
-
-def _measuring(pixels: float, held_out: int, tile: int) -> Measuring:
-    """Return the most thorough calibration and report that fit into their part of the time.
-
-    pixels: number of pixels that the teacher can restore within it. held_out: number of photographs of each.
-    """
-    levels = [(ROUNDS, held_out), (FEWEST_ROUNDS, held_out), (FEWEST_ROUNDS, min(FEWEST_PHOTOGRAPHS, held_out))]
-    fits = [
-        Measuring(side, rounds, count)
-        for rounds, count in levels
-        for side in CENTRES
-        if count * _passes(rounds) * side**2 <= pixels
-    ]
-    best = fits[0] if fits else Measuring(CENTRES[-1], *levels[-1])
-    return replace(best, centre=max(best.centre, 2 * tile))
-
-
-def _passes(rounds: int) -> float:
-    """Return how often the teacher restores each held-out pixel."""
-    return TARGET_PASSES + CURVE_PASSES + ROUND_PASSES * rounds
 
 
 def _tell(

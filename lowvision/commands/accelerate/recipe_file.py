@@ -7,8 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lowvision.commands.accelerate.planning import POINTS, Plan, escaped
+from lowvision.commands.accelerate.planning import Plan, escaped
 from lowvision.commands.accelerate.request import AccelerateRequest
+from lowvision.commands.accelerate.thoroughness import POINTS
 from lowvision.config import yaml_reader
 from lowvision.models import weights
 from lowvision.plugins.registry import Registry
@@ -51,7 +52,7 @@ def document(plan: Plan, request: AccelerateRequest, registry: Registry) -> dict
             "crops": plan.crops,
             "size": plan.crop_size,
             "context": plan.context,
-            "centre": plan.measuring.centre,
+            "centre": plan.thoroughness.centre,
         },
         "branches": [
             *(registry.serialize(student.backbone) for student in plan.students),
@@ -125,7 +126,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
             "log_every": max(1, plan.predictor_steps // 5),
             "error_tiles": 4096,
         },
-        "calibrate": {"points": POINTS, "size": plan.measuring.centre},
-        "fidelity": {"max_loss": request.max_loss, "rounds": plan.measuring.rounds, "runtime": request.runtime},
+        "calibrate": {"points": POINTS, "size": plan.thoroughness.centre},
+        "fidelity": {"max_loss": request.max_loss, "rounds": plan.thoroughness.rounds, "runtime": request.runtime},
         "evaluate": None,
     }
