@@ -114,7 +114,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
     steps = tuple(max(FEWEST_STEPS, int(spare / len(students) / own)) for own in seconds)
     pixel = each / (crop_size + 2 * context) ** 2
-    thoroughness = Thoroughness.within(MEASURING_SHARE * total / pixel, len(used.valid), tile.size)
+    thoroughness = Thoroughness.within(MEASURING_SHARE * total / pixel, len(used.valid), tile)
     result = Plan(
         architecture=teacher,
         is_container=architecture.kind == "container",

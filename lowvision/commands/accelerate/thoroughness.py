@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
+from lowvision.models.architecture import Tile
+
 CENTRES = (512, 384, 256, 192, 128, 96)
-"""Candidates for the side of what is calibrated and reported on, in LQ pixels."""
+"""Largest sides of what is calibrated and reported on, in LQ pixels; tiles fit into it without more overlap."""
 POINTS = 13
 """Points of the calibrated curve: each needs only the windows that no earlier one did."""
 ROUNDS, FEWEST_ROUNDS = 2, 1
@@ -30,7 +32,7 @@ class Thoroughness:
     """Number of photographs of the calibration, and of the report."""
 
     @classmethod
-    def within(cls, pixels: float, held_out: int, tile: int) -> Self:
+    def within(cls, pixels: float, held_out: int, tile: Tile) -> Self:
         """Return the most thorough calibration and report that fit into their part of the time.
 
         pixels: number of pixels that the teacher can restore within it. held_out: number of photographs of each.
@@ -39,11 +41,16 @@ class Thoroughness:
         fits = [
             cls(side, rounds, count)
             for rounds, count in levels
-            for side in CENTRES
+            for side in (_fitting(most, tile) for most in CENTRES)
             if count * _passes(rounds) * side**2 <= pixels
         ]
-        best = fits[0] if fits else cls(CENTRES[-1], *levels[-1])
-        return replace(best, centre=max(best.centre, 2 * tile))
+        return fits[0] if fits else cls(_fitting(CENTRES[-1], tile), *levels[-1])
+
+
+def _fitting(side: int, tile: Tile) -> int:
+    """Return the largest side of at most `side` that tiles cover with their least overlap; at least two tiles."""
+    stride = tile.size - tile.overlap
+    return max(2, (side - tile.overlap) // stride) * stride + tile.overlap
 
 
 def _passes(rounds: int) -> float:
