@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+TIFF_PARTS = (
+    rb"TIFF|Fax|OJPEG|JPEG|LZW|ZIP|PackBits|Predictor|ThunderDecode|NeXT|DumpMode|Log(?:Luv|L16)|PixarLog|ZSTD|LZMA"
+    rb"|LERC|TWebP|JBIG|MissingRequired|ChopUp|EstimateStripByteCounts|Fetch|setByteArray|gtTile|gtStrip"
+)
+"""Beginnings of the names of libtiff's functions, which its messages start with."""
 MESSAGE = re.compile(
     rb"(?:libpng (?:error|warning)|Corrupt JPEG data|Premature end of JPEG|Invalid SOS parameters"
     rb"|Inconsistent progression sequence|Unknown Adobe color transform|Warning: unknown JFIF revision"
-    rb"|_?(?:TIFF|Fax|OJPEG)\w*:).*\n?"
+    rb"|_?(?:" + TIFF_PARTS + rb")\w*:).*\n?"
 )
 STANDARD_ERROR = 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +38,38 @@ def test_a_jpeg_of_an_unknown_revision_is_read_without_a_line_of_its_library(
     path.write_bytes(content)
     assert io.read(path).pixels.shape == (16, 16, 3)
     assert capfd.readouterr().err == ""
+
+
+def test_a_tiff_that_lacks_its_strips_is_an_error_without_a_line_of_its_library(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.tif"
+    io.write(path, Image(np.full((16, 16, 3), 90, np.uint8)))
+    content = bytearray(path.read_bytes())
+    first = struct.unpack_from("<I", content, 4)[0]
+    entries = range(first + 2, first + 2 + 12 * struct.unpack_from("<H", content, first)[0], 12)
+    (strips,) = [entry for entry in entries if struct.unpack_from("<H", content, entry)[0] == 273]
+    struct.pack_into("<H", content, strips, 65000)
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        io.read(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'MissingRequired: TIFF directory is missing required "StripOffsets" field.',
+        '_TIFFVSetField: tempfile.tif: Bad value 3 for "PlanarConfiguration" tag.',
+        "LZWDecode: Not enough data at scanline 3 (short 12 bytes).",
+        "Fax4Decode: Bad code word at line 1 of strip 0 (x 3).",
+        "ZIPDecode: Decoding error at scanline 0, incorrect header check.",
+    ],
+)
+def test_a_line_of_libtiff_is_hidden(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with library_messages.hidden():
+        os.write(2, f"{line}\nkept\n".encode())
+    assert capfd.readouterr().err == "kept\n"
 
 
 def test_stderr_output_of_others_is_kept_while_threads_decode(capfd: pytest.CaptureFixture[str]) -> None:
