@@ -1,4 +1,7 @@
-"""Keep the messages that libpng, libjpeg and libtiff write to standard error by themselves away from the terminal."""
+"""Keep what image libraries say about damaged files away from the terminal: damage that matters raises.
+
+libpng, libjpeg and libtiff write to standard error by themselves; Pillow issues Python warnings.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import re
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -24,13 +28,17 @@ STANDARD_ERROR = 2
 
 
 class _Redirection:
-    """Standard error of the process goes to a file while at least one thread decodes."""
+    """Standard error goes to a file, and warnings are ignored, while at least one thread decodes.
+
+    Both belong to the process, not to a thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
         self._original = -1
         self._file: IO[bytes] | None = None
+        self._warnings = warnings.catch_warnings()
 
     def begin(self) -> None:
         with self._lock:
@@ -38,6 +46,9 @@ class _Redirection:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115  # `end` closes it
                 self._original = os.dup(STANDARD_ERROR)
                 os.dup2(self._file.fileno(), STANDARD_ERROR)
+                self._warnings = warnings.catch_warnings()
+                self._warnings.__enter__()
+                warnings.simplefilter("ignore")
             self._users += 1
 
     def end(self) -> None:
@@ -46,6 +57,7 @@ class _Redirection:
             self._users -= 1
             if self._users or self._file is None:
                 return
+            self._warnings.__exit__(None, None, None)
             os.dup2(self._original, STANDARD_ERROR)
             os.close(self._original)
             self._file.seek(0)

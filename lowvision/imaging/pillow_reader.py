@@ -6,8 +6,6 @@ Its classes per format are used directly: the first bytes of a file choose the f
 from __future__ import annotations
 
 import logging
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +27,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from lowvision.errors import DataError, summary_of
-from lowvision.imaging import headers
+from lowvision.imaging import headers, library_messages
 from lowvision.imaging.formats import AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PNM, WEBP, ImageFormat
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, spread
 from lowvision.imaging.limits import Limit, check_length
@@ -52,17 +50,14 @@ MPF = b"MPF\0"
 LONGEST_HEADER = 2**18
 """Bytes in which the index of a multi-picture file is searched."""
 MOST_PICTURES = 100
-_filters = threading.Lock()
 
 
 @contextmanager
 def opened(path: Path, content: bytes, image_format: ImageFormat) -> Iterator[ImageFile]:
     """Yield a file whose header is read. Raises DataError, also for errors of Pillow inside the block."""
     try:
-        with _filters, warnings.catch_warnings():  # the lock: filters belong to the process, not to a thread
-            warnings.simplefilter("ignore")  # damage that matters raises
-            with CLASSES[image_format](BytesIO(content)) as file:
-                yield file
+        with library_messages.hidden(), CLASSES[image_format](BytesIO(content)) as file:
+            yield file
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow raises many types for damaged files
@@ -111,10 +106,8 @@ def jpegs_of(path: Path, content: bytes) -> list[bytes]:
     if base < len(MPF):
         return [content]
     try:
-        with _filters, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with MpoImagePlugin.MpoImageFile(BytesIO(content)) as file:
-                entries = (file.mpinfo or {})[0xB002]
+        with library_messages.hidden(), MpoImagePlugin.MpoImageFile(BytesIO(content)) as file:
+            entries = (file.mpinfo or {})[0xB002]
         starts = [base + entry["DataOffset"] for entry in entries if entry["DataOffset"]]
     except Exception:  # Pillow raises many types for a damaged index; the first image is still there
         starts = []

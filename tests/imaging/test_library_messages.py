@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_a_line_of_libtiff_is_hidden(line: str, capfd: pytest.CaptureFixture[str
     with library_messages.hidden():
         os.write(2, f"{line}\nkept\n".encode())
     assert capfd.readouterr().err == "kept\n"
+
+
+def test_warnings_are_ignored_until_the_last_thread_has_decoded() -> None:
+    def decode(n: int) -> None:
+        with library_messages.hidden():
+            warnings.warn("damaged", stacklevel=1)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(decode, range(40)))
+    with pytest.warns(UserWarning, match="of our own"):
+        warnings.warn("of our own", stacklevel=1)
 
 
 def test_stderr_output_of_others_is_kept_while_threads_decode(capfd: pytest.CaptureFixture[str]) -> None:
