@@ -53,6 +53,7 @@ DEMONSTRATIONS = {
     "general": Demonstration("RealESRGAN_General_x4_v3.param", 4),
     "general-half": Demonstration("RealESRGAN_General_x4_v3.param", 2),
     "x4plus": Demonstration("RealESRGAN_x4plus.param", 4),
+    "x4plus-half": Demonstration("RealESRGAN_x4plus.param", 2),
     "rlfn": Demonstration("rlfn_s_x4.pth", 8, has_truth=True),
     "plainusr": Demonstration("PlainUSRL_Rep_x4.pth", 8, has_truth=True),
     "craft": Demonstration("team34_craft.pth", 8, has_truth=True),
