@@ -6,6 +6,7 @@ import logging
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import PIL.Image
 from lowvision.errors import DataError, summary_of
 from lowvision.imaging import exif as tags
 from lowvision.imaging import iptc, png, tiff_writer
+from lowvision.imaging import xmp as packets
 from lowvision.imaging.alpha import flattened
 from lowvision.imaging.formats import BMP, BY_SUFFIX, JPEG, PNG, TIFF, WEBP, ImageFormat
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, describes
@@ -72,9 +74,10 @@ def check_size(path: Path, height: int, width: int) -> None:
     """Raise DataError if the format of a suffix cannot hold an image of this size."""
     longest = BY_SUFFIX[path.suffix.lower()].longest_side
     if longest and max(height, width) > longest:
+        way_out = "write .png or .tif" if max(height, width) <= (PNG.longest_side or 0) else "request a smaller one"
         raise DataError(
             f"{path}: {path.suffix} cannot hold an image of {width}x{height} pixels, only up to {longest} a side; "
-            "write .png or .tif"
+            f"{way_out}"
         )
 
 
@@ -92,6 +95,11 @@ def _fitted(path: Path, image: Image, image_format: ImageFormat, background: Col
     exif = image.exif and tags.with_size(image.exif, width, height)
     icc = image.icc if describes(image.icc, pixels) else None
     metadata = image.metadata
+    metadata = replace(
+        metadata,
+        dpi=metadata.dpi or (tags.resolution(exif) if exif else None),
+        xmp=metadata.xmp and packets.with_size(metadata.xmp, width, height),
+    )
     if image_format is JPEG:
         metadata = iptc.for_jpeg(metadata, LARGEST_SEGMENT)
     elif image_format is TIFF:
@@ -104,7 +112,7 @@ def _fitted(path: Path, image: Image, image_format: ImageFormat, background: Col
 
 def _not_held(image_format: ImageFormat, exif: bytes | None, icc: bytes | None, metadata: Metadata) -> list[str]:
     """Return the names of the metadata that a format has no place for."""
-    names = []
+    names = list(metadata.lost)
     if image_format is BMP:
         names += [name for name, block in (("EXIF", exif), ("ICC", icc), ("XMP", metadata.xmp)) if block]
     if image_format is WEBP and metadata.dpi and not exif:

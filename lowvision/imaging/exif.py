@@ -16,8 +16,14 @@ WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 FOLDERS = frozenset({EXIF, GPS, INTEROPERABILITY})
 """Tags whose value is the offset of another directory."""
-DESCRIPTIVE = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, EXIF, GPS})
-"""Tags of a TIFF's first directory that describe the photograph (camera, date), not the storage of pixels."""
+RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT = 282, 283, 296
+DESCRIPTIVE = frozenset(
+    {269, 270, 271, 272, RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT, 305, 306, 315, 316, 33432, EXIF, GPS}
+) | frozenset({18246, 18249, *range(40091, 40096)})
+"""Tags of a TIFF's first directory that describe the photograph (camera, date, rating, title), not the storage of
+pixels; those of the second set are Microsoft's."""
+PER_INCH = {2: 1.0, 3: 2.54}
+"""Factors to pixels per inch, by the unit of the resolution: inch, centimetre."""
 PIXELS_WIDE = frozenset({WIDTH, 40962})
 """Tags of the image width, in the first and in the EXIF directory."""
 PIXELS_HIGH = frozenset({HEIGHT, 40963})
@@ -25,7 +31,9 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 """Bytes per value of each type; those from 16 on are BigTIFF's."""
 WORD_SIZES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes that are reversed between byte orders, for the types that depend on it."""
-SHORT, LONG = 3, 4
+SHORT, LONG, RATIONAL = 3, 4, 5
+TURNED = frozenset({5, 6, 7, 8})
+"""Orientations that exchange width and height."""
 MOST_ENTRIES = 4096
 """Largest number of entries that are read from one block; cameras write some hundred."""
 DAMAGED = (struct.error, KeyError, ValueError)
@@ -43,7 +51,7 @@ class Tag:
 
 Directory = dict[int, "Tag | Directory"]
 _ONE = Tag(5, 1, struct.pack("<LL", 1, 1))
-NO_RESOLUTION = {282: _ONE, 283: _ONE, 296: Tag(SHORT, 1, struct.pack("<H", 1))}
+NO_RESOLUTION = {RESOLUTION_X: _ONE, RESOLUTION_Y: _ONE, RESOLUTION_UNIT: Tag(SHORT, 1, struct.pack("<H", 1))}
 """Tags that declare square pixels without a size, which many programs write into every TIFF."""
 
 
@@ -68,6 +76,8 @@ def upright(block: bytes) -> bytes | None:
     try:
         edited = bytearray(block)
         order = _byte_order(edited)
+        if orientation(block) in TURNED:
+            _swap_resolution(edited, order)
         _set_short(edited, order, ORIENTATION, 1)
         start = _first(edited, order)
         (length,) = struct.unpack_from(f"{order}H", edited, start)
@@ -77,6 +87,20 @@ def upright(block: bytes) -> bytes | None:
     except DAMAGED:
         return None
     return bytes(edited)
+
+
+def resolution(block: bytes) -> tuple[float, float] | None:
+    """Return pixels per inch, horizontally and vertically; None if the block has none."""
+    directory = described(block)
+    values, unit = [], directory.get(RESOLUTION_UNIT)
+    for tag in (RESOLUTION_X, RESOLUTION_Y):
+        item = directory.get(tag)
+        if not isinstance(item, Tag) or item.kind != RATIONAL or item.count != 1:
+            return None
+        numerator, denominator = struct.unpack("<LL", item.value)
+        values.append(numerator / denominator if denominator else 0.0)
+    factor = PER_INCH.get(int.from_bytes(unit.value, "little") if isinstance(unit, Tag) else 2)
+    return (values[0] * factor, values[1] * factor) if factor and min(values) > 0 else None
 
 
 def with_size(block: bytes, width: int, height: int) -> bytes:
@@ -97,10 +121,11 @@ def with_size(block: bytes, width: int, height: int) -> bytes:
     return bytes(edited)
 
 
-def from_tiff(tiff: bytes, start: int | None = None) -> bytes | None:
+def from_tiff(tiff: bytes, start: int | None = None, turn: int = 1) -> bytes | None:
     """Return the tags that describe the photograph of a TIFF page as an EXIF block; None if it has none.
 
-    start: offset of the page's directory; None: that of the first page. BigTIFF files are read too.
+    start: offset of the page's directory; None: that of the first page. BigTIFF files are read too. turn: orientation
+    that is applied to the pixels.
     """
     try:
         layout = _layout(tiff)
@@ -109,6 +134,9 @@ def from_tiff(tiff: bytes, start: int | None = None) -> bytes | None:
         return None
     if [directory.get(tag) for tag in NO_RESOLUTION] == list(NO_RESOLUTION.values()):
         directory = {tag: item for tag, item in directory.items() if tag not in NO_RESOLUTION}
+    if turn in TURNED and directory.keys() >= {RESOLUTION_X, RESOLUTION_Y}:
+        x, y = directory[RESOLUTION_X], directory[RESOLUTION_Y]
+        directory |= {RESOLUTION_X: y, RESOLUTION_Y: x}
     return struct.pack("<2sHL", b"II", 42, 8) + packed(directory, 8) if directory else None
 
 
@@ -136,6 +164,18 @@ def _set_short(block: bytearray, order: str, target: int, value: int) -> None:
     for at, tag, kind, count in _entries(block, order):
         if (tag, kind, count) == (target, SHORT, 1):
             struct.pack_into(f"{order}H", block, at + 8, value)
+
+
+def _swap_resolution(block: bytearray, order: str) -> None:
+    """Exchange the horizontal and the vertical resolution, by the offsets of their values."""
+    places = {
+        tag: at + 8
+        for at, tag, kind, count in _entries(block, order)
+        if tag in (RESOLUTION_X, RESOLUTION_Y) and (kind, count) == (RATIONAL, 1)
+    }
+    if len(places) == 2:
+        x, y = places[RESOLUTION_X], places[RESOLUTION_Y]
+        block[x : x + 4], block[y : y + 4] = block[y : y + 4], block[x : x + 4]
 
 
 def _entries(block: bytes | bytearray, order: str, start: int | None = None) -> Iterator[tuple[int, int, int, int]]:

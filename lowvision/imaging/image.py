@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from lowvision.imaging import xmp as packets
+from lowvision.imaging.exif import TURNED
 
 Pixels = NDArray[Any]
 """(H,W,C) with C 1 (grey), 3 (RGB) or 4 (RGB and alpha); uint8, uint16, or float32 nominally in [0,1]."""
@@ -27,6 +30,15 @@ class Metadata:
     """Name and data of JPEG segments: comments, Photoshop's resources with IPTC, and the rest of a long XMP packet."""
     tiff: tuple[tuple[int, int, int, bytes], ...] = ()
     """Tag, type, count and little-endian bytes of TIFF tags: IPTC, Photoshop's resources, number and name of a page."""
+    lost: tuple[str, ...] = ()
+    """Names of parts of the file that no result keeps; writing warns of them."""
+
+    def turned(self, orientation: int) -> Metadata:
+        """Return the metadata of an image to whose pixels an EXIF orientation was applied."""
+        if orientation == 1:
+            return self
+        dpi = self.dpi[::-1] if self.dpi and orientation in TURNED else self.dpi
+        return replace(self, dpi=dpi, xmp=packets.upright(self.xmp) if self.xmp else self.xmp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +90,7 @@ def describes(icc: bytes | None, pixels: Pixels) -> bool:
 
 def oriented(pixels: Pixels, orientation: int) -> Pixels:
     """Return the pixels with an EXIF orientation applied (EXIF 2.32, table 6)."""
-    if orientation in {5, 6, 7, 8}:
+    if orientation in TURNED:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in {3, 4, 7, 8}:
         pixels = pixels[::-1]

@@ -57,6 +57,8 @@ DEPTHS = {suffix: BY_SUFFIX[suffix].depths for suffix in WRITABLE}
 """The suffixes that `write` supports, and the dtypes that each format holds, the best one last."""
 OPENCV = frozenset({PNG, HDR, PFM})
 """Formats that OpenCV decodes, besides JPEG, if they are not animated."""
+PROFILE = "the ICC profile, which describes other channels,"
+"""Name of a profile of e.g. CMYK, whose pixels became RGB."""
 FONT, FONT_WEIGHT = "sans", 400
 """A font inside OpenCV: pictures look the same on every machine."""
 
@@ -269,15 +271,22 @@ def _with_transparent(pixels: Pixels, value: int, bits: int) -> Pixels:
 def _upright(image: Image) -> Image:
     """Return the image with its EXIF orientation applied."""
     exif = image.exif and image.exif.removeprefix(b"Exif\0\0")  # a prefix of JPEG that other formats may have too
-    pixels = oriented(image.pixels, tags.orientation(exif) if exif else 1)
-    return replace(image, pixels=np.ascontiguousarray(pixels), exif=tags.upright(exif) if exif else None)
+    turn = tags.orientation(exif) if exif else 1
+    return replace(
+        image,
+        pixels=np.ascontiguousarray(oriented(image.pixels, turn)),
+        exif=tags.upright(exif) if exif else None,
+        metadata=image.metadata.turned(turn),
+    )
 
 
 def _checked(path: Path, image: Image) -> Image:
     """Return the image without a profile for other channels. Raises DataError for pixels that are not finite."""
     if image.pixels.dtype == np.float32 and not np.isfinite(image.pixels).all():
         raise DataError(f"{path}: has pixels that are NaN or infinite; replace them")
-    return image if describes(image.icc, image.pixels) else replace(image, icc=None)
+    if image.icc is None or describes(image.icc, image.pixels):
+        return image
+    return replace(image, icc=None, metadata=replace(image.metadata, lost=(*image.metadata.lost, PROFILE)))
 
 
 def _unreadable(path: Path) -> str:

@@ -27,7 +27,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from lowvision.errors import DataError, summary_of
-from lowvision.imaging import headers, library_messages
+from lowvision.imaging import bmp, headers, jpeg2000, library_messages, png
 from lowvision.imaging.formats import AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PNM, WEBP, ImageFormat
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, spread
 from lowvision.imaging.limits import Limit, check_length
@@ -83,6 +83,9 @@ def read_frames(path: Path, content: bytes, image_format: ImageFormat, limit: Li
             durations.append(float(file.info.get("duration", 0)))
         if image_format is WEBP and all(image.pixels[..., 3:].min(initial=255) == 255 for image in images):
             images = [replace(image, pixels=image.pixels[..., :3]) for image in images]  # libwebp may add alpha
+        if image_format is PNG:
+            exif, icc, metadata = png.read_blocks(content)
+            images = [replace(image, exif=exif, icc=icc, metadata=metadata) for image in images]
         return Frames(tuple(images), tuple(durations), _plays(image_format, file))
 
 
@@ -126,14 +129,24 @@ def _frame(path: Path, content: bytes, image_format: ImageFormat, file: ImageFil
     if pixels is None:
         file.load()
         pixels = _pixels(path, file)
-    xmp = file.info.get("xmp")
     return Image(
         pixels,
-        file.info.get("exif"),
-        file.info.get("icc_profile"),
-        Metadata(xmp=xmp if isinstance(xmp, bytes) else None, dpi=_dpi(file) if "dpi" in file.info else None),
+        *_blocks(content, image_format, file),
         is_lossless_webp=image_format is WEBP and headers.is_lossless_webp(content),
     )
+
+
+def _blocks(content: bytes, image_format: ImageFormat, file: ImageFile) -> tuple[bytes | None, bytes | None, Metadata]:
+    """Return EXIF, ICC and all other metadata."""
+    exif, icc, xmp = file.info.get("exif"), file.info.get("icc_profile"), file.info.get("xmp")
+    if image_format is JPEG2000:
+        exif, icc, xmp = jpeg2000.read_blocks(content)
+    elif image_format is BMP:
+        icc = bmp.profile(content)
+    comment = file.info.get("comment") if image_format is GIF else None
+    text = (png.comment(comment),) if isinstance(comment, bytes) and comment else ()
+    dpi = _dpi(file) if "dpi" in file.info else None
+    return exif, icc, Metadata(xmp=xmp if isinstance(xmp, bytes) else None, dpi=dpi, png=text)
 
 
 def _pixels(path: Path, file: ImageFile) -> Pixels:

@@ -95,6 +95,18 @@ def blocks_to_write(exif: bytes | None, icc: bytes | None, metadata: Metadata) -
     yield from (chunk for chunk in metadata.png if chunk[0] in TEXT)
 
 
+def comment(text: bytes) -> Chunk:
+    """Return a comment of another format, in ASCII, UTF-8 or Latin-1, as a chunk of text."""
+    text = text.replace(b"\0", b" ")
+    if text.isascii():
+        return b"tEXt", b"Comment\0" + text
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return b"tEXt", b"Comment\0" + text
+    return b"iTXt", b"Comment\0\0\0\0\0" + text
+
+
 def _profile(data: bytes) -> bytes | None:
     name_end = data.find(b"\0")
     try:

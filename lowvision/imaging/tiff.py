@@ -18,9 +18,9 @@ from PIL import JpegImagePlugin, TiffImagePlugin
 
 from lowvision.errors import DataError, summary_of
 from lowvision.imaging import exif as tags
-from lowvision.imaging import library_messages
+from lowvision.imaging import library_messages, tiff_tags
 from lowvision.imaging.alpha import straight
-from lowvision.imaging.image import Image, Metadata, Pixels, describes, oriented, spread
+from lowvision.imaging.image import Image, Metadata, Pixels, oriented, spread
 from lowvision.imaging.limits import Limit
 
 logger = logging.getLogger("lowvision")
@@ -35,6 +35,7 @@ LIBTIFF = frozenset({2, 3, 4, 6})
 XMP, IPTC, PHOTOSHOP, ICC, SUBFILES = 700, 33723, 34377, 34675, 330
 PAGE_TAGS = frozenset({IPTC, PHOTOSHOP, 285, 297})
 """Tags that are copied as they are: IPTC, Photoshop's resources, name and number of a page."""
+KEPT = PAGE_TAGS | tags.DESCRIPTIVE | {XMP, ICC}
 
 
 def read(path: Path, content: bytes, limit: Limit, all_pages: bool) -> list[Image]:
@@ -73,15 +74,16 @@ def _image(path: Path, content: bytes, page: Any, number: int, limit: Limit) -> 
     _check_layout(path, page)
     pixels = _libtiff(path, content, page, number) if _needs_libtiff(page) else _interpreted(path, page, content)
     turn = page.tags.valueof(tags.ORIENTATION, 1)
+    turn = turn if turn in range(1, 9) else 1
     if SUBFILES in page.tags:
         logger.warning("%s: smaller copies inside the file (SubIFDs) were omitted", path)
     icc, xmp = (_bytes(page, tag) for tag in (ICC, XMP))
-    exif = tags.from_tiff(content, page.offset)
+    exif = tags.from_tiff(content, page.offset, turn)
     return Image(
-        np.ascontiguousarray(oriented(pixels, turn if turn in range(1, 9) else 1)),
+        np.ascontiguousarray(oriented(pixels, turn)),
         exif and tags.upright(exif),
-        icc if describes(icc, pixels) else None,
-        Metadata(xmp=xmp, tiff=tuple(_kept_tags(page))),
+        icc,
+        Metadata(xmp=xmp, tiff=tuple(_kept_tags(page)), lost=tiff_tags.lost(page.tags.keys(), KEPT)).turned(turn),
     )
 
 

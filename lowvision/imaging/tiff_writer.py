@@ -15,7 +15,7 @@ from lowvision.imaging.image import Image, Metadata
 logger = logging.getLogger("lowvision")
 
 XMP, ICC, SUBFILE, PAGE_NUMBER = 700, 34675, 254, 297
-RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT = 282, 283, 296
+DESCRIPTION = 270
 PLACEHOLDERS = {tags.EXIF: 34666, tags.GPS: 34854}
 """Unused tags, at the same place in the order of tags, for directories, which tifffile does not write."""
 LARGEST_CLASSIC = 2**32 - 2**26
@@ -28,7 +28,7 @@ def encode(path: Path, images: Sequence[Image]) -> bytes:
     import tifffile  # here: importing it takes 0.1 s
 
     big = sum(image.pixels.nbytes for image in images) > LARGEST_CLASSIC
-    described = [tags.described(image.exif) if image.exif else {} for image in images]
+    described = [_described(path, image) for image in images]
     buffer = BytesIO()
     with tifffile.TiffWriter(buffer, bigtiff=big, byteorder="<") as writer:
         for image, directory in zip(images, described, strict=True):
@@ -38,6 +38,22 @@ def encode(path: Path, images: Sequence[Image]) -> bytes:
             logger.warning("%s: EXIF directories were omitted, because the file is larger than 4 GiB", path)
         return buffer.getvalue()
     return _with_directories(buffer, described)
+
+
+def _described(path: Path, image: Image) -> tags.Directory:
+    """Return the tags of the EXIF block, without a description that states another size of the pixels."""
+    directory = tags.described(image.exif) if image.exif else {}
+    height, width = image.pixels.shape[:2]
+    text = directory.get(DESCRIPTION)
+    value = text.value if isinstance(text, tags.Tag) else b""
+    if value.startswith(b'{"shape":'):  # by tifffile, which would compare it with the pixels
+        del directory[DESCRIPTION]
+    elif b"<OME " in value and not (b'SizeX="%d"' % width in value and b'SizeY="%d"' % height in value):
+        del directory[DESCRIPTION]
+        logger.warning(
+            "%s: the OME description was omitted, because it states another size than %dx%d", path, width, height
+        )
+    return directory
 
 
 def _write_page(writer: Any, image: Image, described: tags.Directory) -> None:
@@ -63,9 +79,9 @@ def _write_page(writer: Any, image: Image, described: tags.Directory) -> None:
 
 def _resolution(described: tags.Directory, metadata: Metadata) -> tuple[Any, int]:
     """Return the resolution as tifffile takes it, and its unit: 1 none, 2 inch, 3 centimetre."""
-    values = [described.get(tag) for tag in (RESOLUTION_X, RESOLUTION_Y)]
+    values = [described.get(tag) for tag in (tags.RESOLUTION_X, tags.RESOLUTION_Y)]
     if all(isinstance(value, tags.Tag) and value.kind == RATIONAL and value.count == 1 for value in values):
-        unit = described.get(RESOLUTION_UNIT)
+        unit = described.get(tags.RESOLUTION_UNIT)
         number = int.from_bytes(unit.value, "little") if isinstance(unit, tags.Tag) else 2
         pairs = tuple(struct.unpack("<LL", value.value) for value in values if isinstance(value, tags.Tag))
         if all(numerator and denominator for numerator, denominator in pairs):
@@ -77,7 +93,7 @@ def _resolution(described: tags.Directory, metadata: Metadata) -> tuple[Any, int
 
 def _extra(image: Image, described: tags.Directory) -> list[tuple[int, int, int, bytes, bool]]:
     """Return the tags besides those of the pixels, as tifffile takes them."""
-    own = {RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT}
+    own = {tags.RESOLUTION_X, tags.RESOLUTION_Y, tags.RESOLUTION_UNIT}
     extra = [
         (tag, item.kind, item.count, item.value)
         for tag, item in described.items()

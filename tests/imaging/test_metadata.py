@@ -10,8 +10,9 @@ import PIL.Image
 import PIL.IptcImagePlugin
 import PIL.PngImagePlugin
 import pytest
+import tifffile
 
-from lowvision.imaging import io
+from lowvision.imaging import io, png
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
@@ -81,3 +82,90 @@ def test_a_rotated_avif_becomes_upright_and_keeps_its_profile(tmp_path: Path) ->
     assert image.pixels.shape == (32, 24, 3)
     assert image.icc == profile
     assert np.abs(image.pixels.astype(int) - np.rot90(np.asarray(smooth), -1)).mean() < 6
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+def test_xmp_and_resolution_are_turned_together_with_the_pixels(tmp_path: Path, suffix: str) -> None:
+    exif = PIL.Image.Exif()
+    exif[274], exif[282], exif[283], exif[296] = 6, 300.0, 150.0, 2
+    xmp = b"<x:xmpmeta tiff:Orientation='6' exif:PixelXDimension='32'/>"
+    PIL.Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", exif=exif, xmp=xmp)
+    if suffix == ".png":  # Pillow writes XMP and the resolution of PNG by other arguments
+        text = PIL.PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        PIL.Image.fromarray(PIXELS).save(tmp_path / "a.png", exif=exif, pnginfo=text, dpi=(300, 150))
+    path = rewritten(tmp_path, f"a{suffix}", "b.tif")
+    with PIL.Image.open(path) as file:
+        assert file.size == (24, 32)
+        assert file.info["dpi"] == pytest.approx((150, 300), abs=0.1)
+        assert file.getexif().get(274, 1) == 1  # Pillow reads XMP if there is no tag
+        assert file.info["xmp"] == b"<x:xmpmeta tiff:Orientation='1' exif:PixelXDimension='24'/>"
+
+
+@pytest.mark.parametrize("target", ["b.png", "b.bmp", "b.jpg"])
+@pytest.mark.parametrize(("value", "unit"), [(300, "INCH"), (118.11, "CENTIMETER")])
+def test_the_resolution_of_a_tiff_is_stored_where_other_formats_have_it(
+    tmp_path: Path, target: str, value: float, unit: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", resolution=(value, value), resolutionunit=unit)
+    path = rewritten(tmp_path, "a.tif", target)
+    assert io.read(path).metadata.dpi == pytest.approx((300, 300), abs=0.5)
+
+
+def test_an_animated_png_keeps_its_text_and_colour_space(tmp_path: Path) -> None:
+    frames = [PIL.Image.fromarray(np.roll(PIXELS, k, axis=0)) for k in range(2)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=40)
+    chunks = [(b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", struct.pack(">L", 45455)), (b"tEXt", b"Title\0hello")]
+    (tmp_path / "a.png").write_bytes(png.with_chunks((tmp_path / "a.png").read_bytes(), chunks))
+    io.write_frames(tmp_path / "b.png", io.read_frames(tmp_path / "a.png"))
+    written = list(png.chunks((tmp_path / "b.png").read_bytes()))
+    assert [written.count(chunk) for chunk in chunks] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("comment", [b"a comment", "Größe".encode(), b"Gr\xf6\xdfe"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_comment_of_a_gif_becomes_text_of_a_png(tmp_path: Path, comment: bytes, count: int) -> None:
+    frames = [PIL.Image.fromarray(np.roll(PIXELS, k, axis=0)) for k in range(count)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], comment=comment)
+    io.write_frames(tmp_path / "b.png", io.read_frames(tmp_path / "a.gif"))
+    with PIL.Image.open(tmp_path / "b.png") as file:
+        assert isinstance(file, PIL.PngImagePlugin.PngImageFile)
+        assert file.text == {"Comment": "a comment" if comment == b"a comment" else "Größe"}
+
+
+def test_a_profile_for_other_channels_is_omitted_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    profile = bytes(16) + b"GRAY" + bytes(100)
+    PIL.Image.fromarray(PIXELS).convert("LA").save(tmp_path / "a.png", icc_profile=profile)
+    rewritten(tmp_path, "a.png", "b.png")
+    assert "b.png: the ICC profile, which describes other channels, do not fit" in caplog.text
+
+
+def test_tiff_tags_that_are_lost_are_named_and_titles_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    more = [(33550, 12, 3, (1.0, 1.0, 0.0), True), (65000, 2, 0, "private", True), (269, 2, 0, "document", True)]
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=more)
+    path = rewritten(tmp_path, "a.tif", "b.tif")
+    assert "b.tif: map coordinates, tag 65000 do not fit" in caplog.text
+    with tifffile.TiffFile(path) as file:
+        assert file.pages.first.tags[269].value == "document"
+
+
+@pytest.mark.parametrize("name", ["a.ome.tif", "a.tif"])
+def test_a_description_of_another_size_is_omitted(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    tifffile.imwrite(tmp_path / name, PIXELS, photometric="rgb")
+    image = io.read(tmp_path / name)
+    large = io.Image(np.repeat(image.pixels, 2, axis=0), image.exif, image.icc, image.metadata)
+    io.write(tmp_path / "b.tif", large)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert 270 not in file.pages.first.tags
+        assert file.asarray().shape == (48, 32, 3)
+    assert ("states another size than 32x48" in caplog.text) == (name == "a.ome.tif")
+
+
+def test_the_ome_description_of_an_image_of_the_same_size_is_kept(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.ome.tif", PIXELS, photometric="rgb")
+    with tifffile.TiffFile(rewritten(tmp_path, "a.ome.tif", "b.tif")) as file:
+        assert file.is_ome
