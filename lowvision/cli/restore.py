@@ -144,7 +144,8 @@ def _run(request: RestoreRequest, components: Registry, processes: int, as_json:
     from lowvision.commands import restore, restore_outcomes, standard_streams
     from lowvision.errors import UsageError
 
-    with standard_streams.as_files(request.patterns, request.output, request.suffix) as streams:
+    maps = request.options.draws_maps
+    with standard_streams.as_files(request.patterns, request.output, request.suffix, maps) as streams:
         if processes > 1:
             if streams.inputs != request.patterns or streams.writes:
                 raise UsageError("-: standard input and output need one process; omit --processes")

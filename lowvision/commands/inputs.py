@@ -100,6 +100,8 @@ def plan(
     ignored = Counter() if ignored is None else ignored
     if isinstance(output, Path) and (issue := file_names.too_long(output)):
         raise UsageError(f"-o: {issue}; give a shorter one")
+    if Path(f"name{suffix}").name != f"name{suffix}":
+        raise UsageError(f"--suffix {suffix}: is a path, but becomes a part of each result's name; use -o for folders")
     if _is_one_file(patterns, output):
         path, source = _one_file(patterns[0])
         inputs = [_input(path, source, _with_ending(output, ending))]
@@ -273,7 +275,7 @@ def _refuse_replacing(inputs: Sequence[Input], maps: bool) -> None:
                 raise UsageError(f"{image.path}: its result {target} would replace an input; give another -o")
             if resolved in results:
                 raise UsageError(
-                    f"{image.path}: its result {target} would replace that of {results[resolved]}; "
-                    "use two output folders, or leave --format out"
+                    f"{image.path}: its result {target} would replace that of {results[resolved]}; restore them in two "
+                    "commands, with another -o, --suffix or --format"
                 )
             results[resolved] = image.path

@@ -21,6 +21,7 @@ from lowvision.imaging.resize import resize
 from lowvision.inference.restorer import Restored, Restorer
 from lowvision.system import file_names
 from lowvision.system.locations import Location
+from lowvision.system.out_of_memory import is_out_of_memory
 from lowvision.system.printable import printable
 from lowvision.system.progress import Progress
 
@@ -215,6 +216,8 @@ def _reason(error: Exception, source: Input) -> str:
         return str(error).removeprefix(f"{source.names[0]}: ")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if is_out_of_memory(error):
+        return "memory ran out; request a smaller result, e.g. by --scale, or fewer --passes or --processes"
     return summary_of(error)
 
 

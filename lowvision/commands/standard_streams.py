@@ -32,10 +32,11 @@ class Streams:
 
 
 @contextmanager
-def as_files(inputs: Sequence[str], output: Path, suffix: str | None) -> Iterator[Streams]:
+def as_files(inputs: Sequence[str], output: Path, suffix: str | None, maps: bool = False) -> Iterator[Streams]:
     """Yield arguments in which every `-` is a temporary file; suffix: that of the result, None: that of the input.
 
-    Raises UsageError if several results would go to one stream, DataError if standard input is not an image.
+    maps: True if route maps will be written too. Raises UsageError if several results would go to one stream, DataError
+    if standard input is not an image.
     """
     writes = str(output) == STREAM
     if STREAM not in inputs and not writes:
@@ -43,6 +44,8 @@ def as_files(inputs: Sequence[str], output: Path, suffix: str | None) -> Iterato
         return
     if len(inputs) > 1:
         raise UsageError("-: standard input and output take one image; give one input, or a folder as -o")
+    if writes and maps:
+        raise UsageError("--map: standard output takes one image, the result; give a folder or a file as -o")
     with tempfile.TemporaryDirectory(prefix="lowvision-") as folder:
         source = _received(Path(folder)) if inputs[0] == STREAM else Path(inputs[0])
         if writes and source.is_dir():

@@ -114,6 +114,8 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, arguments:
         (["photos/b.png"], "out.gif", {}, "cannot write '.gif'"),
         (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave --format out or change -o"),
         (["empty"], "out", {}, "empty: no images found"),
+        (["photos/b.png"], "out", {"suffix": "/x"}, "--suffix /x: is a path"),
+        (["photos/b.png"], "out", {"suffix": "/../../x"}, "--suffix /../../x: is a path"),
     ],
 )
 def test_contradictory_arguments_are_refused(

@@ -102,6 +102,17 @@ def test_an_unexpected_error_of_a_runtime_is_a_failure_of_this_input(
     assert "\n" not in failed.reason
 
 
+def test_memory_that_runs_out_is_a_failure_with_a_way_out(
+    image: Input, network: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 6400000000 bytes")
+
+    monkeypatch.setattr(Restorer, "restore", fail)
+    failed, _ = outcome(image, network)
+    assert failed.reason.startswith("memory ran out; request a smaller result")
+
+
 def test_an_error_of_the_file_system_names_the_file(image: Input, network: Restorer) -> None:
     Path("out").write_bytes(b"a file where the folder shall be")
     failed, _ = outcome(image, network)

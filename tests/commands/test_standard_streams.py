@@ -96,3 +96,12 @@ def test_other_content_of_standard_input_is_an_error(standard: SimpleNamespace, 
 )
 def test_a_result_keeps_the_suffix_if_it_can_be_written(name: str, suffix: str) -> None:
     assert written_suffix(Path(name)) == suffix
+
+
+def test_a_route_map_beside_a_result_on_standard_output_is_refused(standard: SimpleNamespace) -> None:
+    with (
+        pytest.raises(UsageError, match="--map: standard output takes one image"),
+        as_files(["-"], Path("-"), None, True),
+    ):
+        pass
+    assert standard.input.tell() == 0
