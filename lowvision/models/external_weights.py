@@ -144,9 +144,9 @@ def _candidates(state: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tenso
     """Yield the tensors without the prefixes of wrappers that all names share, and as they are, which is tried first.
 
     Some networks have names that all begin like a prefix, so formats decide. Numbers beside a prefixed network, which
-    lack the prefix, are left out with it.
+    lack the prefix, are left out with it. The networks of a file with several are tried last.
     """
-    removed = ""
+    whole, removed = state, ""
     yield removed, state
     while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in state if n not in COUNTERS)), None):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name not in COUNTERS}
@@ -154,6 +154,10 @@ def _candidates(state: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tenso
         if not state:
             return
         yield removed, state
+    for prefix in ("generator_ema.", "model_ema.", "net_g_ema.", "ema_model.", "ema.", *PREFIXES):
+        part = {name.removeprefix(prefix): tensor for name, tensor in whole.items() if name.startswith(prefix)}
+        if part and any(not name.startswith(prefix) and name not in COUNTERS for name in whole):
+            yield prefix, part
 
 
 class _Misfit(Exception):
@@ -240,7 +244,9 @@ def _match(
             raise WeightsError(f"{path}: {names} both recognise it; select one by `lowvision convert --format`")
         if matches:
             if removed:
-                logger.info("%s: the prefix '%s' of all names is removed", path.name, removed)
+                others = sum(not name.startswith(removed) and name not in COUNTERS for name in state)
+                effect = f"selects a network among {others} other tensors" if others else "of all names is removed"
+                logger.info("%s: the prefix '%s' %s", path.name, removed, effect)
             return matches[0]
     names, reasons = ", ".join(registry["formats"]) or "none", "".join(dict.fromkeys(failures))
     raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{reasons}")

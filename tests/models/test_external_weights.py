@@ -164,6 +164,21 @@ def test_safetensors_without_lowvision_header_are_external_weights(tmp_path, reg
     assert weights.read_header(path, registry_with(same=Same)).provenance.origin == "theirs.safetensors (same)"
 
 
+@pytest.mark.parametrize("average", [False, True])
+def test_the_network_beside_a_discriminator_is_used_and_its_moving_average_first(
+    average: bool, tmp_path, registry_with, caplog
+) -> None:
+    caplog.set_level("INFO", "lowvision")
+    state = {f"generator.{name}": tensor for name, tensor in STATE.items()}
+    state |= {"discriminator.0.weight": torch.zeros(3), "step": torch.tensor(7)}
+    if average:
+        state |= {f"generator_ema.{name}": tensor + 1 for name, tensor in STATE.items()}
+    read = external_weights.read(saved({"state_dict": state}, tmp_path), registry_with(same=Same))
+    assert all(torch.equal(read.state[name], STATE[name] + average) for name in STATE)
+    prefix, others = ("generator_ema.", len(STATE) + 1) if average else ("generator.", 1)
+    assert f"the prefix '{prefix}' selects a network among {others} other tensors" in caplog.text
+
+
 def test_half_precision_is_read_as_float32(tmp_path, registry_with) -> None:
     known = registry_with(same=Same)
     path = saved({name: tensor.half() for name, tensor in STATE.items()}, tmp_path)
