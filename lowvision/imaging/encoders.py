@@ -29,6 +29,8 @@ LARGEST_SEGMENT = 65533
 """Bytes of data in one JPEG segment."""
 LARGEST_ICC = 255 * 65519
 """Bytes of an ICC profile in JPEG segments."""
+JFIF_DENSITY = 13
+"""Offset of the unit and the density in a JPEG file."""
 JPEG_NAMES = {
     "COM": "comments of JPEG",
     "APP13": "IPTC and Photoshop's resources of JPEG",
@@ -97,7 +99,7 @@ def _fitted(path: Path, image: Image, image_format: ImageFormat, background: Col
     metadata = image.metadata
     metadata = replace(
         metadata,
-        dpi=metadata.dpi or (tags.resolution(exif) if exif else None),
+        dpi=metadata.dpi or (tags.resolution(exif) if exif and not metadata.aspect else None),
         xmp=metadata.xmp and packets.with_size(metadata.xmp, width, height),
     )
     if image_format is JPEG:
@@ -117,6 +119,8 @@ def _not_held(image_format: ImageFormat, exif: bytes | None, icc: bytes | None, 
         names += [name for name, block in (("EXIF", exif), ("ICC", icc), ("XMP", metadata.xmp)) if block]
     if image_format is WEBP and metadata.dpi and not exif:
         names.append("the resolution")
+    if image_format in (WEBP, BMP) and metadata.aspect:
+        names.append("the shape of pixels")
     if image_format is not PNG and metadata.png:
         kinds = {name for name, _ in metadata.png} - {b"sRGB"}  # sRGB is what other formats mean without a profile
         names += ["PNG text"] if kinds & set(png.TEXT) else []
@@ -221,7 +225,12 @@ def _jpeg(path: Path, image: Image, quality: int) -> bytes:
     _pillow(image.pixels).save(
         buffer, "JPEG", quality=quality, subsampling=0, icc_profile=icc, extra=extra, dpi=dpi, **options
     )
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    if metadata.aspect and not metadata.dpi:
+        divisor = max(metadata.aspect) // 2**16 + 1
+        density = struct.pack(">BHH", 0, *(max(value // divisor, 1) for value in metadata.aspect))
+        content = content[:JFIF_DENSITY] + density + content[JFIF_DENSITY + len(density) :]
+    return content
 
 
 def _multi_picture(jpegs: list[bytes]) -> bytes:

@@ -24,6 +24,8 @@ class Metadata:
     """The XMP packet."""
     dpi: tuple[float, float] | None = None
     """Pixels per inch, horizontally and vertically."""
+    aspect: tuple[int, int] | None = None
+    """Pixels per some unknown length, horizontally and vertically, of an image whose pixels are not square."""
     png: tuple[tuple[bytes, bytes], ...] = ()
     """Name and data of PNG chunks: text, and the colour space (cICP, gAMA, cHRM, sRGB)."""
     jpeg: tuple[tuple[str, bytes], ...] = ()
@@ -38,7 +40,8 @@ class Metadata:
         if orientation == 1:
             return self
         dpi = self.dpi[::-1] if self.dpi and orientation in TURNED else self.dpi
-        return replace(self, dpi=dpi, xmp=packets.upright(self.xmp) if self.xmp else self.xmp)
+        aspect = self.aspect[::-1] if self.aspect and orientation in TURNED else self.aspect
+        return replace(self, dpi=dpi, aspect=aspect, xmp=packets.upright(self.xmp) if self.xmp else self.xmp)
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,7 +100,10 @@ def metadata_of_jpeg(path: Path, content: bytes) -> tuple[bytes | None, bytes | 
         )
         xmp = next((data[len(XMP_PREFIX) :] for _, data in file.applist if data.startswith(XMP_PREFIX)), None)
         dpi = _dpi(file) if file.info.get("jfif_unit") in {1, 2} else None
-        return file.info.get("exif"), file.info.get("icc_profile"), Metadata(xmp=xmp, dpi=dpi, jpeg=kept)
+        x, y = file.info["jfif_density"] if file.info.get("jfif_unit") == 0 else (1, 1)
+        aspect = (x, y) if x != y and x and y else None
+        blocks = file.info.get("exif"), file.info.get("icc_profile")
+        return *blocks, Metadata(xmp=xmp, dpi=dpi, aspect=aspect, jpeg=kept)
 
 
 def jpegs_of(path: Path, content: bytes) -> list[bytes]:

@@ -46,21 +46,22 @@ def is_animated(content: bytes) -> bool:
 
 def read_blocks(content: bytes) -> tuple[bytes | None, bytes | None, Metadata]:
     """Return EXIF, ICC and all other metadata."""
-    exif = icc = xmp = dpi = None
+    exif = icc = xmp = dpi = aspect = None
     kept: list[Chunk] = []
     for name, data in chunks(content):
         if name == b"eXIf":
             exif = data
         elif name == b"iCCP":
             icc = _profile(data)
-        elif name == b"pHYs" and len(data) == 9 and data[8] == 1:
+        elif name == b"pHYs" and len(data) == 9:
             x, y = struct.unpack_from(">LL", data)
-            dpi = (x / METRE, y / METRE)
+            dpi = (x / METRE, y / METRE) if data[8] == 1 else dpi
+            aspect = (x, y) if data[8] == 0 and x != y and x and y else None
         elif name == b"iTXt" and data.startswith(XMP_KEYWORD):
             xmp = _plain_text(data[len(XMP_KEYWORD) :])
         elif name in TEXT or name in COLOUR:
             kept.append((name, data))
-    return exif, icc, Metadata(xmp=xmp, dpi=dpi, png=tuple(kept))
+    return exif, icc, Metadata(xmp=xmp, dpi=dpi, aspect=aspect, png=tuple(kept))
 
 
 def transparent_grey(content: bytes) -> tuple[int, int] | None:
@@ -88,6 +89,8 @@ def blocks_to_write(exif: bytes | None, icc: bytes | None, metadata: Metadata) -
     if metadata.dpi:
         x, y = (round(value * METRE) for value in metadata.dpi)
         yield b"pHYs", struct.pack(">LLB", x, y, 1)
+    elif metadata.aspect:
+        yield b"pHYs", struct.pack(">LLB", *metadata.aspect, 0)
     if exif:
         yield b"eXIf", exif
     if metadata.xmp:

@@ -86,8 +86,8 @@ def _resolution(described: tags.Directory, metadata: Metadata) -> tuple[Any, int
         pairs = tuple(struct.unpack("<LL", value.value) for value in values if isinstance(value, tags.Tag))
         if all(numerator and denominator for numerator, denominator in pairs):
             return pairs, number if number in {1, 2, 3} else 2
-    if metadata.dpi:
-        return metadata.dpi, 2
+    if metadata.dpi or metadata.aspect:
+        return metadata.dpi or metadata.aspect, 2 if metadata.dpi else 1
     return (1.0, 1.0), 1
 
 

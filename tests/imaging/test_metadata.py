@@ -169,3 +169,22 @@ def test_the_ome_description_of_an_image_of_the_same_size_is_kept(tmp_path: Path
     tifffile.imwrite(tmp_path / "a.ome.tif", PIXELS, photometric="rgb")
     with tifffile.TiffFile(rewritten(tmp_path, "a.ome.tif", "b.tif")) as file:
         assert file.is_ome
+
+
+@pytest.mark.parametrize("source", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_the_shape_of_pixels_is_kept(tmp_path: Path, source: str, turn: int) -> None:
+    exif = PIL.Image.Exif()
+    exif[274] = turn
+    PIL.Image.fromarray(PIXELS).save(tmp_path / source, exif=exif)
+    content = (tmp_path / source).read_bytes()
+    if source == "a.png":
+        (tmp_path / source).write_bytes(png.with_chunks(content, [(b"pHYs", struct.pack(">LLB", 2, 1, 0))]))
+    else:
+        (tmp_path / source).write_bytes(content[:13] + struct.pack(">BHH", 0, 2, 1) + content[18:])
+    expected = (2, 1) if turn == 1 else (1, 2)
+    for target in ("b.jpg", "b.png"):
+        assert io.read(rewritten(tmp_path, source, target)).metadata.aspect == expected
+    with tifffile.TiffFile(rewritten(tmp_path, source, "b.tif")) as file:
+        tags = file.pages.first.tags
+        assert [tags[tag].value for tag in (282, 283, 296)] == [(expected[0], 1), (expected[1], 1), 1]
