@@ -27,7 +27,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from lowvision.errors import DataError, summary_of
-from lowvision.imaging import bmp, headers, jpeg2000, library_messages, png
+from lowvision.imaging import avif, bmp, headers, jpeg2000, library_messages, png
 from lowvision.imaging.formats import AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PNM, WEBP, ImageFormat
 from lowvision.imaging.image import Frames, Image, Metadata, Pixels, converted, spread
 from lowvision.imaging.limits import Limit, check_length
@@ -146,10 +146,13 @@ def _blocks(content: bytes, image_format: ImageFormat, file: ImageFile) -> tuple
         exif, icc, xmp = jpeg2000.read_blocks(content)
     elif image_format is BMP:
         icc = bmp.profile(content)
-    comment = file.info.get("comment") if image_format is GIF else None
-    text = (png.comment(comment),) if isinstance(comment, bytes) and comment else ()
+    chunks: tuple[png.Chunk, ...] = ()
+    if image_format is GIF and isinstance(comment := file.info.get("comment"), bytes) and comment:
+        chunks = (png.comment(comment),)
+    elif image_format is AVIF and icc is None and (colour := avif.code_points(content)):
+        chunks = ((b"cICP", colour),)
     dpi = _dpi(file) if "dpi" in file.info else None
-    return exif, icc, Metadata(xmp=xmp if isinstance(xmp, bytes) else None, dpi=dpi, png=text)
+    return exif, icc, Metadata(xmp=xmp if isinstance(xmp, bytes) else None, dpi=dpi, png=chunks)
 
 
 def _pixels(path: Path, file: ImageFile) -> Pixels:
