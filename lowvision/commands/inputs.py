@@ -100,9 +100,11 @@ def plan(
     ignored = Counter() if ignored is None else ignored
     if isinstance(output, Path) and (issue := file_names.too_long(output)):
         raise UsageError(f"-o: {issue}; give a shorter one")
-    if Path(f"name{suffix}").name != f"name{suffix}":
-        raise UsageError(f"--suffix {suffix}: is a path, but becomes a part of each result's name; use -o for folders")
     if _is_one_file(patterns, output):
+        if suffix:
+            raise UsageError(
+                f"--suffix {suffix}: -o {output} is the name of the result; omit --suffix, or give a folder"
+            )
         path, source = _one_file(patterns[0])
         inputs = [_input(path, source, _with_ending(output, ending))]
     else:

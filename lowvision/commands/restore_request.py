@@ -78,6 +78,15 @@ class RestoreRequest:
     """Name, or name with options."""
     precision: Precision = "f32"
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for a suffix that cannot be a part of a name."""
+        if Path(f"name{self.name_suffix}").name != f"name{self.name_suffix}":
+            raise UsageError(
+                f"--suffix {self.name_suffix}: is a path, but becomes a part of each result's name; use -o for folders"
+            )
+        if self.name_suffix and str(self.output) == "-":
+            raise UsageError(f"--suffix {self.name_suffix}: standard output has no name; omit --suffix")
+
     def plan(self, ignored: Counter[str] | None = None) -> tuple[Input, ...]:
         """Find the inputs and the paths of their results; count the other files by suffix. Raises UsageError."""
         maps = self.options.draws_maps

@@ -46,3 +46,14 @@ def test_times_are_kept_of_local_files_only(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"^--keep-times: needs local inputs and results; omit it"):
         request(**changes, options=RestoreOptions(keeps_times=True)).plan()
     assert request(options=RestoreOptions(keeps_times=True)).plan()
+
+
+@pytest.mark.parametrize("suffix", ["/x", "/../../x", "_a/b"])
+def test_a_suffix_that_is_a_path_is_refused(suffix: str) -> None:
+    with pytest.raises(UsageError, match=f"^--suffix {suffix}: is a path"):
+        request(name_suffix=suffix)
+
+
+def test_a_suffix_for_standard_output_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^--suffix _x4: standard output has no name"):
+        request(name_suffix="_x4", output=Path("-"))
