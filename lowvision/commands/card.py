@@ -27,7 +27,7 @@ def card(path: Path, registry: Registry, report: Document | None = None, repo: s
 
     Raises WeightsError if the file is not a weights file.
     """
-    header = weights.read_header(path, registry)
+    header = weights.check(path, registry)
     tile = header.architecture.tile.size
     task = spelling.in_words(header.architecture.task, registry)
     heads = ("network", "parameters", "multiply-adds")

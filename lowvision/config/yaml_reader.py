@@ -55,6 +55,8 @@ class Source:
 def read(path: Path) -> Source:
     """Read a YAML file. Raises RecipeError, with the line if there is one, if it cannot be read."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe waits for a writer, a device never ends
+            raise RecipeError(f"{path}: is a pipe or a device, not a regular file; give a recipe file")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such file") from None

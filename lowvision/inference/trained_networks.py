@@ -115,8 +115,7 @@ def read(path: Path, registry: Registry) -> ModelBundle:
 
     Raises WeightsError if the file is not a weights file, or needs a plugin that is not installed.
     """
-    weights.check(path, registry)
-    header = weights.read_header(path, registry)
+    header = weights.check(path, registry)
     header = header.replace(architecture=header.architecture.deployed())
     architecture, content = header.architecture, _content(path)
     identity = cache.key("weights", content, *_code(path, header, registry))

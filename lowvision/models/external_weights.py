@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from lowvision.models.state_dict import difference, few
 from lowvision.plugins.contracts import Format, Part, Recognised
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
-from lowvision.system import meta_device
+from lowvision.system import meta_device, regular_file
 
 logger = logging.getLogger("lowvision")
 
@@ -90,13 +91,7 @@ def read(path: Path, registry: Registry, format_: Format | None = None, scale: i
 
 def is_pickled(path: Path) -> bool:
     """Return True if `torch.save` wrote the file. Raises WeightsError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
+    start = _start(path, 9)
     # safetensors begins with the length of its header, eight bytes that may be these by chance, and then a brace.
     return start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80")
 
@@ -127,17 +122,23 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
 def refuse_text(path: Path) -> None:
     """Raise WeightsError for what a download leaves in place of weights: a web page, or a pointer of Git LFS."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(512).lstrip().lower()
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
+    start = _start(path, 512).lstrip().lower()
     if start.startswith(LFS):
         raise WeightsError(f"{path}: is a pointer of Git LFS, not the file; run `git lfs pull` in its repository")
     if start.startswith(HTML):
         raise WeightsError(f"{path}: is a web page, not weights; download the file itself, e.g. by its `raw` link")
+
+
+def _start(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file. Raises WeightsError if it cannot be read."""
+    try:
+        regular_file.check(path)
+        with path.open("rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _candidates(state: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -173,7 +174,8 @@ def _loaded(path: Path) -> Any:
 
 def _unpickled(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        # PyTorch warns of pickle protocols that it reads.
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL (\S+)", str(error))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lowvision.errors import WeightsError
 from lowvision.models.ncnn_structures import CONSTANT, Layer, Unknown, named
+from lowvision.system import regular_file
 
 SUFFIX = ".param"
 MAGIC = "7767517"
@@ -77,6 +78,7 @@ def parse(text: str, path: Path) -> list[Layer]:
 
 def _text(path: Path) -> str:
     try:
+        regular_file.check(path)
         with path.open("rb") as file:
             content = file.read(LARGEST_TEXT + 1)
     except FileNotFoundError:
@@ -120,6 +122,7 @@ class _Numbers:
     @classmethod
     def of(cls, path: Path) -> _Numbers:
         try:
+            regular_file.check(path)
             return cls(path, memoryview(bytearray(path.read_bytes())))
         except FileNotFoundError:
             raise WeightsError(f"{path}: no such file; put the .bin with the weights next to its .param") from None

@@ -67,20 +67,21 @@ def read_header(path: Path, registry: Registry) -> Header:
     return header_of(header_json.parsed(text, path), path, registry, Limits.of_tensors(_shapes(path)))
 
 
-def check(path: Path, registry: Registry) -> None:
-    """Compare the tensors of a file with the network of its header before memory is used.
+def check(path: Path, registry: Registry) -> Header:
+    """Return the header of a file, after comparing its network with the tensors before memory is used.
 
-    Raises WeightsError if they differ, or if an operating point does not fit the network.
+    Raises WeightsError as `read_header`, if they differ, or if an operating point does not fit the network.
     """
-    if is_foreign(path):
-        return  # compared when it was recognised
     header = read_header(path, registry)
+    if is_foreign(path):
+        return header  # compared when it was recognised
     state = {name: torch.empty(shape, device="meta") for name, shape in _shapes(path).items()}
     _compare(path, header.architecture, header.architecture.build, registry, header.architecture, state)
     for setting in header.settings if header.architecture.classifier is None else ():
         for name, values in setting.state.items():
             if name not in state or state[name].numel() != len(values):
                 raise WeightsError(f"{path}: an operating point does not fit tensor '{name}'; calibrate again")
+    return header
 
 
 def is_foreign(path: Path) -> bool:

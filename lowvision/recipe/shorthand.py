@@ -125,7 +125,7 @@ def _branch_from_file(
 
     ((name, file),) = branch.items()
     try:
-        header = weights.read_header(Path(file), registry)
+        header = weights.check(Path(file), registry)
     except LowvisionError as error:
         return None, [ValidationIssue((*path, name), str(error))]
     if header.kind != "backbone":

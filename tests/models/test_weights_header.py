@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from lowvision.commands import card
+from lowvision.commands.show import descriptions
 from lowvision.errors import WeightsError
 from lowvision.inference import package, trained_networks
 from lowvision.models import weights
@@ -70,6 +72,19 @@ def test_a_network_far_larger_than_its_tensors_is_refused_before_allocation(
     with pytest.raises(WeightsError, match=r"cannot be built: .* far larger than the tensors|1 unexpected: x"):
         trained_networks.read(path, REGISTRY)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024  # KiB
+
+
+@pytest.mark.parametrize(
+    "describe",
+    [lambda path: descriptions.weights_file(path, REGISTRY, None, None), lambda path: card.card(path, REGISTRY)],
+)
+def test_a_description_of_a_network_far_larger_than_its_tensors_is_refused(
+    tmp_path: Path, describe: Callable[[Path], object]
+) -> None:
+    architecture = {"task": "denoise", "branches": [{"dncnn": {"channels": 64, "layers": 10**9}}]}
+    path = write(tmp_path / "w.safetensors", json.dumps({"kind": "backbone", "architecture": architecture}))
+    with pytest.raises(WeightsError, match="far larger than the tensors"):
+        describe(path)
 
 
 def test_a_package_far_larger_than_its_graphs_is_refused(tmp_path: Path) -> None:

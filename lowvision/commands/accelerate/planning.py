@@ -89,7 +89,7 @@ def check_photographs(request: AccelerateRequest) -> None:
 
 def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     """Measure the teacher on the first crops and a step of each student; say what the run will take."""
-    header = weights.read_header(request.weights, registry)
+    header = weights.check(request.weights, registry)
     architecture = header.architecture.deployed()
     teacher = architecture.only(-1)
     if weights.is_foreign(request.weights):

@@ -40,7 +40,7 @@ def weights_file(path: Path, registry: Registry, width: int | None, height: int 
     from lowvision.inference import package
     from lowvision.models import weights
 
-    header = package.read(path, registry).header if path.is_dir() else weights.read_header(path, registry)
+    header = package.read(path, registry).header if path.is_dir() else weights.check(path, registry)
     size = header.architecture.tile.size
     facts = header.model_dump(mode="json", exclude={"architecture", "kind"}, context=registry)
     return {
