@@ -128,10 +128,16 @@ def _first(names: Iterable[str], among: Iterable[str]) -> str | None:
 
 def _refuse_both(folder: Path, images: Mapping[str, Path]) -> None:
     degraded = [name for name in images if any(LQ_FOLDER.fullmatch(part) for part in PurePosixPath(name).parts[:-1])]
+    reason = "lies in a folder of degraded images, others of {} images do not"
+    if not degraded:
+        names = {PurePosixPath(name).name for name in images}
+        scaled = [name for name in images if SCALE_SUFFIX.search(PurePosixPath(name).name)]
+        degraded = [name for name in scaled if SCALE_SUFFIX.sub("", PurePosixPath(name).name) in names]
+        reason = "is named like a degraded image of one in another folder, others of {} images are not"
     if degraded and len(degraded) < len(images):
         raise DataError(
-            f"{folder}: '{degraded[0]}' lies in a folder of degraded images, others of {len(images)} images do not; "
-            "write gt: NAME and lq: NAME for the two folders, or gt: . to take all images as ground truth"
+            f"{folder}: '{degraded[0]}' {reason.format(len(images))}; write gt: NAME and lq: NAME for the two folders, "
+            "or gt: . to take all images as ground truth"
         )
 
 

@@ -105,6 +105,14 @@ def test_degraded_images_in_an_unknown_layout_are_not_used_as_ground_truth(
     assert len(pairs(tmp_path, gt=".")) == len(images)
 
 
+def test_images_named_like_degraded_ones_of_another_folder_are_not_used_as_ground_truth(tmp_path: Path) -> None:
+    touch(tmp_path, "high/1.png", "low/1x4.png")
+    with pytest.raises(DataError, match="'low/1x4' is named like a degraded image of one in another folder"):
+        pairs(tmp_path)
+    assert pairs(tmp_path, gt="high", lq="low") == {"1": ("high/1.png", "low/1x4.png")}
+    assert len(pairs(tmp_path, gt=".")) == 2
+
+
 def test_a_folder_in_which_only_some_images_have_a_counterpart_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "1.png", "1x4.png", "2.png")
     with pytest.raises(DataError, match=r"'1x4' looks like the degraded image of '1', but 1 of 3 .* in no pair: 2;"):
