@@ -15,6 +15,7 @@ from lowvision.errors import RecipeError
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import extending, shorthand
 from lowvision.recipe.models import Recipe
+from lowvision.recipe.stage_menu import Stages, menu
 
 SHORT_FORMS = ("backbone", "reduce", "extends")
 """Keys of a file in addition to the fields of a Recipe."""
@@ -41,7 +42,17 @@ def read(path: Path | str, registry: Registry, overrides: Sequence[str] = ()) ->
 
 def resolved(recipe: Recipe, registry: Registry) -> str:
     """Return a recipe as YAML with all defaults filled in; `read` returns an equal recipe from it."""
-    return yaml_reader.dump(_plain(recipe, registry))
+    plain = _plain(recipe, registry)
+    for name in _skipped(recipe, registry):
+        del plain["stages"][name]
+    return yaml_reader.dump(plain)
+
+
+def _skipped(recipe: Recipe, registry: Registry) -> Iterable[str]:
+    """Return the default stages that lack something, e.g. test data, which is an error only if a recipe has them."""
+    stages = recipe.stages
+    explicit = recipe.model_copy(update={"stages": Stages(stages, menu(registry), stages)})
+    return [name for name in stages if name not in stages.written and any(stages[name].issues(explicit))]
 
 
 def _plain(recipe: Recipe, registry: Registry) -> dict[str, Any]:

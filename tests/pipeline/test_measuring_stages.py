@@ -10,6 +10,7 @@ import toys
 from lowvision.pipeline.core_stages import Evaluate
 from lowvision.plugins.core_metrics import PSNR, SSIM
 from lowvision.plugins.registry import Registry
+from lowvision.recipe import reading
 
 ALONE = "task: enlarge\nbackbone: net\ndata: {train: meadow}\nstages:\n"
 
@@ -46,6 +47,14 @@ def test_a_trained_classifier_is_calibrated_after_its_training(tmp_path: Path) -
 
 def test_the_default_evaluation_is_left_out_without_test_data(tmp_path: Path) -> None:
     assert toys.read(tmp_path, ALONE + "  base: {steps: 5}\n").stages.evaluate is not None
+
+
+@pytest.mark.parametrize("stages", ["  base: {steps: 5}\n", "  base: {steps: 5}\n  evaluate: null\n"])
+def test_a_recipe_without_test_data_is_read_back_from_its_resolved_form(tmp_path: Path, stages: str) -> None:
+    recipe = toys.read(tmp_path, ALONE + stages)
+    text = reading.resolved(recipe, toys.registry())
+    assert toys.read(tmp_path, text) == recipe
+    assert ("evaluate: null" in text) == ("evaluate" in stages)
 
 
 def test_equal_metrics_get_numbers() -> None:
