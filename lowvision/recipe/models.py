@@ -138,7 +138,7 @@ class Recipe(Options):
     """Purpose and training data of the weights, for their header."""
     license: str = ""
     """License of the weights, e.g. `Apache-2.0`, for their header."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Seed of all random numbers."""
     precision: Literal["no", "fp16", "bf16"] = "no"
     """Mixed precision of training."""

@@ -18,6 +18,13 @@ def test_a_recipe_is_frozen(tmp_path: Path) -> None:
         recipe.seed = 3  # type: ignore[misc]  # that is the claim
 
 
+@pytest.mark.parametrize("seed", [2**31, 10**30, -1])
+def test_a_seed_that_random_generators_do_not_take_is_an_error(tmp_path: Path, seed: int) -> None:
+    (complaint,) = toys.complaints(tmp_path, toys.RECIPE, f"seed={seed}")
+    assert "seed: must be" in complaint
+    assert toys.read(tmp_path, toys.RECIPE, f"seed={2**31 - 1}").seed == 2**31 - 1
+
+
 def test_merging_handles_every_choice_of_a_recipe() -> None:
     tops = {(name,) for name in Recipe.model_fields if name in ("task", "classifier")}
     sets = {("data", name) for name, field in Data.model_fields.items() if "Dataset" in str(field.annotation)}
