@@ -10,6 +10,9 @@ from lowvision.system.text_table import aligned
 
 Document = Mapping[str, Any]
 
+LONGEST_TEXT, SHOWN = 100, 12
+"""Characters of an option above which it is cut, and those that are then printed."""
+
 
 def text(documents: list[dict[str, Any]]) -> str:
     """Format documents, separated by empty lines."""
@@ -73,9 +76,19 @@ def _architecture(document: Document) -> Iterator[str]:
 def _branch(network: Document, base: Document | None = None) -> str:
     share = ""
     if base and base.get("multiply_adds") and "multiply_adds" in network and network is not base:
-        share = f", {network['multiply_adds'] / base['multiply_adds']:.0%} of the base"
-    choice = {name: value for name, value in network.items() if isinstance(value, Mapping) and name != "training"}
+        fraction = network["multiply_adds"] / base["multiply_adds"]
+        share = f", {fraction:.0%} of the base" if fraction >= 0.1 else f", {100 * fraction:.2g}% of the base"
+    choice = {
+        name: {option: _shortened(text) for option, text in value.items()}
+        for name, value in network.items()
+        if isinstance(value, Mapping) and name != "training"
+    }
     return f"{named(choice)}: {cost(network)}{share}"
+
+
+def _shortened(value: Any) -> Any:
+    """Cut a text that is data, e.g. the packed layout of a network; `--json` prints all of it."""
+    return f"{value[:SHOWN]}..." if isinstance(value, str) and len(value) > LONGEST_TEXT else value
 
 
 def cost(network: Document) -> str:

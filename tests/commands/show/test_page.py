@@ -81,6 +81,18 @@ def test_branches_state_their_share_of_the_base_and_the_base_does_not() -> None:
     assert any(line.endswith("costs are for an input of 32x48") for line in lines)
 
 
+def test_the_share_of_a_very_small_branch_is_not_rounded_to_zero() -> None:
+    small = {**SMALL, "multiply_adds": BASE["multiply_adds"] // 200}
+    assert ", 0.5% of the base" in page.text([recipe(branches=[small, BASE])])
+
+
+def test_a_long_option_of_a_branch_is_cut() -> None:
+    packed = {**SMALL, "spandrel": {"layout": "abc" * 40}}
+    del packed["carn"]
+    text = page.text([recipe(branches=[packed, BASE])])
+    assert "spandrel (layout abcabcabcabc...)" in text
+
+
 def test_only_what_a_document_holds_is_printed() -> None:
     text = page.text([recipe(measured={}, provenance={"license": "Apache-2.0", "origin": ""})])
     assert "license" in text
