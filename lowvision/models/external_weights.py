@@ -137,6 +137,8 @@ def _start(path: Path, size: int) -> bytes:
             return file.read(size)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise WeightsError(f"{path}: is a folder; give a weights file") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
 

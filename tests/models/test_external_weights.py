@@ -102,6 +102,11 @@ def test_wrappers_around_the_tensors_are_removed(inner: tuple[str, ...], prefix:
     assert all(torch.equal(read[name], STATE[name]) for name in STATE)
 
 
+def test_a_folder_is_not_read_as_weights(tmp_path) -> None:
+    with pytest.raises(WeightsError, match="is a folder; give a weights file"):
+        external_weights.is_pickled(tmp_path)
+
+
 def test_averaged_weights_are_preferred(tmp_path) -> None:
     averaged = {name: tensor + 1 for name, tensor in STATE.items()}
     read = external_weights.tensors(saved({"params": STATE, "params_ema": averaged}, tmp_path))
