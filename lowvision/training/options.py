@@ -36,7 +36,7 @@ class Fit(Options):
     lr: float = Field(default=2e-4, gt=0)
     """Initial learning rate."""
     min_lr: float = Field(default=1e-7, ge=0)
-    """Final learning rate of the cosine schedule."""
+    """Final learning rate of `cosine`, of each cycle of `restarts`, and of `one_cycle`."""
     warmup: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises linearly from lr / warmup."""
     schedule: Literal["cosine", "constant", "multistep", "restarts", "one_cycle"] = "cosine"
