@@ -67,7 +67,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[i
     It counts global updates: a scheduler prepared by accelerate would step once per process.
     """
     if options.schedule == "one_cycle":
-        return lambda step: _set_share(optimizer, _one_cycle(step, options))
+        return lambda step: _scale_lr(optimizer, _one_cycle(step, options))
     from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler
 
     warmup: dict[str, Any] = {
@@ -89,9 +89,10 @@ def make_schedule(optimizer: torch.optim.Optimizer, options: Fit) -> Callable[[i
     ).step_update
 
 
-def _set_share(optimizer: torch.optim.Optimizer, share: float) -> None:
+def _scale_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set the learning rate to a multiple of the initial one."""
     for group in optimizer.param_groups:
-        group["lr"] = share * group.setdefault("initial_lr", group["lr"])
+        group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
 
 
 def _one_cycle(step: int, options: Fit) -> float:

@@ -1,4 +1,4 @@
-"""Train one network on tiles, for the stages `base` and `branches`."""
+"""Train one network on tiles, for the stages `base`, `distil` and `branches`."""
 
 from __future__ import annotations
 
@@ -56,9 +56,17 @@ def train(
     selection = job.selection(options)
     validator = validation.of_deployed(validation.of_network(job, selection), architecture)
     image_loss = job.image_loss(options)
-    trained_by = _objective(architecture, network, image_loss, objective)
+    training_objective = _objective(architecture, network, image_loss, objective)
     spec = TrainingSpec(
-        stage, trained_by, network, validator, keep, image_loss, selection, validation.pictures(job), job.degrade
+        stage,
+        training_objective,
+        network,
+        validator,
+        keep,
+        image_loss,
+        selection,
+        validation.pictures(job),
+        job.degrade,
     )
     job.claim_training(job.folder / stage)
     if not options.steps:
@@ -83,9 +91,10 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
     """Warn if a network with a skip has died early: it returns its input, so that its loss looks small."""
     gain = metrics.get("gain")
     if isinstance(gain, float) and gain < LEAST_GAIN:
+        minutes = " (in `lowvision accelerate`: more --minutes)" if stage.startswith("distil") else ""
         job.log.info(
             f"{stage}: on data.valid only {gain:+.2f} dB against the input, the network has learned nothing useful; "
-            "add warmup or steps, or change lr"
+            f"add warmup or steps{minutes}, or change lr"
         )
 
 
