@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lowvision.commands.inputs import Input
 from lowvision.commands.restore_outcomes import document
@@ -17,7 +17,10 @@ from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import UsageError
 from lowvision.imaging import io
 from lowvision.inference import package, restorer, trained_networks
+from lowvision.inference.limits import Limits
 from lowvision.inference.restorer import Restorer
+from lowvision.models import calibration as curves
+from lowvision.models import weights as weights_files
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 from lowvision.system.processes import ProcessGroup, join
@@ -29,6 +32,7 @@ logger = logging.getLogger("lowvision")
 def validate(request: RestoreRequest, registry: Registry) -> None:
     """Check weights, inputs and output without restoring. Raises WeightsError and UsageError."""
     read_task(request.weights, registry)
+    check_limits(request, registry)
     request.plan()
     if request.remote_output is None:
         check_writable(request.output)
@@ -40,12 +44,36 @@ def read_task(weights: Path, registry: Registry) -> Task:
     return read(weights, registry).header.architecture.task
 
 
+def check_limits(request: RestoreRequest, registry: Registry) -> None:
+    """Raise UsageError if the weights cannot keep a budget, a loss or a speed, by their header.
+
+    Loading them may measure every runtime, which takes minutes for a slow network.
+    """
+    options = request.options
+    limits = (options.budget, options.max_loss, options.speed, options.worst)
+    if all(limit is None for limit in limits):
+        return
+    is_package = request.weights.is_dir()
+    header = (
+        package.read(request.weights, registry).header
+        if is_package
+        else weights_files.read_header(request.weights, registry)
+    )
+    if not header.settings:  # otherwise the network itself is needed
+        Limits(header.architecture, curves.read(header.measured), (), _not_loaded).check(*limits)
+
+
+def _not_loaded(number: int) -> NoReturn:
+    raise AssertionError(f"operating point {number} of weights that have none")
+
+
 def run(request: RestoreRequest, registry: Registry) -> dict[str, Any] | None:
     """Restore the inputs, together with the other processes of the group if there are any.
 
     Return the document in the main process, None in the others. Raises UsageError, WeightsError and RunError before
     the first input; later failures are in the document.
     """
+    check_limits(request, registry)
     group = join(request.device)
     ignored: Counter[str] = Counter()
     planned = request.plan(ignored)

@@ -9,7 +9,7 @@ from typing import Any
 from lowvision.commands import clip_request
 from lowvision.commands.clip_one import restore_clip
 from lowvision.commands.clip_request import ClipOptions
-from lowvision.commands.restore import check_writable
+from lowvision.commands.restore import check_limits, check_writable
 from lowvision.commands.restore_outcomes import SCHEMA
 from lowvision.commands.restore_request import RestoreOptions, RestoreRequest
 from lowvision.errors import LowvisionError, UsageError, summary_of
@@ -28,6 +28,7 @@ def run(request: RestoreRequest, options: ClipOptions, registry: Registry) -> di
         if not is_sequence(each.result):
             encoding.encoding(each.result.suffix, options.codec, options.crf, options.preset)
             encoding.container_of(each.result.suffix)
+    check_limits(request, registry)
     began = time.perf_counter()
     network = restorer.load(
         request.weights,

@@ -122,7 +122,10 @@ class Limits:
                 "calibrate of a recipe wrote: runs/NAME/calibrate/network.safetensors"
             )
         else:
-            raise UsageError("a single network has no cheaper branch; omit budget and max_loss, or take a container")
+            raise UsageError(
+                "a single network has no cheaper branch; omit budget and max_loss, or take a container: "
+                "`lowvision accelerate` makes one of it"
+            )
 
     def _is_adaptive(self) -> bool:
         with meta_device.structure_only():

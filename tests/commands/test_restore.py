@@ -265,6 +265,18 @@ def test_damaged_newer_and_external_weights_are_reported(working_folder: Path, w
     refused(_with_header(whole, as_strangers), r"acme_net.*lowvision-acme 1\.2")
 
 
+def test_limits_that_weights_cannot_keep_are_refused_before_they_are_loaded(
+    working_folder: Path, weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restorer, "load", None)
+    request = RestoreRequest(
+        patterns=("in",), output=Path("out"), weights=weights_file, options=RestoreOptions(max_loss=0.1)
+    )
+    for function in (restore.run, restore.validate):
+        with pytest.raises(UsageError, match="these weights have no curve"):
+            function(request, KNOWN)
+
+
 def _with_header(whole: bytes, change: Any) -> bytes:
     """Return a copy of the weights file with a changed header."""
     (length,) = struct.unpack("<Q", whole[:8])
