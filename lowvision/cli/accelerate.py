@@ -24,7 +24,7 @@ def accelerate(
         typer.Option(metavar="FOLDER", help="Folder of images as you would give them to the network; no ground truth."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Weights file to write.")],
-    minutes: Annotated[float, typer.Option(help="Time that it may take.")] = 30,
+    minutes: Annotated[float, typer.Option(help="Planned duration in minutes; a busy machine takes longer.")] = 30,
     max_loss: Annotated[
         float,
         typer.Option(
@@ -35,7 +35,7 @@ def accelerate(
     ] = 0.3,
     students: Annotated[
         list[str] | None,
-        typer.Option(help="Small network, e.g. '{disp: {channels: 24, layers: 2}}'; repeatable. Default: by price."),
+        typer.Option(help="Small network, e.g. '{disp: {channels: 24, layers: 2}}'; repeatable. Default: by cost."),
     ] = None,
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
     runtime: Annotated[

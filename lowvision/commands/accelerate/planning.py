@@ -250,7 +250,7 @@ def _tell(
     for student, own, steps in zip(result.students, seconds, result.steps, strict=True):
         alone = result.architecture.replace(branches=(student.backbone,))
         name = component_names.shown(alone, registry).partition(" for ")[0]
-        say(f"student {name}: {student.share:.1%} of the price, {steps} steps of {own:.2f} s: {duration(steps * own)}")
+        say(f"student {name}: {student.share:.1%} of the cost, {steps} steps of {own:.2f} s: {duration(steps * own)}")
     if result.start:
         say(f"students with the same structure start from {result.start}")
     training = result.crops * each + sum(own * steps for own, steps in zip(seconds, result.steps, strict=True))
@@ -258,3 +258,8 @@ def _tell(
     say(f"planned for {duration(max(needed, 60 * request.minutes))} in all")
     if needed > LATE * 60 * request.minutes:
         say(f"--minutes {request.minutes:g} is too short even for the fewest steps; the result would gain from more")
+    elif min(result.steps) < ENOUGH_STEPS / 2 and not result.is_warm:
+        say(
+            f"a student should be trained for {ENOUGH_STEPS} steps, the plan has {min(result.steps)}; give more "
+            "--minutes, or smaller --students"
+        )

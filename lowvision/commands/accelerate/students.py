@@ -1,4 +1,4 @@
-"""Choose students for a teacher: small networks by their price, and their initial weights."""
+"""Choose students for a teacher: small networks by their cost, and their initial weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BACKBONE = "disp"
 SIZES = ((8, 1), (12, 1), (16, 2), (24, 2), (32, 2), (32, 4), (48, 4), (64, 6))
 """Channels and blocks of the candidates, cheapest first."""
 SHARES = (0.12, 0.35)
-"""Largest prices of the students, as fractions of the teacher's."""
+"""Largest costs of the students, as fractions of the teacher's."""
 
 
 @dataclass(frozen=True)
 class Student:
-    """A student and its price."""
+    """A student and its cost."""
 
     backbone: Backbone
     share: float
@@ -39,7 +39,7 @@ def choose(
     trained: Collection[Backbone],
     is_affordable: Callable[[Student], bool],
 ) -> list[Student]:
-    """Choose the largest affordable candidate below each of SHARES of the price of the teacher; none if all are dearer.
+    """Choose the largest affordable candidate below each of SHARES of the cost of the teacher; none if all cost more.
 
     trained: networks that shipped weights hold, preferred unless they have less than a quarter of the share.
     If no candidate is affordable, the cheapest one is chosen.
@@ -57,7 +57,7 @@ def choose(
 
 
 def priced_students(backbones: Sequence[Backbone], teacher: Architecture, side: int) -> list[Student]:
-    """Return backbones with their prices on a tile of side x side pixels, cheapest first."""
+    """Return backbones with their costs on a tile of side x side pixels, cheapest first."""
     task = teacher.task
     shape = (1, task.channels, side, side)
     with meta_device.structure_only():

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lowvision.commands.accelerate import planning
+from lowvision.commands.accelerate.planning import Measuring, Plan
+from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.split import Split
-from lowvision.models.architecture import Architecture
+from lowvision.commands.accelerate.students import Student
+from lowvision.models.architecture import Architecture, Tile
+from lowvision.plugins import registry
 from lowvision.plugins.contracts import Task
 from lowvision_sr import FSRCNN, SuperResolution
 
@@ -26,6 +32,34 @@ class Deep(FSRCNN):
 def test_a_teacher_that_sees_far_gets_tiles_with_more_context(radius: int | None, size: int, merges: bool) -> None:
     teacher = Architecture(task=SuperResolution(scale=4), branches=(Deep(radius=radius),))
     assert (planning._tile(teacher).size, planning._tile(teacher).merge) == (size, merges)
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_warm", "is_reported"), [(60, False, True), (60, True, False), (500, False, False)]
+)
+def test_students_with_random_weights_and_few_steps_are_reported(steps: int, is_warm: bool, is_reported: bool) -> None:
+    plan = Plan(
+        architecture=Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(),)),
+        is_container=False,
+        split=Split(("a",), ("b",), ("c",)),
+        students=(Student(FSRCNN(channels=8), share=0.1),),
+        start=None,
+        is_warm=is_warm,
+        tile=Tile(),
+        crops=10,
+        crop_size=64,
+        context=4,
+        measuring=Measuring(centre=96, points=7, photographs=1),
+        batch=16,
+        steps=(steps,),
+        predictor_steps=200,
+    )
+    request = AccelerateRequest(weights=Path("w.pth"), photos=Path("p"), output=Path("o.safetensors"), minutes=2)
+    lines: list[str] = []
+    planning._tell(plan, 0.1, [0.01], request, registry.load(), lines.append)
+    way_out = "a student should be trained for 1000 steps, the plan has 60; give more --minutes, or smaller --students"
+    assert (way_out in lines) == is_reported
+    assert any(line.startswith("student fsrcnn(") and "10.0% of the cost" in line for line in lines)
 
 
 def test_a_split_can_be_measured_on_fewer_photographs() -> None:
