@@ -12,9 +12,15 @@ from lowvision.plugins.registry import Registry
 
 def brief(architecture: Architecture, registry: Registry) -> str:
     """Return the architecture by names, e.g. `a container of fsrcnn, fsrcnn, fsrcnn for sr x4`."""
-    networks = ", ".join(registry.name_of(backbone) for backbone in architecture.branches)
+    networks = ", ".join(_brief(backbone, registry) for backbone in architecture.branches)
     description = f"a container of {networks}" if architecture.classifier else networks
     return f"{description} for {registry.name_of(architecture.task)} x{architecture.task.scale}"
+
+
+def _brief(backbone: Backbone, registry: Registry) -> str:
+    """Return the name; with options if the name alone says nothing: one that is not printed holds the structure."""
+    is_packed = not all(_is_printed(backbone, name) for name in type(backbone).model_fields)
+    return _with_options(backbone, registry) if is_packed else registry.name_of(backbone)
 
 
 def plugins_of(architecture: Architecture, registry: Registry) -> dict[str, str]:

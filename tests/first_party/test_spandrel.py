@@ -19,7 +19,7 @@ from torch import nn
 
 import lowvision
 from lowvision import DataError, WeightsError
-from lowvision.models import external_weights, weights
+from lowvision.models import external_weights, weights, weights_header
 from lowvision.plugins import registry
 from lowvision.recipe import reading
 from lowvision.testing import PlainTask, check_backbone
@@ -258,6 +258,12 @@ def test_a_file_of_another_network_is_refused_with_a_clear_message(tmp_path: Pat
         caught.value
     )
     assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
+def test_the_message_about_a_file_names_its_network(tmp_path: Path) -> None:
+    header = weights.read_header(saved(tmp_path, build("Compact x2")), KNOWN)
+    message = weights_header.recognised(header, KNOWN)
+    assert message == "theirs.pth (spandrel): spandrel(network=Compact 4nf 1nc x2) for sr x2"
 
 
 def test_a_network_requires_its_multiple_of_input_size() -> None:
