@@ -157,6 +157,18 @@ def test_the_tutorials_losses_and_its_metric_pass_their_checks(
     check(getattr(import_module(f"tutorial_{name.lower()}"), name)())
 
 
+def test_the_tutorials_backbone_with_two_forms_passes_its_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lowvision_widened").mkdir()
+    for name in ("lowvision_widened/__init__.py", "lowvision_widened/network.py"):
+        (tmp_path / name).write_text(block_of(DOCS / "write-a-plugin.md", name))
+    monkeypatch.syspath_prepend(tmp_path)
+    wide = import_module("lowvision_widened").Wide(channels=4)
+    task = registry.load().find("tasks", "sr").component(scale=2)
+    testing.check_backbone(wide, tasks=(task,), half=False, exportable=False)
+
+
 def test_the_public_api_is_listed_completely() -> None:
     section = sections(DOCS / "write-a-plugin.md", "##")["Public API"]
     public = [name for name in import_module("lowvision").__all__ if not name.startswith("_")]
