@@ -205,8 +205,8 @@ def test_high_frequency_splits_tiles_equally_and_ranks_detail_as_hard() -> None:
 
 def test_high_frequency_with_split_means_splits_around_means() -> None:
     torch.manual_seed(0)
-    init_near_zero_, loud = (0.5 + level * torch.randn(count, 3, 16, 16) for level, count in ((0.002, 50), (0.1, 10)))
-    tiles, classifier = torch.cat([init_near_zero_, loud]), HighFrequency(split="means")
+    quiet, loud = (0.5 + level * torch.randn(count, 3, 16, 16) for level, count in ((0.002, 50), (0.1, 10)))
+    tiles, classifier = torch.cat([quiet, loud]), HighFrequency(split="means")
     network = classifier.build(AnyTask(), 2)
     classifier.fit(network, tiles, psnr_of_branches(tiles, 2))
     assert network(tiles).argmax(dim=1).bincount().tolist() == [50, 10]
