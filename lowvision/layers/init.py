@@ -46,3 +46,5 @@ def init_near_zero_(last: nn.Conv2d | nn.ConvTranspose2d) -> None:
     if all layers are, the gradient falls below Adam's epsilon and the network never leaves the interpolation.
     """
     nn.init.normal_(last.weight, std=FAINT)
+    if last.bias is not None:
+        nn.init.zeros_(last.bias)

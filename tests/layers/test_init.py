@@ -31,3 +31,6 @@ def test_the_last_layer_is_scaled_to_a_tenth_or_to_near_zero() -> None:
     torch.testing.assert_close(last.weight, before / 10)
     layers.init_near_zero_(last)
     assert 0 < last.weight.std() < 2e-3
+    assert last.bias is not None
+    assert not last.bias.any()
+    layers.init_near_zero_(nn.Conv2d(8, 3, 3, bias=False))
