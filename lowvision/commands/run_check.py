@@ -47,9 +47,10 @@ def text(document: Mapping[str, Any]) -> str:
 
 
 def _stage(stage: Path, folder: Path) -> dict[str, Any]:
+    """Describe a stage, or one of its networks, e.g. `branches/0`, which is finished when the stage is."""
     return {
         "name": stage.relative_to(folder).as_posix(),
-        "finished": (stage / run_folder.DONE).exists(),
+        "finished": any((place / run_folder.DONE).exists() for place in (stage, stage.parent)),
         "checkpoints": len(checkpoint.newest_first(stage / checkpoint.FOLDER)),
     }
 

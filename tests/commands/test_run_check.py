@@ -42,6 +42,13 @@ def test_a_valid_run_has_no_problems(run: Path) -> None:
     assert run_check.text(document).endswith("nothing wrong")
 
 
+def test_the_networks_of_a_stage_are_finished_when_the_stage_is(run: Path) -> None:
+    shutil.copytree(run / "base" / "checkpoints", run / "base" / "0" / "checkpoints")
+    assert {"name": "base/0", "finished": True, "checkpoints": 2} in run_check.document(run, REGISTRY)["stages"]
+    (run / "base" / "done.json").unlink()
+    assert {"name": "base/0", "finished": False, "checkpoints": 2} in run_check.document(run, REGISTRY)["stages"]
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
