@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +11,6 @@ from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsFile
 from lowvision.cli.processes import is_main_process, run_in_processes, set_threads
 from lowvision.cli.restore_parameters import Threads
-from lowvision.errors import UsageError
 
 if TYPE_CHECKING:
     from lowvision.plugins.contracts import Dataset
@@ -93,6 +91,7 @@ def evaluate(
     from lowvision.commands import tasks
     from lowvision.commands.evaluate import evaluate
     from lowvision.commands.evaluate_request import EvaluateRequest
+    from lowvision.inference.limits import check_budget
     from lowvision.models import pretrained
     from lowvision.plugins import registry
     from lowvision.plugins.folder_dataset import Folder
@@ -105,8 +104,7 @@ def evaluate(
     }
     budgets = tuple(dict.fromkeys(budget or ()))
     for share in budgets:
-        if not 0 < share < math.inf:
-            raise UsageError(f"--budget {share:g}: must be a positive share of the base's cost; give e.g. 0.6")
+        check_budget(share)
     fit_on = _dataset(compare, downscale, longer_side, components) if compare else None
     other_task = tasks.parse_task(task, components) if task else None
     metrics = _metrics(metric, components)

@@ -14,6 +14,17 @@ from lowvision.models.operating_points import OperatingPoint
 from lowvision.plugins.contracts import Adaptive
 from lowvision.system import meta_device
 
+LARGEST_BUDGET = 10
+"""Larger budgets are percentages by mistake: overlapping tiles cost at most some times the whole image."""
+
+
+def check_budget(budget: float) -> None:
+    """Raise UsageError if a limit on the cost, as a fraction of the base cost, limits nothing or everything."""
+    if not 0 < budget < math.inf:
+        raise UsageError(f"budget must be a positive fraction of the base cost, e.g. 0.6; got {budget:g}")
+    if budget >= LARGEST_BUDGET:
+        raise UsageError(f"budget is a fraction of the base cost; for {budget:g} % give {budget / 100:g}")
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -58,8 +69,8 @@ class Limits:
         if speed == "best" and self.architecture.classifier is None:
             return  # the network as it is
         max_loss = SPEEDS[speed] if speed else max_loss
-        if budget is not None and not 0 < budget < math.inf:
-            raise UsageError(f"budget must be a positive fraction of the base cost, e.g. 0.6; got {budget:g}")
+        if budget is not None:
+            check_budget(budget)
         if self.architecture.classifier is None:
             self._check_operating_point(max_loss)
         elif max_loss is not None:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -93,8 +93,18 @@ def _observed(recipe: Recipe, registry: Registry, accelerator: Accelerator, fold
         for name, stage in recipe.stages.items():
             _run_once(stage, StageContext(recipe, registry, accelerator, folder, log, name))
         document = report.read(folder)
+        for line in _results(recipe, folder):
+            log.info(line)
     finally:
         log.observers.on_run_end(document)
+
+
+def _results(recipe: Recipe, folder: Path) -> Iterator[str]:
+    """Yield where the results of a finished run are."""
+    if weights := trained_weights(recipe, folder):
+        yield f"weights: {weights}"
+    if (page := folder / "report.html").exists():
+        yield f"report: {page}"
 
 
 def _accelerator(recipe: Recipe, folder: Path, device: str) -> Accelerator:

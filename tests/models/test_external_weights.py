@@ -137,7 +137,7 @@ def test_a_file_that_would_run_code_is_refused_with_its_imports_and_a_remedy(tmp
 def test_a_file_without_tensors_is_reported(tmp_path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         external_weights.tensors(tmp_path / "nowhere.pth")
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(WeightsError, match="is a folder; give a weights file"):
         external_weights.tensors(tmp_path)
     with pytest.raises(WeightsError, match="contains no tensors by name, but epoch, lr; give a bare state dict"):
         external_weights.tensors(saved({"epoch": 3, "lr": 0.1}, tmp_path))

@@ -111,7 +111,10 @@ def test_finished_stages_are_skipped_when_the_recipe_runs_again(recipe, folder):
     before = (folder / "joint" / "last.safetensors").stat().st_mtime_ns
     assert tiny.in_a_child(tiny.run, recipe, folder) == 0
     assert (folder / "joint" / "last.safetensors").stat().st_mtime_ns == before
-    assert "joint: already finished" in (folder / "log.txt").read_text()
+    log = (folder / "log.txt").read_text()
+    assert "joint: already finished" in log
+    assert f"weights: {folder / 'joint' / 'last.safetensors'}" in log
+    assert f"report: {folder / 'report.html'}" in log
 
 
 def test_a_run_folder_of_another_recipe_is_refused_with_remedies(recipe, folder):
