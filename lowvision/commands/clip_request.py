@@ -63,7 +63,7 @@ def plan(patterns: Sequence[str], output: Path, suffix: str = "") -> tuple[Clip,
     if len(paths) == 1 and output.suffix and not output.is_dir():
         clips: tuple[Clip, ...] = (Clip(paths[0], output),)
     elif output.suffix.lower() in WRITABLE and not output.is_dir():
-        raise UsageError(f"{output}: is a file, but there are several clips; give a folder")
+        raise UsageError(f"{output}: names a file, but there are several clips; give a folder")
     else:
         clips = tuple(Clip(path, output / f"{path.stem}{suffix}{_ending(path)}") for path in paths)
     results: dict[str, Path] = {}

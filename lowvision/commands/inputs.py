@@ -165,7 +165,7 @@ def _check_folder(output: Path | Location) -> None:
         return
     kind, _ = mimetypes.guess_type(str(output))
     if (output.exists() if isinstance(output, Path) else output.is_file()) or output.suffix.lower() in WRITABLE:
-        raise UsageError(f"{output}: is a file, but there may be several results; give a folder")
+        raise UsageError(f"{output}: names a file, but there may be several results; give a folder")
     if kind and kind.startswith("image/"):
         raise UsageError(f"{output}: cannot write '{output.suffix}'; choose from {ENDINGS}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +112,15 @@ def text(document: dict[str, Any]) -> str:
         lines[0] += f"; branches {shares}; cost {total['share_of_base']:.0%} of the base on whole images"
     lines[0] += f"; {total['seconds']:.1f} s"
     if ignored := document.get("ignored"):
-        names = ", ".join(f"{count} {printable(name)}" for name, count in list(ignored.items())[:MOST_NAMED])
-        more = ", ..." if len(ignored) > MOST_NAMED else ""
-        lines.append(f"{sum(ignored.values())} other files in the folders were ignored: {names}{more}")
+        lines.append(_ignored(ignored))
     lines += [f"failed: {printable(failed['input'])}: {printable(failed['reason'])}" for failed in document["failed"]]
     return "\n".join(lines)
+
+
+def _ignored(counts: Mapping[str, int]) -> str:
+    """Return the line about files that were ignored, by their numbers per suffix."""
+    total = sum(counts.values())
+    files = "1 other file in the folders was" if total == 1 else f"{total} other files in the folders were"
+    names = ", ".join(f"{count} {printable(name)}" for name, count in list(counts.items())[:MOST_NAMED])
+    more = ", ..." if len(counts) > MOST_NAMED else ""
+    return f"{files} ignored: {names}{more}"

@@ -51,7 +51,7 @@ def test_a_pattern_selects_clips_alone_in_a_stable_order(clip_files: Path) -> No
 
 def test_one_clip_may_name_its_result_and_several_need_a_folder(clip_files: Path) -> None:
     assert results(["a.mp4"], Path("x.mkv")) == {"a.mp4": "x.mkv"}
-    with pytest.raises(UsageError, match=r"^x\.mkv: is a file, but there are several clips; give a folder"):
+    with pytest.raises(UsageError, match=r"^x\.mkv: names a file, but there are several clips; give a folder"):
         clip_request.plan(["a.mp4", "c.avi"], Path("x.mkv"))
     Path("folder.mkv").mkdir()
     assert results(["a.mp4", "c.avi"], Path("folder.mkv"))["c.avi"] == "folder.mkv/c.avi"

@@ -72,3 +72,9 @@ def test_the_text_lists_totals_ignored_files_and_failures(network: Restorer) -> 
 
 def test_the_document_names_the_task_as_a_recipe_does(network: Restorer) -> None:
     assert summed(network)["task"] == KNOWN.serialize(tiny.architecture().task)
+
+
+def test_a_single_ignored_file_is_counted_in_the_singular(network: Restorer) -> None:
+    result = summed(network, DONE)
+    result["ignored"] = {".txt": 1}
+    assert text(result).splitlines()[1] == "1 other file in the folders was ignored: 1 .txt"
