@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from lowvision.commands.accelerate import planning
-from lowvision.commands.accelerate.planning import Measuring, Plan
+from lowvision.commands.accelerate.planning import Plan
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.split import Split
 from lowvision.commands.accelerate.students import Student
+from lowvision.commands.accelerate.thoroughness import Thoroughness
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Task
@@ -49,7 +50,7 @@ def test_students_with_random_weights_and_few_steps_are_reported(steps: int, is_
         crops=10,
         crop_size=64,
         context=4,
-        measuring=Measuring(centre=96, points=7, photographs=1),
+        thoroughness=Thoroughness(centre=96, rounds=1, photographs=1),
         batch=16,
         steps=(steps,),
         predictor_steps=200,
