@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from lowvision.errors import WeightsError
-from lowvision.models import external_weights
+from lowvision.models import tensor_files
 
 
 def refused(path: Path, message: str) -> None:
     """Assert that reading raises a one-line error that names a file and a remedy."""
     with pytest.raises(WeightsError) as raised:
-        external_weights.tensors(path)
+        tensor_files.tensors(path)
     text = str(raised.value)
     assert re.search(message, text), text
     assert "\n" not in text

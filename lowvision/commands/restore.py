@@ -20,7 +20,7 @@ from lowvision.inference import package, restorer, trained_networks
 from lowvision.inference.limits import Limits
 from lowvision.inference.restorer import Restorer
 from lowvision.models import calibration as curves
-from lowvision.models import weights as weights_files
+from lowvision.models.weights_header import Header
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 from lowvision.system.processes import ProcessGroup, join
@@ -40,8 +40,7 @@ def validate(request: RestoreRequest, registry: Registry) -> None:
 
 def read_task(weights: Path, registry: Registry) -> Task:
     """Return the task of a weights file or an exported package. Raises WeightsError."""
-    read = package.read if weights.is_dir() else trained_networks.read
-    return read(weights, registry).header.architecture.task
+    return _header(weights, registry).architecture.task
 
 
 def check_limits(request: RestoreRequest, registry: Registry) -> None:
@@ -53,14 +52,14 @@ def check_limits(request: RestoreRequest, registry: Registry) -> None:
     limits = (options.budget, options.max_loss, options.speed, options.worst)
     if all(limit is None for limit in limits):
         return
-    is_package = request.weights.is_dir()
-    header = (
-        package.read(request.weights, registry).header
-        if is_package
-        else weights_files.read_header(request.weights, registry)
-    )
+    header = _header(request.weights, registry)
     if not header.settings:  # otherwise the network itself is needed
         Limits(header.architecture, curves.read(header.measured), (), _not_loaded).check(*limits)
+
+
+def _header(weights: Path, registry: Registry) -> Header:
+    read = package.read if weights.is_dir() else trained_networks.read
+    return read(weights, registry).header
 
 
 def _not_loaded(number: int) -> NoReturn:

@@ -13,7 +13,7 @@ STORAGE = frozenset({*range(254, 269), 273, 274, *range(277, 282), 284, *range(2
     *range(512, 533),
     *range(32995, 33000),
 }
-"""Tags of the storage of pixels, which the result has of its own."""
+"""Tags that describe how pixels are stored; a result gets its own."""
 NAMES = {
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737, 42113), "map coordinates"),
     **dict.fromkeys((50838, 50839), "tags of ImageJ"),

@@ -14,7 +14,7 @@ from torch import nn
 
 from lowvision.errors import WeightsError
 from lowvision.inference import folding, ncnn_graph, onnx_graph
-from lowvision.models import component_names, external_weights, weights
+from lowvision.models import component_names, tensor_files, weights
 from lowvision.models.architecture import Architecture
 from lowvision.models.weights_header import Header
 from lowvision.plugins.contracts import Trained
@@ -168,5 +168,5 @@ def _code(path: Path, header: Header, registry: Registry) -> Iterator[Any]:
 
 def _content(path: Path) -> str:
     """Hash the content of all files of a network."""
-    first, *others = [cache.fingerprint(file) for file in external_weights.files(path)]
+    first, *others = [cache.fingerprint(file) for file in tensor_files.files(path)]
     return cache.key(first, *others) if others else first

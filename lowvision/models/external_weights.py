@@ -1,47 +1,30 @@
-"""Weights files of other programs: read without executing their code, recognised by the formats of plugins."""
+"""Weights files of other programs, recognised by the formats of plugins."""
 
 from __future__ import annotations
 
 import logging
-import pickle
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lowvision.errors import WeightsError, summary_of
-from lowvision.models import ncnn
+from lowvision.models import tensor_files
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.state_dict import difference, few
 from lowvision.plugins.contracts import Format, Part, Recognised
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
-from lowvision.system import meta_device, regular_file
+from lowvision.system import meta_device
 
 logger = logging.getLogger("lowvision")
 
-WRAPPERS = (
-    *("params_ema", "params-ema", "g_ema", "net_g_ema", "ema", "model_ema", "state_dict_ema"),
-    *("params", "state_dict", "model_state_dict", "generator_state_dict", "model", "net", "network"),
-    *("generator", "net_g", "netG", "sd"),
-)
-"""Keys under which programs store the tensors of a network, moving averages first; the first that exists is used."""
 PREFIXES = ("module.", "_orig_mod.", "generator.", "net_g.", "netG.", "model.", "network.")
 """Prefixes of names from wrappers: PyTorch's parallel and compiled modules, and the classes of training frameworks."""
 COUNTERS = ("n_averaged", "step", "epoch")
 """Names of numbers next to the tensors of a network, e.g. of PyTorch's averaged models."""
-LFS = b"version https://git-lfs"
-HTML = (b"<!doctype html", b"<html", b"<?xml", b"<head")
-"""First bytes of a Git LFS pointer and of a web page."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +47,7 @@ def read(path: Path, registry: Registry, format_: Format | None = None, scale: i
     Raises WeightsError if the file is damaged, would execute code, is recognised by no format or by two, does not fit
     the recognised architecture, or has another scale.
     """
-    state = tensors(path)
+    state = tensor_files.tensors(path)
     try:
         if format_:
             attempts = (_recognised(format_, shortened, path, registry) for _, shortened in _candidates(dict(state)))
@@ -89,60 +72,6 @@ def read(path: Path, registry: Registry, format_: Format | None = None, scale: i
         raise WeightsError(f"{path}: is in the format '{name}', but does not fit it: {error}") from None
 
 
-def is_pickled(path: Path) -> bool:
-    """Return True if `torch.save` wrote the file. Raises WeightsError if it cannot be read."""
-    start = _start(path, 9)
-    # safetensors begins with the length of its header, eight bytes that may be these by chance, and then a brace.
-    return start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80")
-
-
-def is_others(path: Path) -> bool:
-    """Return True if only another program can have written the file. Raises WeightsError if it cannot be read."""
-    return path.suffix == ncnn.SUFFIX or is_pickled(path)
-
-
-def files(path: Path) -> tuple[Path, ...]:
-    """Return all files of the network at `path`: ncnn stores its weights in a second one."""
-    return (path, ncnn.numbers_of(path)) if path.suffix == ncnn.SUFFIX else (path,)
-
-
-def tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors in a file by name, on the CPU, without the wrappers of other programs.
-
-    Raises WeightsError if the file is damaged, contains no tensors by name, or would execute code when opened.
-    """
-    if path.suffix == ncnn.SUFFIX:
-        return ncnn.read(path)
-    refuse_text(path)
-    state = _unwrapped(_unpickled(path) if is_pickled(path) else _loaded(path), path)
-    if all(name.startswith(PREFIXES[0]) for name in state):
-        return {name.removeprefix(PREFIXES[0]): tensor for name, tensor in state.items()}
-    return state
-
-
-def refuse_text(path: Path) -> None:
-    """Raise WeightsError for what a download leaves in place of weights: a web page, or a pointer of Git LFS."""
-    start = _start(path, 512).lstrip().lower()
-    if start.startswith(LFS):
-        raise WeightsError(f"{path}: is a pointer of Git LFS, not the file; run `git lfs pull` in its repository")
-    if start.startswith(HTML):
-        raise WeightsError(f"{path}: is a web page, not weights; download the file itself, e.g. by its `raw` link")
-
-
-def _start(path: Path, size: int) -> bytes:
-    """Return the first bytes of a file. Raises WeightsError if it cannot be read."""
-    try:
-        regular_file.check(path)
-        with path.open("rb") as file:
-            return file.read(size)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise WeightsError(f"{path}: is a folder; give a weights file") from None
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
-
-
 def _candidates(state: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Yield the tensors without the prefixes of wrappers that all names share, and as they are, which is tried first.
 
@@ -165,63 +94,6 @@ def _candidates(state: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tenso
 
 class _Misfit(Exception):
     """The tensors of a file do not fit the recognised network."""
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a complete safetensors file ({error}); copy it again") from None
-
-
-def _unpickled(path: Path) -> Any:
-    try:
-        # PyTorch warns of pickle protocols that it reads.
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_numpy_scalars()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        match = re.search(r"GLOBAL (\S+)", str(error))
-        content = match[1] if match else "more than tensors"
-        raise WeightsError(
-            f"{path}: needs {content}, which could execute code when opened, so it is rejected; if you trust it, save "
-            "only its tensors in the program that made it: torch.save(network.state_dict(), ...)"
-        ) from None
-    except Exception as error:  # damaged files raise many types
-        reason = str(error).partition("\n")[0]
-        problem = f"not a complete PyTorch file ({type(error).__name__}: {reason})"
-        raise WeightsError(f"{path}: {problem}; copy it again") from None
-
-
-def _numpy_scalars() -> list[Any]:
-    """Return what the pickle of a number of numpy needs; none of it runs code of the file."""
-    kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
-    scalar = np.float64(0).__reduce__()[0]
-    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")  # numpy 1 and 2
-    return [*((scalar, name) for name in names), np.dtype, *kinds, *(type(np.dtype(kind)) for kind in kinds)]
-
-
-def _inner(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return the mapping under the first wrapper, or the only mapping that holds tensors; otherwise the content."""
-    for key in WRAPPERS:
-        if isinstance(inner := content.get(key), Mapping):
-            return inner
-    holders = [v for v in content.values() if isinstance(v, Mapping) and any(isinstance(t, Tensor) for t in v.values())]
-    return holders[0] if len(holders) == 1 else content
-
-
-def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
-    """Return the tensors by name from at most three levels of wrappers."""
-    for _ in range(3):
-        if not isinstance(content, Mapping):
-            break
-        if content and all(isinstance(value, Tensor) for value in content.values()):
-            return {str(name): tensor.detach() for name, tensor in content.items()}
-        content = _inner(content)
-    keys = few([str(key) for key in content]) if isinstance(content, Mapping) else type(content).__name__
-    raise WeightsError(
-        f"{path}: contains no tensors by name, but {keys or 'nothing'}; give a bare state dict, or one under "
-        f"{', '.join(WRAPPERS)}"
-    )
 
 
 class _FormatFailed(Exception):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lowvision.errors import WeightsError, message_of
 from lowvision.layers.reparam import fused_state
-from lowvision.models import bounded_build, external_weights, header_json
+from lowvision.models import bounded_build, external_weights, header_json, tensor_files
 from lowvision.models.architecture import Architecture
 from lowvision.models.bounded_build import Limits
 from lowvision.models.component_names import plugins_of, shown
@@ -180,9 +180,9 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 def _header_text(path: Path) -> str | None:
     """Return the JSON of the header; None if another program wrote the file. Raises WeightsError if it is damaged."""
-    if external_weights.is_others(path):
+    if tensor_files.is_others(path):
         return None
-    external_weights.refuse_text(path)
+    tensor_files.refuse_text(path)
     try:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(KEY)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from lowvision.errors import DataError
@@ -41,17 +42,16 @@ def test_a_jpeg_of_an_unknown_revision_is_read_without_a_line_of_its_library(
     assert capfd.readouterr().err == ""
 
 
-def test_a_tiff_that_lacks_its_strips_is_an_error_without_a_line_of_its_library(
+def test_a_damaged_fax_is_an_error_without_a_line_of_its_library(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.tif"
-    io.write(path, Image(np.full((16, 16, 3), 90, np.uint8)))
-    content = bytearray(path.read_bytes())
-    first = struct.unpack_from("<I", content, 4)[0]
-    entries = range(first + 2, first + 2 + 12 * struct.unpack_from("<H", content, first)[0], 12)
-    (strips,) = [entry for entry in entries if struct.unpack_from("<H", content, entry)[0] == 273]
-    struct.pack_into("<H", content, strips, 65000)
-    path.write_bytes(content)
+    PIL.Image.fromarray(np.eye(64, dtype=bool)).save(path, compression="group4")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<HH", 273, 4), struct.pack("<HH", 65000, 4)))
+    with PIL.Image.open(path) as file, pytest.raises((OSError, KeyError)):
+        file.load()
+    assert "MissingRequired" in capfd.readouterr().err
     with pytest.raises(DataError):
         io.read(path)
     assert capfd.readouterr().err == ""

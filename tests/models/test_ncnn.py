@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from lowvision.errors import WeightsError
 from lowvision.inference import trained_networks as trained
-from lowvision.models import external_weights, ncnn, weights
+from lowvision.models import ncnn, tensor_files, weights
 from lowvision.plugins import registry
 from lowvision_efficient import SPAN
 
@@ -161,7 +161,7 @@ def test_int8_and_other_weight_types_are_refused(tmp_path: Path) -> None:
 
 def test_a_missing_param_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"net\.param: no such file"):
-        external_weights.tensors(tmp_path / "net.param")
+        tensor_files.tensors(tmp_path / "net.param")
 
 
 @given(data=st.data())

@@ -11,7 +11,7 @@ import torch
 from ncnn_writer import HALF, WHOLE, Writer
 from refused_files import refused
 
-from lowvision.models import external_weights
+from lowvision.models import tensor_files
 from lowvision.plugins import registry
 
 KNOWN = registry.load()
@@ -28,7 +28,7 @@ NETWORKS: dict[str, Callable[[int], Writer]] = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_ncnn_tensors_get_the_names_of_pytorch(network: str, flag: int, tmp_path: Path) -> None:
     written = NETWORKS[network](flag)
-    state = external_weights.tensors(written.save(tmp_path))
+    state = tensor_files.tensors(written.save(tmp_path))
     state.pop("mean", None)
     assert state.keys() == written.state.keys()
     assert all(torch.equal(state[name].float(), tensor) for name, tensor in written.state.items())

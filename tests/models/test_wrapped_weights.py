@@ -13,7 +13,7 @@ from first_party.test_light_files import imdn_layout
 from torch import Tensor
 
 from lowvision.errors import WeightsError
-from lowvision.models import external_weights, weights
+from lowvision.models import external_weights, tensor_files, weights
 from lowvision.plugins import registry
 
 REGISTRY = registry.load()
@@ -34,25 +34,25 @@ KEYS = (
 @pytest.mark.parametrize("key", KEYS)
 def test_the_tensors_are_found_under_any_key(tmp_path: Path, key: str) -> None:
     torch.save({key: dict(STATE), "iteration": 3, "optimizer": {"lr": 0.1}}, tmp_path / "w.pth")
-    assert external_weights.tensors(tmp_path / "w.pth").keys() == STATE.keys()
+    assert tensor_files.tensors(tmp_path / "w.pth").keys() == STATE.keys()
 
 
 def test_the_moving_average_is_preferred(tmp_path: Path) -> None:
     doubled = {name: 2 * tensor for name, tensor in STATE.items()}
     torch.save({"params": dict(STATE), "params-ema": doubled}, tmp_path / "w.pth")
-    assert torch.equal(external_weights.tensors(tmp_path / "w.pth")["body.1.weight"], doubled["body.1.weight"])
+    assert torch.equal(tensor_files.tensors(tmp_path / "w.pth")["body.1.weight"], doubled["body.1.weight"])
 
 
 @pytest.mark.parametrize("number", [np.float64(31.2), np.float32(1), np.int64(7), np.bool_(True)])
 def test_numpy_scalars_beside_the_tensors_are_accepted(tmp_path: Path, number: Any) -> None:
     torch.save({"state_dict": dict(STATE), "best_psnr": number}, tmp_path / "w.pth")
-    assert external_weights.tensors(tmp_path / "w.pth").keys() == STATE.keys()
+    assert tensor_files.tensors(tmp_path / "w.pth").keys() == STATE.keys()
 
 
 def test_other_pickled_objects_are_refused_as_code(tmp_path: Path) -> None:
     torch.save({"state_dict": dict(STATE), "path": tmp_path}, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="could execute code"):
-        external_weights.tensors(tmp_path / "w.pth")
+        tensor_files.tensors(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from lowvision.config import yaml_reader
 from lowvision.errors import LowvisionError
-from lowvision.models import external_weights, ncnn
+from lowvision.models import ncnn, tensor_files
 from lowvision.system import regular_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and devices in the file system")
@@ -30,7 +30,7 @@ def special(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "read",
-    [yaml_reader.read, external_weights.is_pickled, external_weights.tensors, ncnn.read, external_weights.refuse_text],
+    [yaml_reader.read, tensor_files.is_pickled, tensor_files.tensors, ncnn.read, tensor_files.refuse_text],
 )
 def test_recipes_and_weights_are_not_read_from_pipes_and_devices(read: Callable[[Path], object], special: Path) -> None:
     with pytest.raises(LowvisionError, match="is a pipe or a device, not a regular file"):

@@ -35,8 +35,8 @@ TILE, OVERLAP = 32, 4
 WIDE_TILE, WIDE_OVERLAP = 64, 4
 """Tiles for a teacher that sees its whole input, or nearly: a single tile must have some context."""
 WIDE_REACH = 64
-"""Radius of the receptive field from which tiles are wide. RRDB (radius 349) on tiles of 32 is far from its own whole
-image: docs/accelerate.md, "Measure networks of other people"."""
+"""Radius of the receptive field from which tiles are wide. RRDB (radius 349) on tiles is far from its own whole image:
+docs/accelerate.md, "Measure networks of other people"."""
 MOST_CONTEXT = 16
 MEASURED_CROPS = 4
 MEASURED_STEPS = 3
