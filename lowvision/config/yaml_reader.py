@@ -26,7 +26,6 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from lowvision.errors import RecipeError
-from lowvision.system import regular_file
 
 KeyPath = tuple[str | int, ...]
 """The keys and indices that lead to a value, e.g. ("branches", 0, "weights")."""
@@ -56,7 +55,8 @@ class Source:
 def read(path: Path) -> Source:
     """Read a YAML file. Raises RecipeError, with the line if there is one, if it cannot be read."""
     try:
-        regular_file.check(path)
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe waits for a writer, a device never ends
+            raise RecipeError(f"{path}: is a pipe or a device, not a regular file; give a recipe file")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such file") from None

@@ -17,7 +17,7 @@ FEWEST_PHOTOGRAPHS = 3
 """Photographs of calibration and report for a teacher that is still too slow."""
 TARGET_PASSES, CURVE_PASSES, ROUND_PASSES = 2, 4, 4.6
 """How often the teacher restores each pixel that is held out: for targets, for all points of the curve together
-(measured: 3.2 to 4.2 with merged tiles, fewer without), and in each round of the report."""
+(benchmarks/calibration.py: 2.3 to 4.1 with merged tiles), and in each round of the report."""
 
 
 @dataclass(frozen=True)
