@@ -57,21 +57,21 @@ def main() -> None:
     reached = _branch_psnr(container.branches, lq, gt)  # (N, M)
     fitting_tiles, evaluated = fitting.FittingTiles(lq[::2], reached[::2]), lq[1::2]
     errors, of = (10 ** (-reached[1::2] / 10)).numpy(), photograph[1::2]
-    prices = np.array(container.branches.prices(tuple(lq.shape[1:])))
-    alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(prices)))
+    costs = np.array(container.branches.costs(tuple(lq.shape[1:])))
+    alone = "  ".join(f"{_decibels(errors[:, k], of):.3f}" for k in range(len(costs)))
     print(f"{len(evaluated)} tiles of {len(set(of))} photographs; each branch on all of them: {alone}")
     print(f"{'':32}" + "".join(f"{share:>9.0%}" for share in SHARES) + "   undirected")
     if architecture.classifier and architecture.classifier.trained:
-        _print_row("as in the file", architecture.classifier, container.classifier, evaluated, errors, of, prices)
+        _print_row("as in the file", architecture.classifier, container.classifier, evaluated, errors, of, costs)
     for name, classifier in _untrained(known):
         _print_row(
-            name, classifier, fitting.fitted(classifier, architecture, fitting_tiles), evaluated, errors, of, prices
+            name, classifier, fitting.fitted(classifier, architecture, fitting_tiles), evaluated, errors, of, costs
         )
-    lots = np.random.default_rng(0).normal(size=(len(evaluated), 1)) * np.arange(len(prices))
+    lots = np.random.default_rng(0).normal(size=(len(evaluated), 1)) * np.arange(len(costs))
     for name, scores in {"by lot": lots, "oracle": -errors}.items():
-        steps = budget.pareto_path(scores, budget.shares_of_largest_cost(prices))
+        steps = budget.pareto_path(scores, budget.shares_of_largest_cost(costs))
         steps = steps.worthwhile() if name == "oracle" else steps
-        print(f"{name:32}" + "".join(f"{_within(steps, share, 0, errors, of, prices):>9}" for share in SHARES))
+        print(f"{name:32}" + "".join(f"{_within(steps, share, 0, errors, of, costs):>9}" for share in SHARES))
 
 
 def _untrained(known: Registry) -> Iterator[tuple[str, Classifier]]:
@@ -102,22 +102,22 @@ def _branch_psnr(branches: Branches, lq: Tensor, gt: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _print_row(
-    name: str, classifier: Classifier, network: torch.nn.Module, lq: Tensor, errors: Array, of: Numbers, prices: Numbers
+    name: str, classifier: Classifier, network: torch.nn.Module, lq: Tensor, errors: Array, of: Numbers, costs: Numbers
 ) -> None:
     scores = torch.cat([network(some) for some in lq.split(64)]).double().numpy()
     own = cost.multiply_adds(network, (1, *lq.shape[1:]))
     weigh = budget.logarithms if classifier.predicts == "class" else budget.shares_of_largest_cost
-    steps = budget.pareto_path(scores, weigh(prices))
-    cells = "".join(f"{_within(steps, share, own, errors, of, prices):>9}" for share in SHARES)
+    steps = budget.pareto_path(scores, weigh(costs))
+    cells = "".join(f"{_within(steps, share, own, errors, of, costs):>9}" for share in SHARES)
     choice = scores.argmax(axis=1)
     undirected = _decibels(errors[np.arange(len(of)), choice], of)
-    print(f"{name:32}{cells}   {undirected:.3f} at {(prices[choice].mean() + own) / prices[-1]:.0%}")
+    print(f"{name:32}{cells}   {undirected:.3f} at {(costs[choice].mean() + own) / costs[-1]:.0%}")
 
 
-def _within(steps: budget.ParetoPath, share: float, own: int, errors: Array, of: Numbers, prices: Numbers) -> str:
+def _within(steps: budget.ParetoPath, share: float, own: int, errors: Array, of: Numbers, costs: Numbers) -> str:
     """Return the PSNR at that fraction of the base's cost; a dash if even the cheapest branch exceeds it."""
-    most = (share * prices[-1] - own) * len(of)
-    choice, spent = budget.most_within(most, steps, lambda made: int(prices[made].sum()))
+    most = (share * costs[-1] - own) * len(of)
+    choice, spent = budget.most_within(most, steps, lambda made: int(costs[made].sum()))
     return f"{_decibels(errors[np.arange(len(of)), choice], of):.3f}" if spent <= most else "-"
 
 

@@ -49,15 +49,15 @@ def main() -> None:
     job = _job(run, run, str(yaml_reader.read(run / "recipe.resolved.yml").value["classifier"]), known)
     lq, gt = fixed_tiles(job.extractor("valid"), TILES, job.recipe.seed)
     errors = torch.stack([_errors(branch, lq, gt) for branch in trained.branches.networks], dim=1).numpy()  # (N, M)
-    prices = np.array(trained.branches.prices(tuple(lq.shape[1:]))) / 1e6
-    alone = " ".join(f"{_decibels(errors[:, k])} at {price:.1f}" for k, price in enumerate(prices))
+    costs = np.array(trained.branches.costs(tuple(lq.shape[1:]))) / 1e6
+    alone = " ".join(f"{_decibels(errors[:, k])} at {cost:.1f}" for k, cost in enumerate(costs))
     print(f"{len(lq)} tiles; each branch on all of them: {alone}")
-    _print_row("as in the run", trained, lq, errors, prices)
+    _print_row("as in the run", trained, lq, errors, costs)
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(run / "rank", Path(folder) / "rank")
             _print_row(
-                name, _with_trained_classifier(_job(run, Path(folder), name, known), trained, steps), lq, errors, prices
+                name, _with_trained_classifier(_job(run, Path(folder), name, known), trained, steps), lq, errors, costs
             )
 
 
@@ -96,19 +96,19 @@ def _decibels(errors: np.ndarray) -> str:
 
 
 @torch.no_grad()
-def _print_row(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.ndarray, prices: np.ndarray) -> None:
+def _print_row(name: str, container: RoutedContainer, lq: torch.Tensor, errors: np.ndarray, costs: np.ndarray) -> None:
     logits = torch.cat([container.classify(some) for some in lq.split(64)]).numpy()
     own = cost.multiply_adds(container.classifier, (1, *lq.shape[1:])) / 1e6
     tiles = np.arange(len(lq))
 
     def at(choice: np.ndarray) -> str:
-        return f"{_decibels(errors[tiles, choice])} dB at {prices[choice].mean() + own:.1f}"
+        return f"{_decibels(errors[tiles, choice])} dB at {costs[choice].mean() + own:.1f}"
 
-    budget_path = budget.pareto_path(logits, np.log(prices))
+    budget_path = budget.pareto_path(logits, np.log(costs))
     cells = []
     for share in SHARES:
         choices = (budget_path.after(n) for n in range(len(budget_path.tiles), -1, -1))
-        within = (choice for choice in choices if prices[choice].mean() + own <= share * prices[-1])
+        within = (choice for choice in choices if costs[choice].mean() + own <= share * costs[-1])
         cells.append(next((_decibels(errors[tiles, choice]) for choice in within), "-"))
     print(
         f"{name}: itself {own:.2f}; undirected {at(logits.argmax(axis=1))}; at {SHARES} of the base {' '.join(cells)}"

@@ -49,10 +49,8 @@ def main() -> None:
         searched = Search().reduce_trained(supernet, "found", network)
         small = searched.build(recipe.task)
         assert Search().inherit(network, small)
-        equal = _uniform(supernet, _price(searched, recipe), recipe)
-        print(
-            f"seed {seed}: wanted {supernet.cost:.1%}, found {_price(searched, recipe) / _full(supernet, recipe):.1%}"
-        )
+        equal = _uniform(supernet, _cost(searched, recipe), recipe)
+        print(f"seed {seed}: wanted {supernet.cost:.1%}, found {_cost(searched, recipe) / _full(supernet, recipe):.1%}")
         print(f"  {searched!r}\n  {equal!r}", flush=True)
         for name, backbone, network_after in (
             ("searched", searched, small),
@@ -60,7 +58,7 @@ def main() -> None:
             ("uniform", equal, _trained(_of(equal, recipe), known)),
         ):
             reached[name].append(_decibels(network_after, recipe, known))
-            print(f"  {name:10} {_price(backbone, recipe):7} {reached[name][-1]:.3f} dB", flush=True)
+            print(f"  {name:10} {_cost(backbone, recipe):7} {reached[name][-1]:.3f} dB", flush=True)
     for name, values in reached.items():
         gain = np.mean(np.subtract(values, reached["uniform"]))
         print(f"{name:10} mean {np.mean(values):.3f} dB, {gain:+.3f} against uniform")
@@ -91,15 +89,15 @@ def _uniform(supernet: Supernet, least: int, recipe: Recipe) -> Searched:
         Searched(channels=outer, blocks=(Block(channels=inner),) * supernet.layers, skip=supernet.skip)
         for outer, inner in pairs
     ]
-    return min((b for b in backbones if _price(b, recipe) >= least), key=lambda b: _price(b, recipe))
+    return min((b for b in backbones if _cost(b, recipe) >= least), key=lambda b: _cost(b, recipe))
 
 
 def _full(supernet: Supernet, recipe: Recipe) -> int:
     block = Block(channels=supernet.channels)
-    return _price(Searched(channels=supernet.channels, blocks=(block,) * supernet.layers), recipe)
+    return _cost(Searched(channels=supernet.channels, blocks=(block,) * supernet.layers), recipe)
 
 
-def _price(backbone: Backbone, recipe: Recipe) -> int:
+def _cost(backbone: Backbone, recipe: Recipe) -> int:
     with torch.device("meta"):
         return multiply_adds(backbone.build(recipe.task), (1, recipe.task.channels, 1, 1))
 

@@ -76,7 +76,7 @@ def test_the_tutorial_backbone_costs_more_at_every_level(tutorial: registry.Regi
     recipe = reading.read(path, tutorial)
     with torch.device("meta"):
         container = recipe.architecture.build_container()
-    costs = container.branches.prices((3, 32, 32))
+    costs = container.branches.costs((3, 32, 32))
     assert len(costs) == 3
     assert costs[0] < costs[1] < costs[2]
 
@@ -136,7 +136,7 @@ def test_the_other_components_of_the_tutorial_work(tutorial: registry.Registry, 
     image, probabilities = container(lq)
     assert image.shape == gt.shape
     assert probabilities.shape == (2, 3)
-    costs = container.branches.prices((3, 16, 16))
+    costs = container.branches.costs((3, 16, 16))
     assert costs[0] < costs[1] < costs[2]
     testing.check_task(recipe.task)
     testing.check_classifier(recipe.architecture.classifier, exportable=False)  # type: ignore[arg-type]  # it has one

@@ -79,6 +79,6 @@ def tile_by_tile(job: Job) -> Method:
 
     def cost() -> int:
         shape = (channels, size, size)
-        return int(container.prices(shape)[choice].sum()) + placement.count * container.classifier_price(shape)
+        return int(container.costs(shape)[choice].sum()) + placement.count * container.classifier_cost(shape)
 
     return Method(run, cost, facts=lambda: {"shares": shares.of(choice, len(container.branches))})

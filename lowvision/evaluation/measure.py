@@ -159,7 +159,7 @@ class Evaluation:
         costs: dict[str, Row] = {"input": {}}
         results: dict[str, RestoredTiles | Whole] = {}
         left_out: dict[str, str] = {}
-        ways, price = self._ways(lq, gt, seed, results), self._whole_cost(lq) / 1e9
+        ways, whole_cost = self._ways(lq, gt, seed, results), self._whole_cost(lq) / 1e9
         for way, restore in ways.items():
             try:
                 result, seconds = _timed(restore, rehearse=self.device.type != "cpu")
@@ -180,7 +180,7 @@ class Evaluation:
         rows: dict[str, Row] = {way: {**values[way], **row} for way, row in costs.items()}
         for row in rows.values():
             if "gmac" in row:
-                row["share_of_base_whole"] = row["gmac"] / price
+                row["share_of_base_whole"] = row["gmac"] / whole_cost
                 row["share_of_base_tiled"] = row["gmac"] / rows["base_tiled"]["gmac"]
         routed = results.get("routed")
         return ImageMeasurement(
@@ -203,9 +203,9 @@ class Evaluation:
         Without ground truth, no way needs it.
         """
         whole = suiting(lq, self.base_engine.geometry.multiple_of)
-        price = self._whole_cost(lq)  # counted before the timer starts
+        whole_cost = self._whole_cost(lq)  # counted before the timer starts
         ways: dict[str, Restore] = {
-            "base_whole": lambda: self._whole(lq, whole, price),
+            "base_whole": lambda: self._whole(lq, whole, whole_cost),
             "base_tiled": lambda: self.base_engine.restore(lq, 0),
         }
         for name, network in self.adaptive.items():
@@ -231,17 +231,17 @@ class Evaluation:
                 ways[name] = lambda other=other: other.engine.route(lq, results["routed"].cost)  # type: ignore[misc]  # bound now
             ways |= {} if gt is None else {"oracle": partial(by_oracle, gt)}
         if self.merging:
-            ways |= {f"routed@{b:g}": partial(self.merging.route, lq, int(b * price)) for b in self.budgets}
+            ways |= {f"routed@{b:g}": partial(self.merging.route, lq, int(b * whole_cost)) for b in self.budgets}
             ways |= {f"restore@{name}": partial(self.merging.route, lq, k=k) for name, k in self.speeds.items()}
         return ways
 
     @torch.inference_mode()
-    def _whole(self, lq: Tensor, whole: Tensor, price: int) -> Whole:
+    def _whole(self, lq: Tensor, whole: Tensor, whole_cost: int) -> Whole:
         """Run the base on `whole`, which is lq padded to a size that the base accepts."""
         height, width = (self.task.scale * side for side in lq.shape[1:])
         multiple = self.base_engine.geometry.multiple_of
         restored = restore_whole(self.base, whole, self.task.scale, self.reach, multiple)
-        return Whole(restored[:, :height, :width], price)
+        return Whole(restored[:, :height, :width], whole_cost)
 
     def _whole_cost(self, lq: Tensor) -> int:
         """Return the multiply-adds of the base on the whole image."""

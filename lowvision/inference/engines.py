@@ -69,8 +69,8 @@ def build(parts: ModelBundle, runtime: Runtime, device: str, *others: str) -> En
             if parts.classifier
             else _no_classifier,
             branches=_branches(parts, runtime, threads, (device, *others)),
-            prices=counted.branches.prices,
-            classifier_price=counted.classifier_price,
+            costs=counted.branches.costs,
+            classifier_cost=counted.classifier_cost,
         ),
         scale=architecture.task.scale,
         size=architecture.tile.size,
@@ -192,7 +192,7 @@ def base_cost(architecture: Architecture, height: int, width: int) -> int:
     """Return the multiply-adds of the base, the last branch, on a whole image of height x width LQ pixels."""
     step = architecture.branches[-1].multiple_of
     shape = (architecture.task.channels, up(height, step), up(width, step))
-    return networks.of(_weightless(architecture.only(-1))).prices(shape)[0]
+    return networks.of(_weightless(architecture.only(-1))).costs(shape)[0]
 
 
 def base_bytes(architecture: Architecture, height: int, width: int) -> int:

@@ -1,4 +1,4 @@
-"""Convert trained networks to their deployed form, the one that is validated, priced, evaluated and exported."""
+"""Convert trained networks to their deployed form, the one that is validated, counted, evaluated and exported."""
 
 from __future__ import annotations
 

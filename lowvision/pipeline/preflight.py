@@ -80,12 +80,12 @@ def _network_issues(recipe: Recipe) -> Iterator[str]:
 def _cost_issues(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
     shape = (recipe.task.channels, recipe.tile.size, recipe.tile.size)
     cost.multiply_adds(container.classifier, (1, *shape))
-    prices = container.branches.prices(shape)
-    for k in range(len(prices) - 1):
-        if prices[k] >= prices[k + 1]:
+    costs = container.branches.costs(shape)
+    for k in range(len(costs) - 1):
+        if costs[k] >= costs[k + 1]:
             yield (
-                f"branches: branch {k} costs {prices[k] / 1e6:.1f} M multiply-adds a tile and branch {k + 1} "
-                f"{prices[k + 1] / 1e6:.1f} M; list them in order of increasing cost"
+                f"branches: branch {k} costs {costs[k] / 1e6:.1f} M multiply-adds a tile and branch {k + 1} "
+                f"{costs[k + 1] / 1e6:.1f} M; list them in order of increasing cost"
             )
 
 

@@ -86,7 +86,7 @@ class Backbone(Options, ABC):
         return None
 
     def deployed(self) -> Backbone:
-        """Return the form that is validated, priced, evaluated and exported: `fuse`, or itself."""
+        """Return the form that is validated, counted, evaluated and exported: `fuse`, or itself."""
         return self.fuse() or self
 
 

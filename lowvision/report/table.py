@@ -224,8 +224,8 @@ def verdict(mean: Mapping[str, Row]) -> str:
         others = others[:1]
     gains = [f"{_gain(mean[way], mean[other], metric)} dB against {label(other)}" for other in others]
     share = mean[way].get("share_of_base_tiled")
-    price = f", at {share:.1%} of the tiled base's multiply-adds" if way == "routed" and is_number(share) else ""
-    return " ".join([f"{label(way)}: {', '.join(gains)}{price}.", *_at_speed(mean, metric)])
+    cost = f", at {share:.1%} of the tiled base's multiply-adds" if way == "routed" and is_number(share) else ""
+    return " ".join([f"{label(way)}: {', '.join(gains)}{cost}.", *_at_speed(mean, metric)])
 
 
 def _at_speed(mean: Mapping[str, Row], metric: str) -> list[str]:

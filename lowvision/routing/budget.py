@@ -22,15 +22,15 @@ Weigh = Callable[[NDArray[np.integer]], NDArray[np.float64]]
 """Map branch costs (M,), multiply-adds per tile in ascending order, to cost weights (M,)."""
 
 
-def logarithms(prices: NDArray[np.integer]) -> NDArray[np.float64]:
+def logarithms(costs: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the cost weight for logits: the logarithm of each branch cost."""
-    weights: NDArray[np.float64] = np.log(np.maximum(prices, 1).astype(np.float64))
+    weights: NDArray[np.float64] = np.log(np.maximum(costs, 1).astype(np.float64))
     return weights
 
 
-def shares_of_largest_cost(prices: NDArray[np.integer]) -> NDArray[np.float64]:
+def shares_of_largest_cost(costs: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the cost weight for PSNR, or any score that adds up over tiles: each cost divided by the largest."""
-    return np.asarray(prices / max(prices.max(), 1), dtype=np.float64)
+    return np.asarray(costs / max(costs.max(), 1), dtype=np.float64)
 
 
 def chosen(scores: NDArray[np.floating], cost_weight: NDArray[np.float64], k: float) -> NDArray[np.int64]:
@@ -109,20 +109,20 @@ def most_within(
     while high - low > 1:
         middle = (low + high) // 2
         choice = path.after(middle)
-        price = cost(choice)
-        if price <= budget:
-            low, best, spent = middle, choice, price
+        needed = cost(choice)
+        if needed <= budget:
+            low, best, spent = middle, choice, needed
         else:
             high = middle
     return best, spent
 
 
 def cost_weight_within(
-    budget: float, scores: NDArray[np.floating], cost_weight: NDArray[np.float64], prices: NDArray[np.integer]
+    budget: float, scores: NDArray[np.floating], cost_weight: NDArray[np.float64], costs: NDArray[np.integer]
 ) -> float:
     """Return the k whose selection for all tiles together costs most without exceeding `budget`.
 
-    scores (N,M), cost weight and prices (M,), ascending. k lies between two steps of the path, so that rounding moves
+    scores (N,M), cost weight and costs (M,), ascending. k lies between two steps of the path, so that rounding moves
     no tile. If even the cheapest selection exceeds the budget, k lies above all steps. Tiles with equal scores switch
     together.
     """
@@ -135,7 +135,7 @@ def cost_weight_within(
     low, high = 0, len(ends)
     while high - low > 1:
         middle = (low + high) // 2
-        within = prices[path.after(ends[middle])].sum() <= budget
+        within = costs[path.after(ends[middle])].sum() <= budget
         low, high = (middle, high) if within else (low, middle)
     around = np.concatenate([[path.k[0] + 2], path.k, [path.k[-1] - 2]])
     return float(around[ends[low] : ends[low] + 2].mean())

@@ -34,7 +34,7 @@ class Branches(nn.Module):
     def __init__(self, networks: Iterable[nn.Module]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self._prices: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._costs: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -48,11 +48,11 @@ class Branches(nn.Module):
         output: Tensor = self.networks[k](tiles)
         return output
 
-    def prices(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def costs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the multiply-adds of each branch on one tile of shape (C,h,w); cached per shape."""
-        if shape not in self._prices:
-            self._prices[shape] = tuple(cost.multiply_adds(network, (1, *shape)) for network in self.networks)
-        return self._prices[shape]
+        if shape not in self._costs:
+            self._costs[shape] = tuple(cost.multiply_adds(network, (1, *shape)) for network in self.networks)
+        return self._costs[shape]
 
 
 class RoutedContainer(nn.Module):
@@ -66,7 +66,7 @@ class RoutedContainer(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.branches = Branches(branches)
-        self._classifier_prices: dict[tuple[int, ...], int] = {}
+        self._classifier_costs: dict[tuple[int, ...], int] = {}
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Blend all branches: (B,C,h,w) -> the image (B,C,s*h,s*w) and the probabilities (B,M)."""
@@ -82,8 +82,8 @@ class RoutedContainer(nn.Module):
         A branch runs on at most `batch` tiles at a time, so that its feature maps stay in the CPU cache.
         """
         choice = self.classify(tiles).argmax(dim=1)
-        prices = self.prices(tuple(tiles.shape[1:])).to(tiles.device)
-        spent = prices[choice] + self.classifier_price(tuple(tiles.shape[1:]))
+        costs = self.costs(tuple(tiles.shape[1:])).to(tiles.device)
+        spent = costs[choice] + self.classifier_cost(tuple(tiles.shape[1:]))
         return Routed(self.restore(tiles, choice, batch), choice, spent)
 
     def classify(self, tiles: Tensor) -> Tensor:
@@ -105,12 +105,12 @@ class RoutedContainer(nn.Module):
             raise ValueError("there are no tiles to restore")
         return restored
 
-    def prices(self, shape: tuple[int, ...]) -> Tensor:
+    def costs(self, shape: tuple[int, ...]) -> Tensor:
         """Return the multiply-adds (M,) of each branch on one tile of shape (C,h,w), int64; without the classifier."""
-        return torch.tensor(self.branches.prices(shape))
+        return torch.tensor(self.branches.costs(shape))
 
-    def classifier_price(self, shape: tuple[int, ...]) -> int:
+    def classifier_cost(self, shape: tuple[int, ...]) -> int:
         """Return the multiply-adds of the classifier on one tile of shape (C,h,w); cached per shape."""
-        if shape not in self._classifier_prices:
-            self._classifier_prices[shape] = cost.multiply_adds(self.classifier, (1, *shape))
-        return self._classifier_prices[shape]
+        if shape not in self._classifier_costs:
+            self._classifier_costs[shape] = cost.multiply_adds(self.classifier, (1, *shape))
+        return self._classifier_costs[shape]

@@ -204,12 +204,12 @@ class Engine:
 
     def _classifier_cost(self, image: Tensor) -> int:
         """Multiply-adds of the classifier on one tile."""
-        return self.networks.classifier_price((image.shape[0], self.size, self.size))
+        return self.networks.classifier_cost((image.shape[0], self.size, self.size))
 
     def _cost_weight(self, image: Tensor) -> NDArray[np.float64]:
         """Return the cost weights (M,); the cost of the classifier is included."""
-        prices = self.networks.prices((image.shape[0], self.size, self.size))
-        return self.weigh(np.array(prices) + self._classifier_cost(image))
+        costs = self.networks.costs((image.shape[0], self.size, self.size))
+        return self.weigh(np.array(costs) + self._classifier_cost(image))
 
     def _scores(self, image: Tensor, tiling: Plan) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M)."""
@@ -260,7 +260,7 @@ class Engine:
         total = 0
         for (branch, rows, columns), count in counts.items():
             size = window_size(rows, columns, tiling, self._geometry(tiling))
-            total += count * self.networks.prices((image.shape[0], *size))[branch]
+            total += count * self.networks.costs((image.shape[0], *size))[branch]
         return total
 
     def _batches(self, routes: Routes, stretch: Stretch, limit: Limit) -> Iterator[Batch]:

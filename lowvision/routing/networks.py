@@ -20,9 +20,9 @@ class Networks:
 
     classify: Run
     branches: tuple[Run, ...]
-    prices: Callable[[tuple[int, ...]], tuple[int, ...]]
+    costs: Callable[[tuple[int, ...]], tuple[int, ...]]
     """Multiply-adds of each branch on one input of shape (C,h,w)."""
-    classifier_price: Callable[[tuple[int, ...]], int]
+    classifier_cost: Callable[[tuple[int, ...]], int]
     """Multiply-adds of the classifier on one tile of shape (C,h,w)."""
 
 
@@ -32,6 +32,6 @@ def of(container: RoutedContainer) -> Networks:
     return Networks(
         container.classify,
         tuple(partial(branches.one, k=k) for k in range(len(branches))),
-        branches.prices,
-        container.classifier_price,
+        branches.costs,
+        container.classifier_cost,
     )

@@ -23,8 +23,8 @@ def choice(engine: Engine, lq: Tensor, everywhere: Sequence[Tensor], gt: Tensor,
     """
     tiling = engine.given(lq, 0).plan
     errors = np.stack([tile_errors(image, gt, tiling, engine.scale) for image in everywhere], axis=1)  # (N, M)
-    prices = np.array(engine.networks.prices((lq.shape[0], engine.size, engine.size)))
-    path = budgets.pareto_path(-errors, budgets.shares_of_largest_cost(prices)).worthwhile()
+    costs = np.array(engine.networks.costs((lq.shape[0], engine.size, engine.size)))
+    path = budgets.pareto_path(-errors, budgets.shares_of_largest_cost(costs)).worthwhile()
     chosen, _ = budgets.most_within(budget, path, lambda choice: engine.given(lq, torch.from_numpy(choice)).cost)
     return torch.from_numpy(chosen)
 

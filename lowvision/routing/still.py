@@ -87,7 +87,7 @@ class StillEngine(Engine):
             known = [next(fresh) if result is None else result for result in known]
         results = [result for result in known if result is not None]
         self.recalled.current.update(zip(batch.windows, results, strict=True))
-        self.recalled.reused += [self._price(image, each) for each in batch.windows if each not in changed]
+        self.recalled.reused += [self._tiles_and_cost(image, each) for each in batch.windows if each not in changed]
         return torch.stack(results)  # a copy: blending changes it
 
     def _recalled(self, window: Window) -> Tensor | None:
@@ -97,7 +97,7 @@ class StillEngine(Engine):
         place = window.top, window.left, window.height, window.width
         return None if self.recalled.changes.within(*place) else result
 
-    def _price(self, image: Tensor, window: Window) -> tuple[int, int]:
+    def _tiles_and_cost(self, image: Tensor, window: Window) -> tuple[int, int]:
         """Return the tiles and the multiply-adds of a window."""
-        prices = self.networks.prices((image.shape[0], window.height, window.width))
-        return window.tiles, prices[window.branch]
+        costs = self.networks.costs((image.shape[0], window.height, window.width))
+        return window.tiles, costs[window.branch]

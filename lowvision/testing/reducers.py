@@ -102,25 +102,25 @@ def _is_valid(smaller: Options) -> bool:
 
 
 def _check_costs(reducer: Reducer, subjects: Sequence[Subject], base: Subject, levels: Sequence[Level]) -> None:
-    prices = [_price(subject) for subject in subjects]
-    whole = _price(base)
-    for k, (level, price) in enumerate(zip(levels, prices, strict=True)):
+    costs = [_cost(subject) for subject in subjects]
+    whole = _cost(base)
+    for k, (level, own) in enumerate(zip(levels, costs, strict=True)):
         is_last = k == len(levels) - 1
-        if price > whole or (price == whole and not is_last):
+        if own > whole or (own == whole and not is_last):
             raise _failure(
                 reducer,
-                f"level {level!r} costs {price} and the backbone {whole}; a level must make it cheaper",
+                f"level {level!r} costs {own} and the backbone {whole}; a level must make it cheaper",
             )
-        if k and prices[k - 1] >= price:
+        if k and costs[k - 1] >= own:
             raise _failure(
                 reducer,
-                f"level {levels[k - 1]!r} costs {prices[k - 1]} and level {level!r} {price}; give levels in order "
+                f"level {levels[k - 1]!r} costs {costs[k - 1]} and level {level!r} {own}; give levels in order "
                 "of increasing cost, all different",
             )
 
 
 @dataclass(frozen=True, order=True)
-class Price:
+class Cost:
     """Cost of a network; masks decide between networks of equal cost."""
 
     exact: int
@@ -131,9 +131,9 @@ class Price:
         return f"{self.exact} multiply-adds{masked}"
 
 
-def _price(subject: Subject) -> Price:
+def _cost(subject: Subject) -> Cost:
     shape = (1, *subject.shape[1:])
-    return Price(networks.check_counted(subject), cost.theoretical_multiply_adds(subject.built(), shape))
+    return Cost(networks.check_counted(subject), cost.theoretical_multiply_adds(subject.built(), shape))
 
 
 def _check_refusals(reducer: Reducer, backbone: Backbone, network: nn.Module) -> None:

@@ -120,7 +120,7 @@ def test_every_width_equals_a_network_of_the_leading_channels(scale: int, number
     single_width = slice_of(network.sliced, channels, scale)
     with torch.no_grad():
         torch.testing.assert_close(network.way(number, lq), single_width(lq))
-    assert network.prices((3, 9, 8))[number] == multiply_adds(single_width, (1, 3, 9, 8))
+    assert network.costs((3, 9, 8))[number] == multiply_adds(single_width, (1, 3, 9, 8))
 
 
 def test_forward_and_adapt_without_budget_use_the_whole_network() -> None:
@@ -218,7 +218,7 @@ def test_a_budget_out_of_range_selects_the_nearest() -> None:
     assert not spent.any()
     torch.testing.assert_close(restored, upsample(lq, 2, "bicubic"))
     network.set_budget(1.5, lq, gt)
-    assert (network.adapt(lq)[1] == network.prices((3, 12, 12))[-1]).all()
+    assert (network.adapt(lq)[1] == network.costs((3, 12, 12))[-1]).all()
 
 
 def test_a_tile_is_restored_by_the_width_of_its_cost_and_each_width_runs_once() -> None:
@@ -228,7 +228,7 @@ def test_a_tile_is_restored_by_the_width_of_its_cost_and_each_width_runs_once() 
     network.sliced.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
     with torch.no_grad():
         restored, spent = network.adapt(lq)
-        costs = network.prices(lq.shape[1:]).tolist()
+        costs = network.costs(lq.shape[1:]).tolist()
         numbers = [costs.index(cost_of_tile) for cost_of_tile in spent.tolist()]
         assert sorted(calls) == sorted(numbers.count(n) for n in (1, 2, 3) if n in numbers)
         assert len(set(numbers)) > 2
@@ -268,7 +268,7 @@ def test_the_readme_figures_equal_the_counted_ones() -> None:
         network = ARM().build(PlainTask(scale=4))
         three = sum(parameters(FSRCNN(channels=width).build(PlainTask(scale=4))) for width in ARM().widths)
     assert isinstance(network, Network)
-    costs = network.prices((3, TILE, TILE)).tolist()
+    costs = network.costs((3, TILE, TILE)).tolist()
     text = README.read_text()
     for name, cost_of_tile in zip(("bicubic", *network.widths), costs, strict=True):
         counted = f"{cost_of_tile / 1e6:.2f} M" if cost_of_tile else "0"

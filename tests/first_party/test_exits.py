@@ -31,8 +31,8 @@ from lowvision.system import accelerators
 from lowvision.testing import PlainTask, check_backbone, check_plugin, measured_reach
 from lowvision_denoise import DnCNN
 from lowvision_exits import Exits
+from lowvision_exits.costs import Costs
 from lowvision_exits.network import Network, Regressor, Standard, capacity
-from lowvision_exits.prices import Prices
 from lowvision_exits.threshold import ALWAYS, NEVER, solve_threshold
 from lowvision_exits.training import AnyExit
 from lowvision_reducers import Layers
@@ -235,7 +235,7 @@ def test_the_reported_cost_equals_the_computed_multiply_adds(backbone: Backbone)
     network, tiles = build_network(Exits(of=backbone), task_of(backbone)), torch.rand(24, 3, SIZE, SIZE)
     for share in (0.0, 0.6, 0.8, 0.95):
         network.set_budget(share, tiles, tiles)
-        network.adapt(tiles)  # prices are counted once, and not while we count
+        network.adapt(tiles)  # costs are counted once, and not while we count
         with FlopCounterMode(display=False) as counter:
             _, spent = network.adapt(tiles)
         assert counter.get_total_flops() == 2 * spent.sum().item()
@@ -249,7 +249,7 @@ def test_tiles_that_exited_are_in_no_later_batch() -> None:
     _, first = network.adapt(tiles)
     rows.clear()
     _, spent = network.adapt(tiles)
-    at = [int((spent == cost_of_exit).sum()) for cost_of_exit in network._prices(tiles).exits]
+    at = [int((spent == cost_of_exit).sum()) for cost_of_exit in network._costs(tiles).exits]
     assert rows == [sum(at[number:]) for number in range(len(rows))]
     assert rows[0] == 64 > rows[-1] > 0
     assert torch.equal(first, spent)
@@ -261,7 +261,7 @@ def test_a_tile_equals_the_output_of_its_exit() -> None:
     restored, spent = network.adapt(tiles)
     with torch.no_grad():
         everywhere = [network.inner.forward_head(state, tiles) for state in network.states(tiles)]
-    exits = network._prices(tiles).exits
+    exits = network._costs(tiles).exits
     expected = torch.stack([everywhere[exits.index(int(cost_of_exit))][n] for n, cost_of_exit in enumerate(spent)])
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=1e-5)
 
@@ -272,7 +272,7 @@ def test_a_tile_equals_the_output_of_its_exit() -> None:
 @pytest.mark.parametrize("share", [0.6, 0.7, 0.85, 0.95])
 def test_the_budget_is_met_within_2_percent_on_validation_tiles(share: float) -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
-    least = network._prices(lq).exits[0] / network._prices(lq).whole
+    least = network._costs(lq).exits[0] / network._costs(lq).whole
     network.set_budget(share, lq, gt)
     assert least < 0.6
     assert share - 0.02 <= share_spent(network, lq) <= share
@@ -281,7 +281,7 @@ def test_the_budget_is_met_within_2_percent_on_validation_tiles(share: float) ->
 def test_a_budget_below_the_first_exit_selects_the_first_exit() -> None:
     network, (lq, gt) = trained(), photographed("samples_valid", 200)
     network.set_budget(0.1, lq, gt)
-    assert network.adapt(lq)[1].unique().tolist() == [network._prices(lq).exits[0]]
+    assert network.adapt(lq)[1].unique().tolist() == [network._costs(lq).exits[0]]
 
 
 def test_with_a_larger_budget_no_tile_exits_earlier_and_psnr_rises() -> None:
@@ -302,7 +302,7 @@ def test_with_a_larger_budget_no_tile_exits_earlier_and_psnr_rises() -> None:
     share=st.floats(0, 1.2),
 )
 def test_the_threshold_is_the_largest_within_the_budget(capacities: list[list[float]], share: float) -> None:
-    costs = Prices(100, (40, 75, 110))
+    costs = Costs(100, (40, 75, 110))
     solved = solve_threshold(share, torch.tensor(capacities), costs)
 
     def spent(threshold: float) -> float:

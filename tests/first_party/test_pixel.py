@@ -54,7 +54,7 @@ def network_in_use(backbone: Pixel = SMALL, task: Task = TASK) -> Network:
 
 def shares(network: Network, lq: Tensor) -> Tensor:
     """Return the share of heavy pixels of each tile, computed from the cost that adapt reports."""
-    costs = network.prices(lq.shape[1:])
+    costs = network.costs(lq.shape[1:])
     extra = network.adapt(lq)[1] - costs.fixed - costs.light * costs.pixels
     return extra / ((costs.heavy - costs.light) * costs.pixels)
 
@@ -156,7 +156,7 @@ def test_the_cost_counts_the_computed_pixels() -> None:
         getattr(network, name).rest.register_forward_pre_hook(
             lambda _, inputs, name=name: rows.update({name: len(inputs[0])})
         )
-    costs = network.prices(lq.shape[1:])
+    costs = network.costs(lq.shape[1:])
     _, spent = network.adapt(lq)
     assert spent.dtype == torch.int64
     assert rows["light"] + rows["heavy"] == 2 * 32 * 32
@@ -170,7 +170,7 @@ def test_the_cost_counts_the_computed_pixels() -> None:
 def test_a_budget_is_spent_up_to_one_pixel(share: float) -> None:
     network, lq = network_in_use(task=PlainTask(scale=4)), torch.rand(4, 3, 12, 12)
     network.set_budget(share, lq, lq)
-    spent = network.adapt(lq)[1].sum().item() / (4 * network.prices(lq.shape[1:]).forward)
+    spent = network.adapt(lq)[1].sum().item() / (4 * network.costs(lq.shape[1:]).forward)
     assert share - 0.001 < spent <= share + 1e-4
 
 
@@ -296,7 +296,7 @@ def test_the_readme_figures_equal_the_counted_ones() -> None:
     with torch.device("meta"):
         network = Pixel().build(PlainTask(scale=4))
     assert isinstance(network, Network)
-    costs = network.prices((3, 32, 32))
+    costs = network.costs((3, 32, 32))
     text = README.read_text()
     assert costs.forward == multiply_adds(network, (1, 3, 32, 32))
     for name, cost_of_part in {

@@ -65,8 +65,8 @@ def test_a_tile_costs_the_sum_of_its_branch_and_the_classifier():
     costs = [cost.multiply_adds(network, (1, 3, 8, 8)) for network in routing.branches.networks]
     assert routed.cost.tolist() == [costs[k] for k in routed.choice.tolist()]
     routing.classifier = nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten())
-    routing._classifier_prices.clear()
-    assert routing.classifier_price((3, 8, 8)) == 3 * 2 * 64
+    routing._classifier_costs.clear()
+    assert routing.classifier_cost((3, 8, 8)) == 3 * 2 * 64
     assert (routing.route(tiles(6)).cost >= 3 * 2 * 64).all()
 
 

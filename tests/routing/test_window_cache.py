@@ -14,7 +14,7 @@ from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry
 from lowvision.routing.window_cache import WindowCache, cached
 
-PRICES = (1, 3)
+COSTS = (1, 3)
 
 
 class Doubling:
@@ -29,10 +29,10 @@ class Doubling:
 
 
 def engine(*branches: Doubling, merge: int = 1) -> Engine:
-    def prices(shape: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(price * shape[1] * shape[2] for price in PRICES)
+    def costs(shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(cost * shape[1] * shape[2] for cost in COSTS)
 
-    networks = Networks(lambda tiles: tiles.mean((1, 2, 3))[:, None].expand(-1, 2), branches, prices, lambda shape: 1)
+    networks = Networks(lambda tiles: tiles.mean((1, 2, 3))[:, None].expand(-1, 2), branches, costs, lambda shape: 1)
     return Engine(networks, scale=1, size=8, overlap=2, geometry=Geometry(merge=merge, halo=merge - 1))
 
 

@@ -163,9 +163,9 @@ def _students(
 ) -> list[Student]:
     """Return the students of the request, or the chosen ones. Raises UsageError if none is cheaper than the teacher."""
     if request.students:
-        priced = candidates.priced_students(request.students, teacher, side)
-        candidates.check(priced, registry)
-        return priced
+        given = candidates.with_costs(request.students, teacher, side)
+        candidates.check(given, registry)
+        return given
     chosen = candidates.choose(teacher, side, registry, trained=trained, is_affordable=is_affordable)
     if not chosen:
         raise UsageError(

@@ -46,8 +46,8 @@ def choose(
     """
     kind = registry.find("backbones", BACKBONE).component
     sizes = [kind(channels=channels, layers=layers, skip="bilinear") for channels, layers in SIZES]
-    priced = [student for student in priced_students(sizes, teacher, side) if student.share <= SHARES[-1]]
-    affordable = [student for n, student in enumerate(priced) if n == 0 or is_affordable(student)]
+    students = [student for student in with_costs(sizes, teacher, side) if student.share <= SHARES[-1]]
+    affordable = [student for n, student in enumerate(students) if n == 0 or is_affordable(student)]
     preferred = [student for student in affordable if student.backbone in trained]
     chosen = []
     for share in SHARES:
@@ -56,14 +56,14 @@ def choose(
     return list({student.backbone: student for student in chosen}.values())
 
 
-def priced_students(backbones: Sequence[Backbone], teacher: Architecture, side: int) -> list[Student]:
+def with_costs(backbones: Sequence[Backbone], teacher: Architecture, side: int) -> list[Student]:
     """Return backbones with their costs on a tile of side x side pixels, cheapest first."""
     task = teacher.task
     shape = (1, task.channels, side, side)
     with meta_device.structure_only():
-        price = cost.multiply_adds(teacher.branches[-1].build(task), shape)
-        prices = [cost.multiply_adds(backbone.deployed().build(task), shape) for backbone in backbones]
-    students = [Student(backbone, own / price) for backbone, own in zip(backbones, prices, strict=True)]
+        of_teacher = cost.multiply_adds(teacher.branches[-1].build(task), shape)
+        costs = [cost.multiply_adds(backbone.deployed().build(task), shape) for backbone in backbones]
+    students = [Student(backbone, own / of_teacher) for backbone, own in zip(backbones, costs, strict=True)]
     return sorted(students, key=lambda student: student.share)
 
 

@@ -25,7 +25,7 @@ class Network(nn.Module, Adaptive):
     """The full network, (B,colours,h,w) -> (B,colours,h*scale,w*scale); `adapt` selects a width per tile."""
 
     eta: Tensor
-    """A scalar: price of the full network's cost in dB; 0 after training."""
+    """A scalar: dB that the full network's cost is worth; 0 after training."""
 
     def __init__(
         self, *, colours: int, scale: int, widths: Sequence[int], shrink: int, layers: int, bins: int, skip: Skip
@@ -44,7 +44,7 @@ class Network(nn.Module, Adaptive):
         """Enlarge lq (B,C,h,w) by bicubic if `number` is 0, otherwise by a width, 1 for the narrowest."""
         return self.sliced(lq, self.widths[number - 1]) if number else upsample(lq, self.scale, "bicubic")
 
-    def prices(self, tile: Sequence[int]) -> Tensor:
+    def costs(self, tile: Sequence[int]) -> Tensor:
         """Return the multiply-adds of every way on one tile (C,h,w); bicubic interpolation counts 0."""
         shape = tuple(tile)
         if shape not in self._counted:
@@ -54,38 +54,38 @@ class Network(nn.Module, Adaptive):
 
     @torch.no_grad()
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        prices = self.prices(tiles.shape[1:])
-        choice = (self._scores(tiles, prices) - self.eta.cpu() * cost_weight(prices)).argmax(dim=1)
+        costs = self.costs(tiles.shape[1:])
+        choice = (self._scores(tiles, costs) - self.eta.cpu() * cost_weight(costs)).argmax(dim=1)
         numbers = choice.unique().tolist()
         if len(numbers) == 1:  # no gathering needed
-            return self.way(numbers[0], tiles), prices[choice]
+            return self.way(numbers[0], tiles), costs[choice]
         height, width = (self.scale * side for side in tiles.shape[2:])
         restored = tiles.new_empty(*tiles.shape[:2], height, width)
         for number in numbers:
             rows = (choice == number).nonzero().flatten().to(tiles.device)
             restored[rows] = self.way(number, tiles[rows])
-        return restored, prices[choice]
+        return restored, costs[choice]
 
     @torch.no_grad()
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
-        prices = self.prices(lq.shape[1:])
+        costs = self.costs(lq.shape[1:])
         pairs = zip(lq.split(BATCH_SIZE), gt.split(BATCH_SIZE), strict=True)
         self.expected.fit(lq, torch.cat([self._psnr(lq_batch, gt_batch) for lq_batch, gt_batch in pairs]))
-        scores = self._scores(lq, prices).numpy()
-        budget = share * int(prices[-1]) * len(lq)
-        self.eta.fill_(cost_weight_within(budget, scores, cost_weight(prices).numpy(), prices.numpy()))
+        scores = self._scores(lq, costs).numpy()
+        budget = share * int(costs[-1]) * len(lq)
+        self.eta.fill_(cost_weight_within(budget, scores, cost_weight(costs).numpy(), costs.numpy()))
 
     def _psnr(self, lq: Tensor, gt: Tensor) -> Tensor:
         """Return (B,1+widths) the PSNR of every way."""
         return torch.stack([psnr(self.way(n, lq), gt) for n in range(1 + len(self.widths))], dim=1)
 
-    def _scores(self, tiles: Tensor, prices: Tensor) -> Tensor:
+    def _scores(self, tiles: Tensor, costs: Tensor) -> Tensor:
         """Return (B,1+widths) in dB, float64, on the CPU."""
         edges = self.expected.edges(tiles)
         expected = self.expected.of(edges).cpu().double()
-        return expected + TIE_BREAK_DB * edges.cpu().double()[:, None] * cost_weight(prices)
+        return expected + TIE_BREAK_DB * edges.cpu().double()[:, None] * cost_weight(costs)
 
 
-def cost_weight(prices: Tensor) -> Tensor:
+def cost_weight(costs: Tensor) -> Tensor:
     """Return (M,) multiply-adds as fractions of the most expensive, in float64."""
-    return prices.double() / prices[-1]
+    return costs.double() / costs[-1]

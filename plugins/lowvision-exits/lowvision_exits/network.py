@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lowvision import Adaptive, EarlyExit
 from lowvision.layers import mean_over_processes
-from lowvision_exits.prices import Prices, prices
+from lowvision_exits.costs import Costs, count
 from lowvision_exits.threshold import NEVER, solve_threshold
 
 BATCH_SIZE = 16
@@ -36,7 +36,7 @@ class Network(nn.Module, Adaptive):
         self.network, self.regressor = network, regressor
         self.places = places
         self.register_buffer("threshold", torch.tensor(NEVER))
-        self._counted: dict[tuple[int, ...], Prices] = {}
+        self._counted: dict[tuple[int, ...], Costs] = {}
         self._read: tuple[tuple[object, ...], float] | None = None
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -51,9 +51,9 @@ class Network(nn.Module, Adaptive):
 
     @torch.no_grad()
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        price = self._prices(tiles)
+        costs = self._costs(tiles)
         if self._threshold() >= NEVER:
-            return self(tiles), torch.full((len(tiles),), price.whole, dtype=torch.int64, device=tiles.device)
+            return self(tiles), torch.full((len(tiles),), costs.whole, dtype=torch.int64, device=tiles.device)
         rows = torch.arange(len(tiles), device=tiles.device)  # tiles that have not exited
         images, order, spent = [], [], []
         state = self.inner.forward_stem(tiles)
@@ -65,7 +65,7 @@ class Network(nn.Module, Adaptive):
                 exited = rows.index_select(0, exiting)
                 images.append(self.inner.forward_head(_select(state, exiting), tiles.index_select(0, exited)))
                 order.append(exited)
-                spent.append(torch.full_like(exited, price.exits[number]))
+                spent.append(torch.full_like(exited, costs.exits[number]))
             if count == len(rows):
                 break
             if count:
@@ -78,7 +78,7 @@ class Network(nn.Module, Adaptive):
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
         """See `Adaptive`; gt is not used, since the regressor predicts the gain."""
         capacities = torch.cat([self._capacities(batch) for batch in lq.split(BATCH_SIZE)])  # (N, exits - 1)
-        self.threshold.fill_(solve_threshold(share, capacities, self._prices(lq)))
+        self.threshold.fill_(solve_threshold(share, capacities, self._costs(lq)))
 
     @property
     def inner(self) -> EarlyExit:
@@ -106,10 +106,10 @@ class Network(nn.Module, Adaptive):
         states = zip(self.states(lq), range(len(self.places) - 1), strict=False)
         return torch.stack([capacity(self.regressor(state[0], number)) for state, number in states], dim=1)
 
-    def _prices(self, tiles: Tensor) -> Prices:
+    def _costs(self, tiles: Tensor) -> Costs:
         shape = tuple(tiles.shape[1:])
         if shape not in self._counted:
-            self._counted[shape] = prices(self.network, self.regressor, self.places, (1, *shape))
+            self._counted[shape] = count(self.network, self.regressor, self.places, (1, *shape))
         return self._counted[shape]
 
 

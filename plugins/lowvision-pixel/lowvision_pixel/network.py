@@ -58,7 +58,7 @@ class Network(nn.Module, Adaptive):
             nn.init.normal_(part.last.weight, std=INITIAL_STD)
         self.register_buffer("unasked", torch.tensor(True))
         self.register_buffer("k", torch.zeros(()))
-        self._counted: dict[tuple[int, ...], Prices] = {}
+        self._counted: dict[tuple[int, ...], Costs] = {}
 
     def forward(self, lq: Tensor) -> Tensor:
         features = self.features(lq)
@@ -85,7 +85,7 @@ class Network(nn.Module, Adaptive):
         across = pixels.unflatten(3, (self.scale, self.scale)).permute(0, 5, 1, 3, 2, 4)  # (B, colours, h, s, w, s)
         return add_skip(across.flatten(4, 5).flatten(2, 3), lq, self.scale, self.skip)
 
-    def prices(self, tile: Sequence[int]) -> Prices:
+    def costs(self, tile: Sequence[int]) -> Costs:
         """Return the multiply-adds on one tile of shape (C,h,w)."""
         shape = tuple(tile)
         if shape not in self._counted:
@@ -94,15 +94,15 @@ class Network(nn.Module, Adaptive):
             )
             pixels = self.scale**2 * shape[1] * shape[2]
             fixed = multiply_adds(self, (1, *shape)) - pixels * (light + heavy)
-            self._counted[shape] = Prices(fixed, light, heavy, pixels)
+            self._counted[shape] = Costs(fixed, light, heavy, pixels)
         return self._counted[shape]
 
     @torch.no_grad()
     def adapt(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        prices = self.prices(tiles.shape[1:])
+        costs = self.costs(tiles.shape[1:])
         features = self.features(tiles)
         logits = self.logits(features)
-        gain = prices.gain.to(logits.device, logits.dtype)
+        gain = costs.gain.to(logits.device, logits.dtype)
         is_heavy = logits[..., 1] - logits[..., 0] > self.k * gain  # (B, h, w, scale^2)
         entered = [part.enter(features).flatten(0, 2) for part in (self.light, self.heavy)]
         pixels = tiles.new_empty(*is_heavy.shape, tiles.shape[1])
@@ -111,22 +111,22 @@ class Network(nn.Module, Adaptive):
             rows = mask.flatten().nonzero().flatten()
             flat[rows] = part.at(hidden, rows // self.scale**2, rows % self.scale**2)
         heavy = is_heavy.flatten(1).sum(dim=1)
-        return self.image(pixels, tiles), prices.fixed + prices.heavy * heavy + prices.light * (prices.pixels - heavy)
+        return self.image(pixels, tiles), costs.fixed + costs.heavy * heavy + costs.light * (costs.pixels - heavy)
 
     @torch.no_grad()
     def set_budget(self, share: float, lq: Tensor, gt: Tensor) -> None:
-        prices = self.prices(lq.shape[1:])
+        costs = self.costs(lq.shape[1:])
         logits = torch.cat([self.logits(self.features(batch)).flatten(0, 3) for batch in lq.split(BATCH_SIZE)])
         # k and logits are float32 here as in `adapt`, so that both make the same comparison.
         scores = torch.stack([torch.zeros(len(logits)), (logits[:, 1] - logits[:, 0]).cpu()], dim=1)
-        cost_weight = torch.stack([torch.zeros(()), prices.gain]).double().numpy()
-        costs = torch.tensor([prices.light, prices.heavy]).numpy()
-        available = share * prices.forward - prices.fixed
-        self.k.fill_(cost_weight_within(available * len(lq), scores.double().numpy(), cost_weight, costs))
+        cost_weight = torch.stack([torch.zeros(()), costs.gain]).double().numpy()
+        upsamplers = torch.tensor([costs.light, costs.heavy]).numpy()
+        available = share * costs.forward - costs.fixed
+        self.k.fill_(cost_weight_within(available * len(lq), scores.double().numpy(), cost_weight, upsamplers))
 
 
 @dataclass(frozen=True)
-class Prices:
+class Costs:
     """Multiply-adds of a tile."""
 
     fixed: int
@@ -146,5 +146,5 @@ class Prices:
     @property
     def gain(self) -> Tensor:
         """Logarithm of the ratio of the costs with all pixels heavy and with all light, as in the paper."""
-        light, heavy = (self.fixed + self.pixels * price for price in (self.light, self.heavy))
+        light, heavy = (self.fixed + self.pixels * each for each in (self.light, self.heavy))
         return torch.tensor(heavy / light).log()

@@ -67,9 +67,9 @@ def test_a_tiny_teacher_has_no_student() -> None:
 
 def test_a_student_more_expensive_than_the_teacher_is_refused() -> None:
     large = build_component("backbones", "disp", channels=128, layers=8)
-    priced = students.priced_students([large], teacher(), 32)
+    given = students.with_costs([large], teacher(), 32)
     with pytest.raises(UsageError, match=r"'disp' costs \d+\.\d\d times the multiply-adds of the network"):
-        students.check(priced, KNOWN)
+        students.check(given, KNOWN)
 
 
 def test_students_start_from_shipped_weights_of_the_same_task() -> None:

@@ -12,7 +12,7 @@ from lowvision import EarlyExit, multiply_adds
 
 
 @dataclass(frozen=True)
-class Prices:
+class Costs:
     """Multiply-adds on one tile."""
 
     whole: int
@@ -21,12 +21,12 @@ class Prices:
     """Cost up to each exit, with the tail and all regressor calls before it."""
 
 
-def prices(network: nn.Module, regressor: nn.Module, places: Sequence[int], shape: Sequence[int]) -> Prices:
+def count(network: nn.Module, regressor: nn.Module, places: Sequence[int], shape: Sequence[int]) -> Costs:
     """Count the cost of a tile of shape (1,C,h,w), on the graphs that run."""
     stem = multiply_adds(_StemAndRegressor(network, nn.Identity()), shape)
     regression = multiply_adds(_StemAndRegressor(network, regressor), shape) - stem
     last = len(places) - 1  # there the regressor does not run
-    return Prices(
+    return Costs(
         multiply_adds(network, shape),
         tuple(
             multiply_adds(_UpToExit(network, place), shape) + regression * min(number + 1, last)
