@@ -113,6 +113,7 @@ def _checked_frames(source: Input, network: Restorer, options: RestoreOptions) -
             raise DataError(f"{issue}; give a shorter --suffix, or rename the input")
     frames = _frames(source, options)
     encoders.check_frames(source.result, frames)
+    _check_passes(frames, network, options)
     for image in frames.images:
         encoders.check_size(source.result, *_result_size(image, network, options))
     if source.result.suffix.lower() in JPEG.suffixes and any(image.alpha is not None for image in frames.images):
@@ -161,6 +162,17 @@ def _frames(source: Input, options: RestoreOptions) -> Frames:
         if options.only_first_frame:
             return Frames((io.read(path, options.largest),))
         return io.read_frames(path, options.largest)
+
+
+def _check_passes(frames: Frames, network: Restorer, options: RestoreOptions) -> None:
+    """Raise DataError if the input of the last pass has more pixels than an input may have."""
+    pixels = sum(image.pixels.shape[0] * image.pixels.shape[1] for image in frames.images)
+    last = pixels * network.scale ** (2 * (options.passes - 1))
+    if options.passes > 1 and options.largest is not None and last > options.largest:
+        raise DataError(
+            f"the input of pass {options.passes} would have {last / 1e6:.0f} megapixels, the limit is "
+            f"{options.largest / 1e6:.0f}; give fewer --passes, or raise --max-megapixels"
+        )
 
 
 def _result_size(image: Image, network: Restorer, options: RestoreOptions) -> tuple[int, int]:

@@ -146,6 +146,19 @@ def test_passes_add_up_and_the_size_is_that_of_the_last_one(image: Input, networ
     assert twice.base_cost == (1 + 4) * once.base_cost
 
 
+def test_passes_whose_last_input_is_too_large_are_refused_before_the_work(
+    image: Input, network: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = network.scale**2 * 20 * 24
+    fits, _ = outcome(image, network, passes=2, largest=most)
+    assert isinstance(fits, Done)
+    monkeypatch.setattr(Restorer, "restore", lambda *_, **__: pytest.fail("the network ran"))
+    for passes, largest in ((2, most - 1), (9, 1e7)):
+        failed, _ = outcome(image, network, passes=passes, largest=largest)
+        assert failed.reason.startswith(f"the input of pass {passes} would have ")
+        assert failed.reason.endswith("give fewer --passes, or raise --max-megapixels")
+
+
 def test_metadata_and_times_are_kept_or_left_out(image: Input, network: Restorer) -> None:
     profile = bytes(16) + b"RGB " + bytes(100)
     io.write("a.png", Image(PIXELS, icc=profile))
