@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lowvision.errors import WeightsError
+from lowvision.imaging.formats import of_content
 from lowvision.models import ncnn
 from lowvision.models.state_dict import few
 from lowvision.system import regular_file
@@ -57,16 +58,20 @@ def tensors(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ncnn.SUFFIX:
         return ncnn.read(path)
-    refuse_text(path)
+    refuse_other_kinds(path)
     state = _unwrapped(_unpickled(path) if is_pickled(path) else _loaded(path), path)
     if all(name.startswith(PARALLEL) for name in state):
         return {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
     return state
 
 
-def refuse_text(path: Path) -> None:
-    """Raise WeightsError for what a download leaves in place of weights: a web page, or a pointer of Git LFS."""
-    start = _start(path, 512).lstrip().lower()
+def refuse_other_kinds(path: Path) -> None:
+    """Raise WeightsError for an image, and for what a download leaves: a web page, or a pointer of Git LFS."""
+    start = _start(path, 512)
+    # The length of a header of safetensors may be the signature of an image.
+    if start[8:9] != b"{" and (image_format := of_content(start)):
+        raise WeightsError(f"{path}: is an image ({image_format.name}), not weights; give a weights file")
+    start = start.lstrip().lower()
     if start.startswith(LFS):
         raise WeightsError(f"{path}: is a pointer of Git LFS, not the file; run `git lfs pull` in its repository")
     if start.startswith(HTML):

@@ -182,7 +182,7 @@ def _header_text(path: Path) -> str | None:
     """Return the JSON of the header; None if another program wrote the file. Raises WeightsError if it is damaged."""
     if tensor_files.is_others(path):
         return None
-    tensor_files.refuse_text(path)
+    tensor_files.refuse_other_kinds(path)
     try:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(KEY)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from first_party.test_light_files import imdn_layout
+from safetensors.torch import save_file
 from torch import Tensor
 
 from lowvision.errors import WeightsError
@@ -61,16 +62,29 @@ def test_other_pickled_objects_are_refused_as_code(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "is a pointer of Git LFS"),
         (b"\n  <!DOCTYPE html><html>sign in</html>", "is a web page, not weights"),
         (b"<html>", "is a web page, not weights"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"is an image \(PNG\), not weights"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", r"is an image \(JPEG\), not weights"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_failed_downloads_are_named_for_what_they_are(
+def test_files_of_other_kinds_are_named_for_what_they_are(
     tmp_path: Path, content: bytes, message: str, suffix: str
 ) -> None:
     path = tmp_path / f"w{suffix}"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=message):
         weights.read_header(path, REGISTRY)
+
+
+@pytest.mark.parametrize("signature", [b"BM", b"P6"])
+def test_a_header_whose_length_spells_an_image_is_no_image(tmp_path: Path, signature: bytes) -> None:
+    save_file(dict(STATE), tmp_path / "w.safetensors")
+    content = (tmp_path / "w.safetensors").read_bytes()
+    length, padded = int.from_bytes(content[:8], "little"), int.from_bytes(signature, "little")
+    header = content[8 : 8 + length].ljust(padded)
+    (tmp_path / "w.safetensors").write_bytes(padded.to_bytes(8, "little") + header + content[8 + length :])
+    assert (tmp_path / "w.safetensors").read_bytes().startswith(signature)
+    assert tensor_files.tensors(tmp_path / "w.safetensors").keys() == STATE.keys()
 
 
 def wrapped(prefix: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:

@@ -30,7 +30,7 @@ def special(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "read",
-    [yaml_reader.read, tensor_files.is_pickled, tensor_files.tensors, ncnn.read, tensor_files.refuse_text],
+    [yaml_reader.read, tensor_files.is_pickled, tensor_files.tensors, ncnn.read, tensor_files.refuse_other_kinds],
 )
 def test_recipes_and_weights_are_not_read_from_pipes_and_devices(read: Callable[[Path], object], special: Path) -> None:
     with pytest.raises(LowvisionError, match="is a pipe or a device, not a regular file"):
