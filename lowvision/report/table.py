@@ -176,10 +176,11 @@ def protocol(document: Document) -> str:
     compared = any(name.startswith(("psnr", "ssim")) for name in names)
     measured = "PSNR in dB and SSIM of images" if compared else "Measured on restored images"
     luma = f"; Y is the luma of BT.601{convention}" if compared else ""
+    gain = " Gain: PSNR of the first column minus that of the input." if compared else ""
     return (
-        f"{measured} rounded to 8 bits, {cut}{luma}. GMAC: 10^9 "
-        f"exact multiply-adds per image, including tile overlap{classifier}. Figures are means over images.{more}"
-        f"{_left_out(document)}"
+        f"{measured} rounded to 8 bits, {cut}{luma}.{gain} GMAC: 10^9 exact multiply-adds per image, including tile "
+        f"overlap{classifier}; of base: divided by that of the base. Seconds are per image. Figures are means over "
+        f"images.{more}{_left_out(document)}"
     )
 
 
