@@ -120,9 +120,13 @@ def _parse_changes(name: str, changes: tuple[str, ...]) -> Iterator[tuple[str, A
             raise UsageError(f"{name}: {option}: {str(error).split(': ', 1)[1]}") from None
 
 
-def _remoteness(task: Entry, network: Entry) -> tuple[bool, bool, str]:
-    """Return the sort key of tasks for a network: installing another plugin must not change the first one."""
-    return task.plugin != network.plugin, task.distribution != FRAMEWORK, task.name
+def _remoteness(task: Entry, network: Entry) -> tuple[bool, bool, int, str]:
+    """Return the sort key of tasks for a network: installing another plugin must not change the first one.
+
+    Of the tasks of the framework, the one with the fewest options comes first: `sr`, if the network enlarges.
+    """
+    options = len(task.component.model_fields)  # type: ignore[attr-defined]  # tasks are options models
+    return task.plugin != network.plugin, task.distribution != FRAMEWORK, options, task.name
 
 
 def _task(options: Any, registry: Registry, scale: int | None, entry: Entry) -> Task:

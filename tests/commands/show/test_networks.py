@@ -124,3 +124,9 @@ def test_another_plugin_does_not_change_the_task_of_a_network() -> None:
     assert "aardvark" in Registry([*KNOWN.plugins, Plugin(__name__, "files", "1.0")])["tasks"]
     (network_document,) = names.documents("edsr", KNOWN, request.parse((), None, None))
     assert network("edsr")["task"] == network_document["network"]["task"]
+
+
+@pytest.mark.parametrize(("name", "task"), [("disp", "sr"), ("rlfn", "sr"), ("dncnn", "denoise")])
+def test_a_network_is_shown_for_the_simplest_task_of_its_scale(name: str, task: str) -> None:
+    (document,) = names.documents(name, KNOWN, request.parse((), None, None))
+    assert list(document["network"]["task"]) == [task]
