@@ -6,9 +6,10 @@
 `--weights` holds the files as their authors published them. Each network is accelerated by `lowvision accelerate` on
 the photographs of `--train`, shrunk as the network gets them, and measured on those of `--val`, shrunk likewise, or on
 their centres (`--side`): the teacher on the whole image against routed restores, in one process, in the same runtime,
-rounds alternating.
+rounds alternating. Networks against noise get the shrunk photographs with noise.
 Prints one line per point of the curve: times faster, PSNR to the teacher (mean, worst photograph), tiles of the
-teacher, the measure of seams, and, for networks that undo bicubic shrinking, the PSNR lost against the ground truth.
+teacher, the measure of seams, and, for networks that undo bicubic shrinking or noise, the PSNR lost against the ground
+truth.
 Networks that are accelerated already (their run lies below `--runs`) are only measured.
 """
 
@@ -29,6 +30,7 @@ from lowvision.data import crops, photographs
 from lowvision.data.photographs import Photograph
 from lowvision.evaluation import fidelity
 from lowvision.imaging import io
+from lowvision.imaging.image import Image
 from lowvision.imaging.metrics import psnrs
 from lowvision.inference import engines, trained_networks
 from lowvision.pipeline.stages.job import CALIBRATED
@@ -48,6 +50,8 @@ class Demonstration:
     """Factor by which the photographs are shrunk."""
     has_truth: bool = False
     """True: the network undoes bicubic shrinking, so photographs of `--longer-side` pixels are the ground truth."""
+    sigma: float | None = None
+    """Noise that the network removes: its inputs are the shrunk photographs in grey, with this noise, in 8 bits."""
 
 
 DEMONSTRATIONS = {
@@ -58,7 +62,7 @@ DEMONSTRATIONS = {
     "rlfn": Demonstration("rlfn_s_x4.pth", 8, has_truth=True),
     "plainusr": Demonstration("PlainUSRL_Rep_x4.pth", 8, has_truth=True),
     "craft": Demonstration("team34_craft.pth", 8, has_truth=True),
-    "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4),
+    "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4, sigma=25),
 }
 
 
@@ -81,7 +85,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, help="side of centres in LQ pixels; default: whole photographs")
     parser.add_argument("--longer-side", type=int, default=2048, help="longer side of ground truth; larger ones shrink")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--points", type=int, default=6, help="measured points of the curve, besides that of 0.3 dB")
+    parser.add_argument("--points", type=int, default=6, help="measured points of the curve, besides --max-loss")
+    parser.add_argument("--max-loss", type=float, default=0.3, help="a point of the curve that is measured in any case")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--only", nargs="*", choices=list(DEMONSTRATIONS))
     return parser.parse_args()
@@ -91,12 +96,13 @@ def accelerated(name: str, demonstration: Demonstration, options: argparse.Names
     """Accelerate a network unless that is done, and return the container, also of one that is not faster."""
     path: Path = options.runs / name / CALIBRATED
     if not path.exists():
+        noisy = demonstration.sigma is not None
         request = AccelerateRequest(
             weights=options.weights / demonstration.file,
-            photos=options.train,
+            photos=noised(options.train, demonstration, options, components) / "lq" if noisy else options.train,
             output=options.runs / f"{name}.safetensors",
             minutes=options.minutes,
-            downscale=demonstration.downscale,
+            downscale=1 if noisy else demonstration.downscale,
             runtime=options.runtime,
             runs=options.runs,
         )
@@ -107,12 +113,34 @@ def accelerated(name: str, demonstration: Demonstration, options: argparse.Names
     return path
 
 
+def noised(folder: Path, demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> Path:
+    """Write the photographs of a folder below `--runs`, once: shrunk, in grey, as `gt`, and with noise as `lq`."""
+    target: Path = options.runs / "noised" / folder.name
+    if not target.exists():
+        task = components.find("tasks", "denoise").component(sigma=demonstration.sigma, channels=1)
+        (target / "gt").mkdir(parents=True)
+        (target / "lq").mkdir()
+        shrunk = photographs.load(Folder(path=str(folder), downscale=demonstration.downscale), task)
+        for seed, photograph in enumerate(shrunk):
+            lq = io.to_pixels(photographs.lq_of(photograph, task, seed), np.uint8)
+            io.write(target / "gt" / f"{photograph.name}.png", Image(photograph.gt))
+            io.write(target / "lq" / f"{photograph.name}.png", Image(lq))
+    return target
+
+
+def measured_set(demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> Folder:
+    """Return the photographs of `--val` as the network gets them."""
+    if demonstration.sigma is not None:
+        return Folder(path=str(noised(options.val, demonstration, options, components)))
+    if demonstration.has_truth:
+        return Folder(path=str(options.val), longer_side=options.longer_side)
+    return Folder(path=str(options.val), has_gt=False, downscale=demonstration.downscale)
+
+
 def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> list[str]:
     """Measure a container on the photographs of `--val`."""
     task = trained_networks.read(path, components).architecture.task
-    dataset = Folder(path=str(options.val), has_gt=False, downscale=demonstration.downscale)
-    if demonstration.has_truth:
-        dataset = Folder(path=str(options.val), longer_side=options.longer_side)
+    dataset = measured_set(demonstration, options, components)
     loaded = photographs.load(dataset, task)
     centres = [crops.centre(photograph, options.side or max(photograph.lq_size)) for photograph in loaded]
     measured = fidelity.measure(
@@ -123,10 +151,11 @@ def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, 
         runtime=options.runtime,
         rounds=options.rounds,
         points=options.points,
-        max_loss=0.3,
+        max_loss=options.max_loss,
         say=lambda line: print(line, flush=True),
     ).document
-    lost = losses(path, centres, measured, components) if demonstration.has_truth else []
+    has_truth = demonstration.has_truth or demonstration.sigma is not None
+    lost = losses(path, centres, measured, components) if has_truth else []
     return [line(row, lost[n] if lost else None) for n, row in enumerate(measured["rows"][1:])]
 
 
