@@ -10,8 +10,7 @@ Photographs are degraded by the task of the weights (antialiased bicubic for sup
 Each row runs in a separate process, which warms up on the first photograph. Rounds alternate between rows, so that all
 meet the same load. The table has the seconds of all photographs (quickest round, and slowest), PSNR of RGB and SSIM of
 luma as means over photographs, and for routed rows the mean share of the multiply-adds of the base on the whole image.
-With `-o NAME` the table goes to NAME.json and the plot, which needs
-matplotlib, to NAME.png and NAME.svg.
+With `-o NAME` the table goes to NAME.json and the plot, which needs matplotlib, to NAME.png and NAME.svg.
 """
 
 from __future__ import annotations

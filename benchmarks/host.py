@@ -82,7 +82,7 @@ def restoring(batch: int) -> Iterator[tuple[str, str, int, Counts]]:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     engine = replace(network._engine, batch=batch, callers=1, networks=instant(network._engine.networks, network.scale))
     network = replace(network, _engine=engine)
-    tiles = network.restore(pixels).plan.count
+    tiles = network.restore(pixels).tiling.count
     planes = torch.from_numpy(pixels).permute(2, 0, 1)
     yield f"classify, batch {batch}", "tile", tiles, counted(lambda: engine.decide(planes))
     yield f"restore, merged, batch {batch}", "tile", tiles, counted(lambda: network.restore(pixels))

@@ -42,7 +42,7 @@ def main() -> None:
     for number, photograph in enumerate(photographs.load(Folder(path=folder, longer_side=2048), task)):
         lq = photographs.lq_of(photograph, task, number)
         restored, gt = engine.route(lq), io.to_tensor(photograph.gt)
-        borders = between_branches(restored.plan, restored.choice, task.scale)
+        borders = between_branches(restored.tiling, restored.choice, task.scale)
         with torch.inference_mode():
             whole = base(lq[None])[0]
         steps = [excess(image, borders) for image in (restored.image, whole, gt)]

@@ -79,7 +79,7 @@ def routed(job: Job) -> Method:
 
     def classifying() -> int:
         tile = (image.shape[0], engine.size, engine.size)
-        return last[0].plan.count * engine.networks.classifier_cost(tile)
+        return last[0].tiling.count * engine.networks.classifier_cost(tile)
 
     def cost() -> int:
         return last[0].cost + (classifying() if fixed else 0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lowvision.errors import UsageError
-from lowvision.routing.tiling import Plan, cut
+from lowvision.routing.tiling import Tiling, cut
 
 
 def read(text: str, branches: int) -> tuple[float, ...]:
@@ -25,7 +25,7 @@ def read(text: str, branches: int) -> tuple[float, ...]:
     return tuple(value / sum(values) for value in values)
 
 
-def forced(image: Tensor, placement: Plan, shares: Sequence[float]) -> Tensor:
+def forced(image: Tensor, placement: Tiling, shares: Sequence[float]) -> Tensor:
     """Return a branch per tile (N,) of image (C,H,W): tiles with the least gradient energy get the cheapest branch."""
     order = _gradient_energy(image, placement).argsort(stable=True)
     ends = [round(placement.count * end) for end in accumulate(shares, initial=0.0)]
@@ -40,7 +40,7 @@ def of(choice: Tensor, branches: int) -> list[float]:
     return (choice.bincount(minlength=branches) / len(choice)).tolist()
 
 
-def _gradient_energy(image: Tensor, placement: Plan) -> Tensor:
+def _gradient_energy(image: Tensor, placement: Tiling) -> Tensor:
     """Return the mean squared difference of neighbouring pixels per tile (N,)."""
     tiles = (
         cut(image, top, left, placement.size, placement.size) for top in placement.tops for left in placement.lefts

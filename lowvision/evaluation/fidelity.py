@@ -252,19 +252,21 @@ def _compare(way: Way, result: RestoredTiles, reference: Tensor, whole: Tensor, 
     crop = engine.scale if engine.scale > 1 else 0
     image = result.image.cpu()
     way.psnr.append(next(iter(psnrs(image, reference, crop).values())))
-    sizes = oracle.tile_sizes(result.plan, len(image), engine.scale)
-    errors = oracle.tile_errors(image, reference.clamp(0, 1), result.plan, engine.scale) / sizes
+    sizes = oracle.tile_sizes(result.tiling, len(image), engine.scale)
+    errors = oracle.tile_errors(image, reference.clamp(0, 1), result.tiling, engine.scale) / sizes
     way.tile_losses.append(10 * np.log10(1 + errors / TEACHER_ERROR))
     counts = np.bincount(result.choice.numpy(), minlength=len(engine.networks.branches))
     way.tiles = counts if not len(way.tiles) else way.tiles + counts
-    borders = seams.between_branches(result.plan, result.choice, engine.scale)
+    borders = seams.between_branches(result.tiling, result.choice, engine.scale)
     if bool(borders.any()):
         way.seams.append((seams.excess(image, borders), seams.excess(whole, borders)))
 
 
 def _tiles(losses: NDArray[np.float64], result: RestoredTiles, number: int, scale: int) -> list[WorstTile]:
-    columns = len(result.plan.lefts)
+    columns = len(result.tiling.lefts)
     return [
-        WorstTile(number, scale * result.plan.tops[n // columns], scale * result.plan.lefts[n % columns], float(loss))
+        WorstTile(
+            number, scale * result.tiling.tops[n // columns], scale * result.tiling.lefts[n % columns], float(loss)
+        )
         for n, loss in enumerate(losses)
     ]

@@ -134,5 +134,5 @@ def _pictures(measurement: ImageMeasurement, architecture: Architecture) -> dict
     pictures |= {} if measurement.gt is None else {"gt": measurement.gt}
     if measurement.routed is not None:
         routed, scale, branches = measurement.routed, architecture.task.scale, len(architecture.branches)
-        pictures["map"] = route_map.overlay(pictures["routed"], routed.choice, routed.plan, scale, branches)
+        pictures["map"] = route_map.overlay(pictures["routed"], routed.choice, routed.tiling, scale, branches)
     return {name: io.to_uint8(picture) for name, picture in pictures.items()}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lowvision.routing.tiling import Plan
+from lowvision.routing.tiling import Tiling
 
 INSIDE = (-40, -36, -32, -28, 28, 32, 36, 40)
 """Distances from a border in pixels: beyond the seam, before the next one, and multiples of 4, the period of x4."""
 
 
-def between_branches(where: Plan, choice: Tensor, scale: int) -> Tensor:
+def between_branches(where: Tiling, choice: Tensor, scale: int) -> Tensor:
     """Return the mask of steps (s*H,s*W-1) that cross from a tile of one branch into a tile of another."""
     grid = choice.unflatten(0, (len(where.tops), len(where.lefts)))
     crossing = torch.zeros(scale * where.height, scale * where.width - 1, dtype=torch.bool)

@@ -33,7 +33,7 @@ from lowvision.plugins.registry import Registry
 from lowvision.routing import adapting
 from lowvision.routing.engine import Engine, Routes, Watch
 from lowvision.routing.networks import Run
-from lowvision.routing.tiling import Plan, unit
+from lowvision.routing.tiling import Tiling, unit
 from lowvision.system import devices
 from lowvision.system.allocator import keep_memory
 
@@ -48,7 +48,7 @@ class Restored(Generic[Kind]):
     """The same type as the input, `scale` times as high and wide."""
     choice: NDArray[np.int64]
     """(rows, columns) the branch that restored each tile; (B, rows, columns) for a batch."""
-    plan: Plan
+    tiling: Tiling
     """The grid of tiles, in pixels of the input."""
     tiles: tuple[int, ...]
     """Number of tiles per branch."""
@@ -167,7 +167,7 @@ class Restorer:
         """Draw the branch of each tile over the input image (H,W,C): (H+legend,>=W,3)."""
         choice = torch.from_numpy(restored.choice).flatten()
         branches = len(self.architecture.branches)
-        return io.to_uint8(route_map.overlay(io.to_tensor(image)[:3], choice, restored.plan, 1, branches))
+        return io.to_uint8(route_map.overlay(io.to_tensor(image)[:3], choice, restored.tiling, 1, branches))
 
     def _restore_one(
         self,
@@ -295,12 +295,12 @@ def _restored(
 ) -> Restored[Kind]:
     """Sum up the routes of a batch."""
     choice = torch.stack([routes.choice for routes in routed])
-    tiling = routed[0].plan
+    tiling = routed[0].tiling
     grid = choice.unflatten(1, (len(tiling.tops), len(tiling.lefts)))  # (B, rows, columns)
     return Restored(
         image=image,
         choice=(grid if batched else grid[0]).numpy(),
-        plan=tiling,
+        tiling=tiling,
         tiles=tuple(choice.flatten().bincount(minlength=branches).tolist()),
         cost=sum(routes.cost for routes in routed),
         base_cost=base_cost,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lowvision.imaging import io
 from lowvision.imaging.palette import Colour, colours
-from lowvision.routing.tiling import Plan
+from lowvision.routing.tiling import Tiling
 
 TINT = 0.45
 """Opacity of the branch colour over the image."""
@@ -22,7 +22,7 @@ PAPER: Colour = (24, 27, 33)
 INK: Colour = (232, 234, 238)
 
 
-def overlay(image: Tensor, choice: Tensor, tiling: Plan, scale: int, branches: int) -> Tensor:
+def overlay(image: Tensor, choice: Tensor, tiling: Tiling, scale: int, branches: int) -> Tensor:
     """Tint an image (C,s*H,s*W), C 1 or 3, with one translucent colour per branch -> (3,s*H+legend,s*W) in [0,1].
 
     choice: (N,) the branch of each tile. tiling: the tiles, in pixels of the LQ image (C,H,W).
@@ -49,7 +49,7 @@ def _shares(choice: Tensor, branches: int) -> list[float]:
     return (torch.bincount(choice, minlength=branches) / len(choice)).tolist()
 
 
-def _branch_of_pixels(choice: Tensor, tiling: Plan, scale: int) -> Tensor:
+def _branch_of_pixels(choice: Tensor, tiling: Tiling, scale: int) -> Tensor:
     """Return the branch of every pixel, (s*H,s*W)."""
     grid: Tensor = choice.detach().cpu().long().unflatten(0, (len(tiling.tops), len(tiling.lefts)))
     rows = torch.tensor(_extents(tiling.tops, tiling.size, scale, tiling.height))

@@ -17,7 +17,7 @@ from lowvision.routing.blending import Band, BandMemory
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry, Region, Window, merged, window, window_size
-from lowvision.routing.tiling import Plan, cut_all, plan, unit
+from lowvision.routing.tiling import Tiling, cut_all, plan, unit
 from lowvision.routing.workers import in_order
 from lowvision.system import devices
 
@@ -60,10 +60,10 @@ class Batch:
 class Routes:
     """The branch of each tile of an image, and the total cost."""
 
-    plan: Plan
+    tiling: Tiling
     """The grid of tiles."""
     choice: Tensor
-    """(N,) the branch of each tile, in the order of the plan."""
+    """(N,) the branch of each tile, in the order of the tiling."""
     cost: int
     """Multiply-adds: branches including overlap and context, plus the classifier if it ran."""
 
@@ -75,10 +75,10 @@ class RestoredTiles:
     image: Tensor
     """(C,s*H,s*W)."""
     choice: Tensor
-    """(N,) the branch of each tile, in the order of the plan."""
+    """(N,) the branch of each tile, in the order of the tiling."""
     cost: int
     """Multiply-adds of the whole image: branches including overlap, plus the classifier if it ran."""
-    plan: Plan
+    tiling: Tiling
     """The grid of tiles."""
 
     def shares(self, branches: int) -> tuple[float, ...]:
@@ -157,7 +157,7 @@ class Engine:
         Each band is overwritten as soon as the next one is taken.
         whole: zeros (C,s*H,s*W) with the dtype and device of the networks; the bands are then views of it, and stay.
         """
-        tiling, limit, image = routes.plan, Limit(self.batch), self.on_device(image)
+        tiling, limit, image = routes.tiling, Limit(self.batch), self.on_device(image)
         batches = (b for s in self._stretches(tiling, image.shape[0]) for b in self._batches(routes, s, limit))
         results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
         done, memory = 0, BandMemory()
@@ -184,7 +184,7 @@ class Engine:
         whole = torch.zeros(size, dtype=dtype, device=self.device or image.device)
         for _ in self.bands(image, routes, whole=whole):
             pass
-        return RestoredTiles(whole, routes.choice, routes.cost, routes.plan)
+        return RestoredTiles(whole, routes.choice, routes.cost, routes.tiling)
 
     def on_device(self, image: Tensor) -> Tensor:
         """Move an image to the device of the networks, once; its tiles are cut there.
@@ -198,7 +198,7 @@ class Engine:
         moved = image.to(device)
         return unit(moved) if image.dtype == torch.uint16 else moved
 
-    def _plan(self, image: Tensor) -> Plan:
+    def _plan(self, image: Tensor) -> Tiling:
         _, height, width = image.shape
         return plan(height, width, self.size, self.overlap)
 
@@ -211,7 +211,7 @@ class Engine:
         costs = self.networks.costs((image.shape[0], self.size, self.size))
         return self.weigh(np.array(costs) + self._classifier_cost(image))
 
-    def _scores(self, image: Tensor, tiling: Plan) -> NDArray[np.float64]:
+    def _scores(self, image: Tensor, tiling: Tiling) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M)."""
         return self._classified(image, tiling.corners)
 
@@ -229,10 +229,10 @@ class Engine:
         scores = list(in_order(classify_batch, range(0, len(corners), at_once), self.callers))
         return torch.cat(scores).double().numpy()
 
-    def _geometry(self, tiling: Plan) -> Geometry:
+    def _geometry(self, tiling: Tiling) -> Geometry:
         return self.geometry.within(len(tiling.tops), len(tiling.lefts))
 
-    def _stretches(self, tiling: Plan, channels: int) -> Iterator[Stretch]:
+    def _stretches(self, tiling: Tiling, channels: int) -> Iterator[Stretch]:
         """Yield as many rows of tiles at a time as a band may hold."""
         merge, rows = self._geometry(tiling).merge, len(tiling.tops)
         row_bytes = 4 * channels * tiling.width * (self.size - self.overlap) * self.scale**2
@@ -243,16 +243,16 @@ class Engine:
             finished, bottom = tiling.seams_down[last - 1] if last < rows else (tiling.height, tiling.height)
             yield Stretch(first, last, top, bottom, finished)
 
-    def _windows(self, tiling: Plan, choice: Tensor, stretch: Stretch) -> list[Window]:
+    def _windows(self, tiling: Tiling, choice: Tensor, stretch: Stretch) -> list[Window]:
         geometry = self._geometry(tiling)
         return [window(region, tiling, geometry) for region in self._regions(tiling, choice, stretch)]
 
-    def _regions(self, tiling: Plan, choice: Tensor, stretch: Stretch) -> list[Region]:
+    def _regions(self, tiling: Tiling, choice: Tensor, stretch: Stretch) -> list[Region]:
         columns = len(tiling.lefts)
         rows = choice[stretch.first * columns : stretch.last * columns].unflatten(0, (-1, columns)).numpy()
         return merged(rows, self._geometry(tiling), stretch.first)
 
-    def _cost(self, image: Tensor, tiling: Plan, choice: Tensor) -> int:
+    def _cost(self, image: Tensor, tiling: Tiling, choice: Tensor) -> int:
         """Return the multiply-adds of the branches, without the classifier."""
         stretches = self._stretches(tiling, image.shape[0])
         regions = (region for stretch in stretches for region in self._regions(tiling, choice, stretch))
@@ -265,7 +265,7 @@ class Engine:
 
     def _batches(self, routes: Routes, stretch: Stretch, limit: Limit) -> Iterator[Batch]:
         groups: dict[tuple[int, int, int], list[Window]] = {}
-        for each in self._windows(routes.plan, routes.choice, stretch):
+        for each in self._windows(routes.tiling, routes.choice, stretch):
             groups.setdefault((-each.branch, each.height, each.width), []).append(each)
         # The most expensive first, so that no thread runs a long batch alone at the end.
         for _, windows in sorted(groups.items()):

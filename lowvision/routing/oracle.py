@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lowvision.routing import budget as budgets
 from lowvision.routing.engine import Engine
-from lowvision.routing.tiling import Plan, Span
+from lowvision.routing.tiling import Span, Tiling
 
 
 def choice(engine: Engine, lq: Tensor, everywhere: Sequence[Tensor], gt: Tensor, budget: int) -> Tensor:
@@ -21,7 +21,7 @@ def choice(engine: Engine, lq: Tensor, everywhere: Sequence[Tensor], gt: Tensor,
     The error of a tile is measured up to the middle of its seams. The choice costs less than the budget if more
     multiply-adds would not reduce the error.
     """
-    tiling = engine.given(lq, 0).plan
+    tiling = engine.given(lq, 0).tiling
     errors = np.stack([tile_errors(image, gt, tiling, engine.scale) for image in everywhere], axis=1)  # (N, M)
     costs = np.array(engine.networks.costs((lq.shape[0], engine.size, engine.size)))
     path = budgets.pareto_path(-errors, budgets.shares_of_largest_cost(costs)).worthwhile()
@@ -29,14 +29,14 @@ def choice(engine: Engine, lq: Tensor, everywhere: Sequence[Tensor], gt: Tensor,
     return torch.from_numpy(chosen)
 
 
-def tile_errors(image: Tensor, gt: Tensor, tiling: Plan, scale: int) -> NDArray[np.float64]:
+def tile_errors(image: Tensor, gt: Tensor, tiling: Tiling, scale: int) -> NDArray[np.float64]:
     """Return the sum of squared errors (N,) of the part of an image (C,H,W) that belongs to each tile."""
     squares = (image.clamp(0, 1).cpu() - gt.cpu()).double().square().sum(dim=0).numpy()  # (H, W)
     rows = np.add.reduceat(squares, _starts(tiling.seams_down, scale), axis=0)
     return np.add.reduceat(rows, _starts(tiling.seams_right, scale), axis=1).ravel()
 
 
-def tile_sizes(tiling: Plan, channels: int, scale: int) -> NDArray[np.int64]:
+def tile_sizes(tiling: Tiling, channels: int, scale: int) -> NDArray[np.int64]:
     """Return the number of values (N,) in the part of the image that belongs to each tile."""
     heights, widths = (
         np.diff([*_starts(seams, scale), scale * length])

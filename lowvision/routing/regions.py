@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lowvision.routing.tiling import Plan, Span, up
+from lowvision.routing.tiling import Span, Tiling, up
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def merged(choice: NDArray[Any] | Sequence[Sequence[int]], geometry: Geometry, f
     return regions
 
 
-def window(region: Region, tiling: Plan, geometry: Geometry) -> Window:
+def window(region: Region, tiling: Tiling, geometry: Geometry) -> Window:
     """Return the window of a region; its size depends on the shape of the region alone, not on its position."""
     top, height = _extent(region.row, region.rows, tiling.tops, tiling.height, tiling, geometry)
     left, width = _extent(region.column, region.columns, tiling.lefts, tiling.width, tiling, geometry)
@@ -110,7 +110,7 @@ def window(region: Region, tiling: Plan, geometry: Geometry) -> Window:
     return Window(top, left, height, width, rows, columns, fades, region.branch, region.rows * region.columns)
 
 
-def window_size(rows: int, columns: int, tiling: Plan, geometry: Geometry) -> tuple[int, int]:
+def window_size(rows: int, columns: int, tiling: Tiling, geometry: Geometry) -> tuple[int, int]:
     """Return height and width of the window of any region of that many rows and columns of tiles."""
     height = _extent(0, rows, tiling.tops, tiling.height, tiling, geometry)[1]
     return height, _extent(0, columns, tiling.lefts, tiling.width, tiling, geometry)[1]
@@ -137,7 +137,7 @@ def _all_within(tiles: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.
 
 
 def _extent(
-    first: int, count: int, starts: Sequence[int], length: int, tiling: Plan, geometry: Geometry
+    first: int, count: int, starts: Sequence[int], length: int, tiling: Tiling, geometry: Geometry
 ) -> tuple[int, int]:
     """Return start and length of a window along one axis: shifted into the image, cut only if the image is smaller."""
     extent = tiling.size + (count - 1) * (tiling.size - tiling.overlap) + 2 * geometry.halo

@@ -19,7 +19,7 @@ from lowvision.routing.changes import Changes, Still
 from lowvision.routing.engine import Batch, Engine
 from lowvision.routing.memory import Limit
 from lowvision.routing.regions import Window
-from lowvision.routing.tiling import Plan
+from lowvision.routing.tiling import Tiling
 
 
 @dataclass
@@ -62,7 +62,7 @@ class StillEngine(Engine):
 
     recalled: Recollection = field(default_factory=lambda: recollection("exact"))
 
-    def _scores(self, image: Tensor, tiling: Plan) -> NDArray[np.float64]:
+    def _scores(self, image: Tensor, tiling: Tiling) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M); it runs on changed tiles only."""
         before = self.recalled.scores
         if before is None or len(before) != tiling.count:

@@ -16,7 +16,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """The grid of tiles of an image; it covers every pixel for any image size."""
 
     height: int
@@ -53,7 +53,7 @@ class Plan:
         return _seams(self.lefts, self.size, self.overlap)
 
 
-def plan(height: int, width: int, size: int, overlap: int) -> Plan:
+def plan(height: int, width: int, size: int, overlap: int) -> Tiling:
     """Plan the fewest tiles of `size` that overlap by at least `overlap`, evenly spaced from border to border.
 
     An image smaller than a tile gets one tile, which extends past the border. Raises ValueError for an empty image.
@@ -61,10 +61,10 @@ def plan(height: int, width: int, size: int, overlap: int) -> Plan:
     if height < 1 or width < 1:
         raise ValueError(f"an image of {height}x{width} has no pixels to tile")
     stride = size - overlap
-    return Plan(height, width, size, overlap, _starts(height, size, stride), _starts(width, size, stride))
+    return Tiling(height, width, size, overlap, _starts(height, size, stride), _starts(width, size, stride))
 
 
-def split(image: Tensor, tiling: Plan, first: int = 0, count: int | None = None) -> Tensor:
+def split(image: Tensor, tiling: Tiling, first: int = 0, count: int | None = None) -> Tensor:
     """Cut tiles (N,C,size,size) out of image (C,H,W), row by row; past the border the edge pixel is repeated.
 
     first, count: cut `count` tiles from tile number `first` on. Default: all.

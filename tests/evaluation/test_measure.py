@@ -94,7 +94,7 @@ def test_images_of_earlier_rows_are_freed_on_the_device(photos, monkeypatch):
 
     def choice(engine: Engine, lq: Tensor, everywhere: list[Tensor], gt: Tensor, budget: int) -> Tensor:
         kept.extend(everywhere)
-        return torch.zeros(engine.given(lq, 0).plan.count, dtype=torch.int64)
+        return torch.zeros(engine.given(lq, 0).tiling.count, dtype=torch.int64)
 
     moved: list[Tensor] = []
     to_cpu = Tensor.cpu

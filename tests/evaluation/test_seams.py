@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowvision.evaluation import seams
-from lowvision.routing.tiling import Plan, plan
+from lowvision.routing.tiling import Tiling, plan
 
 
-def mask(where: Plan, choice: list[int], scale: int = 1) -> torch.Tensor:
+def mask(where: Tiling, choice: list[int], scale: int = 1) -> torch.Tensor:
     return seams.between_branches(where, torch.tensor(choice), scale)
 
 

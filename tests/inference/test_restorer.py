@@ -252,8 +252,8 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
 
 def test_max_loss_selects_the_cheapest_point_of_the_curve_within_it(calibrated: Restorer) -> None:
     image = picture()
-    assert calibrated.restore(image, max_loss=2).tiles[0] == calibrated.restore(image).plan.count
-    assert calibrated.restore(image, max_loss=0).tiles[-1] == calibrated.restore(image).plan.count
+    assert calibrated.restore(image, max_loss=2).tiles[0] == calibrated.restore(image).tiling.count
+    assert calibrated.restore(image, max_loss=0).tiles[-1] == calibrated.restore(image).tiling.count
     routed = calibrated.restore(image, max_loss=0.5)
     np.testing.assert_array_equal(routed.choice.flatten(), calibrated._engine.decide(io.to_tensor(image)).choice)
 
@@ -292,7 +292,7 @@ def test_worst_selects_a_point_within_the_loss_of_the_worst_tiles(calibrated: Re
     np.testing.assert_array_equal(
         calibrated.restore(image, max_loss=2, worst=2).choice, calibrated.restore(image, max_loss=0.5).choice
     )
-    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheapest.plan.count
+    assert calibrated.restore(image, max_loss=2, worst=0).tiles[-1] == cheapest.tiling.count
 
 
 def test_worst_applies_in_addition_to_the_default_speed(calibrated: Restorer) -> None:

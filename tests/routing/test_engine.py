@@ -46,7 +46,7 @@ def test_an_image_of_any_size_is_returned_scaled_for_every_route(height, width, 
     image = torch.rand(3, height, width)
     restored = engine(repeating_container(), geometry, callers).route(image)
     torch.testing.assert_close(restored.image, image.repeat_interleave(2, 1).repeat_interleave(2, 2))
-    assert len(restored.choice) == restored.plan.count
+    assert len(restored.choice) == restored.tiling.count
 
 
 @settings(max_examples=30, deadline=None)
@@ -114,7 +114,7 @@ def test_the_cost_of_an_image_includes_classifier_and_overlap():
     image = torch.rand(3, 40, 40)  # 3 x 3 tiles of 16 at stride 12
     classifier, branch = 3 * 2, 3 * 3 * 16 * 16
     routed = engine(repeating_container()).route(image)
-    assert routed.plan.count == 9
+    assert routed.tiling.count == 9
     assert routed.cost == 9 * classifier + branch * int((routed.choice == 1).sum())
 
 

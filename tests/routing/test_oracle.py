@@ -56,4 +56,4 @@ def test_images_of_any_size_have_one_error_per_tile(size):
     everywhere = [engine.restore(lq, k).image for k in range(2)]
     chosen = oracle.choice(engine, lq, everywhere, everywhere[1].clamp(0, 1), engine.given(lq, 1).cost)
     assert chosen.eq(1).all()
-    assert len(chosen) == engine.given(lq, 0).plan.count
+    assert len(chosen) == engine.given(lq, 0).tiling.count

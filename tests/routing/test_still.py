@@ -72,7 +72,7 @@ def test_only_windows_with_a_changed_pixel_run_again() -> None:
     windows: list[int] = []
     still, plain = engines(Geometry(), windows)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    tiles = plain.route(io.to_tensor(pixels)).plan.count
+    tiles = plain.route(io.to_tensor(pixels)).tiling.count
     seen(still, pixels)
     assert sum(windows) == tiles
     assert still.recalled.reused_tiles == 0

@@ -169,7 +169,7 @@ def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:
 
 
 def _points(engine: Engine, crop: Crop, ks: Sequence[float], base: Tensor) -> list[Point]:
-    tiling = engine.given(crop.lq, 0).plan
+    tiling = engine.given(crop.lq, 0).tiling
     base_errors = oracle.tile_errors(base, crop.gt, tiling, engine.scale)
     points: dict[bytes, Point] = {}  # several k may lead to the same choice
     chosen = []
@@ -188,7 +188,7 @@ def _point(
     crop: Crop, routes: Routes, restored: Tensor, errors: NDArray[np.float64], base_errors: NDArray[np.float64]
 ) -> Point:
     """Return the point of one route; the errors (N,) are sums over each tile."""
-    sizes = oracle.tile_sizes(routes.plan, len(crop.lq), restored.shape[1] // crop.lq.shape[1])
+    sizes = oracle.tile_sizes(routes.tiling, len(crop.lq), restored.shape[1] // crop.lq.shape[1])
     tile_losses = 10 * np.log10((errors / sizes + crop.constant) / (base_errors / sizes + crop.constant))
     loss = calibration.loss(errors.sum() / sizes.sum(), base_errors.sum() / sizes.sum(), crop.constant)
     return Point(routes.cost / crop.base_cost, _quality(restored, crop)[1], loss, tile_losses)
