@@ -38,10 +38,10 @@ def weights_file(path: Path, registry: Registry, width: int | None, height: int 
     """
     from lowvision.commands.show import networks
     from lowvision.inference import package
-    from lowvision.models import weights
+    from lowvision.models import calibration, weights
 
     header = package.read(path, registry).header if path.is_dir() else weights.check(path, registry)
-    size = header.architecture.tile.size
+    size, curve = header.architecture.tile.size, calibration.read(header.measured)
     facts = header.model_dump(mode="json", exclude={"architecture", "kind"}, context=registry)
     return {
         "kind": "exported package" if path.is_dir() else "weights file",
@@ -51,6 +51,7 @@ def weights_file(path: Path, registry: Registry, width: int | None, height: int 
         "bytes": sum(file.stat().st_size for file in ([*path.iterdir()] if path.is_dir() else [path])),
         **networks.of_architecture(header.architecture, registry, width or size, height or size),
         **facts,
+        **({"curve": {"loss": curve.losses, "share_of_base_whole": curve.shares}} if curve else {}),
     }
 
 

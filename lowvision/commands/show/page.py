@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lowvision.models.calibration import PREFIX
 from lowvision.system.text_table import aligned
 
 Document = Mapping[str, Any]
@@ -66,11 +67,23 @@ def _architecture(document: Document) -> Iterator[str]:
         ("tile", f"{serialize(document['tile'])}; costs are for an input of {'x'.join(map(str, document['size']))}")
     )
     rows += [(f"data.{name}", named(data)) for name, data in document.get("data", {}).items()]
-    rows += [(name, serialize(document[name])) for name in ("measured", "plugins") if document.get(name)]
+    rows += _measured(document)
+    rows += [("plugins", serialize(document["plugins"]))] if document.get("plugins") else []
     rows += [(name, value) for name, value in document.get("provenance", {}).items() if value]
     yield from _columns(rows)
     stages = document.get("stages", [])
     yield from _columns([(stage["name"], stage["about"], serialize(stage["options"])) for stage in stages])
+
+
+def _measured(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield the rows of a file's figures; instead of those of its curve, loss and cost of each point."""
+    figures = {name: value for name, value in document.get("measured", {}).items() if not name.startswith(PREFIX)}
+    if figures:
+        yield "measured", serialize(figures)
+    if curve := document.get("curve"):
+        points = zip(curve["loss"], curve["share_of_base_whole"], strict=True)
+        losses = ", ".join(f"{loss:.2g} at {share:.0%}" for loss, share in points)
+        yield "curve", f"dB lost at a share of the base's cost on the whole image: {losses}"
 
 
 def _branch(network: Document, base: Document | None = None) -> str:

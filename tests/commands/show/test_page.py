@@ -93,6 +93,9 @@ def test_a_long_option_of_a_branch_is_cut() -> None:
     assert "spandrel (layout abcabcabcabc...)" in text
 
 
+CURVE = {"psnr": 30.5, "curve/k": (1.0, -1.0), "curve/share_of_base_whole": (0.1, 1.25)}
+
+
 def test_only_what_a_document_holds_is_printed() -> None:
     text = page.text([recipe(measured={}, provenance={"license": "Apache-2.0", "origin": ""})])
     assert "license" in text
@@ -102,6 +105,13 @@ def test_only_what_a_document_holds_is_printed() -> None:
     assert weights.startswith("r: a weights file that holds a container\n")
     assert "r.yml (3.0 MiB)" in weights
     assert "psnr 30.5" in weights
+
+
+def test_a_curve_is_printed_as_loss_and_cost() -> None:
+    text = page.text([recipe(measured=CURVE, curve={"loss": (0.251, 0.0), "share_of_base_whole": (0.1, 1.25)})])
+    assert "psnr 30.5\n" in text
+    assert "curve/" not in text
+    assert "dB lost at a share of the base's cost on the whole image: 0.25 at 10%, 0 at 125%" in text
 
 
 def option(**changes: Any) -> dict[str, Any]:
