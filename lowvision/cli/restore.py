@@ -152,7 +152,7 @@ def _run(request: RestoreRequest, components: Registry, processes: int, as_json:
             restore.validate(request, components)  # one message instead of one per process
             raise typer.Exit(run_in_processes(processes, request.device))
         suffix = None if streams.writes else request.suffix
-        files = replace(request, patterns=streams.inputs, output=streams.output, suffix=suffix)
+        files = replace(request, patterns=streams.inputs, output=streams.output, suffix=suffix, streams=streams.files)
         document = restore.run(files, components)
         streams.copy_result()
     if document is not None:

@@ -32,6 +32,8 @@ class Input:
     """Location of the image if it is not local."""
     target: Location | None = None
     """Location of the result if it is not local."""
+    streams: frozenset[Path] = frozenset()
+    """Files that stand for standard input and output; messages call them `-`."""
 
     @property
     def map(self) -> Path:
@@ -41,8 +43,11 @@ class Input:
     @property
     def names(self) -> tuple[str, str, str]:
         """Names of the image, its result and the route map for messages."""
-        result = str(self.target or self.result)
-        return str(self.source or self.path), result, f"{result.removesuffix(self.result.suffix)}.map.png"
+        path, result = (
+            "-" if local in self.streams else str(remote or local)
+            for local, remote in ((self.path, self.source), (self.result, self.target))
+        )
+        return path, result, f"{result.removesuffix(self.result.suffix)}.map.png"
 
     def targets(self, has_map: bool) -> tuple[Path | Location, ...]:
         """Return where the result and the route map are written."""

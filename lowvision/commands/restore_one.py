@@ -225,7 +225,7 @@ def _say_composited() -> None:
 def _reason(error: Exception, source: Input) -> str:
     """Return the reason of a failure in one line, without the name of the input."""
     if isinstance(error, LowvisionError):
-        return str(error).removeprefix(f"{source.names[0]}: ")
+        return str(error).removeprefix(f"{source.path}: ").removeprefix(f"{source.names[0]}: ")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if is_out_of_memory(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,8 @@ class RestoreRequest:
     runtime: str | Mapping[str, Any] = "auto"
     """Name, or name with options."""
     precision: Precision = "f32"
+    streams: frozenset[Path] = frozenset()
+    """Files that stand for standard input and output; messages call them `-`."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a suffix that cannot be a part of a name."""
@@ -94,4 +96,4 @@ class RestoreRequest:
         planned = input_files.plan(self.patterns, output, self.suffix, maps, self.name_suffix, ignored)
         if self.options.keeps_times and any(image.source or image.target for image in planned):
             raise UsageError("--keep-times: needs local inputs and results; omit it")
-        return planned
+        return tuple(replace(image, streams=self.streams) for image in planned) if self.streams else planned

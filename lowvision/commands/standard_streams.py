@@ -24,6 +24,9 @@ class Streams:
     writes: bool
     """True if the result goes to standard output."""
 
+    files: frozenset[Path] = frozenset()
+    """The temporary files among them."""
+
     def copy_result(self) -> None:
         """Write the result, if there is one, to standard output."""
         if self.writes and self.output.is_file():
@@ -52,7 +55,8 @@ def as_files(inputs: Sequence[str], output: Path, suffix: str | None, maps: bool
             raise UsageError(f"{source}: is a folder, but standard output takes one image; give a folder as -o")
         if writes:
             output = Path(folder, f"result{suffix or written_suffix(source)}")
-        yield Streams((str(source),), output, writes)
+        temporary = frozenset(path for path in (source, output) if path.parent == Path(folder))
+        yield Streams((str(source),), output, writes, temporary)
 
 
 def _received(folder: Path) -> Path:

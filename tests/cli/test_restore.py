@@ -66,9 +66,17 @@ def test_an_image_is_read_from_stdin_and_written_to_stdout(weights_file: Path, t
     result = piped(weights_file, (tmp_path / "a.tif").read_bytes(), "--format", "png")
     assert result.returncode == 0
     assert b"1 restored" in result.stderr
+    assert b"1/1 - -> -: 9x8 -> 18x16" in result.stderr
     (tmp_path / "b.png").write_bytes(result.stdout)
     assert io.read(tmp_path / "b.png").pixels.shape == (16, 18, 3)
     assert io.read(tmp_path / "b.png").pixels.dtype == np.uint16
+
+
+def test_a_damaged_image_from_stdin_is_called_by_a_dash(weights_file: Path) -> None:
+    result = piped(weights_file, b"\x89PNG\r\n\x1a\n" + bytes(40))
+    assert result.returncode == 1
+    assert b"1/1 -: failed: the image is damaged" in result.stderr
+    assert not result.stdout
 
 
 def test_stdin_and_stdout_accept_one_image(run_command: RunCommand, weights_file: Path, tmp_path: Path) -> None:

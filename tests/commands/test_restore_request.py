@@ -32,6 +32,13 @@ def test_the_plan_uses_suffixes_and_counts_other_files() -> None:
     assert ignored == {".txt": 1}
 
 
+def test_files_in_place_of_streams_are_called_by_a_dash() -> None:
+    (planned,) = request(streams=frozenset({Path("in/a.jpg")})).plan()
+    assert planned.names == ("-", "out/a.jpg", "out/a.map.png")
+    (planned,) = request(streams=frozenset({Path("out/a.jpg")})).plan()
+    assert planned.names[:2] == ("in/a.jpg", "-")
+
+
 def test_route_maps_are_planned_if_the_options_request_them() -> None:
     Path("in/a.map.png").write_bytes(b"")
     options = RestoreOptions(draws_maps=True)

@@ -37,6 +37,7 @@ def test_standard_input_becomes_a_file_with_the_suffix_of_its_content(standard: 
         assert source.read_bytes() == standard.content
         assert source.suffix == ".jpg"
         assert files.output == Path("out.png")
+        assert files.files == {source}
     assert not source.exists()
 
 
@@ -46,6 +47,7 @@ def test_the_result_goes_to_standard_output_in_the_given_format_or_that_of_the_i
 ) -> None:
     with as_files(["-"], Path("-"), suffix) as files:
         assert files.output.suffix == expected
+        assert files.files == {Path(*files.inputs), files.output}
         files.copy_result()  # a failed restore leaves no result
         assert capsysbinary.readouterr().out == b""
         files.output.write_bytes(b"result")
