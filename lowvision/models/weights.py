@@ -84,6 +84,15 @@ def check(path: Path, registry: Registry) -> Header:
     return header
 
 
+def check_network(path: Path, architecture: Architecture, registry: Registry) -> None:
+    """Raise WeightsError if the header of a file names other networks than `architecture`, in either form."""
+    stored = read_header(path, registry).architecture
+    networks = [stored.only(k) for k in range(len(stored.branches))] if stored.classifier else [stored]
+    forms = [form for network in networks for form in (network, network.deployed())]
+    if not any(_fits(form, wanted) for form in forms for wanted in (architecture, architecture.deployed())):
+        raise WeightsError(_misfit(path, stored, architecture, registry))
+
+
 def is_foreign(path: Path) -> bool:
     """Return True if another program wrote the file. Raises WeightsError if it cannot be read."""
     return _header_text(path) is None
@@ -155,10 +164,15 @@ def _compare(
     except Exception as error:  # constructors of plugins may raise anything
         raise WeightsError(f"{path}: its network cannot be built: {message_of(error)[:300]}") from error
     if misfit or not _fits(stored, architecture):
-        raise WeightsError(
-            f"{path}: holds a {stored.kind}, {shown(stored, registry)}; "
-            f"needed is a {architecture.kind}, {shown(architecture, registry)}" + (f": {misfit}" if misfit else "")
-        )
+        reason = f": {misfit}" if misfit else ""
+        raise WeightsError(f"{_misfit(path, stored, architecture, registry)}{reason}")
+
+
+def _misfit(path: Path, stored: Architecture, architecture: Architecture, registry: Registry) -> str:
+    return (
+        f"{path}: holds a {stored.kind}, {shown(stored, registry)}; "
+        f"needed is a {architecture.kind}, {shown(architecture, registry)}"
+    )
 
 
 def _read(path: Path, registry: Registry) -> tuple[Architecture, Mapping[str, Tensor]]:

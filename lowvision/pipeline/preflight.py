@@ -136,13 +136,19 @@ def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
         for name, stage in recipe.stages.items()
         for option in stage.weights_options
     }
-    files |= {f"branches.{k}.weights": branch.weights for k, branch in enumerate(recipe.branches)}
     for path, file in files.items():
         if file:
             try:
                 weights.read_header(pretrained.find(Path(file), registry), registry)
             except LowvisionError as error:
                 yield f"{path}: {error}"
+    for k, branch in enumerate(recipe.branches):
+        if branch.weights:
+            try:
+                file = pretrained.find(Path(branch.weights), registry)
+                weights.check_network(file, recipe.architecture.only(k), registry)
+            except LowvisionError as error:
+                yield f"branches.{k}.weights: {error}"
 
 
 def _teacher_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:

@@ -29,7 +29,7 @@ from torch import Tensor
 from lowvision.errors import WeightsError
 from lowvision.models import external_weights
 from lowvision.plugins import registry
-from lowvision_efficient import SPAN, PlainUSR, RLFNFile, SPANFile
+from lowvision_efficient import PRESETS, SPAN, PlainUSR, RLFNFile, SPANFile
 from lowvision_efficient.reparam import Conv3XC
 
 KNOWN = registry.load()
@@ -93,6 +93,15 @@ def test_grey_files_give_grey_networks(tmp_path: Path) -> None:
     assert architecture.branches == (
         PlainUSR(channels=6, layers=3, narrower=(4,), convolutions=2, attention="local", hidden=1),
     )
+
+
+@pytest.mark.parametrize("size", PRESETS)
+def test_a_file_of_each_size_of_plainusr_is_read_as_that_size(size: str, tmp_path: Path) -> None:
+    options = PRESETS[size]
+    hidden = options["hidden"] if options["attention"] == "pooled" else None
+    state = plainusr_layout(options["channels"], options["narrower"], options["convolutions"], hidden)
+    (backbone,) = external_weights.read(saved(state, tmp_path), KNOWN).architecture.branches
+    assert backbone == PlainUSR(size=size)
 
 
 def test_span_is_read_in_training_form_on_request(tmp_path: Path) -> None:

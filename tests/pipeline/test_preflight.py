@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import tiny
+import torch
+from efficient_layouts import disp_layout
 
 from lowvision.errors import RecipeError
+from lowvision.pipeline import preflight
+from lowvision.plugins import registry
+from lowvision.recipe import reading
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +33,32 @@ def test_unknown_augmentations_and_models_are_an_error_before_writing(recipe, tm
     with pytest.raises(RecipeError, match="resnet"):
         tiny.run(recipe, tmp_path / "run", "classifier={timm: {model: resnetten}}")
     assert not (tmp_path / "run").exists()
+
+
+FROM_FILES = """
+task: {sr: {scale: 4}}
+branches:
+  - {backbone: {disp: {channels: 4, layers: 1}}, weights: small.pth}
+  - {backbone: {disp: {channels: CHANNELS, layers: 2}}, weights: large.pth}
+classifier: error_predictor
+tile: {size: 16, overlap: 4}
+data: {train: photos/train, valid: photos/valid, valid_tiles: 8}
+stages: {classifier: {steps: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"), [(8, ""), (6, r"^branches\.1\.weights: large\.pth: holds a backbone, ")]
+)
+def test_files_of_other_networks_than_the_branches_are_an_error(
+    channels: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.write_photographs(Path("photos"))
+    torch.save(disp_layout(4, 1), "small.pth")
+    torch.save(disp_layout(8, 2), "large.pth")
+    Path("files.yml").write_text(FROM_FILES.replace("CHANNELS", str(channels)))
+    known = registry.load()
+    recipe = reading.read(Path("files.yml"), known)
+    with pytest.raises(RecipeError, match=message) if message else nullcontext():
+        preflight.check(recipe, known, "cpu")

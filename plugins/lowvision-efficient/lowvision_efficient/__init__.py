@@ -146,7 +146,7 @@ class BSRN(Backbone):
         return None
 
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[Size, Mapping[str, Any]] = {
     "U": {"channels": 16, "narrower": (8,), "layers": 3, "convolutions": 2, "attention": "local", "hidden": 1},
     "T": {"channels": 32, "narrower": (16,), "layers": 3, "convolutions": 2, "attention": "local", "hidden": 1},
     "S": {"channels": 32, "narrower": (16, 8), "layers": 5, "convolutions": 2, "attention": "pooled", "hidden": 4},

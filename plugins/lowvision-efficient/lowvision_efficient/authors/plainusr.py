@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from lowvision import Recognised
-from lowvision_efficient import PlainUSR
+from lowvision_efficient import PRESETS, PlainUSR
 from lowvision_efficient.authors.names import count, recognised
 
 MARKS = ("head.weight", "block1.body.0.weight", "blockm.body.0.weight", "tail.0.weight")
@@ -35,10 +35,18 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
         attention="pooled" if is_pooled else "local",
         hidden=len(state[f"blockm.body.{last}.body.0.weight"]) if is_pooled else 1,
     )
+    sizes = (PlainUSR(size=size) for size in PRESETS)
+    backbone = next((size for size in sizes if structure(size) == structure(backbone)), backbone)
     layers = {"head": "head", "carry": "carry", "tail.0": "last.parts.0", "tail.1": "last.parts.1"}
     for k, block in enumerate(order):
         layers |= _block(f"{block}.body", f"blocks.{k}", last, POOLED if is_pooled else LOCAL)
     return recognised(backbone, parted(state, colours), layers, colours, len(state["tail.0.weight"]))
+
+
+def structure(backbone: PlainUSR) -> tuple[object, ...]:
+    """Return what determines the network: equal for a size and for its options one by one."""
+    hidden = backbone.hidden if backbone.attention == "pooled" else None
+    return backbone.widths(), backbone.convolutions, backbone.attention, hidden
 
 
 def _block(theirs: str, ours: str, attention: int, inner: Mapping[str, str]) -> dict[str, str]:
