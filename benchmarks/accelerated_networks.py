@@ -49,9 +49,10 @@ class Demonstration:
     downscale: float
     """Factor by which the photographs are shrunk."""
     has_truth: bool = False
-    """True: the network undoes bicubic shrinking, so photographs of `--longer-side` pixels are the ground truth."""
+    """True: the network undoes a known degradation. Without `sigma`, that is bicubic shrinking, and photographs of
+    `--longer-side` pixels are the ground truth."""
     sigma: float | None = None
-    """Noise that the network removes: its inputs are the shrunk photographs in grey, with this noise, in 8 bits."""
+    """Noise that the network removes from grey images: its inputs are the shrunk photographs with this noise."""
 
 
 DEMONSTRATIONS = {
@@ -62,7 +63,7 @@ DEMONSTRATIONS = {
     "rlfn": Demonstration("rlfn_s_x4.pth", 8, has_truth=True),
     "plainusr": Demonstration("PlainUSRL_Rep_x4.pth", 8, has_truth=True),
     "craft": Demonstration("team34_craft.pth", 8, has_truth=True),
-    "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4, sigma=25),
+    "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4, has_truth=True, sigma=25),
 }
 
 
@@ -96,13 +97,15 @@ def accelerated(name: str, demonstration: Demonstration, options: argparse.Names
     """Accelerate a network unless that is done, and return the container, also of one that is not faster."""
     path: Path = options.runs / name / CALIBRATED
     if not path.exists():
-        noisy = demonstration.sigma is not None
+        photos, downscale = options.train, demonstration.downscale
+        if demonstration.sigma is not None:
+            photos, downscale = noisy_pairs(photos, demonstration, options, components) / "lq", 1
         request = AccelerateRequest(
             weights=options.weights / demonstration.file,
-            photos=noised(options.train, demonstration, options, components) / "lq" if noisy else options.train,
+            photos=photos,
             output=options.runs / f"{name}.safetensors",
             minutes=options.minutes,
-            downscale=1 if noisy else demonstration.downscale,
+            downscale=downscale,
             runtime=options.runtime,
             runs=options.runs,
         )
@@ -113,25 +116,25 @@ def accelerated(name: str, demonstration: Demonstration, options: argparse.Names
     return path
 
 
-def noised(folder: Path, demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> Path:
-    """Write the photographs of a folder below `--runs`, once: shrunk, in grey, as `gt`, and with noise as `lq`."""
-    target: Path = options.runs / "noised" / folder.name
-    if not target.exists():
-        task = components.find("tasks", "denoise").component(sigma=demonstration.sigma, channels=1)
-        (target / "gt").mkdir(parents=True)
-        (target / "lq").mkdir()
-        shrunk = photographs.load(Folder(path=str(folder), downscale=demonstration.downscale), task)
-        for seed, photograph in enumerate(shrunk):
-            lq = io.to_pixels(photographs.lq_of(photograph, task, seed), np.uint8)
-            io.write(target / "gt" / f"{photograph.name}.png", Image(photograph.gt))
-            io.write(target / "lq" / f"{photograph.name}.png", Image(lq))
+def noisy_pairs(folder: Path, demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> Path:
+    """Shrink photographs, make them grey, and write them to `gt`, and with noise to `lq`; existing files stay."""
+    target: Path = options.runs / "noisy" / folder.name
+    task = components.find("tasks", "denoise").component(sigma=demonstration.sigma, channels=1)
+    (target / "gt").mkdir(parents=True, exist_ok=True)
+    (target / "lq").mkdir(exist_ok=True)
+    shrunk = photographs.load(Folder(path=str(folder), downscale=demonstration.downscale), task)
+    for seed, photograph in enumerate(shrunk):
+        gt, lq = (target / side / f"{photograph.name}.png" for side in ("gt", "lq"))
+        if not lq.exists():
+            io.write(gt, Image(photograph.gt))
+            io.write(lq, Image(io.to_uint8(photographs.lq_of(photograph, task, seed))))
     return target
 
 
 def measured_set(demonstration: Demonstration, options: argparse.Namespace, components: Registry) -> Folder:
     """Return the photographs of `--val` as the network gets them."""
     if demonstration.sigma is not None:
-        return Folder(path=str(noised(options.val, demonstration, options, components)))
+        return Folder(path=str(noisy_pairs(options.val, demonstration, options, components)))
     if demonstration.has_truth:
         return Folder(path=str(options.val), longer_side=options.longer_side)
     return Folder(path=str(options.val), has_gt=False, downscale=demonstration.downscale)
@@ -154,8 +157,7 @@ def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, 
         max_loss=options.max_loss,
         say=lambda line: print(line, flush=True),
     ).document
-    has_truth = demonstration.has_truth or demonstration.sigma is not None
-    lost = losses(path, centres, measured, components) if has_truth else []
+    lost = losses(path, centres, measured, components) if demonstration.has_truth else []
     return [line(row, lost[n] if lost else None) for n, row in enumerate(measured["rows"][1:])]
 
 

@@ -168,7 +168,7 @@ def _check_passes(frames: Frames, network: Restorer, options: RestoreOptions) ->
     """Raise DataError if the input of the last pass has more pixels than an input may have."""
     pixels = sum(image.pixels.shape[0] * image.pixels.shape[1] for image in frames.images)
     last = pixels * network.scale ** (2 * (options.passes - 1))
-    if options.passes > 1 and options.largest is not None and last > options.largest:
+    if options.largest is not None and last > options.largest:
         raise DataError(
             f"the input of pass {options.passes} would have {last / 1e6:.0f} megapixels, the limit is "
             f"{options.largest / 1e6:.0f}; give fewer --passes, or raise --max-megapixels"

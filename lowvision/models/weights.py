@@ -84,7 +84,7 @@ def check(path: Path, registry: Registry) -> Header:
     return header
 
 
-def check_network(path: Path, architecture: Architecture, registry: Registry) -> None:
+def check_network(path: Path, registry: Registry, architecture: Architecture) -> None:
     """Raise WeightsError if the header of a file names other networks than `architecture`, in either form."""
     stored = read_header(path, registry).architecture
     networks = [stored.only(k) for k in range(len(stored.branches))] if stored.classifier else [stored]

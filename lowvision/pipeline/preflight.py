@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -131,24 +132,22 @@ def _photograph_issues(recipe: Recipe) -> Iterator[str]:
 
 
 def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
-    files = {
-        f"stages.{name}.{option}": getattr(stage, option)
+    checks: dict[str, tuple[str | None, Callable[[Path, Registry], object]]] = {
+        f"stages.{name}.{option}": (getattr(stage, option), weights.read_header)
         for name, stage in recipe.stages.items()
         for option in stage.weights_options
     }
-    for path, file in files.items():
+    for k, branch in enumerate(recipe.branches):
+        checks[f"branches.{k}.weights"] = (
+            branch.weights,
+            partial(weights.check_network, architecture=recipe.architecture.only(k)),
+        )
+    for place, (file, check_file) in checks.items():
         if file:
             try:
-                weights.read_header(pretrained.find(Path(file), registry), registry)
+                check_file(pretrained.find(Path(file), registry), registry)
             except LowvisionError as error:
-                yield f"{path}: {error}"
-    for k, branch in enumerate(recipe.branches):
-        if branch.weights:
-            try:
-                file = pretrained.find(Path(branch.weights), registry)
-                weights.check_network(file, recipe.architecture.only(k), registry)
-            except LowvisionError as error:
-                yield f"branches.{k}.weights: {error}"
+                yield f"{place}: {error}"
 
 
 def _teacher_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:

@@ -21,7 +21,7 @@ class Costs:
     """Cost up to each exit, with the tail and all regressor calls before it."""
 
 
-def count(network: nn.Module, regressor: nn.Module, places: Sequence[int], shape: Sequence[int]) -> Costs:
+def counted(network: nn.Module, regressor: nn.Module, places: Sequence[int], shape: Sequence[int]) -> Costs:
     """Count the cost of a tile of shape (1,C,h,w), on the graphs that run."""
     stem = multiply_adds(_StemAndRegressor(network, nn.Identity()), shape)
     regression = multiply_adds(_StemAndRegressor(network, regressor), shape) - stem

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lowvision import Adaptive, EarlyExit
 from lowvision.layers import mean_over_processes
-from lowvision_exits.costs import Costs, count
+from lowvision_exits.costs import Costs, counted
 from lowvision_exits.threshold import NEVER, solve_threshold
 
 BATCH_SIZE = 16
@@ -109,7 +109,7 @@ class Network(nn.Module, Adaptive):
     def _costs(self, tiles: Tensor) -> Costs:
         shape = tuple(tiles.shape[1:])
         if shape not in self._counted:
-            self._counted[shape] = count(self.network, self.regressor, self.places, (1, *shape))
+            self._counted[shape] = counted(self.network, self.regressor, self.places, (1, *shape))
         return self._counted[shape]
 
 
