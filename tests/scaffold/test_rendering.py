@@ -7,11 +7,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss
 
-from lowvision import scaffold
+from lowvision import resize, scaffold
 from lowvision.errors import UsageError
+from lowvision.imaging import io
 from lowvision.plugins import registry
 from lowvision.scaffold.rendering import ENDING, TEMPLATES
 
@@ -42,6 +47,31 @@ def test_a_rendered_distribution_is_complete(kind: str, tmp_path: Path) -> None:
     assert project["entry-points"]["lowvision"] == {"two_words": "lowvision_two_words"}
     assert "license" not in project  # the author's choice
     assert [path.name for path in tmp_path.iterdir()] == ["lowvision-two-words"]
+
+
+def test_the_backbone_learns_from_its_initial_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = (rendered(tmp_path) / "lowvision_two_words" / "network.py").read_text()
+    names: dict[str, Any] = {"__name__": "network"}
+    exec(source, names)  # not installed
+    network = names["Network"](colours=3, scale=2, channels=32, layers=6, skip="bicubic")
+    lq = resize(gt := photographed(8), (24, 24))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(60):
+        loss = l1_loss(network(lq), gt)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def photographed(tiles: int) -> Tensor:
+    """Return tiles (N,3,48,48) of a sample photograph."""
+    (photo, *_) = KNOWN["datasets"]["samples_train"].component().photos()
+    image = io.to_tensor(io.read_rgb(photo.gt))
+    return torch.stack([image[:, 48 * n : 48 * n + 48, 48 * n : 48 * n + 48] for n in range(1, tiles + 1)])
 
 
 def test_rendered_files_pass_ruff(tmp_path: Path) -> None:
