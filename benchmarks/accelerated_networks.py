@@ -39,6 +39,7 @@ from lowvision.plugins.folder_dataset import Folder
 from lowvision.plugins.registry import Registry
 from lowvision.routing.tiling import suiting
 from lowvision.routing.window_cache import cached
+from lowvision.system.allocator import keep_memory
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ DEMONSTRATIONS = {
 def main() -> None:
     options = arguments()
     components = registry.load()
+    keep_memory()
     for name in options.only or DEMONSTRATIONS:
         path = accelerated(name, DEMONSTRATIONS[name], options, components)
         for line in rows(path, DEMONSTRATIONS[name], options, components):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's mallopt."""
 KEPT = 1 << 30
 """Bytes up to which memory is kept."""
@@ -15,7 +15,8 @@ def keep_memory() -> None:
 
     By default glibc maps new memory for each large tensor, and the kernel clears its pages on first access. That
     takes a third of the time of a convolutional network on large images and a sixth of its training
-    (`benchmarks/train_memory.py`).
+    (`benchmarks/train_memory.py`), and half of the time of a transformer. Threads that start later share the memory of
+    the main thread, because glibc returns their own in any case.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -23,3 +24,4 @@ def keep_memory() -> None:
         return
     mallopt(M_MMAP_THRESHOLD, KEPT)
     mallopt(M_TRIM_THRESHOLD, KEPT)
+    mallopt(M_ARENA_MAX, 1)

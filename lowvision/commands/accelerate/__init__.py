@@ -20,6 +20,7 @@ from lowvision.pipeline.stages.fidelity import DOCUMENT, PAGE, SHEET, TEXT
 from lowvision.pipeline.stages.job import CALIBRATED
 from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
+from lowvision.system.allocator import keep_memory
 from lowvision.system.atomic import whole
 
 logger = logging.getLogger("lowvision")
@@ -43,6 +44,7 @@ def accelerate(request: AccelerateRequest, registry: Registry) -> dict[str, Any]
     name = run_folder.checked_name(request.output.stem)
     path, folder = request.runs / f"{name}.yml", request.runs / name
     _check_output(request)
+    keep_memory()
     if request.restart or not path.exists():
         planning.check_photographs(request)
         text = recipe_file.text(planning.plan(request, registry, logger.info), request, registry)

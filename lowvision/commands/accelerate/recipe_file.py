@@ -55,7 +55,7 @@ def document(plan: Plan, request: AccelerateRequest, registry: Registry) -> dict
             "centre": plan.thoroughness.centre,
         },
         "branches": [
-            *(registry.serialize(student.backbone) for student in plan.students),
+            *(registry.serialize(student.backbone) for student in plan.training.students),
             _teacher(plan, request, registry),
         ],
         "classifier": "error_predictor",
@@ -67,6 +67,7 @@ def document(plan: Plan, request: AccelerateRequest, registry: Registry) -> dict
             "valid_tiles": 64,
             "on_error": "skip",
         },
+        "precision": plan.training.precision,
         "stages": _stages(plan, request),
         "about": f"A faster version of {request.weights.name}: small networks imitate it, and it is the last branch. "
         "Whoever shares this file shares that network; its licence holds.",
@@ -104,16 +105,16 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
     distil: dict[str, Any] = {
         "steps": max(steps),
         "steps_each": steps,
-        "batch": plan.batch,
-        "lr": WARM_LR if plan.is_warm else COLD_LR,
+        "batch": plan.training.batch,
+        "lr": WARM_LR if plan.training.is_warm else COLD_LR,
         "min_lr": 1e-5,
         "warmup": min(50, shortest - 1),
         "valid_every": max(1, shortest // 3),
         "checkpoint_every": max(1, min(200, shortest // 4)),
         "log_every": max(1, min(100, shortest // 5)),
     }
-    if plan.start:
-        distil["start"] = plan.start
+    if plan.training.start:
+        distil["start"] = plan.training.start
     return {
         "distil": distil,
         "classifier": {

@@ -1,0 +1,91 @@
+"""Choose the students of a network, and how they are trained within their part of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from lowvision.commands.accelerate import students as candidates
+from lowvision.commands.accelerate.request import AccelerateRequest
+from lowvision.commands.accelerate.step_times import Precision, StepTimes
+from lowvision.commands.accelerate.students import Student
+from lowvision.errors import UsageError
+from lowvision.models.architecture import Architecture
+from lowvision.plugins.contracts import Backbone
+from lowvision.plugins.registry import Registry
+from lowvision.system import devices
+
+ENOUGH_STEPS, ENOUGH_WARM_STEPS = 1000, 300
+"""Fewest steps that a student should get in its part of the time, the second one if it starts from shipped weights;
+otherwise a smaller one is chosen."""
+
+
+@dataclass(frozen=True)
+class StudentTraining:
+    """The students, and what a training step of each takes."""
+
+    students: tuple[Student, ...]
+    start: str | None
+    """Shipped weights that the students start from."""
+    is_warm: bool
+    """True: they hold all students."""
+    batch: int
+    """Tiles of a training step."""
+    precision: Precision
+    """Mixed precision of training."""
+    step_seconds: tuple[float, ...]
+    """Seconds of a step of each student."""
+
+    @property
+    def enough_steps(self) -> int:
+        """Fewest steps that each student should get."""
+        return ENOUGH_WARM_STEPS if self.is_warm else ENOUGH_STEPS
+
+
+def planned(
+    request: AccelerateRequest, teacher: Architecture, side: int, seconds: float, registry: Registry
+) -> StudentTraining:
+    """Measure training steps on tiles of side x side pixels, and choose students that can be trained in the seconds.
+
+    Raises UsageError if no student is cheaper than the teacher.
+    """
+    start, trained = candidates.initial_weights(teacher, registry)
+    times = StepTimes(teacher, side)
+
+    def is_affordable(student: Student) -> bool:
+        steps = ENOUGH_WARM_STEPS if student.backbone in trained else ENOUGH_STEPS
+        return steps * times.seconds(student, times.precision(student)) <= seconds / len(candidates.SHARES)
+
+    students = _students(request, teacher, side, registry, trained, is_affordable)
+    warm = [student.backbone in trained for student in students]
+    precision = times.precision(students[-1]) if devices.choose(request.device) == "cpu" else "no"
+    return StudentTraining(
+        students=tuple(students),
+        start=start if any(warm) else None,
+        is_warm=all(warm),
+        batch=times.batch,
+        precision=precision,
+        step_seconds=tuple(times.seconds(student, precision) for student in students),
+    )
+
+
+def _students(
+    request: AccelerateRequest,
+    teacher: Architecture,
+    side: int,
+    registry: Registry,
+    trained: Collection[Backbone],
+    is_affordable: Callable[[Student], bool],
+) -> list[Student]:
+    """Return the students of the request, or the chosen ones."""
+    if request.students:
+        given = candidates.with_costs(request.students, teacher, side)
+        candidates.check(given, registry)
+        return given
+    chosen = candidates.choose(teacher, side, registry, trained=trained, is_affordable=is_affordable)
+    if not chosen:
+        raise UsageError(
+            f"{request.weights}: cannot be made faster: the smallest student costs more than "
+            f"{candidates.SHARES[-1]:.0%} of the network; give smaller ones by --students"
+        )
+    return chosen

@@ -1,0 +1,109 @@
+"""Claims about the tiles for a network: small if they suffice, larger ones for a network that sees far."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lowvision.commands.accelerate import tile_choice
+from lowvision.data import photographs
+from lowvision.data.photographs import Photograph
+from lowvision.imaging import io
+from lowvision.imaging.image import Image
+from lowvision.models.architecture import Architecture
+from lowvision.plugins.contracts import Task
+from lowvision.plugins.folder_dataset import Folder
+from lowvision_sr import FSRCNN, SuperResolution
+
+TASK = SuperResolution(scale=2)
+
+
+class Deep(FSRCNN):
+    """A network with the receptive field of a deeper one."""
+
+    radius: int | None
+
+    def reach(self, task: Task) -> int | None:
+        return self.radius
+
+
+def teacher(radius: int | None) -> Architecture:
+    return Architecture(task=TASK, branches=(Deep(radius=radius),))
+
+
+def enlarged(image: Tensor, name: str) -> Tensor:
+    """A network that sees one pixel: (C,h,w) -> (C,2h,2w)."""
+    return image.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+
+
+def surroundings(image: Tensor, name: str) -> Tensor:
+    """A network that depends on all pixels up to a distance of 48."""
+    padded = functional.pad(image[None], (48,) * 4, mode="reflect")
+    return enlarged(functional.avg_pool2d(padded, 97, stride=1)[0], name)
+
+
+@pytest.fixture
+def noisy(tmp_path: Path) -> tuple[Photograph, ...]:
+    return folder(tmp_path, 300)
+
+
+def folder(path: Path, side: int) -> tuple[Photograph, ...]:
+    for seed in range(2):
+        blocks = np.random.default_rng(seed).integers(0, 256, (side // 10, side // 10, 3), dtype=np.uint8)
+        io.write(path / f"{seed}.png", Image(blocks.repeat(10, axis=0).repeat(10, axis=1)))
+    return photographs.load(Folder(path=str(path), has_gt=False), TASK)
+
+
+def chosen(
+    radius: int | None, loaded: tuple[Photograph, ...], max_loss: float, run: tile_choice.Run
+) -> tuple[int, int]:
+    tile = tile_choice.sufficient(teacher(radius), loaded, max_loss, run, lambda _: None)
+    return tile.size, tile.overlap
+
+
+@pytest.mark.parametrize(
+    ("radius", "size", "merges"), [(18, 32, False), (63, 32, False), (64, 64, False), (None, 64, True)]
+)
+def test_a_network_that_sees_far_gets_tiles_with_more_context(radius: int | None, size: int, merges: bool) -> None:
+    tile = tile_choice.smallest(teacher(radius))
+    assert (tile.size, tile.merge) == (size, merges)
+
+
+def test_tiles_that_give_the_whole_image_are_as_small_as_possible(noisy: tuple[Photograph, ...]) -> None:
+    assert chosen(64, noisy, 0.05, enlarged) == (64, 4)
+
+
+def test_tiles_grow_until_they_suffice_for_the_loss(noisy: tuple[Photograph, ...]) -> None:
+    sizes = [chosen(349, noisy, max_loss, surroundings) for max_loss in (9.0, 0.3, 0.0)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == tile_choice.WIDE[0]
+    assert sizes[-1] == tile_choice.WIDE[-1]
+
+
+@pytest.mark.parametrize("radius", [18, None])
+def test_other_networks_are_not_measured(radius: int | None, noisy: tuple[Photograph, ...]) -> None:
+    def run(image: Tensor, name: str) -> Tensor:
+        raise AssertionError("measured")
+
+    assert chosen(radius, noisy, 0.3, run) == tile_choice.WIDE[0] if radius is None else tile_choice.NARROW
+
+
+@pytest.mark.parametrize(("side", "size"), [(70, 64), (200, 96), (260, 128)])
+def test_tiles_are_at_most_half_as_large_as_the_photographs(tmp_path: Path, side: int, size: int) -> None:
+    assert chosen(349, folder(tmp_path, side), 0.0, surroundings)[0] == size
+
+
+def test_without_photographs_the_smallest_tile_is_chosen() -> None:
+    assert chosen(349, (), 0.3, surroundings) == tile_choice.WIDE[0]
+
+
+def test_the_needed_fidelity_leaves_half_of_the_squared_error_to_the_students() -> None:
+    squared_error = 10 ** (-tile_choice._needed(0.3) / 10)
+    assert 10 * math.log10((2 * squared_error + 1e-3) / 1e-3) == pytest.approx(0.3)
+    assert torch.isinf(torch.tensor(tile_choice._needed(0.0)))
