@@ -93,6 +93,13 @@ def check_network(path: Path, registry: Registry, architecture: Architecture) ->
         raise WeightsError(_misfit(path, stored, architecture, registry))
 
 
+def check_container(path: Path, registry: Registry, architecture: Architecture) -> None:
+    """Raise WeightsError if the header of a file names another container than `architecture`, in either form."""
+    stored = read_header(path, registry).architecture
+    if stored.classifier is None or not _fits(stored.deployed(), architecture.deployed()):
+        raise WeightsError(_misfit(path, stored, architecture, registry))
+
+
 def is_foreign(path: Path) -> bool:
     """Return True if another program wrote the file. Raises WeightsError if it cannot be read."""
     return _header_text(path) is None

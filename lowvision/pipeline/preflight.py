@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError, message_of
 from lowvision.models import pretrained, weights
 from lowvision.pipeline import distillation, losses, output_shapes, teachers
+from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
+from lowvision.plugins.stages import Stage
 from lowvision.recipe.models import Recipe
 from lowvision.routing import cost
 from lowvision.routing.container import RoutedContainer
@@ -21,6 +23,8 @@ from lowvision.system import devices, meta_device
 from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
 
+CheckFile = Callable[[Path, Registry], object]
+"""Raises LowvisionError for a weights file that does not suit."""
 SPLITS = ("train", "valid", "test")
 
 
@@ -132,22 +136,46 @@ def _photograph_issues(recipe: Recipe) -> Iterator[str]:
 
 
 def _weights_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:
-    checks: dict[str, tuple[str | None, Callable[[Path, Registry], object]]] = {
-        f"stages.{name}.{option}": (getattr(stage, option), weights.read_header)
-        for name, stage in recipe.stages.items()
-        for option in stage.weights_options
-    }
-    for k, branch in enumerate(recipe.branches):
-        checks[f"branches.{k}.weights"] = (
-            branch.weights,
-            partial(weights.check_network, architecture=recipe.architecture.only(k)),
-        )
-    for place, (file, check_file) in checks.items():
+    for place, file, checks in (*_stage_files(recipe), *_branch_files(recipe)):
         if file:
             try:
-                check_file(pretrained.find(Path(file), registry), registry)
+                path = pretrained.find(Path(file), registry)
+                for check_file in checks:
+                    check_file(path, registry)
             except LowvisionError as error:
                 yield f"{place}: {error}"
+
+
+def _branch_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[CheckFile]]]:
+    """Yield the place of each file of a branch in the recipe, the file, and what it must pass."""
+    for k, branch in enumerate(recipe.branches):
+        yield f"branches.{k}.weights", branch.weights, [_holds_branch(recipe, k)]
+
+
+def _stage_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[CheckFile]]]:
+    """Yield likewise the files of stages; a stage of a plugin may do anything with a file that can be read."""
+    for name, stage in recipe.stages.items():
+        for option in stage.weights_options:
+            checks = _starts(recipe, stage) if option == "start" else []
+            yield f"stages.{name}.{option}", getattr(stage, option), checks or [weights.read_header]
+
+
+def _starts(recipe: Recipe, stage: Stage) -> Sequence[CheckFile]:
+    """Return what the initial weights of a stage must pass."""
+    match stage:
+        case Base():
+            return [_holds_branch(recipe, -1)]
+        case Branches():
+            is_given = stage.from_base and bool(recipe.stages.base or recipe.branches[-1].weights)
+            own = [k for k, branch in enumerate(recipe.branches) if not (is_given and branch.backbone == recipe.base)]
+            return [_holds_branch(recipe, k) for k in own]
+        case ClassifierStage() | Joint():
+            return [partial(weights.check_container, architecture=recipe.architecture)]
+    return []
+
+
+def _holds_branch(recipe: Recipe, k: int) -> CheckFile:
+    return partial(weights.check_network, architecture=recipe.architecture.only(k))
 
 
 def _teacher_issues(recipe: Recipe, registry: Registry) -> Iterator[str]:

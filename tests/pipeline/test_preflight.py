@@ -62,3 +62,31 @@ def test_files_of_other_networks_than_the_branches_are_an_error(
     recipe = reading.read(Path("files.yml"), known)
     with pytest.raises(RecipeError, match=message) if message else nullcontext():
         preflight.check(recipe, known, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("stage", "channels", "message"),
+    [
+        ("base", 8, ""),
+        ("base", 6, r"^stages\.base\.start: large\.pth: holds a backbone, "),
+        ("branches", 8, r"^stages\.branches\.start: large\.pth: holds a backbone, .*channels=4"),
+        ("classifier", 8, r"^stages\.classifier\.start: large\.pth: holds a backbone, .*needed is a container"),
+        ("joint", 8, r"^stages\.joint\.start: large\.pth: holds a backbone, .*needed is a container"),
+    ],
+)
+def test_initial_weights_of_other_networks_than_a_stage_trains_are_an_error(
+    stage: str, channels: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.write_photographs(Path("photos"))
+    torch.save(disp_layout(4, 1), "small.pth")
+    torch.save(disp_layout(8, 2), "large.pth")
+    Path("start.yml").write_text(FROM_FILES.replace("weights: large.pth", "").replace("CHANNELS", str(channels)))
+    known = registry.load()
+    own_class = ", own_class: 0" if stage == "branches" else ""
+    overrides = [f"stages.{stage}={{steps: 2, start: large.pth{own_class}}}"]
+    if stage == "joint":
+        overrides.append("classifier=class_module")
+    recipe = reading.read(Path("start.yml"), known, overrides)
+    with pytest.raises(RecipeError, match=message) if message else nullcontext():
+        preflight.check(recipe, known, "cpu")

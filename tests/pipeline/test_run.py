@@ -244,12 +244,11 @@ def test_init_accepts_the_name_of_shipped_weights(recipe, tmp_path):
     assert weights.load_container(job.weights_path("sr-carn-x4"), job.architecture, job.registry)
 
 
-def test_weights_of_another_architecture_are_refused(recipe, folder, tmp_path):
-    from lowvision.errors import WeightsError
-
+def test_weights_of_another_architecture_are_refused_before_writing(recipe, folder, tmp_path):
     other = folder / "branches" / "0" / "last.safetensors"
-    with pytest.raises(WeightsError, match="of another shape"):
+    with pytest.raises(RecipeError, match=r"stages\.base\.start: .*channels=4, .*needed is .*channels=12, "):
         tiny.run(recipe, tmp_path / "run", f"stages.base.start={other}")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_recipe_with_one_branch_runs(recipe, tmp_path):
