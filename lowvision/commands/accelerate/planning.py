@@ -21,7 +21,6 @@ from lowvision.pipeline import distillation
 from lowvision.pipeline.distillation import TeacherTargets
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.plugins.registry import Registry
-from lowvision.routing.tiling import up
 from lowvision.system import devices
 from lowvision.system.progress import duration
 
@@ -83,7 +82,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     large = _large(decoded, tile.size, say)
     used = split([photograph.name for photograph in large])
     training = student_training.planned(request, teacher, tile.size, STUDENT_SHARE * total, registry)
-    crop_size = max(64, up(tile.size + 2 * (tile.size // 4), 32))
+    crop_size = 2 * tile.size  # students are measured on four tiles of it, with context
     chosen = crops.drawn([p for p in large if p.name in used.train], 1 << 30, crop_size, seed=0)
     each = _teacher_seconds(targets, chosen)
     count = max(FEWEST_CROPS, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
