@@ -215,7 +215,7 @@ class ErrorObjective(Objective):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The same as of every objective, but gt (B,M) are the measured mean squared errors."""
         predicted = (-self.classifier(lq)).clamp_min(ERROR_FLOOR).log()
-        distance = (predicted - gt.clamp_min(ERROR_FLOOR).log()).abs()  # (B, M)
+        missed = predicted - gt.clamp_min(ERROR_FLOOR).log()  # (B, M)
         # What is chosen depends on the differences between branches, which are smaller than those between tiles.
-        ratios = (predicted - predicted[:, -1:]) - (gt / gt[:, -1:].clamp_min(ERROR_FLOOR)).clamp_min(ERROR_FLOOR).log()
-        return {"errors": distance.mean(), "ratios": RATIO_WEIGHT * ratios.abs().mean()}, {}
+        ratios = missed - missed[:, -1:]
+        return {"errors": missed.abs().mean(), "ratios": RATIO_WEIGHT * ratios.abs().mean()}, {}

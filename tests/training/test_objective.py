@@ -13,7 +13,14 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.training import loss_sum
 from lowvision.training.log import Log, read_metrics
 from lowvision.training.loop import TrainingSpec, fit
-from lowvision.training.objective import EveryBranchObjective, OwnObjective, RankingObjective, RoutedObjective
+from lowvision.training.objective import (
+    ERROR_FLOOR,
+    ErrorObjective,
+    EveryBranchObjective,
+    OwnObjective,
+    RankingObjective,
+    RoutedObjective,
+)
 from lowvision.training.options import Fit, RoutedFit
 
 
@@ -211,3 +218,12 @@ def test_losses_are_computed_in_float32():
     low = restored.to(torch.bfloat16)
     assert loss_sum.l1()(low, gt).dtype == torch.float32
     assert loss_sum.l1()(low, gt) == (low.float() - gt).abs().mean()
+
+
+@pytest.mark.parametrize("last", [1e-3, 0.0])
+def test_predicted_errors_that_are_right_cost_nothing_also_if_the_last_branch_makes_none(last: float) -> None:
+    errors = torch.tensor([[4e-3, 2e-3, last]])
+    right = RoutedContainer(nn.Identity(), [nn.Identity()] * 3)
+    right.classifier.forward = lambda lq: -errors.clamp_min(ERROR_FLOOR)  # type: ignore[method-assign]
+    losses, _ = ErrorObjective(right)(torch.rand(1, 3, 8, 8), errors, 0.0, None, 1)
+    assert {name: float(loss) for name, loss in losses.items()} == {"errors": 0.0, "ratios": 0.0}
