@@ -115,13 +115,17 @@ SUBJECTS = (
         "crops-denoise.jpg",
     ),
     Subject(
-        "denoise-dncnn-blind",
-        "zoo/denoise_dncnn_blind",
-        tuple(f"denoise/CBSD68 sigma {sigma}" for sigma in (15, 25, 50)),
+        "denoise-disp",
+        "zoo/denoise_disp",
+        (
+            *(f"denoise/CBSD68 sigma {sigma}" for sigma in (15, 25, 50)),
+            "denoise/McMaster18 sigma 25",
+            "photos/val@2048 sigma 25",
+        ),
         (),
         "CDnCNN-B of 20 layers and 64 channels, blind: 33.89 dB at sigma 15, 31.23 at 25, 27.92 at 50 on CBSD68 "
         "(Zhang et al. 2017).",
-        "crops-denoise-blind.jpg",
+        "crops-denoise-disp.jpg",
     ),
 )
 

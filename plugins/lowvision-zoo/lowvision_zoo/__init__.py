@@ -33,15 +33,15 @@ class SrFsrcnnX4(Weights):
         return HERE / "sr-fsrcnn-x4.safetensors"
 
 
-class DenoiseDncnnBlind(Weights):
-    """Denoising by DnCNN in three sizes: Gaussian noise, sigma 5 to 50."""
+class DenoiseDisp(Weights):
+    """Denoising by DISP in two sizes: Gaussian noise, sigma 5 to 50."""
 
     def path(self) -> Path:
-        return HERE / "denoise-dncnn-blind.safetensors"
+        return HERE / "denoise-disp.safetensors"
 
 
 class DenoiseDncnn(Weights):
-    """Denoising by DnCNN in three sizes: Gaussian noise, sigma 25 only."""
+    """Denoising by DnCNN in three sizes, an example of the paper's method: Gaussian noise, sigma 25 only."""
 
     def path(self) -> Path:
         return HERE / "denoise-dncnn.safetensors"
@@ -53,6 +53,6 @@ def lowvision_weights() -> Mapping[str, type[Weights]]:
         "sr-disp-x4": SrDispX4,
         "sr-carn-x4": SrCarnX4,
         "sr-fsrcnn-x4": SrFsrcnnX4,
-        "denoise-dncnn-blind": DenoiseDncnnBlind,
+        "denoise-disp": DenoiseDisp,
         "denoise-dncnn": DenoiseDncnn,
     }
