@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from lowvision.commands.accelerate import students as candidates
@@ -11,7 +10,6 @@ from lowvision.commands.accelerate.step_times import Precision, StepTimes
 from lowvision.commands.accelerate.students import Student
 from lowvision.errors import UsageError
 from lowvision.models.architecture import Architecture
-from lowvision.plugins.contracts import Backbone
 from lowvision.plugins.registry import Registry
 from lowvision.system import devices
 
@@ -56,7 +54,16 @@ def planned(
         steps = ENOUGH_WARM_STEPS if student.backbone in trained else ENOUGH_STEPS
         return steps * times.seconds(student, times.precision(student)) <= seconds / len(candidates.SHARES)
 
-    students = _students(request, teacher, side, registry, trained, is_affordable)
+    if request.students:
+        students = candidates.with_costs(request.students, teacher, side)
+        candidates.check(students, registry)
+    else:
+        students = candidates.choose(teacher, side, registry, trained=trained, is_affordable=is_affordable)
+    if not students:
+        raise UsageError(
+            f"{request.weights}: cannot be made faster: the smallest student costs more than "
+            f"{candidates.SHARES[-1]:.0%} of the network; give smaller ones by --students"
+        )
     warm = [student.backbone in trained for student in students]
     precision = times.precision(students[-1]) if devices.choose(request.device) == "cpu" else "no"
     return StudentTraining(
@@ -67,25 +74,3 @@ def planned(
         precision=precision,
         step_seconds=tuple(times.seconds(student, precision) for student in students),
     )
-
-
-def _students(
-    request: AccelerateRequest,
-    teacher: Architecture,
-    side: int,
-    registry: Registry,
-    trained: Collection[Backbone],
-    is_affordable: Callable[[Student], bool],
-) -> list[Student]:
-    """Return the students of the request, or the chosen ones."""
-    if request.students:
-        given = candidates.with_costs(request.students, teacher, side)
-        candidates.check(given, registry)
-        return given
-    chosen = candidates.choose(teacher, side, registry, trained=trained, is_affordable=is_affordable)
-    if not chosen:
-        raise UsageError(
-            f"{request.weights}: cannot be made faster: the smallest student costs more than "
-            f"{candidates.SHARES[-1]:.0%} of the network; give smaller ones by --students"
-        )
-    return chosen
