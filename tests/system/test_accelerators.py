@@ -19,6 +19,7 @@ def wait_long() -> None:
     group = torch.distributed.distributed_c10d._get_default_group()
     timeout = group._get_backend(torch.device("cpu")).options._timeout
     assert timeout == processes.PATIENCE > timedelta(hours=1)
+    accelerator.wait_for_everyone()  # the first process serves the others until they have joined
 
 
 def test_collectives_of_a_run_have_a_timeout_of_days() -> None:

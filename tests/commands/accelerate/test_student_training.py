@@ -1,0 +1,66 @@
+"""Claims about how students are trained: which are affordable, and in which precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lowvision.commands.accelerate import student_training, students
+from lowvision.commands.accelerate.request import AccelerateRequest
+from lowvision.commands.accelerate.step_times import Precision, StepTimes
+from lowvision.commands.accelerate.student_training import StudentTraining
+from lowvision.commands.accelerate.students import Student
+from lowvision.errors import UsageError
+from lowvision.models.architecture import Architecture
+from lowvision.plugins import registry
+from lowvision_sr import FSRCNN, SuperResolution
+
+KNOWN = registry.load()
+TEACHER = Architecture(task=SuperResolution(scale=4), branches=(KNOWN.find("backbones", "rlfn").component(),))
+
+
+@pytest.fixture(autouse=True)
+def second_per_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step takes a second, half of one in bfloat16."""
+
+    def measured(self: Any, student: Student, precision: Precision) -> float:
+        return 0.5 if precision == "bf16" else 1.0
+
+    monkeypatch.setattr(StepTimes, "_measured", measured)
+
+
+def planned(seconds: float, of: Architecture = TEACHER, **options: Any) -> StudentTraining:
+    request = AccelerateRequest(weights=Path("w.pth"), photos=Path("p"), output=Path("o.safetensors"), **options)
+    return student_training.planned(request, of, 32, seconds, KNOWN)
+
+
+def test_students_are_trained_in_the_quickest_precision() -> None:
+    training = planned(2000)
+    assert training.precision == "bf16"
+    assert training.step_seconds == (0.5,) * len(training.students)
+
+
+def test_students_that_shipped_weights_hold_need_fewer_seconds() -> None:
+    # Two students share the seconds: 300 steps of half a second each suffice for trained ones, 1000 for others.
+    warm = planned(2 * 300 * 0.5)
+    assert warm.is_warm
+    assert warm.start == "sr-disp-x4"
+    assert warm.enough_steps == student_training.ENOUGH_WARM_STEPS
+    grey = Architecture(task=SuperResolution(scale=4, channels=1), branches=TEACHER.branches)
+    cold = planned(2 * 300 * 0.5, grey)
+    assert not cold.is_warm
+    assert cold.start is None
+    assert [student.backbone.channels for student in cold.students] == [students.SIZES[0][0]]  # type: ignore[attr-defined]
+
+
+def test_given_students_are_kept() -> None:
+    given = FSRCNN(channels=8)
+    assert [student.backbone for student in planned(1, students=(given,)).students] == [given]
+
+
+def test_a_teacher_that_is_cheaper_than_all_students_is_refused() -> None:
+    tiny = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(channels=4, shrink=2, layers=1),))
+    with pytest.raises(UsageError, match="cannot be made faster: the smallest student costs more than"):
+        planned(1000, tiny)
