@@ -12,7 +12,7 @@ from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError, message_of
 from lowvision.models import pretrained, weights
 from lowvision.pipeline import distillation, losses, output_shapes, teachers
-from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint
+from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage
@@ -156,14 +156,13 @@ def _stage_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[Che
     """Yield likewise the files of stages; a stage of a plugin may do anything with a file that can be read."""
     for name, stage in recipe.stages.items():
         for option in stage.weights_options:
-            checks = _starts(recipe, stage) if option == "start" else []
-            yield f"stages.{name}.{option}", getattr(stage, option), checks or [weights.read_header]
+            yield f"stages.{name}.{option}", getattr(stage, option), _needs(recipe, stage) or [weights.read_header]
 
 
-def _starts(recipe: Recipe, stage: Stage) -> Sequence[CheckFile]:
-    """Return what the initial weights of a stage must pass."""
+def _needs(recipe: Recipe, stage: Stage) -> Sequence[CheckFile]:
+    """Return what the weights of a stage must pass. A file for `distil` may lack a student, which starts at random."""
     match stage:
-        case Base():
+        case Base() | Rank():
             return [_holds_branch(recipe, -1)]
         case Branches():
             is_given = stage.from_base and bool(recipe.stages.base or recipe.branches[-1].weights)

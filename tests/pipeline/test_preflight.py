@@ -71,6 +71,7 @@ def test_files_of_other_networks_than_the_branches_are_an_error(
         ("base", 6, r"^stages\.base\.start: large\.pth: holds a backbone, "),
         ("branches", 8, r"^stages\.branches\.start: large\.pth: holds a backbone, .*channels=4"),
         ("classifier", 8, r"^stages\.classifier\.start: large\.pth: holds a backbone, .*needed is a container"),
+        ("rank", 6, r"^stages\.rank\.weights: large\.pth: holds a backbone, "),
         ("joint", 8, r"^stages\.joint\.start: large\.pth: holds a backbone, .*needed is a container"),
     ],
 )
@@ -83,8 +84,8 @@ def test_initial_weights_of_other_networks_than_a_stage_trains_are_an_error(
     torch.save(disp_layout(8, 2), "large.pth")
     Path("start.yml").write_text(FROM_FILES.replace("weights: large.pth", "").replace("CHANNELS", str(channels)))
     known = registry.load()
-    own_class = ", own_class: 0" if stage == "branches" else ""
-    overrides = [f"stages.{stage}={{steps: 2, start: large.pth{own_class}}}"]
+    options = {"rank": "weights: large.pth", "branches": "steps: 2, start: large.pth, own_class: 0"}
+    overrides = [f"stages.{stage}={{{options.get(stage, 'steps: 2, start: large.pth')}}}"]
     if stage == "joint":
         overrides.append("classifier=class_module")
     recipe = reading.read(Path("start.yml"), known, overrides)

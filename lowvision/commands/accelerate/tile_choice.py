@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lowvision.data import crops
 from lowvision.data.photographs import Photograph
-from lowvision.imaging import io
+from lowvision.imaging import io, metrics
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.calibration import TEACHER_ERROR
 from lowvision.routing.engine import Engine
@@ -82,12 +82,12 @@ def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograp
     A tile of such a square has two neighbours, one inside a large image four: its squared error counts twice.
     """
     side = 2 * tile.size - tile.overlap
-    errors = []
+    psnrs = []
     for photograph in [p for p in photographs if min(p.lq_size) >= side][:MEASURED_PHOTOGRAPHS]:
         image = _centre(photograph, side)
         whole, tiled = run(image, photograph.name), _tiled(teacher, tile, image, photograph.name, run)
-        errors.append(2 * float((whole - tiled).clamp(-1, 1).square().mean()))
-    return statistics.mean(-10 * math.log10(max(error, 1e-10)) for error in errors)
+        psnrs.append(float(metrics.psnr(tiled.clamp(0, 1)[None], whole.clamp(0, 1)[None])))
+    return statistics.mean(psnrs) - 10 * math.log10(2)
 
 
 def _centre(photograph: Photograph, side: int) -> Tensor:
