@@ -14,9 +14,9 @@ def keep_memory() -> None:
     """Keep freed memory in this process from now on; no effect if the C library is not glibc.
 
     By default glibc maps new memory for each large tensor, and the kernel clears its pages on first access. That
-    takes a third of the time of a convolutional network on large images and a sixth of its training
-    (`benchmarks/train_memory.py`), and half of the time of a transformer. Threads that start later share the memory of
-    the main thread, because glibc returns their own in any case.
+    takes a third of the time of networks that restore tiles, and up to a sixth of their training
+    (`benchmarks/kept_memory.py`). Threads that start later share the memory of the main thread, because glibc returns
+    their own in any case.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
