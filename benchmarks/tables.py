@@ -45,10 +45,11 @@ How good are the shipped weights, and what do they cost? The first table holds o
 hold every set image by image. `python benchmarks/tables.py write` writes this page from `benchmarks/tables/`
 ([how to reproduce it](reproduce.md#tables-of-the-shipped-weights)).
 
-Protocol: `lowvision evaluate` with the shipped, first-generation weights, 8 bit. At x4, 4 pixels are cropped at each
-border. No set was used for training or selection; `data.valid` of the weights' recipe fitted the classifiers that need
-no training. [The rows are defined in the method page](method.md#what-the-rows-of-a-report-mean). Seconds are from a
-shared machine; for speed see [benchmarks](benchmarks.md#speed).
+Protocol: `lowvision evaluate` with the shipped weights, 8 bit. At x4, 4 pixels are cropped at each
+border. No set was used for training or selection; classifiers that need no training, such as `edge_table`, were fitted
+on the photographs that the recipe holds out (`data.valid`). [The rows are defined in the method
+page](method.md#what-the-rows-of-a-report-mean); `restore, balanced` is what a user gets, `routed` the paper's tile by
+tile. Seconds are from a shared machine; for speed see [benchmarks](benchmarks.md#speed).
 """
 GLANCE = """\
 PSNR of RGB / of luma in dB. `routed` uses the classifier's own choice, tile by tile; `cost` is its share of the base's
@@ -227,7 +228,7 @@ def page() -> list[str]:
             "",
             f"## {subject.weights}",
             "",
-            f"Trained by `lowvision run {subject.recipe}`. Published: {subject.published}",
+            f"Trained by `lowvision run {subject.recipe}`. Published, for comparison: {subject.published}",
         ]
         if (PAGE.parent / (picture := subject.picture)).exists():
             lines += ["", f"![{subject.weights}: a crop of a photograph, restored in each way]({picture})"]

@@ -56,8 +56,8 @@ MaxMegapixels = Annotated[
 SpeedChoice = Annotated[
     Literal["fast", "balanced", "best"] | None,
     typer.Option(
-        help="fast loses at most 0.3 dB of PSNR, balanced 0.05 dB, best none, by the curve of calibrated weights. "
-        "Default: balanced if the weights have a curve, otherwise the classifier's choice."
+        help="fast loses at most 0.3 dB of PSNR, balanced 0.05 dB, best none, on average over the photographs of the "
+        "weights' calibration. Default: balanced if the weights have a curve, otherwise the classifier's choice."
     ),
 ]
 Budget = Annotated[
@@ -67,7 +67,8 @@ MaxLoss = Annotated[
     float | None,
     typer.Option(
         metavar="DB",
-        help="Maximum loss of PSNR in dB, e.g. 0.05, by the curve of calibrated weights. Default: no limit.",
+        help="Maximum loss of PSNR in dB, e.g. 0.05, on average over the photographs of the weights' calibration; one "
+        "image may lose more. Default: no limit.",
     ),
 ]
 Worst = Annotated[

@@ -29,7 +29,7 @@ HEADING = [
     "times faster",
     "dB to teacher",
     "worst photo",
-    "99 % of tiles lose",
+    "99 % lose at most",
     "teacher tiles",
     "seams",
 ]
@@ -61,7 +61,7 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     """Return the protocol, and what is to be known about the columns."""
     megapixels = sum(photo["height"] * photo["width"] for photo in document["photographs"]) / 1e6
     lines = [
-        f"{len(document['photographs'])} photographs held out, {megapixels:.2f} megapixels of input in all; "
+        f"{len(document['photographs'])} photographs held out, {megapixels:.2f} megapixels of their centres in all; "
         f"{document['runtime']} on {document['device']}, {document['threads']} threads; "
         "seconds are the quickest of alternating rounds",
         "* the requested point. seams: steps across borders between branches, relative to the teacher's; 1 is "

@@ -195,7 +195,7 @@ def _check_size_option(backbone: Backbone, option: str, subject: Subject, task: 
         if less >= spent:
             raise subject.fail(
                 f"with {level} {option} it costs {less} multiply-adds and with {previous} {spent}; the option must "
-                "make the network smaller: build from it, or give the option another name"
+                "make the network smaller: build from it, give it its least value by Field(ge=...), or rename it"
             )
         previous, spent = level, less
 

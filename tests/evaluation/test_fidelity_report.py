@@ -28,7 +28,9 @@ def document(**changes: Any) -> dict[str, Any]:
 
 def test_the_protocol_and_every_row_are_printed() -> None:
     lines = fidelity_report.text(document()).splitlines()
-    assert lines[0].startswith("2 photographs held out, 2.50 megapixels of input in all; openvino on cpu, 2 threads; ")
+    assert lines[0].startswith(
+        "2 photographs held out, 2.50 megapixels of their centres in all; openvino on cpu, 2 threads; "
+    )
     rows = [" ".join(line.split()) for line in lines]
     assert "teacher, whole image 8.00 1.00" in rows
     assert "--max-loss 0.3 * 2.00 4.00 41.00 39.50 1.50 dB 25%" in rows
