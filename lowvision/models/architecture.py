@@ -38,6 +38,14 @@ class Tile(Options):
             raise ValueError(f"overlap {self.overlap} must be at most half of the tile's size {self.size}")
         return self
 
+    def covering(self, side: int) -> int:
+        """Return the largest length of at most `side` pixels that tiles cover with their least overlap.
+
+        At least the length of two tiles.
+        """
+        stride = self.size - self.overlap
+        return max(2, (side - self.overlap) // stride) * stride + self.overlap
+
 
 class Architecture(Options):
     """One network (one branch, no classifier) or a container (M branches and a classifier) for a task."""

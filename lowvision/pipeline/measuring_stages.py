@@ -31,8 +31,9 @@ class Calibrate(Stage):
     points: int = Field(default=9, ge=3)
     """Number of points. Container: all tiles to the first branch, as trained, all to the last, and points between.
     Adaptive network: equally spaced costs."""
-    size: int = Field(default=256, ge=16)
-    """Maximum height and width, in LQ pixels, of the centre of each photograph that is measured."""
+    size: int | None = Field(default=None, ge=16)
+    """Maximum height and width, in LQ pixels, of the centre of each photograph that is measured; null: at most 8 times
+    `tile.size`, and no more than tiles cover with their least overlap."""
     batch: int = Field(default=16, ge=1)
     """Tiles of one branch that are restored at a time."""
 

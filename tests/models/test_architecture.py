@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from itertools import pairwise
 
 import pytest
 import tiny
@@ -15,6 +16,7 @@ from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.header_json import with_tuples
 from lowvision.plugins import registry
 from lowvision.routing.container import RoutedContainer
+from lowvision.routing.tiling import plan
 
 KNOWN = registry.load()
 CONTAINER = tiny.architecture()
@@ -30,6 +32,15 @@ def test_the_tiles_of_valid_options_advance(size: int, overlap: int) -> None:
 def test_an_overlap_that_is_too_large_names_both_numbers() -> None:
     with pytest.raises(ValidationError, match="overlap 9 must be at most half of the tile's size 16"):
         Tile(size=16, overlap=9)
+
+
+@given(size=st.integers(8, 100), overlap=st.integers(0, 50), side=st.integers(200, 1000))
+def test_tiles_cover_the_length_with_their_least_overlap(size: int, overlap: int, side: int) -> None:
+    tile = Tile(size=size, overlap=min(overlap, size // 2))
+    length = tile.covering(side)
+    tiling = plan(length, length, tile.size, tile.overlap)
+    assert side - length < tile.size - tile.overlap
+    assert {after - before for before, after in pairwise(tiling.tops)} == {tile.size - tile.overlap}
 
 
 def test_an_architecture_survives_the_json_of_a_header() -> None:

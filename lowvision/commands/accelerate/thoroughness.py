@@ -41,16 +41,10 @@ class Thoroughness:
         fits = [
             cls(side, rounds, count)
             for rounds, count in levels
-            for side in (_fitting(most, tile) for most in CENTRES)
+            for side in map(tile.covering, CENTRES)
             if count * _passes(rounds) * side**2 <= pixels
         ]
-        return fits[0] if fits else cls(_fitting(CENTRES[-1], tile), *levels[-1])
-
-
-def _fitting(side: int, tile: Tile) -> int:
-    """Return the largest side of at most `side` that tiles cover with their least overlap; at least two tiles."""
-    stride = tile.size - tile.overlap
-    return max(2, (side - tile.overlap) // stride) * stride + tile.overlap
+        return fits[0] if fits else cls(tile.covering(CENTRES[-1]), *levels[-1])
 
 
 def _passes(rounds: int) -> float:

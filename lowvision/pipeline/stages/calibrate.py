@@ -21,6 +21,7 @@ from lowvision.imaging import io
 from lowvision.imaging.metrics import psnrs
 from lowvision.inference import engines
 from lowvision.models import calibration, weights
+from lowvision.models.architecture import Tile
 from lowvision.models.calibration import INVISIBLE, PERCENTILE, TEACHER_ERROR, Curve
 from lowvision.models.operating_points import OperatingPoint, distinct
 from lowvision.pipeline.core_stages import Calibrate
@@ -30,6 +31,9 @@ from lowvision.routing import oracle
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine, Routes
 from lowvision.routing.window_cache import cached
+
+TILES = 8
+"""Length of what is measured by default, in tile sizes."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,8 @@ def _run_container(job: Job, options: Calibrate) -> None:
 
 
 def _protocol(job: Job, options: Calibrate) -> str:
-    return (
-        f"means over the centres, at most {options.size}x{options.size} LQ pixels, of all photographs of "
-        f"{job.set_name('valid')}"
-    )
+    size = _length(TILES * job.recipe.tile.size, job.recipe.tile, options)
+    return f"means over the centres, at most {size}x{size} LQ pixels, of all photographs of {job.set_name('valid')}"
 
 
 def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
@@ -121,7 +123,7 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     networks = engine.networks
     photographs = job.photographs("valid")
     shard = range(job.accelerator.process_index, len(photographs), job.accelerator.num_processes)
-    crops = [_center_crop(job, photographs[number], options.size, job.recipe.seed + number) for number in shard]
+    crops = [_center_crop(job, photographs[number], options, job.recipe.seed + number) for number in shard]
     turns = gather_object([engine.turns(crop.lq) for crop in crops])
     ks = multipliers(np.concatenate(turns), options.points)
     # Tiles of a teacher that sees its whole input differ from its output for the image, also if all go to it.
@@ -200,12 +202,12 @@ def _quality(restored: Tensor, crop: Crop) -> tuple[str, float]:
     return next(iter(psnrs(restored, crop.gt, scale if scale > 1 else 0).items()))
 
 
-def _center_crop(job: Job, photograph: Photograph, size: int, seed: int) -> Crop:
-    """Crop at most size x size LQ pixels; the seed determines the noise."""
+def _center_crop(job: Job, photograph: Photograph, options: Calibrate, seed: int) -> Crop:
+    """Crop the center, of the size of the options; the seed determines the noise."""
     task = job.recipe.task
     lq = lq_of(photograph, task, seed)
     gt = io.to_tensor(photograph.gt)
-    (top, height), (left, width) = (_center(side, size) for side in lq.shape[1:])
+    (top, height), (left, width) = (_center(side, job.recipe.tile, options) for side in lq.shape[1:])
     s = task.scale
     return Crop(
         lq[:, top : top + height, left : left + width].to(job.accelerator.device),
@@ -215,7 +217,12 @@ def _center_crop(job: Job, photograph: Photograph, size: int, seed: int) -> Crop
     )
 
 
-def _center(side: int, size: int) -> tuple[int, int]:
+def _center(side: int, tile: Tile, options: Calibrate) -> tuple[int, int]:
     """Return first pixel and length of the center."""
-    length = min(side, size)
+    length = _length(side, tile, options)
     return (side - length) // 2, length
+
+
+def _length(side: int, tile: Tile, options: Calibrate) -> int:
+    """Return the length of the center: by default, one that tiles cover with their least overlap."""
+    return min(side, options.size or tile.covering(min(side, TILES * tile.size)))

@@ -35,7 +35,7 @@ def recipe(tmp_path_factory) -> Path:
 def overrides(recipe: Path) -> tuple[str, ...]:
     """Return overrides for a joint stage of one step and its calibration."""
     joint = f"stages.joint={{steps: 1, batch: 6, start: {recipe.parent}/start.safetensors}}"
-    return (*NO_TRAINING, joint, "stages.calibrate={points: 6}", "stages.evaluate=null")
+    return (*NO_TRAINING, joint, "stages.calibrate={points: 6, size: 256}", "stages.evaluate=null")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,16 @@ def test_a_curve_point_equals_cost_and_psnr_of_restore(recipe, calibrated):
         assert -10 * np.log10(error / 255**2) == pytest.approx(curve.psnr[cheapest], abs=1e-3)
         assert curve.shares[cheapest] <= share
         assert curve.psnr[cheapest] >= psnr - 1e-9
+
+
+def test_by_default_tiles_fit_into_what_is_measured(recipe, calibrated, tmp_path):
+    def curve(options: str) -> calibration.Curve:
+        folder = tmp_path / options
+        tiny.run(recipe, folder, *overrides(recipe), f"stages.calibrate={{{options}}}", "data.valid_tiles=1")
+        return measured(folder / "calibrate" / "container.safetensors")
+
+    # The photograph has 32x25 LQ pixels; two tiles of 16 that overlap by 4 cover 28.
+    assert curve("points: 6") == curve("points: 6, size: 28") != measured(calibrated)
 
 
 def die_measuring(recipe: Path, folder: Path) -> None:
