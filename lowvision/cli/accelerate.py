@@ -35,7 +35,7 @@ def accelerate(
     ] = 0.3,
     students: Annotated[
         list[str] | None,
-        typer.Option(help="Small network, e.g. '{disp: {channels: 24, layers: 2}}'; repeatable. Default: by cost."),
+        typer.Option(help="Small network, e.g. '{disp: {channels: 24, layers: 2}}'; repeatable. Default: by seconds."),
     ] = None,
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
     runtime: Annotated[

@@ -10,6 +10,7 @@ import torch
 from lowvision.commands.accelerate import student_training, tile_choice
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.split import Split, split
+from lowvision.commands.accelerate.student_times import StudentTimes
 from lowvision.commands.accelerate.student_training import StudentTraining
 from lowvision.commands.accelerate.thoroughness import Thoroughness
 from lowvision.data import crops, photographs
@@ -75,22 +76,22 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     context = _context(teacher)
     total = PLANNED * 60 * request.minutes
     decoded = _photographs(request, teacher, say)
-    targets = distillation.load(
-        str(request.weights), context, registry, torch.device(devices.resolve(request.device)), say
-    )
+    device = devices.resolve(request.device)
+    targets = distillation.load(str(request.weights), context, registry, torch.device(device), say)
     tile = tile_choice.sufficient(teacher, decoded, request.max_loss, targets.run, say)
     large = _large(decoded, tile.size, say)
     used = split([photograph.name for photograph in large])
-    training = student_training.planned(request, teacher, tile.size, STUDENT_SHARE * total, registry)
     crop_size = 2 * tile.size  # students are measured on four tiles of it, with context
     chosen = crops.drawn([p for p in large if p.name in used.train], 1 << 30, crop_size, seed=0)
-    each = _teacher_seconds(targets, chosen)
+    each, each_side = _teacher_seconds(targets, chosen), crop_size + 2 * context
+    pixel = each / each_side**2
+    times = StudentTimes(teacher, tile.size, each_side, device)
+    training = student_training.planned(request, times, STUDENT_SHARE * total, pixel, registry)
     count = max(FEWEST_CROPS, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
     # Targets that take less than their part leave time to the students.
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each
     each_student = spare / len(training.students)
     steps = tuple(max(FEWEST_STEPS, int(each_student / own)) for own in training.step_seconds)
-    pixel = each / (crop_size + 2 * context) ** 2
     thoroughness = Thoroughness.within(MEASURING_SHARE * total / pixel, len(used.valid), tile)
     result = Plan(
         architecture=teacher,
@@ -170,10 +171,14 @@ def _tell(result: Plan, each: float, request: AccelerateRequest, registry: Regis
         say("the network sees its whole input: fidelity is to the network run on tiles")
     say(f"teacher: {result.crops} crops, {each:.2f} s each: {duration(result.crops * each)}")
     seconds = [own * steps for own, steps in zip(training.step_seconds, result.steps, strict=True)]
-    for student, steps, total in zip(training.students, result.steps, seconds, strict=True):
+    each_student = zip(training.students, training.seconds_shares, result.steps, seconds, strict=True)
+    for student, time_share, steps, total in each_student:
         alone = result.architecture.replace(branches=(student.backbone,))
         name = component_names.shown(alone, registry).partition(" for ")[0]
-        say(f"student {name}: {student.share:.1%} of the cost, {steps} steps: {duration(total)}")
+        say(
+            f"student {name}: {student.share:.1%} of the cost, {time_share:.1%} of the seconds, {steps} steps: "
+            f"{duration(total)}"
+        )
     if training.start:
         say(f"students with the same structure start from {training.start}")
     needed = (result.crops * each + sum(seconds)) / (TARGET_SHARE + STUDENT_SHARE) / PLANNED

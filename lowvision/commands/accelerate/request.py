@@ -26,7 +26,7 @@ class AccelerateRequest:
     downscale: float = 1.0
     """Factor by which the photographs are shrunk first."""
     students: tuple[Backbone, ...] = ()
-    """Small networks, cheapest first; empty: chosen by cost."""
+    """Small networks, cheapest first; empty: chosen by seconds."""
     students_text: tuple[str, ...] = ()
     """The students as they were written."""
     runtime: str = "auto"

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from lowvision.commands.accelerate import students as candidates
 from lowvision.commands.accelerate.request import AccelerateRequest
-from lowvision.commands.accelerate.step_times import Precision, StepTimes
+from lowvision.commands.accelerate.student_times import Precision, StudentTimes
 from lowvision.commands.accelerate.students import Student
 from lowvision.errors import UsageError
-from lowvision.models.architecture import Architecture
 from lowvision.plugins.registry import Registry
 from lowvision.system import devices
 
@@ -33,6 +32,8 @@ class StudentTraining:
     """Mixed precision of training."""
     step_seconds: tuple[float, ...]
     """Seconds of a step of each student."""
+    seconds_shares: tuple[float, ...]
+    """Seconds of restoring by each student, as fractions of the teacher's."""
 
     @property
     def enough_steps(self) -> int:
@@ -41,28 +42,38 @@ class StudentTraining:
 
 
 def planned(
-    request: AccelerateRequest, teacher: Architecture, side: int, seconds: float, registry: Registry
+    request: AccelerateRequest, times: StudentTimes, seconds: float, teacher_pixel: float, registry: Registry
 ) -> StudentTraining:
-    """Measure training steps on tiles of side x side pixels, and choose students that can be trained in the seconds.
+    """Measure students, and choose those that are quick enough and can be trained in the seconds.
 
-    Raises UsageError if no student is cheaper than the teacher.
+    teacher_pixel: seconds in which the teacher restores an LQ pixel. Raises UsageError if no student is quick enough.
     """
+    teacher, side = times.teacher, times.side
     start, trained = candidates.initial_weights(teacher, registry)
-    times = StepTimes(teacher, side)
+
+    def seconds_share(student: Student) -> float:
+        return times.pixel(student) / teacher_pixel
 
     def is_affordable(student: Student) -> bool:
         steps = ENOUGH_WARM_STEPS if student.backbone in trained else ENOUGH_STEPS
-        return steps * times.seconds(student, times.precision(student)) <= seconds / len(candidates.SHARES)
+        return steps * times.step(student, times.precision(student)) <= seconds / candidates.STUDENTS
 
     if request.students:
         students = candidates.with_costs(request.students, teacher, side)
         candidates.check(students, registry)
     else:
-        students = candidates.choose(teacher, side, registry, trained=trained, is_affordable=is_affordable)
+        students = candidates.choose(
+            teacher,
+            side,
+            registry,
+            trained=trained,
+            seconds_share=seconds_share,
+            is_affordable=is_affordable,
+        )
     if not students:
         raise UsageError(
-            f"{request.weights}: cannot be made faster: the smallest student costs more than "
-            f"{candidates.SHARES[-1]:.0%} of the network; give smaller ones by --students"
+            f"{request.weights}: cannot be made faster: the smallest student takes more than "
+            f"{candidates.LARGE:.0%} of the network's seconds; give smaller ones by --students"
         )
     warm = [student.backbone in trained for student in students]
     precision = times.precision(students[-1]) if devices.choose(request.device) == "cpu" else "no"
@@ -72,5 +83,6 @@ def planned(
         is_warm=all(warm),
         batch=times.batch,
         precision=precision,
-        step_seconds=tuple(times.seconds(student, precision) for student in students),
+        step_seconds=tuple(times.step(student, precision) for student in students),
+        seconds_shares=tuple(map(seconds_share, students)),
     )

@@ -1,4 +1,4 @@
-"""Choose students for a teacher: small networks by their cost, and their initial weights."""
+"""Choose students for a teacher: small networks by their seconds and cost, and their initial weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,18 @@ from lowvision.system import meta_device
 
 BACKBONE = "disp"
 """The students by default: plain convolutions, the fastest network per decibel in docs/tables.md."""
-SIZES = ((8, 1), (12, 1), (16, 2), (24, 2), (32, 2), (32, 4), (48, 4), (64, 6))
+SIZES = ((8, 1), (12, 1), (16, 2), (24, 2), (32, 2), (32, 4), (48, 4), (48, 6), (64, 6))
 """Channels and blocks of the candidates, cheapest first."""
-SHARES = (0.12, 0.35)
-"""Largest costs of the students, as fractions of the teacher's."""
+STUDENTS = 2
+"""Number of students, unless the teacher is too cheap."""
+LARGE, SMALL = 0.35, 0.12
+"""The most that the larger and the smaller student take, as fractions of the teacher's seconds."""
+APART = 3
+"""The smaller student is at least this many times quicker than the larger one."""
+NEAR = 4
+"""A trained student is preferred to one that takes at most this many times its seconds."""
+MOST_COST = 0.8
+"""Largest cost of a student, as a fraction of the teacher's: attention takes more seconds than its cost suggests."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +45,29 @@ def choose(
     registry: Registry,
     *,
     trained: Collection[Backbone],
+    seconds_share: Callable[[Student], float],
     is_affordable: Callable[[Student], bool],
 ) -> list[Student]:
-    """Choose the largest affordable candidate below each of SHARES of the cost of the teacher; none if all cost more.
+    """Choose a large and a small affordable candidate, cheapest first; none if all take more than LARGE.
 
-    trained: networks that shipped weights hold, preferred unless they have less than a quarter of the share.
-    If no candidate is affordable, the cheapest one is chosen.
+    seconds_share: seconds of a student as a fraction of the teacher's. trained: networks that shipped weights hold,
+    preferred unless much larger ones are affordable. If no candidate is affordable, the cheapest one is chosen.
     """
     kind = registry.find("backbones", BACKBONE).component
     sizes = [kind(channels=channels, layers=layers, skip="bilinear") for channels, layers in SIZES]
-    students = [student for student in with_costs(sizes, teacher, side) if student.share <= SHARES[-1]]
-    affordable = [student for n, student in enumerate(students) if n == 0 or is_affordable(student)]
-    preferred = [student for student in affordable if student.backbone in trained]
-    chosen = []
-    for share in SHARES:
-        large = [student for student in preferred if share / 4 <= student.share <= share]
-        chosen += (large or [student for student in affordable if student.share <= share])[-1:]
-    return list({student.backbone: student for student in chosen}.values())
+    cheap = [student for student in with_costs(sizes, teacher, side) if student.share <= MOST_COST]
+    seconds = {student: seconds_share(student) for student in cheap}
+    quick = [student for student in cheap if seconds[student] <= LARGE]
+    affordable = [student for n, student in enumerate(quick) if n == 0 or is_affordable(student)]
+
+    def largest(most: float) -> list[Student]:
+        fitting = [student for student in affordable if seconds[student] <= most]
+        near = [s for s in fitting if s.backbone in trained and NEAR * seconds[s] >= seconds[fitting[-1]]]
+        return (near or fitting)[-1:]
+
+    large = largest(LARGE)
+    small = largest(min(SMALL, seconds[large[0]] / APART)) if large else []
+    return small + large
 
 
 def with_costs(backbones: Sequence[Backbone], teacher: Architecture, side: int) -> list[Student]:

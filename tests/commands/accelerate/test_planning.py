@@ -33,6 +33,7 @@ def test_students_with_few_steps_are_reported(steps: int, is_warm: bool, enough:
             batch=16,
             precision="no",
             step_seconds=(0.01,),
+            seconds_shares=(0.05,),
         ),
         tile=Tile(),
         crops=10,
@@ -47,7 +48,9 @@ def test_students_with_few_steps_are_reported(steps: int, is_warm: bool, enough:
     planning._tell(plan, 0.1, request, registry.load(), lines.append)
     way_out = f"a student should be trained for {enough} steps, the plan has {steps}; give more --minutes, or smaller"
     assert any(way_out in line for line in lines) == bool(enough)
-    assert any(line.startswith("student fsrcnn(") and "10.0% of the cost" in line for line in lines)
+    assert any(
+        line.startswith("student fsrcnn(") and "10.0% of the cost, 5.0% of the seconds" in line for line in lines
+    )
 
 
 def test_a_split_can_be_measured_on_fewer_photographs() -> None:

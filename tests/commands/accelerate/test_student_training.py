@@ -9,7 +9,7 @@ import pytest
 
 from lowvision.commands.accelerate import student_training, students
 from lowvision.commands.accelerate.request import AccelerateRequest
-from lowvision.commands.accelerate.step_times import Precision, StepTimes
+from lowvision.commands.accelerate.student_times import Precision, StudentTimes
 from lowvision.commands.accelerate.student_training import StudentTraining
 from lowvision.commands.accelerate.students import Student
 from lowvision.errors import UsageError
@@ -22,18 +22,19 @@ TEACHER = Architecture(task=SuperResolution(scale=4), branches=(KNOWN.find("back
 
 
 @pytest.fixture(autouse=True)
-def second_per_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every step takes a second, half of one in bfloat16."""
+def simple_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step takes a second, half of one in bfloat16; a pixel takes the cost of the student."""
 
     def measured(self: Any, student: Student, precision: Precision) -> float:
         return 0.5 if precision == "bf16" else 1.0
 
-    monkeypatch.setattr(StepTimes, "_measured", measured)
+    monkeypatch.setattr(StudentTimes, "_measured_step", measured)
+    monkeypatch.setattr(StudentTimes, "_measured_pixel", lambda self, student: student.share)
 
 
 def planned(seconds: float, of: Architecture = TEACHER, **options: Any) -> StudentTraining:
     request = AccelerateRequest(weights=Path("w.pth"), photos=Path("p"), output=Path("o.safetensors"), **options)
-    return student_training.planned(request, of, 32, seconds, KNOWN)
+    return student_training.planned(request, StudentTimes(of, 32, 72, "cpu"), seconds, 1.0, KNOWN)
 
 
 def test_students_are_trained_in_the_quickest_precision() -> None:
@@ -55,6 +56,11 @@ def test_students_that_shipped_weights_hold_need_fewer_seconds() -> None:
     assert [student.backbone.channels for student in cold.students] == [students.SIZES[0][0]]  # type: ignore[attr-defined]
 
 
+def test_seconds_of_students_are_fractions_of_those_of_the_teacher() -> None:
+    training = planned(2000)
+    assert training.seconds_shares == tuple(student.share for student in training.students)
+
+
 def test_given_students_are_kept() -> None:
     given = FSRCNN(channels=8)
     assert [student.backbone for student in planned(1, students=(given,)).students] == [given]
@@ -62,5 +68,5 @@ def test_given_students_are_kept() -> None:
 
 def test_a_teacher_that_is_cheaper_than_all_students_is_refused() -> None:
     tiny = Architecture(task=SuperResolution(scale=4), branches=(FSRCNN(channels=4, shrink=2, layers=1),))
-    with pytest.raises(UsageError, match="cannot be made faster: the smallest student costs more than"):
+    with pytest.raises(UsageError, match="cannot be made faster: the smallest student takes more than"):
         planned(1000, tiny)

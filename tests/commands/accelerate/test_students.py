@@ -1,4 +1,4 @@
-"""Claims about the students of a teacher: cheaper, of different costs, and started from shipped weights if possible."""
+"""Claims about the students of a teacher: quicker, of different sizes, and started from shipped weights if possible."""
 
 from __future__ import annotations
 
@@ -25,23 +25,37 @@ def teacher(scale: int = 4, channels: int = 3, **options: Any) -> Architecture:
     return Architecture(task=task, branches=(build_component("backbones", "rlfn", **options),))
 
 
-def choose(of: Architecture, trained: tuple[Backbone, ...] = (), most: float = 1.0) -> list[Student]:
-    """Choose with students of at most this share as affordable."""
-    return students.choose(of, 32, KNOWN, trained=trained, is_affordable=lambda student: student.share <= most)
+def choose(
+    of: Architecture, trained: tuple[Backbone, ...] = (), most: float = 1.0, seconds_per_cost: float = 1.0
+) -> list[Student]:
+    """Choose with students of at most this share as affordable; their seconds are proportional to it."""
+    return students.choose(
+        of,
+        32,
+        KNOWN,
+        trained=trained,
+        seconds_share=lambda student: seconds_per_cost * student.share,
+        is_affordable=lambda student: student.share <= most,
+    )
 
 
-def test_students_cost_at_most_their_shares_cheapest_first() -> None:
-    chosen = choose(teacher())
-    assert len(chosen) == 2
-    assert [student.share for student in chosen] == sorted(student.share for student in chosen)
-    assert all(student.share <= share for student, share in zip(chosen, students.SHARES, strict=True))
-    assert chosen[0].share > students.SHARES[0] / 4
+@pytest.mark.parametrize("seconds_per_cost", [0.01, 0.1, 1.0, 3.0])
+def test_two_students_are_apart_in_seconds_and_much_quicker_than_the_teacher(seconds_per_cost: float) -> None:
+    small, large = choose(teacher(), seconds_per_cost=seconds_per_cost)
+    assert seconds_per_cost * small.share <= students.SMALL
+    assert seconds_per_cost * large.share <= students.LARGE
+    assert students.APART * small.share <= large.share <= students.MOST_COST
+
+
+def test_students_of_a_slow_teacher_are_larger() -> None:
+    as_slow_as_its_cost, slower = choose(teacher()), choose(teacher(), seconds_per_cost=0.2)
+    assert all(more.share > less.share for less, more in zip(as_slow_as_its_cost, slower, strict=True))
 
 
 def test_a_student_that_is_not_affordable_is_replaced_by_the_largest_that_is() -> None:
     small, large = choose(teacher(channels=1))
     assert choose(teacher(channels=1), most=large.share - 1e-6)[-1].share < large.share
-    assert choose(teacher(channels=1), most=small.share) == [small]
+    assert choose(teacher(channels=1), most=small.share)[-1] == small
 
 
 def test_without_an_affordable_student_the_cheapest_is_chosen() -> None:
@@ -50,7 +64,7 @@ def test_without_an_affordable_student_the_cheapest_is_chosen() -> None:
 
 
 def test_a_network_that_shipped_weights_hold_is_preferred_unless_it_is_much_smaller() -> None:
-    sizes = [(8, 1), (16, 2), (32, 2)]
+    sizes = [(8, 1), (16, 2), (32, 2)]  # 1, 6 and 20 % of the teacher
     trained = tuple(
         build_component("backbones", "disp", channels=channels, layers=layers, skip="bilinear")
         for channels, layers in sizes
