@@ -16,8 +16,6 @@ from lowvision.plugins.registry import Registry
 
 PREFIX = "# request: "
 """Start of the line of a recipe that holds the arguments of the command."""
-WARM_LR, COLD_LR = 2e-4, 1e-3
-"""Learning rates of students with and without initial weights."""
 
 
 def text(plan: Plan, request: AccelerateRequest, registry: Registry) -> str:
@@ -106,7 +104,7 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
         "steps": max(steps),
         "steps_each": steps,
         "batch": plan.training.batch,
-        "lr": WARM_LR if plan.training.is_warm else COLD_LR,
+        "lr": 1e-3,
         "min_lr": 1e-5,
         "warmup": min(50, shortest - 1),
         "valid_every": max(1, shortest // 3),
