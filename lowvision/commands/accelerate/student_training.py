@@ -73,7 +73,8 @@ def planned(
     if not students:
         raise UsageError(
             f"{request.weights}: cannot be made faster: the smallest student takes more than "
-            f"{candidates.LARGE:.0%} of the network's seconds; give smaller ones by --students"
+            f"{candidates.LARGE:.0%} of the network's seconds or {candidates.MOST_COST:.0%} of its cost; "
+            "give smaller ones by --students"
         )
     warm = [student.backbone in trained for student in students]
     precision = times.precision(students[-1]) if devices.choose(request.device) == "cpu" else "no"

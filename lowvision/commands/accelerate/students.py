@@ -48,7 +48,7 @@ def choose(
     seconds_share: Callable[[Student], float],
     is_affordable: Callable[[Student], bool],
 ) -> list[Student]:
-    """Choose a large and a small affordable candidate, cheapest first; none if all take more than LARGE.
+    """Choose a large and a small affordable candidate, cheapest first; none if all exceed LARGE or MOST_COST.
 
     seconds_share: seconds of a student as a fraction of the teacher's. trained: networks that shipped weights hold,
     preferred unless much larger ones are affordable. If no candidate is affordable, the cheapest one is chosen.
