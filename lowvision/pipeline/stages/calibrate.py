@@ -112,7 +112,7 @@ def _run_container(job: Job, options: Calibrate) -> None:
 
 
 def _protocol(job: Job, options: Calibrate) -> str:
-    size = _length(TILES * job.recipe.tile.size, job.recipe.tile, options)
+    size = options.size or job.recipe.tile.covering(TILES * job.recipe.tile.size)
     return f"means over the centres, at most {size}x{size} LQ pixels, of all photographs of {job.set_name('valid')}"
 
 

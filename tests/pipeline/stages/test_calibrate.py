@@ -107,6 +107,15 @@ def test_a_curve_point_equals_cost_and_psnr_of_restore(recipe, calibrated):
         assert curve.psnr[cheapest] >= psnr - 1e-9
 
 
+@pytest.mark.parametrize(("size", "most"), [("", 124), (", size: 256", 256)])
+def test_the_header_states_how_large_the_centres_are(recipe, tmp_path, size: str, most: int):
+    # Ten tiles of 16 that overlap by 4 cover 124 pixels, the most that 8 times their size holds.
+    options = f"stages.calibrate={{points: 3{size}}}"
+    tiny.run(recipe, tmp_path / "run", *overrides(recipe), options, "data.valid_tiles=1")
+    header = weights.read_header(tmp_path / "run" / "calibrate" / "container.safetensors", registry.load())
+    assert f"the centres, at most {most}x{most} LQ pixels," in header.provenance.calibrated
+
+
 def test_by_default_tiles_fit_into_what_is_measured(recipe, calibrated, tmp_path):
     def curve(options: str) -> calibration.Curve:
         folder = tmp_path / options
