@@ -2,21 +2,26 @@
 
 The last layers of a network that upsamples process the most pixels with the fewest channels: a convolution to three
 colours leaves most SIMD lanes idle, and its input is the largest tensor of the network. Both costs vanish if the
-convolution runs before the pixel shuffle.
+convolution runs before the pixel shuffle. So does that of a skip that interpolates the network's input: interpolation
+is a convolution whose outputs a pixel shuffle arranges, and both summands can be shuffled at once.
 """
 
 from __future__ import annotations
 
+import inspect
+import operator
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 
 LANES = 16
 """float32 channels per SIMD operation; a convolution to as many or more channels leaves no lane idle."""
 AGREES = 1e-4
 """Tolerance of the output for noise in [0,1], relative to its largest value, at least 1; a larger difference is an
 error, not rounding."""
+ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
 def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
@@ -28,7 +33,7 @@ def folded(network: nn.Module, channels: int, size: int) -> nn.Module:
     noise = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
     try:
         traced = fx.symbolic_trace(network)
-        if not _rearrange(traced):
+        if not _rearrange(traced, channels):
             return network
         with torch.inference_mode():
             expected = network(noise)
@@ -73,9 +78,28 @@ def enlarged_last(transposed: nn.ConvTranspose2d) -> nn.Sequential:
     return _shuffled(kernel.flatten(0, 2), transposed.bias, factor)
 
 
-def _rearrange(traced: fx.GraphModule) -> bool:
+def interpolating(factor: int, mode: str, channels: int) -> nn.Conv2d:
+    """Return the convolution that interpolates (B,channels,h,w) by a factor, up to a pixel shuffle behind it.
+
+    mode: `nearest` or `bilinear`, whose outputs depend on the 3x3 pixels around, and at the border on its repetition.
+    """
+    points = torch.eye(9).unflatten(1, (3, 3))[:, None]  # (9, 1, 3, 3): image n holds one white pixel
+    enlarged = functional.interpolate(functional.pad(points, (1, 1, 1, 1)), scale_factor=factor, mode=mode)
+    middle = slice(2 * factor, 3 * factor)
+    taps = enlarged[:, 0, middle, middle].permute(1, 2, 0).unflatten(2, (3, 3))  # (factor, factor, 3, 3)
+    kernel = torch.zeros(channels, factor, factor, channels, 3, 3)
+    for channel in range(channels):
+        kernel[channel, :, :, channel] = taps
+    convolution = nn.Conv2d(channels, channels * factor**2, 3, padding=1, padding_mode="replicate", bias=False)
+    convolution.weight.data = kernel.flatten(0, 2)
+    return convolution.eval()
+
+
+def _rearrange(traced: fx.GraphModule, channels: int) -> bool:
     """Fold every layer that can be folded; return True if there was one."""
-    count = sum(_replaced(traced, node) for node in list(traced.graph.nodes))
+    nodes = list(traced.graph.nodes)
+    count = sum(_replaced(traced, node) for node in nodes)
+    count += sum(_joined(traced, node, channels) for node in nodes if node.target in ADDITIONS)
     traced.graph.lint()
     traced.delete_all_unused_submodules()
     traced.recompile()
@@ -99,17 +123,68 @@ def _replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
     return False
 
 
+def _joined(traced: fx.GraphModule, node: fx.Node, channels: int) -> bool:
+    """Add an interpolated skip before the pixel shuffle instead of behind it; return False if there is none."""
+    summands = [part for part in node.args if isinstance(part, fx.Node) and len(part.users) == 1]
+    shuffles = [part for part in summands if isinstance(_module(traced, part), nn.PixelShuffle)]
+    skips = [part for part in summands if part.target is functional.interpolate]
+    if node.kwargs or not (len(shuffles) == len(skips) == 1 and len(node.args) == 2):
+        return False
+    (shuffle,), (skip,) = shuffles, skips
+    factor = int(traced.get_submodule(str(shuffle.target)).upscale_factor)  # type: ignore[arg-type]  # an int
+    mode = _mode(skip, factor)
+    if mode is None:
+        return False
+    graph, name = traced.graph, f"{skip.name}_folded"
+    traced.add_module(name, interpolating(factor, mode, channels))
+    with graph.inserting_before(node):
+        convolved = graph.call_module(name, (skip.args[0],))
+        joined = graph.call_function(operator.add, (shuffle.args[0], convolved))
+        node.replace_all_uses_with(graph.call_module(str(shuffle.target), (joined,)))
+    for unused in (node, shuffle, skip):
+        graph.erase_node(unused)
+    return True
+
+
+def _mode(skip: fx.Node, factor: int) -> str | None:
+    """Return how a node interpolates the network's input by a factor, if a convolution of 3x3 can do so."""
+    call = inspect.signature(functional.interpolate).bind(*skip.args, **skip.kwargs)
+    call.apply_defaults()
+    lq, mode = call.arguments["input"], call.arguments["mode"]
+    can = (
+        isinstance(lq, fx.Node)
+        and lq.op == "placeholder"
+        and skip.args[:1] == (lq,)
+        and call.arguments["size"] is None
+        and call.arguments["scale_factor"] == factor
+        and mode in ("nearest", "bilinear")
+        and not call.arguments["align_corners"]
+        and not call.arguments["antialias"]
+    )
+    return mode if can else None
+
+
 def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """Return the module that a node calls with a single argument (e.g. no output size); None for other nodes."""
     is_plain_call = node.op == "call_module" and len(node.args) == 1 and not node.kwargs
     return traced.get_submodule(str(node.target)) if is_plain_call else None
 
 
-def _replace(traced: fx.GraphModule, node: fx.Node, module: nn.Module) -> None:
-    """Call `module` in place of the node's module, under a new name: other nodes may call the old module too."""
-    name = f"{node.name}_folded"
-    traced.add_module(name, module)
-    node.target = name
+def _replace(traced: fx.GraphModule, node: fx.Node, modules: nn.Sequential) -> None:
+    """Call `modules` in place of the node's module, under new names: other nodes may call the old module too."""
+    last, graph = node, traced.graph
+    for number, module in enumerate(modules):
+        name = f"{node.name}_folded_{number}"
+        traced.add_module(name, module)
+        if number == 0:
+            node.target = name
+            continue
+        users = list(last.users)
+        with graph.inserting_after(last):
+            following = graph.call_module(name, (last,))
+        for user in users:
+            user.replace_input_with(last, following)
+        last = following
 
 
 def _keeps_the_size(convolution: nn.Conv2d, factor: int) -> bool:

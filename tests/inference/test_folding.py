@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lowvision.inference import folding
 
@@ -61,6 +62,52 @@ class Deciding(Shuffling):
         return super().forward(lq if lq.mean() > 0 else -lq)
 
 
+class Skipping(nn.Module):
+    """A network that adds its interpolated input to a pixel shuffle."""
+
+    def __init__(self, factor: int, mode: str, first: bool = False, **interpolation: object):
+        super().__init__()
+        self.last = nn.Conv2d(3, 3 * factor**2, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(factor)
+        self.interpolation = {"scale_factor": factor, "mode": mode} | interpolation
+        self.first = first
+
+    def forward(self, lq: Tensor) -> Tensor:
+        skip, image = functional.interpolate(lq, **self.interpolation), self.shuffle(self.last(lq))
+        return skip + image if self.first else torch.add(image, skip)
+
+
+class ShufflingAndSkipping(Shuffling):
+    """A network with a convolution between its pixel shuffle and the addition of its input."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return super().forward(lq) + functional.interpolate(lq, scale_factor=2, mode="bilinear")
+
+
+class SkippingInPlace(Skipping):
+    """A network that adds its input in place, interpolated by arguments without names."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        image = self.shuffle(self.last(lq))
+        image += functional.interpolate(lq, None, self.interpolation["scale_factor"], self.interpolation["mode"])
+        return image
+
+
+class SkippingTwice(Skipping):
+    """A network that uses its interpolated input twice."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        skip = functional.interpolate(lq, **self.interpolation)
+        return (self.shuffle(self.last(lq)) + skip).maximum(skip)
+
+
+class SkippingFeatures(Skipping):
+    """A network that interpolates features, whose number is not that of the input's channels."""
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.shuffle(self.last(lq)) + functional.interpolate(lq[:, :1], **self.interpolation)
+
+
 def off(network: nn.Module, folded: nn.Module, height: int, width: int) -> float:
     x = torch.rand(2, 3, height, width)
     with torch.inference_mode():
@@ -106,9 +153,40 @@ def test_a_transposed_convolution_is_folded_to_a_convolution_and_a_shuffle(
     assert off(network, folded, height, width) < CLOSE
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from([Skipping, SkippingInPlace]),
+    factor=st.integers(2, 5),
+    mode=st.sampled_from(["nearest", "bilinear"]),
+    first=st.booleans(),
+    height=SIDES,
+    width=SIDES,
+)
+def test_an_interpolated_skip_is_added_before_the_pixel_shuffle(
+    kind: type[Skipping], factor: int, mode: str, first: bool, height: int, width: int
+) -> None:
+    network = kind(factor, mode, first).eval()
+    folded = folding.folded(network, 3, 8)
+    assert folded is not network
+    assert off(network, folded, height, width) < CLOSE
+
+
+def test_a_skip_is_added_before_a_pixel_shuffle_that_moved() -> None:
+    network = ShufflingAndSkipping(2).eval()
+    folded = folding.folded(network, 3, 8)
+    assert shuffles(folded) == [nn.Conv2d, nn.Conv2d, nn.PixelShuffle, nn.Conv2d]
+    assert list(folded.graph.nodes)[-2].target.endswith("folded_1")  # the pixel shuffle is the last layer
+    assert off(network, folded, 9, 7) < CLOSE
+
+
 @pytest.mark.parametrize(
     "network",
     [
+        Skipping(2, "bicubic"),
+        Skipping(2, "bilinear", align_corners=True),
+        Skipping(2, "bilinear", scale_factor=None, size=(16, 16)),
+        SkippingTwice(2, "bilinear"),
+        SkippingFeatures(2, "bilinear"),
         Shuffling(2, outputs=folding.LANES),  # it fills all lanes as it is
         Shuffling(2, side=7),  # looks further than the neighbouring blocks
         Branching(2),
