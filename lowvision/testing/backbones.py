@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
-from lowvision.layers.reparam import fuse, fused_state
+from lowvision.layers.reparam import Fusible, fuse, fused_state
 from lowvision.models.state_dict import difference
 from lowvision.plugins.contracts import Adaptive, Backbone, EarlyExit, Task
 from lowvision.testing import adaptive, networks, options
@@ -202,16 +203,29 @@ def _check_size_option(backbone: Backbone, option: str, subject: Subject, task: 
 
 def _check_fuse(backbone: Backbone, subject: Subject, task: Task) -> None:
     """Check that the fused form costs less, computes the same with the fused weights, and cannot be fused further."""
-    fused = backbone.fuse()
+    fused, trained = backbone.fuse(), subject.stirred()
+    if not isinstance(fused, Backbone | None):
+        raise subject.fail(f"fuse returns a {type(fused).__name__}; return a backbone, its deployed form, or None")
+    fusible = {name: module for name, module in trained.named_modules() if isinstance(module, Fusible)}
     if fused is None or fused == backbone:
+        if fusible:
+            raise subject.fail(
+                f"its network has Fusible modules, e.g. '{next(iter(fusible))}', but fuse returns "
+                f"{'None' if fused is None else 'the same backbone'}; return the deployed form"
+            )
         return
+    for name, module in fusible.items():
+        if not isinstance(replacement := module.fused(), nn.Module):
+            raise subject.fail(
+                f"`fused` of '{name}' returns a {type(replacement).__name__}; return a torch.nn.Module with weights"
+            )
     if fused.fuse() != fused:
         raise subject.fail(f"fuse gives {fused!r}, whose own fuse gives something else; a fused form gives itself")
     other = subject_of(fused, task)[0]
     spent, less = networks.check_counted(subject), networks.check_counted(other)
     if less >= spent:
         raise subject.fail(f"costs {spent} multiply-adds and fused {less}; fuse must make it cheaper, or return None")
-    trained, deployed = subject.stirred(), other.built().double()
+    deployed = other.built().double()
     if misfit := difference(deployed.state_dict(), fused_state(trained, deployed)):
         raise subject.fail(
             f"fused it differs from the trained form: {misfit}; let the two differ only in modules that are "

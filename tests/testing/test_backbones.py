@@ -454,6 +454,8 @@ class Two(ParallelConv):
         self.fault = fault
 
     def fused(self) -> nn.Conv2d:
+        if self.fault == "no module":
+            return None  # type: ignore[return-value]  # the fault
         return self.parts()[0] if self.fault == "apart" else super().fused()
 
 
@@ -491,6 +493,9 @@ class Parallel(Backbone):
         return 2 if self.fault == "another" and not self.fused else 1
 
     def fuse(self) -> Parallel:
+        faulty = {"forgotten": None, "itself": self, "a network": nn.Identity(), "a flag": True}
+        if self.fault in faulty:
+            return faulty[self.fault]  # type: ignore[return-value]  # the fault
         return self.replace(fused=not self.fused if self.fault == "toggled" else True)
 
 
@@ -509,6 +514,11 @@ def test_a_fusable_backbone_passes_in_both_forms() -> None:
             "fused it differs from the trained form: 2 unexpected: 1.network.*; let the two differ only",
         ),
         ("apart", "fused its output differs by .*; `fused` must return a module that computes the same"),
+        ("forgotten", "has Fusible modules, e.g. '0.parts', but fuse returns None; return the deployed form"),
+        ("itself", "has Fusible modules, e.g. '0.parts', but fuse returns the same backbone; return the deployed form"),
+        ("a network", "fuse returns a Identity; return a backbone, its deployed form, or None"),
+        ("a flag", "fuse returns a bool; return a backbone, its deployed form, or None"),
+        ("no module", "`fused` of '0.parts' returns a NoneType; return a torch.nn.Module with weights"),
     ],
 )
 def test_an_invalid_fused_form_is_reported(fault: str, message: str) -> None:
