@@ -17,6 +17,7 @@ from lowvision.layers.colour import MeanShift as MeanShift
 from lowvision.layers.edges import EdgeTable as EdgeTable
 from lowvision.layers.edges import blurred as blurred
 from lowvision.layers.edges import gaussian as gaussian
+from lowvision.layers.init import init_fused_ as init_fused_
 from lowvision.layers.init import init_kaiming_ as init_kaiming_
 from lowvision.layers.init import init_near_zero_ as init_near_zero_
 from lowvision.layers.init import init_zero_mean_ as init_zero_mean_
