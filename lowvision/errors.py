@@ -7,7 +7,7 @@ LowvisionError            root; its message is `<place>: <what is wrong>; <way o
 ├── DataError             an image, a folder of images or a pair of folders cannot be used
 ├── WeightsError          a weights file is damaged or belongs to another architecture
 ├── RunError              a run folder, a device or the number of processes cannot be used
-└── TrainingError         training stopped: the loss is not finite, or one branch got all tiles
+└── TrainingError         training stopped: a loss is not finite or no scalar, or one branch got all tiles
 """
 
 

@@ -20,7 +20,7 @@ from lowvision.errors import TrainingError
 from lowvision.system import devices
 from lowvision.training import batch_norm, batches, checkpoint, collapse, compiling, critics
 from lowvision.training.log import Log, Value
-from lowvision.training.loss_sum import LossSum
+from lowvision.training.loss_sum import LossSum, summed
 from lowvision.training.meter import Meter, Sums
 from lowvision.training.objective import Objective
 from lowvision.training.optimizers import make_optimizer, make_schedule
@@ -90,8 +90,8 @@ def fit(
 ) -> dict[str, Value]:
     """Train, and write `best.safetensors` and `last.safetensors` to `folder`; return the last validation metrics.
 
-    Resumes from the newest checkpoint in `folder`. Raises TrainingError if the loss is not finite or the classifier
-    collapses; the last good checkpoint is kept.
+    Resumes from the newest checkpoint in `folder`. Raises TrainingError if a loss is no scalar or not finite, or
+    the classifier collapses; the last good checkpoint is kept.
     """
     network = spec.network.to(memory_format=devices.layout(accelerator.device)).to(accelerator.device)
     average = _average(network, options)
@@ -190,7 +190,7 @@ def update(
     for n, (lq_part, gt_part) in enumerate(parts, start=1):
         with nullcontext() if n == len(parts) else accelerator.no_sync(objective):
             losses, metrics = objective(lq_part, gt_part, progress, global_statistics, options.batch)
-            loss = torch.stack(list(losses.values())).sum()
+            loss = summed(losses)
             accelerator.backward(loss / len(parts))
         measured.add({"loss": loss, **losses, **metrics})
     if options.clip:

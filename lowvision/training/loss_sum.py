@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lowvision.errors import TrainingError
 from lowvision.plugins.losses import Critic
 
 
@@ -44,7 +45,7 @@ class LossSum:
 
     def __call__(self, restored: Tensor, gt: Tensor) -> Tensor:
         """Return the sum for restored and gt (B,C,H,W), in float32 for any precision of restored."""
-        return torch.stack(list(self.by_name(restored, gt).values())).sum()
+        return summed(self.by_name(restored, gt))
 
     def by_name(self, restored: Tensor, gt: Tensor) -> dict[str, Tensor]:
         """Return the weighted losses, `image` if there is one, otherwise `image/NAME` for each."""
@@ -57,9 +58,28 @@ class LossSum:
     @staticmethod
     def _weighted(term: Term, restored: Tensor, gt: Tensor) -> Tensor:
         loss: Tensor = term.module(restored.float(), gt)
+        require_scalar(term.name, loss)
         return loss if term.weight == 1 else term.weight * loss
 
 
 def l1() -> LossSum:
     """Return the sum of the default losses, L1 alone."""
     return LossSum([Term("l1", 1.0, nn.L1Loss(), {})])
+
+
+def summed(losses: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of losses by name. Raises TrainingError if one is no scalar."""
+    for name, loss in losses.items():
+        require_scalar(name, loss)
+    return torch.stack(list(losses.values())).sum()
+
+
+def require_scalar(name: str, loss: object) -> None:
+    """Raise TrainingError, with the name of the loss and its shape, unless it is a scalar."""
+    if isinstance(loss, Tensor) and loss.dim() == 0:
+        return
+    returned = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+    raise TrainingError(
+        f"loss '{name}': returns {returned}; its plugin must return a scalar tensor, the mean over the images, e.g. by "
+        ".mean() or reduction='mean'"
+    )

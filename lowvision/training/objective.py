@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lowvision.routing.container import RoutedContainer
-from lowvision.training.loss_sum import LossSum
+from lowvision.training.loss_sum import LossSum, summed
 from lowvision.training.losses import average_loss, average_pull, class_loss
 from lowvision.training.options import RoutedFit
 
@@ -135,7 +135,7 @@ class RoutedObjective(Objective):
             mine = choice == int(k)
             if mine.any():
                 losses = objective(lq[mine], gt[mine], progress)
-                total = total + mine.float().mean() * torch.stack(list(losses.values())).sum()
+                total = total + mine.float().mean() * summed(losses)
         return {"own": self.weights["image"] * total}
 
     def _average(self, p: Tensor, global_statistics: Tensor | None, total: int) -> Tensor:
@@ -183,8 +183,7 @@ class EveryBranchObjective(Objective):
     def _of_branch(self, k: int, output: Tensor, lq: Tensor, gt: Tensor, progress: float) -> Tensor:
         if str(k) not in self.own:
             return self.image_loss(output, gt)
-        losses: dict[str, Tensor] = self.own[str(k)](lq, gt, progress)
-        return torch.stack(list(losses.values())).sum()
+        return summed(self.own[str(k)](lq, gt, progress))
 
 
 class RankingObjective(Objective):

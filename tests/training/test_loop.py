@@ -206,6 +206,14 @@ def test_in_float16_a_non_finite_update_is_skipped_and_counted(tmp_path: Path) -
         train(tmp_path / "broken", SGD, samples=Hole(0, 1, 2, 3))
 
 
+def test_a_loss_that_is_no_scalar_stops_the_stage_at_its_first_step() -> None:
+    network, accelerator = Scaled(), Accelerator(cpu=True)
+    optimizer = accelerator.prepare(make_optimizer(list(network.parameters()), SGD))
+    losses = loss_sum.LossSum([loss_sum.Term("map", 1.0, nn.L1Loss(reduction="none"), {})])
+    with pytest.raises(TrainingError, match="loss 'map': returns a tensor of shape"):
+        update(RestorationObjective(network, losses), optimizer, *torch.rand(2, 4, 3, 6, 6), 0.0, SGD, accelerator)
+
+
 def test_an_update_that_makes_weights_infinite_is_not_written_to_a_checkpoint(tmp_path: Path) -> None:
     class Bright(Tiles):
         def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from judge import Judge
 from torch import nn
 
-from lowvision.training.loss_sum import LossSum, Term, l1
+from lowvision.errors import TrainingError
+from lowvision.training.loss_sum import LossSum, Term, l1, summed
 
 RESTORED, GT = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
 
@@ -54,3 +56,25 @@ def test_without_critics_no_images_are_kept() -> None:
     losses = l1()
     losses(RESTORED.clone().requires_grad_(), GT)
     assert not losses.seen
+
+
+class Number(nn.Module):
+    """A loss that returns a float."""
+
+    def forward(self, restored: torch.Tensor, gt: torch.Tensor) -> float:
+        return float((restored - gt).abs().mean())
+
+
+@pytest.mark.parametrize(
+    ("module", "returned"),
+    [(nn.L1Loss(reduction="none"), r"a tensor of shape \(2, 3, 4, 4\)"), (Number(), "a float")],
+)
+def test_a_loss_that_is_no_scalar_is_named_with_its_shape(module: nn.Module, returned: str) -> None:
+    losses = LossSum([Term("l1", 1.0, nn.L1Loss(), {}), Term("map", 0.5, module, {})])
+    with pytest.raises(TrainingError, match=f"loss 'map': returns {returned}; its plugin must return a scalar tensor"):
+        losses.by_name(RESTORED, GT)
+
+
+def test_an_objective_whose_losses_have_different_shapes_is_reported() -> None:
+    with pytest.raises(TrainingError, match=r"loss 'pull': returns a tensor of shape \(2,\)"):
+        summed({"image": torch.zeros(()), "pull": torch.zeros(2)})
