@@ -59,6 +59,7 @@ def document() -> dict[str, Any]:
     dependencies = tuple(_dependencies())
     problems += _unmet(dependencies)
     problems += _conflicts()
+    problems += _misplaced()
     plugins, plugin_problems = _plugins()
     devices, device_problems = _devices()
     cache, cache_problems = _cache()
@@ -153,6 +154,16 @@ def _conflicts() -> Iterator[Problem]:
                 f"{' and '.join(owners)} both install the plugin {module}; either may be used",
                 f"pip uninstall {redundant}, then reinstall {' '.join(o for o in owners if o != redundant)}",
             )
+
+
+def _misplaced() -> Iterator[Problem]:
+    """Return the entry points that are not read, because their group only resembles that of plugins."""
+    for point in registry.misplaced():
+        owner = point.dist.name if point.dist else "?"
+        yield Problem(
+            f"the entry point {point.name} of {owner} is in group '{point.group}', so {point.module} is not loaded",
+            f"write [project.entry-points.{registry.GROUP}] in its pyproject.toml, and install {owner} again",
+        )
 
 
 def _plugins() -> tuple[Registry, list[Problem]]:

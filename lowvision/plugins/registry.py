@@ -26,6 +26,8 @@ from lowvision.plugins.option_check import option_problem
 FRAMEWORK = "lowvision-framework"
 """The distribution of the core and of the plugins that come with it."""
 GROUP = "lowvision"
+SIMILAR_GROUP = re.compile(GROUP + r"[._-].*")
+"""Groups that are not read, e.g. `lowvision.plugins`, but are meant to be."""
 CORE = {
     core_components.__name__: "lowvision",
     "lowvision.pipeline.core_stages": "lowvision-stages",
@@ -223,6 +225,13 @@ def named() -> Mapping[str, list[Plugin]]:
     for point in metadata.entry_points(group=GROUP):
         modules[point.module].append(Plugin(point.module, *_name_and_version(point.dist), point.name, point.attr or ""))
     return modules
+
+
+def misplaced() -> Iterator[metadata.EntryPoint]:
+    """Yield the entry points in groups with a similar name whose modules no entry point of group `lowvision` names."""
+    modules = named()
+    for group in sorted(filter(SIMILAR_GROUP.fullmatch, metadata.entry_points().groups)):
+        yield from (point for point in metadata.entry_points(group=group) if point.module not in modules)
 
 
 @functools.cache  # entry points share their distribution, and either property reads its whole metadata

@@ -29,13 +29,15 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Write the metadata of an installed distribution, and a module that it names as a plugin."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def write(name: str, module: str = "", source: str = "", requires: tuple[str, ...] = ()) -> None:
+    def write(
+        name: str, module: str = "", source: str = "", requires: tuple[str, ...] = (), group: str = "lowvision"
+    ) -> None:
         info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {r}" for r in requires)]
         (info / "METADATA").write_text("\n".join(lines) + "\n")
         if module:
-            (info / "entry_points.txt").write_text(f"[lowvision]\n{module.removeprefix('patient_')} = {module}\n")
+            (info / "entry_points.txt").write_text(f"[{group}]\n{module.removeprefix('patient_')} = {module}\n")
             (tmp_path / f"{module}.py").write_text(source)
 
     return write
@@ -59,6 +61,12 @@ def test_doctor_describes_the_whole_installation() -> None:
     text = doctor.text(document)
     assert "runtime torch: ready" in text
     assert text.endswith("nothing wrong") == (not document["problems"])
+
+
+def test_an_entry_point_in_a_similar_group_is_reported(install: Install) -> None:
+    install("patient-album", "patient_album", GOOD, group="lowvision.plugins")
+    problem = reported_problem("of patient-album is in group 'lowvision.plugins', so patient_album is not loaded")
+    assert problem["solution"].startswith("write [project.entry-points.lowvision] in its pyproject.toml")
 
 
 def test_the_unrelated_distribution_lowvision_is_reported(install: Install) -> None:
