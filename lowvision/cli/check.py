@@ -25,7 +25,9 @@ def check(
     path = shipped.find(recipe, components)
     parsed = reading.read(path, components, overrides or ())
     if build:
-        from lowvision.pipeline import preflight
+        from lowvision.pipeline import network_issues, preflight
 
         preflight.check(parsed, components)
+        if warning := network_issues.costly_classifier(parsed):
+            typer.echo(warning, err=True)
     typer.echo(reading.resolved(parsed, components).rstrip() if resolved else f"{path}: nothing wrong")

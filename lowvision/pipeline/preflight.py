@@ -11,15 +11,12 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError, message_of
 from lowvision.models import pretrained, weights
-from lowvision.pipeline import distillation, losses, output_shapes, teachers
+from lowvision.pipeline import distillation, losses, network_issues, output_shapes, teachers
 from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint, Rank
-from lowvision.plugins.contracts import Adaptive
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage
 from lowvision.recipe.models import Recipe
-from lowvision.routing import cost
-from lowvision.routing.container import RoutedContainer
-from lowvision.system import devices, meta_device
+from lowvision.system import devices
 from lowvision.training.optimizers import make_optimizer
 from lowvision.training.options import Fit
 
@@ -33,12 +30,13 @@ def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
 
     device: where the recipe will run; it must support the recipe's precision.
 
-    Raises RecipeError with all issues, one per line.
+    Raises RecipeError with all issues, one per line; its cause is the first exception of a network.
     """
+    networks = [*network_issues.find(recipe, registry)]
     issues = [
         *_task_issues(recipe),
         *_precision_issues(recipe, device),
-        *_network_issues(recipe),
+        *(issue.text for issue in networks),
         *_augmentation_issues(recipe),
         *_optimizer_issues(recipe),
         *_loss_issues(recipe, registry),
@@ -48,7 +46,7 @@ def check(recipe: Recipe, registry: Registry, device: str = "auto") -> None:
         *_teacher_issues(recipe, registry),
     ]
     if issues:
-        raise RecipeError("\n".join(issues))
+        raise RecipeError("\n".join(issues)) from next(filter(None, (issue.cause for issue in networks)), None)
 
 
 def _task_issues(recipe: Recipe) -> Iterator[str]:
@@ -59,39 +57,6 @@ def _task_issues(recipe: Recipe) -> Iterator[str]:
 def _precision_issues(recipe: Recipe, device: str) -> Iterator[str]:
     if issue := devices.precision_issue(recipe.precision, devices.choose(device)):
         yield f"precision: {issue}"
-
-
-def _network_issues(recipe: Recipe) -> Iterator[str]:
-    try:
-        with meta_device.structure_only():
-            recipe.architecture.build_container()
-            container = recipe.architecture.deployed().build_container()
-    except (ValueError, RuntimeError, LowvisionError) as error:
-        yield f"the container cannot be built: {error}"
-        return
-    if recipe.stages.calibrate and not recipe.classifier and not isinstance(container.branches.networks[-1], Adaptive):
-        yield "stages.calibrate: one network that does not decide by itself costs what it costs; leave the stage out"
-    try:
-        yield from output_shapes.of_networks(container, recipe)
-        yield from _cost_issues(container, recipe)
-    except (
-        ValueError,
-        RuntimeError,
-        AssertionError,
-    ) as error:  # timm raises AssertionError for a size that it cannot process
-        yield f"tile: a tile of {recipe.tile.size} does not pass through the networks: {error}"
-
-
-def _cost_issues(container: RoutedContainer, recipe: Recipe) -> Iterator[str]:
-    shape = (recipe.task.channels, recipe.tile.size, recipe.tile.size)
-    cost.multiply_adds(container.classifier, (1, *shape))
-    costs = container.branches.costs(shape)
-    for k in range(len(costs) - 1):
-        if costs[k] >= costs[k + 1]:
-            yield (
-                f"branches: branch {k} costs {costs[k] / 1e6:.1f} M multiply-adds a tile and branch {k + 1} "
-                f"{costs[k + 1] / 1e6:.1f} M; list them in order of increasing cost"
-            )
 
 
 def _augmentation_issues(recipe: Recipe) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import tiny
+
 from cli.command_result import RunCommand
 
 
@@ -41,3 +43,10 @@ def test_check_accepts_the_name_of_a_shipped_recipe(run_command: RunCommand) -> 
     result = run_command("check", "sr_carnn")
     assert result.code == 2
     assert result.err.endswith("did you mean 'sr_carn'?\n")
+
+
+def test_check_warns_about_a_costly_classifier(run_command: RunCommand, tmp_path: Path) -> None:
+    recipe = tiny.write_recipe(tmp_path)
+    result = run_command("check", str(recipe), "--build")
+    assert (result.code, result.out) == (0, f"{recipe}: nothing wrong\n")
+    assert result.err.startswith("classifier: costs ")
