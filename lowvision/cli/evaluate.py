@@ -23,8 +23,9 @@ def evaluate(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOLDER...",
-            help="Folders of ground truth, or of pairs, e.g. with subfolders gt/ and lq/.",
+            metavar="PHOTOS...",
+            help="Folders of ground truth, or of pairs, e.g. with subfolders gt/ and lq/; or names of data sets, e.g. "
+            "samples_test.",
         ),
     ],
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
@@ -94,12 +95,11 @@ def evaluate(
     from lowvision.inference.limits import check_budget
     from lowvision.models import pretrained
     from lowvision.plugins import registry
-    from lowvision.plugins.folder_dataset import Folder
 
     components = registry.load()
     path = pretrained.find(weights, components)
     datasets = {
-        name: Folder(path=str(folder), downscale=downscale, longer_side=longer_side, has_gt=not no_gt)
+        name: _measured(folder, downscale, longer_side, not no_gt, components)
         for name, folder in _names(folders).items()
     }
     budgets = tuple(dict.fromkeys(budget or ()))
@@ -133,6 +133,22 @@ def _metrics(texts: list[str] | None, registry: Registry) -> dict[str, Metric]:
     return Evaluate(metrics=chosen).named_metrics(registry)
 
 
+def _measured(photos: Path, downscale: float, longer_side: int | None, has_gt: bool, registry: Registry) -> Dataset:
+    """Return the data set of this name, unless there is a folder of this name, or the folder. Raises UsageError."""
+    from lowvision.commands.component_argument import choose_component
+    from lowvision.errors import UsageError
+    from lowvision.plugins.folder_dataset import Folder
+
+    name = str(photos)
+    if photos.exists() or name not in registry["datasets"]:
+        return Folder(path=name, downscale=downscale, longer_side=longer_side, has_gt=has_gt)
+    if not has_gt:
+        raise UsageError(f"--no-gt: '{name}' is a data set, not a folder of degraded images; give a folder")
+    sizes = {"downscale": downscale, "longer_side": longer_side}
+    dataset: Dataset = choose_component("datasets", {name: sizes}, name, registry)
+    return dataset
+
+
 def _dataset(text: str, downscale: float, longer_side: int | None, registry: Registry) -> Dataset:
     """Parse a data set written as in a recipe; any other text is a folder, shrunk like the evaluated ones.
 
@@ -150,7 +166,7 @@ def _dataset(text: str, downscale: float, longer_side: int | None, registry: Reg
 
 
 def _names(folders: list[Path]) -> dict[str, Path]:
-    """Map each folder's name to the folder; equal names are extended by parent folders."""
+    """Map the name of each folder or data set to it; equal names are extended by parent folders."""
     named: dict[str, Path] = {}
     for folder in folders:
         parts = [part for part in folder.resolve().parts if part != folder.anchor]
