@@ -16,12 +16,13 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pluggy
+from pydantic import PydanticUserError
 
 from lowvision.config.options import Options
 from lowvision.config.validation import nearest
 from lowvision.errors import PluginError, RecipeError, summary_of
 from lowvision.plugins import core_components, hookspecs
-from lowvision.plugins.option_check import option_problem
+from lowvision.plugins.option_check import declaration_problem, option_problem
 
 FRAMEWORK = "lowvision-framework"
 """The distribution of the core and of the plugins that come with it."""
@@ -256,7 +257,7 @@ def _reason(error: BaseException, plugin: Plugin) -> str:
         for frame, line in traceback.walk_tb(error.__traceback__)
         if f"{frame.f_globals.get('__name__')}.".startswith(f"{plugin.module}.")
     ]
-    reason = summary_of(error)
+    reason = declaration_problem(error) if isinstance(error, PydanticUserError) else summary_of(error)
     return f"{reason} ({positions[-1]})" if positions else reason
 
 

@@ -56,6 +56,16 @@ BROKEN = {
     "'album' has an option 'count' that does not allow its own default 'many'": GOOD.replace(
         "def photos", 'count: int = "many"\n\n        def photos'
     ),
+    "the option `count = 3` has no type; write `count: int = 3`, or ClassVar for a constant (acme_bad.py, line ": (
+        GOOD.replace("def photos", "count = 3\n\n        def photos")
+    ),
+    "'album' has an `__init__` that cannot set options; they need none: declare `channels: int = 8`": GOOD.replace(
+        "def photos",
+        "count: int = 3\n\n        def __init__(self, count=3):\n            self.count = count\n\n        def photos",
+    ),
+    "'album' has an `__init__` that cannot set": GOOD.replace(
+        "def photos", "def __init__(self, count):\n            self.count = count\n\n        def photos"
+    ),
     "'album' has an option whose type is unknown": "from __future__ import annotations\n"
     + dedent(GOOD).replace("    def photos", "    size: Sise = 3\n\n    def photos"),
     "Unable to generate pydantic-core schema": GOOD.replace("def photos", "size: object() = 3\n\n        def photos"),

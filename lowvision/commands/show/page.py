@@ -35,7 +35,10 @@ def _component(document: Document) -> Iterator[str]:
     yield from _columns(
         [(option["name"], option["type"], _default(option), option["about"]) for option in document["options"]]
     )
-    facts = {name: serialize(value) for name, value in document["properties"].items()}
+    facts = {
+        name: "any" if (name, value) == ("scales", None) else serialize(value)
+        for name, value in document["properties"].items()
+    }
     if document.get("missing"):
         facts["missing"] = document["missing"]
     if network := document.get("network"):

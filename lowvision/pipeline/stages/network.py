@@ -94,7 +94,7 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
         minutes = " (in `lowvision accelerate`: more --minutes)" if stage.startswith("distil") else ""
         job.log.info(
             f"{stage}: on data.valid only {gain:+.2f} dB against the input, the network has learned nothing useful; "
-            f"add warmup or steps{minutes}, or change lr"
+            f"add warmup or steps{minutes}, change lr, or correct the initial weights (lowvision.layers.init_kaiming_)"
         )
 
 

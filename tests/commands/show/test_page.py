@@ -132,3 +132,11 @@ def test_an_option_shows_its_default_or_that_it_is_required(changes: dict[str, A
 
 def test_documents_are_separated_by_an_empty_line() -> None:
     assert page.text([recipe(), recipe()]).count("\n\nr: a recipe") == 1
+
+
+@pytest.mark.parametrize(("scales", "shown"), [(None, "any"), ((2, 3), "[2, 3]")])
+def test_a_backbone_without_listed_scales_supports_any(scales: Any, shown: str) -> None:
+    document: dict[str, Any] = {"kind": "backbone", "plural": "backbones", "name": "plain", "about": ""}
+    document |= {"plugin": "lowvision-plain", "distribution": "lowvision-plain", "version": "1"}
+    document |= {"options": [], "properties": {"scales": scales}}
+    assert " ".join(page.text([document]).splitlines()[-1].split()) == f"scales {shown}"
