@@ -100,7 +100,7 @@ class Engine:
     overlap: int
     """Minimum overlap of neighbouring tiles, in LQ pixels."""
     geometry: Geometry = field(default_factory=Geometry)
-    """Merging of tiles, and their context; small images merge less (`Geometry.within`). Default: no merging."""
+    """Merging of tiles, and their context. Default: no merging."""
     batch: int = 16
     """Tiles per batch of a branch. A merged window counts as its number of tiles; one window is the minimum."""
     callers: int = 1
@@ -123,6 +123,7 @@ class Engine:
 
         budget: limit on multiply-adds. If even the cheapest branch exceeds it, all tiles take the cheapest branch.
         k: used without a budget. 0: as trained; larger: cheaper (`lowvision/routing/budget.py`).
+        If the base on all tiles costs no more than the choice, since larger windows overlap less, all tiles take it.
         """
         tiling, image = self._plan(image), self.on_device(image)
         scores, cost_weight = self._scores(image, tiling), self._cost_weight(image)
@@ -133,9 +134,13 @@ class Engine:
 
         if budget is None:
             choice = budgets.chosen(scores, cost_weight, k)
-            return Routes(tiling, torch.from_numpy(choice), cost(choice))
-        chosen, spent = budgets.most_within(budget, budgets.pareto_path(scores, cost_weight), cost)
-        return Routes(tiling, torch.from_numpy(chosen), spent)
+            spent = cost(choice)
+        else:
+            choice, spent = budgets.most_within(budget, budgets.pareto_path(scores, cost_weight), cost)
+        base = np.full_like(choice, scores.shape[1] - 1)
+        if (spent_by_base := cost(base)) <= spent:
+            choice, spent = base, spent_by_base
+        return Routes(tiling, torch.from_numpy(choice), spent)
 
     def turns(self, image: Tensor) -> NDArray[np.float64]:
         """Return every k at which a tile of the image switches its branch, descending: cheapest to most expensive."""
@@ -229,12 +234,9 @@ class Engine:
         scores = list(in_order(classify_batch, range(0, len(corners), at_once), self.callers))
         return torch.cat(scores).double().numpy()
 
-    def _geometry(self, tiling: Tiling) -> Geometry:
-        return self.geometry.within(len(tiling.tops), len(tiling.lefts))
-
     def _stretches(self, tiling: Tiling, channels: int) -> Iterator[Stretch]:
         """Yield as many rows of tiles at a time as a band may hold."""
-        merge, rows = self._geometry(tiling).merge, len(tiling.tops)
+        merge, rows = self.geometry.merge, len(tiling.tops)
         row_bytes = 4 * channels * tiling.width * (self.size - self.overlap) * self.scale**2
         rows_per_band = max(1, min(MOST_ROWS, BAND_BYTES // row_bytes) // merge) * merge
         for first in range(0, rows, rows_per_band):
@@ -244,13 +246,12 @@ class Engine:
             yield Stretch(first, last, top, bottom, finished)
 
     def _windows(self, tiling: Tiling, choice: Tensor, stretch: Stretch) -> list[Window]:
-        geometry = self._geometry(tiling)
-        return [window(region, tiling, geometry) for region in self._regions(tiling, choice, stretch)]
+        return [window(region, tiling, self.geometry) for region in self._regions(tiling, choice, stretch)]
 
     def _regions(self, tiling: Tiling, choice: Tensor, stretch: Stretch) -> list[Region]:
         columns = len(tiling.lefts)
         rows = choice[stretch.first * columns : stretch.last * columns].unflatten(0, (-1, columns)).numpy()
-        return merged(rows, self._geometry(tiling), stretch.first)
+        return merged(rows, self.geometry, stretch.first, most=tiling.count // 2)
 
     def _cost(self, image: Tensor, tiling: Tiling, choice: Tensor) -> int:
         """Return the multiply-adds of the branches, without the classifier."""
@@ -259,7 +260,7 @@ class Engine:
         counts = Counter((region.branch, region.rows, region.columns) for region in regions)
         total = 0
         for (branch, rows, columns), count in counts.items():
-            size = window_size(rows, columns, tiling, self._geometry(tiling))
+            size = window_size(rows, columns, tiling, self.geometry)
             total += count * self.networks.costs((image.shape[0], *size))[branch]
         return total
 

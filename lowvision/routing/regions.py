@@ -7,13 +7,17 @@ value as in the whole image if the window covers the receptive field around it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lowvision.routing.tiling import Span, Tiling, up
+
+DIVIDED = 16
+"""Tiles of one branch from which on they become two regions, for several cores."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +36,15 @@ class Geometry:
         """Return the geometry without merging: every tile alone, as in training and in the paper."""
         return Geometry(multiple_of=self.multiple_of)
 
-    def within(self, rows: int, columns: int) -> Geometry:
-        """Return the geometry for an image of that many rows and columns of tiles.
+    def shapes(self, most: int | None = None) -> tuple[tuple[int, int], ...]:
+        """Allowed (rows, columns) of a region, the largest first; few, because runtimes compile for each size.
 
-        No region takes more than half of the tiles, so that a small image does not leave all but one core idle.
+        most: limit on the tiles of a region; one tile is always allowed.
         """
-        merge = self.merge
-        while merge > 1 and 2 * min(merge, rows) * min(merge, columns) > rows * columns:
-            merge //= 2
-        return replace(self, merge=merge)
-
-    @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:
-        """Allowed (rows, columns) of a region, the largest first; few, because runtimes compile for each size."""
         sides = [1 << power for power in range(self.merge.bit_length())]
-        return tuple(sorted(((r, c) for r in sides for c in sides), key=lambda shape: -shape[0] * shape[1]))
+        limit = max(1, most if most is not None else self.merge**2)
+        shapes = [(rows, columns) for rows in sides for columns in sides if rows * columns <= limit]
+        return tuple(sorted(shapes, key=lambda shape: -shape[0] * shape[1]))
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,23 @@ class Window:
     """Number of merged tiles."""
 
 
-def merged(choice: NDArray[Any] | Sequence[Sequence[int]], geometry: Geometry, first_row: int = 0) -> list[Region]:
-    """Cover rows of tiles with regions of one branch each, greedily from the largest shape to the smallest.
+def merged(
+    choice: NDArray[Any] | Sequence[Sequence[int]], geometry: Geometry, first_row: int = 0, most: int | None = None
+) -> list[Region]:
+    """Cover rows of tiles with regions of one branch each.
 
-    choice: the branch of each tile. first_row: number of the first row within the tiles of the image.
+    choice: the branch of each tile. first_row: number of the first row within the tiles of the image. most: limit on
+    the tiles of a region, so that a small image does not leave all but one core idle. Rows of a single branch are
+    divided evenly, whose windows overlap least; otherwise regions are taken greedily from the largest shape to the
+    smallest.
     """
     branches = np.asarray(choice)
+    if geometry.merge > 1 and (branches == branches[0, 0]).all():
+        return _divided(branches, geometry.merge, first_row)
     free = np.ones_like(branches, dtype=bool)
     of_branches = [branches == branch for branch in np.unique(branches)]
     regions = []
-    for shape in geometry.shapes:
+    for shape in geometry.shapes(most):
         if not free.any():
             break
         height, width = shape
@@ -98,6 +103,25 @@ def merged(choice: NDArray[Any] | Sequence[Sequence[int]], geometry: Geometry, f
                 rectangle[:] = False
                 regions.append(Region(first_row + row, column, height, width, int(branches[row, column])))
     return regions
+
+
+def _divided(branches: NDArray[Any], merge: int, first_row: int) -> list[Region]:
+    """Divide tiles of one branch into regions of nearly equal size; one region only if they are few."""
+    height, width = branches.shape
+    down, across = (up(length, merge) // merge for length in (height, width))
+    if down == across == 1 and height * width >= DIVIDED:
+        down, across = (2, 1) if height > width else (1, 2)
+    branch = int(branches[0, 0])
+    return [
+        Region(first_row + top, left, bottom - top, right - left, branch)
+        for top, bottom in _spans(height, down)
+        for left, right in _spans(width, across)
+    ]
+
+
+def _spans(length: int, count: int) -> list[Span]:
+    """Divide a length into spans of nearly equal length."""
+    return list(pairwise(length * n // count for n in range(count + 1)))
 
 
 def window(region: Region, tiling: Tiling, geometry: Geometry) -> Window:

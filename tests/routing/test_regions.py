@@ -20,7 +20,7 @@ GEOMETRIES = st.builds(Geometry, st.sampled_from([1, 2, 4]), st.integers(0, 9), 
 def test_every_tile_is_in_one_region_and_goes_to_its_own_branch(choice, geometry):
     seen = {}
     for region in merged(choice, geometry):
-        assert (region.rows, region.columns) in geometry.shapes
+        assert max(region.rows, region.columns) <= max(1, geometry.merge)
         for row in range(region.row, region.row + region.rows):
             for column in range(region.column, region.column + region.columns):
                 assert (row, column) not in seen
@@ -33,32 +33,38 @@ def test_the_largest_regions_are_selected_first():
     assert merged(choice, Geometry(merge=2), first_row=4) == [Region(4, 0, 2, 2, 0), Region(4, 2, 2, 1, 1)]
 
 
+@given(choice=CHOICES, geometry=GEOMETRIES, most=st.integers(0, 20))
+def test_no_region_of_a_mixed_choice_takes_more_tiles_than_allowed(choice, geometry, most):
+    regions = merged(choice, geometry, most=most)
+    if len({branch for row in choice for branch in row}) > 1:
+        assert max(region.rows * region.columns for region in regions) <= max(1, most)
+
+
 @pytest.mark.parametrize(
-    ("rows", "columns", "merge"),
-    [(1, 1, 1), (1, 2, 1), (2, 2, 1), (3, 3, 2), (5, 9, 4), (9, 9, 4), (10, 17, 8), (100, 200, 8)],
+    ("rows", "columns", "sizes"),
+    [(1, 1, {(1, 1)}), (3, 4, {(3, 4)}), (4, 4, {(4, 2)}), (8, 3, {(4, 3)}), (1, 9, {(1, 4), (1, 5)}), (8, 20, {(8, 6), (8, 7)})],
 )
-def test_small_images_merge_fewer_tiles(rows, columns, merge):
-    assert Geometry(8, halo=3, multiple_of=2).within(rows, columns) == Geometry(merge, halo=3, multiple_of=2)
+def test_tiles_of_one_branch_are_divided_evenly(rows, columns, sizes):
+    regions = merged([[2] * columns] * rows, Geometry(merge=8))
+    assert {(region.rows, region.columns) for region in regions} == sizes
 
 
-@given(rows=st.integers(1, 40), columns=st.integers(1, 40), merge=st.sampled_from([1, 2, 4, 8]))
-def test_no_region_takes_more_than_half_of_several_tiles(rows, columns, merge):
-    regions = merged([[0] * columns] * rows, Geometry(merge).within(rows, columns))
-    assert max(region.rows * region.columns for region in regions) <= max(1, rows * columns / 2)
+def test_without_merging_tiles_of_one_branch_stay_alone():
+    assert len(merged([[0] * 5] * 4, Geometry())) == 20
 
 
 @pytest.mark.parametrize(
     ("merge", "shapes"), [(1, [(1, 1)]), (2, [(2, 2), (1, 2), (2, 1), (1, 1)]), (3, [(2, 2), (1, 2), (2, 1), (1, 1)])]
 )
-def test_the_sides_of_regions_are_powers_of_two(merge, shapes):
-    assert list(Geometry(merge).shapes) == shapes
+def test_the_sides_of_regions_of_a_mixed_choice_are_powers_of_two(merge, shapes):
+    assert list(Geometry(merge).shapes()) == shapes
 
 
 @settings(max_examples=100, deadline=None)
 @given(height=st.integers(1, 120), width=st.integers(1, 120), geometry=GEOMETRIES, draw=st.data())
 def test_a_window_contains_its_region_and_the_available_context(height, width, geometry, draw):
     where = plan(height, width, 16, 4)
-    rows, columns = geometry.shapes[draw.draw(st.integers(0, len(geometry.shapes) - 1))]
+    rows, columns = draw.draw(st.sampled_from(geometry.shapes()))
     rows, columns = min(rows, len(where.tops)), min(columns, len(where.lefts))
     row = draw.draw(st.integers(0, len(where.tops) - rows))
     column = draw.draw(st.integers(0, len(where.lefts) - columns))
