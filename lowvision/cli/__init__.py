@@ -6,6 +6,7 @@ are inside the command's function, so that `lowvision --help` starts fast.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -30,7 +31,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command given in `sys.argv`; an error becomes one message and an exit code, not a traceback."""
     try:
-        with log_to_stderr():
+        with log_to_stderr(logging.DEBUG if "--debug" in sys.argv else logging.INFO):
             app()
     except LowvisionError as error:
         if "--debug" in sys.argv:

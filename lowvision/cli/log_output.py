@@ -18,8 +18,8 @@ class _Printable(logging.Formatter):
 
 
 @contextmanager
-def log_to_stderr() -> Iterator[None]:
-    """Print every message of level INFO or above as a plain line; restore the logger's level and handlers at the end.
+def log_to_stderr(level_of_messages: int = logging.INFO) -> Iterator[None]:
+    """Print every message of a level or above as a plain line; restore the logger's level and handlers at the end.
 
     Importing lowvision configures no logging: a program that uses it as a library selects its own handlers.
     """
@@ -27,7 +27,7 @@ def log_to_stderr() -> Iterator[None]:
     handler, level = logging.StreamHandler(sys.stderr), logger.level
     handler.setFormatter(_Printable())
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level_of_messages)
     try:
         yield
     finally:

@@ -169,8 +169,10 @@ def _check_folder(output: Path | Location) -> None:
     if isinstance(output, Path) and output.is_dir():
         return
     kind, _ = mimetypes.guess_type(str(output))
-    if (output.exists() if isinstance(output, Path) else output.is_file()) or output.suffix.lower() in WRITABLE:
+    if output.suffix.lower() in WRITABLE:
         raise UsageError(f"{output}: names a file, but there may be several results; give a folder")
+    if output.exists() if isinstance(output, Path) else output.is_file():
+        raise UsageError(f"{output}: is a file, but no image; give a folder, or a name that ends in one of {ENDINGS}")
     if kind and kind.startswith("image/"):
         raise UsageError(f"{output}: cannot write '{output.suffix}'; choose from {ENDINGS}")
 

@@ -103,6 +103,7 @@ def _attempt(source: Input, work: Callable[[], Step]) -> Step | Failed:
     try:
         return work()
     except Exception as error:  # a plugin's runtime may raise anything
+        logger.debug("%s", source.names[0], exc_info=True)  # `--debug` shows it
         return Failed(source, _reason(error, source))
 
 

@@ -108,13 +108,21 @@ def text(document: dict[str, Any]) -> str:
     total = document["total"]
     lines = [f"{total['restored']} restored, {total['skipped']} skipped, {total['failed']} failed"]
     if total["restored"]:
-        shares = " / ".join(f"{share:.0%}" for share in total["shares"])
-        lines[0] += f"; branches {shares}; cost {total['share_of_base']:.0%} of the base on whole images"
+        lines[0] += f"; {_work(total)}"
     lines[0] += f"; {total['seconds']:.1f} s"
     if ignored := document.get("ignored"):
         lines.append(_ignored(ignored))
     lines += [f"failed: {printable(failed['input'])}: {printable(failed['reason'])}" for failed in document["failed"]]
     return "\n".join(lines)
+
+
+def _work(total: Mapping[str, Any]) -> str:
+    """Return the share of tiles per branch, and the cost."""
+    cost, shares = f"{total['share_of_base']:.0%}", total["shares"]
+    if len(shares) == 1:
+        return f"cost {cost} of the network on whole images, since tiles overlap"
+    tiles = " / ".join(f"{share:.0%}" for share in shares)
+    return f"tiles by branch, cheapest first: {tiles}; cost {cost} of the base on whole images"
 
 
 def _ignored(counts: Mapping[str, int]) -> str:

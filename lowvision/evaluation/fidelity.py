@@ -149,6 +149,7 @@ def measure(
             for photograph, image in zip(photographs, pictures, strict=True)
         ],
         "is_tiled": is_tiled,
+        "max_loss": max_loss,
         "requested": ways.index(requested),
         "rows": [way.summary(seconds) for way in ways],
     }

@@ -21,7 +21,8 @@ GAP = 8
 HEADER = 28
 """Height of the line of titles, in pixels."""
 TITLES = ("input", "teacher", "accelerated")
-
+FEW, SMALL = 3, 0.2
+"""Photographs, and their megapixels, below which a report says that they are few."""
 
 HEADING = [
     "",
@@ -54,19 +55,25 @@ def html(measurement: FidelityMeasurement, worst: NDArray[np.uint8] | None) -> s
 
 def _rows(document: Mapping[str, Any]) -> list[list[str]]:
     """Return heading and rows of the table."""
-    return [HEADING, *(_row(row, n == document["requested"]) for n, row in enumerate(document["rows"]))]
+    rows = document["rows"]
+    return [HEADING, *(_row(row, n == document["requested"], n == len(rows) - 1) for n, row in enumerate(rows))]
 
 
 def _notes(document: Mapping[str, Any]) -> list[str]:
     """Return the protocol, and what is to be known about the columns."""
+    count = len(document["photographs"])
     megapixels = sum(photo["height"] * photo["width"] for photo in document["photographs"]) / 1e6
+    photographs = "1 photograph" if count == 1 else f"{count} photographs"
     lines = [
-        f"{len(document['photographs'])} photographs held out, {megapixels:.2f} megapixels of their centres in all; "
+        f"{photographs} held out, {megapixels:.2f} megapixels of their centres in all; "
         f"{document['runtime']} on {document['device']}, {document['threads']} threads; "
         "seconds are the quickest of alternating rounds",
-        "* the requested point. seams: steps across borders between branches, relative to the teacher's; 1 is "
-        "invisible.",
+        f"* the point of --max-loss {document['max_loss']:g}. The losses in the first column are means over the "
+        "photographs of the calibration, all else is of those above.",
+        "seams: steps across borders between branches, relative to the teacher's; 1 is invisible.",
     ]
+    if count < FEW or megapixels < SMALL:
+        lines.append("These are few pixels, so that others may give other seconds and PSNR; use more photographs.")
     if document["teacher_runtime"] != document["runtime"]:
         lines.append(
             f"The teacher alone is run by {document['teacher_runtime']}: {document['runtime']} cannot run it whole."
@@ -78,11 +85,12 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _row(row: Mapping[str, Any], is_asked: bool) -> list[str]:
+def _row(row: Mapping[str, Any], is_asked: bool, is_last: bool) -> list[str]:
     if row["max_loss"] is None:
         return ["teacher, whole image", f"{row['seconds']:.2f}", "1.00", "", "", "", "", ""]
+    is_teacher = is_last and row["shares"][-1] == 1
     return [
-        f"--max-loss {_up(row['max_loss'])}{' *' if is_asked else ''}",
+        ("every tile by the teacher" if is_teacher else f"--max-loss {_up(row['max_loss'])}") + " *" * is_asked,
         f"{row['seconds']:.2f}",
         f"{row['times_faster']:.2f}",
         f"{row['psnr_to_teacher']:.2f}",

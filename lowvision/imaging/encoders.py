@@ -107,7 +107,7 @@ def _fitted(path: Path, image: Image, image_format: ImageFormat, background: Col
     elif image_format is TIFF:
         metadata = iptc.for_tiff(metadata)
     if omitted := _not_held(image_format, exif, icc, metadata):
-        logger.warning("%s: %s do not fit into this format and were omitted", path, ", ".join(omitted))
+        logger.warning("%s: omitted what this format cannot hold: %s", path, ", ".join(omitted))
         exif, icc = (None, None) if image_format is BMP else (exif, icc)
     return Image(np.ascontiguousarray(pixels), exif, icc, metadata, image.is_lossless_webp)
 
@@ -218,7 +218,7 @@ def _jpeg(path: Path, image: Image, quality: int) -> bytes:
             marker = 0xFE if name == "COM" else 0xE0 + int(name.removeprefix("APP"))
             extra += struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
     if omitted:
-        logger.warning("%s: %s do not fit into this format and were omitted", path, ", ".join(omitted))
+        logger.warning("%s: omitted what this format cannot hold: %s", path, ", ".join(omitted))
     options = {"exif": b"Exif\0\0" + exif} if exif else {}
     dpi = tuple(round(value) for value in metadata.dpi) if metadata.dpi else (0, 0)
     buffer = BytesIO()

@@ -32,7 +32,11 @@ BOUNDED = frozenset({1, 5, JPEG_COMPRESSION, 8, 32773, 32946, 34925, 34926, 5000
 """Compressions with a bound on what is returned: none, LZW, JPEG, deflate, PackBits, LZMA, Zstd."""
 LIBTIFF = frozenset({2, 3, 4, 6})
 """Compressions that libtiff decodes: fax and the first kind of JPEG."""
-XMP, IPTC, PHOTOSHOP, ICC, SUBFILES = 700, 33723, 34377, 34675, 330
+XMP, IPTC, PHOTOSHOP, ICC, SUBFILES, SUBFILE_KIND = 700, 33723, 34377, 34675, 330, 254
+RAW = frozenset({32803, 34892})
+"""Photometric interpretations of sensors: colour filter array and linear raw."""
+CANON = b"CR"
+"""Bytes 8 and 9 of a raw file of Canon (CR2)."""
 PAGE_TAGS = frozenset({IPTC, PHOTOSHOP, 285, 297})
 """Tags that are copied as they are: IPTC, Photoshop's resources, name and number of a page."""
 KEPT = PAGE_TAGS | tags.DESCRIPTIVE | {XMP, ICC}
@@ -48,6 +52,8 @@ def read(path: Path, content: bytes, limit: Limit, all_pages: bool) -> list[Imag
             for number in range(len(file.pages) if all_pages else 1):
                 page = file.pages[number].aspage()
                 images.append(_image(path, content, page, number, limit))
+            if not images:
+                raise DataError(f"{path}: holds no image; copy it again")
             return images
     except (DataError, MemoryError):
         raise
@@ -71,12 +77,13 @@ def count_pages(content: bytes) -> int:
 
 def _image(path: Path, content: bytes, page: Any, number: int, limit: Limit) -> Image:
     limit.add(path, page.imagewidth, page.imagelength)
+    _check_developed(path, content, page)
     _check_layout(path, page)
     pixels = _libtiff(path, content, page, number) if _needs_libtiff(page) else _interpreted(path, page, content)
     turn = page.tags.valueof(tags.ORIENTATION, 1)
     turn = turn if turn in range(1, 9) else 1
     if SUBFILES in page.tags:
-        logger.warning("%s: smaller copies inside the file (SubIFDs) were omitted", path)
+        logger.warning("%s: further images inside the file (SubIFDs) were omitted", path)
     icc, xmp = (_bytes(page, tag) for tag in (ICC, XMP))
     exif = tags.from_tiff(content, page.offset, turn)
     return Image(
@@ -85,6 +92,13 @@ def _image(path: Path, content: bytes, page: Any, number: int, limit: Limit) -> 
         icc,
         Metadata(xmp=xmp, tiff=tuple(_kept_tags(page)), lost=tiff_tags.lost(page.tags.keys(), KEPT)).turned(turn),
     )
+
+
+def _check_developed(path: Path, content: bytes, page: Any) -> None:
+    """Raise DataError for the raw file of a camera (DNG, NEF, ARW, CR2), whose first image is at most a preview."""
+    is_preview = bool(int(page.tags.valueof(SUBFILE_KIND, 0)) & 1) and SUBFILES in page.tags
+    if is_preview or page.photometric in RAW or content[8:10] == CANON:
+        raise DataError(f"{path}: is a raw file of a camera, which must be developed first; export it as TIFF or PNG")
 
 
 def _check_layout(path: Path, page: Any) -> None:
@@ -207,9 +221,9 @@ def _bytes(page: Any, tag: int) -> bytes | None:
 
 def _kept_tags(page: Any) -> Iterator[tuple[int, int, int, bytes]]:
     """Yield the tags of a page that are copied as they are."""
-    kind = int(page.tags.valueof(254, 0)) & 7
+    kind = int(page.tags.valueof(SUBFILE_KIND, 0)) & 7
     if kind:
-        yield 254, 4, 1, struct.pack("<L", kind)
+        yield SUBFILE_KIND, 4, 1, struct.pack("<L", kind)
     for tag in PAGE_TAGS:
         entry = page.tags.get(tag)
         if entry is None:

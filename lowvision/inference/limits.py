@@ -59,11 +59,12 @@ class Limits:
         """Raise UsageError if the networks cannot keep a budget, or have no curve for a loss or a speed."""
         if worst is not None:
             self._check_worst(budget, max_loss, speed, worst)
-        limits = [limit for limit in (budget, max_loss, speed) if limit is not None]
-        if not limits:
+        limits = {"budget": budget, "max_loss": max_loss, "speed": speed}
+        given = [name for name, limit in limits.items() if limit is not None]
+        if not given:
             return
-        if len(limits) > 1:
-            raise UsageError("budget, max_loss and speed exclude each other; give one of them")
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
         if speed is not None and speed not in SPEEDS:
             raise UsageError(f"speed must be one of {', '.join(SPEEDS)}; got {speed}")
         if speed == "best" and self.architecture.classifier is None:

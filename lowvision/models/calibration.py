@@ -85,7 +85,7 @@ class Curve(Options):
                 return n
         if worst is not None and min(self.losses) <= max_loss:
             raise ValueError(f"the smallest loss of 99 % of the tiles is {min(tiles):.3f} dB; allow at least that")
-        raise ValueError(f"the smallest loss on data.valid is {min(self.losses):.3f} dB; allow at least that")
+        raise ValueError(f"the smallest loss of these weights is {min(self.losses):.3f} dB; allow at least that")
 
     def speeds(self) -> dict[str, float]:
         """Return the Lagrange multiplier of each speed whose loss the curve can keep."""

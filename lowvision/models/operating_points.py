@@ -82,5 +82,5 @@ def losing(settings: Sequence[OperatingPoint], max_loss: float) -> int:
     acceptable = [n for n, setting in enumerate(settings) if setting.loss <= max_loss]
     if not acceptable:
         least = min(setting.loss for setting in settings)
-        raise ValueError(f"the smallest loss on data.valid is {least:.3f} dB; allow at least that")
+        raise ValueError(f"the smallest loss of these weights is {least:.3f} dB; allow at least that")
     return min(acceptable, key=lambda n: settings[n].share)

@@ -41,6 +41,8 @@ class Log:
         self._console = Console(stderr=True, quiet=not prints)
         self._prints = prints
         self._bar: tuple[Progress, TaskID] | None = None
+        self._total = ""
+        """The last step of the stage that is in progress, e.g. `/3000`."""
 
     def info(self, line: str) -> None:
         """Print a message, and append it to `log.txt`."""
@@ -63,7 +65,7 @@ class Log:
         if self._bar:
             self._bar[0].update(self._bar[1], completed=step, metrics=line)
         else:
-            self.info(f"{stage}  step {step}  {line}")
+            self.info(f"{stage}  step {step}{self._total}  {line}")
 
     def discard(self, stage: str, after: int) -> None:
         """Delete the metrics of a stage after a step, because a resumed run records them again."""
@@ -83,7 +85,11 @@ class Log:
     def progress(self, stage: str, steps: int) -> Iterator[None]:
         """Show a progress bar with the remaining time on a terminal; `measure` advances it."""
         if not (self._speaks and self._prints and self._console.is_terminal):
-            yield
+            self._total = f"/{steps}"
+            try:
+                yield
+            finally:
+                self._total = ""
             return
         columns = (
             TextColumn("{task.description}"),

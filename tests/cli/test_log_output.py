@@ -34,3 +34,12 @@ def test_restore_shows_the_selected_runtime_on_stderr(
     assert result.code == 0, result.err
     assert "runtime: " in result.err
     assert "runtime: " not in result.out
+
+
+def test_debug_shows_the_traceback_of_an_image_that_failed(
+    run_command: RunCommand, weights_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG damaged")
+    command = ("restore", str(tmp_path / "a.png"), "-m", str(weights_file), "-o", str(tmp_path / "out"))
+    assert "Traceback" not in run_command(*command).err
+    assert "Traceback" in run_command("--debug", *command).err

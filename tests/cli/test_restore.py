@@ -44,7 +44,7 @@ def test_restore_prints_a_line_or_json(run_command: RunCommand, weights_file: Pa
     arguments = ("restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(weights_file), "--map")
     result = run_command(*arguments)
     assert result.code == 0
-    assert result.out.startswith("1 restored, 0 skipped, 0 failed; branches ")
+    assert result.out.startswith("1 restored, 0 skipped, 0 failed; tiles by branch, cheapest first: ")
     assert "1/1 " in result.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a b é.png", "a b é.map.png"}
     (tmp_path / "in" / "bad.png").touch()

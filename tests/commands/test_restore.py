@@ -158,7 +158,7 @@ def test_a_damaged_file_is_reported_and_the_others_are_restored(working_folder: 
         assert reason in next(why for file, why in reasons.items() if file.startswith(name))
     assert [path.name for path in Path("out").iterdir()] == ["b good.png"]
     lines = restore_outcomes.text(document).splitlines()
-    assert lines[0].startswith("1 restored, 0 skipped, 4 failed; branches ")
+    assert lines[0].startswith("1 restored, 0 skipped, 4 failed; tiles by branch, cheapest first: ")
     assert lines[1] == f"failed: {Path('in/a text.png')}: {reasons['a text.png']}"
 
 

@@ -64,7 +64,10 @@ def test_the_text_lists_totals_ignored_files_and_failures(network: Restorer) -> 
     result = summed(network, DONE, Failed(source("b\x1b[31m.png"), "is\ndamaged"))
     result["ignored"] = {f".{name}": 2 for name in "abcdefg"}
     first, ignored, failed = text(result).splitlines()
-    assert first == "1 restored, 0 skipped, 1 failed; branches 75% / 25%; cost 25% of the base on whole images; 2.0 s"
+    assert first == (
+        "1 restored, 0 skipped, 1 failed; tiles by branch, cheapest first: 75% / 25%; cost 25% of the base on whole "
+        "images; 2.0 s"
+    )
     assert ignored == "14 other files in the folders were ignored: 2 .a, 2 .b, 2 .c, 2 .d, 2 .e, ..."
     assert failed.startswith("failed: b")
     assert "\x1b" not in failed

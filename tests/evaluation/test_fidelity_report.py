@@ -23,7 +23,15 @@ def document(**changes: Any) -> dict[str, Any]:
     photographs = [{"name": "a", "height": 1000, "width": 2000}, {"name": "b", "height": 500, "width": 1000}]
     place = {"runtime": "openvino", "teacher_runtime": "openvino", "device": "cpu", "threads": 2}
     rows = [row(None, seconds=8.0), row(0.3), row(0.1234, seams=1.01)]
-    return {"photographs": photographs, "is_tiled": False, "requested": 1, "rows": rows, **place, **changes}
+    return {
+        "photographs": photographs,
+        "is_tiled": False,
+        "max_loss": 0.3,
+        "requested": 1,
+        "rows": rows,
+        **place,
+        **changes,
+    }
 
 
 def test_the_protocol_and_every_row_are_printed() -> None:
@@ -35,6 +43,21 @@ def test_the_protocol_and_every_row_are_printed() -> None:
     assert "teacher, whole image 8.00 1.00" in rows
     assert "--max-loss 0.3 * 2.00 4.00 41.00 39.50 1.50 dB 25%" in rows
     assert "--max-loss 0.124 2.00 4.00 41.00 39.50 1.50 dB 25% 1.010" in rows
+    assert any(line.startswith("* the point of --max-loss 0.3.") for line in lines)
+
+
+def test_the_last_row_is_that_of_every_tile_by_the_teacher_if_so() -> None:
+    *rows, last = document()["rows"]
+    text = fidelity_report.text(document(rows=[*rows, {**last, "max_loss": 0.0, "shares": [0.0, 1.0]}]))
+    assert "every tile by the teacher" in text
+    assert "--max-loss 0 " not in text
+
+
+def test_one_small_photograph_is_named_as_too_little() -> None:
+    photograph = {**document()["photographs"][0], "height": 116, "width": 116}
+    lines = fidelity_report.text(document(photographs=[photograph])).splitlines()
+    assert lines[0].startswith("1 photograph held out, 0.01 megapixels")
+    assert any("few pixels" in line for line in lines)
 
 
 @pytest.mark.parametrize(

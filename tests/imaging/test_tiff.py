@@ -7,6 +7,7 @@ import re
 import struct
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -237,3 +238,34 @@ def test_libtiff_messages_about_a_damaged_fax_are_not_printed(
     with pytest.raises(DataError, match=r"a\.bin: .* decoder error"):
         decoded(tmp_path, bytes(damaged))
     assert capfd.readouterr().err == ""
+
+
+def preview(content: bytes, more: list[tuple[Any, ...]]) -> bytes:
+    """Return a TIFF whose first image is a small copy, like the raw files of cameras, with further tags."""
+    buffer = BytesIO(content)
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(noise(3, np.uint8)[:8, :8], photometric="rgb", subfiletype=1, subifds=1, extratags=more)
+        writer.write(noise(1, np.uint16)[..., 0], photometric="minisblack")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("more", [[], [(50706, 1, 4, b"\1\4\0\0", True)]])
+def test_the_preview_of_a_raw_file_is_not_taken_for_the_photograph(tmp_path: Path, more: list[tuple[Any, ...]]) -> None:
+    with pytest.raises(DataError, match="raw file of a camera"):
+        decoded(tmp_path, preview(b"", more))
+
+
+def test_a_sensor_image_is_refused(tmp_path: Path) -> None:
+    buffer = BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(noise(1, np.uint16)[..., 0], photometric="cfa")
+    with pytest.raises(DataError, match="raw file of a camera"):
+        decoded(tmp_path, buffer.getvalue())
+
+
+def test_a_tiff_without_a_page_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0" + bytes(100))
+    for read in (io.read, io.read_frames):
+        with pytest.raises(DataError, match="copy it again"):
+            read(path)

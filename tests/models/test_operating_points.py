@@ -105,7 +105,7 @@ def test_a_budget_selects_the_most_expensive_point_within_it_or_else_the_cheapes
 def test_a_loss_limit_selects_the_cheapest_operating_point_within_it() -> None:
     known = [OperatingPoint(share=s, loss=1 - s, state={}) for s in SHARES]
     assert [operating_points.losing(known, loss) for loss in (2, 0.7, 0.4)] == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"the smallest loss on data.valid is 0\.400 dB"):
+    with pytest.raises(ValueError, match=r"the smallest loss of these weights is 0\.400 dB"):
         operating_points.losing(known, 0.3)
 
 

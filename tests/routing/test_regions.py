@@ -42,7 +42,14 @@ def test_no_region_of_a_mixed_choice_takes_more_tiles_than_allowed(choice, geome
 
 @pytest.mark.parametrize(
     ("rows", "columns", "sizes"),
-    [(1, 1, {(1, 1)}), (3, 4, {(3, 4)}), (4, 4, {(4, 2)}), (8, 3, {(4, 3)}), (1, 9, {(1, 4), (1, 5)}), (8, 20, {(8, 6), (8, 7)})],
+    [
+        (1, 1, {(1, 1)}),
+        (3, 4, {(3, 4)}),
+        (4, 4, {(4, 2)}),
+        (8, 3, {(4, 3)}),
+        (1, 9, {(1, 4), (1, 5)}),
+        (8, 20, {(8, 6), (8, 7)}),
+    ],
 )
 def test_tiles_of_one_branch_are_divided_evenly(rows, columns, sizes):
     regions = merged([[2] * columns] * rows, Geometry(merge=8))

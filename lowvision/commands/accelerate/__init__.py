@@ -74,8 +74,9 @@ def text(document: dict[str, Any]) -> str:
     row = document["rows"][document["requested"]]
     return (
         f"{document['output']}: {row['times_faster']:.2f} times as fast as the network alone at "
-        f"{row['psnr_to_teacher']:.1f} dB to its output (--max-loss {recipe_file.rounded_up(row['max_loss'])}); it "
-        f"contains the network itself, so its licence holds for the file; report: {document['page']}"
+        f"{row['psnr_to_teacher']:.1f} dB to its output (--max-loss {document['max_loss']:g}); it contains the "
+        f"network itself, so its licence holds for the file; report: {document['page']}; use it: "
+        f"lowvision restore PHOTO -m {document['output']} --max-loss {document['max_loss']:g}"
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowvision.commands.show import options
 from lowvision.plugins import hookspecs
 from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from lowvision.models.calibration import Curve
 
 
 def component(entry: Entry, kind: str) -> dict[str, Any]:
@@ -51,8 +54,14 @@ def weights_file(path: Path, registry: Registry, width: int | None, height: int 
         "bytes": sum(file.stat().st_size for file in ([*path.iterdir()] if path.is_dir() else [path])),
         **networks.of_architecture(header.architecture, registry, width or size, height or size),
         **facts,
-        **({"curve": {"loss": curve.losses, "share_of_base_whole": curve.shares}} if curve else {}),
+        **({"curve": _curve(curve)} if curve else {}),
     }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    """Describe loss and cost of each point, and the cost of each speed of `lowvision restore` that can be kept."""
+    speeds = {name: curve.shares[curve.k.index(k)] for name, k in curve.speeds().items()}
+    return {"loss": curve.losses, "share_of_base_whole": curve.shares, "speeds": speeds}
 
 
 def _property(value: Any) -> Any:

@@ -64,6 +64,8 @@ def _architecture(document: Document) -> Iterator[str]:
     rows += [
         (f"branch {k}", _branch(branch, document["branches"][-1])) for k, branch in enumerate(document["branches"])
     ]
+    if len(document["branches"]) > 1:
+        rows.append(("base", f"branch {len(document['branches']) - 1}"))
     if "classifier" in document:
         rows.append(("classifier", _branch(document["classifier"])))
     rows.append(
@@ -87,6 +89,8 @@ def _measured(document: Document) -> Iterator[tuple[str, str]]:
         points = zip(curve["loss"], curve["share_of_base_whole"], strict=True)
         losses = ", ".join(f"{loss:.2g} at {share:.0%}" for loss, share in points)
         yield "curve", f"dB lost at a share of the base's cost on the whole image: {losses}"
+        speeds = ", ".join(f"{name} {share:.0%} of the base" for name, share in curve["speeds"].items())
+        yield "speeds", speeds or "none: every point loses more than 0.3 dB"
 
 
 def _branch(network: Document, base: Document | None = None) -> str:

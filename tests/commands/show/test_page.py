@@ -108,10 +108,12 @@ def test_only_what_a_document_holds_is_printed() -> None:
 
 
 def test_a_curve_is_printed_as_loss_and_cost() -> None:
-    text = page.text([recipe(measured=CURVE, curve={"loss": (0.251, 0.0), "share_of_base_whole": (0.1, 1.25)})])
+    curve = {"loss": (0.251, 0.0), "share_of_base_whole": (0.1, 1.25), "speeds": {"fast": 0.1, "best": 1.25}}
+    text = page.text([recipe(measured=CURVE, curve=curve)])
     assert "psnr 30.5\n" in text
     assert "curve/" not in text
     assert "dB lost at a share of the base's cost on the whole image: 0.25 at 10%, 0 at 125%" in text
+    assert "fast 10% of the base, best 125% of the base" in text
 
 
 def option(**changes: Any) -> dict[str, Any]:
