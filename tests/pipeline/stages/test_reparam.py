@@ -60,11 +60,11 @@ def test_a_training_stage_writes_both_forms_with_equal_outputs(folder: Path, sta
     assert (forms(path), forms(training_file(path))) == ({"plain"}, {"branches"})
     stored = architecture(path)
     load = weights.load_container if stored.classifier else weights.load_network
-    tiles = torch.rand(2, 3, 16, 16)
+    tiles = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         plain = load(path, stored, KNOWN).eval()(tiles)
         branched = load(training_file(path), architecture(training_file(path)), KNOWN).eval()(tiles)
-    torch.testing.assert_close(plain, branched, atol=1e-5, rtol=0)
+    torch.testing.assert_close(plain, branched, atol=5e-5, rtol=0)
 
 
 def test_untrained_networks_are_written_in_deployed_form_only(folder: Path) -> None:
