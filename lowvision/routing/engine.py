@@ -163,7 +163,9 @@ class Engine:
         whole: zeros (C,s*H,s*W) with the dtype and device of the networks; the bands are then views of it, and stay.
         """
         tiling, limit, image = routes.tiling, Limit(self.batch), self.on_device(image)
-        batches = (b for s in self._stretches(tiling, image.shape[0]) for b in self._batches(routes, s, limit))
+        batches = (
+            b for s in self._stretches(tiling, image.shape[0]) for b in self._batches(routes, s, limit, len(image))
+        )
         results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
         done, memory = 0, BandMemory()
         for stretch, restored_batches in groupby(results, key=lambda result: result[0].stretch):
@@ -264,12 +266,18 @@ class Engine:
             total += count * self.networks.costs((image.shape[0], *size))[branch]
         return total
 
-    def _batches(self, routes: Routes, stretch: Stretch, limit: Limit) -> Iterator[Batch]:
+    def _batches(self, routes: Routes, stretch: Stretch, limit: Limit, channels: int) -> Iterator[Batch]:
         groups: dict[tuple[int, int, int], list[Window]] = {}
         for each in self._windows(routes.tiling, routes.choice, stretch):
-            groups.setdefault((-each.branch, each.height, each.width), []).append(each)
+            groups.setdefault((each.branch, each.height, each.width), []).append(each)
+
+        def cost_of_window(group: tuple[int, int, int]) -> int:
+            branch, *size = group
+            return self.networks.costs((channels, *size))[branch]
+
         # The most expensive first, so that no thread runs a long batch alone at the end.
-        for _, windows in sorted(groups.items()):
+        for group in sorted(groups, key=cost_of_window, reverse=True):
+            windows = groups[group]
             while windows:
                 taken = tuple(windows[: limit.windows(windows[0].tiles)])
                 del windows[: len(taken)]  # the limit may fall while the batch runs

@@ -91,13 +91,12 @@ def merged(
     if geometry.merge > 1 and (branches == branches[0, 0]).all():
         return _divided(branches, geometry.merge, first_row)
     free = np.ones_like(branches, dtype=bool)
-    of_branches = [branches == branch for branch in np.unique(branches)]
     regions = []
     for shape in geometry.shapes(most):
         if not free.any():
             break
         height, width = shape
-        for row, column in _uniform_rectangles(of_branches, free, shape):
+        for row, column in _uniform_rectangles(branches, free, shape):
             rectangle = free[row : row + height, column : column + width]
             if rectangle.all():  # no region of this shape has taken a part of it
                 rectangle[:] = False
@@ -140,24 +139,22 @@ def window_size(rows: int, columns: int, tiling: Tiling, geometry: Geometry) -> 
     return height, _extent(0, columns, tiling.lefts, tiling.width, tiling, geometry)[1]
 
 
-def _uniform_rectangles(
-    of_branches: Sequence[NDArray[np.bool_]], free: NDArray[np.bool_], shape: tuple[int, int]
-) -> list[list[int]]:
-    """List row and column of every rectangle of free tiles of one branch, from top left to bottom right."""
+def _uniform_rectangles(branches: NDArray[Any], free: NDArray[np.bool_], shape: tuple[int, int]) -> list[list[int]]:
+    """List row and column of every rectangle of free tiles of one branch, from top left to bottom right.
+
+    The sides of a rectangle are powers of two: it is uniform if both halves are, and begin with the same branch.
+    """
     if any(side > length for side, length in zip(shape, free.shape, strict=True)):
         return []
-    uniform = np.logical_or.reduce([_all_within(free & tiles, shape) for tiles in of_branches])
+    uniform, first = free, branches
+    for side in (1 << power for power in range(shape[0].bit_length() - 1)):
+        same = first[:-side] == first[side:]
+        uniform, first = uniform[:-side] & uniform[side:] & same, first[:-side]
+    for side in (1 << power for power in range(shape[1].bit_length() - 1)):
+        same = first[:, :-side] == first[:, side:]
+        uniform, first = uniform[:, :-side] & uniform[:, side:] & same, first[:, :-side]
     corners: list[list[int]] = np.argwhere(uniform).tolist()
     return corners
-
-
-def _all_within(tiles: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return for each corner whether all tiles of a rectangle are True; its sides are powers of two."""
-    for side in (1 << power for power in range(shape[0].bit_length() - 1)):
-        tiles = tiles[:-side] & tiles[side:]  # of twice as many rows
-    for side in (1 << power for power in range(shape[1].bit_length() - 1)):
-        tiles = tiles[:, :-side] & tiles[:, side:]
-    return tiles
 
 
 def _extent(

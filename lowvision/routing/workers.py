@@ -15,7 +15,7 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 2
+AHEAD = 4
 """Items per thread that are queued ahead of the oldest result: no thread waits, and few results pile up."""
 
 
