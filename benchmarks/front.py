@@ -77,6 +77,8 @@ def main() -> None:
     if options.worker:
         work(options)
         return
+    if options.output:
+        import matplotlib  # noqa: F401  # a missing library must not be found after minutes of measuring
     rows = [Row.of(argument) for argument in options.rows]
     workers = [started(argument, options) for argument in options.rows]
     quality = [json.loads(answer(worker)) for worker in workers]
