@@ -57,7 +57,7 @@ DEPTHS = {suffix: BY_SUFFIX[suffix].depths for suffix in WRITABLE}
 """The suffixes that `write` supports, and the dtypes that each format holds, the best one last."""
 OPENCV = frozenset({PNG, HDR, PFM})
 """Formats that OpenCV decodes, besides JPEG, if they are not animated."""
-PROFILE = "the ICC profile, which describes other channels,"
+PROFILE = "the ICC profile, which describes other channels"
 """Name of a profile of e.g. CMYK, whose pixels became RGB."""
 FONT, FONT_WEIGHT = "sans", 400
 """A font inside OpenCV: pictures look the same on every machine."""

@@ -92,10 +92,10 @@ def test_damaged_resources_are_reported_and_the_image_is_decoded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     io.write(tmp_path / "a.tif", Image(PIXELS, metadata=Metadata(jpeg=(("APP13", b"Photoshop 3.0\0" + damage),))))
-    assert "IPTC and Photoshop's resources of JPEG do not fit" in caplog.text
+    assert "cannot hold: IPTC and Photoshop's resources of JPEG" in caplog.text
     caplog.clear()
     io.write(tmp_path / "a.jpg", Image(PIXELS, metadata=Metadata(tiff=((34377, 7, len(damage), damage),))))
-    assert "Photoshop's resources of TIFF do not fit" in caplog.text
+    assert "cannot hold: Photoshop's resources of TIFF" in caplog.text
 
 
 RESOURCES = st.lists(st.tuples(st.integers(2000, 2999), st.binary(max_size=50), st.binary(max_size=9)), max_size=4)
