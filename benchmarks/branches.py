@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
 
 import torch
 from pydantic import ValidationError
@@ -54,7 +53,7 @@ def main() -> None:
 
 def _runtimes(known: Registry) -> Iterator[tuple[str, Precision, Runtime]]:
     """Yield the usable runtimes, in every precision that they and the CPU support."""
-    precisions = get_args(Precision) if devices.multiplies_bf16() else ("f32",)
+    precisions: tuple[Precision, ...] = ("f32", "bf16") if devices.multiplies_bf16() else ("f32",)
     for name, entry in known["runtimes"].items():
         for precision in precisions:
             with suppress(ValidationError):  # a runtime may support only one

@@ -55,8 +55,7 @@ def html(measurement: FidelityMeasurement, worst: NDArray[np.uint8] | None) -> s
 
 def _rows(document: Mapping[str, Any]) -> list[list[str]]:
     """Return heading and rows of the table."""
-    rows = document["rows"]
-    return [HEADING, *(_row(row, n == document["requested"], n == len(rows) - 1) for n, row in enumerate(rows))]
+    return [HEADING, *(_row(row, n == document["requested"]) for n, row in enumerate(document["rows"]))]
 
 
 def _notes(document: Mapping[str, Any]) -> list[str]:
@@ -85,12 +84,12 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _row(row: Mapping[str, Any], is_asked: bool, is_last: bool) -> list[str]:
+def _row(row: Mapping[str, Any], is_asked: bool) -> list[str]:
     if row["max_loss"] is None:
         return ["teacher, whole image", f"{row['seconds']:.2f}", "1.00", "", "", "", "", ""]
-    is_teacher = is_last and row["shares"][-1] == 1
+    label = "every tile by the teacher" if row["shares"][-1] == 1 else f"--max-loss {_up(row['max_loss'])}"
     return [
-        ("every tile by the teacher" if is_teacher else f"--max-loss {_up(row['max_loss'])}") + " *" * is_asked,
+        f"{label}{' *' if is_asked else ''}",
         f"{row['seconds']:.2f}",
         f"{row['times_faster']:.2f}",
         f"{row['psnr_to_teacher']:.2f}",

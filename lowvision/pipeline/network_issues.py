@@ -56,7 +56,7 @@ def find(recipe: Recipe, registry: Registry) -> Iterator[NetworkIssue]:
     container = _container(networks)
     if recipe.stages.calibrate and not recipe.classifier and not isinstance(container.branches.networks[-1], Adaptive):
         yield NetworkIssue(
-            "stages.calibrate: one network that does not decide by itself costs what it costs; leave the stage out"
+            "stages.calibrate: the cost of a single network is fixed unless the network is adaptive; remove the stage"
         )
     issues = [issue for part in parts for issue in _shape_issues(part, networks[part.place], recipe)]
     yield from issues

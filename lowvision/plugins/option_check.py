@@ -55,7 +55,7 @@ def _type_of(value: str) -> str:
 
 
 def _fails_by_init(component: type[Options]) -> bool:
-    """Return True if a class has an `__init__` of its own that assigns options, which are frozen."""
+    """Return True if a class has a separate `__init__` that fails, e.g. because it assigns to an option."""
     if component.__init__ is Options.__init__:
         return False
     try:

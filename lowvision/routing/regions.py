@@ -82,10 +82,11 @@ def merged(
 ) -> list[Region]:
     """Cover rows of tiles with regions of one branch each.
 
+    Rows of a single branch are divided evenly, so that windows overlap least; otherwise regions are taken greedily,
+    from the largest shape to the smallest.
+
     choice: the branch of each tile. first_row: number of the first row within the tiles of the image. most: limit on
-    the tiles of a region, so that a small image does not leave all but one core idle. Rows of a single branch are
-    divided evenly, whose windows overlap least; otherwise regions are taken greedily from the largest shape to the
-    smallest.
+    the tiles of a region if branches differ, so that a small image does not leave all but one core idle.
     """
     branches = np.asarray(choice)
     if geometry.merge > 1 and (branches == branches[0, 0]).all():

@@ -110,7 +110,7 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, arguments:
         (["photos/b.png", "other/b.png"], "out", {}, "its result out/b.png would replace that of"),
         (["photos/b.png", "other/b.map.png"], "out", {"maps": True}, "its result out/b.map.png would replace that of"),
         (["photos"], "out.png", {}, "give a folder"),
-        (["photos/b.png"], "photos/notes.txt", {}, "give a folder"),
+        (["photos/b.png"], "photos/notes.txt", {}, "is a file, but no image; give a folder, or a name that ends in"),
         (["photos/b.png"], "out.gif", {}, "cannot write '.gif'"),
         (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave --format out or change -o"),
         (["empty"], "out", {}, "empty: no images found"),

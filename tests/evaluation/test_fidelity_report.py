@@ -46,7 +46,7 @@ def test_the_protocol_and_every_row_are_printed() -> None:
     assert any(line.startswith("* the point of --max-loss 0.3.") for line in lines)
 
 
-def test_the_last_row_is_that_of_every_tile_by_the_teacher_if_so() -> None:
+def test_a_row_names_every_tile_by_the_teacher_instead_of_a_loss() -> None:
     *rows, last = document()["rows"]
     text = fidelity_report.text(document(rows=[*rows, {**last, "max_loss": 0.0, "shares": [0.0, 1.0]}]))
     assert "every tile by the teacher" in text

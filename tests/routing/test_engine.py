@@ -125,6 +125,31 @@ def test_merged_tiles_cost_as_much_as_their_windows():
     assert restored.cost == 4 * cost.multiply_adds(network, (1, 3, 32, 32))
 
 
+def test_the_base_restores_all_tiles_if_that_costs_no_more():
+    routing = engine(repeating_container(), Geometry(merge=4))
+    image = torch.rand(3, 40, 40)  # 9 tiles of 16: one window of 40 pixels
+    choice = torch.tensor([0, 1, 1, 1, 1, 1, 1, 1, 1])
+    assert routing.given(image, choice).cost > routing.given(image, 1).cost
+    scores = torch.nn.functional.one_hot(choice, 2).float()
+    decided = replace(routing, networks=replace(routing.networks, classify=lambda _: scores), batch=9)
+    assert decided.decide(image, k=0).choice.tolist() == [1] * 9
+
+
+def test_the_most_expensive_windows_run_first():
+    ran = []
+    routing = engine(RoutedContainer(nn.Identity(), [network_of_reach(1), network_of_reach(4)]), Geometry(merge=2))
+    branches = tuple(
+        lambda x, k=k, run=run: (ran.append(routing.networks.costs(tuple(x.shape[1:]))[k]), run(x))[1]
+        for k, run in enumerate(routing.networks.branches)
+    )
+    choice = torch.zeros(6, 6, dtype=torch.long)
+    choice[2, 2] = 1
+    recorded = replace(routing, networks=replace(routing.networks, branches=branches), batch=1)
+    recorded.restore(torch.rand(3, 76, 76), choice.flatten())
+    assert ran == sorted(ran, reverse=True)
+    assert len(set(ran)) > 1
+
+
 def test_a_given_choice_does_not_run_or_count_the_classifier():
     routing = engine(repeating_container())
     assert routing.restore(torch.rand(3, 40, 40), 0).cost == 0

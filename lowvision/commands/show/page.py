@@ -90,7 +90,7 @@ def _measured(document: Document) -> Iterator[tuple[str, str]]:
         losses = ", ".join(f"{loss:.2g} at {share:.0%}" for loss, share in points)
         yield "curve", f"dB lost at a share of the base's cost on the whole image: {losses}"
         speeds = ", ".join(f"{name} {share:.0%} of the base" for name, share in curve["speeds"].items())
-        yield "speeds", speeds or "none: every point loses more than 0.3 dB"
+        yield "speeds", speeds or "none: every point loses more than `fast` allows"
 
 
 def _branch(network: Document, base: Document | None = None) -> str:
