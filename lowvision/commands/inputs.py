@@ -173,7 +173,7 @@ def _check_folder(output: Path | Location) -> None:
         raise UsageError(f"{output}: names a file, but there may be several results; give a folder")
     if output.exists() if isinstance(output, Path) else output.is_file():
         raise UsageError(f"{output}: is a file, but no image; give a folder, or a name that ends in one of {ENDINGS}")
-    if kind and kind.startswith("image/"):
+    if kind and (kind.startswith("image/") or isinstance(output, Path)):
         raise UsageError(f"{output}: cannot write '{output.suffix}'; choose from {ENDINGS}")
 
 

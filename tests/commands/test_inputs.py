@@ -112,6 +112,7 @@ def test_earlier_results_below_the_input_are_not_inputs(photos: Path, arguments:
         (["photos"], "out.png", {}, "give a folder"),
         (["photos/b.png"], "photos/notes.txt", {}, "is a file, but no image; give a folder, or a name that ends in"),
         (["photos/b.png"], "out.gif", {}, "cannot write '.gif'"),
+        (["photos/b.png"], "out.txt", {}, "cannot write '.txt'"),
         (["photos/b.png"], "out.jpg", {"ending": ".png"}, "leave --format out or change -o"),
         (["empty"], "out", {}, "empty: no images found"),
         (["photos/b.png"], "out.png", {"suffix": "_x4"}, "--suffix _x4: -o out.png is the name of the result"),
