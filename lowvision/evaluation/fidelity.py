@@ -61,7 +61,9 @@ class Way:
     seconds: list[float] = field(default_factory=list)
     """Quickest seconds of each photograph."""
     psnr: list[float] = field(default_factory=list)
-    """PSNR of each photograph to the teacher in dB."""
+    """PSNR of each photograph to the teacher in dB; on tiles, if it sees its whole input."""
+    psnr_to_whole: list[float] = field(default_factory=list)
+    """PSNR of each photograph to the teacher on the whole image in dB."""
     tile_losses: list[NDArray[np.float64]] = field(default_factory=list)
     tiles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(M,) number of tiles per branch."""
@@ -79,6 +81,7 @@ class Way:
             "k": self.k,
             "psnr_to_teacher": float(np.mean(self.psnr)),
             "psnr_to_teacher_worst": min(self.psnr),
+            "psnr_to_whole": float(np.mean(self.psnr_to_whole)),
             "tile_loss_p99": float(np.percentile(np.concatenate(self.tile_losses), calibration.PERCENTILE)),
             "shares": (self.tiles / self.tiles.sum()).tolist(),
             "seams": float(np.mean(ratios)) if ratios else None,
@@ -252,7 +255,8 @@ def _compare(way: Way, result: RestoredTiles, reference: Tensor, whole: Tensor, 
     """Record the quality of a routed image."""
     crop = engine.scale if engine.scale > 1 else 0
     image = result.image.cpu()
-    way.psnr.append(next(iter(psnrs(image, reference, crop).values())))
+    for kept, other in ((way.psnr, reference), (way.psnr_to_whole, whole)):
+        kept.append(next(iter(psnrs(image, other, crop).values())))
     sizes = oracle.tile_sizes(result.tiling, len(image), engine.scale)
     errors = oracle.tile_errors(image, reference.clamp(0, 1), result.tiling, engine.scale) / sizes
     way.tile_losses.append(10 * np.log10(1 + errors / TEACHER_ERROR))

@@ -116,6 +116,7 @@ def test_every_point_of_the_curve_is_routed_by_its_multiplier(measurement: Fidel
     assert points[-1]["tile_loss_p99"] == pytest.approx(0, abs=0.01)  # a tile lacks the pixels beyond its overlap
     assert points[0]["tile_loss_p99"] > 0.1
     assert points[0]["psnr_to_teacher"] < points[-1]["psnr_to_teacher"]
+    assert all(row["psnr_to_whole"] == row["psnr_to_teacher"] for row in points)  # its receptive field is limited
     assert all(row["times_faster"] == pytest.approx(teacher["seconds"] / row["seconds"]) for row in points)
 
 
@@ -300,12 +301,14 @@ def test_ways_are_timed_in_turn_and_the_quickest_round_counts(
 )
 def test_a_row_sums_seconds_and_reports_mean_and_worst(seconds: list[float], psnr: list[float], teacher: float) -> None:
     seams = [(1.0, 2.0), (3.0, 2.0), (math.inf, 1.0), (1.0, 0.0), (1.0, math.inf), (1.0, math.nan)]
-    way = Way(0.3, 1.5, seconds, psnr, [np.arange(60.0), np.arange(60.0, 101.0)], np.array([1, 3]), seams)
+    tile_losses = [np.arange(60.0), np.arange(60.0, 101.0)]
+    way = Way(0.3, 1.5, seconds, psnr, psnr[:1], tile_losses, np.array([1, 3]), seams)
     row = way.summary(teacher)
     assert row["seconds"] == pytest.approx(sum(seconds))
     assert row["times_faster"] == pytest.approx(teacher / sum(seconds))
     assert row["psnr_to_teacher"] == pytest.approx(sum(psnr) / len(psnr))
     assert row["psnr_to_teacher_worst"] == min(psnr)
+    assert row["psnr_to_whole"] == psnr[0]
     assert row["tile_loss_p99"] == pytest.approx(99)
     assert row["shares"] == [0.25, 0.75]
     assert row["seams"] == pytest.approx((0.5 + 1.5) / 2)  # of the photographs whose borders can be compared

@@ -21,11 +21,12 @@ from lowvision.routing.tiling import up
 NARROW = (32, 4)
 """Size and overlap for a small receptive field: neighbours are merged, so that small tiles cost little."""
 WIDE = ((64, 4), (96, 8), (128, 16))
-"""Sizes and overlaps for a receptive field that is larger than a tile, or unlimited; the smallest sufficient one is
-chosen. RRDB (radius 349) needs the largest: docs/accelerate.md, "Measure networks of other people"."""
+"""Sizes and overlaps for a receptive field that is larger than a tile; the smallest sufficient one is chosen. RRDB
+(radius 349) needs the largest: docs/accelerate.md, "Measure networks of other people"."""
 WIDE_REACH = 64
 """Radius of the receptive field from which tiles are wide."""
-MEASURED_PHOTOGRAPHS = 2
+MEASURED_PHOTOGRAPHS = 4
+"""Photographs on which one size of tiles is compared with the network on larger windows."""
 BUDGET_OF_TILES = 0.5
 """Part of the squared error at the requested loss that tiles alone may cause; the rest is left to the students."""
 
@@ -33,27 +34,23 @@ Run = Callable[[Tensor, str], Tensor]
 """The network on a named image, (C,h,w) -> (C,s*h,s*w)."""
 
 
-def smallest(teacher: Architecture) -> Tile:
-    """Return the tile for a network by its receptive field alone."""
-    reach = teacher.branches[-1].reach(teacher.task)
-    size, overlap = NARROW if reach is not None and reach < WIDE_REACH else WIDE[0]
-    return _tile(teacher, size, overlap)
-
-
 def sufficient(
     teacher: Architecture, photographs: Sequence[Photograph], max_loss: float, run: Run, say: Callable[[str], None]
 ) -> Tile:
     """Return the smallest tile on which a network gives nearly what it gives on the whole image.
 
-    Only networks whose receptive field is limited and wide are measured: with a small one tiles differ at their borders
-    alone, and one without a limit is compared to its own tiles. Tiles are at most half as large as the photographs.
+    With a small receptive field tiles differ at their borders alone: nothing is measured. Tiles of a network without a
+    limit keep their size, since no size is certain to suffice; they are merged if that hardly changes them. Tiles are
+    at most half as large as the photographs.
     """
     reach = teacher.branches[-1].reach(teacher.task)
-    if reach is None or reach < WIDE_REACH:
-        return smallest(teacher)
-    sides = [min(photograph.lq_size) for photograph in photographs]
-    most = statistics.median(sides) / 2 if sides else 0
-    first, *larger = (_tile(teacher, size, overlap) for size, overlap in WIDE)
+    if reach is None:
+        return _unlimited(teacher, photographs, max_loss, run, say)
+    if reach < WIDE_REACH:
+        return _tile(teacher, NARROW)
+    lengths = [min(photograph.lq_size) for photograph in photographs]
+    most = statistics.median(lengths) / 2 if lengths else 0
+    first, *larger = (_tile(teacher, sides) for sides in WIDE)
     *measured, largest = [first, *(tile for tile in larger if tile.size <= most)]
     needed = _needed(max_loss)
     for tile in measured:
@@ -64,20 +61,40 @@ def sufficient(
     return largest
 
 
+def _unlimited(
+    teacher: Architecture, photographs: Sequence[Photograph], max_loss: float, run: Run, say: Callable[[str], None]
+) -> Tile:
+    """Return the tile for a network that sees its whole input.
+
+    Routed images hold single tiles of the network beside merged ones, and are compared with it on all tiles. If a
+    single tile differs too much from a merged one, every tile is restored alone: then its tiles are always the same.
+    """
+    tile, needed = _tile(teacher, WIDE[0]), _needed(max_loss)
+    reached = _fidelity(teacher, tile, photographs, run)
+    merges = reached >= needed
+    say(
+        f"tiles of {tile.size} pixels: {reached:.1f} dB to the network on four tiles at once, needed are {needed:.1f}: "
+        f"neighbours are {'merged' if merges else 'not merged'}"
+    )
+    return tile.replace(merge=merges)
+
+
 def _needed(max_loss: float) -> float:
     """Return the PSNR to the whole image in dB that tiles need."""
     error = BUDGET_OF_TILES * TEACHER_ERROR * (10 ** (max_loss / 10) - 1)
     return -10 * math.log10(error) if error else math.inf
 
 
-def _tile(teacher: Architecture, size: int, overlap: int) -> Tile:
-    backbone = teacher.branches[-1]
-    is_unlimited = backbone.reach(teacher.task) is None
-    return Tile(size=up(size, backbone.multiple_of), overlap=overlap, merge=is_unlimited)
+def _tile(teacher: Architecture, sides: tuple[int, int]) -> Tile:
+    """Return the tile of a size and an overlap that suits a network."""
+    size, overlap = sides
+    return Tile(size=up(size, teacher.branches[-1].multiple_of), overlap=overlap)
 
 
 def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run) -> float:
     """Return the PSNR of tiles to the whole image in dB: a mean over squares of 2x2 tiles from a few photographs.
+
+    Infinite without a photograph that is large enough.
 
     A tile of such a square has two neighbours, one inside a large image four: its squared error counts twice.
     """
@@ -87,7 +104,7 @@ def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograp
         image = _centre(photograph, side)
         whole, tiled = run(image, photograph.name), _tiled(teacher, tile, image, photograph.name, run)
         psnrs.append(float(metrics.psnr(tiled.clamp(0, 1)[None], whole.clamp(0, 1)[None])))
-    return statistics.mean(psnrs) - 10 * math.log10(2)
+    return statistics.mean(psnrs) - 10 * math.log10(2) if psnrs else math.inf
 
 
 def _centre(photograph: Photograph, side: int) -> Tensor:

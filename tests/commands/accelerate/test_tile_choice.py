@@ -66,14 +66,6 @@ def chosen(
     return tile.size, tile.overlap
 
 
-@pytest.mark.parametrize(
-    ("radius", "size", "merges"), [(18, 32, False), (63, 32, False), (64, 64, False), (None, 64, True)]
-)
-def test_a_network_that_sees_far_gets_tiles_with_more_context(radius: int | None, size: int, merges: bool) -> None:
-    tile = tile_choice.smallest(teacher(radius))
-    assert (tile.size, tile.merge) == (size, merges)
-
-
 def test_tiles_that_give_the_whole_image_are_as_small_as_possible(noisy: tuple[Photograph, ...]) -> None:
     assert chosen(64, noisy, 0.05, enlarged) == (64, 4)
 
@@ -85,14 +77,25 @@ def test_tiles_grow_until_they_suffice_for_the_loss(noisy: tuple[Photograph, ...
     assert sizes[-1] == tile_choice.WIDE[-1]
 
 
-@pytest.mark.parametrize(("radius", "expected"), [(18, tile_choice.NARROW), (None, tile_choice.WIDE[0])])
-def test_other_networks_are_not_measured(
-    radius: int | None, expected: tuple[int, int], noisy: tuple[Photograph, ...]
+@pytest.mark.parametrize(("radius", "expected"), [(18, tile_choice.NARROW), (63, tile_choice.NARROW)])
+def test_a_network_with_a_small_receptive_field_is_not_measured(
+    radius: int, expected: tuple[int, int], noisy: tuple[Photograph, ...]
 ) -> None:
     def run(image: Tensor, name: str) -> Tensor:
         raise AssertionError("measured")
 
     assert chosen(radius, noisy, 0.3, run) == expected
+
+
+@pytest.mark.parametrize(("run", "merges"), [(enlarged, True), (surroundings, False)])
+def test_a_network_without_a_limit_is_merged_if_its_tiles_hardly_change(
+    run: tile_choice.Run, merges: bool, noisy: tuple[Photograph, ...]
+) -> None:
+    said: list[str] = []
+    tile = tile_choice.sufficient(teacher(None), noisy, 0.05, run, said.append)
+    assert (tile.size, tile.overlap) == tile_choice.WIDE[0]
+    assert tile.merge is merges
+    assert ("not merged" in said[0]) is not merges
 
 
 @pytest.mark.parametrize(("side", "size"), [(70, 64), (200, 96), (260, 128)])
