@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lowvision.plugins.contracts import Adaptive
 from lowvision.routing.engine import Engine
+from lowvision.system import devices
 
 
 def adapt(network: Adaptive, engine: Engine, image: Tensor) -> tuple[Tensor, int]:
@@ -28,7 +29,7 @@ def adaptive_engine(network: Adaptive, engine: Engine) -> tuple[Engine, list[Ten
     spent: list[Tensor] = []
 
     def run(tiles: Tensor) -> Tensor:
-        restored, multiply_adds = network.adapt(tiles)
+        restored, multiply_adds = network.adapt(devices.in_fast_layout(tiles))
         spent.append(multiply_adds.sum())
         return restored
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision.routing.regions import Window
-from lowvision.routing.tiling import Span
+
+Seams = tuple[int, int, tuple[int, int, int, int]]
+"""Rows and columns that a window keeps, in pixels of the image, and its fades."""
 
 
 class BandMemory:
@@ -48,19 +50,17 @@ class Band:
         self._pixels, self._first, self._scale = pixels, first, scale
 
     def add(self, restored: Tensor, windows: Sequence[Window]) -> None:
-        """Add restored windows (N,C,s*height,s*width) of one size; the tensor is modified in place.
+        """Add restored windows (N,C,s*height,s*width) of one size, multiplied by their weights.
 
-        Few operations per batch and three per window: an accelerator waits for the host otherwise.
+        One operation per window reads and writes each pixel once; most windows of a batch share their weights.
         """
-        down = self._weights(restored.shape[2], [(w.top, w.rows, w.fades[:2]) for w in windows], restored)
-        right = self._weights(restored.shape[3], [(w.left, w.columns, w.fades[2:]) for w in windows], restored)
-        restored.mul_((down[:, :, None] * right[:, None, :])[:, None])  # one pass over the images
-        places = [
-            _view(self._pixels, int(self._pixels.storage_offset()), w, self._first, 0, self._scale) for w in windows
-        ]
+        weights = {seams: self._weights(seams, restored) for seams in {_seams(each) for each in windows}}
+        offset = int(self._pixels.storage_offset())
         start, step = int(restored.storage_offset()), restored.stride(0)
-        pieces = [_view(restored[0], start + n * step, w, w.top, w.left, self._scale) for n, w in enumerate(windows)]
-        torch._foreach_add_(places, pieces)
+        for n, each in enumerate(windows):
+            place = _view(self._pixels, offset, each, self._first, 0, self._scale)
+            piece = _view(restored[0], start + n * step, each, each.top, each.left, self._scale)
+            place.addcmul_(piece, weights[_seams(each)])
 
     def above(self, row: int) -> Tensor:
         """Return the pixels (C,h,s*W) above a row of the LQ image."""
@@ -70,14 +70,20 @@ class Band:
         """Return the pixels (C,h,s*W) from a row of the LQ image on."""
         return self._pixels[:, self._scale * (row - self._first) :]
 
-    def _weights(self, length: int, axes: Iterable[tuple[int, Span, tuple[int, int]]], like: Tensor) -> Tensor:
-        """Return the weights (N,length) along one axis of windows: start, kept span and fades in LQ pixels."""
-        exact, scale = like.dtype == torch.float64, self._scale
-        rows = [
-            _profile(length, scale * (kept[0] - start), scale * (kept[1] - start), scale * before, scale * after, exact)
-            for start, kept, (before, after) in axes
-        ]
-        return torch.from_numpy(np.stack(rows)).to(like.device, like.dtype)
+    def _weights(self, seams: Seams, like: Tensor) -> Tensor:
+        """Return the weights (s*rows,s*columns) of the part that a window keeps."""
+        rows, columns, fades = seams
+        down, right = (
+            torch.from_numpy(_profile(self._scale * length, self._scale * before, self._scale * after))
+            for length, before, after in ((rows, *fades[:2]), (columns, *fades[2:]))
+        )
+        return down.to(like.device, like.dtype)[:, None] * right.to(like.device, like.dtype)
+
+
+def _seams(window: Window) -> Seams:
+    """Return what the weights of a window depend on: rows and columns that it keeps, and its fades."""
+    (top, bottom), (left, right) = window.rows, window.columns
+    return bottom - top, right - left, window.fades
 
 
 def _view(planes: Tensor, offset: int, window: Window, top: int, left: int, scale: int) -> Tensor:
@@ -94,19 +100,16 @@ def _view(planes: Tensor, offset: int, window: Window, top: int, left: int, scal
 
 
 @lru_cache(maxsize=1024)  # an image has thousands of windows but few shapes of them
-def _profile(length: int, first: int, last: int, before: int, after: int, exact: bool) -> NDArray[np.floating]:
-    """Return the weights along an axis: 1 from first to last, with linear ramps over the seams, and 0 outside.
+def _profile(length: int, before: int, after: int) -> NDArray[np.float64]:
+    """Return the weights along an axis: 1 with linear ramps over the seams before and after.
 
-    At a seam, one window has the ramp from near 0 to near 1 and its neighbour 1 minus that. exact: in float64.
+    At a seam, one window has the ramp from near 0 to near 1 and its neighbour 1 minus that.
     """
-    dtype = np.float64 if exact else np.float32
-    weights: NDArray[np.floating] = np.zeros(length, dtype)
-    weights[first:last] = 1
-    weights[first : first + before] *= _ramp(before, dtype)
-    weights[last - after : last] *= dtype(1) - _ramp(after, dtype)
+    weights = np.ones(length)
+    weights[:before] *= _ramp(before)
+    weights[length - after :] *= 1 - _ramp(after)
     return weights
 
 
-def _ramp(length: int, dtype: type[np.floating]) -> NDArray[np.floating]:
-    ramp: NDArray[np.floating] = (np.arange(length, dtype=dtype) + dtype(0.5)) / dtype(max(length, 1))
-    return ramp
+def _ramp(length: int) -> NDArray[np.float64]:
+    return (np.arange(length) + 0.5) / max(length, 1)

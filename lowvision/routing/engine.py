@@ -229,7 +229,7 @@ class Engine:
 
         @torch.inference_mode()
         def classify_batch(first: int) -> Tensor:
-            tiles = self._prepared(cut_all(image, corners[first : first + at_once], self.size, self.size))
+            tiles = cut_all(image, corners[first : first + at_once], self.size, self.size)
             with devices.exact_float32(tiles.device):
                 return run_in_parts(self.networks.classify, tiles, limit, 1).float().cpu()
 
@@ -289,8 +289,4 @@ class Engine:
         tiles = cut_all(image, [(w.top, w.left) for w in batch.windows], first.height, first.width)
         branch = self.networks.branches[first.branch]
         # Contiguous planes: blending channels-last windows takes three times as long.
-        return run_in_parts(branch, self._prepared(tiles), limit, first.tiles).contiguous()
-
-    def _prepared(self, tiles: Tensor) -> Tensor:
-        """Convert tiles to the memory format in which they are fast."""
-        return tiles.contiguous(memory_format=devices.layout(tiles.device))
+        return run_in_parts(branch, tiles, limit, first.tiles).contiguous()

@@ -9,6 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from lowvision.routing.container import RoutedContainer
+from lowvision.system import devices
 
 Run = Callable[[Tensor], Tensor]
 """A branch, (B,C,h,w) -> (B,C,s*h,s*w), or a classifier, (B,C,h,w) -> logits (B,M)."""
@@ -29,9 +30,13 @@ class Networks:
 def of(container: RoutedContainer) -> Networks:
     """Return the networks of a container, run by PyTorch unmodified."""
     branches = container.branches
+
+    def branch(tiles: Tensor, k: int) -> Tensor:
+        return branches.one(devices.in_fast_layout(tiles), k=k)
+
     return Networks(
-        container.classify,
-        tuple(partial(branches.one, k=k) for k in range(len(branches))),
+        lambda tiles: container.classify(devices.in_fast_layout(tiles)),
+        tuple(partial(branch, k=k) for k in range(len(branches))),
         branches.costs,
         container.classifier_cost,
     )

@@ -88,7 +88,7 @@ class StillEngine(Engine):
         results = [result for result in known if result is not None]
         self.recalled.current.update(zip(batch.windows, results, strict=True))
         self.recalled.reused += [self._tiles_and_cost(image, each) for each in batch.windows if each not in changed]
-        return torch.stack(results)  # a copy: blending changes it
+        return torch.stack(results)
 
     def _recalled(self, window: Window) -> Tensor | None:
         result = self.recalled.windows.get(window)

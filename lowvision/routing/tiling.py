@@ -74,13 +74,15 @@ def split(image: Tensor, tiling: Tiling, first: int = 0, count: int | None = Non
 
 
 def cut_all(image: Tensor, corners: Sequence[tuple[int, int]], height: int, width: int) -> Tensor:
-    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), like `cut`, in a few operations.
+    """Cut (N,C,height,width) out of image (C,H,W) at N corners (top, left), like `cut`.
 
     A piece starts inside the image; it crosses the border only if the image is smaller than the piece.
     """
     if image.shape[1] < height or image.shape[2] < width:
         image = cut(image, 0, 0, max(height, image.shape[1]), max(width, image.shape[2]))
-    tops, lefts = torch.tensor(corners, device=image.device).unbind(1)
+    if image.device.type == "cpu":
+        return unit(torch.stack([image[:, top : top + height, left : left + width] for top, left in corners]))
+    tops, lefts = torch.tensor(corners, device=image.device).unbind(1)  # few operations: the accelerator does not wait
     pieces = image.unfold(1, height, 1).unfold(2, width, 1)  # (C, H-height+1, W-width+1, height, width), a view
     return unit(pieces.permute(1, 2, 0, 3, 4)[tops, lefts])
 

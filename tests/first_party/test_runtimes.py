@@ -20,7 +20,7 @@ from lowvision import RunError, Runtime, Trained, WeightsError, upsample
 from lowvision.inference import ncnn_graph, onnx_graph
 from lowvision.plugins import registry
 from lowvision_runtimes import Ncnn, OnnxRuntime, OpenVINO, Torch
-from lowvision_runtimes.torch_runtime import Prepared, _halve
+from lowvision_runtimes.torch_runtime import ImageShuffle, Prepared, _halve
 
 CLOSE = 1e-5
 """Tolerance for the sums of a convolution in another order."""
@@ -269,6 +269,24 @@ def test_float16_needs_an_accelerator_and_rounds_less_than_bfloat16(trained: InM
         assert output.dtype == torch.float32
         errors.append((output - expected_output(trained, x)).abs().max().item())
     assert 0 < errors[0] < errors[1] / 4
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("colours", "factor"), [(3, 4), (1, 2), (4, 3), (5, 2)])
+def test_the_shuffle_of_torch_gives_the_pixels_of_pytorch(
+    colours: int, factor: int, layout: torch.memory_format
+) -> None:
+    features = torch.rand(2, colours * factor**2, 5, 7).contiguous(memory_format=layout)
+    shuffled = ImageShuffle(factor)(features)
+    assert torch.equal(shuffled, nn.functional.pixel_shuffle(features, factor))
+
+
+def test_images_leave_torch_in_planes() -> None:
+    features = nn.Conv2d(3, 12, 3, padding=1)
+    inside = nn.Sequential(features, nn.Sequential(nn.PixelShuffle(2)))
+    image = Prepared(inside, 1, "cpu", compiled=False, precision="f32")(torch.rand(1, 3, 8, 8))
+    assert image.is_contiguous()
+    assert type(inside[1][0]) is ImageShuffle
 
 
 def test_linear_layers_are_rounded_once() -> None:

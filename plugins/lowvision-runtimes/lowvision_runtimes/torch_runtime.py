@@ -7,11 +7,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lowvision import Precision
 from lowvision_runtimes import cores
 
 HALVES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "f16": torch.float16}
+
+
+COLOURS = 4
+"""Most channels of an image."""
+
+
+class ImageShuffle(nn.Module):
+    """A pixel shuffle whose result, if it is an image, lies in planes, which is what follows a network.
+
+    That of PyTorch keeps channels last, and bringing its result into planes takes as long again.
+    """
+
+    def __init__(self, factor: int):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features: Tensor) -> Tensor:
+        batch, channels, height, width = features.shape
+        colours = channels // self.factor**2
+        if colours > COLOURS:
+            return functional.pixel_shuffle(features, self.factor)
+        blocks = features.unflatten(1, (colours, self.factor, self.factor)).permute(0, 1, 4, 2, 5, 3)
+        return blocks.reshape(batch, colours, self.factor * height, self.factor * width)
 
 
 class Prepared:
@@ -24,6 +48,8 @@ class Prepared:
         self._half = HALVES.get(precision)
         if self._half:
             _halve(module, self._half)
+        if self._device.type == "cpu" and not compiled:
+            _shuffle_to_planes(module)
         self._network: Any = module.to(self._device).to(memory_format=self._layout)
         if compiled:
             self._network = torch.compile(self._network)
@@ -38,6 +64,13 @@ class Prepared:
         autocast = torch.autocast(self._device.type, half, enabled=self._half is not None, cache_enabled=False)
         with torch.inference_mode(), autocast:
             return self._network(x).float()  # a no-op in float32
+
+
+def _shuffle_to_planes(module: nn.Module) -> None:
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if type(child) is nn.PixelShuffle:
+                setattr(parent, name, ImageShuffle(child.upscale_factor))
 
 
 def _halve(module: nn.Module, half: torch.dtype) -> None:
