@@ -25,8 +25,9 @@ WIDE = ((64, 4), (96, 8), (128, 16))
 (radius 349) needs the largest: docs/accelerate.md, "Measure networks of other people"."""
 WIDE_REACH = 64
 """Radius of the receptive field from which tiles are wide."""
-MEASURED_PHOTOGRAPHS = 5
-"""Photographs on which one size of tiles is compared with the network on larger windows."""
+SIZED_ON, MERGED_ON = 2, 5
+"""Photographs on which tiles are compared with the network on larger windows: to choose their size, for networks that
+are often slow, and to choose whether they are merged, for which the difference to the needed fidelity is smaller."""
 BUDGET_OF_TILES = 0.5
 """Part of the squared error at the requested loss that tiles alone may cause; the rest is left to the students."""
 
@@ -54,7 +55,7 @@ def sufficient(
     *measured, largest = [first, *(tile for tile in larger if tile.size <= most)]
     needed = _needed(max_loss)
     for tile in measured:
-        reached = _fidelity(teacher, tile, photographs, run)
+        reached = _fidelity(teacher, tile, photographs, run, SIZED_ON)
         say(f"tiles of {tile.size} pixels: {reached:.1f} dB to the network on the whole image, needed are {needed:.1f}")
         if reached >= needed:
             return tile
@@ -70,7 +71,7 @@ def _unlimited(
     single tile differs too much from a merged one, every tile is restored alone: then its tiles are always the same.
     """
     tile, needed = _tile(teacher, WIDE[0]), _needed(max_loss)
-    reached = _fidelity(teacher, tile, photographs, run)
+    reached = _fidelity(teacher, tile, photographs, run, MERGED_ON)
     merges = reached >= needed
     say(
         f"tiles of {tile.size} pixels: {reached:.1f} dB to the network on four tiles at once, needed are {needed:.1f}: "
@@ -91,8 +92,8 @@ def _tile(teacher: Architecture, sides: tuple[int, int]) -> Tile:
     return Tile(size=up(size, teacher.branches[-1].multiple_of), overlap=overlap)
 
 
-def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run) -> float:
-    """Return the PSNR of tiles to the whole image in dB: the median of squares of 2x2 tiles from a few photographs.
+def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run, count: int) -> float:
+    """Return the PSNR of tiles to the whole image in dB: the median of squares of 2x2 tiles from `count` photographs.
 
     A mean would be that of a photograph of the sky, on which tiles differ by 20 dB less.
 
@@ -102,7 +103,7 @@ def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograp
     """
     side = 2 * tile.size - tile.overlap
     psnrs = []
-    for photograph in [p for p in photographs if min(p.lq_size) >= side][:MEASURED_PHOTOGRAPHS]:
+    for photograph in [p for p in photographs if min(p.lq_size) >= side][:count]:
         image = _centre(photograph, side)
         whole, tiled = run(image, photograph.name), _tiled(teacher, tile, image, photograph.name, run)
         psnrs.append(float(metrics.psnr(tiled.clamp(0, 1)[None], whole.clamp(0, 1)[None])))
