@@ -95,11 +95,9 @@ def _tile(teacher: Architecture, sides: tuple[int, int]) -> Tile:
 def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run, count: int) -> float:
     """Return the PSNR of tiles to the whole image in dB: the median of squares of 2x2 tiles from `count` photographs.
 
-    A mean would be that of a photograph of the sky, on which tiles differ by 20 dB less.
-
-    Infinite without a photograph that is large enough.
-
-    A tile of such a square has two neighbours, one inside a large image four: its squared error counts twice.
+    Infinite without a photograph that is large enough. A mean would follow single photographs of the sky, on which
+    tiles differ by 20 dB less. A tile of such a square has two neighbours, one inside a large image four: its squared
+    error counts twice.
     """
     side = 2 * tile.size - tile.overlap
     psnrs = []
