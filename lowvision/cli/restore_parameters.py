@@ -25,7 +25,7 @@ Output = Annotated[
 ]
 Maps = Annotated[bool, typer.Option("--map", help="Also write NAME.map.png, which shows the branch per tile.")]
 FileFormat = Annotated[
-    Literal["png", "jpg", "tif", "webp", "bmp"] | None,
+    Literal["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp"] | None,
     typer.Option("--format", help="File format of the results. Default: that of each input."),
 ]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP; WebP is lossless at 100.")]

@@ -159,7 +159,7 @@ def _is_one_file(patterns: Sequence[str], output: Path | Location) -> bool:
 
 
 def _with_ending(output: Path | Location, ending: str | None) -> Path | Location:
-    if ending and output.suffix.lower() != ending:
+    if ending and BY_SUFFIX.get(output.suffix.lower()) is not BY_SUFFIX[ending]:
         raise UsageError(f"{output}: does not end in {ending}, the ending of --format; leave --format out or change -o")
     return output
 

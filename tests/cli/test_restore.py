@@ -53,6 +53,8 @@ def test_restore_prints_a_line_or_json(run_command: RunCommand, weights_file: Pa
     )
     assert result.code == 1
     assert json.loads(result.out)["total"].items() >= {"restored": 0, "skipped": 1, "failed": 1}.items()
+    assert run_command(*arguments[:-1], "--format", "jpeg").code == 1
+    assert (tmp_path / "out" / "a b é.jpeg").is_file()
 
 
 def piped(weights_file: Path, content: bytes, *more: str) -> subprocess.CompletedProcess[bytes]:

@@ -128,6 +128,11 @@ def test_contradictory_arguments_are_refused(
         results(*arguments, output=output, **more)
 
 
+@pytest.mark.parametrize(("output", "ending"), [("out.jpg", ".jpeg"), ("out.JPEG", ".jpg"), ("out.tif", ".tiff")])
+def test_another_ending_of_the_same_format_is_no_contradiction(photos: Path, output: str, ending: str) -> None:
+    assert results("photos/b.png", output=output, ending=ending) == [output]
+
+
 def test_an_input_behind_a_link_is_not_replaced(photos: Path) -> None:
     Path("link").symlink_to("photos")
     with pytest.raises(UsageError, match="would replace an input"):
