@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def evaluate(
     weights: WeightsFile,
     folders: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="PHOTOS...",
-            help="Folders of ground truth, or of pairs, e.g. with subfolders gt/ and lq/; or names of data sets, e.g. "
-            "samples_test.",
+            help="Folders of ground truth, or of pairs, e.g. with subfolders gt/ and lq/; or data sets as in a recipe, "
+            "e.g. samples_test or '{zip: {path: photos.zip}}'.",
         ),
     ],
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
@@ -133,19 +133,27 @@ def _metrics(texts: list[str] | None, registry: Registry) -> dict[str, Metric]:
     return Evaluate(metrics=chosen).named_metrics(registry)
 
 
-def _measured(photos: Path, downscale: float, longer_side: int | None, has_gt: bool, registry: Registry) -> Dataset:
-    """Return the data set of this name, unless there is a folder of this name, or the folder. Raises UsageError."""
-    from lowvision.commands.component_argument import choose_component
+def _measured(text: str, downscale: float, longer_side: int | None, has_gt: bool, registry: Registry) -> Dataset:
+    """Return the data set of this name, unless there is a folder of this name, or the folder. Raises UsageError.
+
+    A mapping is a data set with options, as in a recipe.
+    """
+    from lowvision.commands.component_argument import choose_component, parse_component
     from lowvision.errors import UsageError
     from lowvision.plugins.folder_dataset import Folder
 
-    name = str(photos)
-    if photos.exists() or name not in registry["datasets"]:
-        return Folder(path=name, downscale=downscale, longer_side=longer_side, has_gt=has_gt)
+    dataset: Dataset
+    if _is_mapping(text):
+        if (downscale, longer_side, has_gt) != (1, None, True):
+            raise UsageError(f"--downscale, --longer-side and --no-gt are for folders; give them as options of {text}")
+        dataset = parse_component("datasets", text, "PHOTOS", registry)
+        return dataset
+    if Path(text).exists() or text not in registry["datasets"]:
+        return Folder(path=text, downscale=downscale, longer_side=longer_side, has_gt=has_gt)
     if not has_gt:
-        raise UsageError(f"--no-gt: '{name}' is a data set, not a folder of degraded images; give a folder")
+        raise UsageError(f"--no-gt: '{text}' is a data set, not a folder of degraded images; give a folder")
     sizes = {"downscale": downscale, "longer_side": longer_side}
-    dataset: Dataset = choose_component("datasets", {name: sizes}, name, registry)
+    dataset = choose_component("datasets", {text: sizes}, text, registry)
     return dataset
 
 
@@ -165,11 +173,21 @@ def _dataset(text: str, downscale: float, longer_side: int | None, registry: Reg
     return dataset
 
 
-def _names(folders: list[Path]) -> dict[str, Path]:
+def _names(texts: list[str]) -> dict[str, str]:
     """Map the name of each folder or data set to it; equal names are extended by parent folders."""
-    named: dict[str, Path] = {}
-    for folder in folders:
-        parts = [part for part in folder.resolve().parts if part != folder.anchor]
-        names = ("-".join(parts[-n:]) for n in range(1, len(parts) + 1))
-        named[next((name for name in names if name not in named), str(folder))] = folder
+    named: dict[str, str] = {}
+    for text in texts:
+        names = [text.strip("{ ").partition(":")[0]] if _is_mapping(text) else _endings(Path(text).resolve())
+        named[next((name for name in names if name not in named), text)] = text
     return named
+
+
+def _endings(folder: Path) -> list[str]:
+    """Return the last part of a path, the last two, and so on."""
+    parts = [part for part in folder.parts if part != folder.anchor]
+    return ["-".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+
+
+def _is_mapping(text: str) -> bool:
+    """Return True for a data set written as in a recipe with options, e.g. `{zip: {path: photos.zip}}`."""
+    return text.startswith("{")
