@@ -74,10 +74,11 @@ class Band:
         """Return the weights (s*rows,s*columns) of the part that a window keeps."""
         rows, columns, fades = seams
         down, right = (
-            torch.from_numpy(_profile(self._scale * length, self._scale * before, self._scale * after))
-            for length, before, after in ((rows, *fades[:2]), (columns, *fades[2:]))
+            # The dtype first: some accelerators lack float64.
+            torch.from_numpy(_profile(*(self._scale * pixels for pixels in axis))).to(like.dtype).to(like.device)
+            for axis in ((rows, *fades[:2]), (columns, *fades[2:]))
         )
-        return down.to(like.device, like.dtype)[:, None] * right.to(like.device, like.dtype)
+        return down[:, None] * right
 
 
 def _seams(window: Window) -> Seams:
