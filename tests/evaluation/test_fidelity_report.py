@@ -16,6 +16,7 @@ from lowvision.evaluation.fidelity_report import GAP, HEADER, SIDE
 
 def row(max_loss: float | None, **changes: Any) -> dict[str, Any]:
     figures = {"seconds": 2.0, "times_faster": 4.0, "psnr_to_teacher": 41.0, "psnr_to_teacher_worst": 39.5}
+    figures["psnr_to_whole"] = 40.25
     return {"max_loss": max_loss, **figures, "tile_loss_p99": 1.5, "shares": [0.75, 0.25], "seams": None, **changes}
 
 
@@ -64,7 +65,10 @@ def test_one_small_photograph_is_named_as_too_little() -> None:
     ("changes", "note"),
     [
         ({"teacher_runtime": "torch"}, "The teacher alone is run by torch: openvino cannot run it whole."),
-        ({"is_tiled": True}, "fidelity is to the teacher run on tiles, seconds are of the whole image."),
+        (
+            {"is_tiled": True},
+            "fidelity is to the teacher run on tiles, seconds are of the whole image, to which * has 40.25 dB.",
+        ),
     ],
 )
 def test_what_limits_the_comparison_is_a_sentence_only_where_it_holds(changes: dict[str, Any], note: str) -> None:
