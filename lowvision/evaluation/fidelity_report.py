@@ -79,8 +79,8 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
         )
     if document["is_tiled"]:
         lines.append(
-            "The teacher sees its whole input: fidelity is to the teacher run on tiles, seconds are of the whole image. "
-            f"To that, * has {document['rows'][document['requested']]['psnr_to_whole']:.2f} dB."
+            "The teacher sees its whole input: fidelity is to the teacher run on tiles, seconds are of whole images; "
+            f"* has {document['rows'][document['requested']]['psnr_to_whole']:.2f} dB to those."
         )
     return lines
 

@@ -67,7 +67,7 @@ def test_one_small_photograph_is_named_as_too_little() -> None:
         ({"teacher_runtime": "torch"}, "The teacher alone is run by torch: openvino cannot run it whole."),
         (
             {"is_tiled": True},
-            "fidelity is to the teacher run on tiles, seconds are of the whole image. To that, * has 40.25 dB.",
+            "fidelity is to the teacher run on tiles, seconds are of whole images; * has 40.25 dB to those.",
         ),
     ],
 )
