@@ -255,8 +255,8 @@ def _compare(way: Way, result: RestoredTiles, reference: Tensor, whole: Tensor, 
     """Record the quality of a routed image."""
     crop = engine.scale if engine.scale > 1 else 0
     image = result.image.cpu()
-    for kept, other in ((way.psnr, reference), (way.psnr_to_whole, whole)):
-        kept.append(next(iter(psnrs(image, other, crop).values())))
+    way.psnr.append(_psnr(image, reference, crop))
+    way.psnr_to_whole.append(way.psnr[-1] if reference is whole else _psnr(image, whole, crop))
     sizes = oracle.tile_sizes(result.tiling, len(image), engine.scale)
     errors = oracle.tile_errors(image, reference.clamp(0, 1), result.tiling, engine.scale) / sizes
     way.tile_losses.append(10 * np.log10(1 + errors / TEACHER_ERROR))
@@ -265,6 +265,10 @@ def _compare(way: Way, result: RestoredTiles, reference: Tensor, whole: Tensor, 
     borders = seams.between_branches(result.tiling, result.choice, engine.scale)
     if bool(borders.any()):
         way.seams.append((seams.excess(image, borders), seams.excess(whole, borders)))
+
+
+def _psnr(image: Tensor, other: Tensor, crop: int) -> float:
+    return next(iter(psnrs(image, other, crop).values()))
 
 
 def _tiles(losses: NDArray[np.float64], result: RestoredTiles, number: int, scale: int) -> list[WorstTile]:

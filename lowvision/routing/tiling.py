@@ -82,9 +82,14 @@ def cut_all(image: Tensor, corners: Sequence[tuple[int, int]], height: int, widt
         image = cut(image, 0, 0, max(height, image.shape[1]), max(width, image.shape[2]))
     if image.device.type == "cpu":
         return unit(torch.stack([image[:, top : top + height, left : left + width] for top, left in corners]))
-    tops, lefts = torch.tensor(corners, device=image.device).unbind(1)  # few operations: the accelerator does not wait
+    return unit(_gathered(image, corners, height, width))
+
+
+def _gathered(image: Tensor, corners: Sequence[tuple[int, int]], height: int, width: int) -> Tensor:
+    """Cut pieces that lie inside the image in few operations: an accelerator would wait for one per piece."""
+    tops, lefts = torch.tensor(corners, device=image.device).unbind(1)
     pieces = image.unfold(1, height, 1).unfold(2, width, 1)  # (C, H-height+1, W-width+1, height, width), a view
-    return unit(pieces.permute(1, 2, 0, 3, 4)[tops, lefts])
+    return pieces.permute(1, 2, 0, 3, 4)[tops, lefts]
 
 
 def cut(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:

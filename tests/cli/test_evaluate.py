@@ -48,36 +48,6 @@ def test_names_of_data_sets_are_accepted_like_folders(
     assert measured["samples_test"] == Folder(path="samples_test")
 
 
-def test_data_sets_with_options_are_accepted_as_in_a_recipe(
-    run_command: RunCommand, weights_file: Path, measured: dict[str, Dataset]
-) -> None:
-    sets = ("{folder: {path: a//b, downscale: 2}}", "{folder: {path: c}}", "{samples_test: {longer_side: 64}}")
-    assert run_command("evaluate", str(weights_file), *sets, "--json").code == 0
-    assert measured == {
-        "folder": Folder(path="a//b", downscale=2),
-        "{folder: {path: c}}": Folder(path="c"),
-        "samples_test": registry.load()["datasets"]["samples_test"].component(longer_side=64),
-    }
-
-
-@pytest.mark.parametrize(
-    ("photos", "more", "reason"),
-    [
-        ("{folder: {path: a}}", ("--longer-side", "64"), "--downscale, --longer-side and --no-gt are for folders"),
-        ("{folder: {path: a}}", ("--no-gt",), "give them as options of {folder: {path: a}}"),
-        ("{folder: {paht: a}}", (), "PHOTOS: "),
-        ("{nowhere: {path: a}}", (), "PHOTOS: nowhere: no dataset named 'nowhere'"),
-        ("{folder", (), "PHOTOS"),
-    ],
-)
-def test_a_data_set_with_wrong_options_is_refused(
-    run_command: RunCommand, weights_file: Path, photos: str, more: tuple[str, ...], reason: str
-) -> None:
-    result = run_command("evaluate", str(weights_file), photos, *more)
-    assert result.code == 2
-    assert reason in result.err
-
-
 def test_no_gt_is_refused_for_a_data_set(run_command: RunCommand, weights_file: Path) -> None:
     result = run_command("evaluate", str(weights_file), "samples_test", "--no-gt")
     assert result.code == 2

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowvision.routing.tiling import plan, split
+from lowvision.routing.tiling import _gathered, cut, cut_all, plan, split, unit
 
 SIZES = st.integers(1, 90)
 
@@ -74,3 +74,12 @@ def test_tiles_can_be_read_in_parts():
 def test_an_empty_image_is_refused():
     with pytest.raises(ValueError, match="no pixels"):
         plan(0, 5, 32, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_all_pieces_are_cut_alike_on_processors_and_on_accelerators(dtype):
+    image = (255 * torch.rand(3, 20, 31, generator=torch.Generator().manual_seed(0))).to(dtype)
+    corners = [(0, 0), (12, 21), (3, 7)]
+    pieces = torch.stack([cut(image, top, left, 8, 10) for top, left in corners])
+    assert torch.equal(cut_all(image, corners, 8, 10), pieces)
+    assert torch.equal(unit(_gathered(image, corners, 8, 10)), pieces)

@@ -13,16 +13,14 @@ from lowvision import Precision
 from lowvision_runtimes import cores
 
 HALVES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "f16": torch.float16}
-
-
 COLOURS = 4
 """Most channels of an image."""
 
 
 class ImageShuffle(nn.Module):
-    """A pixel shuffle whose result, if it is an image, lies in planes, which is what follows a network.
+    """A pixel shuffle whose result, if it is an image, lies in planes, as blending needs it.
 
-    That of PyTorch keeps channels last, and bringing its result into planes takes as long again.
+    That of PyTorch keeps channels last, and its result would be copied.
     """
 
     def __init__(self, factor: int):
@@ -67,6 +65,7 @@ class Prepared:
 
 
 def _shuffle_to_planes(module: nn.Module) -> None:
+    """Replace the pixel shuffles inside a network by those to planes."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.PixelShuffle:
