@@ -48,7 +48,7 @@ def test_a_folder_precedes_a_data_set_of_its_name(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("text", ["photos", "{folder: {path: photos}}"])
 def test_only_folders_can_lack_ground_truth(text: str) -> None:
     assert parse(text, has_gt=False) == Folder(path="photos", longer_side=64, has_gt=False)
-    with pytest.raises(LowvisionError, match="--no-gt: .* is a data set, not a folder"):
+    with pytest.raises(LowvisionError, match=r"--no-gt: .* is a data set, not a folder"):
         parse("{samples_test: {}}", has_gt=False)
 
 
