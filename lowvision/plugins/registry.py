@@ -10,7 +10,9 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -27,8 +29,8 @@ from lowvision.plugins.option_check import declaration_problem, option_problem
 FRAMEWORK = "lowvision-framework"
 """The distribution of the core and of the plugins that come with it."""
 GROUP = "lowvision"
-SIMILAR_GROUP = re.compile(GROUP + r"[._-].*")
-"""Groups that are not read, e.g. `lowvision.plugins`, but are meant to be."""
+SIMILAR = 0.85
+"""Similarity to the group, by `difflib`, from which another name is taken for a slip."""
 CORE = {
     core_components.__name__: "lowvision",
     "lowvision.pipeline.core_stages": "lowvision-stages",
@@ -231,8 +233,19 @@ def named() -> Mapping[str, list[Plugin]]:
 def misplaced() -> Iterator[metadata.EntryPoint]:
     """Yield the entry points in groups with a similar name whose modules no entry point of group `lowvision` names."""
     modules = named()
-    for group in sorted(filter(SIMILAR_GROUP.fullmatch, metadata.entry_points().groups)):
+    for group in sorted(filter(_resembles_group, metadata.entry_points().groups)):
         yield from (point for point in metadata.entry_points(group=group) if point.module not in modules)
+
+
+def misnamed(module: str) -> str | None:
+    """Return a module that an entry point names, that does not exist, and whose name resembles that of `module`."""
+    return nearest(module, [name for name in named() if find_spec(name.partition(".")[0]) is None])
+
+
+def _resembles_group(group: str) -> bool:
+    """Return True for a group that is not read, e.g. `lowvision.plugins` or `lowvison`, but is meant to be."""
+    first = re.split("[._-]", group.lower())[0]
+    return group != GROUP and bool(get_close_matches(first, [GROUP], cutoff=SIMILAR))
 
 
 @functools.cache  # entry points share their distribution, and either property reads its whole metadata

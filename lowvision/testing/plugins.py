@@ -11,17 +11,18 @@ HEAVY = ("torch", "timm", "cv2", "numpy", "scipy")
 PROGRAM = """
 import json, sys
 module, heavy = sys.argv[1], sys.argv[2:]
-from lowvision.plugins.registry import Plugin, Registry, installed, misplaced
+from lowvision.plugins.registry import Plugin, Registry, installed, misnamed, misplaced
 before = set(sys.modules)
 known = Registry([Plugin(module, module, "")])
 loaded = sorted(set(heavy) & (set(sys.modules) - before))
 offers = {kind: sorted(provided) for kind, provided in known.items() if provided}
 plugins = {plugin.module: plugin for plugin in installed()}
-plugin = plugins.pop(module, Plugin(module, module, ""))
-everything = Registry([*plugins.values(), plugin])
+others = [plugin for plugin in plugins.values() if plugin.module != module]
+everything = Registry([*others, plugins.get(module, Plugin(module, module, ""))])
 print(json.dumps({
     "broken": [broken.reason for broken in known.broken],
     "groups": [point.group for point in misplaced() if point.module == module],
+    "misnamed": None if module in plugins else misnamed(module),
     "loaded": loaded,
     "clashes": [everything.claim(kind, name) for kind, name in everything.clashes if name in known[kind]],
     "offers": offers,
@@ -33,9 +34,9 @@ def check_plugin(module: str) -> dict[str, list[str]]:
     """Check an importable module that an entry point names, and return its components' names by kind.
 
     Checks, in a new process: the module can be imported; hooks are marked, have correct names and return classes of
-    their kinds with valid names; no heavy module is imported; the module's entry points are in group `lowvision`, if it
-    has any in a group of a similar name; no other installed plugin provides a component of the same name. Raises
-    AssertionError at the first failure.
+    their kinds with valid names; no heavy module is imported; an entry point of the module, or of a similar name, is in
+    group `lowvision` and names it, if it is installed at all; no other installed plugin provides a component of the
+    same name. Raises AssertionError at the first failure.
     """
     arguments = [sys.executable, "-c", PROGRAM, module, *HEAVY]
     answer = subprocess.run(arguments, capture_output=True, text=True, check=False)
@@ -53,6 +54,11 @@ def check_plugin(module: str) -> dict[str, list[str]]:
         raise AssertionError(
             f"{module}: its entry point is in group '{result['groups'][0]}', which is not read; write "
             "[project.entry-points.lowvision] in pyproject.toml, and install it again"
+        )
+    if result["misnamed"]:
+        raise AssertionError(
+            f"{module}: its entry point names '{result['misnamed']}', which does not exist; write '{module}' in "
+            "pyproject.toml, and install it again"
         )
     if result["clashes"]:
         raise AssertionError(f"{module}: {result['clashes'][0]}; neither can be used: choose another name")

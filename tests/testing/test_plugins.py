@@ -58,10 +58,27 @@ def install(folder: Path, group: str, module: str) -> None:
     (info / "entry_points.txt").write_text(f"[{group}]\n{module} = {module}\n")
 
 
-def test_an_entry_point_in_another_group_is_reported(module_folder: Path) -> None:
+@pytest.mark.parametrize("group", ["lowvision.plugins", "lowvison", "LowVison"])
+def test_an_entry_point_in_another_group_is_reported(module_folder: Path, group: str) -> None:
     (module_folder / "acme_album.py").write_text(RIGHT)
-    install(module_folder, "lowvision.plugins", "acme_album")
-    with pytest.raises(AssertionError, match=r"acme_album: its entry point is in group 'lowvision.plugins', which is"):
+    install(module_folder, group, "acme_album")
+    with pytest.raises(AssertionError, match=rf"acme_album: its entry point is in group '{group}', which is"):
+        check_plugin("acme_album")
+    install(module_folder, "lowvision", "acme_album")
+    assert check_plugin("acme_album") == {"datasets": ["album"]}
+
+
+def test_groups_of_other_programs_are_not_reported(module_folder: Path) -> None:
+    (module_folder / "acme_album.py").write_text(RIGHT)
+    for group in ("torchvision", "vision", "lowviz"):
+        install(module_folder, group, "acme_album")
+    assert check_plugin("acme_album") == {"datasets": ["album"]}
+
+
+def test_an_entry_point_that_names_a_similar_module_is_reported(module_folder: Path) -> None:
+    (module_folder / "acme_album.py").write_text(RIGHT)
+    install(module_folder, "lowvision", "acme_albumm")
+    with pytest.raises(AssertionError, match="its entry point names 'acme_albumm', which does not exist"):
         check_plugin("acme_album")
     install(module_folder, "lowvision", "acme_album")
     assert check_plugin("acme_album") == {"datasets": ["album"]}

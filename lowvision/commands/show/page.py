@@ -83,8 +83,12 @@ def _architecture(document: Document) -> Iterator[str]:
 def _measured(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the rows of a file's figures; instead of those of its curve, loss and cost of each point."""
     figures = {name: value for name, value in document.get("measured", {}).items() if not name.startswith(PREFIX)}
+    shares = figures.pop("shares", None)
     if figures:
         yield "measured", serialize(figures)
+    if shares:
+        by_branch = " / ".join(f"{share:.0%}" for share in shares)
+        yield "shares", f"{by_branch} of the validation tiles by branch, without a limit on the cost"
     if curve := document.get("curve"):
         points = zip(curve["loss"], curve["share_of_base_whole"], strict=True)
         losses = ", ".join(f"{loss:.2g} at {share:.0%}" for loss, share in points)

@@ -107,6 +107,12 @@ def test_only_what_a_document_holds_is_printed() -> None:
     assert "psnr 30.5" in weights
 
 
+def test_shares_are_printed_as_percentages_by_branch() -> None:
+    lines = page.text([recipe(measured={"psnr": 30.5, "shares": (0.046875, 0.953125)})]).splitlines()
+    assert any(" ".join(line.split()).startswith("shares 5% / 95% of the validation tiles") for line in lines)
+    assert any(line.endswith("psnr 30.5") for line in lines)
+
+
 def test_a_curve_is_printed_as_loss_and_cost() -> None:
     curve = {"loss": (0.251, 0.0), "share_of_base_whole": (0.1, 1.25), "speeds": {"fast": 0.1, "best": 1.25}}
     text = page.text([recipe(measured=CURVE, curve=curve)])
