@@ -87,9 +87,9 @@ def architecture(channels: int = 3, scale: int = 2) -> Architecture:
     )
 
 
-def write_weights(path: Path, network_architecture: Architecture) -> Path:
+def write_weights(path: Path, network_architecture: Architecture, seed: int = 0) -> Path:
     """Write the initial weights of an architecture, which are reproducible."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = network_architecture.build()
     weights.save(path, network, network_architecture, registry.load(), {})
     return path

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsFile
 from lowvision.errors import UsageError
-
-if TYPE_CHECKING:
-    from lowvision.plugins.contracts import Backbone
-    from lowvision.plugins.registry import Registry
 
 
 def accelerate(
@@ -35,7 +31,11 @@ def accelerate(
     ] = 0.3,
     students: Annotated[
         list[str] | None,
-        typer.Option(help="Small network, e.g. '{disp: {channels: 24, layers: 2}}'; repeatable. Default: by seconds."),
+        typer.Option(
+            metavar="NETWORK|FILE",
+            help="Small network, e.g. '{disp: {channels: 24, layers: 2}}', or trained weights of one to start from; "
+            "repeatable. Default: by seconds.",
+        ),
     ] = None,
     downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
     runtime: Annotated[
@@ -66,19 +66,10 @@ def accelerate(
         minutes=minutes,
         max_loss=max_loss,
         downscale=downscale,
-        students=tuple(_student(text, components) for text in students or ()),
-        students_text=tuple(students or ()),
+        students=tuple(students or ()),
         runtime=runtime,
         runs=runs,
         restart=restart,
         device=device,
     )
     print_document(accelerate.accelerate(request, components), as_json, accelerate.text)
-
-
-def _student(text: str, registry: Registry) -> Backbone:
-    """Parse a backbone written as in a recipe. Raises UsageError."""
-    from lowvision.commands.component_argument import parse_component
-
-    backbone: Backbone = parse_component("backbones", text, "--students", registry)
-    return backbone

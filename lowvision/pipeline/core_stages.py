@@ -74,9 +74,9 @@ class Distil(OwnTiles, TrainingStage):
     place: ClassVar[float] = 15
     weights_options: ClassVar[tuple[str, ...]] = ("start",)
 
-    start: str | None = None
-    """Initial weights: a weights file or a name of shipped weights. From a container, a student starts from the branch
-    with the same architecture; without one, from random weights."""
+    start: str | tuple[str, ...] | None = None
+    """Initial weights: weights files or names of shipped weights. A student starts from the first of them that has its
+    network; of a container, the branch with the same architecture; if none has it, from random weights."""
     candidates: int = Field(default=1, ge=1)
     """Tiles drawn per training tile, of which the most detailed one is used; 1: uniform."""
     steps_each: tuple[Annotated[int, Field(ge=1)], ...] | None = None

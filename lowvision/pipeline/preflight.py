@@ -120,8 +120,8 @@ def _branch_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[Ch
 def _stage_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[CheckFile]]]:
     """Yield likewise the files of stages; a stage of a plugin may do anything with a file that can be read."""
     for name, stage in recipe.stages.items():
-        for option in stage.weights_options:
-            yield f"stages.{name}.{option}", getattr(stage, option), _needs(recipe, stage) or [weights.read_header]
+        for option, file in stage.weights_files():
+            yield f"stages.{name}.{option}", file, _needs(recipe, stage) or [weights.read_header]
 
 
 def _needs(recipe: Recipe, stage: Stage) -> Sequence[CheckFile]:

@@ -111,8 +111,8 @@ def _stages(plan: Plan, request: AccelerateRequest) -> dict[str, Any]:
         "checkpoint_every": max(1, min(200, shortest // 4)),
         "log_every": max(1, min(100, shortest // 5)),
     }
-    if plan.training.start:
-        distil["start"] = plan.training.start
+    if plan.training.starts:
+        distil["start"] = list(plan.training.starts)
     return {
         "distil": distil,
         "classifier": {

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lowvision.plugins.contracts import Backbone
-
 
 @dataclass(frozen=True, kw_only=True)
 class AccelerateRequest:
@@ -25,10 +23,8 @@ class AccelerateRequest:
     """Loss in dB (`restore --max-loss`) at which the result must be faster."""
     downscale: float = 1.0
     """Factor by which the photographs are shrunk first."""
-    students: tuple[Backbone, ...] = ()
-    """Small networks, cheapest first; empty: chosen by seconds."""
-    students_text: tuple[str, ...] = ()
-    """The students as they were written."""
+    students: tuple[str, ...] = ()
+    """Small networks as in a recipe, or weights files or names of shipped weights; empty: chosen by seconds."""
     runtime: str = "auto"
     """Runtime in which the report compares."""
     runs: Path = Path("runs")
@@ -44,5 +40,5 @@ class AccelerateRequest:
             "minutes": self.minutes,
             "max_loss": self.max_loss,
             "downscale": self.downscale,
-            "students": list(self.students_text),
+            "students": list(self.students),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lowvision.commands.accelerate import students as candidates
+from lowvision.commands.accelerate.given_students import GivenStudents
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.student_times import Precision, StudentTimes
 from lowvision.commands.accelerate.students import Student
@@ -22,8 +23,8 @@ class StudentTraining:
     """The students, and what a training step of each takes."""
 
     students: tuple[Student, ...]
-    start: str | None
-    """Shipped weights that the students start from."""
+    starts: tuple[str, ...]
+    """Weights that students start from: files and names of shipped weights."""
     is_warm: bool
     """True: they hold all students."""
     batch: int
@@ -42,14 +43,21 @@ class StudentTraining:
 
 
 def planned(
-    request: AccelerateRequest, times: StudentTimes, seconds: float, teacher_pixel: float, registry: Registry
+    request: AccelerateRequest,
+    given: GivenStudents,
+    times: StudentTimes,
+    seconds: float,
+    teacher_pixel: float,
+    registry: Registry,
 ) -> StudentTraining:
-    """Measure students, and choose those that are quick enough and can be trained in the seconds.
+    """Measure the given students; if there are none, choose quick ones that can be trained in the seconds.
 
     teacher_pixel: seconds in which the teacher restores an LQ pixel. Raises UsageError if no student is quick enough.
     """
     teacher, side = times.teacher, times.side
-    start, trained = candidates.initial_weights(teacher, registry)
+    shipped = candidates.shipped_weights(teacher, registry)
+    sources = (*given.trained, shipped) if shipped else given.trained
+    trained = {network for source in sources for network in source.networks}
 
     def seconds_share(student: Student) -> float:
         return times.pixel(student) / teacher_pixel
@@ -58,8 +66,8 @@ def planned(
         steps = ENOUGH_WARM_STEPS if student.backbone in trained else ENOUGH_STEPS
         return steps * times.step(student, times.precision(student)) <= seconds / candidates.STUDENTS
 
-    if request.students:
-        students = candidates.with_costs(request.students, teacher, side)
+    if given.networks:
+        students = candidates.with_costs(given.networks, teacher, side)
         candidates.check(students, registry)
     else:
         students = candidates.choose(
@@ -76,12 +84,12 @@ def planned(
             f"{candidates.LARGE:.0%} of the network's seconds or {candidates.MOST_COST:.0%} of its cost; "
             "give smaller ones by --students"
         )
-    warm = [student.backbone in trained for student in students]
+    chosen = {student.backbone for student in students}
     precision = times.precision(students[-1]) if devices.choose(request.device) == "cpu" else "no"
     return StudentTraining(
         students=tuple(students),
-        start=start if any(warm) else None,
-        is_warm=all(warm),
+        starts=tuple(source.name for source in sources if chosen.intersection(source.networks)),
+        is_warm=chosen <= trained,
         batch=times.batch,
         precision=precision,
         step_seconds=tuple(times.step(student, precision) for student in students),

@@ -39,6 +39,16 @@ class Student:
     """Multiply-adds as a fraction of the teacher's."""
 
 
+@dataclass(frozen=True)
+class TrainedWeights:
+    """Weights from which students can start."""
+
+    name: str
+    """A file, or a name of shipped weights."""
+    networks: tuple[Backbone, ...]
+    """The networks in them."""
+
+
 def choose(
     teacher: Architecture,
     side: int,
@@ -92,19 +102,16 @@ def check(students: Sequence[Student], registry: Registry) -> None:
             )
 
 
-def initial_weights(teacher: Architecture, registry: Registry) -> tuple[str | None, tuple[Backbone, ...]]:
-    """Return the name of shipped weights for the same task that hold networks of students, and these; None, () if none.
-
-    Weights with the most networks of BACKBONE are taken.
-    """
+def shipped_weights(teacher: Architecture, registry: Registry) -> TrainedWeights | None:
+    """Return the shipped weights for the same task with the most networks of BACKBONE; None if there are none."""
     kind = registry.find("backbones", BACKBONE).component
-    best: tuple[str | None, tuple[Backbone, ...]] = None, ()
+    best: TrainedWeights | None = None
     for name in registry["weights"]:
         try:
             architecture = weights.read_header(pretrained.find(Path(name), registry), registry).architecture
         except LowvisionError:
             continue
         networks = tuple(branch for branch in architecture.branches if isinstance(branch, kind))
-        if architecture.task == teacher.task and len(networks) > len(best[1]):
-            best = name, networks
+        if architecture.task == teacher.task and len(networks) > (len(best.networks) if best else 0):
+            best = TrainedWeights(name, networks)
     return best

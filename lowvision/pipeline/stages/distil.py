@@ -20,10 +20,14 @@ def run(job: Job, options: Distil) -> None:
 
 
 def _initial(job: Job, options: Distil, k: int) -> nn.Module:
-    """Return student k with the weights of `start` if it holds this network, otherwise with random ones."""
-    if options.start:
+    """Return student k with the weights of the first file of `start` that holds this network, or with random ones."""
+    architecture = job.architecture.only(k)
+    files = [file for _, file in options.weights_files()]
+    for file in files:
         try:
-            return network.initialised(job, job.architecture.only(k), job.weights_path(options.start))
+            return network.initialised(job, architecture, job.weights_path(file))
         except WeightsError:
-            job.log.info(f"distil/{k}: {options.start} has no such network; the student starts from random weights")
-    return network.initialised(job, job.architecture.only(k), None)
+            continue
+    if files:
+        job.log.info(f"distil/{k}: not in {' or '.join(files)}; the student starts from random weights")
+    return network.initialised(job, architecture, None)

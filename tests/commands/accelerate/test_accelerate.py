@@ -46,7 +46,7 @@ def request_(folder: Path) -> AccelerateRequest:
         output=folder / "fast.safetensors",
         minutes=0.01,
         max_loss=99,
-        students=(KNOWN.find("backbones", "fsrcnn").component(channels=4, shrink=4, layers=1, skip="bicubic"),),
+        students=("{fsrcnn: {channels: 4, shrink: 4, layers: 1, skip: bicubic}}",),
         runtime="torch",
         runs=folder / "runs",
     )

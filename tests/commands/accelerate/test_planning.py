@@ -28,7 +28,7 @@ def test_students_with_few_steps_are_reported(steps: int, is_warm: bool, enough:
         split=Split(("a",), ("b",), ("c",)),
         training=StudentTraining(
             students=(Student(FSRCNN(channels=8), share=0.1),),
-            start=None,
+            starts=(),
             is_warm=is_warm,
             batch=16,
             precision="no",

@@ -34,7 +34,7 @@ def test_the_record_of_a_request_is_read_back(tmp_path: Path) -> None:
         weights=Path("a: b.safetensors"),
         photos=Path("été"),
         output=Path("o.safetensors"),
-        students_text=("carn",),
+        students=("carn",),
     )
     (tmp_path / "r.yml").write_text(f"{recipe_file.PREFIX}{json.dumps(request.record())}\n", encoding="utf-8")
     assert recipe_file.request_of(tmp_path / "r.yml") == request.record()

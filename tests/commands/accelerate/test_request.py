@@ -13,7 +13,7 @@ REQUEST = AccelerateRequest(weights=Path("a.safetensors"), photos=Path("photos")
 
 def test_the_record_is_json_and_changes_with_what_determines_the_result() -> None:
     assert json.loads(json.dumps(REQUEST.record())) == REQUEST.record()
-    for changes in ({"minutes": 5.0}, {"max_loss": 0.1}, {"downscale": 2.0}, {"students_text": ("carn",)}):
+    for changes in ({"minutes": 5.0}, {"max_loss": 0.1}, {"downscale": 2.0}, {"students": ("carn",)}):
         assert replace(REQUEST, **changes).record() != REQUEST.record()
     for changes in ({"device": "cuda"}, {"restart": True}, {"runs": Path("elsewhere")}):
         assert replace(REQUEST, **changes).record() == REQUEST.record()

@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from lowvision.commands.accelerate import student_training, students
+from lowvision.commands.accelerate.given_students import GivenStudents
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.student_times import Precision, StudentTimes
 from lowvision.commands.accelerate.student_training import StudentTraining
-from lowvision.commands.accelerate.students import Student
+from lowvision.commands.accelerate.students import Student, TrainedWeights
 from lowvision.errors import UsageError
 from lowvision.models.architecture import Architecture
 from lowvision.plugins import registry
 from lowvision_sr import FSRCNN, SuperResolution
 
 KNOWN = registry.load()
+NONE = GivenStudents()
 TEACHER = Architecture(task=SuperResolution(scale=4), branches=(KNOWN.find("backbones", "rlfn").component(),))
 
 
@@ -32,9 +34,9 @@ def simple_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StudentTimes, "_measured_pixel", lambda self, student: student.share)
 
 
-def planned(seconds: float, of: Architecture = TEACHER, **options: Any) -> StudentTraining:
-    request = AccelerateRequest(weights=Path("w.pth"), photos=Path("p"), output=Path("o.safetensors"), **options)
-    return student_training.planned(request, StudentTimes(of, 32, 72, "cpu"), seconds, 1.0, KNOWN)
+def planned(seconds: float, of: Architecture = TEACHER, given: GivenStudents = NONE) -> StudentTraining:
+    request = AccelerateRequest(weights=Path("w.pth"), photos=Path("p"), output=Path("o.safetensors"))
+    return student_training.planned(request, given, StudentTimes(of, 32, 72, "cpu"), seconds, 1.0, KNOWN)
 
 
 def test_students_are_trained_in_the_quickest_precision() -> None:
@@ -47,12 +49,12 @@ def test_students_that_shipped_weights_hold_need_fewer_seconds() -> None:
     # Two students share the seconds: 300 steps of half a second each suffice for trained ones, 1000 for others.
     warm = planned(2 * 300 * 0.5)
     assert warm.is_warm
-    assert warm.start == "sr-disp-x4"
+    assert warm.starts == ("sr-disp-x4",)
     assert warm.enough_steps == student_training.ENOUGH_WARM_STEPS
     grey = Architecture(task=SuperResolution(scale=4, channels=1), branches=TEACHER.branches)
     cold = planned(2 * 300 * 0.5, grey)
     assert not cold.is_warm
-    assert cold.start is None
+    assert cold.starts == ()
     assert [student.backbone.channels for student in cold.students] == [students.SIZES[0][0]]  # type: ignore[attr-defined]
 
 
@@ -63,7 +65,19 @@ def test_seconds_of_students_are_fractions_of_those_of_the_teacher() -> None:
 
 def test_given_students_are_kept() -> None:
     given = FSRCNN(channels=8)
-    assert [student.backbone for student in planned(1, students=(given,)).students] == [given]
+    training = planned(1, given=GivenStudents((given,)))
+    assert [student.backbone for student in training.students] == [given]
+    assert not training.is_warm
+
+
+def test_a_given_student_starts_from_its_own_weights_before_shipped_ones() -> None:
+    small = KNOWN.find("backbones", "disp").component(channels=16, layers=2, skip="bilinear")  # in sr-disp-x4, too
+    given = FSRCNN(channels=8)
+    files = TrainedWeights("mine.pth", (given,)), TrainedWeights("small.pth", (small,))
+    training = planned(1, given=GivenStudents((given, small), files))
+    assert training.starts == ("mine.pth", "small.pth", "sr-disp-x4")
+    assert training.is_warm
+    assert planned(1, given=GivenStudents((given,), files[:1])).starts == ("mine.pth",)
 
 
 def test_a_teacher_that_is_cheaper_than_all_students_is_refused() -> None:

@@ -87,8 +87,9 @@ def test_a_student_more_expensive_than_the_teacher_is_refused() -> None:
 
 
 def test_students_start_from_shipped_weights_of_the_same_task() -> None:
-    name, networks = students.initial_weights(teacher(), KNOWN)
-    assert name == "sr-disp-x4"
-    assert len(networks) >= 2
-    assert students.initial_weights(teacher(scale=2), KNOWN) == (None, ())
-    assert students.initial_weights(teacher(channels=1), KNOWN) == (None, ())
+    shipped = students.shipped_weights(teacher(), KNOWN)
+    assert shipped is not None
+    assert shipped.name == "sr-disp-x4"
+    assert len(shipped.networks) >= 2
+    assert students.shipped_weights(teacher(scale=2), KNOWN) is None
+    assert students.shipped_weights(teacher(channels=1), KNOWN) is None

@@ -86,6 +86,20 @@ def test_the_curve_measures_fidelity_and_ends_at_the_teacher(folder: Path) -> No
     assert curve.psnr[-1] == max(curve.psnr)
 
 
+def test_a_student_starts_from_the_first_file_that_holds_its_network(recipe: Path, tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("other", "first", "second")}
+    student = reading.read(recipe, KNOWN).architecture.only(0)
+    for seed, (name, file) in enumerate(files.items()):
+        tiny.write_weights(file, tiny.architecture().only(1) if name == "other" else student, seed)
+    still = f"stages.distil={{steps: 1, lr: 1e-9, min_lr: 0, start: [{', '.join(map(str, files.values()))}]}}"
+    later = ("stages.classifier=null", "stages.calibrate=null", "stages.fidelity=null")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", still, *later) == 0
+    trained = load_file(tmp_path / "run" / "distil" / "0" / "last.safetensors")
+    first, second = load_file(files["first"]), load_file(files["second"])
+    assert all(trained[name].allclose(first[name], atol=1e-6) for name in first)
+    assert not all(trained[name].allclose(second[name], atol=1e-6) for name in second)
+
+
 def test_restore_accepts_both_loss_limits(recipe: Path, folder: Path) -> None:
     network = load(folder / END, device="cpu", runtime="torch")
     image = io.read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
