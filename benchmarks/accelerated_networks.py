@@ -52,6 +52,8 @@ class Demonstration:
     has_truth: bool = False
     """True: the network undoes a known degradation. Without `sigma`, that is bicubic shrinking, and photographs of
     `--longer-side` pixels are the ground truth."""
+    students: tuple[str, ...] = ()
+    """Files of smaller trained networks that start the students; without them, accelerate chooses these."""
     sigma: float | None = None
     """Noise that the network removes from grey images: its inputs are the shrunk photographs with this noise."""
 
@@ -63,7 +65,9 @@ DEMONSTRATIONS = {
     "x4plus-half": Demonstration("RealESRGAN_x4plus.param", 2),
     "rlfn": Demonstration("rlfn_s_x4.pth", 8, has_truth=True),
     "plainusr": Demonstration("PlainUSRL_Rep_x4.pth", 8, has_truth=True),
-    "craft": Demonstration("team34_craft.pth", 8, has_truth=True),
+    "craft": Demonstration(
+        "team34_craft.pth", 8, has_truth=True, students=("team18_DISP.pth", "PlainUSR_Rep_x4.pth")
+    ),
     "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4, has_truth=True, sigma=25),
 }
 
@@ -108,6 +112,7 @@ def accelerated(name: str, demonstration: Demonstration, options: argparse.Names
             output=options.runs / f"{name}.safetensors",
             minutes=options.minutes,
             downscale=downscale,
+            students=tuple(str(options.weights / file) for file in demonstration.students),
             runtime=options.runtime,
             runs=options.runs,
         )

@@ -35,8 +35,8 @@ logger = logging.getLogger("lowvision")
 
 AUTO = "auto"
 """Name that selects the fastest installed runtime."""
-CPU_BATCH = 4
-"""Tiles per batch on a CPU."""
+CPU_PIXELS = 4 * 32**2
+"""LQ pixels per batch on a CPU; one tile is the minimum. Batches of several large tiles would leave a core idle."""
 ACCELERATOR_BATCH = 1024
 """Most tiles per batch on an accelerator: a million pixels of 32x32 tiles keep any of them busy."""
 MEMORY_SHARE = 0.25
@@ -156,20 +156,25 @@ def batch_size(architecture: Architecture, runtime: Runtime, device: torch.devic
     """
     if runtime.batch is not None:
         return runtime.batch
+    size = architecture.tile.size
+    fewest = max(1, CPU_PIXELS // size**2)
     if device.type == "cpu":
-        return CPU_BATCH
-    size, base = architecture.tile.size, _weightless(architecture.only(-1)).branches.networks[0]
+        return fewest
+    base = _weightless(architecture.only(-1)).branches.networks[0]
     tile_bytes = 4 * LIVE_TENSORS * cost.largest_tensor(base, (1, architecture.task.channels, size, size))
-    return max(CPU_BATCH, min(ACCELERATOR_BATCH, int(MEMORY_SHARE * devices.free_memory(device)) // tile_bytes))
+    return max(fewest, min(ACCELERATOR_BATCH, int(MEMORY_SHARE * devices.free_memory(device)) // tile_bytes))
 
 
 def geometry(architecture: Architecture) -> Geometry:
     """Return how tiles are merged. It depends on the architecture alone, so that all machines give the same result.
 
-    Tiles are merged if every branch has a limited receptive field, or `tile.merge` is set. A branch that sees its whole
-    input, e.g. by attention, computes something else on a larger window than on the tiles it was trained on.
+    Tiles are merged if every branch has a limited receptive field, or `tile.merge` is set, which may also say how far. A
+    branch that sees its whole input, e.g. by attention, computes something else on a larger window than on the tiles it
+    was trained on.
     """
     multiple = math.lcm(*(backbone.multiple_of for backbone in architecture.branches))
+    if not isinstance(architecture.tile.merge, bool):
+        return Geometry(architecture.tile.merge, multiple_of=multiple)
     sees_all = any(backbone.reach(architecture.task) is None for backbone in architecture.branches)
     if sees_all and not architecture.tile.merge:
         return Geometry(multiple_of=multiple)

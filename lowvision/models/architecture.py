@@ -21,6 +21,10 @@ ClassifierChoice = Annotated[Classifier, Choice("classifiers")]
 DatasetChoice = Annotated[Dataset, Choice("datasets")]
 
 
+MOST_MERGED = 16
+"""Most rows and columns of tiles that can be merged."""
+
+
 class Tile(Options):
     """The square tiles of training and restoration, in LQ pixels."""
 
@@ -28,9 +32,10 @@ class Tile(Options):
     """Height and width of a tile."""
     overlap: int = Field(default=4, ge=0)
     """Minimum overlap of neighbouring tiles in restoration, where they are blended."""
-    merge: bool = False
+    merge: bool | Annotated[int, Field(ge=2, le=MOST_MERGED)] = False
     """True: neighbouring tiles are merged although a branch sees its whole input, e.g. a network that was trained for
-    whole images. Branches with a limited receptive field are always merged."""
+    whole images. Branches with a limited receptive field are merged in any case, as far as they need little memory.
+    A number: up to so many rows and columns are merged, however much memory that takes."""
 
     @model_validator(mode="after")
     def _advances(self) -> Self:

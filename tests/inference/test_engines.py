@@ -41,6 +41,12 @@ def test_one_branch_with_global_reach_prevents_merging():
     assert engines.geometry(wide).merge > 1
 
 
+def test_a_number_says_how_far_tiles_merge_whatever_memory_that_takes():
+    heavy = alone(SRResNet()).replace(tile=Tile(size=64, merge=4))
+    assert engines.geometry(heavy) == Geometry(4)
+    assert engines.geometry(heavy.replace(tile=Tile(size=64))).merge < 4
+
+
 class Sixes(Backbone):
     """A convolution with multiple_of 6."""
 
@@ -164,6 +170,7 @@ def test_the_batch_follows_the_device_and_its_free_memory(monkeypatch: pytest.Mo
         return engines.batch_size(architecture, Torch(), torch.device("cuda:0"))
 
     assert engines.batch_size(architecture, Torch(), torch.device("cpu")) == 4
+    assert engines.batch_size(architecture.replace(tile=Tile(size=64)), Torch(), torch.device("cpu")) == 1
     assert batch(0) == 4
     assert 16 < batch(2 * 2**30) < batch(24 * 2**30) <= 1024
     assert batch(140 * 2**30) == 1024

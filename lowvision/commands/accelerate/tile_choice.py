@@ -18,15 +18,18 @@ from lowvision.routing.engine import Engine
 from lowvision.routing.networks import Networks
 from lowvision.routing.tiling import up
 
-NARROW = (32, 4)
-"""Size and overlap for a small receptive field: neighbours are merged, so that small tiles cost little."""
-WIDE = ((64, 4), (96, 8), (128, 16))
-"""Sizes and overlaps for a receptive field that is larger than a tile; the smallest sufficient one is chosen. RRDB
-(radius 349) needs the largest: docs/accelerate.md, "Measure networks of other people"."""
+NARROW = Tile(size=32, overlap=4)
+"""Tiles for a small receptive field: neighbours are merged, so that small tiles cost little."""
+WIDE = (4, 8, 16)
+"""Overlaps for a receptive field that is larger than a tile; the smallest sufficient one is chosen. RRDB (radius 349)
+needs the largest: docs/accelerate.md, "Measure networks of other people"."""
+WIDE_SIZE, WIDE_MERGE = 64, 4
+"""Size of these tiles, and how many rows and columns of them are merged, even for a network that needs much memory: each
+costs nearly twice as much alone."""
 WIDE_REACH = 64
 """Radius of the receptive field from which tiles are wide."""
-SIZED_ON, MERGED_ON = 2, 5
-"""Photographs on which tiles are compared with the network on larger windows: to choose their size, for networks that
+OVERLAPPED_ON, MERGED_ON = 2, 5
+"""Photographs on which tiles are compared with the network on larger windows: to choose their overlap, for networks that
 are often slow, and to choose whether they are merged, for which the difference to the needed fidelity is smaller."""
 BUDGET_OF_TILES = 0.5
 """Part of the squared error at the requested loss that tiles alone may cause; the rest is left to the students."""
@@ -38,28 +41,28 @@ Run = Callable[[Tensor, str], Tensor]
 def sufficient(
     teacher: Architecture, photographs: Sequence[Photograph], max_loss: float, run: Run, say: Callable[[str], None]
 ) -> Tile:
-    """Return the smallest tile on which a network gives nearly what it gives on the whole image.
+    """Return tiles on which a network gives nearly what it gives on the whole image.
 
-    With a small receptive field tiles differ at their borders alone: nothing is measured. Tiles of a network without a
-    limit keep their size, since no size is certain to suffice; they are merged if that hardly changes them. Tiles are
-    at most half as large as the photographs.
+    With a small receptive field tiles differ at their borders alone: nothing is measured. With a larger but limited one
+    they overlap as far as necessary. Tiles of a network without a limit overlap little, since no overlap is certain to
+    suffice; they are merged if that hardly changes them.
     """
     reach = teacher.branches[-1].reach(teacher.task)
     if reach is None:
         return _unlimited(teacher, photographs, max_loss, run, say)
     if reach < WIDE_REACH:
-        return _tile(teacher, NARROW)
-    lengths = [min(photograph.lq_size) for photograph in photographs]
-    most = statistics.median(lengths) / 2 if lengths else 0
-    first, *larger = (_tile(teacher, sides) for sides in WIDE)
-    *measured, largest = [first, *(tile for tile in larger if tile.size <= most)]
+        return _suiting(teacher, NARROW)
+    *measured, widest = (_wide(teacher, overlap).replace(merge=WIDE_MERGE) for overlap in WIDE)
     needed = _needed(max_loss)
     for tile in measured:
-        reached = _fidelity(teacher, tile, photographs, run, SIZED_ON)
-        say(f"tiles of {tile.size} pixels: {reached:.1f} dB to the network on the whole image, needed are {needed:.1f}")
+        reached = _fidelity(teacher, tile, photographs, run, OVERLAPPED_ON)
+        say(
+            f"tiles of {tile.size} pixels, overlap {tile.overlap}: {reached:.1f} dB to the network on the whole image, "
+            f"needed are {needed:.1f}"
+        )
         if reached >= needed:
             return tile
-    return largest
+    return widest
 
 
 def _unlimited(
@@ -70,7 +73,7 @@ def _unlimited(
     Routed images hold single tiles of the network beside merged ones, and are compared with it on all tiles. If a
     single tile differs too much from a merged one, every tile is restored alone: then its tiles are always the same.
     """
-    tile, needed = _tile(teacher, WIDE[0]), _needed(max_loss)
+    tile, needed = _wide(teacher, WIDE[0]), _needed(max_loss)
     reached = _fidelity(teacher, tile, photographs, run, MERGED_ON)
     merges = reached >= needed
     say(
@@ -86,10 +89,13 @@ def _needed(max_loss: float) -> float:
     return -10 * math.log10(error) if error else math.inf
 
 
-def _tile(teacher: Architecture, sides: tuple[int, int]) -> Tile:
-    """Return the tile of a size and an overlap that suits a network."""
-    size, overlap = sides
-    return Tile(size=up(size, teacher.branches[-1].multiple_of), overlap=overlap)
+def _wide(teacher: Architecture, overlap: int) -> Tile:
+    return _suiting(teacher, Tile(size=WIDE_SIZE, overlap=overlap))
+
+
+def _suiting(teacher: Architecture, tile: Tile) -> Tile:
+    """Return the tile with a size that suits a network."""
+    return tile.replace(size=up(tile.size, teacher.branches[-1].multiple_of))
 
 
 def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run, count: int) -> float:
