@@ -168,9 +168,9 @@ def batch_size(architecture: Architecture, runtime: Runtime, device: torch.devic
 def geometry(architecture: Architecture) -> Geometry:
     """Return how tiles are merged. It depends on the architecture alone, so that all machines give the same result.
 
-    Tiles are merged if every branch has a limited receptive field, or `tile.merge` is set, which may also say how far. A
-    branch that sees its whole input, e.g. by attention, computes something else on a larger window than on the tiles it
-    was trained on.
+    Tiles are merged if every branch has a limited receptive field, or `tile.merge` is set, which may also say how far.
+    A branch that sees its whole input, e.g. by attention, computes something else on a larger window than on the tiles
+    it was trained on.
     """
     multiple = math.lcm(*(backbone.multiple_of for backbone in architecture.branches))
     if not isinstance(architecture.tile.merge, bool):

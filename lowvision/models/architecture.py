@@ -46,10 +46,11 @@ class Tile(Options):
     def covering(self, side: int) -> int:
         """Return the largest length of at most `side` pixels that tiles cover with their least overlap.
 
-        At least the length of two tiles.
+        At least the length of two tiles; if a number of rows are merged, of one more, so that it holds a seam.
         """
         stride = self.size - self.overlap
-        return max(2, (side - self.overlap) // stride) * stride + self.overlap
+        fewest = 2 if isinstance(self.merge, bool) else self.merge + 1
+        return max(fewest, (side - self.overlap) // stride) * stride + self.overlap
 
 
 class Architecture(Options):

@@ -43,6 +43,17 @@ def test_tiles_cover_the_length_with_their_least_overlap(size: int, overlap: int
     assert {after - before for before, after in pairwise(tiling.tops)} == {tile.size - tile.overlap}
 
 
+def test_covered_lengths_hold_a_seam_between_merged_tiles() -> None:
+    assert Tile(size=64, overlap=16).covering(100) == 2 * 48 + 16
+    assert Tile(size=64, overlap=16, merge=4).covering(100) == 5 * 48 + 16
+
+
+@pytest.mark.parametrize("merge", [0, 1, 17, "far"])
+def test_tiles_merge_from_two_to_sixteen_rows(merge: object) -> None:
+    with pytest.raises(ValidationError, match="merge"):
+        Tile(merge=merge)  # type: ignore[arg-type]
+
+
 def test_an_architecture_survives_the_json_of_a_header() -> None:
     written = CONTAINER.model_dump(mode="json", context=KNOWN)
     assert Architecture.model_validate(with_tuples(written), context=KNOWN) == CONTAINER

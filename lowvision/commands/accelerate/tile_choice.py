@@ -24,13 +24,14 @@ WIDE = (4, 8, 16)
 """Overlaps for a receptive field that is larger than a tile; the smallest sufficient one is chosen. RRDB (radius 349)
 needs the largest: docs/accelerate.md, "Measure networks of other people"."""
 WIDE_SIZE, WIDE_MERGE = 64, 4
-"""Size of these tiles, and how many rows and columns of them are merged, even for a network that needs much memory: each
-costs nearly twice as much alone."""
+"""Size of these tiles, and how many rows and columns of them are merged, even for a network that needs much memory:
+each costs nearly twice as much alone."""
 WIDE_REACH = 64
 """Radius of the receptive field from which tiles are wide."""
 OVERLAPPED_ON, MERGED_ON = 2, 5
-"""Photographs on which tiles are compared with the network on larger windows: to choose their overlap, for networks that
-are often slow, and to choose whether they are merged, for which the difference to the needed fidelity is smaller."""
+"""Photographs on which tiles are compared with the network on larger windows: to choose their overlap, for networks
+that are often slow, and to choose whether they are merged, for which the difference to the needed fidelity is
+smaller."""
 BUDGET_OF_TILES = 0.5
 """Part of the squared error at the requested loss that tiles alone may cause; the rest is left to the students."""
 
