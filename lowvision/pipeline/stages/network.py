@@ -16,7 +16,7 @@ from lowvision.pipeline.stages.job import Job
 from lowvision.plugins.losses import ImageLoss
 from lowvision.training import batch_norm
 from lowvision.training.log import Value
-from lowvision.training.loop import TrainingSpec, fit
+from lowvision.training.loop import TrainingSpec, Validator, fit
 from lowvision.training.loss_sum import LossSum
 from lowvision.training.objective import Objective, OwnObjective, RestorationObjective
 from lowvision.training.options import Fit
@@ -48,43 +48,50 @@ def train(
     The network is validated, and its weights are written, in the deployed form.
     objective: as `Backbone.objective`, and used in its place.
     """
+    if not options.steps:
+        return keep(job, stage, architecture, options, network)
     network = batch_norm.shared(network, job.accelerator)
 
-    def keep(path: Path, trained: nn.Module, measured: dict[str, Value]) -> None:
-        job.save(path, trained, architecture, measured)
+    def write(path: Path, trained: nn.Module, metrics: dict[str, Value]) -> None:
+        job.save(path, trained, architecture, metrics)
 
-    selection = job.selection(options)
-    validator = validation.of_deployed(validation.of_network(job, selection), architecture)
     image_loss = job.image_loss(options)
-    training_objective = _objective(architecture, network, image_loss, objective)
     spec = TrainingSpec(
         stage,
-        training_objective,
+        _objective(architecture, network, image_loss, objective),
         network,
-        validator,
-        keep,
+        _validator(job, architecture, options),
+        write,
         image_loss,
-        selection,
+        job.selection(options),
         validation.pictures(job),
         job.degrade,
     )
     job.claim_training(job.folder / stage)
-    if not options.steps:
-        return _keep_initial(job, spec)
     metrics = fit(spec, samples, options, job.accelerator, job.folder / stage, job.log, job.recipe.data.workers)
     _warn_if_useless(job, stage, metrics)
     return metrics
 
 
-def _keep_initial(job: Job, spec: TrainingSpec) -> dict[str, Value]:
+def keep(job: Job, stage: str, architecture: Architecture, options: Fit, network: nn.Module) -> dict[str, Value]:
     """Write a network as it is, the result of a training of no steps, and return its metrics."""
-    network = spec.network.to(job.accelerator.device)
-    metrics = spec.validator(network) if spec.validator else {}
+    job.claim_training(job.folder / stage)
+    metrics = measured(job, architecture, options, network)
     if job.accelerator.is_main_process:
         for name in ("best", "last"):
-            spec.keep(job.folder / spec.stage / f"{name}.safetensors", network, metrics)
+            job.save(job.folder / stage / f"{name}.safetensors", network, architecture, metrics)
     job.accelerator.wait_for_everyone()
     return metrics
+
+
+def measured(job: Job, architecture: Architecture, options: Fit, network: nn.Module) -> dict[str, Value]:
+    """Return the metrics of a network on data.valid, as training measures them; none without data.valid."""
+    validator = _validator(job, architecture, options)
+    return validator(network.to(job.accelerator.device).eval()) if validator else {}
+
+
+def _validator(job: Job, architecture: Architecture, options: Fit) -> Validator | None:
+    return validation.of_deployed(validation.of_network(job, job.selection(options)), architecture)
 
 
 def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None:

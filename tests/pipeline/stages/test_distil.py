@@ -100,6 +100,18 @@ def test_a_student_starts_from_the_first_file_that_holds_its_network(recipe: Pat
     assert not all(trained[name].allclose(second[name], atol=1e-6) for name in second)
 
 
+def test_a_student_that_training_makes_worse_keeps_its_initial_weights(
+    recipe: Path, folder: Path, tmp_path: Path
+) -> None:
+    start = folder / "distil" / "0" / "last.safetensors"
+    wild = f"stages.distil={{steps: 2, lr: 0.1, batch: 4, start: {start}}}"
+    later = ("stages.classifier=null", "stages.calibrate=null", "stages.fidelity=null")
+    assert tiny.in_a_child(tiny.run, recipe, tmp_path / "run", wild, *later) == 0
+    kept, initial = load_file(tmp_path / "run" / "distil" / "0" / "last.safetensors"), load_file(start)
+    assert all(kept[name].equal(initial[name]) for name in initial)
+    assert f"keeps the weights of {start}" in (tmp_path / "run" / "log.txt").read_text()
+
+
 def test_restore_accepts_both_loss_limits(recipe: Path, folder: Path) -> None:
     network = load(folder / END, device="cpu", runtime="torch")
     image = io.read_rgb(recipe.parent / "photos" / "valid" / "seen.png")
