@@ -21,7 +21,7 @@ from lowvision.config.options import Options
 from lowvision.errors import RecipeError
 from lowvision.models.architecture import Tile
 from lowvision.pipeline import core_stages as stages
-from lowvision.plugins import folder_dataset, registry
+from lowvision.plugins import entry_points, folder_dataset, registry
 from lowvision.recipe import models, reading, stage_menu
 from lowvision.training.options import Fit, RoutedFit
 
@@ -156,7 +156,7 @@ def test_no_page_installs_the_unrelated_distribution(page: Path) -> None:
 
 
 def test_the_stages_of_the_core_are_listed_in_their_order() -> None:
-    core = registry.Registry(registry.Plugin(module, "lowvision-framework", "") for module in registry.CORE)
+    core = registry.Registry(entry_points.Plugin(module, "lowvision-framework", "") for module in entry_points.CORE)
     listed = [row[0].strip("`") for row in rows(sections(DOCS / "recipes.md", "###")["`stages`"])]
     assert listed == stage_menu.menu(core)
 
@@ -188,7 +188,7 @@ def test_the_errors_shown_equal_the_command_output(tmp_path: Path, monkeypatch: 
     (tmp_path / "my.yml").write_text(block_of(page, "my.yml"))
     monkeypatch.chdir(tmp_path)
     first_party = registry.Registry(
-        p for p in registry.installed() if p.module.startswith(("lowvision.", "lowvision_"))
+        p for p in entry_points.installed() if p.module.startswith(("lowvision.", "lowvision_"))
     )
     shown = [
         part

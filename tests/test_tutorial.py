@@ -18,7 +18,7 @@ from pages import DOCS, ROOT, block_of, blocks, rows, sections
 
 from lowvision import testing
 from lowvision.config.options import Options
-from lowvision.plugins import contracts, hookspecs, registry
+from lowvision.plugins import contracts, entry_points, hookspecs, registry
 from lowvision.recipe import reading
 
 
@@ -63,8 +63,8 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[regist
         (tmp_path / name / "__init__.py").write_text(block_of(page, f"{name}/__init__.py"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for check_plugin, which imports in a separate process
-    more = [registry.Plugin(name, name.replace("_", "-"), "0.1.0") for name in names]
-    yield registry.Registry([*registry.installed(), *more])
+    more = [entry_points.Plugin(name, name.replace("_", "-"), "0.1.0") for name in names]
+    yield registry.Registry([*entry_points.installed(), *more])
     for name in names:
         sys.modules.pop(name, None)
 
@@ -117,7 +117,7 @@ def test_every_check_is_listed_with_its_parameters() -> None:
 def test_the_tutorials_distribution_names_its_module() -> None:
     pyproject = tomllib.loads(block_of(DOCS / "write-a-plugin.md", "pyproject.toml"))
     root = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert pyproject["project"]["entry-points"][registry.GROUP] == {"plain": "lowvision_plain"}
+    assert pyproject["project"]["entry-points"][entry_points.GROUP] == {"plain": "lowvision_plain"}
     assert root["project"]["name"] in pyproject["project"]["dependencies"]
 
 

@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 
 from lowvision.errors import RecipeError
 from lowvision.plugins.contracts import Backbone, Classifier, Dataset, Photo, Reducer, Skip, Task
+from lowvision.plugins.entry_points import CORE, Plugin
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import CORE, Plugin, Registry
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 

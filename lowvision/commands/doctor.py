@@ -13,7 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from lowvision.errors import LowvisionError, summary_of
-from lowvision.plugins import registry
+from lowvision.plugins import entry_points, registry
 from lowvision.plugins.contracts import Runtime
 from lowvision.plugins.registry import Registry
 from lowvision.system.distributions import installed_version
@@ -96,7 +96,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"runtime {name}: {missing or 'ready'}"
     yield f"plugins: {', '.join(document['plugins'])}"
     if document["left_out"]:
-        yield f"left out by {registry.LIMIT}: {', '.join(document['left_out'])}"
+        yield f"left out by {entry_points.LIMIT}: {', '.join(document['left_out'])}"
     for name, value in document["variables"].items():
         yield f"{name}={value}"
     if document["cache"]:
@@ -146,7 +146,7 @@ def _conflicts() -> Iterator[Problem]:
             f"{' and '.join(opencv)} are both installed; each overwrites files of the other",
             f"pip uninstall {' '.join(opencv)}, then pip install {OPENCV[0]}",
         )
-    for module, plugins in registry.named().items():
+    for module, plugins in entry_points.by_module().items():
         owners = sorted({plugin.distribution for plugin in plugins})
         if len(owners) > 1:
             redundant = [owner for owner in owners if owner != DISTRIBUTION][-1]
@@ -158,22 +158,22 @@ def _conflicts() -> Iterator[Problem]:
 
 def _misplaced() -> Iterator[Problem]:
     """Return the entry points that are not read, because their group only resembles that of plugins."""
-    for point in registry.misplaced():
+    for point in entry_points.misplaced():
         owner = point.dist.name if point.dist else "?"
         yield Problem(
             f"the entry point {point.name} of {owner} is in group '{point.group}', so {point.module} is not loaded",
-            f"write [project.entry-points.{registry.GROUP}] in its pyproject.toml, and install {owner} again",
+            f"write [project.entry-points.{entry_points.GROUP}] in its pyproject.toml, and install {owner} again",
         )
 
 
 def _plugins() -> tuple[Registry, list[Problem]]:
     """Load the plugins as every command does, and return the registry with their problems."""
     problems = []
-    installed = registry.installed()
+    installed = entry_points.installed()
     try:
-        selected = registry.chosen(installed, os.environ.get(registry.LIMIT, ""))
+        selected = entry_points.chosen(installed, os.environ.get(entry_points.LIMIT, ""))
     except LowvisionError as error:
-        problems.append(Problem(str(error), f"unset {registry.LIMIT}, or correct the name"))
+        problems.append(Problem(str(error), f"unset {entry_points.LIMIT}, or correct the name"))
         selected = installed
     components = Registry(selected, [plugin for plugin in installed if plugin not in selected])
     if (strict := os.environ.get(registry.STRICT, "")) not in ("", "0", "1"):
@@ -188,7 +188,7 @@ def _plugins() -> tuple[Registry, list[Problem]]:
     problems += [
         Problem(
             components.claim(kind, name),
-            f"uninstall one of them, or select plugins with {registry.LIMIT}; until then neither can be used",
+            f"uninstall one of them, or select plugins with {entry_points.LIMIT}; until then neither can be used",
         )
         for kind, name in components.clashes
     ]

@@ -7,7 +7,8 @@ from typing import Any
 
 from lowvision.plugins import hookspecs
 from lowvision.plugins.contracts import Runtime
-from lowvision.plugins.registry import LIMIT, Entry, Registry
+from lowvision.plugins.entry_points import LIMIT
+from lowvision.plugins.registry import Entry, Registry
 from lowvision.recipe import shipped
 from lowvision.system.text_table import aligned
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from lowvision.config.validation import did_you_mean
 from lowvision.errors import RecipeError, UsageError
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.entry_points import Plugin
+from lowvision.plugins.registry import Registry
 from lowvision.system.atomic import whole
 
 FOLDER = "recipes"

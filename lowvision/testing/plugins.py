@@ -11,7 +11,8 @@ HEAVY = ("torch", "timm", "cv2", "numpy", "scipy")
 PROGRAM = """
 import json, sys
 module, heavy = sys.argv[1], sys.argv[2:]
-from lowvision.plugins.registry import Plugin, Registry, installed, misnamed, misplaced
+from lowvision.plugins.entry_points import Plugin, installed, misnamed, misplaced
+from lowvision.plugins.registry import Registry
 before = set(sys.modules)
 known = Registry([Plugin(module, module, "")])
 loaded = sorted(set(heavy) & (set(sys.modules) - before))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lowvision.plugins import registry
+from lowvision.plugins import entry_points, registry
 from lowvision.plugins.hookspecs import hookimpl
 
 MODULE = "lowvision_component_under_test"
@@ -22,8 +22,8 @@ def registered(components: Mapping[str, Mapping[str, type]]) -> Iterator[registr
         setattr(module, f"lowvision_{kind}", hookimpl(lambda provided=provided: provided))
     sys.modules[MODULE] = module
     try:
-        known = registry.Registry([*registry.installed(), registry.Plugin(MODULE, MODULE, "0")])
-        if broken := [plugin for plugin in known.broken if plugin.plugin == registry.Plugin(MODULE, "", "").name]:
+        known = registry.Registry([*entry_points.installed(), entry_points.Plugin(MODULE, MODULE, "0")])
+        if broken := [plugin for plugin in known.broken if plugin.plugin == entry_points.Plugin(MODULE, "", "").name]:
             names = ", ".join(entry.__name__ for provided in components.values() for entry in provided.values())
             raise AssertionError(f"{names}: {broken[0].reason}")
         yield known

@@ -14,7 +14,7 @@ from lowvision import __version__
 from lowvision.cli import main
 from lowvision.cli.command_group import COMMANDS
 from lowvision.errors import DataError
-from lowvision.plugins import registry
+from lowvision.plugins import entry_points
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_listing_reads_no_yaml_and_validates_no_component() -> None:
         "print(len(entries), 'yaml' in sys.modules)\n"
         "print(*(entry.name for entry in entries if entry.component.__pydantic_complete__))"
     )
-    variables = {**os.environ, registry.LIMIT: "sr,search,runtimes"}
+    variables = {**os.environ, entry_points.LIMIT: "sr,search,runtimes"}
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=variables)
     first, validated = done.stdout.split("\n")[:2]
     count, reads_yaml = first.split()

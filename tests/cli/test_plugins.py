@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import distributions
 import pytest
 
 from cli.command_result import RunCommand
@@ -47,10 +48,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     modules = {"acme_good": GOOD, **{name: source for name, (source, _) in BROKEN.items()}, **TWINS}
     for module, source in modules.items():
         (tmp_path / f"{module}.py").write_text(source)
-        info = tmp_path / f"{module}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[lowvision]\n{module} = {module}\n")
+        distributions.install(tmp_path, module, module)
     importlib.invalidate_caches()
     yield
     for module in modules:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import distributions
 import pytest
 
 from lowvision.commands import doctor
@@ -32,12 +33,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     def write(
         name: str, module: str = "", source: str = "", requires: tuple[str, ...] = (), group: str = "lowvision"
     ) -> None:
-        info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
-        info.mkdir()
-        lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {r}" for r in requires)]
-        (info / "METADATA").write_text("\n".join(lines) + "\n")
+        distributions.install(tmp_path, name, module, module.removeprefix("patient_"), group=group, requires=requires)
         if module:
-            (info / "entry_points.txt").write_text(f"[{group}]\n{module.removeprefix('patient_')} = {module}\n")
             (tmp_path / f"{module}.py").write_text(source)
 
     return write

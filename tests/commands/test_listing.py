@@ -9,8 +9,9 @@ import pytest
 
 from lowvision.commands import listing
 from lowvision.plugins.contracts import Dataset
+from lowvision.plugins.entry_points import Plugin
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.registry import Registry
 
 
 class Hill(Dataset):

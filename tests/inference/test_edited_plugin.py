@@ -15,8 +15,9 @@ from lowvision.imaging import io
 from lowvision.inference import trained_networks
 from lowvision.models import weights
 from lowvision.models.architecture import Architecture
+from lowvision.plugins.entry_points import Plugin
 from lowvision.plugins.folder_dataset import Folder
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.registry import Registry
 
 SOURCE = """
 from lowvision import Backbone, Task, hookimpl

@@ -16,10 +16,11 @@ from torch import Tensor
 from lowvision.errors import WeightsError
 from lowvision.inference import trained_networks
 from lowvision.models import external_weights, weights
-from lowvision.plugins import registry
+from lowvision.plugins import entry_points
 from lowvision.plugins.contracts import Format, Part, Recognised
+from lowvision.plugins.entry_points import Plugin
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.registry import Registry
 from lowvision_sr import FSRCNN, SuperResolution
 
 BACKBONE = FSRCNN(channels=4, shrink=3, layers=1)
@@ -79,7 +80,7 @@ def registry_with(monkeypatch: pytest.MonkeyPatch) -> Any:
         module = ModuleType("more_formats")
         module.lowvision_formats = lowvision_formats  # type: ignore[attr-defined]  # a module takes any name
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        installed = [plugin for plugin in registry.installed() if plugin.module != "lowvision_spandrel"]
+        installed = [plugin for plugin in entry_points.installed() if plugin.module != "lowvision_spandrel"]
         return Registry([*installed, Plugin(module.__name__, "more", "1")])
 
     return make

@@ -9,7 +9,8 @@ import pytest
 from lowvision import Weights, WeightsError, hookimpl
 from lowvision.errors import UsageError
 from lowvision.models import pretrained
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.entry_points import Plugin
+from lowvision.plugins.registry import Registry
 
 HERE = Path(__file__)
 

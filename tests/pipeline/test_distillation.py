@@ -20,9 +20,10 @@ from lowvision.models.architecture import Architecture
 from lowvision.pipeline import distillation
 from lowvision.pipeline.distillation import TeacherTargets
 from lowvision.plugins.contracts import Backbone, Task
+from lowvision.plugins.entry_points import Plugin, installed
 from lowvision.plugins.folder_dataset import Folder
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry, installed
+from lowvision.plugins.registry import Registry
 
 REACH = 3
 

@@ -12,10 +12,11 @@ from torch import nn
 from lowvision.errors import RecipeError
 from lowvision.pipeline import losses
 from lowvision.plugins.contracts import Task
+from lowvision.plugins.entry_points import Plugin, installed
 from lowvision.plugins.hookspecs import hookimpl
 from lowvision.plugins.l1_loss import L1
 from lowvision.plugins.losses import Loss
-from lowvision.plugins.registry import Plugin, Registry, installed
+from lowvision.plugins.registry import Registry
 from lowvision.testing import PlainTask
 from lowvision.training.options import Fit
 

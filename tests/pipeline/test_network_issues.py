@@ -13,8 +13,9 @@ from torch import nn
 from lowvision.errors import RecipeError
 from lowvision.pipeline import network_issues, preflight
 from lowvision.plugins.contracts import Backbone, Classifier, Task
+from lowvision.plugins.entry_points import Plugin, installed
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry, installed
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 from lowvision.recipe.models import Recipe
 

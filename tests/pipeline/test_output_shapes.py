@@ -14,8 +14,9 @@ from lowvision.errors import RecipeError
 from lowvision.pipeline import output_shapes, preflight
 from lowvision.pipeline.run import run
 from lowvision.plugins.contracts import Backbone, Classifier, Task
+from lowvision.plugins.entry_points import Plugin, installed
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry, installed
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from distributions import install
 
 from lowvision import PluginError, RecipeError
-from lowvision.plugins import hookspecs, registry
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins import entry_points, hookspecs, registry
+from lowvision.plugins.entry_points import Plugin
+from lowvision.plugins.registry import Registry
 
 GOOD = """
     from lowvision import Dataset, hookimpl
@@ -95,14 +97,6 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         sys.modules.pop(module, None)
 
 
-def write_entry_point(folder: Path, distribution: str, module: str, name: str = "acme") -> None:
-    """Write the metadata of a distribution with an entry point in our group."""
-    info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[lowvision]\n{name} = {module}\n")
-
-
 def test_an_entry_names_the_component_and_its_plugin(write: Write) -> None:
     known = Registry([write("acme_album", GOOD)])
     entry = known.find("datasets", "album")
@@ -139,7 +133,7 @@ def test_every_core_component_option_accepts_its_default() -> None:
         (kind, entry)
         for kind, entries in registry.load().items()
         for entry in entries.values()
-        if entry.distribution == registry.FRAMEWORK
+        if entry.distribution == entry_points.FRAMEWORK
     ]
     assert len(own) > 100
     problems = {
@@ -180,17 +174,9 @@ def test_a_component_of_no_plugin_has_no_name() -> None:
         Registry([]).name_of(3)
 
 
-def test_a_module_named_by_two_distributions_is_one_plugin(tmp_path: Path, write: Write) -> None:
-    write("acme_album", GOOD)
-    write_entry_point(tmp_path, "acme-bundle", "acme_album")
-    write_entry_point(tmp_path, "acme-album", "acme_album")
-    assert [plugin.module for plugin in registry.installed()].count("acme_album") == 1
-    assert registry.load().find("datasets", "album").plugin == "acme-album"
-
-
 def test_a_failing_installed_plugin_does_not_affect_the_others(tmp_path: Path, write: Write) -> None:
     write("acme_bad", "import no_such_package_anywhere")
-    write_entry_point(tmp_path, "acme-bad", "acme_bad")
+    install(tmp_path, "acme-bad", "acme_bad")
     known = registry.load()
     assert "acme-bad" in {broken.plugin for broken in known.broken}
     assert "folder" in known["datasets"]
@@ -201,8 +187,8 @@ def two_plugins(tmp_path: Path, write: Write) -> None:
     """Install two plugins: one that works, and one that is broken."""
     write("acme_album", GOOD)
     write("acme_bad", "import no_such_package_anywhere")
-    write_entry_point(tmp_path, "acme-album", "acme_album", "album")
-    write_entry_point(tmp_path, "acme-bad", "acme_bad", "bad")
+    install(tmp_path, "acme-album", "acme_album", "album")
+    install(tmp_path, "acme-bad", "acme_bad", "bad")
 
 
 @pytest.mark.parametrize("names", ["album", "acme-album", "acme_album", " album , ", "album,acme_album"])
@@ -210,7 +196,7 @@ def two_plugins(tmp_path: Path, write: Write) -> None:
 def test_only_plugins_named_in_the_environment_variable_are_loaded(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWVISION_PLUGINS", names)
     known = registry.load()
-    assert [plugin.name for plugin in known.plugins] == [*registry.CORE.values(), "acme-album"]
+    assert [plugin.name for plugin in known.plugins] == [*entry_points.CORE.values(), "acme-album"]
     assert known["datasets"].keys() == {"album", "folder", "mix"}
     assert not known.broken
     assert "acme-bad" in {plugin.name for plugin in known.left_out}
@@ -247,7 +233,7 @@ def test_strict_mode_raises_for_a_name_of_two_plugins(
 ) -> None:
     for module in ("acme_album", "zoo_album"):
         write(module, GOOD)
-        write_entry_point(tmp_path, module.replace("_", "-"), module)
+        install(tmp_path, module.replace("_", "-"), module)
     monkeypatch.setenv("LOWVISION_STRICT", "1")
     with pytest.raises(PluginError, match=r"dataset 'album' is claimed by acme-album .* and zoo-album .*; neither"):
         registry.load()

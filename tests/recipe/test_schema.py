@@ -9,11 +9,11 @@ from typing import Any
 
 import toys
 
-from lowvision.plugins import registry
+from lowvision.plugins import entry_points, registry
 from lowvision.recipe.schema import schema
 
 ROOT = Path(__file__).parents[2]
-FIRST_PARTY = (*registry.CORE, "lowvision_")
+FIRST_PARTY = (*entry_points.CORE, "lowvision_")
 
 
 def parts(part: Any) -> Iterator[dict[str, Any]]:
@@ -67,6 +67,6 @@ def test_the_schema_contains_the_short_forms() -> None:
 
 
 def test_the_shipped_schema_equals_that_of_the_first_party_plugins() -> None:
-    ours = [plugin for plugin in registry.installed() if plugin.module.startswith(FIRST_PARTY)]
+    ours = [plugin for plugin in entry_points.installed() if plugin.module.startswith(FIRST_PARTY)]
     shipped = json.loads((ROOT / "recipes" / "schema.json").read_text())
     assert shipped == schema(registry.Registry(ours)), "make it anew: lowvision schema > recipes/schema.json"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from lowvision.errors import RecipeError, UsageError
-from lowvision.plugins import registry
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins import entry_points, registry
+from lowvision.plugins.entry_points import Plugin
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading, shipped
 
 KNOWN = registry.load()
@@ -136,7 +137,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     (tmp_path / "acme_lone.py").write_text((package / "__init__.py").read_text())
     monkeypatch.syspath_prepend(tmp_path)
     modules = ("acme_recipes", "acme_lone", "acme_missing")
-    yield Registry([*registry.installed(), *(Plugin(module, "acme", "1.0") for module in modules)])
+    yield Registry([*entry_points.installed(), *(Plugin(module, "acme", "1.0") for module in modules)])
     for module in modules:
         sys.modules.pop(module, None)
 

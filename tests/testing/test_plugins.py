@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from distributions import install
 
 from lowvision.testing import check_plugin
 
@@ -50,44 +51,36 @@ def test_an_invalid_plugin_is_reported_with_a_remedy(module_folder: Path, source
         check_plugin("acme_album")
 
 
-def install(folder: Path, group: str, module: str) -> None:
-    """Write the metadata of a distribution whose entry point of this group names the module."""
-    info = folder / f"{module}_{group.replace('.', '_')}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{group}]\n{module} = {module}\n")
-
-
 @pytest.mark.parametrize("group", ["lowvision.plugins", "lowvison", "LowVison"])
 def test_an_entry_point_in_another_group_is_reported(module_folder: Path, group: str) -> None:
     (module_folder / "acme_album.py").write_text(RIGHT)
-    install(module_folder, group, "acme_album")
+    install(module_folder, f"acme-{group}", "acme_album", group=group)
     with pytest.raises(AssertionError, match=rf"acme_album: its entry point is in group '{group}', which is"):
         check_plugin("acme_album")
-    install(module_folder, "lowvision", "acme_album")
+    install(module_folder, "acme-album", "acme_album")
     assert check_plugin("acme_album") == {"datasets": ["album"]}
 
 
 def test_groups_of_other_programs_are_not_reported(module_folder: Path) -> None:
     (module_folder / "acme_album.py").write_text(RIGHT)
     for group in ("torchvision", "vision", "lowviz"):
-        install(module_folder, group, "acme_album")
+        install(module_folder, f"acme-{group}", "acme_album", group=group)
     assert check_plugin("acme_album") == {"datasets": ["album"]}
 
 
 def test_an_entry_point_that_names_a_similar_module_is_reported(module_folder: Path) -> None:
     (module_folder / "acme_album.py").write_text(RIGHT)
-    install(module_folder, "lowvision", "acme_albumm")
+    install(module_folder, "acme-albumm", "acme_albumm")
     with pytest.raises(AssertionError, match="its entry point names 'acme_albumm', which does not exist"):
         check_plugin("acme_album")
-    install(module_folder, "lowvision", "acme_album")
+    install(module_folder, "acme-album", "acme_album")
     assert check_plugin("acme_album") == {"datasets": ["album"]}
 
 
 def test_a_component_name_of_another_installed_plugin_is_reported(module_folder: Path) -> None:
     for module in ("acme_album", "other_album"):
         (module_folder / f"{module}.py").write_text(RIGHT)
-    install(module_folder, "lowvision", "other_album")
+    install(module_folder, "other-album", "other_album")
     both = "dataset 'album' is claimed by other-album .from other-album. and acme-album .from acme_album."
     with pytest.raises(AssertionError, match=f"acme_album: {both}; neither can be used: choose another name"):
         check_plugin("acme_album")

@@ -13,7 +13,8 @@ from lowvision.errors import LowvisionError, UsageError, summary_of
 from lowvision.models.architecture import Architecture, Tile
 from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Backbone, Classifier, Task
-from lowvision.plugins.registry import FRAMEWORK, Entry, Registry
+from lowvision.plugins.entry_points import FRAMEWORK
+from lowvision.plugins.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,8 +12,9 @@ from lowvision.commands.show.request import ShowRequest
 from lowvision.errors import PluginError, UsageError
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Task
+from lowvision.plugins.entry_points import Plugin
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.registry import Registry
 
 KNOWN = registry.load()
 

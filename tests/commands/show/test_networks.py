@@ -10,8 +10,9 @@ from lowvision.commands.show import names, page, request
 from lowvision.errors import UsageError
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Backbone
+from lowvision.plugins.entry_points import Plugin
 from lowvision.plugins.hookspecs import hookimpl
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins.registry import Registry
 
 KNOWN = registry.load()
 

@@ -16,8 +16,9 @@ from lowvision import BackboneChoice, Stage, Trainable, TrainingStage, hookimpl
 from lowvision.errors import RecipeError
 from lowvision.models import weights
 from lowvision.pipeline import run, run_folder
-from lowvision.plugins import registry
-from lowvision.plugins.registry import Plugin, Registry
+from lowvision.plugins import entry_points
+from lowvision.plugins.entry_points import Plugin
+from lowvision.plugins.registry import Registry
 from lowvision.recipe import reading, stage_menu
 from lowvision.recipe.schema import schema
 
@@ -67,7 +68,7 @@ def lowvision_stages() -> Mapping[str, type[Stage]]:
     return {"refine": Refine, "note": Note}
 
 
-KNOWN = Registry([*registry.installed(), Plugin(__name__, "stages", "1.0")])
+KNOWN = Registry([*entry_points.installed(), Plugin(__name__, "stages", "1.0")])
 TOYS = Registry([*toys.registry().plugins, Plugin(__name__, "stages", "1.0")])
 
 
