@@ -53,7 +53,7 @@ class Demonstration:
     """True: the network undoes a known degradation. Without `sigma`, that is bicubic shrinking, and photographs of
     `--longer-side` pixels are the ground truth."""
     students: tuple[str, ...] = ()
-    """Files of smaller trained networks that start the students; without them, accelerate chooses these."""
+    """Weights files of smaller networks, as `--students` of `lowvision accelerate`; empty: it chooses the students."""
     sigma: float | None = None
     """Noise that the network removes from grey images: its inputs are the shrunk photographs with this noise."""
 

@@ -13,8 +13,8 @@ ELSEWHERE = {
         plugins/stages.py
     """,
     "arguments of a command, whose work has a file in `commands`; tests/cli runs the commands": """
-        cli/accelerate.py cli/card.py cli/command_group.py cli/evaluate_parameters.py cli/restore_parameters.py
-        cli/serve.py commands/serve.py
+        cli/accelerate.py cli/accelerate_parameters.py cli/card.py cli/command_group.py cli/evaluate_parameters.py
+        cli/restore_parameters.py cli/serve.py commands/serve.py
     """,
     "work of a stage, which needs a run; tests/pipeline/test_run.py and its neighbours run all stages": """
         pipeline/stages/branches.py pipeline/stages/classifier.py pipeline/stages/container.py

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from lowvision.cli import accelerate_parameters as parameters
 from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsFile
 from lowvision.errors import UsageError
@@ -15,34 +13,15 @@ from lowvision.errors import UsageError
 
 def accelerate(
     weights: WeightsFile,
-    photos: Annotated[
-        Path,
-        typer.Option(metavar="FOLDER", help="Folder of images as you would give them to the network; no ground truth."),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Weights file to write.")],
-    minutes: Annotated[float, typer.Option(help="Planned duration in minutes; a busy machine takes longer.")] = 30,
-    max_loss: Annotated[
-        float,
-        typer.Option(
-            metavar="DB",
-            help="Loss in dB (`restore --max-loss`) at which the result must be faster; 0.3 is 41.5 dB to the "
-            "network's own output.",
-        ),
-    ] = 0.3,
-    students: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NETWORK|FILE",
-            help="Small network, e.g. '{disp: {channels: 24, layers: 2}}', or trained weights of one to start from; "
-            "repeatable. Default: by seconds.",
-        ),
-    ] = None,
-    downscale: Annotated[float, typer.Option(min=1, help="Factor by which photographs are shrunk first.")] = 1.0,
-    runtime: Annotated[
-        str, typer.Option(help="Runtime in which the report compares (`lowvision ls runtimes`); auto: the fastest.")
-    ] = "auto",
-    runs: Annotated[Path, typer.Option(help="Folder for the recipe and the run.")] = Path("runs"),
-    restart: Annotated[bool, typer.Option("--restart", help="Start again: repeat planning and training.")] = False,
+    photos: parameters.Photos,
+    output: parameters.Output,
+    minutes: parameters.Minutes = 30,
+    max_loss: parameters.MaxLoss = 0.3,
+    students: parameters.Students = None,
+    downscale: parameters.Downscale = 1.0,
+    runtime: parameters.RuntimeName = "auto",
+    runs: parameters.Runs = Path("runs"),
+    restart: parameters.Restart = False,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:

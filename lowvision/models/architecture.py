@@ -35,7 +35,7 @@ class Tile(Options):
     merge: bool | Annotated[int, Field(ge=2, le=MOST_MERGED)] = False
     """True: neighbouring tiles are merged although a branch sees its whole input, e.g. a network that was trained for
     whole images. Branches with a limited receptive field are merged in any case, as far as they need little memory.
-    A number: up to so many rows and columns are merged, however much memory that takes."""
+    A number: maximum of rows and columns of tiles that are merged, whatever their memory."""
 
     @model_validator(mode="after")
     def _advances(self) -> Self:

@@ -21,6 +21,7 @@ from lowvision.models.component_names import plugins_of, shown
 from lowvision.models.operating_points import OperatingPoint
 from lowvision.models.state_dict import unshared
 from lowvision.models.weights_header import Header, Provenance, foreign_header, header_of
+from lowvision.plugins.contracts import Task
 from lowvision.plugins.registry import Registry
 from lowvision.routing.container import branch_prefix
 from lowvision.system.atomic import whole
@@ -98,6 +99,19 @@ def check_container(path: Path, registry: Registry, architecture: Architecture) 
     stored = read_header(path, registry).architecture
     if stored.classifier is None or not _fits(stored.deployed(), architecture.deployed()):
         raise WeightsError(_misfit(path, stored, architecture, registry))
+
+
+def check_task(path: Path, task: Task, place: str, registry: Registry) -> None:
+    """Raise WeightsError if the networks of a file have another scale or number of channels than a task.
+
+    place: argument or recipe key that names the file, for the error.
+    """
+    stored = read_header(path, registry).architecture.task
+    if (stored.scale, stored.channels) != (task.scale, task.channels):
+        raise WeightsError(
+            f"{place}: '{path}' has scale {stored.scale} and {stored.channels} channels, the task {task.scale} and "
+            f"{task.channels}; name weights of the same scale and channels"
+        )
 
 
 def is_foreign(path: Path) -> bool:

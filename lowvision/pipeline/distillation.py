@@ -165,13 +165,7 @@ def check(recipe: Recipe, registry: Registry) -> None:
         return
     if recipe.task.random and "train" not in alone and recipe.data.train:
         raise RecipeError("teacher: the task's degradation is random; a teacher needs a fixed one, or data without gt")
-    path = pretrained.find(Path(recipe.teacher.weights), registry)
-    its_task = weights.read_header(path, registry).architecture.task
-    if (its_task.scale, its_task.channels) != (recipe.task.scale, recipe.task.channels):
-        raise RecipeError(
-            f"teacher: '{path}' has scale {its_task.scale} and {its_task.channels} channels, the task "
-            f"{recipe.task.scale} and {recipe.task.channels}; name weights of the same scale and channels"
-        )
+    weights.check_task(pretrained.find(Path(recipe.teacher.weights), registry), recipe.task, "teacher", registry)
 
 
 def has_only_lq(recipe: Recipe) -> bool:

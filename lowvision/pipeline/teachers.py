@@ -53,12 +53,7 @@ def check(names: Sequence[str], task: Task, registry: Registry) -> list[Path]:
         raise RecipeError("data.teachers: the task's degradation is random; teachers need a fixed one")
     paths = [pretrained.find(Path(name), registry) for name in names]
     for path in paths:
-        its_task = weights.read_header(path, registry).architecture.task
-        if (its_task.scale, its_task.channels) != (task.scale, task.channels):
-            raise RecipeError(
-                f"data.teachers: '{path}' has scale {its_task.scale} and {its_task.channels} channels, the task "
-                f"{task.scale} and {task.channels}; name weights of the same scale and channels"
-            )
+        weights.check_task(path, task, "data.teachers", registry)
     return paths
 
 

@@ -10,7 +10,7 @@ import torch
 
 from lowvision.data import photographs
 from lowvision.data.photographs import Photograph
-from lowvision.errors import LowvisionError, RecipeError
+from lowvision.errors import LowvisionError, WeightsError
 from lowvision.imaging import io
 from lowvision.inference import trained_networks
 from lowvision.pipeline import preflight, teachers
@@ -88,5 +88,5 @@ def test_a_run_trains_on_the_outputs_of_its_teachers(tmp_path: Path, weights_fil
 
 def test_teachers_of_another_scale_are_reported(weights_file: Path, recipe: Recipe) -> None:
     task = recipe.task.replace(channels=1)
-    with pytest.raises(RecipeError, match="3 channels, the task 2 and 1"):
+    with pytest.raises(WeightsError, match="3 channels, the task 2 and 1"):
         teachers.check([str(weights_file)], task, KNOWN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lowvision.commands.accelerate import given_students, student_training, tile_choice
+from lowvision.commands.accelerate import student_argument, student_training, tile_choice
 from lowvision.commands.accelerate.request import AccelerateRequest
 from lowvision.commands.accelerate.split import Split, split
 from lowvision.commands.accelerate.student_times import StudentTimes
@@ -71,7 +71,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     header = weights.check(request.weights, registry)
     architecture = header.architecture.deployed()
     teacher = architecture.only(-1)
-    given = given_students.read(request.students, teacher, registry)
+    requested = student_argument.parse(request.students, teacher.task, registry)
     if weights.is_foreign(request.weights):
         say(weights_header.recognised(header, registry))
     context = _context(teacher)
@@ -87,7 +87,7 @@ def plan(request: AccelerateRequest, registry: Registry, say: Say) -> Plan:
     each, each_side = _teacher_seconds(targets, chosen), crop_size + 2 * context
     pixel = each / each_side**2
     times = StudentTimes(teacher, tile.size, each_side, device)
-    training = student_training.planned(request, given, times, STUDENT_SHARE * total, pixel, registry)
+    training = student_training.planned(request, requested, times, STUDENT_SHARE * total, pixel, registry)
     count = max(FEWEST_CROPS, min(len(chosen), int(TARGET_SHARE * total / max(each, 1e-4))))
     # Targets that take less than their part leave time to the students.
     spare = total * (TARGET_SHARE + STUDENT_SHARE) - count * each

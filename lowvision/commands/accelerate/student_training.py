@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lowvision.commands.accelerate import students as candidates
-from lowvision.commands.accelerate.given_students import GivenStudents
 from lowvision.commands.accelerate.request import AccelerateRequest
+from lowvision.commands.accelerate.student_argument import RequestedStudents
 from lowvision.commands.accelerate.student_times import Precision, StudentTimes
 from lowvision.commands.accelerate.students import Student
 from lowvision.errors import UsageError
@@ -44,19 +44,19 @@ class StudentTraining:
 
 def planned(
     request: AccelerateRequest,
-    given: GivenStudents,
+    requested: RequestedStudents,
     times: StudentTimes,
     seconds: float,
     teacher_pixel: float,
     registry: Registry,
 ) -> StudentTraining:
-    """Measure the given students; if there are none, choose quick ones that can be trained in the seconds.
+    """Measure the requested students; if there are none, choose quick ones that can be trained in the seconds.
 
     teacher_pixel: seconds in which the teacher restores an LQ pixel. Raises UsageError if no student is quick enough.
     """
     teacher, side = times.teacher, times.side
     shipped = candidates.shipped_weights(teacher, registry)
-    sources = (*given.trained, shipped) if shipped else given.trained
+    sources = (*requested.trained, shipped) if shipped else requested.trained
     trained = {network for source in sources for network in source.networks}
 
     def seconds_share(student: Student) -> float:
@@ -66,8 +66,8 @@ def planned(
         steps = ENOUGH_WARM_STEPS if student.backbone in trained else ENOUGH_STEPS
         return steps * times.step(student, times.precision(student)) <= seconds / candidates.STUDENTS
 
-    if given.networks:
-        students = candidates.with_costs(given.networks, teacher, side)
+    if requested.networks:
+        students = candidates.with_costs(requested.networks, teacher, side)
         candidates.check(students, registry)
     else:
         students = candidates.choose(

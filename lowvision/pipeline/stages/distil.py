@@ -8,22 +8,31 @@ from pathlib import Path
 from torch import nn
 
 from lowvision.errors import WeightsError
-from lowvision.models.architecture import Architecture
 from lowvision.pipeline.core_stages import Distil
 from lowvision.pipeline.stages import network, tile_sizes
 from lowvision.pipeline.stages.job import Job
 from lowvision.training.log import Value
+from lowvision.training.selection import Selection
 
 
 def run(job: Job, options: Distil) -> None:
-    """Write the weights of each student k to `distil/k/`; the data have the outputs of the teacher as gt."""
+    """Write the weights of each student k to `distil/k/`; the data have the outputs of the teacher as gt.
+
+    A student that training has made worse on data.valid keeps the weights that it started from.
+    """
+    selection = job.selection(options)
     for n, k in enumerate(job.recipe.students):
         stage, architecture, own = f"distil/{k}", job.architecture.only(k), options.of(n)
         samples = tile_sizes.everywhere(job, own, stage, options.candidates)
-        file, initial = _initial(job, options, k)
-        trained = network.train(job, stage, architecture, own, samples, initial)
-        if file:
-            _keep_better(job, stage, architecture, own, file, trained)
+        file, student = _initial(job, options, k)
+        before = _result(network.measured(job, architecture, own, student), selection) if file else None
+        after = _result(network.train(job, stage, architecture, own, samples, student), selection)
+        if before is not None and after is not None and selection.score(after) < selection.score(before):
+            job.log.info(
+                f"{stage}: {selection.name} on data.valid was {before:.2f} before training and is {after:.2f}; the "
+                f"student keeps the weights of {file}; a lower lr or more photographs may help"
+            )
+            network.keep(job, stage, architecture, own, network.initialised(job, architecture, file))
 
 
 def _initial(job: Job, options: Distil, k: int) -> tuple[Path | None, nn.Module]:
@@ -39,20 +48,7 @@ def _initial(job: Job, options: Distil, k: int) -> tuple[Path | None, nn.Module]
     return None, network.initialised(job, architecture, None)
 
 
-def _keep_better(
-    job: Job, stage: str, architecture: Architecture, options: Distil, file: Path, trained: Mapping[str, Value]
-) -> None:
-    """Replace the trained weights by those of the file if training has made them worse on data.valid."""
-    initial = network.initialised(job, architecture, file)
-    selection = job.selection(options)
-    before, after = (
-        metrics.get(selection.name) for metrics in (network.measured(job, architecture, options, initial), trained)
-    )
-    if not isinstance(before, float) or not isinstance(after, float):
-        return
-    if selection.score(after) < selection.score(before):
-        job.log.info(
-            f"{stage}: {selection.name} on data.valid fell from {before:.2f} to {after:.2f}, so the student keeps the "
-            f"weights of {file}; a lower lr or more photographs may help"
-        )
-        network.keep(job, stage, architecture, options, initial)
+def _result(metrics: Mapping[str, Value], selection: Selection) -> float | None:
+    """Return the metric that selects weights; None without data.valid."""
+    value = metrics.get(selection.name)
+    return value if isinstance(value, float) else None

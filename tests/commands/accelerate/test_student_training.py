@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lowvision.commands.accelerate import student_training, students
-from lowvision.commands.accelerate.given_students import GivenStudents
 from lowvision.commands.accelerate.request import AccelerateRequest
+from lowvision.commands.accelerate.student_argument import RequestedStudents
 from lowvision.commands.accelerate.student_times import Precision, StudentTimes
 from lowvision.commands.accelerate.student_training import StudentTraining
 from lowvision.commands.accelerate.students import Student, TrainedWeights
@@ -19,7 +19,7 @@ from lowvision.plugins import registry
 from lowvision_sr import FSRCNN, SuperResolution
 
 KNOWN = registry.load()
-NONE = GivenStudents()
+NONE = RequestedStudents()
 TEACHER = Architecture(task=SuperResolution(scale=4), branches=(KNOWN.find("backbones", "rlfn").component(),))
 
 
@@ -34,9 +34,9 @@ def simple_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StudentTimes, "_measured_pixel", lambda self, student: student.share)
 
 
-def planned(seconds: float, of: Architecture = TEACHER, given: GivenStudents = NONE) -> StudentTraining:
+def planned(seconds: float, of: Architecture = TEACHER, requested: RequestedStudents = NONE) -> StudentTraining:
     request = AccelerateRequest(weights=Path("w.pth"), photos=Path("p"), output=Path("o.safetensors"))
-    return student_training.planned(request, given, StudentTimes(of, 32, 72, "cpu"), seconds, 1.0, KNOWN)
+    return student_training.planned(request, requested, StudentTimes(of, 32, 72, "cpu"), seconds, 1.0, KNOWN)
 
 
 def test_students_are_trained_in_the_quickest_precision() -> None:
@@ -65,7 +65,7 @@ def test_seconds_of_students_are_fractions_of_those_of_the_teacher() -> None:
 
 def test_given_students_are_kept() -> None:
     given = FSRCNN(channels=8)
-    training = planned(1, given=GivenStudents((given,)))
+    training = planned(1, requested=RequestedStudents((given,)))
     assert [student.backbone for student in training.students] == [given]
     assert not training.is_warm
 
@@ -74,10 +74,10 @@ def test_a_given_student_starts_from_its_own_weights_before_shipped_ones() -> No
     small = KNOWN.find("backbones", "disp").component(channels=16, layers=2, skip="bilinear")  # in sr-disp-x4, too
     given = FSRCNN(channels=8)
     files = TrainedWeights("mine.pth", (given,)), TrainedWeights("small.pth", (small,))
-    training = planned(1, given=GivenStudents((given, small), files))
+    training = planned(1, requested=RequestedStudents((given, small), files))
     assert training.starts == ("mine.pth", "small.pth", "sr-disp-x4")
     assert training.is_warm
-    assert planned(1, given=GivenStudents((given,), files[:1])).starts == ("mine.pth",)
+    assert planned(1, requested=RequestedStudents((given,), files[:1])).starts == ("mine.pth",)
 
 
 def test_a_teacher_that_is_cheaper_than_all_students_is_refused() -> None:

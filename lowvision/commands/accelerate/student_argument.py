@@ -1,4 +1,4 @@
-"""Read the students that a user names: networks as in a recipe, and trained weights to start from."""
+"""The argument `--students`: networks as in a recipe, and trained weights that students start from."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from lowvision.commands.component_argument import parse_component
 from lowvision.config.validation import did_you_mean
 from lowvision.errors import UsageError
 from lowvision.models import pretrained, weights
-from lowvision.models.architecture import Architecture
-from lowvision.plugins.contracts import Backbone
+from lowvision.plugins.contracts import Backbone, Task
 from lowvision.plugins.registry import Registry
 
 PLACE = "--students"
 
 
 @dataclass(frozen=True)
-class GivenStudents:
+class RequestedStudents:
     """The students that a user names."""
 
     networks: tuple[Backbone, ...] = ()
@@ -28,39 +27,36 @@ class GivenStudents:
     """Weights that hold some of the networks."""
 
 
-def read(texts: Sequence[str], teacher: Architecture, registry: Registry) -> GivenStudents:
+def parse(texts: Sequence[str], task: Task, registry: Registry) -> RequestedStudents:
     """Return the students that the texts name; weights of a container name all its branches.
 
-    Raises UsageError for a text that names nothing and for weights of another scale or number of channels.
+    Raises UsageError for a text that names nothing, and WeightsError for weights of another scale or number of
+    channels than the task.
     """
     networks: list[Backbone] = []
     trained: list[TrainedWeights] = []
     for text in texts:
         if _is_weights(text, registry):
-            trained.append(_weights(text, teacher, registry))
+            trained.append(_weights(text, task, registry))
             networks += trained[-1].networks
         else:
             networks.append(parse_component("backbones", text, PLACE, registry))
-    return GivenStudents(tuple(networks), tuple(trained))
+    return RequestedStudents(tuple(networks), tuple(trained))
 
 
 def _is_weights(text: str, registry: Registry) -> bool:
     """Return True for a file and a name of shipped weights, False for a network. Raises UsageError for other words."""
+    backbones = registry["backbones"]
+    if text in backbones or "{" in text:
+        return False
     if text in registry["weights"] or os.path.exists(text):
         return True
-    backbones = registry["backbones"]
-    if text in backbones or any(mark in text for mark in "{:"):
-        return False
     hint = did_you_mean(text, [*backbones, *registry["weights"]]) or "`lowvision ls backbones` lists the networks"
     raise UsageError(f"{PLACE} {text}: no such file, network or shipped weights; {hint}")
 
 
-def _weights(name: str, teacher: Architecture, registry: Registry) -> TrainedWeights:
-    stored = weights.check(pretrained.find(Path(name), registry), registry).architecture
-    ours, wanted = stored.task, teacher.task
-    if (ours.scale, ours.channels) != (wanted.scale, wanted.channels):
-        raise UsageError(
-            f"{PLACE} {name}: has scale {ours.scale} and {ours.channels} channels, the network {wanted.scale} and "
-            f"{wanted.channels}; name weights of the same scale and channels"
-        )
-    return TrainedWeights(name, stored.branches)
+def _weights(name: str, task: Task, registry: Registry) -> TrainedWeights:
+    path = pretrained.find(Path(name), registry)
+    architecture = weights.check(path, registry).architecture
+    weights.check_task(path, task, PLACE, registry)
+    return TrainedWeights(name, architecture.branches)
