@@ -11,7 +11,7 @@ import torch
 from lowvision.data import augment
 from lowvision.errors import LowvisionError, RecipeError, message_of
 from lowvision.models import pretrained, weights
-from lowvision.pipeline import distillation, losses, network_issues, output_shapes, teachers
+from lowvision.pipeline import distillation, losses, network_issues, output_shapes, teachers, weights_options
 from lowvision.pipeline.core_stages import Base, Branches, ClassifierStage, Joint, Rank
 from lowvision.plugins.registry import Registry
 from lowvision.plugins.stages import Stage
@@ -120,7 +120,7 @@ def _branch_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[Ch
 def _stage_files(recipe: Recipe) -> Iterator[tuple[str, str | None, Sequence[CheckFile]]]:
     """Yield likewise the files of stages; a stage of a plugin may do anything with a file that can be read."""
     for name, stage in recipe.stages.items():
-        for option, file in stage.weights_files():
+        for option, file in weights_options.files_of(stage):
             yield f"stages.{name}.{option}", file, _needs(recipe, stage) or [weights.read_header]
 
 

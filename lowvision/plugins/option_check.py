@@ -20,6 +20,9 @@ def option_problem(component: type[Options], contract: type[Options]) -> str | N
     for name in component.model_fields.keys() - contract.model_fields.keys():
         if hasattr(contract, name):
             return f"an option '{name}', a class attribute of every {contract.__name__}; write `{name} = ...`, untyped"
+    for name in getattr(component, "weights_options", ()):
+        if name not in component.model_fields:
+            return f"`weights_options` with '{name}', which is none of its options; write a tuple, e.g. `(\"start\",)`"
     if _fails_by_init(component):
         return "an `__init__` that cannot set options; they need none: declare `channels: int = 8`, use it in methods"
     try:

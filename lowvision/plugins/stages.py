@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from lowvision.config.options import Options
@@ -25,7 +25,8 @@ class Stage(Options, ABC):
     trains: ClassVar[Trainable | None] = None
     """Network whose weights it writes; later stages use them in place of those of earlier stages."""
     weights_options: ClassVar[tuple[str, ...]] = ()
-    """Names of its options that hold a weights file or a name of shipped weights, or several; checked before a run."""
+    """Names of its options, of type `str` or `tuple[str, ...]`, None allowed, that hold weights files or names of
+    shipped weights; a run starts only if all can be read."""
 
     @abstractmethod
     def run(self, context: Any) -> None:
@@ -38,13 +39,6 @@ class Stage(Options, ABC):
     def issues(self, recipe: Any) -> Iterable[tuple[str, str]]:
         """Yield what keeps it from running with a recipe: the name of an option, or "" for the stage, and a message."""
         return ()
-
-    def weights_files(self) -> Iterator[tuple[str, str]]:
-        """Yield the name of an option of `weights_options` and a file or name in it, for each."""
-        for option in self.weights_options:
-            value = getattr(self, option)
-            for file in (value,) if isinstance(value, str) else value or ():
-                yield option, file
 
     @property
     def result(self) -> str:

@@ -65,8 +65,6 @@ def _check_class(kind: type[Stage]) -> None:
         raise AssertionError(f"{kind.__name__}: place is {kind.place!r}; give a number, e.g. 15 for after base")
     if unknown := [split for split in kind.needs if split not in SPLITS]:
         raise AssertionError(f"{kind.__name__}: needs '{unknown[0]}'; the data sets are {', '.join(SPLITS)}")
-    if unknown := [name for name in kind.weights_options if name not in kind.model_fields]:
-        raise AssertionError(f"{kind.__name__}: weights_options has '{unknown[0]}', which is not an option of it")
 
 
 def _recipe(folder: Path, stage: Stage, components: registry.Registry, changes: Mapping[str, Any]) -> dict[str, Any]:

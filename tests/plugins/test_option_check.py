@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import PydanticUserError
@@ -39,6 +39,17 @@ def test_an_option_without_a_type_is_reported_with_its_declaration(value: object
     problem = declaration_problem(caught.value)
     assert f"has no type; write `{written}`, or ClassVar for a constant" in problem
     assert "https" not in problem
+
+
+@pytest.mark.parametrize("names", [("begin",), ("start")])
+def test_a_weights_option_that_does_not_exist_is_reported(names: Any) -> None:
+    class Blend(Options):
+        weights_options: ClassVar = names
+        start: str | None = None
+
+    assert "which is none of its options; write a tuple" in str(option_problem(Blend, Options))
+    Blend.weights_options = ("start",)
+    assert option_problem(Blend, Options) is None
 
 
 def test_other_errors_of_a_declaration_are_kept_without_a_link() -> None:

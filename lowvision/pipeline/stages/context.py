@@ -71,6 +71,13 @@ class StageContext(Job):
         """Return branch k with the weights of earlier stages; random ones if there are none."""
         return network.initialised(self, self.architecture.only(k), self.branch_weights(k, training=True))
 
+    def load(self, name: str, architecture: Architecture) -> nn.Module:
+        """Return a single network with the weights of a file, or of shipped weights by their name.
+
+        architecture: e.g. `self.architecture.only(-1)`, the base. Raises WeightsError if the file does not hold it.
+        """
+        return network.initialised(self, architecture, self.weights_path(name))
+
     def container(self) -> nn.Module:
         """Return the container with the weights of earlier stages; untrained parts if there are none."""
         path = self.container_weights()

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from lowvision.errors import WeightsError
+from lowvision.pipeline import weights_options
 from lowvision.pipeline.core_stages import Distil
 from lowvision.pipeline.stages import network, tile_sizes
 from lowvision.pipeline.stages.job import Job
@@ -37,7 +38,7 @@ def run(job: Job, options: Distil) -> None:
 
 def _initial(job: Job, options: Distil, k: int) -> tuple[Path | None, nn.Module]:
     """Return the first file of `start` that holds student k, and its network; without a file, with random weights."""
-    architecture, names = job.architecture.only(k), [name for _, name in options.weights_files()]
+    architecture, names = job.architecture.only(k), [name for _, name in weights_options.files_of(options)]
     for file in map(job.weights_path, names):
         try:
             return file, network.initialised(job, architecture, file)

@@ -11,9 +11,10 @@ import pytest
 import tiny
 import toys
 import yaml
+from safetensors.torch import load_file
 
 from lowvision import BackboneChoice, Stage, Trainable, TrainingStage, hookimpl
-from lowvision.errors import RecipeError
+from lowvision.errors import LowvisionError, RecipeError
 from lowvision.models import weights
 from lowvision.pipeline import run, run_folder
 from lowvision.plugins import entry_points
@@ -57,9 +58,17 @@ class Refine(TrainingStage):
 class Note(Stage):
     """Record the weights of earlier stages."""
 
+    weights_options: ClassVar[tuple[str, ...]] = ("start",)
+
+    start: str | None = None
+    """Weights that it copies."""
+
     def run(self, context: Any) -> None:
         path = context.base_weights()
         context.info("recorded")
+        if self.start:
+            base = context.architecture.only(-1)
+            context.save(context.file("copy.safetensors"), context.load(self.start, base), base, {})
         context.file("note.json").write_text(json.dumps(str(path.relative_to(context.folder))))
 
 
@@ -115,6 +124,17 @@ def test_a_stage_runs_at_its_place_and_later_ones_use_its_weights(tmp_path: Path
     assert not (folder / "refine").exists()
     assert json.loads(note.read_text()) == "base/last.safetensors"
     assert not [name for name in run_folder.unlisted(folder) if "superseded" not in name]
+
+
+def test_a_stage_loads_the_weights_that_its_option_names(tmp_path: Path) -> None:
+    first = run_here(tmp_path) / "refine" / "last.safetensors"
+    kept = tmp_path / "given.safetensors"
+    kept.write_bytes(first.read_bytes())
+    folder = run_here(tmp_path, f"stages.note.start={kept}", restart=True)
+    copied, expected = load_file(folder / "note" / "copy.safetensors"), load_file(kept)
+    assert all(copied[name].equal(expected[name]) for name in expected)
+    with pytest.raises(LowvisionError, match=r"stages\.note\.start: missing\.pth: no such file"):
+        run_here(tmp_path, "stages.note.start=missing.pth", restart=True)
 
 
 def test_stages_are_listed_by_their_place() -> None:
