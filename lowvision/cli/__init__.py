@@ -44,7 +44,7 @@ def main() -> None:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"{printable(reason)}; --debug prints the traceback", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the command began; CommandGroup catches others
         sys.exit(130)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from lowvision.cli import accelerate_parameters as parameters
 from lowvision.cli.output import print_document
 from lowvision.cli.parameters import AsJson, Device, WeightsFile
+from lowvision.cli.processes import set_threads
+from lowvision.cli.restore_parameters import Threads
 from lowvision.errors import UsageError
 
 
@@ -20,6 +22,7 @@ def accelerate(
     students: parameters.Students = None,
     downscale: parameters.Downscale = 1.0,
     runtime: parameters.RuntimeName = "auto",
+    threads: Threads = None,
     runs: parameters.Runs = Path("runs"),
     restart: parameters.Restart = False,
     device: Device = "auto",
@@ -37,6 +40,7 @@ def accelerate(
     for name, value in (("--minutes", minutes), ("--max-loss", max_loss)):
         if not 0 < value < math.inf:
             raise UsageError(f"{name} {value:g}: must be a positive number")
+    set_threads(threads)
     components = registry.load()
     request = AccelerateRequest(
         weights=pretrained.find(weights, components),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,8 @@ def html(measurement: FidelityMeasurement, worst: NDArray[np.uint8] | None) -> s
 
 def _rows(document: Mapping[str, Any]) -> list[list[str]]:
     """Return heading and rows of the table."""
-    return [HEADING, *(_row(row, n == document["requested"]) for n, row in enumerate(document["rows"]))]
+    rows: Sequence[Mapping[str, Any]] = document["rows"]
+    return [HEADING, *(_row(row, n == document["requested"], n + 1 == len(rows)) for n, row in enumerate(rows))]
 
 
 def _notes(document: Mapping[str, Any]) -> list[str]:
@@ -85,12 +86,13 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _row(row: Mapping[str, Any], is_asked: bool) -> list[str]:
+def _row(row: Mapping[str, Any], is_requested: bool, is_last: bool) -> list[str]:
     if row["max_loss"] is None:
         return ["teacher, whole image", f"{row['seconds']:.2f}", "1.00", "", "", "", "", ""]
-    label = "every tile by the teacher" if row["shares"][-1] == 1 else f"--max-loss {_up(row['max_loss'])}"
+    is_teachers = is_last and row["shares"][-1] == 1
+    label = "every tile by the teacher" if is_teachers else f"--max-loss {_up(row['max_loss'])}"
     return [
-        f"{label}{' *' if is_asked else ''}",
+        f"{label}{' *' if is_requested else ''}",
         f"{row['seconds']:.2f}",
         f"{row['times_faster']:.2f}",
         f"{row['psnr_to_teacher']:.2f}",

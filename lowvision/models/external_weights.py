@@ -125,7 +125,7 @@ def _match(
                 logger.info("%s: the prefix '%s' %s", path.name, removed, effect)
             return matches[0]
     names, reasons = ", ".join(registry["formats"]) or "none", "".join(dict.fromkeys(failures))
-    raise WeightsError(f"{path}: no format recognises it; there are {names}; it holds {_few(state)}{reasons}")
+    raise WeightsError(f"{path}: no format recognises it{reasons}; there are {names}; it holds {_few(state)}")
 
 
 def _with_scale(kind: type[Format], scale: int | None) -> Format:

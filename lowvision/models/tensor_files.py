@@ -66,7 +66,11 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
 
 def refuse_other_kinds(path: Path) -> None:
-    """Raise WeightsError for an image, and for what a download leaves: a web page, or a pointer of Git LFS."""
+    """Raise WeightsError for an image, one half of an ncnn network, a web page, and a pointer of Git LFS."""
+    if path.suffix == ".bin" and path.with_suffix(".param").exists():
+        raise WeightsError(
+            f"{path}: holds the tensors of an ncnn file; give {path.with_suffix('.param').name} beside it"
+        )
     start = _start(path, 512)
     # The length of a header of safetensors may be the signature of an image.
     if start[8:9] != b"{" and (image_format := of_content(start)):
@@ -96,7 +100,14 @@ def _loaded(path: Path) -> Any:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a complete safetensors file ({error}); copy it again") from None
+        raise incomplete(path, error) from None
+
+
+def incomplete(path: Path, error: Exception) -> WeightsError:
+    """Return the error for a file that has no signs of another format and cannot be read as safetensors."""
+    if path.suffix == ".safetensors":
+        return WeightsError(f"{path}: not a complete safetensors file ({error}); copy it again")
+    return WeightsError(f"{path}: not a weights file, or not a complete one ({error}); give another, or copy it again")
 
 
 def _unpickled(path: Path) -> Any:

@@ -109,8 +109,8 @@ def check_task(path: Path, task: Task, place: str, registry: Registry) -> None:
     stored = read_header(path, registry).architecture.task
     if (stored.scale, stored.channels) != (task.scale, task.channels):
         raise WeightsError(
-            f"{place}: '{path}' has scale {stored.scale} and {stored.channels} channels, the task {task.scale} and "
-            f"{task.channels}; name weights of the same scale and channels"
+            f"{place}: '{path}' has scale {stored.scale} and {stored.channels} channels, the task has scale "
+            f"{task.scale} and {task.channels} channels; name weights of the same scale and channels"
         )
 
 
@@ -222,7 +222,7 @@ def _header_text(path: Path) -> str | None:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(KEY)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a complete safetensors file ({error}); copy it again") from None
+        raise tensor_files.incomplete(path, error) from None
 
 
 def _fits(stored: Architecture, architecture: Architecture) -> bool:

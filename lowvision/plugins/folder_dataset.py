@@ -43,7 +43,8 @@ class Folder(Dataset):
     def photos(self) -> tuple[Photo, ...]:
         folder = Path(self.path).expanduser()
         if not os.path.isdir(folder):
-            raise DataError(f"{folder}: no such folder; give the path of a folder of images")
+            reason = "is a file" if os.path.exists(folder) else "no such folder"
+            raise DataError(f"{folder}: {reason}; give the path of a folder of images")
         if folders.is_root(folder):
             raise DataError(f"{folder}: is the root of the file system; give the path of a folder of images")
         try:

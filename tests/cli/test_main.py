@@ -24,7 +24,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "code", "err"), [(DataError("no image"), 1, "no image\n"), (KeyboardInterrupt(), 130, "")]
+    ("raised", "code", "err"), [(DataError("no image"), 1, "no image\n"), (KeyboardInterrupt(), 130, "interrupted\n")]
 )
 def test_each_error_type_has_its_exit_code(
     run_command: RunCommand, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, err: str

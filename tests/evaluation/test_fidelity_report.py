@@ -47,10 +47,12 @@ def test_the_protocol_and_every_row_are_printed() -> None:
     assert any(line.startswith("* the point of --max-loss 0.3.") for line in lines)
 
 
-def test_a_row_names_every_tile_by_the_teacher_instead_of_a_loss() -> None:
+def test_the_last_row_names_every_tile_by_the_teacher_instead_of_a_loss() -> None:
     *rows, last = document()["rows"]
-    text = fidelity_report.text(document(rows=[*rows, {**last, "max_loss": 0.0, "shares": [0.0, 1.0]}]))
-    assert "every tile by the teacher" in text
+    all_its_own = [{**last, "max_loss": loss, "shares": [0.0, 1.0]} for loss in (0.05, 0.0)]
+    text = fidelity_report.text(document(rows=[*rows, *all_its_own]))
+    assert text.count("every tile by the teacher") == 1
+    assert "--max-loss 0.05 " in text
     assert "--max-loss 0 " not in text
 
 

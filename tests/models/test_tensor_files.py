@@ -80,5 +80,21 @@ def test_a_file_without_tensors_is_reported(tmp_path) -> None:
     with pytest.raises(WeightsError, match="not a complete PyTorch file"):
         tensor_files.tensors(tmp_path / "cut.pth")
     (tmp_path / "text.pth").write_text("hello, these are no weights")
-    with pytest.raises(WeightsError, match="not a complete safetensors file"):
+    with pytest.raises(WeightsError, match="not a weights file, or not a complete one"):
         tensor_files.tensors(tmp_path / "text.pth")
+
+
+def test_the_tensors_of_an_ncnn_file_alone_name_the_other_half(tmp_path: Path) -> None:
+    tensors = tmp_path / "net.bin"
+    tensors.write_bytes(bytes(64))
+    tensor_files.refuse_other_kinds(tensors)
+    (tmp_path / "net.param").write_text("7767517")
+    with pytest.raises(WeightsError, match=r"net\.bin: holds the tensors of an ncnn file; give net\.param beside it"):
+        tensor_files.refuse_other_kinds(tensors)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a.safetensors", "not a complete safetensors"), ("a.md", "not a weights")]
+)
+def test_only_a_safetensors_file_is_called_incomplete(name: str, reason: str) -> None:
+    assert str(tensor_files.incomplete(Path(name), ValueError("short"))).startswith(f"{name}: {reason} file")

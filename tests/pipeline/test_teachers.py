@@ -63,7 +63,10 @@ def test_targets_are_computed_once(
     ("overrides", "message"),
     [
         (["task={denoise: {sigma: 25}}", "backbone={dncnn: {channels: 12, layers: 3}}"], "degradation is random"),
-        (["task.sr.scale=4"], "has scale 2 and 3 channels, the task 4 and 3; name weights of the same scale"),
+        (
+            ["task.sr.scale=4"],
+            "has scale 2 and 3 channels, the task has scale 4 and 3 channels; name",
+        ),
         (["data.teachers=[missing.safetensors]"], "missing.safetensors"),
     ],
 )
@@ -88,5 +91,5 @@ def test_a_run_trains_on_the_outputs_of_its_teachers(tmp_path: Path, weights_fil
 
 def test_teachers_of_another_scale_are_reported(weights_file: Path, recipe: Recipe) -> None:
     task = recipe.task.replace(channels=1)
-    with pytest.raises(WeightsError, match="3 channels, the task 2 and 1"):
+    with pytest.raises(WeightsError, match="3 channels, the task has scale 2 and 1 channels"):
         teachers.check([str(weights_file)], task, KNOWN)

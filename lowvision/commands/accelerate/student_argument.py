@@ -10,7 +10,7 @@ from pathlib import Path
 from lowvision.commands.accelerate.students import TrainedWeights
 from lowvision.commands.component_argument import parse_component
 from lowvision.config.validation import did_you_mean
-from lowvision.errors import UsageError
+from lowvision.errors import UsageError, WeightsError
 from lowvision.models import pretrained, weights
 from lowvision.plugins.contracts import Backbone, Task
 from lowvision.plugins.registry import Registry
@@ -51,12 +51,15 @@ def _is_weights(text: str, registry: Registry) -> bool:
         return False
     if text in registry["weights"] or os.path.exists(text):
         return True
-    hint = did_you_mean(text, [*backbones, *registry["weights"]]) or "`lowvision ls backbones` lists the networks"
+    hint = did_you_mean(text, [*backbones, *registry["weights"]]) or "give a path, or a name from `lowvision ls`"
     raise UsageError(f"{PLACE} {text}: no such file, network or shipped weights; {hint}")
 
 
 def _weights(name: str, task: Task, registry: Registry) -> TrainedWeights:
     path = pretrained.find(Path(name), registry)
-    architecture = weights.check(path, registry).architecture
+    try:
+        architecture = weights.check(path, registry).architecture
+    except WeightsError as error:
+        raise WeightsError(f"{PLACE}: {error}") from None
     weights.check_task(path, task, PLACE, registry)
     return TrainedWeights(name, architecture.branches)

@@ -68,7 +68,7 @@ def planned(
 
     if requested.networks:
         students = candidates.with_costs(requested.networks, teacher, side)
-        candidates.check(students, registry)
+        candidates.check(students, sources, registry)
     else:
         students = candidates.choose(
             teacher,
@@ -88,7 +88,7 @@ def planned(
     precision = times.precision(students[-1]) if devices.choose(request.device) == "cpu" else "no"
     return StudentTraining(
         students=tuple(students),
-        starts=tuple(source.name for source in sources if chosen.intersection(source.networks)),
+        starts=tuple(dict.fromkeys(source.name for source in sources if chosen.intersection(source.networks))),
         is_warm=chosen <= trained,
         batch=times.batch,
         precision=precision,

@@ -91,11 +91,15 @@ def with_costs(backbones: Sequence[Backbone], teacher: Architecture, side: int) 
     return sorted(students, key=lambda student: student.share)
 
 
-def check(students: Sequence[Student], registry: Registry) -> None:
-    """Raise UsageError if a student costs at least as much as the teacher."""
+def check(students: Sequence[Student], sources: Sequence[TrainedWeights], registry: Registry) -> None:
+    """Raise UsageError if a student costs at least as much as the teacher.
+
+    sources: weights that students start from; a student in them is named by their name.
+    """
     for student in students:
         if student.share >= 1:
-            name = registry.name_of(student.backbone)
+            files = [source.name for source in sources if student.backbone in source.networks]
+            name = files[0] if files else registry.name_of(student.backbone)
             raise UsageError(
                 f"--students: '{name}' costs {student.share:.2f} times the multiply-adds of the network; give a "
                 "smaller one"

@@ -98,10 +98,13 @@ def _warn_if_useless(job: Job, stage: str, metrics: Mapping[str, Value]) -> None
     """Warn if a network with a skip has died early: it returns its input, so that its loss looks small."""
     gain = metrics.get("gain")
     if isinstance(gain, float) and gain < LEAST_GAIN:
-        minutes = " (in `lowvision accelerate`: more --minutes)" if stage.startswith("distil") else ""
+        if stage.startswith("distil"):
+            way_out = "add steps (`lowvision accelerate`: more --minutes), change lr, or choose another student"
+        else:
+            way_out = "add warmup or steps, change lr, or correct the initial weights (lowvision.layers.init_kaiming_)"
         job.log.info(
             f"{stage}: on data.valid only {gain:+.2f} dB against the input, the network has learned nothing useful; "
-            f"add warmup or steps{minutes}, change lr, or correct the initial weights (lowvision.layers.init_kaiming_)"
+            f"{way_out}"
         )
 
 

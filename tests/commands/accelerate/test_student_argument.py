@@ -42,9 +42,9 @@ def test_weights_of_a_container_name_all_its_branches() -> None:
     ("text", "message"),
     [
         ("fsrcn", r"--students fsrcn: no such file, network or shipped weights; did you mean 'fsrcnn'\?"),
-        ("missing/file.pth", r"--students missing/file\.pth: no such file, network .*; `lowvision ls backbones`"),
+        ("missing/file.pth", r"--students missing/file\.pth: no such file, network .*; give a path, or a name"),
         ("{fsrcnn: {channel: 8}}", "--students"),
-        ("denoise-disp", r"--students: '.*denoise-disp.*' has scale 1 and 3 channels, the task 4 and 3; name weights"),
+        ("denoise-disp", r"--students: '.*denoise-disp.*' has scale 1 and 3 channels, the task has scale 4 and 3"),
         (__file__, r"test_student_argument\.py"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lowvision.commands.accelerate import students
-from lowvision.commands.accelerate.students import Student
+from lowvision.commands.accelerate.students import Student, TrainedWeights
 from lowvision.errors import UsageError
 from lowvision.models.architecture import Architecture
 from lowvision.plugins import registry
@@ -81,9 +81,11 @@ def test_a_tiny_teacher_has_no_student() -> None:
 
 def test_a_student_more_expensive_than_the_teacher_is_refused() -> None:
     large = build_component("backbones", "disp", channels=128, layers=8)
-    given = students.with_costs([large], teacher(), 32)
+    candidates = students.with_costs([large], teacher(), 32)
     with pytest.raises(UsageError, match=r"'disp' costs \d+\.\d\d times the multiply-adds of the network"):
-        students.check(given, KNOWN)
+        students.check(candidates, (), KNOWN)
+    with pytest.raises(UsageError, match=r"'large\.pth' costs"):
+        students.check(candidates, [TrainedWeights("large.pth", (large,))], KNOWN)
 
 
 def test_students_start_from_shipped_weights_of_the_same_task() -> None:
