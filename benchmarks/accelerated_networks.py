@@ -7,9 +7,9 @@
 the photographs of `--train`, shrunk as the network gets them, and measured on those of `--val`, shrunk likewise, or on
 their centres (`--side`): the teacher on the whole image against routed restores, in one process, in the same runtime,
 rounds alternating. Networks against noise get the shrunk photographs with noise.
-Prints one line per point of the curve: times faster, PSNR to the teacher (mean, worst photograph; to the teacher on
-tiles if it sees its whole input, then also on the whole image), tiles of the teacher, the measure of seams, and, for
-networks that undo bicubic shrinking or noise, the PSNR lost against the ground truth.
+Prints one line per point of the curve: times faster, PSNR to the teacher on the whole image (mean, worst photograph),
+tiles of the teacher, the measure of seams, and, for networks that undo bicubic shrinking or noise, the PSNR lost
+against the ground truth.
 Networks that are accelerated already (their run lies below `--runs`) are only measured.
 """
 
@@ -163,16 +163,15 @@ def rows(path: Path, demonstration: Demonstration, options: argparse.Namespace, 
         say=lambda line: print(line, flush=True),
     ).document
     lost = losses(path, centres, measured, components) if demonstration.has_truth else []
-    return [line(row, measured["is_tiled"], lost[n] if lost else None) for n, row in enumerate(measured["rows"][1:])]
+    return [line(row, lost[n] if lost else None) for n, row in enumerate(measured["rows"][1:])]
 
 
-def line(row: dict[str, Any], is_tiled: bool, lost: float | None) -> str:
+def line(row: dict[str, Any], lost: float | None) -> str:
     truth = "" if lost is None else f"  {lost:+.3f} dB lost against the truth"
-    whole = f"  {row['psnr_to_whole']:5.2f} dB to it on whole images" if is_tiled else ""
     seams = "" if row["seams"] is None else f"  seams {row['seams']:.3f}"
     return (
         f"{row['times_faster']:5.2f}x  {row['psnr_to_teacher']:5.2f} dB to the teacher "
-        f"(worst {row['psnr_to_teacher_worst']:5.2f})  {row['shares'][-1]:4.0%} teacher{whole}{seams}{truth}"
+        f"(worst {row['psnr_to_teacher_worst']:5.2f})  {row['shares'][-1]:4.0%} teacher{seams}{truth}"
     )
 
 

@@ -76,7 +76,7 @@ def build_evaluation(
         compared=None
         if fitting is None
         else _compared(container, architecture, registry, fitting, build_engine, merged.alone),
-        merging=build_engine(container, architecture, geometry=merged),
+        merging=build_engine(container, architecture, geometry=merged, border=(curve and curve.border) or ()),
         budgets=budgets,
         speeds=curve.speeds() if curve else {},
     )

@@ -61,8 +61,6 @@ class Way:
     seconds: list[float] = field(default_factory=list)
     """Quickest seconds of each photograph."""
     psnr: list[float] = field(default_factory=list)
-    """PSNR of each photograph to the teacher in dB; on tiles, if it sees its whole input."""
-    psnr_to_whole: list[float] = field(default_factory=list)
     """PSNR of each photograph to the teacher on the whole image in dB."""
     tile_losses: list[NDArray[np.float64]] = field(default_factory=list)
     tiles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -81,7 +79,6 @@ class Way:
             "k": self.k,
             "psnr_to_teacher": float(np.mean(self.psnr)),
             "psnr_to_teacher_worst": min(self.psnr),
-            "psnr_to_whole": float(np.mean(self.psnr_to_whole)),
             "tile_loss_p99": float(np.percentile(np.concatenate(self.tile_losses), calibration.PERCENTILE)),
             "shares": (self.tiles / self.tiles.sum()).tolist(),
             "seams": float(np.mean(ratios)) if ratios else None,
@@ -128,7 +125,6 @@ def measure(
     assert curve is not None
     selected = engines.runtime_named(runtime, bundle, registry, device)
     engine = engines.build(bundle, selected, device)
-    is_tiled = bundle.architecture.branches[-1].reach(bundle.architecture.task) is None
     teacher, whole_runtime = _teacher(bundle, selected, registry, device, photographs[0])
     ways = [Way(None), *_points(curve, points, max_loss)]
     requested = _requested(ways[1:], max_loss)
@@ -136,9 +132,9 @@ def measure(
     for number, photograph in enumerate(photographs):
         assert photograph.lq is not None
         lq = io.to_tensor(photograph.lq)
-        reference, routed = _restore(lq, ways, teacher, engine, is_tiled, rounds, rehearse=number == 0)
+        whole, routed = _restore(lq, ways, teacher, engine, rounds, rehearse=number == 0)
         result = routed[ways.index(requested) - 1]
-        pictures.append(Pictures(lq, reference, result.image))
+        pictures.append(Pictures(lq, whole, result.image))
         worst += _tiles(requested.tile_losses[-1], result, number, engine.scale)
         say(f"fidelity: {number + 1}/{len(photographs)} {photograph.name}  {requested.psnr[-1]:.2f} dB to the teacher")
     seconds = sum(ways[0].seconds)
@@ -151,7 +147,6 @@ def measure(
             {"name": photograph.name, "height": image.lq.shape[1], "width": image.lq.shape[2]}
             for photograph, image in zip(photographs, pictures, strict=True)
         ],
-        "is_tiled": is_tiled,
         "max_loss": max_loss,
         "requested": ways.index(requested),
         "rows": [way.summary(seconds) for way in ways],
@@ -215,21 +210,15 @@ def _restore(
     ways: Sequence[Way],
     teacher: Callable[[Tensor], Tensor],
     engine: Engine,
-    is_tiled: bool,
     rounds: int,
     rehearse: bool,
 ) -> tuple[Tensor, list[RestoredTiles]]:
-    """Restore a photograph in every way, and record its measurements.
-
-    Return the image to which the routed ones are compared, and the routed ones. is_tiled: it is the teacher's on tiles.
-    """
+    """Restore a photograph in every way, and record its measurements; return the teacher's image, and the routed."""
     timed: list[Callable[[], Any]] = [partial(teacher, lq), *(_routing(engine, lq, way.k) for way in ways[1:])]
     whole, *routed = _run(timed, ways, rounds, rehearse)
-    # A teacher that sees its whole input gives something else on tiles, which no routing can undo.
-    reference = engine.restore(lq, len(engine.networks.branches) - 1).image.cpu() if is_tiled else whole
     for way, result in zip(ways[1:], routed, strict=True):
-        _compare(way, result, reference, whole, engine)
-    return reference, routed
+        _compare(way, result, whole, engine)
+    return whole, routed
 
 
 def _routing(engine: Engine, lq: Tensor, k: float) -> Callable[[], RestoredTiles]:
@@ -251,14 +240,13 @@ def _run(timed: Sequence[Callable[[], Any]], ways: Sequence[Way], rounds: int, r
     return results
 
 
-def _compare(way: Way, result: RestoredTiles, reference: Tensor, whole: Tensor, engine: Engine) -> None:
+def _compare(way: Way, result: RestoredTiles, whole: Tensor, engine: Engine) -> None:
     """Record the quality of a routed image."""
     crop = engine.scale if engine.scale > 1 else 0
     image = result.image.cpu()
-    way.psnr.append(_psnr(image, reference, crop))
-    way.psnr_to_whole.append(way.psnr[-1] if reference is whole else _psnr(image, whole, crop))
+    way.psnr.append(_psnr(image, whole, crop))
     sizes = oracle.tile_sizes(result.tiling, len(image), engine.scale)
-    errors = oracle.tile_errors(image, reference.clamp(0, 1), result.tiling, engine.scale) / sizes
+    errors = oracle.tile_errors(image, whole.clamp(0, 1), result.tiling, engine.scale) / sizes
     way.tile_losses.append(10 * np.log10(1 + errors / TEACHER_ERROR))
     counts = np.bincount(result.choice.numpy(), minlength=len(engine.networks.branches))
     way.tiles = counts if not len(way.tiles) else way.tiles + counts

@@ -78,11 +78,6 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"The teacher alone is run by {document['teacher_runtime']}: {document['runtime']} cannot run it whole."
         )
-    if document["is_tiled"]:
-        lines.append(
-            "The teacher sees its whole input: fidelity is to the teacher run on tiles, seconds are of whole images; "
-            f"* has {document['rows'][document['requested']]['psnr_to_whole']:.2f} dB to those."
-        )
     return lines
 
 

@@ -16,6 +16,7 @@ from lowvision.config.validation import in_words
 from lowvision.errors import RunError, UsageError, WeightsError
 from lowvision.inference import autotune
 from lowvision.inference.trained_networks import ModelBundle
+from lowvision.models import calibration
 from lowvision.models.architecture import Architecture
 from lowvision.plugins.choice import choose
 from lowvision.plugins.contracts import Precision, Runtime, Trained
@@ -80,11 +81,17 @@ def build(parts: ModelBundle, runtime: Runtime, device: str, *others: str) -> En
         callers=threads,
         device=torch.device(device),
         weigh=weighing(architecture),
+        border=calibration.border(parts.header.measured),
     )
 
 
 def of_container(
-    container: RoutedContainer, architecture: Architecture, device: torch.device, geometry: Geometry, batch: int
+    container: RoutedContainer,
+    architecture: Architecture,
+    device: torch.device,
+    geometry: Geometry,
+    batch: int,
+    border: tuple[float, ...] = (),
 ) -> Engine:
     """Return the engine for a container in memory, run by PyTorch. Moves the container to the device, in eval()."""
     container.to(memory_format=devices.layout(device)).to(device).eval()
@@ -97,6 +104,7 @@ def of_container(
         geometry=geometry,
         batch=batch,
         weigh=weighing(architecture),
+        border=border,
     )
 
 
@@ -172,19 +180,19 @@ def geometry(architecture: Architecture) -> Geometry:
     A branch that sees its whole input, e.g. by attention, computes something else on a larger window than on the tiles
     it was trained on.
     """
-    multiple = math.lcm(*(backbone.multiple_of for backbone in architecture.branches))
+    multiple, halo = math.lcm(*(backbone.multiple_of for backbone in architecture.branches)), architecture.tile.halo
     if not isinstance(architecture.tile.merge, bool):
-        return Geometry(architecture.tile.merge, multiple_of=multiple)
+        return Geometry(architecture.tile.merge, halo, multiple)
     sees_all = any(backbone.reach(architecture.task) is None for backbone in architecture.branches)
     if sees_all and not architecture.tile.merge:
-        return Geometry(multiple_of=multiple)
+        return Geometry(halo=halo, multiple_of=multiple)
     base = _weightless(architecture.only(-1)).branches.networks[0]
     for merge in MERGES:
         side = merge * (architecture.tile.size - architecture.tile.overlap) + architecture.tile.overlap
-        side = up(side, multiple)
+        side = up(side + 2 * halo, multiple)
         if 4 * cost.largest_tensor(base, (1, architecture.task.channels, side, side)) <= FEATURES:
-            return Geometry(merge, multiple_of=multiple)
-    return Geometry(multiple_of=multiple)
+            return Geometry(merge, halo, multiple)
+    return Geometry(halo=halo, multiple_of=multiple)
 
 
 def callers(device: str) -> int:

@@ -17,7 +17,7 @@ from lowvision.imaging.image import converted
 Kind = TypeVar("Kind", NDArray[Any], Tensor)
 """The image type of the caller."""
 DTYPES = (np.uint8, np.uint16, np.float32)
-CONVERTED_ROWS = 16
+CONVERTED_ROWS = 32
 """Rows that are converted together: what lies between the steps stays in the cache of the processor."""
 TENSOR_DTYPES = {np.uint8: torch.uint8, np.uint16: torch.uint16, np.float32: torch.float32}
 

@@ -23,6 +23,8 @@ DatasetChoice = Annotated[Dataset, Choice("datasets")]
 
 MOST_MERGED = 16
 """Most rows and columns of tiles that can be merged."""
+MOST_IN_ONE = 4
+"""Most rows and columns of tiles for which a whole image may become one window (`lowvision/routing/regions.py`)."""
 
 
 class Tile(Options):
@@ -36,6 +38,9 @@ class Tile(Options):
     """True: neighbouring tiles are merged although a branch sees its whole input, e.g. a network that was trained for
     whole images. Branches with a limited receptive field are merged in any case, as far as they need little memory.
     A number: maximum of rows and columns of tiles that are merged, whatever their memory."""
+    halo: int = Field(default=0, ge=0)
+    """Pixels of context on each side of a restored window, beyond the overlap; they are restored and thrown away. For
+    networks whose receptive field is larger than a tile."""
 
     @model_validator(mode="after")
     def _advances(self) -> Self:
@@ -46,10 +51,10 @@ class Tile(Options):
     def covering(self, side: int) -> int:
         """Return the largest length of at most `side` pixels that tiles cover with their least overlap.
 
-        At least the length of two tiles; if a number of rows are merged, of one more, so that it holds a seam.
+        At least the length of two tiles; of more if a number of them are merged, so that it holds a seam.
         """
         stride = self.size - self.overlap
-        fewest = 2 if isinstance(self.merge, bool) else self.merge + 1
+        fewest = 2 if isinstance(self.merge, bool) else min(self.merge, MOST_IN_ONE) + 1
         return max(fewest, (side - self.overlap) // stride) * stride + self.overlap
 
 

@@ -35,6 +35,7 @@ SPENT = f"{PREFIX}share_of_base_whole"
 REACHED = f"{PREFIX}psnr"
 LOST = f"{PREFIX}loss_to_teacher"
 WORST = f"{PREFIX}tile_loss_p99"
+BORDER = f"{PREFIX}border_error"
 BASE = f"{PREFIX}last_branch_on_every_tile/psnr"
 """Names in the header of a weights file; those of PSNRs end with the protocol, e.g. `curve/psnr_rgb@crop4`."""
 
@@ -59,6 +60,8 @@ class Curve(Options):
     """Loss of each point in dB that 99 % of the tiles do not exceed; None: not measured, by an older version."""
     to_teacher: tuple[float, ...] | None = None
     """Loss of each point in dB if `psnr` is that to a teacher's output; None: it is that to the ground truth."""
+    border: tuple[float, ...] | None = None
+    """Error of the base near the border of its windows (`lowvision/routing/window_choice.py`); None: k is per tile."""
 
     @model_validator(mode="after")
     def _has_one_value_per_point(self) -> Self:
@@ -95,7 +98,7 @@ class Curve(Options):
     def measured(self) -> dict[str, float | tuple[float, ...]]:
         """Return the entries of the curve for the header of a weights file."""
         protocol = self.metric.removeprefix("psnr")
-        optional = {WORST: self.worst, LOST: self.to_teacher}
+        optional = {WORST: self.worst, LOST: self.to_teacher, BORDER: self.border}
         return {
             MULTIPLIERS: self.k,
             SPENT: self.shares,
@@ -122,7 +125,13 @@ def read(measured: Mapping[str, Any]) -> Curve | None:
         base=measured[BASE + protocol],
         worst=measured.get(WORST),
         to_teacher=measured.get(LOST),
+        border=measured.get(BORDER),
     )
+
+
+def border(measured: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the error of the base near the border of its windows from a header; empty if it was not measured."""
+    return tuple(measured.get(BORDER, ()))
 
 
 def loss(error: float, base: float, constant: float) -> float:

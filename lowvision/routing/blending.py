@@ -15,13 +15,17 @@ from lowvision.routing.regions import Window
 
 Seams = tuple[int, int, tuple[int, int, int, int]]
 """Rows and columns that a window keeps, in pixels of the image, and its fades."""
+KEPT = 2**16
+"""Most weights of a window that are kept for others: small windows are many, large ones would take much memory."""
 
 
 class BandMemory:
-    """The memory that the bands of an image use one after another: the system clears new memory page by page."""
+    """What the bands of an image use one after another: memory, which the system clears page by page, and weights."""
 
     def __init__(self) -> None:
         self._memory: Tensor | None = None
+        self.weights: dict[Seams, Tensor] = {}
+        """Weights of small windows that were blended before."""
         self.unfinished: Tensor | None = None
         """Last rows of the band before, to which the next band adds; may lie in this memory."""
 
@@ -42,25 +46,24 @@ class BandMemory:
 class Band:
     """Rows of the restored image under construction."""
 
-    def __init__(self, pixels: Tensor, first: int, scale: int):
+    def __init__(self, pixels: Tensor, first: int, scale: int, memory: BandMemory):
         """Start a band at row `first` of the LQ image.
 
-        pixels: (C,h,s*W), zeros except for the unfinished first rows of the band above.
+        pixels: (C,h,s*W), zeros except for the unfinished first rows of the band above. memory: of the whole image.
         """
-        self._pixels, self._first, self._scale = pixels, first, scale
+        self._pixels, self._first, self._scale, self._memory = pixels, first, scale, memory
 
     def add(self, restored: Tensor, windows: Sequence[Window]) -> None:
         """Add restored windows (N,C,s*height,s*width) of one size, multiplied by their weights.
 
-        One operation per window reads and writes each pixel once; most windows of a batch share their weights.
+        One operation per window reads and writes each pixel once; most windows of an image share their weights.
         """
-        weights = {seams: self._weights(seams, restored) for seams in {_seams(each) for each in windows}}
         offset = int(self._pixels.storage_offset())
         start, step = int(restored.storage_offset()), restored.stride(0)
         for n, each in enumerate(windows):
             place = _view(self._pixels, offset, each, self._first, 0, self._scale)
             piece = _view(restored[0], start + n * step, each, each.top, each.left, self._scale)
-            place.addcmul_(piece, weights[_seams(each)])
+            place.addcmul_(piece, self._weights(_seams(each), restored))
 
     def above(self, row: int) -> Tensor:
         """Return the pixels (C,h,s*W) above a row of the LQ image."""
@@ -72,13 +75,18 @@ class Band:
 
     def _weights(self, seams: Seams, like: Tensor) -> Tensor:
         """Return the weights (s*rows,s*columns) of the part that a window keeps."""
+        if seams in self._memory.weights:
+            return self._memory.weights[seams]
         rows, columns, fades = seams
         down, right = (
             # The dtype first: some accelerators lack float64.
             torch.from_numpy(_profile(*(self._scale * pixels for pixels in axis))).to(like.dtype).to(like.device)
             for axis in ((rows, *fades[:2]), (columns, *fades[2:]))
         )
-        return down[:, None] * right
+        weights = down[:, None] * right
+        if weights.numel() <= KEPT:
+            self._memory.weights[seams] = weights
+        return weights
 
 
 def _seams(window: Window) -> Seams:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision.routing import budget as budgets
+from lowvision.routing import window_choice
 from lowvision.routing.blending import Band, BandMemory
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
 from lowvision.routing.regions import Geometry, Region, Window, merged, window, window_size
 from lowvision.routing.tiling import Tiling, cut_all, plan, unit
+from lowvision.routing.window_choice import Windows
 from lowvision.routing.workers import in_order
 from lowvision.system import devices
 
@@ -109,6 +111,9 @@ class Engine:
     """Device of the networks; None: the device of the image."""
     weigh: budgets.Weigh = budgets.logarithms
     """Cost weight for the scores of the classifier. Default: the one for logits."""
+    border: tuple[float, ...] = ()
+    """Error of the base at each distance from the border of its windows, in LQ pixels, relative to the error of the
+    branch before it. Not empty: branches are chosen by windows, for scores that are errors."""
 
     def route(self, image: Tensor, budget: int | None = None, k: float = 0.0) -> RestoredTiles:
         """Restore an image by the classifier's choice, with the limits of `decide`."""
@@ -132,7 +137,9 @@ class Engine:
         def cost(choice: NDArray[np.int64]) -> int:
             return classifying + self._cost(image, tiling, torch.from_numpy(choice))
 
-        if budget is None:
+        if self.border:
+            choice, spent = self._by_windows(image, tiling, scores, cost, budget, k)
+        elif budget is None:
             choice = budgets.chosen(scores, cost_weight, k)
             spent = cost(choice)
         else:
@@ -175,7 +182,7 @@ class Engine:
                     rows = slice(self.scale * stretch.top, self.scale * stretch.bottom)
                     size = (len(restored[0]), rows.stop - rows.start, self.scale * tiling.width)
                     pixels = memory.zeros(size, restored) if whole is None else whole[:, rows]
-                    band = Band(pixels, stretch.top, self.scale)
+                    band = Band(pixels, stretch.top, self.scale, memory)
                 band.add(restored, batch.windows)
                 done += sum(each.tiles for each in batch.windows)
                 if progress:
@@ -204,6 +211,42 @@ class Engine:
             return image
         moved = image.to(device)
         return unit(moved) if image.dtype == torch.uint16 else moved
+
+    def windows(self, routes: Routes, channels: int) -> list[Window]:
+        """Return all windows of an image with that many channels."""
+        return [
+            each
+            for stretch in self._stretches(routes.tiling, channels)
+            for each in self._windows(routes.tiling, routes.choice, stretch)
+        ]
+
+    def _by_windows(
+        self,
+        image: Tensor,
+        tiling: Tiling,
+        scores: NDArray[np.float64],
+        cost: Callable[[NDArray[np.int64]], int],
+        budget: int | None,
+        k: float,
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return the choice (N,) by windows, and its cost."""
+        windows = self._prices(image, tiling)
+        grid = scores.reshape(len(tiling.tops), len(tiling.lefts), -1)
+        if budget is None:
+            choice = window_choice.chosen(grid, windows, k).ravel()
+            return choice, cost(choice)
+        choice, spent = window_choice.most_within(budget, grid, windows, lambda made: cost(made.ravel()))
+        return choice.ravel(), spent
+
+    def _prices(self, image: Tensor, tiling: Tiling) -> Windows:
+        """Return the costs of the windows of an image, in units of the base on one tile, and what the base gains."""
+        unit_cost = self.networks.costs((image.shape[0], self.size, self.size))[-1]
+        costs, kept, margin = {}, {}, self.overlap // 2 + self.geometry.halo
+        for shape in self.geometry.shapes(tiling.count // 2):
+            size = window_size(*shape, tiling, self.geometry)
+            costs[shape] = np.array(self.networks.costs((image.shape[0], *size))) / unit_cost
+            kept[shape] = window_choice.kept(self.border, *size, min(margin, (min(size) - 1) // 2))
+        return Windows(costs, kept)
 
     def _plan(self, image: Tensor) -> Tiling:
         _, height, width = image.shape

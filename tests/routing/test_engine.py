@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lowvision.routing import cost, networks
+from lowvision.routing import budget, cost, networks
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine
 from lowvision.routing.regions import Geometry
@@ -224,3 +224,40 @@ def test_tiles_cut_in_a_batch_equal_tiles_cut_one_by_one(dtype, height, width, s
     corners = [(top, left) for top in tiling.tops for left in tiling.lefts]
     together = cut_all(image, corners, size, size)
     assert torch.equal(together, torch.stack([cut(image, top, left, size, size) for top, left in corners]))
+
+
+def by_windows(border: tuple[float, ...]) -> Engine:
+    """Return an engine whose base leaves no error on bright tiles; the other branch leaves 1 there, 0 elsewhere."""
+
+    def classify(tiles: torch.Tensor) -> torch.Tensor:
+        bright = (tiles.mean(dim=(1, 2, 3)) > 0.5).float()
+        return torch.stack([-bright, torch.zeros_like(bright)], dim=1)
+
+    branches = (nn.Upsample(scale_factor=2),) * 2
+    prices = networks.Networks(classify, branches, lambda shape: (1, shape[1] * shape[2]), lambda shape: 0)
+    return Engine(
+        prices, 2, size=16, overlap=4, geometry=Geometry(2), weigh=budget.shares_of_largest_cost, border=border
+    )
+
+
+def test_a_base_that_needs_context_takes_no_tile_alone():
+    image = torch.zeros(3, 100, 100)
+    image[:, :16, :16] = 1  # one tile
+    image[:, 48:76, 48:76] = 1  # two by two tiles
+    borders = (*(1.0,) * 5, 0.0), (0.0,)
+    far, near = (by_windows(each).decide(image, k=0.5).choice.unflatten(0, (8, 8)) for each in borders)
+    assert near[0, 0] == 1
+    assert far[0, 0] == 0
+    assert near[4:6, 4:6].all()
+    assert far[4:6, 4:6].all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(share=st.floats(0.05, 1.2), seed=st.integers(0, 99))
+def test_a_choice_by_windows_keeps_a_budget(share, seed):
+    image = torch.rand(3, 7, 7, generator=torch.Generator().manual_seed(seed))
+    image = image.repeat_interleave(14, 1).repeat_interleave(14, 2)
+    engine = by_windows((1.0, 0.5, 0.0))
+    routes = engine.decide(image, budget=int(share * 98**2))
+    assert routes.cost == engine.given(image, routes.choice).cost
+    assert routes.cost <= share * 98**2 or not routes.choice.any()

@@ -168,8 +168,6 @@ def _tell(result: Plan, each: float, request: AccelerateRequest, registry: Regis
         f"photographs: {len(sizes.train)} to learn from, {len(sizes.valid)} to calibrate on, "
         f"{len(sizes.test)} to report on"
     )
-    if result.architecture.branches[-1].reach(result.architecture.task) is None:
-        say("the network sees its whole input: fidelity is to the network run on tiles")
     say(f"teacher: {result.crops} crops, {each:.2f} s each: {duration(result.crops * each)}")
     seconds = [own * steps for own, steps in zip(training.step_seconds, result.steps, strict=True)]
     each_student = zip(training.students, training.seconds_shares, result.steps, seconds, strict=True)

@@ -20,18 +20,17 @@ from lowvision.routing.tiling import up
 
 NARROW = Tile(size=32, overlap=4)
 """Tiles for a small receptive field: neighbours are merged, so that small tiles cost little."""
-WIDE = (4, 8, 16)
-"""Overlaps for a receptive field that is larger than a tile; the smallest sufficient one is chosen. RRDB (radius 349)
-needs the largest: docs/accelerate.md, "Measure networks of other people"."""
-WIDE_SIZE, WIDE_MERGE = 64, 4
-"""Size of these tiles, and how many rows and columns of them are merged, even for a network that needs much memory:
-each costs nearly twice as much alone."""
+WIDE_SIZE, WIDE_MERGE = 64, 8
+"""Size of tiles for a large receptive field, and how many rows and columns of them are merged, even for a network that
+needs much memory: the larger a window, the less of it lacks context."""
+OVERLAPS = (4, 8)
+"""Overlaps that may suffice for a receptive field that is larger than a tile but limited, in ascending order."""
+WIDEST = Tile(size=WIDE_SIZE, overlap=16, halo=8, merge=WIDE_MERGE)
+"""Tiles if none of them does, as for RRDB (radius 349)."""
 WIDE_REACH = 64
 """Radius of the receptive field from which tiles are wide."""
-OVERLAPPED_ON, MERGED_ON = 2, 5
-"""Photographs on which tiles are compared with the network on larger windows: to choose their overlap, for networks
-that are often slow, and to choose whether they are merged, for which the difference to the needed fidelity is
-smaller."""
+COMPARED_ON = 2
+"""Photographs on which the overlaps are compared: such networks are often slow."""
 BUDGET_OF_TILES = 0.5
 """Part of the squared error at the requested loss that tiles alone may cause; the rest is left to the students."""
 
@@ -45,43 +44,24 @@ def sufficient(
     """Return tiles on which a network gives nearly what it gives on the whole image.
 
     With a small receptive field tiles differ at their borders alone: nothing is measured. With a larger but limited one
-    they overlap as far as necessary. Tiles of a network without a limit overlap little, since no overlap is certain to
-    suffice; they are merged if that hardly changes them.
+    they overlap as far as necessary. Tiles of a network that sees its whole input overlap little, since no overlap is
+    certain to suffice. Calibration measures what remains at the borders of windows, and routing takes it into account.
     """
     reach = teacher.branches[-1].reach(teacher.task)
     if reach is None:
-        return _unlimited(teacher, photographs, max_loss, run, say)
+        return _suiting(teacher, _wide(OVERLAPS[0]))
     if reach < WIDE_REACH:
         return _suiting(teacher, NARROW)
-    *measured, widest = (_wide(teacher, overlap).replace(merge=WIDE_MERGE) for overlap in WIDE)
     needed = _needed(max_loss)
-    for tile in measured:
-        reached = _fidelity(teacher, tile, photographs, run, OVERLAPPED_ON)
+    for tile in (_suiting(teacher, _wide(overlap)) for overlap in OVERLAPS):
+        reached = _fidelity(teacher, tile, photographs, run)
         say(
             f"tiles of {tile.size} pixels, overlap {tile.overlap}: {reached:.1f} dB to the network on the whole image, "
             f"needed are {needed:.1f}"
         )
         if reached >= needed:
             return tile
-    return widest
-
-
-def _unlimited(
-    teacher: Architecture, photographs: Sequence[Photograph], max_loss: float, run: Run, say: Callable[[str], None]
-) -> Tile:
-    """Return the tile for a network that sees its whole input.
-
-    Routed images hold single tiles of the network beside merged ones, and are compared with it on all tiles. If a
-    single tile differs too much from a merged one, every tile is restored alone: then its tiles are always the same.
-    """
-    tile, needed = _wide(teacher, WIDE[0]), _needed(max_loss)
-    reached = _fidelity(teacher, tile, photographs, run, MERGED_ON)
-    merges = reached >= needed
-    say(
-        f"tiles of {tile.size} pixels: {reached:.1f} dB to the network on four tiles at once, needed are {needed:.1f}: "
-        f"neighbours are {'merged' if merges else 'not merged'}"
-    )
-    return tile.replace(merge=merges)
+    return _suiting(teacher, WIDEST)
 
 
 def _needed(max_loss: float) -> float:
@@ -90,8 +70,8 @@ def _needed(max_loss: float) -> float:
     return -10 * math.log10(error) if error else math.inf
 
 
-def _wide(teacher: Architecture, overlap: int) -> Tile:
-    return _suiting(teacher, Tile(size=WIDE_SIZE, overlap=overlap))
+def _wide(overlap: int) -> Tile:
+    return Tile(size=WIDE_SIZE, overlap=overlap, merge=WIDE_MERGE)
 
 
 def _suiting(teacher: Architecture, tile: Tile) -> Tile:
@@ -99,8 +79,8 @@ def _suiting(teacher: Architecture, tile: Tile) -> Tile:
     return tile.replace(size=up(tile.size, teacher.branches[-1].multiple_of))
 
 
-def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run, count: int) -> float:
-    """Return the PSNR of tiles to the whole image in dB: the median of squares of 2x2 tiles from `count` photographs.
+def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograph], run: Run) -> float:
+    """Return the PSNR of tiles to the whole image in dB: the median of squares of 2x2 tiles.
 
     Infinite without a photograph that is large enough. A mean would follow single photographs of the sky, on which
     tiles differ by 20 dB less. A tile of such a square has two neighbours, one inside a large image four: its squared
@@ -108,7 +88,7 @@ def _fidelity(teacher: Architecture, tile: Tile, photographs: Sequence[Photograp
     """
     side = 2 * tile.size - tile.overlap
     psnrs = []
-    for photograph in [p for p in photographs if min(p.lq_size) >= side][:count]:
+    for photograph in [p for p in photographs if min(p.lq_size) >= side][:COMPARED_ON]:
         image = _centre(photograph, side)
         whole, tiled = run(image, photograph.name), _tiled(teacher, tile, image, photograph.name, run)
         psnrs.append(float(metrics.psnr(tiled.clamp(0, 1)[None], whole.clamp(0, 1)[None])))

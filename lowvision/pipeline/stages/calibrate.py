@@ -21,13 +21,13 @@ from lowvision.imaging import io
 from lowvision.imaging.metrics import psnrs
 from lowvision.inference import engines
 from lowvision.models import calibration, weights
-from lowvision.models.architecture import Tile
+from lowvision.models.architecture import Architecture, Tile
 from lowvision.models.calibration import INVISIBLE, PERCENTILE, TEACHER_ERROR, Curve
 from lowvision.models.operating_points import OperatingPoint, distinct
 from lowvision.pipeline.core_stages import Calibrate
 from lowvision.pipeline.stages import container
 from lowvision.pipeline.stages.job import CALIBRATED, SET, Job
-from lowvision.routing import oracle
+from lowvision.routing import oracle, window_borders
 from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine, Routes
 from lowvision.routing.window_cache import cached
@@ -126,20 +126,17 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     crops = [_center_crop(job, photographs[number], options, job.recipe.seed + number) for number in shard]
     turns = gather_object([engine.turns(crop.lq) for crop in crops])
     ks = multipliers(np.concatenate(turns), options.points)
-    # Tiles of a teacher that sees its whole input differ from its output for the image, also if all go to it.
-    sees_all = job.deployed.branches[-1].reach(job.recipe.task) is None
-    is_tiled = bool(crops) and crops[0].is_taught and sees_all
+    is_taught = any(photograph.is_taught for photograph in photographs)
+    border = _border(job.deployed, engine, crops) if is_taught else ()
     bases, rows = [], []
-    for given_crop in crops:
+    for crop in crops:
         # Neighbouring points of the curve differ in few tiles.
-        engine = replace(engine, networks=cached(networks))
-        base = engine.restore(given_crop.lq, len(loaded.branches) - 1).image
-        crop = replace(given_crop, gt=base.clamp(0, 1).cpu()) if is_tiled else given_crop
+        engine = replace(engine, networks=cached(networks), border=border)
+        base = engine.restore(crop.lq, len(loaded.branches) - 1).image
         bases.append(_quality(base, crop))
         rows.append(_points(engine, crop, ks, base))
     bases, rows = gather_object(bases), gather_object(rows)
     worst = [np.percentile(np.concatenate([row[n].tile_losses for row in rows]), PERCENTILE) for n in range(len(ks))]
-    is_taught = any(photograph.is_taught for photograph in photographs)
     return Curve(
         metric=bases[0][0],
         k=tuple(ks),
@@ -150,7 +147,22 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
         to_teacher=tuple(np.mean([[point.loss for point in row] for row in rows], axis=0).tolist())
         if is_taught
         else None,
+        border=border or None,
     )
+
+
+def _border(architecture: Architecture, engine: Engine, crops: Sequence[Crop]) -> tuple[float, ...]:
+    """Measure the error of a teacher near the border of its windows, on the crops of all processes.
+
+    Empty if single tiles hold what the teacher sees, if nothing is merged, or if the classifier predicts no errors.
+    """
+    reach = architecture.branches[-1].reach(architecture.task)
+    sees_far = reach is None or reach > architecture.tile.size
+    classifier = architecture.classifier
+    if not (sees_far and engine.geometry.merge > 1 and classifier and classifier.predicts == "error"):
+        return ()
+    measured = [window_borders.measure(engine, crop.lq, crop.gt) for crop in crops]
+    return window_borders.relative(gather_object(measured))
 
 
 def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:

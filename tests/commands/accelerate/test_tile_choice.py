@@ -64,33 +64,31 @@ def test_tiles_that_give_the_whole_image_overlap_little(noisy: tuple[Photograph,
 
 
 def test_the_overlap_grows_until_tiles_suffice_for_the_loss(noisy: tuple[Photograph, ...]) -> None:
-    overlaps = [chosen(349, noisy, max_loss, surroundings).overlap for max_loss in (20.0, 0.3, 0.0)]
-    assert overlaps == sorted(overlaps)
-    assert overlaps[0] == tile_choice.WIDE[0]
-    assert overlaps[-1] == tile_choice.WIDE[-1]
+    tiles = [chosen(349, noisy, max_loss, surroundings) for max_loss in (20.0, 0.3, 0.0)]
+    assert [tile.overlap for tile in tiles] == sorted(tile.overlap for tile in tiles)
+    assert tiles[0].overlap == tile_choice.OVERLAPS[0]
+    assert tiles[-1] == tile_choice.WIDEST
 
 
-@pytest.mark.parametrize("radius", [18, 63])
-def test_a_network_with_a_small_receptive_field_is_not_measured(radius: int, noisy: tuple[Photograph, ...]) -> None:
+@pytest.mark.parametrize(
+    ("radius", "tile"),
+    [
+        (18, tile_choice.NARROW),
+        (63, tile_choice.NARROW),
+        (None, Tile(size=64, overlap=4, merge=tile_choice.WIDE_MERGE)),
+    ],
+)
+def test_a_small_receptive_field_and_an_unlimited_one_are_not_measured(
+    radius: int | None, tile: Tile, noisy: tuple[Photograph, ...]
+) -> None:
     def run(image: Tensor, name: str) -> Tensor:
         raise AssertionError("measured")
 
-    assert chosen(radius, noisy, 0.3, run) == tile_choice.NARROW
-
-
-@pytest.mark.parametrize(("run", "merges"), [(enlarged, True), (surroundings, False)])
-def test_a_network_without_a_limit_is_merged_if_its_tiles_hardly_change(
-    run: tile_choice.Run, merges: bool, noisy: tuple[Photograph, ...]
-) -> None:
-    said: list[str] = []
-    tile = tile_choice.sufficient(teacher(None), noisy, 0.05, run, said.append)
-    assert (tile.size, tile.overlap) == (tile_choice.WIDE_SIZE, tile_choice.WIDE[0])
-    assert tile.merge is merges
-    assert ("not merged" in said[0]) is not merges
+    assert chosen(radius, noisy, 0.3, run) == tile
 
 
 def test_without_photographs_the_smallest_overlap_is_chosen() -> None:
-    assert chosen(349, (), 0.3, surroundings).overlap == tile_choice.WIDE[0]
+    assert chosen(349, (), 0.3, surroundings).overlap == tile_choice.OVERLAPS[0]
 
 
 def test_the_needed_fidelity_leaves_half_of_the_squared_error_to_the_students() -> None:

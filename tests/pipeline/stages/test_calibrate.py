@@ -15,12 +15,15 @@ from safetensors.torch import load_file
 from lowvision.commands.evaluate import evaluate
 from lowvision.errors import RecipeError
 from lowvision.imaging.io import read_rgb
+from lowvision.inference import engines
 from lowvision.inference.restorer import load
 from lowvision.models import calibration, weights
-from lowvision.pipeline.stages.calibrate import multipliers
+from lowvision.models.architecture import Architecture, Tile
+from lowvision.pipeline.stages.calibrate import Crop, _border, multipliers
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.folder_dataset import Folder
+from lowvision_sr import FSRCNN, SuperResolution
 
 NO_TRAINING = tuple(f"stages.{name}=null" for name in ("base", "rank", "branches", "classifier"))
 
@@ -205,3 +208,40 @@ def test_only_a_trained_adaptive_network_gets_operating_points(recipe, tmp_path,
     )
     with pytest.raises(RecipeError, match=complaint):
         tiny.run(alone, tmp_path / "never")
+
+
+class Deep(FSRCNN):
+    """A network with the receptive field of a deeper one."""
+
+    radius: int | None = None
+
+    def reach(self, task: Task) -> int | None:
+        return self.radius
+
+
+def border(radius: int | None, tile: Tile) -> tuple[float, ...]:
+    """Measure the borders of windows of a container with two equal branches, of which the last sees that far."""
+    task, classifier = SuperResolution(scale=2), registry.load().find("classifiers", "error_predictor").component()
+    small = {"channels": 8, "shrink": 4, "layers": 1, "skip": "bicubic"}
+    branches = (FSRCNN(**small), Deep(**small, radius=radius))
+    architecture = Architecture(task=task, branches=branches, classifier=classifier, tile=tile)
+    torch.manual_seed(0)
+    container = architecture.build_container()
+    engine = engines.of_container(container, architecture, torch.device("cpu"), engines.geometry(architecture), 4)
+    lq = torch.rand(3, 160, 160)
+    with torch.inference_mode():
+        gt = container.branches.networks[-1](lq[None])[0].clamp(0, 1)
+    return _border(architecture, engine, [Crop(lq, gt, 1, True)])
+
+
+@pytest.mark.parametrize("radius", [None, 17])
+def test_the_borders_of_windows_are_measured_for_a_teacher_that_sees_beyond_a_tile(radius: int | None) -> None:
+    measured = border(radius, Tile(size=16, overlap=4, merge=4))
+    assert measured[0] > 0  # the tiles overlap by less than the network sees
+    assert measured[-1] < 1e-6  # rounding
+    assert border(radius, Tile(size=16, overlap=4, halo=8, merge=4))[0] < 1e-6
+
+
+@pytest.mark.parametrize(("radius", "tile"), [(16, Tile(size=16, merge=4)), (None, Tile(size=16))])
+def test_borders_are_not_measured_where_tiles_suffice_or_are_never_merged(radius: int | None, tile: Tile) -> None:
+    assert border(radius, tile) == ()
