@@ -65,7 +65,9 @@ DEMONSTRATIONS = {
     "x4plus-half": Demonstration("RealESRGAN_x4plus.param", 2),
     "rlfn": Demonstration("rlfn_s_x4.pth", 8, has_truth=True),
     "plainusr": Demonstration("PlainUSRL_Rep_x4.pth", 8, has_truth=True),
-    "craft": Demonstration("team34_craft.pth", 8, has_truth=True, students=("team18_DISP.pth", "PlainUSR_Rep_x4.pth")),
+    "craft": Demonstration(
+        "team34_craft.pth", 8, has_truth=True, students=("PlainUSR_Rep_x4.pth", "PlainUSRL_Rep_x4.pth")
+    ),
     "dncnn": Demonstration("kair_dncnn_25_gray.pth", 4, has_truth=True, sigma=25),
 }
 

@@ -61,7 +61,8 @@ def build(parts: ModelBundle, runtime: Runtime, device: str, *others: str) -> En
     reason = runtime.missing()
     if reason:
         raise RunError(reason)
-    architecture, threads = parts.architecture, len(others) + callers(device)
+    architecture, merged = parts.architecture, geometry(parts.architecture)
+    threads = len(others) + _callers_for(architecture, merged, device)
     classifying = runtime.replace(precision="f32")
     counted = _weightless(architecture)
     return Engine(
@@ -76,7 +77,7 @@ def build(parts: ModelBundle, runtime: Runtime, device: str, *others: str) -> En
         scale=architecture.task.scale,
         size=architecture.tile.size,
         overlap=architecture.tile.overlap,
-        geometry=geometry(architecture),
+        geometry=merged,
         batch=batch_size(architecture, runtime, torch.device(device)),
         callers=threads,
         device=torch.device(device),
@@ -198,6 +199,15 @@ def geometry(architecture: Architecture) -> Geometry:
 def callers(device: str) -> int:
     """Return the number of threads that run branches concurrently: one per core; one for an accelerator."""
     return TEAMS.size if device == "cpu" else 1
+
+
+def _callers_for(architecture: Architecture, merged: Geometry, device: str) -> int:
+    """Return the `callers` of a device, or as many as have memory for the largest window at a time; at least 1."""
+    most, tile = callers(device), architecture.tile
+    if most == 1:
+        return most
+    side = up(merged.merge * (tile.size - tile.overlap) + tile.overlap + 2 * merged.halo, merged.multiple_of)
+    return max(1, min(most, devices.free_memory(device) // base_bytes(architecture, side, side)))
 
 
 @functools.lru_cache(maxsize=256)  # a folder holds many images of few sizes

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 from lowvision.errors import RunError
@@ -89,8 +90,10 @@ def in_fast_layout(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def free_memory(device: torch.device | str) -> int:
-    """Return the bytes that are free on an accelerator; a cautious guess if its backend does not report them."""
+    """Return the bytes that are free on a device; a cautious guess if an accelerator's backend does not report them."""
     kind = torch.device(device).type
+    if kind == "cpu":
+        return int(psutil.virtual_memory().available)
     if kind in ("cuda", "xpu"):
         return int(getattr(torch, kind).mem_get_info(torch.device(device))[0])
     if kind == "mps":

@@ -162,6 +162,17 @@ def test_a_runtime_with_unknown_options_is_refused(weights_file: Path, value, me
         engines.runtime_named(value, trained_networks.read(weights_file, KNOWN), KNOWN, "cpu")
 
 
+def test_large_windows_run_one_at_a_time_if_memory_is_short(weights_file: Path, monkeypatch: pytest.MonkeyPatch):
+    parts = trained_networks.read(weights_file, KNOWN)
+    monkeypatch.setattr(engines, "callers", lambda device: 8)
+    window = engines.base_bytes(parts.architecture, 16, 16)
+    callers = []
+    for windows in (0, 3, 100):
+        monkeypatch.setattr(engines.devices, "free_memory", lambda device, windows=windows: windows * window)
+        callers.append(engines._callers_for(parts.architecture, Geometry(), "cpu"))
+    assert callers == [1, 3, 8]
+
+
 def test_the_batch_follows_the_device_and_its_free_memory(monkeypatch: pytest.MonkeyPatch):
     architecture = alone(CARN())
 

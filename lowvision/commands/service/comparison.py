@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import torch
 
 from lowvision.commands.restore_request import RestoreOptions
@@ -74,8 +73,7 @@ def by_base(network: Restorer, image: Pixels) -> Pixels:
 def check_memory(network: Restorer, height: int, width: int) -> None:
     """Raise LowvisionError if the base would need more memory for a whole image than is free."""
     needed = engines.base_bytes(network.architecture, height, width)
-    device = network.device
-    free = psutil.virtual_memory().available if device.type == "cpu" else devices.free_memory(device)
+    free = devices.free_memory(network.device)
     if needed > free:
         raise LowvisionError(
             f"the whole image needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; take a smaller one"

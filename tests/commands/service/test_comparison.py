@@ -146,7 +146,7 @@ def test_an_image_is_refused_exactly_if_the_base_needs_more_than_the_free_memory
 ) -> None:
     needed = engines.base_bytes(network.architecture, height, width)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison.psutil, "virtual_memory", lambda: SimpleNamespace(available=FREE))
+        patch.setattr(comparison.devices.psutil, "virtual_memory", lambda: SimpleNamespace(available=FREE))
         if needed <= FREE:
             comparison.check_memory(network, height, width)
         else:
@@ -158,7 +158,7 @@ def test_an_image_is_refused_exactly_if_the_base_needs_more_than_the_free_memory
 def test_memory_is_checked_before_the_image_is_restored(
     network: Restorer, image_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison.psutil, "virtual_memory", lambda: SimpleNamespace(available=1))
+    monkeypatch.setattr(comparison.devices.psutil, "virtual_memory", lambda: SimpleNamespace(available=1))
     deadline = Deadline(-1)  # its first report of progress would raise another error
     with pytest.raises(LowvisionError, match="the whole image needs"):
         comparison.compare(image_file, network, RestoreOptions(), deadline)
