@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from torch.nn import functional
 from lowvision.routing.engine import Engine
 from lowvision.routing.regions import Window
 
+MERGED = 2
+"""Rows and columns of tiles in the windows that are measured: an image holds many of their borders."""
 BIN = 4
 """Neighbouring distances, in LQ pixels, that share a value: few pixels of a crop have each distance."""
 CONTEXT = 16
@@ -21,49 +23,44 @@ CONTEXT = 16
 
 @dataclass(frozen=True)
 class Errors:
-    """Sums over an image."""
+    """Sums of squared errors over the pixels of an image, by distance from the border of the window, in bins."""
 
-    errors: NDArray[np.float64]
-    """Squared errors of the base by distance from the border of the window, in bins."""
-    pixels: NDArray[np.int64]
-    """Pixels in each bin."""
-    before: float
-    """Mean squared error of the branch before the base."""
+    base: NDArray[np.float64]
+    before: NDArray[np.float64]
+    """Errors of the branch before the base, at the same pixels."""
 
 
 def measure(engine: Engine, image: Tensor, target: Tensor) -> Errors:
-    """Compare the base and the branch before it, on all tiles of an image, with the target.
+    """Compare the base in small windows, and the branch before it, with the target.
 
     image: (C,h,w). target: (C,s*h,s*w) in [0,1], the base's output with more context than the image gives.
     """
     last = len(engine.networks.branches) - 1
-    routes = engine.given(image, last)
-    errors = _squared_errors(engine.restored(image, routes).image, target, engine.scale)
-    bins = _distances(engine.windows(routes, len(image)), *image.shape[1:]) // BIN
+    small = replace(engine, geometry=replace(engine.geometry, merge=min(MERGED, engine.geometry.merge)))
+    routes = small.given(image, last)
+    base = _squared_errors(small.restored(image, routes).image, target, engine.scale)
+    before = _squared_errors(engine.restore(image, last - 1).image, target, engine.scale)
+    bins = _distances(small.windows(routes, len(image)), *image.shape[1:]) // BIN
     known = bins >= 0
-    return Errors(
-        np.bincount(bins[known], errors[known]).astype(np.float64),
-        np.bincount(bins[known]),
-        float(_squared_errors(engine.restore(image, last - 1).image, target, engine.scale).mean()),
-    )
+    return Errors(*(np.bincount(bins[known], each[known]).astype(np.float64) for each in (base, before)))
 
 
 def relative(measured: Sequence[Errors]) -> tuple[float, ...]:
-    """Return the error of the base at each distance in LQ pixels, relative to the error of the branch before it.
+    """Return the error of the base at each distance in LQ pixels, relative to that of the branch before it there.
 
-    A distance that no pixel has takes the value of the one before it, or else the first. Empty without a pixel.
+    A distance at which that branch has no error takes the value of the one before it, or else the first. Empty if it
+    has none anywhere.
     """
-    count = max((len(each.pixels) for each in measured), default=0)
-    before = float(np.mean([each.before for each in measured])) if count else 0.0
-    if not before:
-        return ()
-    errors, pixels = np.zeros(count), np.zeros(count)
+    length = max((len(each.base) for each in measured), default=0)
+    base, before = np.zeros(length), np.zeros(length)
     for each in measured:
-        errors[: len(each.errors)] += each.errors
-        pixels[: len(each.pixels)] += each.pixels
-    values = errors[pixels > 0] / pixels[pixels > 0] / before
-    known = np.maximum(np.cumsum(pixels > 0) - 1, 0)  # the last bin with pixels up to each
-    return tuple(values[known].repeat(BIN).tolist())
+        base[: len(each.base)] += each.base
+        before[: len(each.before)] += each.before
+    known = before > 0
+    if not known.any():
+        return ()
+    nearest = np.maximum(np.cumsum(known) - 1, 0)  # the last known bin up to each
+    return tuple((base[known] / before[known])[nearest].repeat(BIN).tolist())
 
 
 def _squared_errors(restored: Tensor, target: Tensor, scale: int) -> NDArray[np.float64]:
