@@ -162,7 +162,7 @@ def test_a_manifest_contains_versions_and_no_paths(exported: Path, container: Pa
     manifest = json.loads(text)
     assert manifest["schema"] == package.SCHEMA["onnx"]
     assert manifest["plugins"] == {"lowvision-framework": KNOWN.entry_of(tiny.architecture().task).version}
-    assert manifest["architecture"]["tile"] == {"size": 16, "overlap": 4, "merge": False}
+    assert manifest["architecture"]["tile"] == {"size": 16, "overlap": 4, "merge": False, "halo": 0}
     assert str(container.parent) not in text
     assert str(exported.parent) not in text
 
