@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import AcceleratorState
 
 from lowvision.system import devices, processes
 
@@ -19,6 +20,8 @@ def build(device: str, **options: Any) -> Accelerator:
     selected = devices.choose(device)
     if ":" in selected:
         os.environ["ACCELERATE_TORCH_DEVICE"] = selected
+    # A program may run several recipes; Accelerate itself keeps the precision of the first. The group of processes stays.
+    AcceleratorState._reset_state()
     patience = InitProcessGroupKwargs(timeout=processes.PATIENCE)
     accelerator = Accelerator(cpu=selected == "cpu", kwargs_handlers=[patience], **options)
     processes.check_together(accelerator.num_processes)

@@ -26,6 +26,14 @@ def test_collectives_of_a_run_have_a_timeout_of_days() -> None:
     assert tiny.in_two_processes(wait_long) == [0, 0]
 
 
+def test_runs_of_one_process_may_differ_in_precision() -> None:
+    assert [accelerators.build("cpu", mixed_precision=each).mixed_precision for each in ("no", "bf16", "no")] == [
+        "no",
+        "bf16",
+        "no",
+    ]
+
+
 @pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"])
 def test_a_sharded_network_is_refused(kind: str) -> None:
     with pytest.raises(RunError, match=f"{kind} splits the network over processes, which is not supported"):
