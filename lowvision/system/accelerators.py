@@ -20,7 +20,7 @@ def build(device: str, **options: Any) -> Accelerator:
     selected = devices.choose(device)
     if ":" in selected:
         os.environ["ACCELERATE_TORCH_DEVICE"] = selected
-    # A program may run several recipes; Accelerate itself keeps the precision of the first. The group of processes stays.
+    # A program may run several recipes; Accelerate would keep the precision of the first. The process group stays.
     AcceleratorState._reset_state()
     patience = InitProcessGroupKwargs(timeout=processes.PATIENCE)
     accelerator = Accelerator(cpu=selected == "cpu", kwargs_handlers=[patience], **options)
