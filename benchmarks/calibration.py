@@ -12,13 +12,14 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lowvision.imaging import io
 from lowvision.inference import engines, trained_networks
 from lowvision.models import pretrained
-from lowvision.pipeline.stages.calibrate import multipliers
+from lowvision.pipeline.stages.calibrate import CANDIDATES, multipliers, spaced
 from lowvision.plugins import registry
 from lowvision.routing.engine import Engine
 from lowvision.routing.window_cache import cached
@@ -60,8 +61,13 @@ def _passes(engine: Engine, image: Tensor, points: int, keeps: bool) -> list[flo
     networks = replace(engine.networks, branches=tuple(branches))
     counting = replace(engine, networks=cached(networks) if keeps else networks)
     counting.restore(image, len(branches) - 1)
-    for k in multipliers(counting.turns(image), points):
-        counting.restored(image, counting.decide(image, k=k))
+    scores = counting.scores(image)
+    ks = multipliers(counting.turns(image, scores), CANDIDATES * points)
+    routes = [counting.chosen(image, scores, k=k) for k in ks]
+    wanted = spaced(ks, np.array([each.cost for each in routes]), points)
+    for k, each in zip(ks, routes, strict=True):
+        if k in wanted:
+            counting.restored(image, each)
     return [branch.pixels / image[0].numel() for branch in branches]
 
 

@@ -68,7 +68,7 @@ def report(restorer: Any, image: NDArray[np.uint8], limit: dict[str, Any]) -> No
     total = least(lambda: restorer.restore(image, **limit))
     restorer = replace(restorer, _engine=replace(engine, networks=without_work(engine.networks, calls)))
     around = least(lambda: restorer.restore(image, **limit))
-    classifier = least(lambda: engine._scores(lq, engine._plan(lq)))
+    classifier = least(lambda: engine.scores(lq))
     parts = {"around the branches": around, "- classifier": classifier}
     if "budget" in limit:
         parts["- budget"] = least(lambda: engine.decide(lq, cost)) - classifier

@@ -202,7 +202,7 @@ def callers(device: str) -> int:
 
 
 def _callers_for(architecture: Architecture, merged: Geometry, device: str) -> int:
-    """Return the `callers` of a device, or as many as have memory for the largest window at a time; at least 1."""
+    """Return the number of threads that run branches: `callers`, or fewer if memory is too short for their windows."""
     most, tile = callers(device), architecture.tile
     if most == 1:
         return most

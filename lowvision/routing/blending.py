@@ -19,13 +19,34 @@ KEPT = 2**16
 """Most weights of a window that are kept for others: small windows are many, large ones would take much memory."""
 
 
+class SeamWeights:
+    """The weights of windows that fade over their seams; those of small windows are kept."""
+
+    def __init__(self, scale: int):
+        self._scale = scale
+        self._small: dict[Seams, Tensor] = {}
+
+    def of(self, seams: Seams, like: Tensor) -> Tensor:
+        """Return the weights (s*rows,s*columns) of the part that a window keeps."""
+        if seams in self._small:
+            return self._small[seams]
+        rows, columns, fades = seams
+        down, right = (
+            # The dtype first: some accelerators lack float64.
+            torch.from_numpy(_profile(*(self._scale * pixels for pixels in axis))).to(like.dtype).to(like.device)
+            for axis in ((rows, *fades[:2]), (columns, *fades[2:]))
+        )
+        weights = down[:, None] * right
+        if weights.numel() <= KEPT:
+            self._small[seams] = weights
+        return weights
+
+
 class BandMemory:
-    """What the bands of an image use one after another: memory, which the system clears page by page, and weights."""
+    """The memory that the bands of an image use one after another: the system clears new memory page by page."""
 
     def __init__(self) -> None:
         self._memory: Tensor | None = None
-        self.weights: dict[Seams, Tensor] = {}
-        """Weights of small windows that were blended before."""
         self.unfinished: Tensor | None = None
         """Last rows of the band before, to which the next band adds; may lie in this memory."""
 
@@ -46,24 +67,25 @@ class BandMemory:
 class Band:
     """Rows of the restored image under construction."""
 
-    def __init__(self, pixels: Tensor, first: int, scale: int, memory: BandMemory):
+    def __init__(self, pixels: Tensor, first: int, scale: int, weights: SeamWeights):
         """Start a band at row `first` of the LQ image.
 
-        pixels: (C,h,s*W), zeros except for the unfinished first rows of the band above. memory: of the whole image.
+        pixels: (C,h,s*W), zeros except for the unfinished first rows of the band above. weights: of the whole image.
         """
-        self._pixels, self._first, self._scale, self._memory = pixels, first, scale, memory
+        self._pixels, self._first, self._scale, self._weights = pixels, first, scale, weights
 
     def add(self, restored: Tensor, windows: Sequence[Window]) -> None:
         """Add restored windows (N,C,s*height,s*width) of one size, multiplied by their weights.
 
-        One operation per window reads and writes each pixel once; most windows of an image share their weights.
+        One operation per window reads and writes each pixel once; most windows of a batch share their weights.
         """
+        weights = {seams: self._weights.of(seams, restored) for seams in {_seams(each) for each in windows}}
         offset = int(self._pixels.storage_offset())
         start, step = int(restored.storage_offset()), restored.stride(0)
         for n, each in enumerate(windows):
             place = _view(self._pixels, offset, each, self._first, 0, self._scale)
             piece = _view(restored[0], start + n * step, each, each.top, each.left, self._scale)
-            place.addcmul_(piece, self._weights(_seams(each), restored))
+            place.addcmul_(piece, weights[_seams(each)])
 
     def above(self, row: int) -> Tensor:
         """Return the pixels (C,h,s*W) above a row of the LQ image."""
@@ -72,21 +94,6 @@ class Band:
     def below(self, row: int) -> Tensor:
         """Return the pixels (C,h,s*W) from a row of the LQ image on."""
         return self._pixels[:, self._scale * (row - self._first) :]
-
-    def _weights(self, seams: Seams, like: Tensor) -> Tensor:
-        """Return the weights (s*rows,s*columns) of the part that a window keeps."""
-        if seams in self._memory.weights:
-            return self._memory.weights[seams]
-        rows, columns, fades = seams
-        down, right = (
-            # The dtype first: some accelerators lack float64.
-            torch.from_numpy(_profile(*(self._scale * pixels for pixels in axis))).to(like.dtype).to(like.device)
-            for axis in ((rows, *fades[:2]), (columns, *fades[2:]))
-        )
-        weights = down[:, None] * right
-        if weights.numel() <= KEPT:
-            self._memory.weights[seams] = weights
-        return weights
 
 
 def _seams(window: Window) -> Seams:

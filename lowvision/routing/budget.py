@@ -94,6 +94,24 @@ def pareto_path(scores: NDArray[np.floating], cost_weight: NDArray[np.float64]) 
     return ParetoPath(start, switching[order], targets[order], k[order])
 
 
+@dataclass(frozen=True)
+class PerTile:
+    """The rule for the tiles of an image, each alone."""
+
+    scores: NDArray[np.floating]
+    """(N,M)."""
+    cost_weight: NDArray[np.float64]
+    """(M,), ascending."""
+
+    def at(self, k: float) -> NDArray[np.int64]:
+        """Return the branch of each tile (N,) for one k."""
+        return chosen(self.scores, self.cost_weight, k)
+
+    def within(self, budget: float, cost: Callable[[NDArray[np.int64]], int]) -> tuple[NDArray[np.int64], int]:
+        """Return the choice (N,) that `most_within` finds, and its cost."""
+        return most_within(budget, pareto_path(self.scores, self.cost_weight), cost)
+
+
 def most_within(
     budget: float, path: ParetoPath, cost: Callable[[NDArray[np.int64]], int]
 ) -> tuple[NDArray[np.int64], int]:

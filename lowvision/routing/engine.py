@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowvision.routing import budget as budgets
-from lowvision.routing import window_choice
-from lowvision.routing.blending import Band, BandMemory
+from lowvision.routing.blending import Band, BandMemory, SeamWeights
+from lowvision.routing.budget import PerTile
+from lowvision.routing.layout import Layout, Stretch
 from lowvision.routing.memory import Limit, run_in_parts
 from lowvision.routing.networks import Networks
-from lowvision.routing.regions import Geometry, Region, Window, merged, window, window_size
+from lowvision.routing.regions import Geometry, Window
 from lowvision.routing.tiling import Tiling, cut_all, plan, unit
-from lowvision.routing.window_choice import Windows
+from lowvision.routing.window_choice import PerWindow
 from lowvision.routing.workers import in_order
 from lowvision.system import devices
 
@@ -27,27 +27,9 @@ CLASSIFIED_AT_ONCE = 64
 """Tiles per batch of the classifier on a CPU, whose cache they fill."""
 CLASSIFIED_ON_ACCELERATOR = 4096
 """Tiles per batch of the classifier elsewhere: their scores are read back once per batch."""
-BAND_BYTES = 64 * 2**20
-"""Memory limit of a band of the restored image; one row of regions is the minimum."""
-MOST_ROWS = 8
-"""Maximum rows of tiles in a band: enough to fill most batches of a branch."""
 
 Watch = Callable[[int, int], None]
 """Progress callback: receives (tiles done, tiles in total)."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Rows of tiles that are restored together."""
-
-    first: int
-    last: int
-    """One past the last row of tiles."""
-    top: int
-    bottom: int
-    """The tiles write to the pixel rows `top` .. `bottom` - 1 of the image."""
-    finished: int
-    """First pixel row that the next stretch writes to as well."""
 
 
 @dataclass(frozen=True)
@@ -130,35 +112,47 @@ class Engine:
         k: used without a budget. 0: as trained; larger: cheaper (`lowvision/routing/budget.py`).
         If the base on all tiles costs no more than the choice, since larger windows overlap less, all tiles take it.
         """
-        tiling, image = self._plan(image), self.on_device(image)
-        scores, cost_weight = self._scores(image, tiling), self._cost_weight(image)
-        classifying = tiling.count * self._classifier_cost(image)
+        return self.chosen(image, self.scores(image), budget, k)
+
+    def chosen(self, image: Tensor, scores: NDArray[np.float64], budget: int | None = None, k: float = 0.0) -> Routes:
+        """Do what `decide` does, with the output of the classifier (N,M)."""
+        layout = self.layout(image)
+        classifying = layout.tiling.count * self._classifier_cost(image)
 
         def cost(choice: NDArray[np.int64]) -> int:
-            return classifying + self._cost(image, tiling, torch.from_numpy(choice))
+            return classifying + layout.cost(torch.from_numpy(choice))
 
-        if self.border:
-            choice, spent = self._by_windows(image, tiling, scores, cost, budget, k)
-        elif budget is None:
-            choice = budgets.chosen(scores, cost_weight, k)
+        rule = self._rule(image, layout, scores)
+        if budget is None:
+            choice = rule.at(k)
             spent = cost(choice)
         else:
-            choice, spent = budgets.most_within(budget, budgets.pareto_path(scores, cost_weight), cost)
+            choice, spent = rule.within(budget, cost)
         base = np.full_like(choice, scores.shape[1] - 1)
         if (spent_by_base := cost(base)) <= spent:
             choice, spent = base, spent_by_base
-        return Routes(tiling, torch.from_numpy(choice), spent)
+        return Routes(layout.tiling, torch.from_numpy(choice), spent)
 
-    def turns(self, image: Tensor) -> NDArray[np.float64]:
-        """Return every k at which a tile of the image switches its branch, descending: cheapest to most expensive."""
-        scores = self._scores(self.on_device(image), self._plan(image))
+    def turns(self, image: Tensor, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return every k at which a tile alone switches its branch, descending; scores (N,M): of the classifier."""
         return budgets.pareto_path(scores, self._cost_weight(image)).k
+
+    def scores(self, image: Tensor) -> NDArray[np.float64]:
+        """Return the output of the classifier (N,M)."""
+        image = self.on_device(image)
+        return self._classified(image, self.layout(image).tiling.corners)
 
     def given(self, image: Tensor, choice: Tensor | int) -> Routes:
         """Return the routes for a fixed choice: one branch per tile (N,), or one branch for all tiles."""
-        tiling = self._plan(image)
-        chosen = torch.as_tensor(choice).cpu().expand(tiling.count)
-        return Routes(tiling, chosen, self._cost(image, tiling, chosen))
+        layout = self.layout(image)
+        chosen = torch.as_tensor(choice).cpu().expand(layout.tiling.count)
+        return Routes(layout.tiling, chosen, layout.cost(chosen))
+
+    def layout(self, image: Tensor) -> Layout:
+        """Return the layout of an image."""
+        channels, height, width = image.shape
+        tiling = plan(height, width, self.size, self.overlap)
+        return Layout(tiling, self.geometry, channels, self.scale, self.networks.costs)
 
     @torch.inference_mode()
     def bands(
@@ -169,12 +163,11 @@ class Engine:
         Each band is overwritten as soon as the next one is taken.
         whole: zeros (C,s*H,s*W) with the dtype and device of the networks; the bands are then views of it, and stay.
         """
-        tiling, limit, image = routes.tiling, Limit(self.batch), self.on_device(image)
-        batches = (
-            b for s in self._stretches(tiling, image.shape[0]) for b in self._batches(routes, s, limit, len(image))
-        )
+        layout, limit, image = self.layout(image), Limit(self.batch), self.on_device(image)
+        tiling = layout.tiling
+        batches = (batch for stretch in layout.stretches() for batch in self._batches(layout, routes, stretch, limit))
         results = in_order(lambda batch: (batch, self._run(image, batch, limit)), batches, self.callers)
-        done, memory = 0, BandMemory()
+        done, memory, weights = 0, BandMemory(), SeamWeights(self.scale)
         for stretch, restored_batches in groupby(results, key=lambda result: result[0].stretch):
             band: Band | None = None
             for batch, restored in restored_batches:
@@ -182,7 +175,7 @@ class Engine:
                     rows = slice(self.scale * stretch.top, self.scale * stretch.bottom)
                     size = (len(restored[0]), rows.stop - rows.start, self.scale * tiling.width)
                     pixels = memory.zeros(size, restored) if whole is None else whole[:, rows]
-                    band = Band(pixels, stretch.top, self.scale, memory)
+                    band = Band(pixels, stretch.top, self.scale, weights)
                 band.add(restored, batch.windows)
                 done += sum(each.tiles for each in batch.windows)
                 if progress:
@@ -212,45 +205,10 @@ class Engine:
         moved = image.to(device)
         return unit(moved) if image.dtype == torch.uint16 else moved
 
-    def windows(self, routes: Routes, channels: int) -> list[Window]:
-        """Return all windows of an image with that many channels."""
-        return [
-            each
-            for stretch in self._stretches(routes.tiling, channels)
-            for each in self._windows(routes.tiling, routes.choice, stretch)
-        ]
-
-    def _by_windows(
-        self,
-        image: Tensor,
-        tiling: Tiling,
-        scores: NDArray[np.float64],
-        cost: Callable[[NDArray[np.int64]], int],
-        budget: int | None,
-        k: float,
-    ) -> tuple[NDArray[np.int64], int]:
-        """Return the choice (N,) by windows, and its cost."""
-        windows = self._prices(image, tiling)
-        grid = scores.reshape(len(tiling.tops), len(tiling.lefts), -1)
-        if budget is None:
-            choice = window_choice.chosen(grid, windows, k).ravel()
-            return choice, cost(choice)
-        choice, spent = window_choice.most_within(budget, grid, windows, lambda made: cost(made.ravel()))
-        return choice.ravel(), spent
-
-    def _prices(self, image: Tensor, tiling: Tiling) -> Windows:
-        """Return the costs of the windows of an image, in units of the base on one tile, and what the base gains."""
-        unit_cost = self.networks.costs((image.shape[0], self.size, self.size))[-1]
-        costs, kept, margin = {}, {}, self.overlap // 2 + self.geometry.halo
-        for shape in self.geometry.shapes(tiling.count // 2):
-            size = window_size(*shape, tiling, self.geometry)
-            costs[shape] = np.array(self.networks.costs((image.shape[0], *size))) / unit_cost
-            kept[shape] = window_choice.kept(self.border, *size, min(margin, (min(size) - 1) // 2))
-        return Windows(costs, kept)
-
-    def _plan(self, image: Tensor) -> Tiling:
-        _, height, width = image.shape
-        return plan(height, width, self.size, self.overlap)
+    def _rule(self, image: Tensor, layout: Layout, scores: NDArray[np.float64]) -> PerTile | PerWindow:
+        if self.border:
+            return PerWindow(scores, layout.prices(self.border))
+        return PerTile(scores, self._cost_weight(image))
 
     def _classifier_cost(self, image: Tensor) -> int:
         """Multiply-adds of the classifier on one tile."""
@@ -260,10 +218,6 @@ class Engine:
         """Return the cost weights (M,); the cost of the classifier is included."""
         costs = self.networks.costs((image.shape[0], self.size, self.size))
         return self.weigh(np.array(costs) + self._classifier_cost(image))
-
-    def _scores(self, image: Tensor, tiling: Tiling) -> NDArray[np.float64]:
-        """Return the output of the classifier (N,M)."""
-        return self._classified(image, tiling.corners)
 
     def _classified(self, image: Tensor, corners: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M) on the tiles with these first rows and columns."""
@@ -279,44 +233,14 @@ class Engine:
         scores = list(in_order(classify_batch, range(0, len(corners), at_once), self.callers))
         return torch.cat(scores).double().numpy()
 
-    def _stretches(self, tiling: Tiling, channels: int) -> Iterator[Stretch]:
-        """Yield as many rows of tiles at a time as a band may hold."""
-        merge, rows = self.geometry.merge, len(tiling.tops)
-        row_bytes = 4 * channels * tiling.width * (self.size - self.overlap) * self.scale**2
-        rows_per_band = max(1, min(MOST_ROWS, BAND_BYTES // row_bytes) // merge) * merge
-        for first in range(0, rows, rows_per_band):
-            last = min(first + rows_per_band, rows)
-            top = tiling.seams_down[first - 1][0] if first else 0
-            finished, bottom = tiling.seams_down[last - 1] if last < rows else (tiling.height, tiling.height)
-            yield Stretch(first, last, top, bottom, finished)
-
-    def _windows(self, tiling: Tiling, choice: Tensor, stretch: Stretch) -> list[Window]:
-        return [window(region, tiling, self.geometry) for region in self._regions(tiling, choice, stretch)]
-
-    def _regions(self, tiling: Tiling, choice: Tensor, stretch: Stretch) -> list[Region]:
-        columns = len(tiling.lefts)
-        rows = choice[stretch.first * columns : stretch.last * columns].unflatten(0, (-1, columns)).numpy()
-        return merged(rows, self.geometry, stretch.first, most=tiling.count // 2)
-
-    def _cost(self, image: Tensor, tiling: Tiling, choice: Tensor) -> int:
-        """Return the multiply-adds of the branches, without the classifier."""
-        stretches = self._stretches(tiling, image.shape[0])
-        regions = (region for stretch in stretches for region in self._regions(tiling, choice, stretch))
-        counts = Counter((region.branch, region.rows, region.columns) for region in regions)
-        total = 0
-        for (branch, rows, columns), count in counts.items():
-            size = window_size(rows, columns, tiling, self.geometry)
-            total += count * self.networks.costs((image.shape[0], *size))[branch]
-        return total
-
-    def _batches(self, routes: Routes, stretch: Stretch, limit: Limit, channels: int) -> Iterator[Batch]:
+    def _batches(self, layout: Layout, routes: Routes, stretch: Stretch, limit: Limit) -> Iterator[Batch]:
         groups: dict[tuple[int, int, int], list[Window]] = {}
-        for each in self._windows(routes.tiling, routes.choice, stretch):
+        for each in layout.windows(routes.choice, stretch):
             groups.setdefault((each.branch, each.height, each.width), []).append(each)
 
         def cost_of_window(group: tuple[int, int, int]) -> int:
             branch, *size = group
-            return self.networks.costs((channels, *size))[branch]
+            return self.networks.costs((layout.channels, *size))[branch]
 
         # The most expensive first, so that no thread runs a long batch alone at the end.
         for group in sorted(groups, key=cost_of_window, reverse=True):

@@ -19,7 +19,6 @@ from lowvision.routing.changes import Changes, Still
 from lowvision.routing.engine import Batch, Engine
 from lowvision.routing.memory import Limit
 from lowvision.routing.regions import Window
-from lowvision.routing.tiling import Tiling
 
 
 @dataclass
@@ -62,11 +61,11 @@ class StillEngine(Engine):
 
     recalled: Recollection = field(default_factory=lambda: recollection("exact"))
 
-    def _scores(self, image: Tensor, tiling: Tiling) -> NDArray[np.float64]:
+    def scores(self, image: Tensor) -> NDArray[np.float64]:
         """Return the output of the classifier (N,M); it runs on changed tiles only."""
-        before = self.recalled.scores
+        before, tiling, image = self.recalled.scores, self.layout(image).tiling, self.on_device(image)
         if before is None or len(before) != tiling.count:
-            scores = super()._scores(image, tiling)
+            scores = super().scores(image)
         else:
             numbers = self.recalled.changes.tiles(tiling.corners, self.size).nonzero()[0]
             scores = before.copy()

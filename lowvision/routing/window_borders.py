@@ -18,7 +18,8 @@ MERGED = 2
 BIN = 4
 """Neighbouring distances, in LQ pixels, that share a value: few pixels of a crop have each distance."""
 CONTEXT = 16
-"""LQ pixels that a pixel must be further from the border of the image than from that of its window."""
+"""LQ pixels that a pixel must be further from the border of the image, beyond which the target saw more, than from
+that of its window."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ def measure(engine: Engine, image: Tensor, target: Tensor) -> Errors:
     """
     last = len(engine.networks.branches) - 1
     small = replace(engine, geometry=replace(engine.geometry, merge=min(MERGED, engine.geometry.merge)))
-    routes = small.given(image, last)
+    routes, layout = small.given(image, last), small.layout(image)
+    windows = [each for stretch in layout.stretches() for each in layout.windows(routes.choice, stretch)]
     base = _squared_errors(small.restored(image, routes).image, target, engine.scale)
     before = _squared_errors(engine.restore(image, last - 1).image, target, engine.scale)
-    bins = _distances(small.windows(routes, len(image)), *image.shape[1:]) // BIN
+    bins = _distances(windows, *image.shape[1:]) // BIN
     known = bins >= 0
     return Errors(*(np.bincount(bins[known], each[known]).astype(np.float64) for each in (base, before)))
 

@@ -25,12 +25,14 @@ SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
-class Windows:
-    """What the windows of a tiling cost, and what the base gains in them."""
+class WindowPrices:
+    """The cost of each possible window of an image, and how much of its gain the base keeps there."""
 
+    columns: int
+    """Tiles in a row of the image."""
     costs: Mapping[Shape, NDArray[np.float64]]
     """Cost weights (M,) of the branches on a window of each shape, whose sides are powers of two."""
-    kept: Mapping[Shape, float]
+    gains: Mapping[Shape, float]
     """Fraction of the base's gain over the branch before it that remains in a window of each shape."""
 
 
@@ -46,49 +48,43 @@ class _Division:
     """(rows,columns) the branch of each tile."""
 
 
-def chosen(scores: NDArray[np.floating], windows: Windows, k: float) -> NDArray[np.int64]:
-    """Return the branch of each tile (rows,columns) for the scores (rows,columns,M) and one k."""
-    rows, columns, _ = scores.shape
-    shapes = sorted(windows.costs, key=lambda shape: shape[0] * shape[1])
-    down, across = shapes[-1]
-    missing = ((0, -rows % down), (0, -columns % across), (0, 0))
-    padded = np.pad(scores.astype(np.float64), missing, constant_values=np.nan)
-    best: dict[Shape, _Division] = {}
-    for height, width in shapes:
-        if height <= down and width <= across:
-            halves = [_joined(best[height // 2, width], 0)] if height > 1 else []
-            halves += [_joined(best[height, width // 2], 1)] if width > 1 else []
-            values = _values(halves[0].scores if halves else padded, windows, (height, width), k)
-            best[height, width] = _better(values, halves, (height, width)) if halves else _single(padded, values)
-    return best[down, across].choice[:rows, :columns]
+@dataclass(frozen=True)
+class PerWindow:
+    """The choice by windows, as `lowvision.routing.budget.PerTile` is that by tiles."""
 
+    scores: NDArray[np.floating]
+    """(N,M) of the tiles, row by row."""
+    prices: WindowPrices
 
-def most_within(
-    budget: float, scores: NDArray[np.floating], windows: Windows, cost: Callable[[NDArray[np.int64]], int]
-) -> tuple[NDArray[np.int64], int]:
-    """Return the choice (rows,columns) for the smallest k whose cost is within `budget`, and that cost.
+    def at(self, k: float) -> NDArray[np.int64]:
+        """Return the branch of each tile (N,) for one k."""
+        grid = self.scores.reshape(-1, self.prices.columns, self.scores.shape[1])
+        return _chosen(grid, self.prices, k).ravel()
 
-    If no choice is within the budget, the cheapest is returned.
-    """
-    best = np.zeros(scores.shape[:2], dtype=np.int64)
-    spent = cost(best)
-    # A tile gains at most the spread of the scores, and shares a window that costs at least this much more per tile.
-    dearer = min((weights[-1] - weights[0]) / (rows * columns) for (rows, columns), weights in windows.costs.items())
-    high = float(np.ptp(scores)) / max(dearer, SMALLEST)
-    low = SMALLEST * high
-    for _ in range(BISECTIONS):
-        middle = (low * high) ** 0.5
-        choice = chosen(scores, windows, middle)
-        needed = cost(choice)
-        if needed <= budget:
-            high, best, spent = middle, choice, needed
-        else:
-            low = middle
-    return best, spent
+    def within(self, budget: float, cost: Callable[[NDArray[np.int64]], int]) -> tuple[NDArray[np.int64], int]:
+        """Return the choice (N,) for the smallest k whose cost is within `budget`, and that cost.
+
+        If no choice is within the budget, the cheapest is returned.
+        """
+        best = np.zeros(len(self.scores), dtype=np.int64)
+        spent = cost(best)
+        # A tile gains at most the spread of the scores, and costs at least this much more in any window.
+        dearer = min((each[-1] - each[0]) / (rows * columns) for (rows, columns), each in self.prices.costs.items())
+        high = float(np.ptp(self.scores)) / max(dearer, SMALLEST)
+        low = SMALLEST * high
+        for _ in range(BISECTIONS):
+            middle = (low * high) ** 0.5
+            choice = self.at(middle)
+            needed = cost(choice)
+            if needed <= budget:
+                high, best, spent = middle, choice, needed
+            else:
+                low = middle
+        return best, spent
 
 
 @lru_cache(maxsize=256)  # the windows of all images have few sizes
-def kept(border: tuple[float, ...], height: int, width: int, margin: int) -> float:
+def remaining_gain(border: tuple[float, ...], height: int, width: int, margin: int) -> float:
     """Return the fraction of the base's gain that remains in a window.
 
     border: error at each distance from the border of a window, relative to the error of the branch before the base; the
@@ -101,18 +97,33 @@ def kept(border: tuple[float, ...], height: int, width: int, margin: int) -> flo
     return float(1 - np.asarray(border)[np.minimum(distances, len(border) - 1)].mean())
 
 
+def _chosen(scores: NDArray[np.floating], prices: WindowPrices, k: float) -> NDArray[np.int64]:
+    """Return the branch of each tile (rows,columns) for the scores (rows,columns,M) and one k."""
+    rows, columns, _ = scores.shape
+    shapes = sorted(prices.costs, key=lambda shape: shape[0] * shape[1])
+    down, across = shapes[-1]
+    missing = ((0, -rows % down), (0, -columns % across), (0, 0))
+    padded = np.pad(scores.astype(np.float64), missing, constant_values=np.nan)
+    best: dict[Shape, _Division] = {}
+    for height, width in shapes:
+        if height <= down and width <= across:
+            halves = [_joined(best[height // 2, width], 0)] if height > 1 else []
+            halves += [_joined(best[height, width // 2], 1)] if width > 1 else []
+            values = _values(halves[0].scores if halves else padded, prices, (height, width), k)
+            best[height, width] = _better(values, halves, (height, width)) if halves else _single(padded, values)
+    return best[down, across].choice[:rows, :columns]
+
+
 def _joined(half: _Division, axis: int) -> _Division:
     """Join neighbouring rectangles in pairs, each divided as before."""
     even, odd = (slice(None),) * axis + (slice(0, None, 2),), (slice(None),) * axis + (slice(1, None, 2),)
     return _Division(half.scores[even] + half.scores[odd], half.value[even] + half.value[odd], half.choice)
 
 
-def _values(scores: NDArray[np.float64], windows: Windows, shape: Shape, k: float) -> NDArray[np.float64]:
+def _values(scores: NDArray[np.float64], prices: WindowPrices, shape: Shape, k: float) -> NDArray[np.float64]:
     """Return scores - k * cost (R,C,M) of rectangles that are one window each."""
-    base = scores[..., -2] + windows.kept[shape] * (scores[..., -1] - scores[..., -2])
-    result: NDArray[np.float64] = (
-        np.concatenate([scores[..., :-1], base[..., None]], axis=-1) - k * windows.costs[shape]
-    )
+    base = scores[..., -2] + prices.gains[shape] * (scores[..., -1] - scores[..., -2])
+    result: NDArray[np.float64] = np.concatenate([scores[..., :-1], base[..., None]], axis=-1) - k * prices.costs[shape]
     return result
 
 

@@ -85,7 +85,7 @@ def test_different_branches_blend_without_a_jump_at_the_seam():
 
 
 def test_bands_are_yielded_from_top_to_bottom_and_computed_one_at_a_time(monkeypatch):
-    monkeypatch.setattr("lowvision.routing.engine.BAND_BYTES", 1)
+    monkeypatch.setattr("lowvision.routing.layout.BAND_BYTES", 1)
     image = torch.rand(3, 100, 30)
     routing = engine(repeating_container(), Geometry(merge=2))
     bands = [band.clone() for band in routing.bands(image, routing.decide(image))]  # each overwrites the one before

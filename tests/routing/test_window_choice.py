@@ -10,15 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lowvision.routing.window_choice import Windows, chosen, kept, most_within
+from lowvision.routing.window_choice import PerWindow, WindowPrices, remaining_gain
 
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2))
 COSTS = {(rows, columns): np.array([0.01, 0.1, 1.0]) * (0.5 + 0.5 * rows * columns) for rows, columns in SHAPES}
 """A window of n tiles costs (n + 1) / 2 tiles."""
 LARGER_IS_BETTER = {shape: 1 - 0.5 / (shape[0] * shape[1]) for shape in SHAPES}
-WINDOWS = Windows(COSTS, LARGER_IS_BETTER)
 
 Grid = NDArray[np.float64]
+
+
+def rule(
+    scores: Grid,
+    costs: Mapping[tuple[int, int], NDArray[np.float64]] = COSTS,
+    gains: Mapping[tuple[int, int], float] = LARGER_IS_BETTER,
+) -> PerWindow:
+    """Return the rule for scores (rows,columns,M)."""
+    return PerWindow(scores.reshape(-1, scores.shape[2]), WindowPrices(scores.shape[1], costs, gains))
 
 
 def grids(rows: int = 5, columns: int = 3) -> st.SearchStrategy[Grid]:
@@ -56,30 +64,27 @@ def cost(choice: NDArray[np.int64]) -> int:
 
 @given(scores=grids(), k=st.floats(0, 5))
 def test_no_division_into_windows_has_a_larger_value(scores: Grid, k: float) -> None:
-    choice = chosen(scores, WINDOWS, k)
-    assert choice.shape == scores.shape[:2]
+    choice = rule(scores).at(k).reshape(scores.shape[:2])
     assert value(scores, k, choice) == pytest.approx(value(scores, k))
 
 
 @given(scores=grids())
 def test_without_a_price_and_borders_every_tile_takes_its_best_branch(scores: Grid) -> None:
-    windows = Windows(COSTS, dict.fromkeys(SHAPES, 1.0))
-    assert np.array_equal(chosen(scores, windows, 0.0), scores.argmax(axis=2))
+    choice = rule(scores, gains=dict.fromkeys(SHAPES, 1.0)).at(0.0)
+    assert np.array_equal(choice, scores.argmax(axis=2).ravel())
 
 
 def test_tiles_that_are_easy_go_with_their_neighbours_if_that_is_cheaper() -> None:
     scores = np.zeros((2, 2, 3))
     scores[..., :2] = -0.6  # the base gains 0.6 on each tile but one
     scores[1, 1] = 0.0
-    windows = Windows({shape: COSTS[shape] for shape in SHAPES[:4]}, LARGER_IS_BETTER)
-    assert (chosen(scores, windows, 0.5) == 2).all()
-    alone = Windows({(1, 1): COSTS[1, 1]}, LARGER_IS_BETTER)
-    assert (chosen(scores, alone, 0.5) == 0).all()
+    assert (rule(scores, {shape: COSTS[shape] for shape in SHAPES[:4]}).at(0.5) == 2).all()
+    assert (rule(scores, {(1, 1): COSTS[1, 1]}).at(0.5) == 0).all()
 
 
 @given(scores=grids(), budget=st.integers(0, 20000))
 def test_a_budget_is_kept_or_the_choice_is_the_cheapest(scores: Grid, budget: int) -> None:
-    choice, spent = most_within(budget, scores, WINDOWS, cost)
+    choice, spent = rule(scores).within(budget, cost)
     assert spent == cost(choice)
     assert spent <= budget or (choice == 0).all()
 
@@ -87,29 +92,29 @@ def test_a_budget_is_kept_or_the_choice_is_the_cheapest(scores: Grid, budget: in
 def test_a_large_budget_buys_the_base_wherever_it_gains() -> None:
     scores = np.full((4, 2, 3), -1.0)
     scores[..., 2] = -0.01
-    choice, _ = most_within(10**9, scores, WINDOWS, cost)
+    choice, _ = rule(scores).within(10**9, cost)
     assert (choice == 2).all()
 
 
 def test_scores_that_are_all_equal_buy_nothing() -> None:
-    choice, spent = most_within(10**9, np.zeros((2, 2, 3)), WINDOWS, cost)
+    choice, spent = rule(np.zeros((2, 2, 3))).within(10**9, cost)
     assert (choice == 0).all()
     assert spent == cost(choice)
 
 
 @pytest.mark.parametrize(("border", "remaining"), [((0.0,), 1.0), ((1.0,), 0.0), ((2.0,), -1.0)])
 def test_the_gain_that_remains_is_what_the_border_leaves(border: tuple[float, ...], remaining: float) -> None:
-    assert kept(border, 16, 24, 2) == remaining
+    assert remaining_gain(border, 16, 24, 2) == remaining
 
 
 def test_only_pixels_that_the_window_keeps_count() -> None:
     border = (9.0, 1.0, 0.0)  # at distance 0, 1, and further
-    assert kept(border, 6, 6, 1) == pytest.approx(1 - 12 / 16)  # 4x4 pixels, of which the outer 12 are lost
-    assert kept(border, 6, 6, 2) == 1
+    assert remaining_gain(border, 6, 6, 1) == pytest.approx(1 - 12 / 16)  # 4x4 pixels, of which the outer 12 are lost
+    assert remaining_gain(border, 6, 6, 2) == 1
 
 
 @given(st.integers(8, 64), st.integers(1, 64), st.integers(0, 3))
 def test_a_larger_window_keeps_more(side: int, more: int, margin: int) -> None:
     border = (1.0, 0.8, 0.5, 0.2, 0.0)
     sizes: Mapping[str, tuple[int, int]] = {"small": (side, side), "large": (side + more, side)}
-    assert kept(border, *sizes["small"], margin) <= kept(border, *sizes["large"], margin) + 1e-12
+    assert remaining_gain(border, *sizes["small"], margin) <= remaining_gain(border, *sizes["large"], margin) + 1e-12

@@ -15,9 +15,10 @@ ROUNDS, FEWEST_ROUNDS = 2, 1
 """Timed rounds of the report, and those for a teacher that is too slow for them."""
 FEWEST_PHOTOGRAPHS = 3
 """Photographs of calibration and report for a teacher that is still too slow."""
-TARGET_PASSES, CURVE_PASSES, ROUND_PASSES = 2, 4, 4.6
+TARGET_PASSES, CURVE_PASSES, ROUND_PASSES, BORDER_PASSES = 2, 4, 4.6, 2
 """How often the teacher restores each pixel that is held out: for targets, for all points of the curve together
-(benchmarks/calibration.py: 2.3 to 4.1 with merged tiles), and in each round of the report."""
+(benchmarks/calibration.py: 2.3 to 4.1 with merged tiles), in each round of the report, and in the small windows whose
+borders are measured (`lowvision/routing/window_borders.py`), if the network sees beyond a tile."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ class Thoroughness:
             cls(side, rounds, count)
             for rounds, count in levels
             for side in map(tile.covering, CENTRES)
-            if count * _passes(rounds) * side**2 <= pixels
+            if count * _passes(rounds, tile) * side**2 <= pixels
         ]
         return fits[0] if fits else cls(tile.covering(CENTRES[-1]), *levels[-1])
 
 
-def _passes(rounds: int) -> float:
-    """Return how often the teacher restores each held-out pixel."""
-    return TARGET_PASSES + CURVE_PASSES + ROUND_PASSES * rounds
+def _passes(rounds: int, tile: Tile) -> float:
+    """Return how often the teacher restores each held-out pixel; `merge` is a number if it sees beyond a tile."""
+    border = 0 if isinstance(tile.merge, bool) else BORDER_PASSES
+    return TARGET_PASSES + CURVE_PASSES + ROUND_PASSES * rounds + border

@@ -32,6 +32,8 @@ from lowvision.routing.container import RoutedContainer
 from lowvision.routing.engine import Engine, Routes
 from lowvision.routing.window_cache import cached
 
+CANDIDATES = 8
+"""Values of k for each point, of which those are taken whose costs are evenly spaced; they are only planned."""
 TILES = 8
 """Length of what is measured by default, in tile sizes."""
 
@@ -124,17 +126,18 @@ def _curve(job: Job, options: Calibrate, loaded: RoutedContainer) -> Curve:
     photographs = job.photographs("valid")
     shard = range(job.accelerator.process_index, len(photographs), job.accelerator.num_processes)
     crops = [_center_crop(job, photographs[number], options, job.recipe.seed + number) for number in shard]
-    turns = gather_object([engine.turns(crop.lq) for crop in crops])
-    ks = multipliers(np.concatenate(turns), options.points)
     is_taught = any(photograph.is_taught for photograph in photographs)
     border = _border(job.deployed, engine, crops) if is_taught else ()
+    engine = replace(engine, border=border)
+    scores = [engine.scores(crop.lq) for crop in crops]
+    ks = _multipliers(engine, crops, scores, options.points)
     bases, rows = [], []
-    for crop in crops:
+    for crop, scored in zip(crops, scores, strict=True):
         # Neighbouring points of the curve differ in few tiles.
-        engine = replace(engine, networks=cached(networks), border=border)
+        engine = replace(engine, networks=cached(networks))
         base = engine.restore(crop.lq, len(loaded.branches) - 1).image
         bases.append(_quality(base, crop))
-        rows.append(_points(engine, crop, ks, base))
+        rows.append(_points(engine, crop, [engine.chosen(crop.lq, scored, k=k) for k in ks], base))
     bases, rows = gather_object(bases), gather_object(rows)
     worst = [np.percentile(np.concatenate([row[n].tile_losses for row in rows]), PERCENTILE) for n in range(len(ks))]
     return Curve(
@@ -165,8 +168,32 @@ def _border(architecture: Architecture, engine: Engine, crops: Sequence[Crop]) -
     return window_borders.relative(gather_object(measured))
 
 
-def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:
-    """Select values of k, descending, from all tiles on the cheapest branch to all on the most expensive one.
+def _multipliers(
+    engine: Engine, crops: Sequence[Crop], scores: Sequence[NDArray[np.float64]], points: int
+) -> list[float]:
+    """Select the k of the curve's points, descending, on the crops of all processes."""
+    turns = gather_object([engine.turns(crop.lq, scored) for crop, scored in zip(crops, scores, strict=True)])
+    ks = multipliers(np.concatenate(turns), CANDIDATES * points)
+    shares = [
+        [engine.chosen(crop.lq, scored, k=k).cost / crop.base_cost for k in ks]
+        for crop, scored in zip(crops, scores, strict=True)
+    ]
+    return spaced(ks, np.mean(gather_object(shares), axis=0), points)
+
+
+def spaced(ks: Sequence[float], shares: NDArray[np.float64], points: int) -> list[float]:
+    """Select about `points` of descending k whose costs, as shares of the base's, are evenly spaced by square roots.
+
+    Cheap points lie closer: there the loss changes most. Both ends and k = 0, if it is given, are among them.
+    """
+    roots = np.sqrt(shares)
+    wanted = np.linspace(roots[0], roots[-1], points)
+    nearest = {int(np.abs(roots - root).argmin()) for root in wanted}
+    return [k for n, k in enumerate(ks) if n in nearest or n in (0, len(ks) - 1) or k == 0]
+
+
+def multipliers(turns: NDArray[np.float64], count: int) -> list[float]:
+    """Return values of k, descending, from all tiles on the cheapest branch to all on the most expensive one.
 
     k = 0 (as trained) is among them; the others are quantiles of `turns`.
 
@@ -174,7 +201,7 @@ def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:
     """
     if not len(turns):
         return [0.0]
-    inner = np.quantile(turns, np.linspace(1, 0, points - 1)[1:-1])
+    inner = np.quantile(turns, np.linspace(1, 0, count - 1)[1:-1])
     ends = (
         float(turns.max()) + 1,
         float(turns.min()) - 1,
@@ -182,18 +209,17 @@ def multipliers(turns: NDArray[np.float64], points: int) -> list[float]:
     return sorted({0.0, *ends, *inner.tolist()}, reverse=True)
 
 
-def _points(engine: Engine, crop: Crop, ks: Sequence[float], base: Tensor) -> list[Point]:
+def _points(engine: Engine, crop: Crop, routes: Sequence[Routes], base: Tensor) -> list[Point]:
     tiling = engine.given(crop.lq, 0).tiling
     base_errors = oracle.tile_errors(base, crop.gt, tiling, engine.scale)
-    points: dict[bytes, Point] = {}  # several k may lead to the same choice
+    points: dict[bytes, Point] = {}  # several routes may have the same choice
     chosen = []
-    for k in ks:
-        routes = engine.decide(crop.lq, k=k)
-        key = routes.choice.numpy().tobytes()
+    for each in routes:
+        key = each.choice.numpy().tobytes()
         if key not in points:
-            restored = engine.restored(crop.lq, routes).image
+            restored = engine.restored(crop.lq, each).image
             errors = oracle.tile_errors(restored, crop.gt, tiling, engine.scale)
-            points[key] = _point(crop, routes, restored, errors, base_errors)
+            points[key] = _point(crop, each, restored, errors, base_errors)
         chosen.append(points[key])
     return chosen
 

@@ -20,7 +20,7 @@ def test_calibration_and_report_fit_into_their_time_unless_even_the_smallest_do_
     pixels: float, held_out: int
 ) -> None:
     chosen = Thoroughness.within(pixels, held_out, SMALL)
-    needed = chosen.photographs * thoroughness._passes(chosen.rounds) * chosen.centre**2
+    needed = chosen.photographs * thoroughness._passes(chosen.rounds, SMALL) * chosen.centre**2
     smallest = (88, thoroughness.FEWEST_ROUNDS, min(thoroughness.FEWEST_PHOTOGRAPHS, held_out))
     assert needed <= pixels or (chosen.centre, chosen.rounds, chosen.photographs) == smallest
 
@@ -29,6 +29,14 @@ def test_a_faster_teacher_is_measured_on_larger_centres_then_on_more_photographs
     chosen = [Thoroughness.within(pixels, 8, SMALL) for pixels in (1e5, 9e5, 1.2e6, 1e9)]
     assert [(each.photographs, each.rounds) for each in chosen] == [(3, 1), (8, 1), (8, 2), (8, 2)]
     assert chosen[-1].centre == 508
+
+
+def test_windows_whose_borders_are_measured_are_passes_too() -> None:
+    far = Tile(size=64, overlap=4, merge=8)
+    small, more = (thoroughness._passes(thoroughness.ROUNDS, tile) for tile in (SMALL, far))
+    assert more == small + thoroughness.BORDER_PASSES
+    limits = [3 * passes * 484**2 for passes in (small, more)]
+    assert [Thoroughness.within(pixels, 3, far).centre for pixels in limits] == [364, 484]
 
 
 @given(pixels=st.floats(1, 1e9), size=st.sampled_from([16, 32, 48, 64, 128]), overlap=st.integers(0, 8))

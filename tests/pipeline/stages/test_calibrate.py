@@ -19,7 +19,7 @@ from lowvision.inference import engines
 from lowvision.inference.restorer import load
 from lowvision.models import calibration, weights
 from lowvision.models.architecture import Architecture, Tile
-from lowvision.pipeline.stages.calibrate import Crop, _border, multipliers
+from lowvision.pipeline.stages.calibrate import Crop, _border, multipliers, spaced
 from lowvision.plugins import registry
 from lowvision.plugins.contracts import Task
 from lowvision.plugins.folder_dataset import Folder
@@ -190,6 +190,13 @@ def test_multipliers_include_both_ends_and_zero_with_equally_many_switches_in_be
     assert (selected[0], selected[-1]) == (9.0, -3.0)
     assert 0.0 in selected
     assert len(selected) == 5
+
+
+def test_points_are_spaced_evenly_by_the_square_root_of_their_cost():
+    ks = [5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -1.0]
+    shares = np.array([0.01, 0.04, 0.09, 0.1, 0.25, 0.8, 1.0])
+    assert spaced(ks, shares, 4) == [5.0, 2.0, 0.0, -1.0]  # the roots nearest to 0.1, 0.4, 0.7 and 1
+    assert spaced([0.0], np.array([0.5]), 4) == [0.0]
 
 
 @pytest.mark.parametrize(
