@@ -182,12 +182,12 @@ def _multipliers(
 
 
 def spaced(ks: Sequence[float], shares: NDArray[np.float64], points: int) -> list[float]:
-    """Select about `points` of descending k whose costs, as shares of the base's, are evenly spaced by square roots.
+    """Select at most `points` of descending k whose costs, as shares of the base's, are evenly spaced by square roots.
 
-    Cheap points lie closer: there the loss changes most. Both ends and k = 0, if it is given, are among them.
+    Cheap points lie closer: there the loss changes most. Both ends and k = 0 are among them.
     """
     roots = np.sqrt(shares)
-    wanted = np.linspace(roots[0], roots[-1], points)
+    wanted = np.linspace(roots[0], roots[-1], points - 1)[:-1]  # the last one and 0 are added
     nearest = {int(np.abs(roots - root).argmin()) for root in wanted}
     return [k for n, k in enumerate(ks) if n in nearest or n in (0, len(ks) - 1) or k == 0]
 

@@ -195,7 +195,7 @@ def test_multipliers_include_both_ends_and_zero_with_equally_many_switches_in_be
 def test_points_are_spaced_evenly_by_the_square_root_of_their_cost():
     ks = [5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -1.0]
     shares = np.array([0.01, 0.04, 0.09, 0.1, 0.25, 0.8, 1.0])
-    assert spaced(ks, shares, 4) == [5.0, 2.0, 0.0, -1.0]  # the roots nearest to 0.1, 0.4, 0.7 and 1
+    assert spaced(ks, shares, 4) == [5.0, 1.0, 0.0, -1.0]  # the roots nearest to 0.1 and 0.55, 0 and the last
     assert spaced([0.0], np.array([0.5]), 4) == [0.0]
 
 
